@@ -1,0 +1,147 @@
+// ContextWord: the life of a context in one atomic word.
+//
+//   Opening ──▶ Open (busy ⇄ idle) ──▶ Closing ──▶ Closed
+//
+//   bits  0-1   state
+//   bit   2     attention: the last unpin has something to look after
+//   bits  3-23  pins
+//   bits 24-63  uses: grows with each pin taken
+//
+// Whether a call or an expiry wins is decided here and nowhere else: TryPin and
+// TryClose are compare-and-swaps on one word. The use count closes the gap
+// between "the lease is over" and "close it": a call that came and went in
+// between leaves the context idle again, but with another word.
+//
+// Thread-safety: safe.
+#ifndef LEASEHOLD_SERVICE_INSTANCE_CONTEXT_WORD_H_
+#define LEASEHOLD_SERVICE_INSTANCE_CONTEXT_WORD_H_
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+
+namespace leasehold {
+
+enum class ContextState : uint64_t {
+  kOpening = 0,  // Initializers run; calls wait.
+  kOpen = 1,     // Serves calls. Busy with pins, idle without.
+  kClosing = 2,  // Extensions are being detached; calls wait for the next one.
+  kClosed = 3,   // Gone from the registry.
+};
+
+class ContextWord {
+ public:
+  // What the word said at one moment.
+  class Value {
+   public:
+    explicit Value(uint64_t bits) : bits_(bits) {}
+    ContextState state() const { return static_cast<ContextState>(bits_ & 3); }
+    bool attention() const { return (bits_ & kAttention) != 0; }
+    uint64_t pins() const { return (bits_ & kPinMask) / kPin; }
+    bool idle() const { return state() == ContextState::kOpen && pins() == 0; }
+
+   private:
+    friend class ContextWord;
+    uint64_t bits_;
+  };
+
+  enum class Unpinned {
+    kNotLast,  // Given back.
+    kLast,     // Given back; the context is idle now.
+    kNotYet,   // Not given back: hold the context and unpin again.
+  };
+
+  Value Load() const { return Value(word_.load(std::memory_order_acquire)); }
+
+  // Takes a pin on an open context. `was_idle`: it was the first one.
+  bool TryPin(bool& was_idle) {
+    uint64_t word = word_.load(std::memory_order_acquire);
+    do {
+      if (Value(word).state() != ContextState::kOpen) return false;
+    } while (!word_.compare_exchange_weak(word, word + kPin + kUse,
+                                          std::memory_order_acq_rel,
+                                          std::memory_order_acquire));
+    was_idle = Value(word).pins() == 0;
+    CheckPins(word);
+    return true;
+  }
+
+  // Takes one more pin. REQUIRES: the caller has one.
+  void PinAgain() {
+    CheckPins(word_.fetch_add(kPin + kUse, std::memory_order_relaxed));
+  }
+
+  // Gives a pin back. Once it is gone the context may be closed and freed by
+  // anyone: touch it no more, unless it is `held` (referenced). Without that, the
+  // last pin of a context that wants attention stays where it is.
+  Unpinned Unpin(bool held) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    do {
+      const Value value(word);
+      if (!held && value.pins() == 1 && value.attention()) {
+        return Unpinned::kNotYet;
+      }
+    } while (!word_.compare_exchange_weak(word, word - kPin,
+                                          std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
+    return Value(word).pins() == 1 ? Unpinned::kLast : Unpinned::kNotLast;
+  }
+
+  // From Opening to Open, with `pins` pins taken.
+  void Open(uint64_t pins) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    uint64_t open;
+    do {
+      open = (word & kAttention) | static_cast<uint64_t>(ContextState::kOpen);
+      open += pins * (kPin + kUse);
+    } while (!word_.compare_exchange_weak(word, open, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
+  }
+
+  // From idle to Closing, unless something has happened since `seen`. This is
+  // the one decision between a call and the end of a context.
+  // REQUIRES: seen.idle().
+  bool TryClose(Value seen) {
+    return word_.compare_exchange_strong(
+        seen.bits_, WithState(seen.bits_, ContextState::kClosing),
+        std::memory_order_acq_rel, std::memory_order_relaxed);
+  }
+
+  // From Opening to Closing (an initializer failed), or from Closing to Closed.
+  void MoveTo(ContextState state) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(word, WithState(word, state),
+                                        std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+    }
+  }
+
+  // From now on the last unpin asks for attention. Returns what the word said:
+  // if it was idle, the caller itself has to look after it.
+  Value WantAttention() {
+    return Value(word_.fetch_or(kAttention, std::memory_order_acq_rel));
+  }
+  void ClearAttention() {
+    word_.fetch_and(~kAttention, std::memory_order_acq_rel);
+  }
+
+ private:
+  static constexpr uint64_t kAttention = 1u << 2;
+  static constexpr uint64_t kPin = 1u << 3;
+  static constexpr uint64_t kPinMask = ((uint64_t{1} << 21) - 1) << 3;
+  static constexpr uint64_t kUse = uint64_t{1} << 24;
+
+  static uint64_t WithState(uint64_t word, ContextState state) {
+    return (word & ~uint64_t{3}) | static_cast<uint64_t>(state);
+  }
+  // Two million pins on one context would spill into the use count.
+  static void CheckPins(uint64_t before) {
+    if ((before & kPinMask) == kPinMask) std::abort();
+  }
+
+  std::atomic<uint64_t> word_{static_cast<uint64_t>(ContextState::kOpening)};
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_INSTANCE_CONTEXT_WORD_H_

@@ -1,0 +1,44 @@
+// GenerationCounter: numbers for contexts, never used twice.
+//
+// Each number is `max(last + 1, microseconds since 1970)`: it grows within a
+// server, and over a restart too, unless contexts were made faster than one a
+// microsecond for as long as the server was up. Below 2^53, so that JSON numbers
+// carry it exactly.
+//
+// Thread-safety: safe.   Lifetime: the clock outlives it.
+#ifndef LEASEHOLD_SERVICE_INSTANCE_GENERATION_COUNTER_H_
+#define LEASEHOLD_SERVICE_INSTANCE_GENERATION_COUNTER_H_
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "lease/clock.h"
+
+namespace leasehold {
+
+class GenerationCounter {
+ public:
+  explicit GenerationCounter(const Clock& clock) : clock_(clock) {}
+
+  uint64_t Next() {
+    const auto wall =
+        static_cast<uint64_t>(absl::ToUnixMicros(clock_.WallNow()));
+    uint64_t last = last_.load(std::memory_order_relaxed);
+    uint64_t next;
+    do {
+      next = std::max(last + 1, wall);
+    } while (!last_.compare_exchange_weak(last, next,
+                                          std::memory_order_relaxed));
+    return next;
+  }
+
+ private:
+  const Clock& clock_;
+  std::atomic<uint64_t> last_{0};
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_INSTANCE_GENERATION_COUNTER_H_

@@ -1,0 +1,79 @@
+#include "service/instance/hook.h"
+
+#include <exception>
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold {
+
+HookDone::~HookDone() {
+  // While the hook throws, its exception is the better answer.
+  if (answer_ == nullptr || std::uncaught_exceptions() > 0) return;
+  (*this)(absl::InternalError("the hook dropped its `done` unanswered"));
+}
+
+void HookDone::operator()(absl::Status status) {
+  if (auto answer = std::exchange(answer_, nullptr)) {
+    answer(std::move(status));
+  }
+}
+
+void HookChain::Run(Executor& executor, Steps steps) {
+  std::shared_ptr<HookChain> chain(new HookChain(executor, std::move(steps)));
+  chain->Loop();
+}
+
+void HookChain::Loop() {
+  for (;;) {
+    size_t i;
+    bool resumed;  // Hook `i` has run, and has answered since.
+    {
+      MutexLock lock(mu_);
+      i = step_;
+      if (i == steps_.count) break;
+      resumed = phase_ == Phase::kAnswered;
+      if (!resumed) phase_ = Phase::kRunning;
+    }
+    if (!resumed) RunStep(i);
+    absl::Status status;
+    {
+      MutexLock lock(mu_);
+      if (phase_ == Phase::kRunning) {
+        phase_ = Phase::kSuspended;  // Answer posts the rest.
+        return;
+      }
+      status = std::move(status_);
+    }
+    const bool go_on = steps_.answered(i, status);
+    MutexLock lock(mu_);
+    step_ = go_on ? i + 1 : steps_.count;
+    phase_ = Phase::kSuspended;
+  }
+  steps_.end();
+}
+
+void HookChain::RunStep(size_t i) {
+  try {
+    steps_.run(i, HookDone([self = shared_from_this(), i](absl::Status status) {
+                 self->Answer(i, std::move(status));
+               }));
+  } catch (const std::exception& e) {
+    Answer(i, absl::InternalError(absl::StrCat("it threw: ", e.what())));
+  } catch (...) {
+    Answer(i, absl::InternalError("it threw something that is no exception"));
+  }
+}
+
+void HookChain::Answer(size_t i, absl::Status status) {
+  {
+    MutexLock lock(mu_);
+    if (i != step_ || phase_ == Phase::kAnswered) return;  // Answered before.
+    const bool suspended = phase_ == Phase::kSuspended;
+    phase_ = Phase::kAnswered;
+    status_ = std::move(status);
+    if (!suspended) return;  // Loop sees it when the hook returns.
+  }
+  executor_.Post([self = shared_from_this()] { self->Loop(); });
+}
+
+}  // namespace leasehold

@@ -1,0 +1,50 @@
+// InstanceKey: the name of an instance context, tenant and instance ID.
+//
+// Whatever door an ID comes through, it is checked and put into its one form
+// here, so that two spellings of one name never become two contexts.
+//
+// Thread-safety: values; callers synchronise.
+#ifndef LEASEHOLD_SERVICE_INSTANCE_INSTANCE_KEY_H_
+#define LEASEHOLD_SERVICE_INSTANCE_INSTANCE_KEY_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace leasehold {
+
+inline constexpr std::string_view kDefaultTenant = "default";
+inline constexpr size_t kInstanceIdBytesMax = 1024;
+
+struct InstanceKey {
+  std::string tenant{kDefaultTenant};
+  std::string id;
+
+  friend bool operator==(const InstanceKey&, const InstanceKey&) = default;
+};
+
+// The key of `id` in `tenant`, the ID in its one form: of an entity ID
+// (`@name@key`) the name is lower-cased.
+//   InvalidArgument: the ID is empty, longer than 1,024 bytes, not UTF-8, or
+//     holds a control character; the message begins with `source` (the header
+//     or field that the ID came in) and quotes the value.
+absl::StatusOr<InstanceKey> MakeInstanceKey(std::string_view tenant,
+                                            std::string_view id,
+                                            std::string_view source);
+
+// A fresh random ID: a version 4 UUID in its text form, lower case (RFC 4122).
+std::string NewInstanceId();
+
+// `value` for an error message: in double quotes, escaped, and at most 64 bytes
+// between them; a longer one ends in "...".
+std::string QuoteForMessage(std::string_view value);
+
+// True if `id` may stand in a text header: 1 to 256 bytes of 0x21-0x7E, without
+// comma. Any other ID travels as `-bin`.
+bool IsTextHeaderId(std::string_view id);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_INSTANCE_INSTANCE_KEY_H_
