@@ -23,8 +23,9 @@ class GenerationCounter {
   explicit GenerationCounter(const Clock& clock) : clock_(clock) {}
 
   uint64_t Next() {
-    const auto wall =
-        static_cast<uint64_t>(absl::ToUnixMicros(clock_.WallNow()));
+    // A wall clock that was never set may stand before 1970.
+    const auto wall = static_cast<uint64_t>(
+        std::max<int64_t>(absl::ToUnixMicros(clock_.WallNow()), 0));
     uint64_t last = last_.load(std::memory_order_relaxed);
     uint64_t next;
     do {

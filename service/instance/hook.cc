@@ -7,8 +7,7 @@
 namespace leasehold {
 
 HookDone::~HookDone() {
-  // While the hook throws, its exception is the better answer.
-  if (answer_ == nullptr || std::uncaught_exceptions() > 0) return;
+  if (answer_ == nullptr) return;
   (*this)(absl::InternalError("the hook dropped its `done` unanswered"));
 }
 
@@ -58,10 +57,18 @@ void HookChain::RunStep(size_t i) {
                  self->Answer(i, std::move(status));
                }));
   } catch (const std::exception& e) {
-    Answer(i, absl::InternalError(absl::StrCat("it threw: ", e.what())));
+    Threw(absl::InternalError(absl::StrCat("it threw: ", e.what())));
   } catch (...) {
-    Answer(i, absl::InternalError("it threw something that is no exception"));
+    Threw(absl::InternalError("it threw something that is no exception"));
   }
+}
+
+void HookChain::Threw(absl::Status status) {
+  MutexLock lock(mu_);
+  // Its `done` was dropped on the way out, or given away: this is the better
+  // answer. The loop that called the hook is still at this step.
+  phase_ = Phase::kAnswered;
+  status_ = std::move(status);
 }
 
 void HookChain::Answer(size_t i, absl::Status status) {

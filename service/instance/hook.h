@@ -43,7 +43,8 @@ class HookChain : public std::enable_shared_from_this<HookChain> {
  public:
   struct Steps {
     size_t count = 0;
-    // Starts hook `i`. What it throws becomes an Internal status.
+    // Starts hook `i`. What it throws becomes an Internal status, whatever it has
+    // answered before.
     std::function<void(size_t i, HookDone done)> run;
     // Hook `i` has answered. False: the chain ends here.
     std::function<bool(size_t i, const absl::Status& status)> answered;
@@ -63,6 +64,7 @@ class HookChain : public std::enable_shared_from_this<HookChain> {
   void Loop() ABSL_LOCKS_EXCLUDED(mu_);
   void RunStep(size_t i) ABSL_LOCKS_EXCLUDED(mu_);
   void Answer(size_t i, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+  void Threw(absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   Executor& executor_;

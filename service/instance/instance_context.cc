@@ -127,6 +127,12 @@ bool InstanceContext::AskedAgain() {
   return asking == Asking::kYesAndAgain;
 }
 
+bool InstanceContext::BeingAsked() {
+  // Not a load: what is written here is what the next BeginAsking reads.
+  Asking no = Asking::kNo;
+  return !asking_.compare_exchange_strong(no, Asking::kNo);
+}
+
 void InstanceContext::Unpin() {
   Lease::Renew(home_.clock_.Now());
   if (word_.Unpin(/*held=*/false) != ContextWord::Unpinned::kNotYet) return;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -50,6 +51,8 @@ class ContextHome {
   // The last pin of a context that wants attention is gone. The caller holds
   // the context; no lock is held.
   virtual void OnLastUnpin(InstanceContext& context) = 0;
+  // A context's memory is free: nothing of it will touch the home again.
+  virtual void OnContextGone() = 0;
 
   Clock& clock_;
   Executor& executor_;
@@ -143,12 +146,17 @@ class InstanceContext : private Lease {
     std::vector<std::unique_ptr<Extension>> old_extensions;
   };
 
-  // Whether somebody is deciding on the idle context: one at a time.
+  // Whether somebody is deciding on the context: one at a time. The provider is
+  // asked, and closing begins, by whoever decides: so the provider is never
+  // asked about a context whose extensions are being detached.
   enum class Asking : uint8_t { kNo, kYes, kYesAndAgain };
   // True: the caller decides now. False: whoever does will decide once more.
   bool BeginAsking();
   // True: somebody wants it decided once more, by the caller.
   bool AskedAgain();
+  // False: nobody decides now, and whoever begins to sees all that the caller
+  // has done.
+  bool BeingAsked();
 
   // The context begins in Opening, with one reference, the registry's. `mu`
   // guards what is guarded; it is the registry's, and shared with others.
@@ -179,7 +187,10 @@ class InstanceContext : private Lease {
   // has one, and whoever works on a context without a pin has one.
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref() {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    ContextHome& home = home_;
+    delete this;
+    home.OnContextGone();
   }
 
   // Constant after construction.
@@ -193,6 +204,8 @@ class InstanceContext : private Lease {
   // Synchronises itself.
   std::atomic<uint32_t> refs_{1};
   std::atomic<Asking> asking_{Asking::kNo};
+  // Why it closes, from TryClose until whoever decides takes it up.
+  std::atomic<std::optional<DetachReason>> close_reason_{std::nullopt};
   ContextWord word_;
   // Written under mu_, read without.
   std::atomic<const Slots*> slots_{nullptr};  // Owned; null: none yet.

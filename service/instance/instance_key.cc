@@ -8,7 +8,6 @@
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "service/instance/instance_headers.h"
@@ -110,10 +109,24 @@ std::string NewInstanceId() {
 }
 
 std::string QuoteForMessage(std::string_view value) {
-  const bool cut = value.size() > kQuotedBytesMax;
-  return absl::StrCat(
-      "\"", absl::CHexEscape(View(value.substr(0, kQuotedBytesMax))), "\"",
-      cut ? "..." : "");
+  std::string quoted = "\"";
+  while (!value.empty()) {
+    std::string_view rest = value;
+    const std::optional<uint32_t> code = TakeCodePoint(rest);
+    std::string shown;
+    if (code.has_value() && !IsControl(*code)) {
+      if (*code == '"' || *code == '\\') shown = "\\";
+      shown += value.substr(0, value.size() - rest.size());
+    } else {
+      // Byte by byte, as it may not be UTF-8 at all.
+      shown = absl::StrFormat("\\x%02x", static_cast<uint8_t>(value[0]));
+      rest = value.substr(1);
+    }
+    if (quoted.size() - 1 + shown.size() > kQuotedBytesMax) break;
+    quoted += shown;
+    value = rest;
+  }
+  return quoted + (value.empty() ? "\"" : "\"...");
 }
 
 bool IsTextHeaderId(std::string_view id) {

@@ -37,8 +37,9 @@ absl::StatusOr<InstanceKey> MakeInstanceKey(std::string_view tenant,
 // A fresh random ID: a version 4 UUID in its text form, lower case (RFC 4122).
 std::string NewInstanceId();
 
-// `value` for an error message: in double quotes, escaped, and at most 64 bytes
-// between them; a longer one ends in "...".
+// `value` for a message: in double quotes, with at most 64 bytes between them;
+// what is longer ends in "...". Printable UTF-8 stays as it is; quotes,
+// backslashes, control characters and broken UTF-8 are escaped.
 std::string QuoteForMessage(std::string_view value);
 
 // True if `id` may stand in a text header: 1 to 256 bytes of 0x21-0x7E, without

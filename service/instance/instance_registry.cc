@@ -97,8 +97,7 @@ InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(Shard& shard,
     } else {
       acquired.opening_request =
           std::make_shared<const InstanceRequest>(request);
-      waiter.opens_ = true;
-      WaitLocked(shard, context, waiter);
+      WaitLocked(shard, context, waiter, /*opens=*/true);
     }
     return acquired;
   }
@@ -111,7 +110,7 @@ InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(Shard& shard,
   } else if (context.word_.TryPin(acquired.was_idle)) {
     acquired.answer = PinGrant{.pin = Pin(&context)};
   } else {
-    WaitLocked(shard, context, waiter);
+    WaitLocked(shard, context, waiter, /*opens=*/false);
   }
   return acquired;
 }
@@ -163,11 +162,12 @@ void InstanceRegistry::Settle(const Acquired& acquired) {
 // ---- Waiting
 
 void InstanceRegistry::WaitLocked(Shard& shard, InstanceContext& context,
-                                  PinWaiter& waiter) {
+                                  PinWaiter& waiter, bool opens) {
   (void)shard;
   context.mu_.AssertHeld();  // It is the shard's.
   InstanceContext::Extras& extras = context.ExtrasLocked();
   waiter.context_ = &context;
+  waiter.opens_ = opens;
   waiter.prev_ = extras.last_waiter;
   waiter.next_ = nullptr;
   (waiter.prev_ != nullptr ? waiter.prev_->next_ : extras.first_waiter) =
@@ -285,6 +285,10 @@ void InstanceRegistry::OnLeasesOver(absl::Span<Lease* const> leases) {
   for (Lease* lease : leases) {
     contexts.push_back(static_cast<InstanceContext*>(lease));
   }
+  PostDecide(std::move(contexts));
+}
+
+void InstanceRegistry::PostDecide(std::vector<InstanceContext*> contexts) {
   Post([this, contexts = std::move(contexts)] {
     for (InstanceContext* context : contexts) Decide(*context);
   });
@@ -295,29 +299,31 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
   std::unique_ptr<InstanceContext::Extras> old;
   {
     MutexLock lock(context.mu_);
-    const ContextWord::Value word = context.word_.Load();
-    // Pins of an idle context are taken under this lock, so with none left
-    // nobody can be reading what was replaced.
-    if (!word.idle()) return;
-    old = std::move(context.extras_);
-    if (leased_ && !use_events_ && !shutting_down_.load()) {
-      context.word_.ClearAttention();
+    // Another pin's own unpin will look after things.
+    if (!context.word_.Load().idle()) return;
+    // Pins of an idle context are taken under this lock, so with none left, and
+    // no provider asked, nobody can be reading what was replaced.
+    if (!context.BeingAsked()) {
+      old = std::move(context.extras_);
+      if (leased_ && !use_events_ && !shutting_down_.load()) {
+        context.word_.ClearAttention();
+      }
     }
   }
-  const ContextWord::Value word = context.word_.Load();
   if (old != nullptr && !old->old_extensions.empty()) {
     // Destructors are other people's code too.
     Post([old = std::shared_ptr<InstanceContext::Extras>(std::move(old))] {});
   }
-  if (!word.idle()) return;
   if (shutting_down_.load(std::memory_order_acquire)) {
-    if (context.word_.TryClose(word)) {
-      Post(
-          [this, &context] { Close(context, DetachReason::kShutdown); });
+    const ContextWord::Value word = context.word_.Load();
+    if (word.idle() && context.word_.TryClose(word)) {
+      BeginClosing(context, DetachReason::kShutdown);
     }
   } else if (!leased_ || !leases_.Lookup(context).running) {
+    // Even if a pin has come meanwhile: with the attention cleared, its unpin
+    // would not have the lease granted again.
     context.Ref();
-    Post([this, &context] { Decide(context); });
+    PostDecide({&context});
   }
 }
 
@@ -326,7 +332,7 @@ void InstanceRegistry::OnProviderIdle(const InstanceKey& key,
   InstanceContext* context = Find(key);
   if (context == nullptr) return;
   if (context->generation() != generation) return context->Unref();
-  Post([this, context] { Decide(*context); });
+  PostDecide({context});
 }
 
 void InstanceRegistry::Decide(InstanceContext& context) {
@@ -341,6 +347,11 @@ void InstanceRegistry::Decide(InstanceContext& context) {
 void InstanceRegistry::DecideOnce(InstanceContext& context) {
   for (;;) {
     const ContextWord::Value seen = context.word_.Load();
+    if (seen.state() == ContextState::kClosing) {
+      const std::optional<DetachReason> reason =
+          context.close_reason_.exchange(std::nullopt);
+      if (reason.has_value()) Close(context, *reason);
+    }
     if (seen.state() != ContextState::kOpen) return;
     if (leased_) {
       if (leases_.Lookup(context).running) return;
@@ -398,9 +409,7 @@ absl::Status InstanceRegistry::Release(const InstanceKey& key) {
       break;
     }
     if (context->word_.TryClose(seen)) {
-      Post([this, context] {
-        Close(*context, DetachReason::kReleased);
-      });
+      BeginClosing(*context, DetachReason::kReleased);
       break;
     }
   }
@@ -413,48 +422,57 @@ void InstanceRegistry::Shutdown(std::function<void()> done) {
     MutexLock lock(shutdown_mu_);
     shutdown_done_ = std::move(done);
   }
-  Hold();  // Until all are told.
   shutting_down_.store(true, std::memory_order_release);
+  std::vector<InstanceContext*> idle;
   for (size_t i = 0; i < kShards; ++i) {
-    std::vector<InstanceContext*> idle;
-    {
-      MutexLock lock(shards_[i].mu);
-      for (InstanceContext* context : shards_[i].contexts) {
-        context->word_.WantAttention();
-        // No pin can be taken under this lock, so an idle one stays idle.
-        const ContextWord::Value seen = context->word_.Load();
-        if (seen.idle() && context->word_.TryClose(seen)) {
-          idle.push_back(context);
-        }
+    MutexLock lock(shards_[i].mu);
+    for (InstanceContext* context : shards_[i].contexts) {
+      context->word_.WantAttention();
+      // No pin can be taken under this lock, so an idle one stays idle.
+      const ContextWord::Value seen = context->word_.Load();
+      if (seen.idle() && context->word_.TryClose(seen)) {
+        context->close_reason_.store(DetachReason::kShutdown);
+        context->Ref();
+        idle.push_back(context);
       }
     }
-    if (idle.empty()) continue;
-    Post([this, idle = std::move(idle)] {
-      for (InstanceContext* context : idle) {
-        Close(*context, DetachReason::kShutdown);
-      }
-    });
+  }
+  // The oldest first, wherever they stood: so a simulated run can be repeated.
+  std::sort(idle.begin(), idle.end(), [](const auto* a, const auto* b) {
+    return a->generation() < b->generation();
+  });
+  constexpr size_t kBatchMax = 256;
+  for (size_t i = 0; i < idle.size(); i += kBatchMax) {
+    PostDecide({idle.begin() + i,
+                idle.begin() + std::min(i + kBatchMax, idle.size())});
   }
   Unhold();
 }
 
 void InstanceRegistry::Post(std::function<void()> task) {
   Hold();
-  executor_.Post([this, task = std::move(task)] {
+  executor_.Post([this, task = std::move(task)]() mutable {
     task();
+    task = nullptr;  // What it holds goes before the registry may.
     Unhold();
   });
 }
 
 void InstanceRegistry::Unhold() {
   if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (!shutting_down_.load(std::memory_order_acquire)) return;
   std::function<void()> done;
   {
     MutexLock lock(shutdown_mu_);
     done = std::exchange(shutdown_done_, nullptr);
   }
   if (done) done();
+}
+
+void InstanceRegistry::BeginClosing(InstanceContext& context,
+                                    DetachReason reason) {
+  context.close_reason_.store(reason);
+  context.Ref();
+  PostDecide({&context});
 }
 
 void InstanceRegistry::Close(InstanceContext& context, DetachReason reason) {
@@ -502,7 +520,16 @@ void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
 
 void InstanceRegistry::Erase(InstanceContext& context,
                              const absl::Status& status) {
-  // Nobody can reach them any more. In reverse, as they were detached.
+  // Nobody can reach its extensions any more: they go before the key is free.
+  std::vector<std::unique_ptr<Extension>> removed;
+  {
+    MutexLock lock(context.mu_);
+    if (context.extras_ != nullptr) {
+      removed.swap(context.extras_->old_extensions);
+    }
+  }
+  removed.clear();
+  // In reverse, as they were detached.
   if (const InstanceContext::Slots* slots = context.slots_.load()) {
     for (auto slot = slots->rbegin(); slot != slots->rend(); ++slot) {
       delete slot->extension;
@@ -516,6 +543,7 @@ void InstanceRegistry::Erase(InstanceContext& context,
     context.mu_.AssertHeld();  // It is the shard's.
     shard.contexts.erase(&context);
     context.word_.MoveTo(ContextState::kClosed);
+    size_.fetch_sub(1, std::memory_order_relaxed);  // Room for who waited.
     waiters = TakeWaitersLocked(context);
     for (PinWaiter* waiter : waiters) {
       waiter->opens_ = false;
@@ -534,9 +562,7 @@ void InstanceRegistry::Erase(InstanceContext& context,
       waiters[i]->OnGrant(*std::move(answers[i].answer));
     }
   }
-  size_.fetch_sub(1, std::memory_order_relaxed);
   context.Unref();  // The registry's.
-  Unhold();
 }
 
 // ---- Telling

@@ -125,7 +125,9 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   absl::Status Release(const InstanceKey& key);
 
   // Refuses new contexts, closes every context as soon as it is idle, and calls
-  // `done`, on any thread, when none is left. Called once.
+  // `done` when none is left and nothing of the registry runs any more: `done`
+  // may destroy it. On any thread but the lease thread, perhaps this one. Called
+  // once.
   void Shutdown(std::function<void()> done);
 
   // Contexts in any state.
@@ -175,8 +177,9 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
                                                 const KeyView& key,
                                                 const InstanceRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
-  void WaitLocked(Shard& shard, InstanceContext& context, PinWaiter& waiter)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
+  // `opens`: the waiter's call has just made `context`.
+  void WaitLocked(Shard& shard, InstanceContext& context, PinWaiter& waiter,
+                  bool opens) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
   // Takes all waiters off `context`, first come first.
   static std::vector<PinWaiter*> TakeWaitersLocked(InstanceContext& context)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
@@ -193,15 +196,19 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   void OnLeasesOver(absl::Span<Lease* const> leases) override;
   void OnLastUnpin(InstanceContext& context) override;
   void OnProviderIdle(const InstanceKey& key, uint64_t generation);
+  // Has each of `contexts` decided on the executor; takes over a reference each.
+  void PostDecide(std::vector<InstanceContext*> contexts);
   // Decides whether `context` ends now, runs on with a lease, or waits for its
-  // provider. Takes over one reference. Runs on the executor.
+  // provider; one that was moved to Closing begins to close here. Takes over one
+  // reference. Runs on the executor.
   void Decide(InstanceContext& context);
   void DecideOnce(InstanceContext& context);
   void GrantLease(InstanceContext& context, bool from_now);
   void RevokeLease(InstanceContext& context);
 
-  // Closing. REQUIRES: the word was moved to Closing by the caller. Runs on the
-  // executor.
+  // Closing. Has the closing begun on the executor, by Decide. REQUIRES: the word
+  // was moved to Closing by the caller.
+  void BeginClosing(InstanceContext& context, DetachReason reason);
   void Close(InstanceContext& context, DetachReason reason);
   void DetachAll(InstanceContext& context, DetachReason reason,
                  std::function<void()> end);
@@ -218,7 +225,8 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   // Runs `task` on the executor; the registry is not done before it is.
   void Post(std::function<void()> task);
   void Hold() { holds_.fetch_add(1, std::memory_order_relaxed); }
-  void Unhold();  // The last one, in shutdown, says that all is done.
+  void Unhold();  // The last one, after Shutdown, says that all is done.
+  void OnContextGone() override { Unhold(); }
 
   // Constant after construction.
   Clock& clock_;
@@ -233,7 +241,8 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   // Synchronises itself.
   GenerationCounter generations_;
   std::atomic<size_t> size_{0};
-  std::atomic<size_t> holds_{0};  // Contexts, posted tasks, a running Shutdown.
+  // Contexts in memory, posted tasks, and one until Shutdown has told all.
+  std::atomic<size_t> holds_{1};
   std::atomic<bool> shutting_down_{false};
   LeaseManager leases_;
 

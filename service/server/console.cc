@@ -1,0 +1,72 @@
+#include "service/server/console.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "service/instance/instance_key.h"
+
+namespace leasehold {
+namespace {
+
+absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
+
+}  // namespace
+
+void Console::Line(std::string_view what, std::string_view instance_id,
+                   const std::string& more) {
+  std::string line =
+      absl::StrFormat("%-18s %s", View(what), QuoteForMessage(instance_id));
+  if (!more.empty()) absl::StrAppend(&line, "  ", more);
+  writer_.Write(line);
+}
+
+void Console::OnRequest(std::string_view method, const InstanceRequest& request,
+                        std::string_view text) {
+  Line("operation request", request.key.id,
+       absl::StrCat(View(method), " ", QuoteForMessage(text)));
+  Line(request.id_generated ? "ID generated" : "ID found", request.key.id, "");
+}
+
+void Console::OnResponse(std::string_view method,
+                         const InstanceContext& context,
+                         std::string_view text) {
+  Line("operation response", context.id(),
+       absl::StrCat(View(method), " ", QuoteForMessage(text)));
+}
+
+void Console::OnEvent(const InstanceEvent& event) {
+  const std::string timeout = absl::FormatDuration(event.idle_timeout);
+  switch (event.kind) {
+    case InstanceEventKind::kCreated:
+      Line("context created", event.instance_id,
+           absl::StrCat("generation ", event.generation, ", idle timeout ",
+                        timeout));
+      break;
+    case InstanceEventKind::kIdle:
+      Line("lease started", event.instance_id, timeout);
+      break;
+    case InstanceEventKind::kBusy:
+      Line("lease stopped", event.instance_id, "");
+      break;
+    case InstanceEventKind::kExpired:
+      Line("lease expired", event.instance_id, "");
+      break;
+    case InstanceEventKind::kClosed:
+      Line("context removed", event.instance_id,
+           absl::StrCat("generation ", event.generation, ", ",
+                        View(DetachReasonName(event.reason))));
+      break;
+    case InstanceEventKind::kDetachFailed:
+      Line("detach failed", event.instance_id,
+           absl::StrCat(View(event.extension), ": ", event.status.ToString()));
+      break;
+    case InstanceEventKind::kOpenFailed:
+      Line("context failed", event.instance_id, event.status.ToString());
+      break;
+    case InstanceEventKind::kClosing:
+      break;
+  }
+  next_.OnEvent(event);
+}
+
+}  // namespace leasehold

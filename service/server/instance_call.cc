@@ -1,0 +1,69 @@
+#include "service/server/instance_call.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold {
+namespace {
+
+std::string_view View(grpc::string_ref s) { return {s.data(), s.size()}; }
+
+}  // namespace
+
+absl::StatusOr<InstanceRequest> InstanceDoor::Read(
+    const grpc::ServerContext& call) const {
+  InstanceHeaderReader reader(names_);
+  for (const auto& [name, value] : call.client_metadata()) {
+    reader.Add(View(name), View(value));
+  }
+  return reader.Finish(kDefaultTenant);
+}
+
+void InstanceDoor::Write(const PinGrant& grant,
+                         grpc::ServerContext& call) const {
+  const InstanceContext& context = *grant.pin;
+  call.AddInitialMetadata(std::string(kGenerationHeader),
+                          absl::StrCat(context.generation()));
+  if (!grant.created) return;
+  // gRPC aborts on a text header with illegal bytes.
+  const bool text = IsTextHeaderId(context.id());
+  call.AddInitialMetadata(text ? names_.text : names_.binary,
+                          std::string(context.id()));
+  call.AddInitialMetadata(std::string(kCreatedHeader), "true");
+  call.AddInitialMetadata(
+      std::string(kIdleTimeoutMsHeader),
+      absl::StrCat(absl::ToInt64Milliseconds(context.idle_timeout())));
+}
+
+bool PinAwaiter::await_suspend(std::coroutine_handle<> coroutine) {
+  waiting_ = coroutine;
+  // From here on OnGrant may come on another thread. It resumes on this one, so
+  // not before this function has returned.
+  std::optional<absl::StatusOr<PinGrant>> answer = registry_.Acquire(*this);
+  if (answer.has_value()) {
+    answer_ = std::move(answer);
+    return false;
+  }
+  if (call_.cancelled()) {
+    OnCancelled();
+  } else {
+    call_.set_cancel_handler(this);
+  }
+  return true;
+}
+
+void PinAwaiter::OnGrant(absl::StatusOr<PinGrant> grant) {
+  answer_ = std::move(grant);
+  call_.queue().Resume(waiting_);
+}
+
+void PinAwaiter::OnCancelled() {
+  if (!registry_.CancelWait(*this)) return;  // OnGrant comes, or has come.
+  answer_ = absl::CancelledError("the call ended while it waited for its instance");
+  call_.queue().Resume(waiting_);
+}
+
+}  // namespace leasehold

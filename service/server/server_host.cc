@@ -1,0 +1,106 @@
+#include "service/server/server_host.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+namespace leasehold {
+
+ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
+                       Console* console)
+    : options_(std::move(options)),
+      clock_(clock),
+      log_(log),
+      executor_(options_.user_threads),
+      registry_(clock_, executor_, provider_, /*initializers=*/{},
+                console != nullptr ? static_cast<InstanceObserver*>(console)
+                                   : &log_,
+                {.idle_timeout = options_.idle_timeout,
+                 .idle_timeout_min = options_.idle_timeout_min,
+                 .idle_timeout_max = options_.idle_timeout_max,
+                 .contexts_max = options_.contexts_max}),
+      door_(registry_, options_.instance_header),
+      echo_(door_, console) {}
+
+ServerHost::~ServerHost() { StopAndDrain(); }
+
+absl::Status ServerHost::Listen(grpc::ServerBuilder& builder) {
+  const bool default_addresses = options_.listen.empty();
+  listening_ = options_.listen;
+  if (default_addresses) {
+    listening_ = {{.host = "127.0.0.1", .port = 4001, .unix_path = ""}};
+    const ListenAddress v6 = {.host = "::1", .port = 4001, .unix_path = ""};
+    const absl::Status can = CheckCanListen(v6);
+    if (absl::IsNotFound(can)) {
+      log_.Info("no_ipv6", {{"message", std::string(can.message())}});
+    } else {
+      listening_.push_back(v6);
+    }
+  }
+  ports_.assign(listening_.size(), 0);
+  for (size_t i = 0; i < listening_.size(); ++i) {
+    if (const absl::Status can = CheckCanListen(listening_[i]); !can.ok()) {
+      return absl::UnavailableError(can.message());
+    }
+    builder.AddListeningPort(listening_[i].ToString(),
+                             grpc::InsecureServerCredentials(), &ports_[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerHost::Start() {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Else a second server on the port starts and takes half of the connections.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  if (const absl::Status status = Listen(builder); !status.ok()) return status;
+  // For reflection alone: the other services have our queues.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+  builder.RegisterService(&echo_.service());
+  runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) {
+    return absl::UnavailableError(
+        "gRPC could not listen; another process may have taken an address just "
+        "now");
+  }
+  stopped_ = false;
+  for (size_t i = 0; i < listening_.size(); ++i) {
+    ListenAddress address = listening_[i];
+    if (!address.is_unix()) address.port = ports_[i];
+    addresses_.push_back(address.ToString());
+  }
+  runtime_->Start([this](RpcQueue& queue) { echo_.Serve(queue); });
+  registry_.Start();
+  for (const std::string& address : addresses_) {
+    log_.Info("listening", {{"address", address}});
+  }
+  return absl::OkStatus();
+}
+
+void ServerHost::StopAndDrain() {
+  if (std::exchange(stopped_, true)) return;
+  log_.Info("draining",
+            {{"timeout", absl::FormatDuration(options_.drain_timeout)}});
+  server_->GetHealthCheckService()->Shutdown();
+  server_->Shutdown(std::chrono::system_clock::now() +
+                    absl::ToChronoNanoseconds(options_.drain_timeout));
+  std::promise<void> detached;
+  registry_.Shutdown([&detached] { detached.set_value(); });
+  detached.get_future().wait();
+  runtime_->Stop();
+  log_.Info("stopped", {});
+}
+
+}  // namespace leasehold

@@ -1,0 +1,75 @@
+// ServerHost: the whole server, put together and taken apart in order.
+//
+// Start: executor, registry, translators, gRPC server, queues, leases.
+// StopAndDrain: no new calls; calls in flight end, or are cancelled at the drain
+// timeout; every context is detached (`shutdown`); then the queues end.
+//
+// Thread-safety: one thread.   Lifetime: clock, log and console outlive it.
+#ifndef LEASEHOLD_SERVICE_SERVER_SERVER_HOST_H_
+#define LEASEHOLD_SERVICE_SERVER_SERVER_HOST_H_
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lease/clock.h"
+#include "service/instance/executor.h"
+#include "service/instance/instance_registry.h"
+#include "service/instance/shared_provider.h"
+#include "service/server/console.h"
+#include "service/server/echo_server.h"
+#include "service/server/instance_call.h"
+#include "service/server/rpc_runtime.h"
+#include "service/server/server_log.h"
+#include "service/server/server_options.h"
+
+namespace leasehold {
+
+class ServerHost {
+ public:
+  // `console` may be null.
+  ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
+             Console* console);
+  // Drains, if that has not been done.
+  ~ServerHost();
+  ServerHost(const ServerHost&) = delete;
+  ServerHost& operator=(const ServerHost&) = delete;
+
+  // Serves from when it returns OK.
+  //   Unavailable: an address cannot be listened on; the message says why.
+  absl::Status Start();
+
+  // Where it listens, with the ports that were taken for port 0.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+
+  // Ends it. Blocks until all is done. Idempotent.
+  void StopAndDrain();
+
+ private:
+  // Adds what can be listened on to `builder`.
+  absl::Status Listen(grpc::ServerBuilder& builder);
+
+  const ServerOptions options_;
+  Clock& clock_;
+  ServerLog& log_;
+
+  ThreadExecutor executor_;
+  SharedProvider provider_;
+  InstanceRegistry registry_;
+  InstanceDoor door_;
+  EchoServer echo_;
+  std::unique_ptr<RpcRuntime> runtime_;
+  std::unique_ptr<grpc::Server> server_;
+
+  std::vector<ListenAddress> listening_;
+  std::vector<int> ports_;  // One for each of listening_, set by gRPC.
+  std::vector<std::string> addresses_;
+  bool stopped_ = true;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_SERVER_SERVER_HOST_H_

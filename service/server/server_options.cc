@@ -1,0 +1,302 @@
+#include "service/server/server_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "service/instance/instance_key.h"
+
+namespace leasehold {
+namespace {
+
+using Values = std::vector<std::string>;
+
+// One setting: how it is shown, and how its text is read.
+struct Setting {
+  std::string name;   // Without dashes.
+  std::string value;  // What stands after `=`; empty for a switch.
+  std::string fallback;
+  std::string help;
+  std::function<absl::Status(const std::string&)> read;
+};
+
+absl::Status Broken(absl::string_view rule, const std::string& value) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(rule, ": ", QuoteForMessage(value)));
+}
+
+Setting Duration(std::string name, absl::Duration& target, std::string help) {
+  std::string fallback = absl::FormatDuration(target);
+  return {std::move(name), "DURATION", std::move(fallback), std::move(help),
+          [&target](const std::string& text) {
+            absl::Duration value;
+            if (!absl::ParseDuration(text, &value) ||
+                value <= absl::ZeroDuration() ||
+                value == absl::InfiniteDuration()) {
+              return Broken(
+                  "must be a duration above zero with its unit, such as 500ms, "
+                  "20s or 1h30m",
+                  text);
+            }
+            target = value;
+            return absl::OkStatus();
+          }};
+}
+
+template <typename Number>
+Setting Count(std::string name, Number& target, Number max, std::string help) {
+  std::string fallback = absl::StrCat(target);
+  return {std::move(name), "N", std::move(fallback), std::move(help),
+          [&target, max](const std::string& text) {
+            int64_t value = 0;
+            if (!absl::SimpleAtoi(text, &value) || value < 1 ||
+                value > static_cast<int64_t>(max)) {
+              return Broken(absl::StrCat("must be a whole number from 1 to ",
+                                         max),
+                            text);
+            }
+            target = static_cast<Number>(value);
+            return absl::OkStatus();
+          }};
+}
+
+Setting Switch(std::string name, bool& target, std::string help) {
+  return {std::move(name), "", "off", std::move(help),
+          [&target](const std::string& text) {
+            const std::string word = absl::AsciiStrToLower(text);
+            if (word == "true" || word == "on" || word == "1") {
+              target = true;
+            } else if (word == "false" || word == "off" || word == "0") {
+              target = false;
+            } else {
+              return Broken("must be on or off", text);
+            }
+            return absl::OkStatus();
+          }};
+}
+
+std::vector<Setting> Settings(ServerOptions& o) {
+  return {
+      {"listen", "HOST:PORT|unix:PATH", "127.0.0.1:4001 and [::1]:4001",
+       "Where to listen; give it again for more. Port 0 takes a free one.",
+       [&o](const std::string& text) {
+         absl::StatusOr<ListenAddress> address = ListenAddress::Parse(text);
+         if (!address.ok()) return address.status();
+         o.listen.push_back(*std::move(address));
+         return absl::OkStatus();
+       }},
+      Switch("insecure", o.insecure,
+             "Allow to listen beyond this machine without encryption."),
+      Switch("print-address", o.print_address,
+             "Print `address=HOST:PORT`, a line a listener, once it serves."),
+      Duration("idle-timeout", o.idle_timeout,
+               "How long an idle instance context is kept, if its creator asks "
+               "for nothing else."),
+      Duration("min-idle-timeout", o.idle_timeout_min,
+               "The shortest idle timeout; requests for less get this."),
+      Duration("max-idle-timeout", o.idle_timeout_max,
+               "The longest idle timeout; requests for more get this."),
+      {"instance-header", "NAME", o.instance_header.text,
+       "The request header that bears the instance ID.",
+       [&o](const std::string& text) {
+         absl::StatusOr<InstanceHeaderNames> names =
+             InstanceHeaderNames::Make(text);
+         if (!names.ok()) return names.status();
+         o.instance_header = *std::move(names);
+         return absl::OkStatus();
+       }},
+      Count("max-contexts", o.contexts_max, size_t{1'000'000'000},
+            "How many instance contexts may live at once."),
+      Switch("console", o.console,
+             "Show on standard output what happens, a line an event. On a "
+             "terminal, Enter ends the server."),
+      {"log-format", "text|json", "text",
+       "The form of the log lines on standard error.",
+       [&o](const std::string& text) {
+         if (text != "text" && text != "json") {
+           return Broken("must be text or json", text);
+         }
+         o.log_format = text == "json" ? LogFormat::kJson : LogFormat::kText;
+         return absl::OkStatus();
+       }},
+      Duration("drain-timeout", o.drain_timeout,
+               "How long calls in flight may go on when the server ends."),
+      Count("queue-threads", o.queue_threads, 256,
+            "Threads that serve calls, each with a completion queue."),
+      Count("user-threads", o.user_threads, 256,
+            "Threads that run initializers and detach hooks."),
+  };
+}
+
+std::string Variable(const std::string& name) {
+  return absl::StrCat("LEASEHOLD_", absl::AsciiStrToUpper(absl::StrReplaceAll(
+                                        name, {{"-", "_"}})));
+}
+
+absl::Status Read(const Setting& setting, const std::string& source,
+                  const Values& values) {
+  for (const std::string& value : values) {
+    if (const absl::Status status = setting.read(value); !status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(source, ": ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The settings of a config file, by name.
+absl::StatusOr<std::map<std::string, Values>> ReadFile(
+    const std::string& path, const std::vector<Setting>& settings) {
+  std::ifstream file(path);
+  // A directory opens, and fails to be read.
+  if (!file || (file.peek(), file.bad())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--config: cannot read the file ", QuoteForMessage(path)));
+  }
+  std::map<std::string, Values> values;
+  try {
+    for (const CLI::ConfigItem& item : CLI::ConfigBase().from_config(file)) {
+      const bool known =
+          item.parents.empty() &&
+          std::any_of(settings.begin(), settings.end(),
+                      [&item](const Setting& s) { return s.name == item.name; });
+      if (!known) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            path, ": unknown setting ", QuoteForMessage(item.fullname()),
+            "; the settings are the flags of --help, without dashes"));
+      }
+      values[item.name] = item.inputs;
+    }
+  } catch (const CLI::Error& error) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
+  }
+  return values;
+}
+
+absl::Status CheckTogether(const ServerOptions& o) {
+  if (o.idle_timeout_min > o.idle_timeout_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--min-idle-timeout=", absl::FormatDuration(o.idle_timeout_min),
+        " is longer than --max-idle-timeout=",
+        absl::FormatDuration(o.idle_timeout_max)));
+  }
+  if (o.idle_timeout < o.idle_timeout_min ||
+      o.idle_timeout > o.idle_timeout_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--idle-timeout=", absl::FormatDuration(o.idle_timeout),
+        " is not between --min-idle-timeout=",
+        absl::FormatDuration(o.idle_timeout_min), " and --max-idle-timeout=",
+        absl::FormatDuration(o.idle_timeout_max)));
+  }
+  for (const ListenAddress& address : o.listen) {
+    if (!address.IsLoopback() && !o.insecure) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--listen=", address.ToString(),
+          ": not a loopback address, and the server does not encrypt; add "
+          "--insecure to listen there all the same"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What the parser has to say, in one line.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining();
+  if (!unknown.empty()) {
+    return absl::StrCat("unknown flag ", QuoteForMessage(unknown.front()),
+                        "; --help lists the flags");
+  }
+  return absl::StrReplaceAll(error.what(), {{"\n", " "}});
+}
+
+}  // namespace
+
+absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
+    int argc, const char* const* argv) {
+  ServerOptions options;
+  options.queue_threads =
+      std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 1);
+  const std::vector<Setting> settings = Settings(options);
+
+  CLI::App app(
+      "Serves shared, leased instances over gRPC.\n"
+      "A flag left out is taken from the config file, then from the environment:"
+      "\n--idle-timeout is idle-timeout there and LEASEHOLD_IDLE_TIMEOUT here; "
+      "several values\nof LEASEHOLD_LISTEN stand between commas. Durations have "
+      "a unit: ns, us, ms, s, m, h.",
+      "leasehold-server");
+  app.set_version_flag("--version",
+                       std::string("leasehold-server " LEASEHOLD_VERSION));
+  std::map<std::string, CLI::Option*> given;
+  std::map<std::string, Values> values;
+  for (const Setting& setting : settings) {
+    const std::string flag = absl::StrCat("--", setting.name);
+    CLI::Option* option;
+    if (setting.value.empty()) {
+      option = app.add_flag(flag, values[setting.name], setting.help);
+    } else {
+      option = app.add_option(flag, values[setting.name], setting.help);
+      option->type_name(setting.value)->default_str(setting.fallback);
+      option->expected(1)->multi_option_policy(
+          setting.name == "listen" ? CLI::MultiOptionPolicy::TakeAll
+                                   : CLI::MultiOptionPolicy::TakeLast);
+    }
+    given[setting.name] = option;
+  }
+  std::string config;
+  app.add_option("--config", config, "A file of `name = value` lines.")
+      ->envname("LEASEHOLD_CONFIG")
+      ->type_name("FILE");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return ServerHelp{app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return ServerHelp{absl::StrCat(version.what(), "\n")};
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(Explain(app, error));
+  }
+
+  std::map<std::string, Values> file;
+  if (!config.empty()) {
+    absl::StatusOr<std::map<std::string, Values>> read =
+        ReadFile(config, settings);
+    if (!read.ok()) return read.status();
+    file = *std::move(read);
+  }
+  for (const Setting& setting : settings) {
+    const std::string variable = Variable(setting.name);
+    const char* environment = std::getenv(variable.c_str());
+    absl::Status status;
+    if (given[setting.name]->count() > 0) {
+      status = Read(setting, absl::StrCat("--", setting.name),
+                    given[setting.name]->results());
+    } else if (const auto it = file.find(setting.name); it != file.end()) {
+      status = Read(setting, absl::StrCat(config, ": ", setting.name),
+                    it->second);
+    } else if (environment != nullptr && *environment != '\0') {
+      const Values listed = setting.name == "listen"
+                                ? Values(absl::StrSplit(environment, ','))
+                                : Values{environment};
+      status = Read(setting, variable, listed);
+    }
+    if (!status.ok()) return status;
+  }
+  if (const absl::Status status = CheckTogether(options); !status.ok()) {
+    return status;
+  }
+  return options;
+}
+
+}  // namespace leasehold
