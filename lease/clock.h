@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "lease/mutex.h"
 
@@ -27,8 +28,10 @@ struct Instant {
   }
   friend auto operator<=>(const Instant&, const Instant&) = default;
 
-  // Saturates: an Instant plus absl::InfiniteDuration() is Infinite().
+  // Saturates: an Instant plus absl::InfiniteDuration() is Infinite(), and
+  // Infinite() stays so whatever is added. Cuts fractions of a nanosecond.
   friend Instant operator+(Instant t, absl::Duration d);
+  // Infinite() less anything is absl::InfiniteDuration().
   friend absl::Duration operator-(Instant a, Instant b);
 };
 
@@ -37,7 +40,7 @@ class Clock {
   virtual ~Clock() = default;
 
   // Monotonic and precise (not the coarse clock, whose grain of 4 ms would end
-  // leases early). Never goes back.
+  // leases early). Never negative, never goes back.
   virtual Instant Now() const = 0;
 
   // The time of day, for people and for generation numbers; may jump.

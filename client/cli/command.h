@@ -1,0 +1,52 @@
+// Command: one command of `leasehold`, as command_line.h registers and runs it;
+// and what every command is given.
+//
+// A command group has a file that makes its Commands: each adds its subcommand
+// and options to the parser and brings the function that runs it.
+//
+// Thread-safety: one thread.   Lifetime: a Command's `app` belongs to the
+// parser; what Surroundings refers to outlives the run.
+#ifndef LEASEHOLD_CLIENT_CLI_COMMAND_H_
+#define LEASEHOLD_CLIENT_CLI_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <iosfwd>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/cli/output.h"
+
+namespace leasehold::client::cli {
+
+// Options that every command takes, before or after its name.
+struct GlobalOptions {
+  std::string address = "localhost:4001";
+  OutputFormat output = OutputFormat::kTable;
+  absl::Duration timeout = absl::Seconds(30);
+};
+
+// What a command may touch besides the network.
+struct Surroundings {
+  std::ostream& out;
+  std::ostream& err;
+  std::function<void(absl::Duration)> sleep;
+  // The value of an environment variable, or null.
+  std::function<const char*(const char* name)> environment;
+  // Standard input and output are both a terminal: someone reads along.
+  bool interactive = false;
+  // Blocks until Enter was pressed. Called only if `interactive`.
+  std::function<void()> wait_for_enter;
+};
+
+struct Command {
+  CLI::App* app = nullptr;
+  // OK: done, or nobody reads the output any more. Any other status is
+  // reported as `CODE: message`.
+  std::function<absl::Status(const GlobalOptions&, Surroundings&)> run;
+};
+
+}  // namespace leasehold::client::cli
+
+#endif  // LEASEHOLD_CLIENT_CLI_COMMAND_H_

@@ -1,0 +1,176 @@
+#include "client/cli/command_line.h"
+
+#include <fstream>
+#include <map>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/demo_command.h"
+#include "client/cli/echo_command.h"
+#include "client/cli/usage.h"
+#include "client/cli/values.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kCallFailed = 1;
+constexpr int kWrongUsage = 2;
+
+// The parser, its options and its commands.
+class CommandLine {
+ public:
+  explicit CommandLine(Surroundings& surroundings);
+
+  int Run(int argc, const char* const* argv);
+
+ private:
+  // Gives options that the command line left out their value from the
+  // environment, or else from the file.
+  void ReadEnvironment();
+  void ReadFile();
+  void ReadFileItem(const CLI::ConfigItem& item);
+
+  Surroundings& surroundings_;
+  GlobalOptions global_;
+  std::string config_file_;
+  CLI::App parser_;
+  std::map<CLI::Option*, const char*> variables_;
+  std::vector<Command> commands_;
+};
+
+CommandLine::CommandLine(Surroundings& surroundings)
+    : surroundings_(surroundings),
+      parser_("Calls shared instances on a Leasehold server.", "leasehold") {
+  parser_.set_version_flag("--version",
+                           std::string("leasehold ") + LEASEHOLD_VERSION);
+  CLI::Option* address =
+      AddValue(parser_, "--address", global_.address, ReadAddress,
+               "server to call: HOST:PORT or unix:PATH (environment: "
+               "LEASEHOLD_ADDRESS)");
+  address->type_name("ADDRESS")->default_str(global_.address);
+  CLI::Option* output =
+      AddValue(parser_, "--output", global_.output, ReadOutputFormat,
+               "a table, or JSON with one object a line (environment: "
+               "LEASEHOLD_OUTPUT)");
+  output->type_name("table|json")->default_str("table");
+  CLI::Option* timeout =
+      AddValue(parser_, "--timeout", global_.timeout, ReadDuration,
+               "how long a call may take, as in 500ms, 30s or 1h30m "
+               "(environment: LEASEHOLD_TIMEOUT)");
+  timeout->type_name("DURATION")
+      ->default_str(absl::FormatDuration(global_.timeout));
+  variables_ = {{address, "LEASEHOLD_ADDRESS"},
+                {output, "LEASEHOLD_OUTPUT"},
+                {timeout, "LEASEHOLD_TIMEOUT"}};
+  for (CLI::Option* option : {address, output, timeout}) option->take_last();
+  parser_
+      .add_option("--config", config_file_,
+                  "file of option=value lines, those of a command under "
+                  "[COMMAND]; command line and environment come first")
+      ->type_name("FILE")
+      ->configurable(false);
+
+  parser_.fallthrough();
+  parser_.require_subcommand(1);
+  commands_ = {AddEchoCommand(parser_), AddDemoCommand(parser_)};
+  for (const Command& command : commands_) {
+    command.app->footer(
+        "--address, --output, --timeout and --config are taken here too: see "
+        "leasehold --help.");
+  }
+}
+
+int CommandLine::Run(int argc, const char* const* argv) {
+  try {
+    parser_.parse(argc, argv);
+    ReadEnvironment();
+    ReadFile();
+  } catch (const CLI::CallForHelp&) {
+    const Command* command = GivenCommand(commands_);
+    surroundings_.out << (command != nullptr ? command->app->help("leasehold")
+                                             : parser_.help());
+    return kDone;
+  } catch (const CLI::CallForVersion& version) {
+    surroundings_.out << version.what() << "\n";
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    surroundings_.err << "leasehold: "
+                      << Printable(ExplainUsage(error, parser_, commands_))
+                      << "\n";
+    return kWrongUsage;
+  }
+  const absl::Status status =
+      GivenCommand(commands_)->run(global_, surroundings_);
+  if (status.ok()) return kDone;
+  const std::string message(status.message());
+  surroundings_.err << absl::StatusCodeToString(status.code()) << ": "
+                    << Printable(message) << "\n";
+  return kCallFailed;
+}
+
+void CommandLine::ReadEnvironment() {
+  for (const auto& [option, name] : variables_) {
+    const char* value = surroundings_.environment(name);
+    if (value == nullptr || *value == '\0' || option->count() > 0) continue;
+    try {
+      option->add_result(value);
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(absl::StrCat(name, ": ", error.what()));
+    }
+  }
+}
+
+void CommandLine::ReadFile() {
+  if (config_file_.empty()) return;
+  std::ifstream file(config_file_);
+  // A directory opens, and fails to be read.
+  if (!file || (file.peek(), file.bad())) {
+    throw UsageError(absl::StrCat("--config: cannot read ", config_file_));
+  }
+  try {
+    for (const CLI::ConfigItem& item : CLI::ConfigBase().from_config(file)) {
+      ReadFileItem(item);
+    }
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(absl::StrCat(config_file_, ": ", error.what()));
+  }
+}
+
+void CommandLine::ReadFileItem(const CLI::ConfigItem& item) {
+  // The reader marks where a section begins and ends.
+  if (item.name == "++" || item.name == "--") return;
+  CLI::App* app = &parser_;
+  for (const std::string& parent : item.parents) {
+    try {
+      app = app->get_subcommand(parent);
+    } catch (const CLI::OptionNotFound&) {
+      throw UsageError(absl::StrCat("[", parent, "] is no command"));
+    }
+  }
+  CLI::Option* option = app->get_option_no_throw("--" + item.name);
+  if (option == nullptr || !option->get_configurable()) {
+    throw UsageError(absl::StrCat("\"", item.fullname(),
+                                  "\" is no option that a file can set"));
+  }
+  if (option->count() > 0) return;
+  if (option->get_expected_min() == 0) {  // A flag.
+    option->add_result(item.inputs.empty() ? "true" : item.inputs.front());
+  } else {
+    option->add_result(item.inputs);
+  }
+  option->run_callback();
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, const char* const* argv,
+                   Surroundings& surroundings) {
+  return CommandLine(surroundings).Run(argc, argv);
+}
+
+}  // namespace leasehold::client::cli

@@ -1,0 +1,27 @@
+// RunCommandLine: all of `leasehold` but what touches the process.
+//
+// An option's value comes from the command line, else from the environment
+// (LEASEHOLD_ADDRESS, LEASEHOLD_OUTPUT, LEASEHOLD_TIMEOUT), else from the file
+// of --config, else it is the default. A file has `option=value` lines, those
+// of a command under `[command]`.
+//
+// | exit code | meaning                                                       |
+// | 0         | done                                                          |
+// | 1         | a call failed; `CODE: message` on standard error              |
+// | 2         | wrong usage; one line on standard error                       |
+//
+// Thread-safety: one thread.   Lifetime: the arguments outlive the run.
+#ifndef LEASEHOLD_CLIENT_CLI_COMMAND_LINE_H_
+#define LEASEHOLD_CLIENT_CLI_COMMAND_LINE_H_
+
+#include "client/cli/command.h"
+
+namespace leasehold::client::cli {
+
+// Runs what the arguments say (argv[0] is the program) and gives the exit code.
+int RunCommandLine(int argc, const char* const* argv,
+                   Surroundings& surroundings);
+
+}  // namespace leasehold::client::cli
+
+#endif  // LEASEHOLD_CLIENT_CLI_COMMAND_LINE_H_

@@ -1,0 +1,190 @@
+#include "client/cli/demo_command.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/shared_session.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+constexpr absl::Duration kIdleTimeout = absl::Seconds(20);
+constexpr absl::Duration kFastIdleTimeout = absl::Seconds(1);
+// A lease never ends early; this is for one that ends a little late.
+constexpr absl::Duration kMargin = absl::Milliseconds(500);
+
+constexpr char kText[] = "Apple";
+
+// A random UUID (version 4): fresh each run, so that runs do not meet.
+std::string FreshId() {
+  std::random_device random;
+  const uint32_t a = random();
+  const uint32_t b = (random() & 0xFFFF0FFF) | 0x00004000;
+  const uint32_t c = (random() & 0x3FFFFFFF) | 0x80000000;
+  const uint32_t d = random();
+  return absl::StrFormat("%08x-%04x-%04x-%04x-%04x%08x", a, b >> 16, b & 0xFFFF,
+                         c >> 16, c & 0xFFFF, d);
+}
+
+class Demo {
+ public:
+  Demo(absl::Duration idle_timeout, const GlobalOptions& global,
+       Surroundings& surroundings)
+      : address_(global.address),
+        idle_timeout_(idle_timeout),
+        surroundings_(surroundings),
+        output_(global.output, surroundings.out),
+        session_({}, SessionOptions(global)) {}
+
+  absl::Status Run() {
+    output_.SayLine(absl::StrCat("Instance ID: ", session_.instance_id()));
+    for (const uint64_t sequence : {1, 2}) {
+      if (absl::Status status = Open(); !status.ok()) return status;
+      if (absl::Status status = Echo(sequence); !status.ok()) return status;
+    }
+    if (absl::Status status = CloseBoth(); !status.ok()) return status;
+    AwaitEndOfLease();
+    first_life_ = std::exchange(generation_, 0);
+    if (absl::Status status = Open(); !status.ok()) return status;
+    if (absl::Status status = Echo(1); !status.ok()) return status;
+    output_.SayLine(
+        "The lease had run out: the same ID, but a new instance that counts "
+        "from 1.");
+    if (surroundings_.interactive && output_.Say("Press Enter to end. ")) {
+      surroundings_.wait_for_enter();
+    }
+    return output_.status();
+  }
+
+ private:
+  SharedSessionOptions SessionOptions(const GlobalOptions& global) {
+    SharedSessionOptions options;
+    options.instance_id = FreshId();
+    options.idle_timeout = idle_timeout_;
+    options.call_timeout = global.timeout;
+    options.on_generation_change = [this](uint64_t before, uint64_t after) {
+      output_.SayLine(absl::StrCat("The session notices: generation ", before,
+                                   " has become ", after, "."));
+    };
+    return options;
+  }
+
+  absl::Status Open() {
+    const absl::StatusOr<size_t> index = session_.AddChannel(address_);
+    if (!index.ok()) return index.status();
+    channel_ = *index;
+    output_.SayLine(
+        absl::StrCat("Channel ", channel_ + 1, " opened to ", address_, "."));
+    return absl::OkStatus();
+  }
+
+  // Echoes on the last channel; the instance's `sequence`-th echo is promised.
+  absl::Status Echo(uint64_t sequence) {
+    output_.SayLine(absl::StrCat("Channel ", channel_ + 1, " requests: Echo(\"",
+                                 kText, "\")"));
+    const auto reply = session_.Echo(kText, channel_);
+    if (!reply.ok()) return reply.status();
+    if (output_.format() == OutputFormat::kJson) {
+      output_.Row(*reply);
+    } else {
+      output_.SayLine(absl::StrCat("Service returned: ", Printable(reply->text),
+                                   "  (sequence ", reply->sequence,
+                                   ", generation ", reply->generation, ")"));
+    }
+    if (reply->idle_timeout.has_value()) idle_timeout_ = *reply->idle_timeout;
+    return Check(*reply, sequence);
+  }
+
+  // Whether an answer is what the demo promises.
+  absl::Status Check(const EchoReply& reply, uint64_t sequence) {
+    const std::string who = absl::StrCat("channel ", channel_ + 1, ": ");
+    if (reply.text != kText) {
+      return absl::InternalError(
+          absl::StrCat(who, "expected the text ", kText, ", got ", reply.text));
+    }
+    if (generation_ != 0 && reply.generation != generation_) {
+      return absl::InternalError(
+          absl::StrCat(who, "expected the same generation ", generation_,
+                       ", got ", reply.generation));
+    }
+    if (reply.generation <= first_life_) {
+      return absl::InternalError(
+          absl::StrCat(who, "expected a generation above ", first_life_,
+                       ", got ", reply.generation));
+    }
+    if (reply.sequence != sequence) {
+      return absl::InternalError(absl::StrCat(
+          who, "expected sequence ", sequence, ", got ", reply.sequence));
+    }
+    generation_ = reply.generation;
+    return absl::OkStatus();
+  }
+
+  absl::Status CloseBoth() {
+    for (const size_t channel : {0, 1}) {
+      if (absl::Status status = session_.CloseChannel(channel); !status.ok()) {
+        return status;
+      }
+      output_.SayLine(absl::StrCat("Channel ", channel + 1, " closed."));
+    }
+    output_.SayLine(absl::StrCat(
+        "The end of each call starts the lease anew: the instance stays for ",
+        absl::FormatDuration(idle_timeout_), " after the last one."));
+    return absl::OkStatus();
+  }
+
+  void AwaitEndOfLease() {
+    absl::Duration rest = idle_timeout_ + kMargin;
+    if (!surroundings_.interactive) {
+      output_.SayLine(absl::StrCat("Waiting ", absl::FormatDuration(rest),
+                                   " for the lease to run out ..."));
+      surroundings_.sleep(rest);
+      return;
+    }
+    while (rest > absl::ZeroDuration()) {
+      output_.Say(absl::StrFormat(
+          "\rWaiting for the lease to run out: %2d s left ... ",
+          absl::ToInt64Seconds(absl::Ceil(rest, absl::Seconds(1)))));
+      const absl::Duration step = std::min(rest, absl::Seconds(1));
+      surroundings_.sleep(step);
+      rest -= step;
+    }
+    output_.Say("\n");
+  }
+
+  const std::string address_;
+  // What was asked for; the server's word once the first answer is here.
+  absl::Duration idle_timeout_;
+  Surroundings& surroundings_;
+  Output output_;
+  SharedSession session_;
+  // The channel opened last.
+  size_t channel_ = 0;
+  // The generation that answers must show; 0: not known yet.
+  uint64_t generation_ = 0;
+  // The generation whose lease ran out; 0: none has.
+  uint64_t first_life_ = 0;
+};
+
+}  // namespace
+
+Command AddDemoCommand(CLI::App& parser) {
+  const auto fast = std::make_shared<bool>(false);
+  CLI::App* app = parser.add_subcommand(
+      "demo",
+      "Show two channels meet in one instance, its lease run out, and a third "
+      "get a new one");
+  app->add_flag("--fast", *fast, "a lease of 1s instead of 20s");
+  return {app, [fast](const GlobalOptions& global, Surroundings& around) {
+            return Demo(*fast ? kFastIdleTimeout : kIdleTimeout, global, around)
+                .Run();
+          }};
+}
+
+}  // namespace leasehold::client::cli

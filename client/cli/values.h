@@ -1,0 +1,55 @@
+// Values: the text of an option's value, read; the error says what would be
+// right.
+//
+// Thread-safety: safe.   Lifetime: no state; AddValue's target outlives the
+// parser.
+#ifndef LEASEHOLD_CLIENT_CLI_VALUES_H_
+#define LEASEHOLD_CLIENT_CLI_VALUES_H_
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/cli/output.h"
+#include "client/instance_metadata.h"
+
+namespace leasehold::client::cli {
+
+// A positive, finite duration with its unit: 500ms, 20s, 1h30m.
+absl::StatusOr<absl::Duration> ReadDuration(const std::string& text);
+// A whole number from 1 to 1,000,000.
+absl::StatusOr<int> ReadCount(const std::string& text);
+// HOST:PORT or unix:PATH.
+absl::StatusOr<std::string> ReadAddress(const std::string& text);
+// Anything but nothing.
+absl::StatusOr<std::string> ReadId(const std::string& text);
+// `table` or `json`.
+absl::StatusOr<OutputFormat> ReadOutputFormat(const std::string& text);
+// `new` or `existing`.
+absl::StatusOr<Expect> ReadExpect(const std::string& text);
+
+// Adds an option whose value is read into `target`; a value that cannot be is
+// the parser's ValidationError, which names the option.
+template <typename Target, typename T>
+CLI::Option* AddValue(CLI::App& app, const std::string& name, Target& target,
+                      absl::StatusOr<T> (*read)(const std::string&),
+                      const std::string& description) {
+  return app.add_option_function<std::string>(
+      name,
+      [name, &target, read](const std::string& text) {
+        absl::StatusOr<T> value = read(text);
+        if (!value.ok()) {
+          throw CLI::ValidationError(name,
+                                     std::string(value.status().message()));
+        }
+        target = *std::move(value);
+      },
+      description);
+}
+
+}  // namespace leasehold::client::cli
+
+#endif  // LEASEHOLD_CLIENT_CLI_VALUES_H_
