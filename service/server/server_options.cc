@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -214,7 +215,9 @@ absl::Status CheckTogether(const ServerOptions& o) {
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining();
   if (!unknown.empty()) {
-    return absl::StrCat("unknown flag ", QuoteForMessage(unknown.front()),
+    const bool flag = absl::StartsWith(unknown.front(), "-");
+    return absl::StrCat(flag ? "unknown flag " : "unexpected argument ",
+                        QuoteForMessage(unknown.front()),
                         "; --help lists the flags");
   }
   return absl::StrReplaceAll(error.what(), {{"\n", " "}});
@@ -231,10 +234,10 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
 
   CLI::App app(
       "Serves shared, leased instances over gRPC.\n"
-      "A flag left out is taken from the config file, then from the environment:"
-      "\n--idle-timeout is idle-timeout there and LEASEHOLD_IDLE_TIMEOUT here; "
-      "several values\nof LEASEHOLD_LISTEN stand between commas. Durations have "
-      "a unit: ns, us, ms, s, m, h.",
+      "A flag left out is taken from the environment, then from the config file:"
+      "\n--idle-timeout is LEASEHOLD_IDLE_TIMEOUT there (several values of "
+      "LEASEHOLD_LISTEN stand\nbetween commas), and idle-timeout here. Durations "
+      "have a unit: ns, us, ms, s, m, h.",
       "leasehold-server");
   app.set_version_flag("--version",
                        std::string("leasehold-server " LEASEHOLD_VERSION));
@@ -244,7 +247,8 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     const std::string flag = absl::StrCat("--", setting.name);
     CLI::Option* option;
     if (setting.value.empty()) {
-      option = app.add_flag(flag, values[setting.name], setting.help);
+      option = app.add_flag(flag, values[setting.name],
+                            absl::StrCat(setting.help, " Default: off."));
     } else {
       option = app.add_option(flag, values[setting.name], setting.help);
       option->type_name(setting.value)->default_str(setting.fallback);
@@ -282,14 +286,14 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     if (given[setting.name]->count() > 0) {
       status = Read(setting, absl::StrCat("--", setting.name),
                     given[setting.name]->results());
-    } else if (const auto it = file.find(setting.name); it != file.end()) {
-      status = Read(setting, absl::StrCat(config, ": ", setting.name),
-                    it->second);
     } else if (environment != nullptr && *environment != '\0') {
       const Values listed = setting.name == "listen"
                                 ? Values(absl::StrSplit(environment, ','))
                                 : Values{environment};
       status = Read(setting, variable, listed);
+    } else if (const auto it = file.find(setting.name); it != file.end()) {
+      status = Read(setting, absl::StrCat(config, ": ", setting.name),
+                    it->second);
     }
     if (!status.ok()) return status;
   }

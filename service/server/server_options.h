@@ -2,8 +2,8 @@
 // and check.
 //
 // A setting comes from the command line (`--idle-timeout=20s`), else from the
-// config file (`idle-timeout = "20s"`), else from the environment
-// (`LEASEHOLD_IDLE_TIMEOUT`), else it has its default.
+// environment (`LEASEHOLD_IDLE_TIMEOUT`), else from the config file
+// (`idle-timeout = "20s"`), else it has its default.
 //
 // Thread-safety: values; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_SERVER_SERVER_OPTIONS_H_
