@@ -201,9 +201,9 @@ TEST_F(LeaseManagerThreadTest, ConcurrentRunDueShareTheWork) {
 
 // Two threads renew one lease, each with times that grow. A renewal must not
 // undo a later one that was there before it returned. (With a plain store in
-// place of the exchange, hundreds are undone on two cores.)
+// place of the exchange, thousands are undone on two cores.)
 TEST(LeaseThreads, RacingRenewalsKeepTheLatest) {
-  constexpr int kRenewals = 500'000;
+  constexpr int kRenewals = 1'000'000;
   Lease lease;
   std::atomic<int64_t> now = 0;
   std::array<std::atomic<int64_t>, 2> renewed_to{};  // By each of the threads.
