@@ -34,15 +34,18 @@ void LineWriter::Write(const std::string& line) {
     MutexLock lock(mu_);
     if (queued_.size() + line.size() >= kQueuedBytesMax) {
       ++dropped_;
-      return;
+    } else {
+      TellDroppedLocked();
+      absl::StrAppend(&queued_, line, "\n");
     }
-    if (dropped_ > 0) {
-      absl::StrAppend(&queued_, "(", std::exchange(dropped_, 0),
-                      " lines dropped: the reader is too slow)\n");
-    }
-    absl::StrAppend(&queued_, line, "\n");
   }
   wake_.NotifyOne();
+}
+
+void LineWriter::TellDroppedLocked() {
+  if (dropped_ == 0) return;
+  absl::StrAppend(&queued_, "(", std::exchange(dropped_, 0),
+                  " lines dropped: the reader is too slow)\n");
 }
 
 void LineWriter::Run() {
@@ -51,7 +54,8 @@ void LineWriter::Run() {
     std::string text;
     {
       MutexLock lock(mu_);
-      while (queued_.empty() && !stopping_) wake_.Wait(mu_);
+      while (queued_.empty() && dropped_ == 0 && !stopping_) wake_.Wait(mu_);
+      TellDroppedLocked();  // Perhaps no further line will.
       if (queued_.empty()) return;
       text.swap(queued_);
     }

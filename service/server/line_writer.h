@@ -30,6 +30,7 @@ class LineWriter {
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
+  void TellDroppedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // False: nobody reads any more.
   bool WriteOut(const std::string& text) ABSL_LOCKS_EXCLUDED(mu_);
   bool stopping() ABSL_LOCKS_EXCLUDED(mu_);

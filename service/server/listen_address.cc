@@ -12,9 +12,11 @@
 #include <cstring>
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "service/instance/instance_key.h"
 
 namespace leasehold {
 namespace {
@@ -46,19 +48,21 @@ absl::Status CheckUnix(const ListenAddress& address) {
   name.sun_family = AF_UNIX;
   std::memcpy(name.sun_path, address.unix_path.data(),
               address.unix_path.size());
+  const Socket probe(AF_UNIX);
+  if (probe.fd() < 0) return CannotListen(address, std::strerror(errno));
   struct stat found = {};
   if (lstat(address.unix_path.c_str(), &found) == 0) {
     if (!S_ISSOCK(found.st_mode)) {
       return CannotListen(address, "the file exists and is not a socket");
     }
-    const Socket probe(AF_UNIX);
     if (connect(probe.fd(), reinterpret_cast<const sockaddr*>(&name),
                 sizeof(name)) == 0) {
       return CannotListen(address, "another server listens there");
     }
-    return absl::OkStatus();  // Left over; gRPC takes its place.
+    // Nobody has it open: left over, and gRPC takes its place.
+    if (errno == ECONNREFUSED) return absl::OkStatus();
+    return CannotListen(address, std::strerror(errno));
   }
-  const Socket probe(AF_UNIX);
   if (bind(probe.fd(), reinterpret_cast<const sockaddr*>(&name),
            sizeof(name)) != 0) {
     return CannotListen(address, std::strerror(errno));
@@ -72,7 +76,7 @@ absl::Status CheckUnix(const ListenAddress& address) {
 absl::StatusOr<ListenAddress> ListenAddress::Parse(std::string_view text) {
   const auto broken = [text](absl::string_view rule) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "\"", View(text), "\" ", rule, "; use HOST:PORT or unix:PATH"));
+        QuoteForMessage(text), " ", rule, "; use HOST:PORT or unix:PATH"));
   };
   absl::string_view rest = View(text);
   ListenAddress address;
@@ -88,11 +92,18 @@ absl::StatusOr<ListenAddress> ListenAddress::Parse(std::string_view text) {
     return address;
   }
   const size_t colon = rest.rfind(':');
-  if (colon == absl::string_view::npos) return broken("has no port");
+  if (colon == absl::string_view::npos || absl::EndsWith(rest, "]")) {
+    return broken("has no port");
+  }
   absl::string_view host = rest.substr(0, colon);
   const absl::string_view port = rest.substr(colon + 1);
-  const bool bracketed =
-      absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]");
+  const bool bracketed = absl::ConsumePrefix(&host, "[");
+  if (absl::ConsumeSuffix(&host, "]") != bracketed) {
+    return broken("has one bracket without the other");
+  }
+  if (host.find_first_of("[]") != absl::string_view::npos) {
+    return broken("has a bracket inside its host");
+  }
   if (host.empty()) return broken("names no host");
   if (!bracketed && host.find(':') != absl::string_view::npos) {
     return broken("needs brackets around its IPv6 address, as in [::1]:4001");
@@ -138,24 +149,28 @@ absl::Status CheckCanListen(const ListenAddress& address) {
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found,
                                                                  &freeaddrinfo);
+  bool any = false;
+  absl::Status missing;
   for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
     const Socket probe(info->ai_family);
     const int on = 1;
-    setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (probe.fd() >= 0 &&
+        setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ==
+            0 &&
         bind(probe.fd(), info->ai_addr, info->ai_addrlen) == 0 &&
         listen(probe.fd(), 1) == 0) {
+      any = true;
       continue;
     }
-    if (errno == EAFNOSUPPORT ||
-        (errno == EADDRNOTAVAIL && info->ai_family == AF_INET6)) {
-      return absl::NotFoundError(absl::StrCat("cannot listen on ",
-                                              address.ToString(), ": ",
-                                              std::strerror(errno)));
+    if (errno != EAFNOSUPPORT &&
+        (errno != EADDRNOTAVAIL || info->ai_family != AF_INET6)) {
+      return CannotListen(address, std::strerror(errno));
     }
-    return CannotListen(address, std::strerror(errno));
+    missing = absl::NotFoundError(absl::StrCat(
+        "cannot listen on ", address.ToString(), ": ", std::strerror(errno)));
   }
-  return absl::OkStatus();
+  // A name may have addresses of a family that this machine does not have.
+  return any ? absl::OkStatus() : missing;
 }
 
 }  // namespace leasehold

@@ -105,7 +105,7 @@ class RpcQueue {
   grpc::Alarm wake_ ABSL_GUARDED_BY(mu_);
   bool waking_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<std::coroutine_handle<>> resumed_ ABSL_GUARDED_BY(mu_);
-  size_t calls_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t calls_ ABSL_GUARDED_BY(mu_) = 0;  // Running, or waited for.
 };
 
 // Something that a running call waits for, and that can be told to give up.
@@ -159,9 +159,14 @@ class ServerCall {
   struct AcceptAwaiter {
     ServerCall& call;
     bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> h) { call.accept_.waiting_ = h; }
+    void await_suspend(std::coroutine_handle<> h) {
+      // Counted from here on: a call that has arrived, and is not served yet,
+      // needs its queue as well.
+      call.queue_.CallBegins();
+      call.accept_.waiting_ = h;
+    }
     bool await_resume() const {
-      if (call.accept_.ok_) call.queue_.CallBegins();
+      if (!call.accept_.ok_) call.queue_.CallEnds();
       return call.accept_.ok_;
     }
   };
@@ -275,8 +280,9 @@ class RpcRuntime {
     for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->Start();
   }
 
-  // Waits until no call is running, then ends queues and threads. After
-  // grpc::Server::Shutdown, which lets no new call in. Idempotent.
+  // Waits until no call is running, then ends queues and threads. Idempotent.
+  // REQUIRES: grpc::Server::Shutdown has been called, which lets no new call in
+  // and ends the waits for one; or Start has not.
   void Stop();
 
  private:

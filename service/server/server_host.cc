@@ -1,11 +1,11 @@
 #include "service/server/server_host.h"
 
+#include <grpc/support/time.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
-#include <chrono>
 #include <future>
 #include <utility>
 
@@ -94,8 +94,9 @@ void ServerHost::StopAndDrain() {
   log_.Info("draining",
             {{"timeout", absl::FormatDuration(options_.drain_timeout)}});
   server_->GetHealthCheckService()->Shutdown();
-  server_->Shutdown(std::chrono::system_clock::now() +
-                    absl::ToChronoNanoseconds(options_.drain_timeout));
+  // A time span: gRPC adds it to its own clock, and does not overflow.
+  server_->Shutdown(gpr_time_from_nanos(
+      absl::ToInt64Nanoseconds(options_.drain_timeout), GPR_TIMESPAN));
   std::promise<void> detached;
   registry_.Shutdown([&detached] { detached.set_value(); });
   detached.get_future().wait();

@@ -1,5 +1,8 @@
 #include "service/server/server_log.h"
 
+#include <algorithm>
+#include <cstddef>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -9,10 +12,34 @@ namespace {
 
 absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
 
+// How many bytes the code point at the front of `text` has; 0: it is not UTF-8.
+size_t CodePointBytes(std::string_view text) {
+  const auto byte = [text](size_t i) {
+    return static_cast<unsigned char>(text[i]);
+  };
+  const unsigned char lead = byte(0);
+  const size_t bytes = lead < 0x80   ? 1
+                       : lead < 0xC2 ? 0
+                       : lead < 0xE0 ? 2
+                       : lead < 0xF0 ? 3
+                       : lead < 0xF5 ? 4
+                                     : 0;
+  if (text.size() < bytes) return 0;
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // Overlong, a surrogate, or past U+10FFFF.
+  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F) ||
+      (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) {
+    return 0;
+  }
+  return bytes;
+}
+
 // A bare word where that is clear, else quoted as JSON does.
 std::string TextValue(std::string_view text) {
-  for (const char c : text) {
-    if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7F) {
+  for (const unsigned char c : text) {
+    if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c >= 0x7F) {
       return JsonQuote(text);
     }
   }
@@ -23,7 +50,14 @@ std::string TextValue(std::string_view text) {
 
 std::string JsonQuote(std::string_view text) {
   std::string quoted = "\"";
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t bytes = CodePointBytes(text.substr(i));
+    if (bytes != 1) {
+      quoted += bytes == 0 ? "\\ufffd" : text.substr(i, bytes);
+      i += std::max<size_t>(bytes, 1);
+      continue;
+    }
+    const char c = text[i++];
     switch (c) {
       case '"':
         quoted += "\\\"";
@@ -35,7 +69,7 @@ std::string JsonQuote(std::string_view text) {
         quoted += "\\n";
         break;
       default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+        if (c < 0x20 || c == 0x7F) {
           absl::StrAppendFormat(&quoted, "\\u%04x", c);
         } else {
           quoted += c;

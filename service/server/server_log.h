@@ -61,7 +61,7 @@ class ServerLog final : public InstanceObserver {
   const bool lifecycle_;
 };
 
-// `text` as a JSON string, quotes included.
+// `text` as a JSON string, quotes included. What is not UTF-8 becomes U+FFFD.
 std::string JsonQuote(std::string_view text);
 
 }  // namespace leasehold

@@ -156,14 +156,15 @@ absl::Status Read(const Setting& setting, const std::string& source,
   return absl::OkStatus();
 }
 
-// The settings of a config file, by name.
+// The settings of a config file that `source` names, by name.
 absl::StatusOr<std::map<std::string, Values>> ReadFile(
-    const std::string& path, const std::vector<Setting>& settings) {
+    const std::string& source, const std::string& path,
+    const std::vector<Setting>& settings) {
   std::ifstream file(path);
   // A directory opens, and fails to be read.
   if (!file || (file.peek(), file.bad())) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--config: cannot read the file ", QuoteForMessage(path)));
+        absl::StrCat(source, ": cannot read the file ", QuoteForMessage(path)));
   }
   std::map<std::string, Values> values;
   try {
@@ -177,7 +178,8 @@ absl::StatusOr<std::map<std::string, Values>> ReadFile(
             path, ": unknown setting ", QuoteForMessage(item.fullname()),
             "; the settings are the flags of --help, without dashes"));
       }
-      values[item.name] = item.inputs;
+      Values& all = values[item.name];  // What stands twice is taken twice.
+      all.insert(all.end(), item.inputs.begin(), item.inputs.end());
     }
   } catch (const CLI::Error& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
@@ -259,8 +261,8 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     given[setting.name] = option;
   }
   std::string config;
-  app.add_option("--config", config, "A file of `name = value` lines.")
-      ->envname("LEASEHOLD_CONFIG")
+  app.add_option("--config", config, "A file of `name = value` lines; else "
+                                      "LEASEHOLD_CONFIG names one.")
       ->type_name("FILE");
   try {
     app.parse(argc, argv);
@@ -272,10 +274,16 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     return absl::InvalidArgumentError(Explain(app, error));
   }
 
+  std::string config_source = "--config";
+  if (const char* path = std::getenv("LEASEHOLD_CONFIG");
+      config.empty() && path != nullptr) {
+    config = path;
+    config_source = "LEASEHOLD_CONFIG";
+  }
   std::map<std::string, Values> file;
   if (!config.empty()) {
     absl::StatusOr<std::map<std::string, Values>> read =
-        ReadFile(config, settings);
+        ReadFile(config_source, config, settings);
     if (!read.ok()) return read.status();
     file = *std::move(read);
   }
