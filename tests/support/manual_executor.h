@@ -27,6 +27,8 @@ class ManualExecutor final : public Executor {
 
   // Runs the oldest task. False if there is none.
   bool RunOne() { return Run(0); }
+  // Runs the newest task. False if there is none.
+  bool RunNewest() { return !tasks_.empty() && Run(tasks_.size() - 1); }
   // Runs any one of them. False if there is none.
   bool RunAny(Random& random) {
     return !tasks_.empty() && Run(Uniform(random, 0, tasks_.size() - 1));

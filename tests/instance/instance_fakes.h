@@ -1,0 +1,270 @@
+// Fakes for the tests of the instance room: a call, a provider, initializers,
+// an observer, and extensions that note what happens to them; and a registry
+// that stands on them.
+//
+// Thread-safety: one thread, that of the test.   Lifetime: they outlive the
+// registry that they are given to.
+#ifndef LEASEHOLD_TESTS_INSTANCE_INSTANCE_FAKES_H_
+#define LEASEHOLD_TESTS_INSTANCE_INSTANCE_FAKES_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "service/instance/instance_registry.h"
+#include "service/instance/shared_provider.h"
+#include "tests/support/manual_executor.h"
+#include "tests/support/simulated_clock.h"
+
+namespace leasehold {
+
+// What happened, an entry each: `closing room-1 idle`.
+using Journal = std::vector<std::string>;
+
+inline InstanceRequest RequestFor(std::string_view id,
+                                  Expect expect = Expect::kAny) {
+  InstanceRequest request;
+  request.key.id = std::string(id);
+  request.expect = expect;
+  return request;
+}
+
+// A call that asks for its context and keeps the answer.
+class FakeCall final : public PinWaiter {
+ public:
+  explicit FakeCall(InstanceRequest request) : PinWaiter(std::move(request)) {}
+  explicit FakeCall(std::string_view id, Expect expect = Expect::kAny)
+      : PinWaiter(RequestFor(id, expect)) {}
+
+  // Asks. True if the answer came at once.
+  bool Ask(InstanceRegistry& registry) {
+    answer_ = std::nullopt;
+    answer_ = registry.Acquire(*this);
+    return answer_.has_value();
+  }
+
+  void OnGrant(absl::StatusOr<PinGrant> grant) override {
+    EXPECT_FALSE(answer_.has_value()) << "answered twice";
+    answer_ = std::move(grant);
+    if (then) then();
+  }
+
+  bool answered() const { return answer_.has_value(); }
+  // REQUIRES: answered.
+  absl::Status status() const { return answer_->status(); }
+  // REQUIRES: answered, with OK.
+  bool created() const { return (*answer_)->created; }
+  Pin& pin() { return (*answer_)->pin; }
+  InstanceContext& context() { return *pin(); }
+  void Finish() { pin().Reset(); }
+
+  std::function<void()> then;  // Run after a wait, by who answered.
+
+ private:
+  std::optional<absl::StatusOr<PinGrant>> answer_;
+};
+
+// Notes kCreated and so on; kIdle and kBusy only if `use_events`.
+class FakeObserver final : public InstanceObserver {
+ public:
+  explicit FakeObserver(Journal& journal, bool use_events = false)
+      : journal_(journal), use_events_(use_events) {}
+
+  void OnEvent(const InstanceEvent& event) override {
+    static constexpr std::string_view kNames[] = {
+        "created", "idle",          "busy",   "expired",
+        "closing", "detach failed", "closed", "opening failed"};
+    std::string entry(kNames[static_cast<size_t>(event.kind)]);
+    entry.append(" ").append(event.instance_id);
+    switch (event.kind) {
+      case InstanceEventKind::kClosing:
+      case InstanceEventKind::kClosed:
+        entry.append(" ").append(DetachReasonName(event.reason));
+        break;
+      case InstanceEventKind::kDetachFailed:
+        entry.append(" ").append(event.extension);
+        [[fallthrough]];
+      case InstanceEventKind::kOpenFailed:
+        absl::StrAppend(&entry, " ", event.status.message());
+        break;
+      default:
+        break;
+    }
+    journal_.push_back(std::move(entry));
+    if (then) then(event);
+  }
+  bool WantsUseEvents() const override { return use_events_; }
+
+  std::function<void(const InstanceEvent&)> then;
+
+ private:
+  Journal& journal_;
+  const bool use_events_;
+};
+
+// A provider whose answer is a setting; keeps its callbacks.
+class FakeProvider final : public InstanceContextProvider {
+ public:
+  explicit FakeProvider(bool leased) : leased_(leased) {}
+  bool Leased() const override { return leased_; }
+  void NotifyIdle(IdleCallback callback, InstanceContext&) override {
+    callbacks.push_back(std::move(callback));
+  }
+  bool IsIdle(InstanceContext& context) override {
+    ++asked;
+    EXPECT_FALSE(callbacks.empty()) << "asked before it has the callback";
+    if (meanwhile) meanwhile(context);
+    return idle;
+  }
+
+  bool idle = true;
+  int asked = 0;
+  std::vector<IdleCallback> callbacks;
+  std::function<void(InstanceContext&)> meanwhile;  // Within IsIdle.
+
+ private:
+  const bool leased_;
+};
+
+// An initializer that does what it is told to; answers OK by default.
+class FakeInitializer final : public ContextInitializer {
+ public:
+  using Body =
+      std::function<void(InstanceContext&, const InstanceRequest&, HookDone)>;
+  explicit FakeInitializer(Body body = [](auto&, auto&,
+                                          HookDone done) { done(); })
+      : body_(std::move(body)) {}
+  void Initialize(InstanceContext& context, const InstanceRequest& request,
+                  HookDone done) override {
+    ++runs;
+    body_(context, request, std::move(done));
+  }
+
+  int runs = 0;
+
+ private:
+  const Body body_;
+};
+
+// Writes `+name`, `name: reason` and `-name` into a journal as it is attached,
+// detached, destroyed. Answers as `on_detach` says, else OK.
+class NotingExtension : public Extension {
+ public:
+  using OnDetachBody = std::function<void(HookDone)>;
+  NotingExtension(Journal& journal, std::string name,
+                  OnDetachBody on_detach = nullptr)
+      : journal_(journal),
+        name_(std::move(name)),
+        on_detach_(std::move(on_detach)) {}
+  ~NotingExtension() override { journal_.push_back("-" + name_); }
+  void OnAttach(InstanceContext&) override { journal_.push_back("+" + name_); }
+  void OnDetach(InstanceContext&, DetachReason reason, HookDone done) override {
+    std::string entry = name_ + ": ";
+    journal_.push_back(entry.append(DetachReasonName(reason)));
+    if (on_detach_) return on_detach_(std::move(done));
+    done();
+  }
+  const std::string& name() const { return name_; }
+
+ private:
+  Journal& journal_;
+  const std::string name_;
+  const OnDetachBody on_detach_;
+};
+
+// Three types of it, as a context holds one of each.
+class First : public NotingExtension {
+ public:
+  using NotingExtension::NotingExtension;
+};
+class Second : public NotingExtension {
+ public:
+  using NotingExtension::NotingExtension;
+};
+class Third : public NotingExtension {
+ public:
+  using NotingExtension::NotingExtension;
+};
+
+// A registry with everything that it stands on. Shuts it down at the end, and
+// expects that this leaves nothing.
+class InstanceRegistryTest : public testing::Test {
+ protected:
+  static constexpr absl::Duration kTimeout = absl::Seconds(20);
+  static constexpr absl::Duration kTick = absl::Milliseconds(1);
+  static constexpr absl::Duration kNanosecond = absl::Nanoseconds(1);
+
+  // What a derived class or a test owns is still there, or needed no more.
+  void TearDown() override {
+    if (registry_ == nullptr) return;
+    if (!shut_down_) Shutdown();
+    executor_.RunAll();
+    EXPECT_EQ(done_, 1);
+    EXPECT_EQ(registry_->size(), 0u);
+    registry_.reset();
+  }
+
+  // The registry; made when it is first asked for.
+  InstanceRegistry& registry() {
+    if (registry_ == nullptr) {
+      registry_ = std::make_unique<InstanceRegistry>(
+          clock_, executor_, *provider_, initializers_, observer_, options_);
+    }
+    return *registry_;
+  }
+
+  // One call that comes and goes.
+  void Use(std::string_view id) {
+    FakeCall call(id);
+    call.Ask(registry());
+    executor_.RunAll();
+    ASSERT_TRUE(call.answered());
+    ASSERT_TRUE(call.status().ok()) << call.status();
+  }
+  // Looks at the leases, then runs all tasks.
+  void RunDue() {
+    registry().RunDueLeases();
+    executor_.RunAll();
+  }
+  void Pass(absl::Duration d) {
+    clock_.Advance(d);
+    RunDue();
+  }
+  void Shutdown() {
+    shut_down_ = true;
+    registry().Shutdown([this] { ++done_; });
+  }
+  absl::Status Release(std::string_view id) {
+    return registry().Release(RequestFor(id).key);
+  }
+  // What has happened since the last call.
+  Journal TakeJournal() { return std::exchange(journal_, {}); }
+
+  SimulatedClock clock_;
+  ManualExecutor executor_;
+  Journal journal_;
+  SharedProvider shared_;
+  FakeObserver noting_{journal_};
+  FakeObserver noting_uses_{journal_, /*use_events=*/true};
+  // For the registry; a test sets them before it first asks for that.
+  InstanceContextProvider* provider_ = &shared_;
+  std::vector<ContextInitializer*> initializers_;
+  InstanceObserver* observer_ = &noting_;
+  InstanceRegistryOptions options_{.idle_timeout = kTimeout};
+
+  std::unique_ptr<InstanceRegistry> registry_;
+  bool shut_down_ = false;
+  int done_ = 0;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_INSTANCE_INSTANCE_FAKES_H_

@@ -1,0 +1,359 @@
+#include "tests/simulation/instance_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold {
+
+std::string_view RuleName(Rule rule) {
+  switch (rule) {
+    case Rule::kOneContext:
+      return "one context";
+    case Rule::kBusyStaysOpen:
+      return "busy stays open";
+    case Rule::kNeverEarly:
+      return "never early";
+    case Rule::kGoneInTime:
+      return "gone in time";
+    case Rule::kAnswer:
+      return "answer";
+    case Rule::kAnswered:
+      return "answered";
+    case Rule::kGenerationGrows:
+      return "generation grows";
+    case Rule::kHookOrder:
+      return "hook order";
+    case Rule::kHookOnce:
+      return "hook once";
+    case Rule::kEventOrder:
+      return "event order";
+    case Rule::kProvider:
+      return "provider";
+    case Rule::kNothingLeft:
+      return "nothing left";
+  }
+  return "unknown";
+}
+
+void InstanceModel::Require(bool kept, Rule rule, std::string_view what,
+                            int key) {
+  if (kept || violation_.has_value()) return;
+  violation_ = {rule, std::string(what)};
+  if (key >= 0) absl::StrAppend(&violation_->what, " (key ", key, ")");
+}
+
+// ---- Callers
+
+std::optional<InstanceModel::Answer> InstanceModel::Acquire(
+    int call, int key, const InstanceRequest& request, Instant now) {
+  Context& context = contexts_[key];
+  const bool wants_new = request.expect == Expect::kNew;
+  switch (context.state) {
+    case State::kNone:
+      if (request.expect == Expect::kExisting) {
+        return Answer{.code = absl::StatusCode::kNotFound};
+      }
+      if (shutting_down_) return Answer{.code = absl::StatusCode::kUnavailable};
+      if (contexts() >= options_.contexts_max) {
+        return Answer{.code = absl::StatusCode::kResourceExhausted};
+      }
+      context.timeout =
+          std::clamp(request.idle_timeout.value_or(options_.idle_timeout),
+                     options_.idle_timeout_min, options_.idle_timeout_max);
+      context.last_use = now;
+      if (options_.initializers) {
+        context.state = State::kOpening;
+        context.waiters.push_back({call, request, /*opens=*/true});
+        return std::nullopt;
+      }
+      context.state = State::kOpen;
+      context.pins = 1;
+      return Answer{.created = true};
+    case State::kOpening:
+      if (wants_new) return Answer{.code = absl::StatusCode::kAlreadyExists};
+      break;
+    case State::kOpen:
+      if (wants_new) return Answer{.code = absl::StatusCode::kAlreadyExists};
+      ++context.pins;
+      return Answer{};
+    case State::kClosing:
+      break;
+  }
+  context.waiters.push_back({call, request, /*opens=*/false});
+  return std::nullopt;
+}
+
+void InstanceModel::Cancel(int call, int key) {
+  std::erase_if(contexts_[key].waiters,
+                [call](const Waiter& waiter) { return waiter.call == call; });
+}
+
+void InstanceModel::DropPin(int key, Instant now) {
+  Context& context = contexts_[key];
+  --context.pins;
+  context.last_use = now;
+  if (context.pins == 0 && shutting_down_) {
+    Close(context, DetachReason::kShutdown);
+  }
+}
+
+absl::StatusCode InstanceModel::Release(int key) {
+  Context& context = contexts_[key];
+  if (context.state == State::kNone) return absl::StatusCode::kNotFound;
+  if (context.state == State::kClosing) return absl::StatusCode::kOk;
+  if (context.state == State::kOpening || context.pins > 0) {
+    return absl::StatusCode::kFailedPrecondition;
+  }
+  Close(context, DetachReason::kReleased);
+  return absl::StatusCode::kOk;
+}
+
+void InstanceModel::Shutdown() {
+  shutting_down_ = true;
+  for (Context& context : contexts_) {
+    if (context.state == State::kOpen && context.pins == 0) {
+      Close(context, DetachReason::kShutdown);
+    }
+  }
+}
+
+void InstanceModel::Close(Context& context, DetachReason reason) {
+  context.state = State::kClosing;
+  context.reason = reason;
+}
+
+// ---- The registry
+
+void InstanceModel::See(int key, uint64_t generation) {
+  Context& context = contexts_[key];
+  if (context.generation == generation) return;
+  Require(context.generation == 0, Rule::kOneContext,
+          "two generations at a time", key);
+  Require(generation > last_[key], Rule::kGenerationGrows,
+          "the generation did not grow", key);
+  context.generation = last_[key] = generation;
+}
+
+void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
+  Context& context = contexts_[key];
+  if (event.kind == InstanceEventKind::kCreated) {
+    Require(context.state != State::kClosing && !context.created_told,
+            Rule::kOneContext, "created while another is there", key);
+  }
+  See(key, event.generation);
+  switch (event.kind) {
+    case InstanceEventKind::kCreated:
+      Require(context.state != State::kNone, Rule::kEventOrder,
+              "created, but nobody asked", key);
+      context.created_told = true;
+      if (context.state != State::kOpening) break;
+      context.state = State::kOpen;
+      context.last_use = now;
+      for (const Waiter& waiter : context.waiters) {
+        owed_[waiter.call] = {.created = waiter.opens};
+      }
+      context.pins = context.waiters.size();
+      context.waiters.clear();
+      if (context.pins == 0 && shutting_down_) {
+        Close(context, DetachReason::kShutdown);
+      }
+      break;
+    case InstanceEventKind::kIdle:
+      Require(context.pins == 0 && context.created_told && !context.idle_told &&
+                  !context.closing_told,
+              Rule::kEventOrder, "idle", key);
+      context.idle_told = true;
+      break;
+    case InstanceEventKind::kBusy:
+      Require(context.state == State::kOpen && context.idle_told,
+              Rule::kEventOrder, "busy", key);
+      context.idle_told = false;
+      break;
+    case InstanceEventKind::kExpired:
+      Require(options_.leased, Rule::kEventOrder, "expired without lease", key);
+      Require(context.state == State::kOpen, Rule::kEventOrder, "expired", key);
+      Require(context.pins == 0, Rule::kBusyStaysOpen, "expired while busy",
+              key);
+      Require(now >= deadline(key), Rule::kNeverEarly, "expired early", key);
+      Close(context, DetachReason::kIdle);
+      break;
+    case InstanceEventKind::kClosing:
+      Require(context.pins == 0, Rule::kBusyStaysOpen, "closes while busy",
+              key);
+      if (!options_.leased && context.state == State::kOpen) {
+        Close(context, DetachReason::kIdle);
+      }
+      Require(context.state == State::kClosing && !context.closing_told,
+              Rule::kEventOrder, "closing", key);
+      Require(event.reason == context.reason, Rule::kHookOrder,
+              "closing for another reason", key);
+      context.closing_told = true;
+      break;
+    case InstanceEventKind::kDetachFailed:
+      Require(context.hook_failed, Rule::kEventOrder, "a hook failed", key);
+      context.hook_failed = false;
+      break;
+    case InstanceEventKind::kClosed:
+      Require(context.closing_told, Rule::kEventOrder, "closed", key);
+      Require(event.reason == context.reason, Rule::kHookOrder,
+              "closed for another reason", key);
+      Gone(key, absl::StatusCode::kOk, now);
+      break;
+    case InstanceEventKind::kOpenFailed:
+      Require(!context.created_told && context.failure == event.status.code() &&
+                  !event.status.ok(),
+              Rule::kEventOrder, "opening failed", key);
+      Gone(key, context.failure, now);
+      break;
+  }
+}
+
+void InstanceModel::Gone(int key, absl::StatusCode failure, Instant now) {
+  Context& context = contexts_[key];
+  Require(context.attached.empty() && !context.hook_runs, Rule::kHookOnce,
+          "gone, but not all hooks have run", key);
+  Require(!context.hook_failed, Rule::kEventOrder,
+          "gone, but nobody was told that a hook failed", key);
+  const std::deque<Waiter> waiters = std::move(context.waiters);
+  context = Context();
+  for (const Waiter& waiter : waiters) {
+    // Those who waited come a moment later, in order.
+    const std::optional<Answer> answer =
+        failure != absl::StatusCode::kOk
+            ? Answer{.code = failure}
+            : Acquire(waiter.call, key, waiter.request, now);
+    if (answer.has_value()) owed_[waiter.call] = *answer;
+  }
+}
+
+void InstanceModel::OnAnswer(int call, int key, Answer answer,
+                             uint64_t generation) {
+  const auto owed = owed_.find(call);
+  if (owed == owed_.end()) {
+    return Require(false, Rule::kAnswer, "an answer that is not owed", key);
+  }
+  Require(owed->second.code == answer.code &&
+              owed->second.created == answer.created,
+          Rule::kAnswer,
+          absl::StrCat("answered ", absl::StatusCodeToString(answer.code),
+                       " rather than ",
+                       absl::StatusCodeToString(owed->second.code)),
+          key);
+  owed_.erase(owed);
+  if (answer.code == absl::StatusCode::kOk) See(key, generation);
+}
+
+void InstanceModel::OnInitializer(int key, uint64_t generation, int step) {
+  Context& context = contexts_[key];
+  Require(context.state == State::kOpening && context.initialized == step &&
+              context.failure == absl::StatusCode::kOk,
+          Rule::kHookOrder, "an initializer out of turn", key);
+  See(key, generation);
+}
+
+void InstanceModel::OnInitialized(int key, absl::StatusCode code) {
+  contexts_[key].failure = code;
+  ++contexts_[key].initialized;
+}
+
+void InstanceModel::OnAttach(int key, uint64_t generation, int extension) {
+  See(key, generation);
+  contexts_[key].attached.push_back(extension);
+}
+
+void InstanceModel::OnRemove(int key, int extension) {
+  std::erase(contexts_[key].attached, extension);
+  AddPin(key);  // The hook's, until it has answered.
+}
+
+void InstanceModel::OnDetach(int key, uint64_t generation, int extension,
+                             DetachReason reason) {
+  if (reason == DetachReason::kRemoved) return;
+  Context& context = contexts_[key];
+  if (context.state == State::kOpening && !context.attached.empty()) {
+    Require(context.failure != absl::StatusCode::kOk, Rule::kHookOrder,
+            "taken down, but no initializer has failed", key);
+    Close(context, DetachReason::kFailedInitializer);
+    context.closing_told = true;
+  }
+  Require(context.pins == 0, Rule::kBusyStaysOpen, "detached while busy", key);
+  Require(context.generation == generation && context.closing_told,
+          Rule::kHookOrder, "a hook of a context that does not close", key);
+  Require(context.reason == reason, Rule::kHookOrder,
+          "a hook is told another reason", key);
+  Require(!context.hook_runs && !context.hook_failed, Rule::kHookOrder,
+          "a hook runs before the one before has answered", key);
+  Require(!context.attached.empty() && context.attached.back() == extension,
+          Rule::kHookOrder, "not in reverse order of attachment", key);
+  context.hook_runs = true;
+  if (!context.attached.empty()) context.attached.pop_back();
+}
+
+void InstanceModel::OnDetached(int key, bool ok) {
+  contexts_[key].hook_runs = false;
+  contexts_[key].hook_failed = !ok;
+}
+
+void InstanceModel::OnAsked(int key, uint64_t generation, Instant now) {
+  const Context& context = contexts_[key];
+  Require(context.state == State::kOpen && context.generation == generation,
+          Rule::kProvider, "asked about a context that is not open", key);
+  Require(context.pins == 0, Rule::kBusyStaysOpen, "asked while busy", key);
+  Require(!options_.leased || now >= deadline(key), Rule::kNeverEarly,
+          "asked while the lease runs", key);
+}
+
+void InstanceModel::OnLeasesOver(size_t count, Instant now) {
+  size_t may_be = 0;
+  for (int key = 0; key < options_.keys; ++key) {
+    const Context& context = contexts_[key];
+    // A use renews the lease as it ends, so a busy one's may be over.
+    const bool busy = context.state == State::kOpen && context.pins > 0;
+    if (busy || (context.state != State::kNone && now >= deadline(key))) {
+      ++may_be;
+    }
+  }
+  Require(count <= may_be, Rule::kNeverEarly, "a lease is handed out early");
+}
+
+// ---- Checks
+
+size_t InstanceModel::contexts() const {
+  return std::count_if(
+      contexts_.begin(), contexts_.end(),
+      [](const Context& context) { return context.state != State::kNone; });
+}
+
+void InstanceModel::CheckStep() {
+  Require(owed_.empty(), Rule::kAnswered, "a call that waited was not woken");
+  for (int key = 0; key < options_.keys; ++key) {
+    const Context& context = contexts_[key];
+    if (context.state != State::kOpen) continue;
+    Require(context.created_told, Rule::kEventOrder, "created untold", key);
+    Require(!options_.use_events || context.idle_told == (context.pins == 0),
+            Rule::kEventOrder, "busy or idle untold", key);
+  }
+}
+
+void InstanceModel::CheckSettled(Instant now) {
+  CheckStep();
+  for (int key = 0; key < options_.keys; ++key) {
+    const Context& context = contexts_[key];
+    const bool in_between =
+        context.state == State::kOpening || context.state == State::kClosing;
+    Require(!in_between && context.waiters.empty(), Rule::kAnswered,
+            "opens or closes for ever", key);
+    if (context.state != State::kOpen || context.pins > 0) continue;
+    Require(options_.leased && now < deadline(key) + options_.tick,
+            Rule::kGoneInTime, "idle and over, but still there", key);
+  }
+}
+
+void InstanceModel::CheckEnd() {
+  Require(contexts() == 0, Rule::kNothingLeft, "a context is left");
+  Require(owed_.empty(), Rule::kAnswered, "an answer is owed");
+}
+
+}  // namespace leasehold

@@ -1,0 +1,161 @@
+// InstanceModel: what a registry promises its callers, in its simplest form.
+//
+// One entry a key, and everything happens at once. It is told what callers do,
+// and says what they must be answered; it is told what the registry does, and
+// says which promise that breaks, if any. It knows no lock, wheel, word or
+// reference: only states, pins, times and who waits.
+//
+// Thread-safety: one thread.   Lifetime: a value.
+#ifndef LEASEHOLD_TESTS_SIMULATION_INSTANCE_MODEL_H_
+#define LEASEHOLD_TESTS_SIMULATION_INSTANCE_MODEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "lease/clock.h"
+#include "service/instance/instance_headers.h"
+#include "service/instance/instance_observer.h"
+
+namespace leasehold {
+
+// The promises.
+enum class Rule {
+  kOneContext,       // At most one context of a key is alive.
+  kBusyStaysOpen,    // With a pin on it, a context does not close.
+  kNeverEarly,       // No lease ends before last use + idle timeout.
+  kGoneInTime,       // Idle and over for a tick: gone, once all tasks have run.
+  kAnswer,           // Every call gets the answer that its moment calls for.
+  kAnswered,         // Nobody waits for ever.
+  kGenerationGrows,  // A later context of a key has a higher generation.
+  kHookOrder,        // Detached in reverse, one after another, told why.
+  kHookOnce,         // Each hook runs once, and on the executor.
+  kEventOrder,       // Created, (busy, idle), expired, closing, closed.
+  kProvider,     // Called back first, asked only when idle, never in parallel.
+  kNothingLeft,  // After Shutdown nothing is.
+};
+std::string_view RuleName(Rule rule);
+
+struct Violation {
+  Rule rule;
+  std::string what;
+};
+
+class InstanceModel {
+ public:
+  struct Options {
+    int keys = 1;
+    bool leased = true;
+    bool initializers = false;
+    bool use_events = false;
+    absl::Duration idle_timeout;
+    absl::Duration idle_timeout_min;
+    absl::Duration idle_timeout_max;
+    size_t contexts_max = 0;
+    absl::Duration tick = absl::Milliseconds(1);
+  };
+  struct Answer {
+    absl::StatusCode code = absl::StatusCode::kOk;
+    bool created = false;
+  };
+  enum class State { kNone, kOpening, kOpen, kClosing };
+
+  explicit InstanceModel(const Options& options)
+      : options_(options), contexts_(options.keys), last_(options.keys) {}
+
+  // ---- What callers do. Told before the registry is.
+
+  // What the call gets at once; nothing: it waits.
+  std::optional<Answer> Acquire(int call, int key,
+                                const InstanceRequest& request, Instant now);
+  void Cancel(int call, int key);
+  void AddPin(int key) { ++contexts_[key].pins; }
+  void DropPin(int key, Instant now);
+  absl::StatusCode Release(int key);
+  void Shutdown();
+
+  // ---- What the registry does. Told when it does it.
+
+  void OnEvent(int key, const InstanceEvent& event, Instant now);
+  // A call that waited is answered, with OK from the context `generation`.
+  void OnAnswer(int call, int key, Answer answer, uint64_t generation);
+  // Initializer `step` of a key begins; answers.
+  void OnInitializer(int key, uint64_t generation, int step);
+  void OnInitialized(int key, absl::StatusCode code);
+  // An extension is attached; removed at run time; its hook begins; answers.
+  void OnAttach(int key, uint64_t generation, int extension);
+  void OnRemove(int key, int extension);
+  void OnDetach(int key, uint64_t generation, int extension,
+                DetachReason reason);
+  void OnDetached(int key, bool ok);
+  // The provider is asked whether a context is idle.
+  void OnAsked(int key, uint64_t generation, Instant now);
+  // The lease manager has handed out that many leases.
+  void OnLeasesOver(size_t count, Instant now);
+
+  // ---- What is to hold between steps; when all has been run; at the end.
+
+  void CheckStep();
+  void CheckSettled(Instant now);
+  void CheckEnd();
+
+  State state(int key) const { return contexts_[key].state; }
+  size_t pins(int key) const { return contexts_[key].pins; }
+  // Last use + idle timeout.
+  Instant deadline(int key) const {
+    return contexts_[key].last_use + contexts_[key].timeout;
+  }
+  size_t contexts() const;
+
+  // The first promise that was broken.
+  const std::optional<Violation>& violation() const { return violation_; }
+  void Require(bool kept, Rule rule, std::string_view what, int key = -1);
+
+ private:
+  struct Waiter {
+    int call;
+    InstanceRequest request;
+    bool opens;
+  };
+  struct Context {
+    State state = State::kNone;
+    uint64_t generation = 0;  // 0: not seen yet.
+    size_t pins = 0;
+    Instant last_use;
+    absl::Duration timeout;
+    bool created_told = false;
+    bool idle_told = false;
+    bool closing_told = false;
+    DetachReason reason = DetachReason::kIdle;
+    int initialized = 0;  // Initializers that answered OK.
+    absl::StatusCode failure = absl::StatusCode::kOk;  // Of an initializer.
+    std::vector<int> attached;  // In order; each leaves as its hook begins.
+    bool hook_runs = false;
+    bool hook_failed = false;  // And kDetachFailed is still to come.
+    std::deque<Waiter> waiters;
+  };
+
+  // `key` has a context of that generation.
+  void See(int key, uint64_t generation);
+  void Close(Context& context, DetachReason reason);
+  // The context is gone; those who waited come again, or get `failure`.
+  void Gone(int key, absl::StatusCode failure, Instant now);
+
+  const Options options_;
+  bool shutting_down_ = false;
+  std::vector<Context> contexts_;
+  std::vector<uint64_t> last_;  // The highest generation of each key.
+  std::map<int, Answer> owed_;  // To calls that waited.
+  std::optional<Violation> violation_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_SIMULATION_INSTANCE_MODEL_H_
