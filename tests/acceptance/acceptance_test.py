@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Checks what is promised, against the real programs. See README.md.
+
+usage: acceptance_test.py --programs=FOLDER [MODULE | NUMBER]...
+
+  acceptance_test.py --programs=build/release/bin            every check
+  acceptance_test.py --programs=build/release/bin one_id     those of a module
+  acceptance_test.py --programs=build/release/bin A3.2 A7    one, and all of A7
+"""
+
+import argparse
+import importlib
+import os
+import sys
+
+import harness
+
+# In the order of their numbers: A1, A2, ...
+MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "ending",
+           "command_line", "load", "readme")
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--programs", required=True)
+    parser.add_argument("chosen", nargs="*")
+    arguments = parser.parse_args()
+    harness.use_programs(arguments.programs)
+
+    missing = harness.missing_tools()
+    if missing:
+        print("\n".join(missing) + "\n`./dev test` installs and builds them",
+              file=sys.stderr)
+        return 1
+    if os.path.realpath(sys.prefix) != os.path.realpath(harness.PYTHON.parent.parent):
+        os.execv(harness.PYTHON, [str(harness.PYTHON), "-B", *sys.argv])
+
+    for module in MODULES:
+        importlib.import_module(module)
+    harness.check_numbering()
+    checks = [c for c in harness.CHECKS if not arguments.chosen
+              or any(c.body.__module__ == a or c.number == a
+                     or c.number.startswith(a + ".") for a in arguments.chosen)]
+    if not checks:
+        print(f"no check is called {' '.join(arguments.chosen)}; the modules are "
+              f"{' '.join(MODULES)}", file=sys.stderr)
+        return 1
+    return 1 if harness.run_checks(checks) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

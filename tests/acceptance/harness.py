@@ -1,0 +1,365 @@
+"""What the checks stand on: numbering, processes, waiting.
+
+A module lists its checks in order:
+
+    @check("A3.1 a call names its instance with one header")
+    def _():
+        with Server() as server:
+            answer = server.connect().echo("room-1")
+            equal(answer.code, OK)
+
+A check that returns has passed. Every process that is started here has a time
+limit, and ends with the test whatever happens.
+"""
+
+import atexit
+import ctypes
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GRPCURL = ROOT / "build/tools/bin/grpcurl-1.8.9"
+PYTHON = ROOT / "build/tools/python/bin/python"
+REQUIREMENTS = pathlib.Path(__file__).resolve().parent / "requirements.txt"
+
+# For what hangs, not for what is slow: a sanitizer on a busy machine is in time.
+PATIENCE_S = 60
+
+# gRPC's codes by number, as grpc-status has them.
+CODES = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL",
+    "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED")
+
+UUID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+# ---- Checks -----------------------------------------------------------------
+
+class Failed(AssertionError):
+    """A promise that is not kept."""
+
+
+def expect(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def equal(got, wanted, what="value"):
+    expect(got == wanted, f"{what}: wanted {wanted!r}, got {got!r}")
+
+
+def contains(text, *parts):
+    for part in parts:
+        expect(part in text, f"wanted {part!r} in {text!r}")
+
+
+class Check:
+    def __init__(self, number, sentence, body):
+        self.number, self.sentence, self.body = number, sentence, body
+
+
+CHECKS = []
+
+
+def check(numbered_sentence):
+    number, sentence = numbered_sentence.split(" ", 1)
+
+    def register(body):
+        CHECKS.append(Check(number, sentence, body))
+        return body
+    return register
+
+
+def check_numbering():
+    """Numbers stand in order, without gap or double: a gap is a lost check."""
+    wanted = {}
+    for c in CHECKS:
+        found = re.fullmatch(r"A(\d+)\.(\d+)", c.number)
+        if not found:
+            raise SystemExit(f"{c.number!r} is no number such as A3.12")
+        module, place = map(int, found.groups())
+        if place != wanted.setdefault(module, 1):
+            raise SystemExit(f"{c.number} stands where A{module}.{wanted[module]} "
+                             "should")
+        wanted[module] += 1
+
+
+def run_checks(checks):
+    """Runs them, a line each; how many failed."""
+    failed = []
+    for c in checks:
+        start = time.monotonic()
+        try:
+            c.body()
+        except Exception as error:  # Whatever it is, the others are still run.
+            failed.append(c)
+            print(f"{c.number} FAILED  {c.sentence}")
+            if not isinstance(error, Failed):
+                traceback.print_exc(file=sys.stdout)
+            else:
+                where = traceback.extract_tb(error.__traceback__)
+                line = next(f.lineno for f in reversed(where)
+                            if f.filename != __file__)
+                print(f"    line {line}: {error}")
+        else:
+            print(f"{c.number} ok  {c.sentence}  ({time.monotonic() - start:.1f} s)")
+        sys.stdout.flush()
+    print(f"{len(checks) - len(failed)} of {len(checks)} checks passed"
+          + "".join(f", {c.number} FAILED" for c in failed))
+    return len(failed)
+
+
+# ---- Waiting ----------------------------------------------------------------
+
+def wait_until(condition, what):
+    """Polls until `condition()` is true, and gives what it gave."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        result = condition()
+        if result:
+            return result
+        expect(time.monotonic() < end, f"waited {PATIENCE_S} s for {what}")
+        time.sleep(0.01)
+
+
+# ---- Processes --------------------------------------------------------------
+
+programs = None  # Where leasehold-server, leasehold and lease_storm are.
+
+
+def use_programs(folder):
+    global programs
+    programs = pathlib.Path(folder).resolve()
+
+
+def missing_tools():
+    """What must be there but is not, a sentence each."""
+    missing = []
+    if not GRPCURL.is_file():
+        missing.append(f"the tool grpcurl is missing: {GRPCURL.relative_to(ROOT)}")
+    installed = PYTHON.parent.parent / "requirements.txt"
+    if not PYTHON.is_file():
+        missing.append(f"the tool python is missing: {PYTHON.relative_to(ROOT)}")
+    elif (not installed.is_file()
+          or installed.read_bytes() != REQUIREMENTS.read_bytes()):
+        missing.append("the packages of build/tools/python are not those of "
+                       f"{REQUIREMENTS.relative_to(ROOT)}")
+    for name in ("leasehold-server", "leasehold", "lease_storm"):
+        if programs and not (programs / name).is_file():
+            missing.append(f"the program {name} is missing in {programs}")
+    return missing
+
+
+def environment(extra=None):
+    """The caller's environment without settings of ours, and `extra`."""
+    clean = {k: v for k, v in os.environ.items()
+             if not k.startswith("LEASEHOLD_") and not k.endswith("_proxy")}
+    return {**clean, **(extra or {})}
+
+
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Result:
+    """How a program ended."""
+
+    def __init__(self, args, code, out, err):
+        self.args, self.code, self.out, self.err = args, code, out, err
+
+    def __repr__(self):
+        return (f"{' '.join(map(str, self.args))}: exit code {self.code}, "
+                f"standard output {self.out!r}, standard error {self.err!r}")
+
+
+def run(*args, env=None, stdin=None, timeout=PATIENCE_S):
+    """Runs a program to its end."""
+    process = subprocess.Popen(
+        [str(a) for a in args], env=environment(env), text=True,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise Failed(f"did not end in {timeout} s: "
+                     f"{Result(args, None, out, err)}") from None
+    return Result(args, process.returncode, out, err)
+
+
+def grpcurl(*args, **kwargs):
+    return run(GRPCURL, "-plaintext", "-max-time", PATIENCE_S, *args, **kwargs)
+
+
+def leasehold(*args, **kwargs):
+    return run(programs / "leasehold", *args, **kwargs)
+
+
+def lease_storm(*args, **kwargs):
+    """A load; its findings as {name: number}."""
+    result = run(programs / "lease_storm", *args, timeout=4 * PATIENCE_S, **kwargs)
+    equal(result.code, 0, f"exit code of {result}")
+    return {name: int(value) for name, value in
+            re.findall(r"^(\w+)=(\d+)$", result.out, re.M)}
+
+
+def refused(*flags, env=None, names=()):
+    """The server does not start: one line on standard error, exit code 2."""
+    result = run(programs / "leasehold-server", *flags, env=env)
+    equal(result.code, 2, f"exit code of {result}")
+    equal(result.out, "", f"standard output of {result}")
+    lines = result.err.splitlines()
+    equal(len(lines), 1, f"lines of standard error of {result}")
+    contains(lines[0], "leasehold-server: ", *names)
+    return lines[0]
+
+
+class Server:
+    """A server process on a port of its own.
+
+    with Server("--idle-timeout=50ms") as server: ...
+    """
+
+    running = []
+
+    def __init__(self, *flags, env=None, listen=("127.0.0.1:0",),
+                 print_address=True):
+        self.args = [str(programs / "leasehold-server"),
+                     *(f"--listen={address}" for address in listen),
+                     *(["--print-address"] if print_address else []), *flags]
+        self.env = environment(env)
+        self.await_address = print_address
+        self.lines = {"out": [], "err": []}
+        self.connections = []
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            self.args, env=self.env, text=True, errors="replace",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+        Server.running.append(self)
+        self.readers = [
+            threading.Thread(target=self._read, args=(pipe, self.lines[name]))
+            for name, pipe in (("out", self.process.stdout),
+                               ("err", self.process.stderr))]
+        for reader in self.readers:
+            reader.start()
+        try:
+            self.await_line("err", "listening")
+            if self.await_address:
+                self.await_line("out", "address=")
+        except Failed:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for connection in self.connections:
+            connection.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for reader in self.readers:
+            reader.join()
+        for pipe in (self.process.stdout, self.process.stderr):
+            pipe.close()
+        Server.running.remove(self)
+
+    @staticmethod
+    def _read(pipe, lines):
+        for line in pipe:
+            lines.append(line.rstrip("\n"))
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def out(self):
+        return list(self.lines["out"])
+
+    @property
+    def err(self):
+        return list(self.lines["err"])
+
+    def await_line(self, stream, text):
+        """The first line with `text` on `out` or `err`, once it is there."""
+        def found():
+            line = next((x for x in list(self.lines[stream]) if text in x), None)
+            expect(line or self.process.poll() is None,
+                   f"the server ended (exit code {self.process.poll()}) without "
+                   f"{text!r} on {stream}: {self.out + self.err}")
+            return line
+        return wait_until(found, f"{text!r} on {stream}")
+
+    def addresses(self):
+        wanted = len([a for a in self.args if a.startswith("--listen=")])
+        wait_until(lambda: sum(x.startswith("address=") for x in self.out)
+                   >= wanted, "an address for each listener")
+        return [x.removeprefix("address=") for x in self.out
+                if x.startswith("address=")]
+
+    @property
+    def address(self):
+        return self.addresses()[0]
+
+    def connect(self, **options):
+        """A raw HTTP/2 connection (raw_http2.py)."""
+        from raw_http2 import Connection
+        connection = Connection(self.address, **options)
+        self.connections.append(connection)
+        return connection
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        """Its exit code, once it has ended and all that it said is there."""
+        def ended():
+            # A server that ends asks its clients to confirm; ours do.
+            for connection in self.connections:
+                connection.receive_for(0.001)
+            return self.process.poll() is not None
+        wait_until(ended, f"the server to end: {self.err[-3:]}")
+        code = self.process.returncode
+        for reader in self.readers:
+            reader.join()
+        return code
+
+    def end(self, number=signal.SIGTERM):
+        self.send_signal(number)
+        return self.wait()
+
+    def lives(self):
+        """It still answers, and a context is as it should be."""
+        expect(self.process.poll() is None,
+               f"the server ended: exit code {self.process.poll()}, {self.err}")
+        answer = self.connect().echo(text="still there?")
+        equal(answer.code, "OK", f"code of {answer}")
+        equal(answer.sequence, 1, "sequence of a fresh instance")
+
+
+@atexit.register
+def _kill_all():
+    for server in list(Server.running):
+        server.process.kill()
+
+
+def temporary_folder():
+    """A folder with a short path, as a Unix socket's may have 107 bytes."""
+    return tempfile.TemporaryDirectory(prefix="lh-", dir="/tmp")
