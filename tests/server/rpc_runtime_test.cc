@@ -1,0 +1,790 @@
+#include "service/server/rpc_runtime.h"
+
+#include <arpa/inet.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <coroutine>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "leasehold/v1/echo.grpc.pb.h"
+#include "tests/server/echo_call.h"
+#include "tests/server/events.h"
+#include "tests/server/health.h"
+#include "tests/support/seed.h"
+
+namespace leasehold {
+namespace {
+
+using EchoUnaryCall = UnaryCall<v1::EchoRequest, v1::EchoResponse>;
+
+// A coroutine that waits for the test to resume it.
+struct Parked {
+  RpcQueue* queue = nullptr;
+  std::coroutine_handle<> coroutine;
+  std::string text;  // The request's.
+
+  void Resume() const { queue->Resume(coroutine); }
+};
+
+// A server whose Echo is a coroutine of the test. Its address is 127.0.0.1 and
+// a free port.
+class TestServer {
+ public:
+  using Handler = CallTask (*)(TestServer&, RpcQueue&);
+
+  // Serves with `handler` once Start is called.
+  TestServer(Handler handler, int queues) : handler_(handler) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port_);
+    builder.RegisterService(&service);
+    runtime = std::make_unique<RpcRuntime>(builder, queues);
+    server = builder.BuildAndStart();
+  }
+  ~TestServer() { Stop(); }
+
+  void Start() {
+    runtime->Start([this](RpcQueue& queue) { handler_(*this, queue); });
+  }
+  // In the order that RpcRuntime asks for.
+  void Stop() {
+    server->Shutdown();
+    runtime->Stop();
+  }
+
+  int port() const { return port_; }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+
+  v1::Echo::AsyncService service;
+  std::unique_ptr<RpcRuntime> runtime;
+  std::unique_ptr<grpc::Server> server;
+
+  // What handlers tell the test.
+  Mailbox<Parked> parked;
+  Mailbox<std::thread::id> threads;  // That they ran on.
+  Mailbox<bool> cancelled;           // ServerCall::cancelled, at their end.
+  std::atomic<int> told{0};          // Calls of CancelHandler::OnCancelled.
+  std::atomic<int> violations{0};    // What must not be.
+  Event go;
+
+ private:
+  const Handler handler_;
+  int port_ = 0;
+};
+
+// Awaits that the test resumes the coroutine. After it, the coroutine must be
+// on the thread that it was on before.
+class Park {
+ public:
+  Park(TestServer& server, EchoUnaryCall& call)
+      : server_(server), call_(call), thread_(std::this_thread::get_id()) {}
+
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    server_.parked.Put({.queue = &call_.queue(),
+                        .coroutine = coroutine,
+                        .text = call_.request().text()});
+  }
+  void await_resume() {
+    if (std::this_thread::get_id() != thread_) ++server_.violations;
+  }
+
+ private:
+  TestServer& server_;
+  EchoUnaryCall& call_;
+  const std::thread::id thread_;
+};
+
+// Awaits that the call is cancelled: as Park, but resumed by the cancellation.
+class ParkUntilCancelled final : private CancelHandler {
+ public:
+  ParkUntilCancelled(TestServer& server, EchoUnaryCall& call)
+      : server_(server), call_(call), thread_(std::this_thread::get_id()) {}
+
+  bool await_ready() const { return false; }
+  bool await_suspend(std::coroutine_handle<> coroutine) {
+    // It may have been cancelled before it got here: nobody tells it again.
+    if (call_.cancelled()) return false;
+    coroutine_ = coroutine;
+    call_.set_cancel_handler(this);
+    server_.parked.Put({.queue = &call_.queue(),
+                        .coroutine = coroutine,
+                        .text = call_.request().text()});
+    return true;
+  }
+  void await_resume() {}
+
+ private:
+  void OnCancelled() override {
+    ++server_.told;
+    if (std::this_thread::get_id() != thread_) ++server_.violations;
+    if (!call_.cancelled()) ++server_.violations;
+    call_.queue().Resume(coroutine_);
+  }
+
+  TestServer& server_;
+  EchoUnaryCall& call_;
+  const std::thread::id thread_;
+  std::coroutine_handle<> coroutine_;
+};
+
+// ---- Handlers
+
+CallTask EchoAtOnce(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  EchoAtOnce(server, queue);
+  server.threads.Put(std::this_thread::get_id());
+  call.response().set_text(call.request().text());
+  co_await call.Finish(absl::OkStatus());
+  server.cancelled.Put(call.cancelled());
+}
+
+CallTask EchoWhenResumed(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  EchoWhenResumed(server, queue);
+  server.threads.Put(std::this_thread::get_id());
+  Park park(server, call);
+  co_await park;
+  call.response().set_text(call.request().text());
+  co_await call.Finish(absl::OkStatus());
+  server.cancelled.Put(call.cancelled());
+}
+
+constexpr int kRounds = 100;
+
+CallTask EchoAfterManyRounds(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  EchoAfterManyRounds(server, queue);
+  int rounds = 0;
+  while (rounds < kRounds) {
+    Park park(server, call);
+    co_await park;
+    ++rounds;
+  }
+  call.response().set_sequence(rounds);
+  co_await call.Finish(absl::OkStatus());
+}
+
+CallTask FailWhenCancelled(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  FailWhenCancelled(server, queue);
+  ParkUntilCancelled park(server, call);
+  co_await park;
+  co_await call.Finish(absl::CancelledError("told so"));
+  server.cancelled.Put(call.cancelled());
+}
+
+// Whichever comes first, the test or the cancellation, resumes it; the other
+// finds that it has been resumed.
+class ParkUntilEither final : private CancelHandler {
+ public:
+  ParkUntilEither(TestServer& server, EchoUnaryCall& call)
+      : server_(server), call_(call) {}
+
+  bool await_ready() const { return false; }
+  bool await_suspend(std::coroutine_handle<> coroutine) {
+    if (call_.cancelled()) return false;
+    coroutine_ = coroutine;
+    call_.set_cancel_handler(this);
+    server_.parked.Put({});
+    return true;
+  }
+  void await_resume() {}
+
+  // From any thread.
+  void Wake() {
+    if (!woken_.exchange(true)) call_.queue().Resume(coroutine_);
+  }
+
+ private:
+  void OnCancelled() override {
+    ++server_.told;
+    Wake();
+  }
+
+  TestServer& server_;
+  EchoUnaryCall& call_;
+  std::coroutine_handle<> coroutine_;
+  std::atomic<bool> woken_{false};
+};
+
+// The one that waits; the test wakes it. One call at a time.
+std::mutex waiting_either_mu;
+ParkUntilEither* waiting_either = nullptr;
+
+CallTask EchoWhenResumedOrCancelled(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  EchoWhenResumedOrCancelled(server, queue);
+  ParkUntilEither park(server, call);
+  {
+    std::lock_guard<std::mutex> lock(waiting_either_mu);
+    waiting_either = &park;
+  }
+  co_await park;
+  {
+    std::lock_guard<std::mutex> lock(waiting_either_mu);
+    waiting_either = nullptr;
+  }
+  co_await call.Finish(absl::OkStatus());
+  server.cancelled.Put(call.cancelled());
+}
+
+// ---- Calls
+
+TEST(RpcRuntime, CallIsServedByACoroutineOnTheQueuesThread) {
+  TestServer server(EchoAtOnce, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  std::set<std::thread::id> threads;
+  for (int i = 0; i < 5; ++i) {
+    EchoCall call(*stub, absl::StrCat("text ", i));
+    EXPECT_TRUE(call.Await().ok());
+    EXPECT_EQ(call.response().text(), absl::StrCat("text ", i));
+    threads.insert(server.threads.Take("the handler"));
+    EXPECT_FALSE(server.cancelled.Take("the end of the handler"));
+  }
+  EXPECT_EQ(threads.size(), 1u);
+  EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+}
+
+// Ten calls are under way at once on one queue. They end in the reverse order
+// of their arrival, each with its own text.
+TEST(RpcRuntime, CallsInFlightDoNotWaitForEachOther) {
+  constexpr int kCalls = 10;
+  TestServer server(EchoWhenResumed, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  std::vector<std::unique_ptr<EchoCall>> calls;
+  std::vector<Parked> parked;
+  for (int i = 0; i < kCalls; ++i) {
+    calls.push_back(std::make_unique<EchoCall>(*stub, absl::StrCat(i)));
+    parked.push_back(server.parked.Take("a call to arrive"));
+    EXPECT_EQ(parked.back().text, absl::StrCat(i));
+  }
+  for (int i = kCalls - 1; i >= 0; --i) {
+    EXPECT_FALSE(calls[i]->ended());
+    parked[i].Resume();
+    EXPECT_TRUE(calls[i]->Await().ok());
+    EXPECT_EQ(calls[i]->response().text(), absl::StrCat(i));
+  }
+  EXPECT_EQ(server.violations, 0);
+}
+
+// ---- Resume
+
+TEST(RpcRuntime, CoroutineResumedElsewhereRunsOnItsQueuesThread) {
+  TestServer server(EchoWhenResumed, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  server.parked.Take("the call to arrive").Resume();
+  EXPECT_TRUE(call.Await().ok());
+  EXPECT_EQ(server.violations, 0);
+  EXPECT_NE(server.threads.Take("the handler"), std::this_thread::get_id());
+}
+
+// A coroutine that has itself resumed while it suspends. If that happened
+// inside Resume, it would be resumed before it is suspended.
+class ResumeMyself {
+ public:
+  ResumeMyself(TestServer& server, RpcQueue& queue)
+      : server_(server), queue_(queue) {}
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    suspending_ = true;
+    queue_.Resume(coroutine);
+    suspending_ = false;
+  }
+  void await_resume() {
+    if (suspending_) ++server_.violations;
+  }
+
+ private:
+  TestServer& server_;
+  RpcQueue& queue_;
+  bool suspending_ = false;
+};
+
+CallTask EchoAfterResumingItself(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  EchoAfterResumingItself(server, queue);
+  int times = 0;
+  while (times < 1000) {
+    ResumeMyself again(server, queue);
+    co_await again;
+    ++times;
+  }
+  co_await call.Finish(absl::OkStatus());
+}
+
+TEST(RpcRuntime, ResumeOnTheQueuesOwnThreadRunsTheCoroutineLater) {
+  TestServer server(EchoAfterResumingItself, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  EXPECT_TRUE(call.Await().ok());
+  EXPECT_EQ(server.violations, 0);
+}
+
+// Sixteen calls on two queues go round a hundred times each; four threads
+// resume whichever coroutine is parked next. Each must come back once a round,
+// on the thread of its own queue.
+TEST(RpcRuntime, ResumesFromManyThreadsEachArriveOnce) {
+  constexpr int kCalls = 16;
+  constexpr int kThreads = 4;
+  static_assert(kCalls * kRounds % kThreads == 0);
+  TestServer server(EchoAfterManyRounds, /*queues=*/2);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  std::vector<std::unique_ptr<EchoCall>> calls;
+  for (int i = 0; i < kCalls; ++i) {
+    calls.push_back(std::make_unique<EchoCall>(*stub, absl::StrCat(i)));
+  }
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&server] {
+      for (int i = 0; i < kCalls * kRounds / kThreads; ++i) {
+        server.parked.Take("a coroutine to resume").Resume();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& call : calls) {
+    EXPECT_TRUE(call->Await().ok());
+    EXPECT_EQ(call->response().sequence(), static_cast<uint64_t>(kRounds));
+  }
+  EXPECT_EQ(server.violations, 0);
+  EXPECT_EQ(server.parked.size(), 0u);
+}
+
+// ---- Cancellation
+
+TEST(RpcRuntime, CancelledCallTellsItsHandlerOnceOnTheQueuesThread) {
+  TestServer server(FailWhenCancelled, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  server.parked.Take("the call to arrive");
+  call.Cancel();
+  EXPECT_EQ(call.Await().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  server.Stop();
+  EXPECT_EQ(server.told, 1);
+  EXPECT_EQ(server.violations, 0);
+}
+
+// A deadline can pass before the call arrives: then the next one has longer.
+TEST(RpcRuntime, CallPastItsDeadlineTellsItsHandlerOnce) {
+  TestServer server(FailWhenCancelled, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  for (int ms = 50; server.parked.size() == 0; ms *= 2) {
+    EchoCall call(*stub, "text", {}, ms);
+    EXPECT_EQ(call.Await().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  }
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  server.Stop();
+  EXPECT_EQ(server.told, static_cast<int>(server.parked.size()));
+  EXPECT_EQ(server.violations, 0);
+}
+
+// A client of which nothing is left but its bytes: one call of Echo, written to
+// a socket of its own.
+class BareClient {
+ public:
+  explicit BareClient(int port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in name = {};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    name.sin_port = htons(static_cast<uint16_t>(port));
+    EXPECT_EQ(
+        connect(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof(name)),
+        0);
+  }
+  BareClient(const BareClient&) = delete;
+  BareClient& operator=(const BareClient&) = delete;
+  ~BareClient() { Vanish(); }
+
+  void CallEcho() {
+    std::string headers = "\x83\x86";  // :method POST, :scheme http
+    headers += Literal(":path", "/leasehold.v1.Echo/Echo");
+    headers += Literal(":authority", "localhost");
+    headers += Literal("content-type", "application/grpc");
+    headers += Literal("te", "trailers");
+    constexpr char kHeaders = 1, kData = 0, kSettings = 4;
+    constexpr char kEndHeaders = 4, kEndStream = 1;
+    const std::string bytes = absl::StrCat(
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Frame(kSettings, 0, 0, ""),
+        Frame(kHeaders, kEndHeaders, 1, headers),
+        // An empty message: not compressed, of no bytes.
+        Frame(kData, kEndStream, 1, std::string(5, '\0')));
+    EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  // Ends the connection without a word.
+  void Vanish() {
+    if (fd_ >= 0) close(std::exchange(fd_, -1));
+  }
+
+ private:
+  static std::string Frame(char type, char flags, char stream,
+                           const std::string& payload) {
+    const char head[9] = {
+        0, 0, static_cast<char>(payload.size()), type, flags, 0, 0, 0, stream};
+    return std::string(head, sizeof(head)) + payload;
+  }
+  // A header that no table knows, as HPACK writes it.
+  static std::string Literal(std::string_view name, std::string_view value) {
+    std::string literal(1, '\0');
+    literal += static_cast<char>(name.size());
+    literal += name;
+    literal += static_cast<char>(value.size());
+    literal += value;
+    return literal;
+  }
+
+  int fd_;
+};
+
+TEST(RpcRuntime, ClientThatGoesAwayTellsTheHandlerOnce) {
+  TestServer server(FailWhenCancelled, /*queues=*/1);
+  server.Start();
+  BareClient client(server.port());
+  client.CallEcho();
+  server.parked.Take("the call to arrive");
+  client.Vanish();
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  server.Stop();
+  EXPECT_EQ(server.told, 1);
+  EXPECT_EQ(server.violations, 0);
+}
+
+TEST(RpcRuntime, ServerThatStopsWaitingTellsTheHandlerOnce) {
+  TestServer server(FailWhenCancelled, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  server.parked.Take("the call to arrive");
+  server.server->Shutdown(gpr_time_0(GPR_TIMESPAN));
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  EXPECT_FALSE(call.Await().ok());
+  server.Stop();
+  EXPECT_EQ(server.told, 1);
+}
+
+// The handler is set, taken back, and set anew; only the one that is set when
+// the cancellation comes is told.
+class ToldNever final : public CancelHandler {
+ public:
+  explicit ToldNever(TestServer& server) : server_(server) {}
+  void OnCancelled() override { ++server_.violations; }
+
+ private:
+  TestServer& server_;
+};
+
+CallTask ReplaceTheHandler(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  ReplaceTheHandler(server, queue);
+  ToldNever never(server);
+  call.set_cancel_handler(&never);
+  call.set_cancel_handler(nullptr);
+  call.set_cancel_handler(&never);
+  ParkUntilCancelled park(server, call);
+  co_await park;
+  call.set_cancel_handler(&never);  // It has been told: never again.
+  co_await call.Finish(absl::OkStatus());
+  server.cancelled.Put(call.cancelled());
+}
+
+TEST(RpcRuntime, OnlyTheHandlerThatIsSetIsTold) {
+  TestServer server(ReplaceTheHandler, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  server.parked.Take("the call to arrive");
+  call.Cancel();
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  EXPECT_EQ(server.told, 1);
+  EXPECT_EQ(server.violations, 0);
+}
+
+// A coroutine that has no handler learns of the cancellation when it looks.
+CallTask LookUntilCancelled(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  LookUntilCancelled(server, queue);
+  server.threads.Put(std::this_thread::get_id());
+  while (!call.cancelled()) {
+    ResumeMyself again(server, queue);
+    co_await again;
+  }
+  co_await call.Finish(absl::OkStatus());
+  server.cancelled.Put(call.cancelled());
+}
+
+TEST(RpcRuntime, CancelledCallWithoutAHandlerSeesIt) {
+  TestServer server(LookUntilCancelled, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  server.threads.Take("the call to arrive");
+  call.Cancel();
+  EXPECT_EQ(call.Await().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+}
+
+// The test resumes the coroutine, which then answers, while the client cancels,
+// each after a random pause. Whoever wins: the call ends, the handler is told
+// at most once, and the client learns one of two things.
+TEST(RpcRuntime, CallThatEndsAsItIsCancelledEndsOnce) {
+  TestServer server(EchoWhenResumedOrCancelled, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  int ok = 0;
+  int cancelled = 0;
+  const auto pause = [](uint64_t turns) {
+    for (uint64_t i = 0; i < turns; ++i) std::this_thread::yield();
+  };
+  ForEachSeed(400, [&](Random& random) {
+    const uint64_t before_cancel = Uniform(random, 0, 30);
+    const uint64_t before_wake = Uniform(random, 0, 30);
+    const int told_before = server.told;
+    EchoCall call(*stub, "text");
+    server.parked.Take("the call to arrive");
+    std::thread waker([&] {
+      pause(before_wake);
+      std::lock_guard<std::mutex> lock(waiting_either_mu);
+      if (ParkUntilEither* park = waiting_either) park->Wake();
+    });
+    pause(before_cancel);
+    call.Cancel();
+    const grpc::Status& status = call.Await();
+    waker.join();
+    server.cancelled.Take("the end of the handler");
+    ++(status.ok() ? ok : cancelled);
+    EXPECT_TRUE(status.ok() ||
+                status.error_code() == grpc::StatusCode::CANCELLED)
+        << status.error_message();
+    EXPECT_LE(server.told - told_before, 1);
+  });
+  RecordProperty("ended_ok", ok);
+  RecordProperty("ended_cancelled", cancelled);
+  server.Stop();
+}
+
+// ---- Stop
+
+TEST(RpcRuntime, StopWaitsForRunningCalls) {
+  TestServer server(EchoWhenResumed, /*queues=*/2);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall first(*stub, "first");
+  const Parked one = server.parked.Take("the first call to arrive");
+  EchoCall second(*stub, "second");
+  const Parked two = server.parked.Take("the second call to arrive");
+
+  Event stopped;
+  std::thread stop([&server, &stopped] {
+    server.Stop();
+    stopped.Set();
+  });
+  one.Resume();
+  EXPECT_TRUE(first.Await().ok());
+  EXPECT_FALSE(stopped.set());
+  two.Resume();
+  EXPECT_TRUE(second.Await().ok());
+  stop.join();
+  EXPECT_EQ(server.violations, 0);
+}
+
+// The server has given the call up, and the client is gone; the coroutine
+// lives.
+TEST(RpcRuntime, StopWaitsForACoroutineThatDoesNotHeedItsCancellation) {
+  TestServer server(EchoWhenResumed, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  const Parked parked = server.parked.Take("the call to arrive");
+  Event stopped;
+  std::thread stop([&server, &stopped] {
+    server.server->Shutdown(gpr_time_0(GPR_TIMESPAN));
+    server.runtime->Stop();
+    stopped.Set();
+  });
+  EXPECT_FALSE(call.Await().ok());
+  EXPECT_FALSE(stopped.set());
+  parked.Resume();
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  stop.join();
+}
+
+// The queue's thread is busy with the rest of a call that has ended, so that
+// the next one has arrived but is not served yet when the server is shut down.
+// It still needs its queue. (That it has arrived is known from a health check,
+// which came after it on the same connection and has its own threads.)
+CallTask EchoThenHoldTheThread(TestServer& server, RpcQueue& queue) {
+  {
+    EchoUnaryCall call(queue);
+    if (!co_await call.Accept(server.service,
+                              &v1::Echo::AsyncService::RequestEcho)) {
+      co_return;
+    }
+    EchoThenHoldTheThread(server, queue);
+    co_await call.Finish(absl::OkStatus());
+  }
+  server.threads.Put(std::this_thread::get_id());
+  server.go.Await("the test to say Go");
+}
+
+TEST(RpcRuntime, CallThatHasArrivedAndIsNotServedYetSurvivesStop) {
+  grpc::EnableDefaultHealthCheckService(true);
+  TestServer server(EchoThenHoldTheThread, /*queues=*/1);
+  grpc::EnableDefaultHealthCheckService(false);
+  server.Start();
+  const auto channel = Connect(server.address());
+  const auto stub = v1::Echo::NewStub(channel);
+  EchoCall first(*stub, "first");
+  server.threads.Take("the first call to end");
+  EchoCall second(*stub, "second");
+  EXPECT_EQ(CheckHealth(channel), kServing);
+  server.server->Shutdown(gpr_time_0(GPR_TIMESPAN));
+  std::thread stop([&server] { server.runtime->Stop(); });
+  server.go.Set();
+  stop.join();
+  EXPECT_FALSE(second.Await().ok());
+}
+
+TEST(RpcRuntime, StopEndsAServerWithoutACall) {
+  for (const int queues : {1, 3}) {
+    TestServer server(EchoAtOnce, queues);
+    server.Start();
+    server.Stop();
+    EXPECT_EQ(server.threads.size(), 0u);
+  }
+}
+
+TEST(RpcRuntime, RuntimeThatWasNeverStartedEnds) {
+  TestServer server(EchoAtOnce, /*queues=*/2);
+  server.Stop();
+}
+
+TEST(RpcRuntime, RuntimeWhoseServerDidNotComeUpEnds) {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:/no/such/folder/s",
+                           grpc::InsecureServerCredentials());
+  v1::Echo::AsyncService service;
+  builder.RegisterService(&service);
+  RpcRuntime runtime(builder, /*queues=*/2);
+  EXPECT_EQ(builder.BuildAndStart(), nullptr);
+}
+
+TEST(RpcRuntime, SecondStopDoesNothing) {
+  TestServer server(EchoAtOnce, /*queues=*/1);
+  server.Start();
+  server.Stop();
+  server.Stop();
+}
+
+// ---- Several queues
+
+// A call that holds its queue's thread until the test says Go, and only then
+// asks for the next one: so no queue can have two of them.
+CallTask EchoAfterGo(TestServer& server, RpcQueue& queue) {
+  EchoUnaryCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEcho)) {
+    co_return;
+  }
+  server.threads.Put(std::this_thread::get_id());
+  server.go.Await("the test to say Go");
+  EchoAfterGo(server, queue);
+  co_await call.Finish(absl::OkStatus());
+}
+
+TEST(RpcRuntime, EachQueueHasAThreadOfItsOwn) {
+  constexpr int kQueues = 3;
+  TestServer server(EchoAfterGo, kQueues);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  std::vector<std::unique_ptr<EchoCall>> calls;
+  std::set<std::thread::id> threads;
+  for (int i = 0; i < kQueues; ++i) {
+    calls.push_back(std::make_unique<EchoCall>(*stub, "text"));
+    threads.insert(server.threads.Take("a queue to serve the call"));
+  }
+  EXPECT_EQ(threads.size(), static_cast<size_t>(kQueues));
+  server.go.Set();
+  for (const auto& call : calls) EXPECT_TRUE(call->Await().ok());
+}
+
+TEST(RpcRuntime, CallStaysWithItsQueueWhicheverThreadResumesIt) {
+  constexpr int kCalls = 30;
+  TestServer server(EchoWhenResumed, /*queues=*/3);
+  server.Start();
+  std::vector<std::unique_ptr<v1::Echo::Stub>> stubs;
+  std::vector<std::unique_ptr<EchoCall>> calls;
+  for (int i = 0; i < kCalls; ++i) {
+    if (i % 10 == 0) {
+      stubs.push_back(v1::Echo::NewStub(Connect(server.address())));
+    }
+    calls.push_back(std::make_unique<EchoCall>(*stubs.back(), absl::StrCat(i)));
+  }
+  for (int i = 0; i < kCalls; ++i) {
+    server.parked.Take("a call to arrive").Resume();
+  }
+  for (int i = 0; i < kCalls; ++i) {
+    EXPECT_TRUE(calls[i]->Await().ok());
+    EXPECT_EQ(calls[i]->response().text(), absl::StrCat(i));
+  }
+  EXPECT_EQ(server.violations, 0);
+}
+
+}  // namespace
+}  // namespace leasehold

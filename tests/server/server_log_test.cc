@@ -1,0 +1,189 @@
+#include "service/server/server_log.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/pipe.h"
+#include "tests/support/simulated_clock.h"
+
+namespace leasehold {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class ServerLogTest : public testing::Test {
+ protected:
+  // Opens the log; it writes until Lines.
+  ServerLog& Open(LogFormat format, bool lifecycle = true) {
+    writer_ = std::make_unique<LineWriter>(pipe_.writer());
+    log_ = std::make_unique<ServerLog>(clock_, *writer_, format, lifecycle);
+    return *log_;
+  }
+  // What was logged.
+  std::vector<std::string> Lines() {
+    writer_.reset();
+    pipe_.CloseWriter();
+    return pipe_.ReadAll();
+  }
+
+  // One of each kind.
+  static std::vector<InstanceEvent> AllEvents() {
+    using Kind = InstanceEventKind;
+    std::vector<InstanceEvent> events;
+    for (const Kind kind : {Kind::kCreated, Kind::kIdle, Kind::kBusy,
+                            Kind::kExpired, Kind::kClosing, Kind::kDetachFailed,
+                            Kind::kClosed, Kind::kOpenFailed}) {
+      events.push_back({.kind = kind,
+                        .tenant = "default",
+                        .instance_id = "room-1",
+                        .generation = 7,
+                        .idle_timeout = absl::Seconds(20),
+                        .reason = DetachReason::kReleased,
+                        .status = absl::DataLossError("disk \"a\" is gone"),
+                        .extension = "Counter"});
+    }
+    return events;
+  }
+
+  SimulatedClock clock_;
+  Pipe pipe_;
+  std::unique_ptr<LineWriter> writer_;
+  std::unique_ptr<ServerLog> log_;
+};
+
+TEST_F(ServerLogTest, TextLineHasTimeSeverityEventAndFields) {
+  ServerLog& log = Open(LogFormat::kText);
+  log.Info("listening", {{"address", "[::1]:4001"}, {"count", uint64_t{3}}});
+  clock_.Advance(absl::Milliseconds(1234));
+  log.Warning("hm", {});
+  log.Error("oh", {{"big", uint64_t{1} << 63}});
+  EXPECT_THAT(
+      Lines(),
+      ElementsAre(
+          "2020-01-01T00:00:00.000Z INFO listening address=[::1]:4001 count=3",
+          "2020-01-01T00:00:01.234Z WARNING hm",
+          "2020-01-01T00:00:01.234Z ERROR oh big=9223372036854775808"));
+}
+
+TEST_F(ServerLogTest, JsonLineHasTimeSeverityEventAndFields) {
+  ServerLog& log = Open(LogFormat::kJson);
+  log.Info("listening", {{"address", "[::1]:4001"}, {"count", uint64_t{3}}});
+  log.Error("oh", {});
+  EXPECT_THAT(
+      Lines(),
+      ElementsAre("{\"time\":\"2020-01-01T00:00:00.000Z\",\"severity\":\"INFO\""
+                  ",\"event\":\"listening\",\"address\":\"[::1]:4001\","
+                  "\"count\":3}",
+                  "{\"time\":\"2020-01-01T00:00:00.000Z\","
+                  "\"severity\":\"ERROR\",\"event\":\"oh\"}"));
+}
+
+// A value must neither end its line nor look like another field.
+TEST_F(ServerLogTest, TextValueIsQuotedUnlessItIsAPlainWord) {
+  ServerLog& log = Open(LogFormat::kText);
+  for (const char* value :
+       {"plain-word/1.2:3", "", "two words", "a=b", "say \"hi\"", "back\\slash",
+        "two\nlines", "tab\tbell\x07 del\x7f", "grün"}) {
+    log.Info("e", {{"v", value}});
+  }
+  std::vector<std::string> values;
+  for (const std::string& line : Lines()) {
+    values.push_back(line.substr(line.find("v=")));
+  }
+  EXPECT_THAT(
+      values,
+      ElementsAre("v=plain-word/1.2:3", "v=\"\"", "v=\"two words\"",
+                  "v=\"a=b\"", "v=\"say \\\"hi\\\"\"", "v=\"back\\\\slash\"",
+                  "v=\"two\\nlines\"", "v=\"tab\\u0009bell\\u0007 del\\u007f\"",
+                  "v=\"grün\""));
+}
+
+TEST(JsonQuote, EscapesWhatJsonAndTerminalsWouldMistake) {
+  EXPECT_EQ(JsonQuote(""), "\"\"");
+  EXPECT_EQ(JsonQuote("plain"), "\"plain\"");
+  EXPECT_EQ(JsonQuote("\"\\\n"), "\"\\\"\\\\\\n\"");
+  EXPECT_EQ(JsonQuote({"\0\r\t\x1b\x1f\x7f", 6}),
+            "\"\\u0000\\u000d\\u0009\\u001b\\u001f\\u007f\"");
+}
+
+TEST(JsonQuote, LeavesUtf8AsItIs) {
+  EXPECT_EQ(JsonQuote("grün 東京 🙂"), "\"grün 東京 🙂\"");
+}
+
+// A parser refuses a line that is not UTF-8 as a whole.
+TEST(JsonQuote, ReplacesWhatIsNotUtf8) {
+  EXPECT_EQ(JsonQuote("a\xff"
+                      "b"),
+            "\"a\\ufffdb\"");
+  EXPECT_EQ(JsonQuote("\xc3"), "\"\\ufffd\"");               // Cut short.
+  EXPECT_EQ(JsonQuote("\xc0\xaf"), "\"\\ufffd\\ufffd\"");    // Overlong.
+  EXPECT_EQ(JsonQuote("\xe2\x82x"), "\"\\ufffd\\ufffdx\"");  // Cut short.
+  EXPECT_EQ(JsonQuote("\xed\xa0\x80"),                       // A surrogate.
+            "\"\\ufffd\\ufffd\\ufffd\"");
+  EXPECT_EQ(JsonQuote("\xf4\x90\x80\x80"),  // Past U+10FFFF.
+            "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
+}
+
+TEST_F(ServerLogTest, LifecycleEventsBecomeLines) {
+  ServerLog& log = Open(LogFormat::kText);
+  for (const InstanceEvent& event : AllEvents()) log.OnEvent(event);
+  const std::string time = "2020-01-01T00:00:00.000Z ";
+  EXPECT_THAT(
+      Lines(),
+      ElementsAre(
+          time + "INFO context_created tenant=default instance_id=room-1 "
+                 "generation=7 idle_timeout=20s",
+          time + "WARNING detach_failed tenant=default instance_id=room-1 "
+                 "generation=7 extension=Counter "
+                 "error=\"DATA_LOSS: disk \\\"a\\\" is gone\"",
+          time + "INFO context_removed tenant=default instance_id=room-1 "
+                 "generation=7 reason=released",
+          time + "WARNING context_open_failed tenant=default "
+                 "instance_id=room-1 "
+                 "error=\"DATA_LOSS: disk \\\"a\\\" is gone\""));
+}
+
+TEST_F(ServerLogTest, WithoutLifecycleOnlyFailuresAreLogged) {
+  ServerLog& log = Open(LogFormat::kJson, /*lifecycle=*/false);
+  for (const InstanceEvent& event : AllEvents()) log.OnEvent(event);
+  const std::string begin =
+      "{\"time\":\"2020-01-01T00:00:00.000Z\",\"severity\":\"WARNING\",";
+  const std::string error = "\"error\":\"DATA_LOSS: disk \\\"a\\\" is gone\"}";
+  EXPECT_THAT(
+      Lines(),
+      ElementsAre(begin +
+                      "\"event\":\"detach_failed\",\"tenant\":\"default\","
+                      "\"instance_id\":\"room-1\",\"generation\":7,"
+                      "\"extension\":\"Counter\"," +
+                      error,
+                  begin +
+                      "\"event\":\"context_open_failed\","
+                      "\"tenant\":\"default\",\"instance_id\":\"room-1\"," +
+                      error));
+}
+
+TEST_F(ServerLogTest, UseEventsAreNotAskedFor) {
+  EXPECT_FALSE(Open(LogFormat::kText).WantsUseEvents());
+  EXPECT_THAT(Lines(), IsEmpty());
+}
+
+TEST_F(ServerLogTest, InstanceIdCannotForgeALine) {
+  ServerLog& log = Open(LogFormat::kText);
+  log.OnEvent({.kind = InstanceEventKind::kCreated,
+               .tenant = "default",
+               .instance_id = "a reason=x\n2020 INFO forged",
+               .generation = 1,
+               .idle_timeout = absl::Seconds(1)});
+  EXPECT_THAT(Lines(),
+              ElementsAre("2020-01-01T00:00:00.000Z INFO context_created "
+                          "tenant=default "
+                          "instance_id=\"a reason=x\\n2020 INFO forged\" "
+                          "generation=1 idle_timeout=1s"));
+}
+
+}  // namespace
+}  // namespace leasehold
