@@ -165,7 +165,9 @@ def environment(extra=None):
     """The caller's environment without settings of ours, and `extra`."""
     clean = {k: v for k, v in os.environ.items()
              if not k.startswith("LEASEHOLD_") and not k.endswith("_proxy")}
-    return {**clean, **(extra or {})}
+    suppressions = pathlib.Path(__file__).resolve().parent / "lsan.supp"
+    return {"LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
+            **clean, **(extra or {})}
 
 
 LIBC = ctypes.CDLL(None)

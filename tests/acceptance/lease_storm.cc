@@ -2,7 +2,8 @@
 // came back is consistent with one instance context a key.
 //
 //   lease_storm first-calls ADDRESS       a thousand first calls of one ID
-//   lease_storm leases ADDRESS MS         10,000 calls of 1,000 IDs while leases of
+//   lease_storm leases ADDRESS MS         10,000 calls of 1,000 IDs while
+//   leases of
 //                                         MS milliseconds run out all the time
 //   lease_storm drain ADDRESS PID         SIGTERM to the server under full load
 //   lease_storm forever ADDRESS           load until it is killed
@@ -111,8 +112,8 @@ class Load {
     request.set_text("storm");
     ++in_flight_;
     call->outcome.start = Clock::now();
-    call->reader = stubs_[next_++ % kConnections]->AsyncEcho(
-        &call->context, request, &queue_);
+    call->reader = stubs_[next_++ % kConnections]->AsyncEcho(&call->context,
+                                                             request, &queue_);
     call->reader->Finish(&call->response, &call->outcome.status, call);
   }
 
@@ -124,7 +125,8 @@ class Load {
       queue_.Next(&tag, &ok);
     } else {
       const auto left = deadline - Clock::now();
-      if (queue_.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + left) !=
+      if (queue_.AsyncNext(&tag, &ok,
+                           std::chrono::system_clock::now() + left) !=
           grpc::CompletionQueue::GOT_EVENT) {
         return nullptr;
       }
@@ -275,7 +277,8 @@ void Leases(Load& load, milliseconds idle_timeout) {
   constexpr int kCalls = 10'000;
   constexpr int kIds = 1000;
   constexpr int kInFlightMax = 64;
-  constexpr auto kPace = std::chrono::microseconds(300);  // Three seconds in all.
+  constexpr auto kPace =
+      std::chrono::microseconds(300);  // Three seconds in all.
   const uint64_t seed = Seed();
   std::printf("seed=%llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed);
@@ -366,7 +369,7 @@ void Drain(Load& load, pid_t server) {
   std::mt19937_64 random(Seed());
   for (int answers = 0;; ++answers) {
     while (load.in_flight() < 64) {
-      load.Start(absl::StrCat("room-", random() % 1000));
+      load.Start(absl::StrCat("gone-", random() % 1000));
     }
     load.Take(Clock::time_point::max());
     load.outcomes().clear();
@@ -396,8 +399,9 @@ int main(int argc, char** argv) {
     Load load(words[1]);
     Forever(load);
   } else {
-    std::fputs("usage: lease_storm first-calls|leases|drain|forever ADDRESS ...\n",
-               stderr);
+    std::fputs(
+        "usage: lease_storm first-calls|leases|drain|forever ADDRESS ...\n",
+        stderr);
     return 2;
   }
   if (broken_rules > 0) std::printf("broken_rules=%d\n", broken_rules);

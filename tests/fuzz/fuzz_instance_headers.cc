@@ -1,9 +1,9 @@
 // Fuzzes the header path: names, values, keys, and what is said of bad ones.
 //
-// The input is text: the instance header's name on the first line, then a header
-// a line, `name: value`; `\n` and `\\` in a value stand for a line's end and a
-// backslash. Each rule of the contract is written down a second time here, as
-// simply as can be, and compared.
+// The input is text: the instance header's name on the first line, then a
+// header a line, `name: value`; `\n` and `\\` in a value stand for a line's end
+// and a backslash. Each rule of the contract is written down a second time
+// here, as simply as can be, and compared.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -25,9 +25,8 @@ using Header = std::pair<std::string, std::string>;
 
 bool IsTextId(std::string_view id) {
   return !id.empty() && id.size() <= 256 &&
-         std::all_of(id.begin(), id.end(), [](char c) {
-           return c >= '!' && c <= '~' && c != ',';
-         });
+         std::all_of(id.begin(), id.end(),
+                     [](char c) { return c >= '!' && c <= '~' && c != ','; });
 }
 
 bool IsId(std::string_view id) {
@@ -67,11 +66,11 @@ void CheckRefusal(const absl::Status& status) {
 std::string Unquote(std::string_view quoted) {
   std::string value;
   for (size_t i = 0; i < quoted.size(); ++i) {
-    if (quoted[i] != '\\') {
-      value += quoted[i];
-    } else if (quoted[++i] == 'x') {
-      value += static_cast<char>(
-          std::stoi(std::string(quoted.substr(i + 1, 2)), nullptr, 16));
+    const bool escape = quoted[i] == '\\';
+    if (escape) ++i;
+    if (escape && quoted[i] == 'x') {
+      const std::string digits(quoted.substr(i + 1, 2));
+      value += static_cast<char>(std::stoi(digits, nullptr, 16));
       i += 2;
     } else {
       value += quoted[i];
@@ -84,7 +83,8 @@ void CheckQuote(std::string_view value) {
   const std::string whole = QuoteForMessage(value);
   Property(IsCleanUtf8(whole), "a quote is UTF-8 without control characters");
   std::string_view quoted = whole;
-  const bool cut = quoted.size() >= 3 && quoted.substr(quoted.size() - 3) == "...";
+  const bool cut =
+      quoted.size() >= 3 && quoted.substr(quoted.size() - 3) == "...";
   if (cut) quoted.remove_suffix(3);
   Property(quoted.size() >= 2 && quoted.front() == '"' && quoted.back() == '"',
            "a quote stands in quotes");
@@ -93,13 +93,15 @@ void CheckQuote(std::string_view value) {
   // One code point more would not have fitted: four bytes, escaped at worst.
   Property(!cut || quoted.size() > 60, "no more is cut off than has to be");
   const std::string back = Unquote(quoted);
-  Property(cut ? value.substr(0, back.size()) == back && back.size() < value.size()
-               : value == back,
-           "a quote is what was given");
+  Property(
+      cut ? value.substr(0, back.size()) == back && back.size() < value.size()
+          : value == back,
+      "a quote is what was given");
 }
 
 void CheckKey(std::string_view id) {
-  const absl::StatusOr<InstanceKey> key = MakeInstanceKey("tenant", id, "source");
+  const absl::StatusOr<InstanceKey> key =
+      MakeInstanceKey("tenant", id, "source");
   Property(key.ok() == IsId(id), "an ID is taken by the rule");
   if (!key.ok()) return CheckRefusal(key.status());
   Property(key->tenant == "tenant", "a key has its tenant");
@@ -108,7 +110,8 @@ void CheckKey(std::string_view id) {
   const absl::StatusOr<InstanceKey> again =
       MakeInstanceKey("tenant", key->id, "source");
   Property(again.ok() && *again == *key, "the one form of an ID is its own");
-  const bool is_entity = id[0] == '@' && id.find('@', 1) != std::string_view::npos;
+  const bool is_entity =
+      id[0] == '@' && id.find('@', 1) != std::string_view::npos;
   Property(is_entity || key->id == id, "an ID stays as it is");
   if (is_entity) {
     const size_t rest = id.find('@', 1);
@@ -127,9 +130,9 @@ void CheckValue(std::string_view value) {
   if (!text.ok()) CheckRefusal(text);
   const absl::StatusOr<absl::Duration> timeout = ParseTimeout("source", value);
   if (!timeout.ok()) return CheckRefusal(timeout.status());
-  Property(*timeout >= absl::ZeroDuration() &&
-               *timeout < absl::InfiniteDuration(),
-           "a timeout is finite, zero or more");
+  Property(
+      *timeout >= absl::ZeroDuration() && *timeout < absl::InfiniteDuration(),
+      "a timeout is finite, zero or more");
 }
 
 InstanceHeaderNames CheckNames(const std::string& name) {
@@ -189,7 +192,7 @@ void CheckCall(const InstanceHeaderNames& names,
   }
   Property(request->idle_timeout.has_value() == !timeout.empty(),
            "an idle timeout is there if it is given");
-  Property(request->expect == (expect.empty()        ? Expect::kAny
+  Property(request->expect == (expect.empty()       ? Expect::kAny
                                : expect[0] == "new" ? Expect::kNew
                                                     : Expect::kExisting),
            "what is expected is what is given");
@@ -214,7 +217,7 @@ std::string Unescape(std::string_view escaped) {
 
 std::string TakeLine(std::string_view& input) {
   const size_t end = std::min(input.find('\n'), input.size());
-  const std::string line(input.substr(0, end));
+  std::string line(input.substr(0, end));
   input.remove_prefix(std::min(end + 1, input.size()));
   return line;
 }

@@ -1,5 +1,5 @@
-// Fuzzes ListenAddress::Parse: what it takes, it can say again; what it refuses,
-// it refuses in one line.
+// Fuzzes ListenAddress::Parse: what it takes, it can say again; what it
+// refuses, it refuses in one line.
 #include <string>
 #include <string_view>
 
@@ -22,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Property(address->host.empty() == address->is_unix(),
            "an address has a host, or it has a path");
   Property(address->port >= 0 && address->port <= 65535, "a port has 16 bits");
-  Property(address->unix_path.size() <= 107, "a path fits into a socket's name");
+  Property(address->unix_path.size() <= 107,
+           "a path fits into a socket's name");
   const std::string said = address->ToString();
   const absl::StatusOr<ListenAddress> again = ListenAddress::Parse(said);
   Property(again.ok() && again->host == address->host &&

@@ -40,8 +40,8 @@ inline bool IsCleanUtf8(std::string_view text) {
       if (byte(at) >= r.lead_low && byte(at) <= r.lead_high) row = &r;
     }
     if (row == nullptr || text.size() - at < row->length) return false;
-    if (row->length > 1 && (byte(at + 1) < row->second_low ||
-                            byte(at + 1) > row->second_high)) {
+    if (row->length > 1 &&
+        (byte(at + 1) < row->second_low || byte(at + 1) > row->second_high)) {
       return false;
     }
     for (size_t i = 2; i < row->length; ++i) {

@@ -45,7 +45,7 @@ class Probe : public Extension {
 };
 
 // A context holds one of each type.
-template <int kind>
+template <int Kind>
 class ProbeOf final : public Probe {
  public:
   using Probe::Probe;
@@ -66,16 +66,18 @@ class Call final : public PinWaiter {
  public:
   Call(World& world, int number, int key, InstanceRequest request)
       : PinWaiter(std::move(request)),
-        world_(world),
-        number_(number),
-        key_(key) {}
+        number(number),
+        key(key),
+        world_(world) {}
   void OnGrant(absl::StatusOr<PinGrant> grant) override;
 
+  const int number;
+  const int key;
+  bool waiting = false;
+  std::vector<Pin> pins;
+
+ private:
   World& world_;
-  const int number_;
-  const int key_;
-  bool waiting_ = false;
-  std::vector<Pin> pins_;
 };
 
 class World final : public InstanceContextProvider, public InstanceObserver {
@@ -172,11 +174,11 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   void TellAnswered(const PendingHook& hook, absl::StatusCode code);
   void OnShutdownDone();
 
-  template <int kind>
+  template <int Kind>
   Probe* Get(InstanceContext& context, int key, bool attach) {
-    return attach ? context.GetOrAttach<ProbeOf<kind>>(*this, key,
+    return attach ? context.GetOrAttach<ProbeOf<Kind>>(*this, key,
                                                        context.generation())
-                  : context.Get<ProbeOf<kind>>();
+                  : context.Get<ProbeOf<Kind>>();
   }
   Probe* Get(InstanceContext& context, int key, int kind, bool attach) {
     switch (kind) {
@@ -238,7 +240,7 @@ void Initializer::Initialize(InstanceContext& context, const InstanceRequest&,
 
 void Call::OnGrant(absl::StatusOr<PinGrant> grant) {
   world_.Granted(*this, grant);
-  if (grant.ok()) pins_.push_back(std::move(grant->pin));
+  if (grant.ok()) pins.push_back(std::move(grant->pin));
 }
 
 // ---- The world
@@ -321,8 +323,8 @@ void World::Run() {
   }
   model_.CheckEnd();
   for (const auto& call : calls_) {
-    model_.Require(!call->waiting_, Rule::kAnswered, "a call waits for ever",
-                   call->key_);
+    model_.Require(!call->waiting, Rule::kAnswered, "a call waits for ever",
+                   call->key);
   }
   model_.Require(done_ == 1, Rule::kNothingLeft,
                  "Shutdown has not called back, once");
@@ -360,7 +362,7 @@ Call* World::AnyCall(bool waiting) {
   const size_t first = Uniform(random_, 0, calls_.size() - 1);
   for (size_t i = 0; i < calls_.size(); ++i) {
     Call& call = *calls_[(first + i) % calls_.size()];
-    if (waiting ? call.waiting_ : !call.pins_.empty()) return &call;
+    if (waiting ? call.waiting : !call.pins.empty()) return &call;
   }
   return nullptr;
 }
@@ -368,7 +370,7 @@ Call* World::AnyCall(bool waiting) {
 void World::StartCall() {
   if (calls_.size() >= 12) {
     std::erase_if(calls_, [](const std::unique_ptr<Call>& call) {
-      return !call->waiting_ && call->pins_.empty();
+      return !call->waiting && call->pins.empty();
     });
     if (calls_.size() >= 12) return;
   }
@@ -383,13 +385,13 @@ void World::StartCall() {
   }
   calls_.push_back(std::make_unique<Call>(*this, next_number_++, key, request));
   Call& call = *calls_.back();
-  Note("call, key", call.number_, key);
+  Note("call, key", call.number, key);
   if (model_.state(key) == InstanceModel::State::kClosing) {
     ++counts_.waits_for_closing;
   }
   if (being_asked_[key]) ++counts_.uses_while_asked;
   const std::optional<InstanceModel::Answer> expected =
-      model_.Acquire(call.number_, key, request, clock_.Now());
+      model_.Acquire(call.number, key, request, clock_.Now());
   std::optional<absl::StatusOr<PinGrant>> answer = registry_->Acquire(call);
   if (Broken()) return;
   model_.Require(answer.has_value() == expected.has_value(), Rule::kAnswer,
@@ -397,7 +399,7 @@ void World::StartCall() {
                                     : "made to wait rather than answered",
                  key);
   if (!answer.has_value()) {
-    call.waiting_ = true;
+    call.waiting = true;
     return;
   }
   const absl::StatusCode code = answer->status().code();
@@ -408,7 +410,7 @@ void World::StartCall() {
       Rule::kAnswer,
       absl::StrCat("the call got ", absl::StatusCodeToString(code)), key);
   if (answer->ok()) {
-    call.pins_.push_back(std::move((*answer)->pin));
+    call.pins.push_back(std::move((*answer)->pin));
   } else if (code == absl::StatusCode::kResourceExhausted) {
     ++counts_.refused_full;
   } else if (code == absl::StatusCode::kUnavailable) {
@@ -417,13 +419,13 @@ void World::StartCall() {
 }
 
 void World::Granted(Call& call, const absl::StatusOr<PinGrant>& grant) {
-  Note("granted, status", call.number_,
+  Note("granted, status", call.number,
        static_cast<int64_t>(grant.status().code()));
-  model_.Require(call.waiting_, Rule::kAnswer, "answered twice", call.key_);
-  call.waiting_ = false;
+  model_.Require(call.waiting, Rule::kAnswer, "answered twice", call.key);
+  call.waiting = false;
   ++counts_.granted_after_wait;
   model_.OnAnswer(
-      call.number_, call.key_,
+      call.number, call.key,
       {.code = grant.status().code(), .created = grant.ok() && grant->created},
       grant.ok() ? grant->pin->generation() : 0);
 }
@@ -431,42 +433,42 @@ void World::Granted(Call& call, const absl::StatusOr<PinGrant>& grant) {
 void World::DropPin() {
   Call* call = AnyCall(/*waiting=*/false);
   if (call == nullptr) return;
-  Note("drop a pin, key", call->number_, call->key_);
-  model_.DropPin(call->key_, clock_.Now());
-  Pin pin = std::move(call->pins_.back());
-  call->pins_.pop_back();
+  Note("drop a pin, key", call->number, call->key);
+  model_.DropPin(call->key, clock_.Now());
+  Pin pin = std::move(call->pins.back());
+  call->pins.pop_back();
   pin.Reset();
 }
 
 void World::ClonePin() {
   Call* call = AnyCall(/*waiting=*/false);
-  if (call == nullptr || call->pins_.size() >= 3) return;
-  Note("clone a pin, key", call->number_, call->key_);
-  model_.AddPin(call->key_);
-  call->pins_.push_back(call->pins_.back().Clone());
+  if (call == nullptr || call->pins.size() >= 3) return;
+  Note("clone a pin, key", call->number, call->key);
+  model_.AddPin(call->key);
+  call->pins.push_back(call->pins.back().Clone());
 }
 
 void World::UseExtension() {
   Call* call = AnyCall(/*waiting=*/false);
   if (call == nullptr) return;
-  InstanceContext& context = *call->pins_.back();
+  InstanceContext& context = *call->pins.back();
   const int kind = Draw(0, kKinds - 1);
-  Note("use an extension, key", call->number_, call->key_);
-  Probe* before = Get(context, call->key_, kind, /*attach=*/false);
-  Probe* probe = Get(context, call->key_, kind, /*attach=*/true);
+  Note("use an extension, key", call->number, call->key);
+  Probe* before = Get(context, call->key, kind, /*attach=*/false);
+  Probe* probe = Get(context, call->key, kind, /*attach=*/true);
   model_.Require(before == nullptr || before == probe, Rule::kOneContext,
-                 "two extensions of a type", call->key_);
+                 "two extensions of a type", call->key);
   model_.Require(
-      probe->key() == call->key_ && probe->generation() == context.generation(),
-      Rule::kOneContext, "an extension of another context", call->key_);
+      probe->key() == call->key && probe->generation() == context.generation(),
+      Rule::kOneContext, "an extension of another context", call->key);
   probe->Count();
 }
 
 void World::RemoveExtension() {
   Call* call = AnyCall(/*waiting=*/false);
   if (call == nullptr) return;
-  InstanceContext& context = *call->pins_.back();
-  const int key = call->key_;
+  InstanceContext& context = *call->pins.back();
+  const int key = call->key;
   Probe* probe = Get(context, key, 0, /*attach=*/false);
   if (probe == nullptr) return;
   Note("remove an extension, key", probe->number(), key);
@@ -483,15 +485,15 @@ void World::RemoveExtension() {
 void World::CancelCall() {
   Call* call = AnyCall(/*waiting=*/true);
   if (call == nullptr) return;
-  Note("cancel, key", call->number_, call->key_);
+  Note("cancel, key", call->number, call->key);
   ++counts_.waits_cancelled;
-  if (model_.state(call->key_) == InstanceModel::State::kOpening) {
+  if (model_.state(call->key) == InstanceModel::State::kOpening) {
     ++counts_.openers_cancelled;
   }
-  model_.Cancel(call->number_, call->key_);
+  model_.Cancel(call->number, call->key);
   model_.Require(registry_->CancelWait(*call), Rule::kAnswered,
-                 "a wait that cannot be cancelled", call->key_);
-  call->waiting_ = false;
+                 "a wait that cannot be cancelled", call->key);
+  call->waiting = false;
 }
 
 void World::PassTime() {
