@@ -1,5 +1,8 @@
 #include "client/instance_metadata.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
@@ -24,6 +27,16 @@ bool TravelsAsText(std::string_view id) {
     if (c < 0x21 || c > 0x7E || c == ',') return false;
   }
   return true;
+}
+
+std::string NormalId(std::string id) {
+  const size_t end =
+      id.empty() || id[0] != '@' ? std::string::npos : id.find('@', 1);
+  if (end != std::string::npos) {
+    std::transform(id.begin(), id.begin() + end, id.begin(),
+                   absl::ascii_tolower);
+  }
+  return id;
 }
 
 void AddInstanceId(const std::string& id, grpc::ClientContext& context) {

@@ -33,6 +33,10 @@ enum class Expect {
 // Whether `id` may travel as text in `instance-id`.
 bool TravelsAsText(std::string_view id);
 
+// `id` in the one form that the server gives it: of an entity ID (`@name@key`)
+// the name is lower-cased.
+std::string NormalId(std::string id);
+
 // Names the instance of a call. REQUIRES: `id` is not empty.
 void AddInstanceId(const std::string& id, grpc::ClientContext& context);
 

@@ -61,7 +61,7 @@ SharedSession::SharedSession(
     std::vector<std::shared_ptr<grpc::Channel>> channels,
     SharedSessionOptions options)
     : options_(std::move(options)),
-      instance_id_(options_.instance_id),
+      instance_id_(NormalId(options_.instance_id)),
       opened_(!options_.instance_id.empty() &&
               options_.expect == Expect::kAny) {
   for (size_t i = 0; i < channels.size(); ++i) {

@@ -26,10 +26,10 @@ namespace leasehold {
 
 // What a caller may know of a lease: values only.
 struct LeaseState {
-  bool running = false;          // Granted, and not over.
-  absl::Duration timeout;        // Its length.
-  absl::Duration remaining;      // Until the deadline; never negative, and zero
-                                 // if it is not running.
+  bool running = false;      // Granted, and not over.
+  absl::Duration timeout;    // Its length.
+  absl::Duration remaining;  // Until the deadline; never negative, and zero
+                             // if it is not running.
   Instant last_use;
 };
 
@@ -43,10 +43,9 @@ class Lease : private TimingWheel::Entry {
   // and the lease would end early.
   void Renew(Instant now) {
     int64_t last = last_use_ns_.load(std::memory_order_relaxed);
-    while (now.ns > last &&
-           !last_use_ns_.compare_exchange_weak(last, now.ns,
-                                               std::memory_order_release,
-                                               std::memory_order_relaxed)) {
+    while (now.ns > last && !last_use_ns_.compare_exchange_weak(
+                                last, now.ns, std::memory_order_release,
+                                std::memory_order_relaxed)) {
     }
   }
 

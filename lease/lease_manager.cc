@@ -112,8 +112,8 @@ LeaseState LeaseManager::Lookup(const Lease& lease) const {
   state.timeout = lease.timeout();
   state.last_use = lease.last_use();
   if (state.running) {
-    state.remaining = std::max((state.last_use + state.timeout) - now,
-                               absl::ZeroDuration());
+    state.remaining =
+        std::max((state.last_use + state.timeout) - now, absl::ZeroDuration());
   }
   return state;
 }

@@ -1,4 +1,6 @@
 // leasehold-server: options, clock, log, server; then wait, drain, end.
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -11,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "grpc/health/v1/health.pb.h"
 #include "lease/clock.h"
 #include "service/server/console.h"
 #include "service/server/line_writer.h"
@@ -27,6 +30,37 @@ int Fail(const absl::Status& status) {
                std::string(status.message()).c_str());
   return kWrongUsage;
 }
+
+// What gRPC and Protocol Buffers have to say goes into the log too: their own
+// lines on standard error would break it, and a caller can provoke them.
+leasehold::ServerLog* library_log = nullptr;  // Their hooks take no argument.
+
+void LogOfGrpc(gpr_log_func_args* args) {
+  if (args->severity < GPR_LOG_SEVERITY_ERROR) return;
+  library_log->Error("grpc", {{"message", std::string(args->message)}});
+}
+
+void LogOfProtobuf(google::protobuf::LogLevel level, const char*, int,
+                   const std::string& message) {
+  if (level < google::protobuf::LOGLEVEL_ERROR) return;
+  library_log->Error("protobuf", {{"message", message}});
+}
+
+// For as long as it lives.
+class LibraryLog {
+ public:
+  explicit LibraryLog(leasehold::ServerLog& log) {
+    library_log = &log;
+    gpr_set_log_function(&LogOfGrpc);
+    google::protobuf::SetLogHandler(&LogOfProtobuf);
+  }
+  ~LibraryLog() {
+    gpr_set_log_function([](gpr_log_func_args*) {});
+    google::protobuf::SetLogHandler(nullptr);
+  }
+  LibraryLog(const LibraryLog&) = delete;
+  LibraryLog& operator=(const LibraryLog&) = delete;
+};
 
 // SIGINT and SIGTERM, kept from every thread and read from a descriptor.
 int SignalDescriptor(const sigset_t& signals) {
@@ -51,9 +85,12 @@ void WaitForEnd(int signal_descriptor, bool enter) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Debian's Abseil looks for deadlocks at every lock inside gRPC: 8 % of a call.
+  // Debian's Abseil looks for deadlocks at every lock inside gRPC: 8 % of a
+  // call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   signal(SIGPIPE, SIG_IGN);
+  // Linked in by this mention, so that reflection can show it.
+  grpc::health::v1::HealthCheckRequest::descriptor();
 
   auto parsed = leasehold::ParseServerOptions(argc, argv);
   if (!parsed.ok()) return Fail(parsed.status());
@@ -75,6 +112,7 @@ int main(int argc, char** argv) {
   // With a console, contexts are shown there.
   leasehold::ServerLog log(clock, err, options.log_format,
                            /*lifecycle=*/!options.console);
+  const LibraryLog library_log(log);
   std::unique_ptr<leasehold::Console> console;
   if (options.console) {
     console = std::make_unique<leasehold::Console>(out, log);

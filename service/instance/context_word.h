@@ -72,8 +72,8 @@ class ContextWord {
   }
 
   // Gives a pin back. Once it is gone the context may be closed and freed by
-  // anyone: touch it no more, unless it is `held` (referenced). Without that, the
-  // last pin of a context that wants attention stays where it is.
+  // anyone: touch it no more, unless it is `held` (referenced). Without that,
+  // the last pin of a context that wants attention stays where it is.
   Unpinned Unpin(bool held) {
     uint64_t word = word_.load(std::memory_order_relaxed);
     do {

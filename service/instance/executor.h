@@ -3,8 +3,8 @@
 // Initializers and detach hooks are other people's code: they never run on a
 // thread that serves calls, nor on the lease thread.
 //
-// Thread-safety: safe.   Lifetime: an executor outlives everything that posts to
-// it.
+// Thread-safety: safe.   Lifetime: an executor outlives everything that posts
+// to it.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_EXECUTOR_H_
 #define LEASEHOLD_SERVICE_INSTANCE_EXECUTOR_H_
 

@@ -35,7 +35,8 @@ void Extension::OnDetach(InstanceContext&, DetachReason, HookDone done) {
 
 std::string ExtensionTypeName(const ExtensionType& type) {
   int status = 0;
-  char* name = abi::__cxa_demangle(type.type->name(), nullptr, nullptr, &status);
+  char* name =
+      abi::__cxa_demangle(type.type->name(), nullptr, nullptr, &status);
   std::string result = status == 0 ? name : type.type->name();
   std::free(name);
   return result;

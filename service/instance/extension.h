@@ -3,12 +3,12 @@
 // A context holds at most one extension of a type. It is found by that type
 // (`context.Get<Counter>()`) or by an interface that it was attached with
 // (`context.Find<Clearable>()`). When the context closes, its extensions are
-// told in reverse order of attachment, each with the reason, each only after the
-// one before it has answered.
+// told in reverse order of attachment, each with the reason, each only after
+// the one before it has answered.
 //
 // Thread-safety: an extension's methods may be called by many calls at once; it
-// guards its own state.   Lifetime: the context owns it; it lives at least until
-// the last pin of the context that could see it is released.
+// guards its own state.   Lifetime: the context owns it; it lives at least
+// until the last pin of the context that could see it is released.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_EXTENSION_H_
 #define LEASEHOLD_SERVICE_INSTANCE_EXTENSION_H_
 

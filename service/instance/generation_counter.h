@@ -2,8 +2,8 @@
 //
 // Each number is `max(last + 1, microseconds since 1970)`: it grows within a
 // server, and over a restart too, unless contexts were made faster than one a
-// microsecond for as long as the server was up. Below 2^53, so that JSON numbers
-// carry it exactly.
+// microsecond for as long as the server was up. Below 2^53, so that JSON
+// numbers carry it exactly.
 //
 // Thread-safety: safe.   Lifetime: the clock outlives it.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_GENERATION_COUNTER_H_
@@ -30,8 +30,8 @@ class GenerationCounter {
     uint64_t next;
     do {
       next = std::max(last + 1, wall);
-    } while (!last_.compare_exchange_weak(last, next,
-                                          std::memory_order_relaxed));
+    } while (
+        !last_.compare_exchange_weak(last, next, std::memory_order_relaxed));
     return next;
   }
 

@@ -21,8 +21,8 @@
 namespace leasehold {
 
 // A hook's answer: called once, from any thread, then or later. Destroyed
-// without being called, it answers for itself with an error, so that a forgotten
-// answer cannot hold a key for ever.
+// without being called, it answers for itself with an error, so that a
+// forgotten answer cannot hold a key for ever.
 class HookDone {
  public:
   explicit HookDone(std::function<void(absl::Status)> answer)
@@ -43,8 +43,8 @@ class HookChain : public std::enable_shared_from_this<HookChain> {
  public:
   struct Steps {
     size_t count = 0;
-    // Starts hook `i`. What it throws becomes an Internal status, whatever it has
-    // answered before.
+    // Starts hook `i`. What it throws becomes an Internal status, whatever it
+    // has answered before.
     std::function<void(size_t i, HookDone done)> run;
     // Hook `i` has answered. False: the chain ends here.
     std::function<bool(size_t i, const absl::Status& status)> answered;

@@ -76,24 +76,23 @@ bool InstanceContext::DetachType(const InterfaceTag* tag,
   word_.PinAgain();  // The hook sees the context, so it keeps it open.
   home_.executor_.Post([this, detached, done = std::move(done)] {
     auto answer = std::make_shared<absl::Status>();
-    HookChain::Run(
-        home_.executor_,
-        {.count = 1,
-         .run =
-             [this, detached](size_t, HookDone hook_done) {
-               detached->OnDetach(*this, DetachReason::kRemoved,
-                                  std::move(hook_done));
-             },
-         .answered =
-             [answer](size_t, const absl::Status& status) {
-               *answer = status;
-               return true;
-             },
-         .end =
-             [this, answer, done] {
-               if (done) done(*answer);
-               Unpin();
-             }});
+    HookChain::Run(home_.executor_,
+                   {.count = 1,
+                    .run =
+                        [this, detached](size_t, HookDone hook_done) {
+                          detached->OnDetach(*this, DetachReason::kRemoved,
+                                             std::move(hook_done));
+                        },
+                    .answered =
+                        [answer](size_t, const absl::Status& status) {
+                          *answer = status;
+                          return true;
+                        },
+                    .end =
+                        [this, answer, done] {
+                          if (done) done(*answer);
+                          Unpin();
+                        }});
   });
   return true;
 }

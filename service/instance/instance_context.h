@@ -1,9 +1,9 @@
 // InstanceContext: the one live server-side object of an instance key.
 //
-// It is found through the registry, kept busy by pins, and kept for a while when
-// idle by its lease. Services hang their state on it as extensions. While a
-// caller holds a Pin, the context stays Open and every extension pointer that it
-// was given stays valid.
+// It is found through the registry, kept busy by pins, and kept for a while
+// when idle by its lease. Services hang their state on it as extensions. While
+// a caller holds a Pin, the context stays Open and every extension pointer that
+// it was given stays valid.
 //
 // Thread-safety: safe.   Lifetime: owned by the registry; a Pin keeps it open,
 // and nothing else that an embedder holds does.
@@ -116,8 +116,8 @@ class InstanceContext : private Lease {
   }
 
   // Detaches the T: it is no longer found, then OnDetach(kRemoved) runs on the
-  // executor, then `done` is called with its answer. It is destroyed when no pin
-  // is left that could have seen it. False if there is no T. REQUIRES: the
+  // executor, then `done` is called with its answer. It is destroyed when no
+  // pin is left that could have seen it. False if there is no T. REQUIRES: the
   // caller holds a pin.
   template <typename T>
   bool Detach(std::function<void(absl::Status)> done = {}) {
@@ -217,7 +217,8 @@ class InstanceContext : private Lease {
 class Pin {
  public:
   Pin() = default;
-  Pin(Pin&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+  Pin(Pin&& other) noexcept
+      : context_(std::exchange(other.context_, nullptr)) {}
   Pin& operator=(Pin&& other) noexcept {
     if (this != &other) {
       Reset();

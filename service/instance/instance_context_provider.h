@@ -1,11 +1,11 @@
 // InstanceContextProvider: the policy that says when a context is idle.
 //
-// The registry asks it; it never closes anything itself. The protocol is that of
-// WCF's IInstanceContextProvider: before the registry asks IsIdle it hands over,
-// with NotifyIdle, a callback. A provider that answers "not idle" owes one call
-// of that callback when its answer may have changed; it is then asked again. It
-// may veto for as long as it likes: the context stays open meanwhile, and is
-// asked about again whenever its last pin is released.
+// The registry asks it; it never closes anything itself. The protocol is that
+// of WCF's IInstanceContextProvider: before the registry asks IsIdle it hands
+// over, with NotifyIdle, a callback. A provider that answers "not idle" owes
+// one call of that callback when its answer may have changed; it is then asked
+// again. It may veto for as long as it likes: the context stays open meanwhile,
+// and is asked about again whenever its last pin is released.
 //
 // Thread-safety: called from many threads at once; two questions about one
 // context never overlap.   Lifetime: outlives the registry.

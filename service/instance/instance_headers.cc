@@ -25,19 +25,23 @@ bool IsMetadataKeyChar(char c) {
 }
 
 // Headers that mean something else, here or to HTTP/2 and gRPC.
-constexpr std::array<std::string_view, 9> kTakenHeaders = {
-    kIdleTimeoutHeader, kExpectHeader,  kGenerationHeader, kCreatedHeader,
-    kIdleTimeoutMsHeader, "user-agent", "content-type",    "te",
-    "host"};
+constexpr std::array<std::string_view, 9> kTakenHeaders = {kIdleTimeoutHeader,
+                                                           kExpectHeader,
+                                                           kGenerationHeader,
+                                                           kCreatedHeader,
+                                                           kIdleTimeoutMsHeader,
+                                                           "user-agent",
+                                                           "content-type",
+                                                           "te",
+                                                           "host"};
 
 }  // namespace
 
 absl::StatusOr<InstanceHeaderNames> InstanceHeaderNames::Make(
     std::string_view name) {
   const auto broken = [name](absl::string_view rule) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the instance header's name ", rule, ": ",
-                     QuoteForMessage(name)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the instance header's name ", rule, ": ", QuoteForMessage(name)));
   };
   if (name.empty() ||
       !std::all_of(name.begin(), name.end(), IsMetadataKeyChar)) {
@@ -130,15 +134,16 @@ absl::StatusOr<InstanceRequest> InstanceHeaderReader::Finish(
 
 absl::Status CheckTextHeaderId(std::string_view header, std::string_view id) {
   if (id.empty()) {
-    return Broken(header,
-                  "the ID is empty; leave the header out to get a fresh ID", id);
+    return Broken(
+        header, "the ID is empty; leave the header out to get a fresh ID", id);
   }
   if (id.size() > kTextHeaderIdBytesMax) {
     return Broken(header,
-                  absl::StrCat("the ID has ", id.size(), " bytes; a text header "
-                               "carries at most ", kTextHeaderIdBytesMax,
-                               " (", View(header), "-bin carries ",
-                               kInstanceIdBytesMax, ")"),
+                  absl::StrCat("the ID has ", id.size(),
+                               " bytes; a text header "
+                               "carries at most ",
+                               kTextHeaderIdBytesMax, " (", View(header),
+                               "-bin carries ", kInstanceIdBytesMax, ")"),
                   id);
   }
   for (size_t i = 0; i < id.size(); ++i) {

@@ -54,7 +54,8 @@ struct InstanceHeaderNames {
   std::string binary{"instance-id-bin"};
 
   // The names for `--instance-header=NAME`.
-  //   InvalidArgument: NAME is not a lower-case metadata key, ends in `-bin`, or
+  //   InvalidArgument: NAME is not a lower-case metadata key, ends in `-bin`,
+  //   or
   //     means something else already.
   static absl::StatusOr<InstanceHeaderNames> Make(std::string_view name);
 };

@@ -102,10 +102,9 @@ std::string NewInstanceId() {
   thread_local absl::BitGen random;
   const uint64_t high = absl::Uniform<uint64_t>(random);
   const uint64_t low = absl::Uniform<uint64_t>(random);
-  return absl::StrFormat("%08x-%04x-4%03x-%04x-%012x", high >> 32,
-                         (high >> 16) & 0xFFFF, high & 0x0FFF,
-                         0x8000 | ((low >> 48) & 0x3FFF),
-                         low & 0xFFFF'FFFF'FFFF);
+  return absl::StrFormat(
+      "%08x-%04x-4%03x-%04x-%012x", high >> 32, (high >> 16) & 0xFFFF,
+      high & 0x0FFF, 0x8000 | ((low >> 48) & 0x3FFF), low & 0xFFFF'FFFF'FFFF);
 }
 
 std::string QuoteForMessage(std::string_view value) {
@@ -131,9 +130,8 @@ std::string QuoteForMessage(std::string_view value) {
 
 bool IsTextHeaderId(std::string_view id) {
   return !id.empty() && id.size() <= kTextHeaderIdBytesMax &&
-         std::all_of(id.begin(), id.end(), [](char c) {
-           return c >= 0x21 && c <= 0x7E && c != ',';
-         });
+         std::all_of(id.begin(), id.end(),
+                     [](char c) { return c >= 0x21 && c <= 0x7E && c != ','; });
 }
 
 }  // namespace leasehold

@@ -36,8 +36,8 @@ struct InstanceEvent {
   uint64_t generation = 0;
   absl::Duration idle_timeout = {};
   DetachReason reason = DetachReason::kIdle;  // kClosing, kClosed.
-  absl::Status status = {};          // kDetachFailed, kOpenFailed: why.
-  std::string_view extension = {};   // kDetachFailed: whose hook.
+  absl::Status status = {};         // kDetachFailed, kOpenFailed: why.
+  std::string_view extension = {};  // kDetachFailed: whose hook.
 };
 
 class InstanceObserver {

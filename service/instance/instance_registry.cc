@@ -103,8 +103,8 @@ InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(Shard& shard,
   }
   InstanceContext& context = **it;
   const ContextState state = context.word_.Load().state();
-  if (request.expect == Expect::kNew && (state == ContextState::kOpening ||
-                                         state == ContextState::kOpen)) {
+  if (request.expect == Expect::kNew &&
+      (state == ContextState::kOpening || state == ContextState::kOpen)) {
     acquired.answer = absl::AlreadyExistsError(
         absl::StrCat(Name(key.id), " exists; the call expects a new one"));
   } else if (context.word_.TryPin(acquired.was_idle)) {
@@ -126,19 +126,18 @@ absl::StatusOr<InstanceContext*> InstanceRegistry::CreateLocked(
   }
   if (size_.fetch_add(1, std::memory_order_relaxed) >= options_.contexts_max) {
     size_.fetch_sub(1, std::memory_order_relaxed);
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the server holds ", options_.contexts_max,
-        " instance contexts, as many as it may (--max-contexts); ",
-        Name(key.id), " was not created"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the server holds ", options_.contexts_max,
+                     " instance contexts, as many as it may (--max-contexts); ",
+                     Name(key.id), " was not created"));
   }
   Hold();
   auto* context = new InstanceContext(*this, shard.mu, request.key, key.hash,
                                       generations_.Next());
-  leases_.SetTimeout(*context,
-                     std::clamp(request.idle_timeout.value_or(
-                                    options_.idle_timeout),
-                                options_.idle_timeout_min,
-                                options_.idle_timeout_max));
+  leases_.SetTimeout(
+      *context,
+      std::clamp(request.idle_timeout.value_or(options_.idle_timeout),
+                 options_.idle_timeout_min, options_.idle_timeout_max));
   if (!leased_ || use_events_) context->word_.WantAttention();
   shard.contexts.insert(context);
   return context;
@@ -242,8 +241,8 @@ void InstanceRegistry::Open(InstanceContext& context) {
     const std::vector<PinWaiter*> waiters = TakeWaitersLocked(context);
     context.word_.Open(waiters.size() + 1);
     for (PinWaiter* waiter : waiters) {
-      answers.emplace_back(waiter, PinGrant{.pin = Pin(&context),
-                                            .created = waiter->opens_});
+      answers.emplace_back(
+          waiter, PinGrant{.pin = Pin(&context), .created = waiter->opens_});
     }
   }
   if (leased_) GrantLease(context, /*from_now=*/true);
@@ -255,12 +254,13 @@ void InstanceRegistry::Open(InstanceContext& context) {
 void InstanceRegistry::FailOpening(InstanceContext& context,
                                    const absl::Status& status) {
   context.word_.MoveTo(ContextState::kClosing);
-  DetachAll(context, DetachReason::kFailedInitializer, [this, &context, status] {
-    InstanceEvent event = Event(InstanceEventKind::kOpenFailed, context);
-    event.status = status;
-    Observe(event);
-    Erase(context, status);
-  });
+  DetachAll(
+      context, DetachReason::kFailedInitializer, [this, &context, status] {
+        InstanceEvent event = Event(InstanceEventKind::kOpenFailed, context);
+        event.status = status;
+        Observe(event);
+        Erase(context, status);
+      });
 }
 
 // ---- Idle
@@ -371,7 +371,9 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
         [this,
          key = InstanceKey{.tenant = std::string(context.tenant()),
                            .id = std::string(context.id())},
-         generation = context.generation()] { OnProviderIdle(key, generation); },
+         generation = context.generation()] {
+          OnProviderIdle(key, generation);
+        },
         context);
     if (!provider_.IsIdle(context)) {
       // Parked: the next last unpin, or the callback, has it decided anew.
@@ -496,26 +498,25 @@ void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
   const auto slot = [slots](size_t step) -> const InstanceContext::Slot& {
     return (*slots)[slots->size() - 1 - step];  // Last in, first out.
   };
-  HookChain::Run(executor_,
-                 {.count = slots->size(),
-                  .run =
-                      [&context, slot, reason](size_t i, HookDone done) {
-                        slot(i).extension->OnDetach(context, reason,
-                                                    std::move(done));
-                      },
-                  .answered =
-                      [this, &context, slot](size_t i, const absl::Status& s) {
-                        if (s.ok()) return true;
-                        InstanceEvent event =
-                            Event(InstanceEventKind::kDetachFailed, context);
-                        const std::string name =
-                            ExtensionTypeName(*slot(i).type);
-                        event.status = s;
-                        event.extension = name;
-                        Observe(event);
-                        return true;
-                      },
-                  .end = std::move(end)});
+  HookChain::Run(
+      executor_,
+      {.count = slots->size(),
+       .run =
+           [&context, slot, reason](size_t i, HookDone done) {
+             slot(i).extension->OnDetach(context, reason, std::move(done));
+           },
+       .answered =
+           [this, &context, slot](size_t i, const absl::Status& s) {
+             if (s.ok()) return true;
+             InstanceEvent event =
+                 Event(InstanceEventKind::kDetachFailed, context);
+             const std::string name = ExtensionTypeName(*slot(i).type);
+             event.status = s;
+             event.extension = name;
+             Observe(event);
+             return true;
+           },
+       .end = std::move(end)});
 }
 
 void InstanceRegistry::Erase(InstanceContext& context,

@@ -1,10 +1,11 @@
 // InstanceRegistry: finds or creates the one context of a key, and closes it.
 //
-// One context a key, always: a context stays in its shard's table from before its
-// first initializer until after its last detach hook. Calls that come while it
-// opens or closes wait in it, holding no thread.
+// One context a key, always: a context stays in its shard's table from before
+// its first initializer until after its last detach hook. Calls that come while
+// it opens or closes wait in it, holding no thread.
 //
-//   Acquire ─ none ──▶ create ─▶ Opening ─▶ Open ─ lease over, Release, ─▶ Closing
+//   Acquire ─ none ──▶ create ─▶ Opening ─▶ Open ─ lease over, Release, ─▶
+//   Closing
 //      │                            ▲         ▲     Shutdown                 │
 //      ├─ Opening, Closing: wait ───┴─────────┼───── erased; who waits ◀─────┘
 //      └─ Open: pin ──────────────────────────┘      acquires again
@@ -98,14 +99,15 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   InstanceRegistry(const InstanceRegistry&) = delete;
   InstanceRegistry& operator=(const InstanceRegistry&) = delete;
 
-  // Starts the lease thread. Without it, leases end when RunDueLeases is called.
+  // Starts the lease thread. Without it, leases end when RunDueLeases is
+  // called.
   void Start() { leases_.Start(); }
   size_t RunDueLeases() { return leases_.RunDue(); }
   Instant NextLeaseDue() const { return leases_.NextDue(); }
 
   // A pin on the context of `waiter`'s request, which is found or created.
-  // Answers at once if it can; else returns nullopt, and waiter.OnGrant gets the
-  // answer. Never blocks.
+  // Answers at once if it can; else returns nullopt, and waiter.OnGrant gets
+  // the answer. Never blocks.
   //   AlreadyExists, NotFound: as `expect` asked.
   //   ResourceExhausted: the server holds as many contexts as it may.
   //   Unavailable: the registry shuts down.
@@ -121,13 +123,14 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   [[nodiscard]] bool CancelWait(PinWaiter& waiter);
 
   // Closes an idle context. OK: its closing has begun, or was under way.
-  //   NotFound: there is none.   FailedPrecondition: it has pins, or is opening.
+  //   NotFound: there is none.   FailedPrecondition: it has pins, or is
+  //   opening.
   absl::Status Release(const InstanceKey& key);
 
   // Refuses new contexts, closes every context as soon as it is idle, and calls
   // `done` when none is left and nothing of the registry runs any more: `done`
-  // may destroy it. On any thread but the lease thread, perhaps this one. Called
-  // once.
+  // may destroy it. On any thread but the lease thread, perhaps this one.
+  // Called once.
   void Shutdown(std::function<void()> done);
 
   // Contexts in any state.
@@ -162,7 +165,7 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   // What Acquire found, to be told of once the lock is gone.
   struct Acquired {
     std::optional<absl::StatusOr<PinGrant>> answer;  // Empty: waiting.
-    InstanceContext* created = nullptr;  // Opening or Open.
+    InstanceContext* created = nullptr;              // Opening or Open.
     // For the initializers of `created`, as the first caller may go.
     std::shared_ptr<const InstanceRequest> opening_request = {};
     bool was_idle = false;
@@ -192,29 +195,31 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   void Open(InstanceContext& context);
   void FailOpening(InstanceContext& context, const absl::Status& status);
 
-  // Idle: told by the lease manager, the last unpin and the provider's callback.
+  // Idle: told by the lease manager, the last unpin and the provider's
+  // callback.
   void OnLeasesOver(absl::Span<Lease* const> leases) override;
   void OnLastUnpin(InstanceContext& context) override;
   void OnProviderIdle(const InstanceKey& key, uint64_t generation);
-  // Has each of `contexts` decided on the executor; takes over a reference each.
+  // Has each of `contexts` decided on the executor; takes over a reference
+  // each.
   void PostDecide(std::vector<InstanceContext*> contexts);
   // Decides whether `context` ends now, runs on with a lease, or waits for its
-  // provider; one that was moved to Closing begins to close here. Takes over one
-  // reference. Runs on the executor.
+  // provider; one that was moved to Closing begins to close here. Takes over
+  // one reference. Runs on the executor.
   void Decide(InstanceContext& context);
   void DecideOnce(InstanceContext& context);
   void GrantLease(InstanceContext& context, bool from_now);
   void RevokeLease(InstanceContext& context);
 
-  // Closing. Has the closing begun on the executor, by Decide. REQUIRES: the word
-  // was moved to Closing by the caller.
+  // Closing. Has the closing begun on the executor, by Decide. REQUIRES: the
+  // word was moved to Closing by the caller.
   void BeginClosing(InstanceContext& context, DetachReason reason);
   void Close(InstanceContext& context, DetachReason reason);
   void DetachAll(InstanceContext& context, DetachReason reason,
                  std::function<void()> end);
   // Destroys the extensions, takes the context out of its table, and has those
-  // who waited for it answered: with `status`, or if that is OK by acquiring the
-  // key anew.
+  // who waited for it answered: with `status`, or if that is OK by acquiring
+  // the key anew.
   void Erase(InstanceContext& context, const absl::Status& status);
 
   // The context of `key` with a reference, or nullptr.

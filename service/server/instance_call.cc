@@ -15,6 +15,9 @@ std::string_view View(grpc::string_ref s) { return {s.data(), s.size()}; }
 
 absl::StatusOr<InstanceRequest> InstanceDoor::Read(
     const grpc::ServerContext& call) const {
+  if (refusing_.load(std::memory_order_acquire)) {
+    return absl::UnavailableError("the server is shutting down");
+  }
   InstanceHeaderReader reader(names_);
   for (const auto& [name, value] : call.client_metadata()) {
     reader.Add(View(name), View(value));
@@ -62,7 +65,8 @@ void PinAwaiter::OnGrant(absl::StatusOr<PinGrant> grant) {
 
 void PinAwaiter::OnCancelled() {
   if (!registry_.CancelWait(*this)) return;  // OnGrant comes, or has come.
-  answer_ = absl::CancelledError("the call ended while it waited for its instance");
+  answer_ =
+      absl::CancelledError("the call ended while it waited for its instance");
   call_.queue().Resume(waiting_);
 }
 

@@ -8,13 +8,14 @@
 // The pin goes into the coroutine's frame and is given back with it, when the
 // call is gone.
 //
-// Thread-safety: InstanceDoor is safe; a PinAwaiter belongs to its call's queue.
-// Lifetime: the registry outlives both.
+// Thread-safety: InstanceDoor is safe; a PinAwaiter belongs to its call's
+// queue. Lifetime: the registry outlives both.
 #ifndef LEASEHOLD_SERVICE_SERVER_INSTANCE_CALL_H_
 #define LEASEHOLD_SERVICE_SERVER_INSTANCE_CALL_H_
 
 #include <grpcpp/server_context.h>
 
+#include <atomic>
 #include <coroutine>
 #include <optional>
 
@@ -33,8 +34,12 @@ class InstanceDoor {
 
   InstanceRegistry& registry() const { return registry_; }
 
+  // From now on Read refuses: the server drains. From any thread.
+  void Refuse() { refusing_.store(true, std::memory_order_release); }
+
   // Which instance the call wants.
   //   InvalidArgument: a header breaks a rule; the message says which.
+  //   Unavailable: after Refuse.
   absl::StatusOr<InstanceRequest> Read(const grpc::ServerContext& call) const;
 
   // Says in the response's initial metadata which instance it met: always the
@@ -45,6 +50,7 @@ class InstanceDoor {
  private:
   InstanceRegistry& registry_;
   const InstanceHeaderNames names_;
+  std::atomic<bool> refusing_{false};
 };
 
 // Awaits the pin of a call. Resumes at once if the context is open, else later

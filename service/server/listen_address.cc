@@ -37,8 +37,7 @@ class Socket {
   const int fd_;
 };
 
-absl::Status CannotListen(const ListenAddress& address,
-                          absl::string_view why) {
+absl::Status CannotListen(const ListenAddress& address, absl::string_view why) {
   return absl::UnavailableError(
       absl::StrCat("cannot listen on ", address.ToString(), ": ", why));
 }
@@ -84,10 +83,9 @@ absl::StatusOr<ListenAddress> ListenAddress::Parse(std::string_view text) {
     address.unix_path = std::string(rest);
     if (rest.empty()) return broken("names no path");
     if (rest.size() >= sizeof(sockaddr_un{}.sun_path)) {
-      return broken(absl::StrCat("has a path of ", rest.size(),
-                                 " bytes; at most ",
-                                 sizeof(sockaddr_un{}.sun_path) - 1,
-                                 " are possible"));
+      return broken(
+          absl::StrCat("has a path of ", rest.size(), " bytes; at most ",
+                       sizeof(sockaddr_un{}.sun_path) - 1, " are possible"));
     }
     return address;
   }
@@ -140,9 +138,8 @@ absl::Status CheckCanListen(const ListenAddress& address) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int failed = getaddrinfo(address.host.c_str(),
-                                 absl::StrCat(address.port).c_str(), &hints,
-                                 &found);
+  const int failed = getaddrinfo(
+      address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
   if (failed != 0) {
     return CannotListen(address, absl::StrCat("the host is not known here (",
                                               gai_strerror(failed), ")"));

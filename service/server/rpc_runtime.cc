@@ -35,20 +35,31 @@ void RpcQueue::Run() {
   }
 }
 
-void RpcQueue::CallBegins() {
+void RpcQueue::WaitBegins() {
   MutexLock lock(mu_);
-  ++calls_;
+  ++waits_;
+}
+
+void RpcQueue::WaitEnds(bool arrived) {
+  MutexLock lock(mu_);
+  --waits_;
+  if (arrived) {
+    ++running_;
+    ++arrived_;
+  } else {
+    idle_.NotifyAll();
+  }
 }
 
 void RpcQueue::CallEnds() {
   MutexLock lock(mu_);
-  if (--calls_ == 0) idle_.NotifyAll();
+  if (--running_ == 0) idle_.NotifyAll();
 }
 
 void RpcQueue::WaitUntilIdle() {
   MutexLock lock(mu_);
   // A wake that has been asked for must be back before the queue is shut down.
-  while (calls_ > 0 || waking_) idle_.Wait(mu_);
+  while (waits_ > 0 || running_ > 0 || waking_) idle_.Wait(mu_);
 }
 
 void RpcQueue::ShutdownAndJoin() {
@@ -63,12 +74,21 @@ void RpcQueue::ShutdownAndJoin() {
 RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
-    queues_.push_back(
-        std::make_unique<RpcQueue>(builder.AddCompletionQueue()));
+    queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue()));
   }
 }
 
 RpcRuntime::~RpcRuntime() { Stop(); }
+
+RpcRuntime::Load RpcRuntime::load() const {
+  Load load;
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) {
+    MutexLock lock(queue->mu_);
+    load.running += queue->running_;
+    load.arrived += queue->arrived_;
+  }
+  return load;
+}
 
 void RpcRuntime::Stop() {
   if (std::exchange(stopped_, true)) return;

@@ -70,8 +70,9 @@ class RpcQueue {
   RpcQueue(const RpcQueue&) = delete;
   RpcQueue& operator=(const RpcQueue&) = delete;
 
-  // Resumes `coroutine` on the queue's thread, never inside this call. Safe from
-  // any thread; must not be called once no call is running (WaitUntilIdle).
+  // Resumes `coroutine` on the queue's thread, never inside this call. Safe
+  // from any thread; must not be called once no call is running
+  // (WaitUntilIdle).
   void Resume(std::coroutine_handle<> coroutine) ABSL_LOCKS_EXCLUDED(mu_);
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
@@ -87,10 +88,13 @@ class RpcQueue {
     RpcQueue& queue;
   };
 
-  void Start() { thread_ = std::thread([this] { Run(); }); }
+  void Start() {
+    thread_ = std::thread([this] { Run(); });
+  }
   void Run();
   void ResumeAll() ABSL_LOCKS_EXCLUDED(mu_);
-  void CallBegins() ABSL_LOCKS_EXCLUDED(mu_);
+  void WaitBegins() ABSL_LOCKS_EXCLUDED(mu_);
+  void WaitEnds(bool arrived) ABSL_LOCKS_EXCLUDED(mu_);
   void CallEnds() ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilIdle() ABSL_LOCKS_EXCLUDED(mu_);
   void ShutdownAndJoin();
@@ -105,14 +109,16 @@ class RpcQueue {
   grpc::Alarm wake_ ABSL_GUARDED_BY(mu_);
   bool waking_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<std::coroutine_handle<>> resumed_ ABSL_GUARDED_BY(mu_);
-  size_t calls_ ABSL_GUARDED_BY(mu_) = 0;  // Running, or waited for.
+  size_t waits_ ABSL_GUARDED_BY(mu_) = 0;  // Coroutines that await a call.
+  size_t running_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t arrived_ ABSL_GUARDED_BY(mu_) = 0;  // Ever.
 };
 
 // Something that a running call waits for, and that can be told to give up.
 class CancelHandler {
  public:
-  // The call is cancelled, past its deadline, or its client is gone. Runs on the
-  // queue's thread.
+  // The call is cancelled, past its deadline, or its client is gone. Runs on
+  // the queue's thread.
   virtual void OnCancelled() = 0;
 
  protected:
@@ -162,11 +168,11 @@ class ServerCall {
     void await_suspend(std::coroutine_handle<> h) {
       // Counted from here on: a call that has arrived, and is not served yet,
       // needs its queue as well.
-      call.queue_.CallBegins();
+      call.queue_.WaitBegins();
       call.accept_.waiting_ = h;
     }
     bool await_resume() const {
-      if (!call.accept_.ok_) call.queue_.CallEnds();
+      call.queue_.WaitEnds(/*arrived=*/call.accept_.ok_);
       return call.accept_.ok_;
     }
   };
@@ -228,7 +234,8 @@ class ServerCall {
 template <typename Request, typename Response>
 class UnaryCall : public ServerCall {
  public:
-  explicit UnaryCall(RpcQueue& queue) : ServerCall(queue), writer_(&context()) {}
+  explicit UnaryCall(RpcQueue& queue)
+      : ServerCall(queue), writer_(&context()) {}
 
   const Request& request() const { return request_; }
   Response& response() { return response_; }
@@ -279,6 +286,13 @@ class RpcRuntime {
     for (const std::unique_ptr<RpcQueue>& queue : queues_) serve(*queue);
     for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->Start();
   }
+
+  // Calls that have arrived and are not gone, and calls that ever arrived.
+  struct Load {
+    size_t running = 0;
+    size_t arrived = 0;
+  };
+  Load load() const;
 
   // Waits until no call is running, then ends queues and threads. Idempotent.
   // REQUIRES: grpc::Server::Shutdown has been called, which lets no new call in

@@ -1,11 +1,14 @@
 #include "service/server/server_host.h"
 
 #include <grpc/support/time.h>
+#include <grpcpp/alarm.h>
+#include <grpcpp/completion_queue.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -13,6 +16,20 @@
 #include "absl/time/time.h"
 
 namespace leasehold {
+namespace {
+
+// How a drain looks whether it is over: each tick; the calls in flight served,
+// and no call for a few ticks. Who goes on calling is not waited for long.
+constexpr absl::Duration kDrainTick = absl::Milliseconds(10);
+constexpr int kQuietTicks = 3;
+constexpr int kServedTicks = 100;
+
+// A span that gRPC adds to its own clock, without an overflow.
+gpr_timespec Span(absl::Duration duration) {
+  return gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN);
+}
+
+}  // namespace
 
 ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                        Console* console)
@@ -20,13 +37,13 @@ ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
       clock_(clock),
       log_(log),
       executor_(options_.user_threads),
-      registry_(clock_, executor_, provider_, /*initializers=*/{},
-                console != nullptr ? static_cast<InstanceObserver*>(console)
-                                   : &log_,
-                {.idle_timeout = options_.idle_timeout,
-                 .idle_timeout_min = options_.idle_timeout_min,
-                 .idle_timeout_max = options_.idle_timeout_max,
-                 .contexts_max = options_.contexts_max}),
+      registry_(
+          clock_, executor_, provider_, /*initializers=*/{},
+          console != nullptr ? static_cast<InstanceObserver*>(console) : &log_,
+          {.idle_timeout = options_.idle_timeout,
+           .idle_timeout_min = options_.idle_timeout_min,
+           .idle_timeout_max = options_.idle_timeout_max,
+           .contexts_max = options_.contexts_max}),
       door_(registry_, options_.instance_header),
       echo_(door_, console) {}
 
@@ -89,14 +106,40 @@ absl::Status ServerHost::Start() {
   return absl::OkStatus();
 }
 
+void ServerHost::RefuseAndServe() {
+  // gRPC cancels a call that arrives once it shuts down, and only UNAVAILABLE
+  // tells a client that it may try elsewhere. So we refuse first, and gRPC is
+  // shut down when nobody calls any more.
+  door_.Refuse();
+  grpc::CompletionQueue ticks;
+  grpc::Alarm alarm;
+  int quiet = 0;
+  int served = 0;
+  size_t arrived = 0;
+  for (absl::Duration waited; waited < options_.drain_timeout;
+       waited += kDrainTick) {
+    const RpcRuntime::Load load = runtime_->load();
+    quiet = load.arrived == arrived ? quiet + 1 : 0;
+    served = load.running == 0 ? served + 1 : 0;
+    arrived = load.arrived;
+    if ((served > 0 && quiet >= kQuietTicks) || served >= kServedTicks) break;
+    alarm.Set(&ticks,
+              Span(std::min(kDrainTick, options_.drain_timeout - waited)),
+              nullptr);
+    void* tag;
+    bool ok;
+    ticks.Next(&tag, &ok);
+  }
+  ticks.Shutdown();
+}
+
 void ServerHost::StopAndDrain() {
   if (std::exchange(stopped_, true)) return;
   log_.Info("draining",
             {{"timeout", absl::FormatDuration(options_.drain_timeout)}});
   server_->GetHealthCheckService()->Shutdown();
-  // A time span: gRPC adds it to its own clock, and does not overflow.
-  server_->Shutdown(gpr_time_from_nanos(
-      absl::ToInt64Nanoseconds(options_.drain_timeout), GPR_TIMESPAN));
+  RefuseAndServe();
+  server_->Shutdown(Span(absl::ZeroDuration()));
   std::promise<void> detached;
   registry_.Shutdown([&detached] { detached.set_value(); });
   detached.get_future().wait();

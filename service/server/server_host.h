@@ -1,8 +1,9 @@
 // ServerHost: the whole server, put together and taken apart in order.
 //
 // Start: executor, registry, translators, gRPC server, queues, leases.
-// StopAndDrain: no new calls; calls in flight end, or are cancelled at the drain
-// timeout; every context is detached (`shutdown`); then the queues end.
+// StopAndDrain: new calls are refused; calls in flight end, or are cancelled at
+// the drain timeout; every context is detached (`shutdown`); then the queues
+// end.
 //
 // Thread-safety: one thread.   Lifetime: clock, log and console outlive it.
 #ifndef LEASEHOLD_SERVICE_SERVER_SERVER_HOST_H_
@@ -49,6 +50,9 @@ class ServerHost {
   void StopAndDrain();
 
  private:
+  // Refuses calls until those in flight have ended and no more come, or the
+  // drain timeout is over.
+  void RefuseAndServe();
   // Adds what can be listened on to `builder`.
   absl::Status Listen(grpc::ServerBuilder& builder);
 

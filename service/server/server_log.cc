@@ -81,9 +81,8 @@ std::string JsonQuote(std::string_view text) {
 
 void ServerLog::Write(std::string_view severity, std::string_view event,
                       std::initializer_list<Field> fields) {
-  const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ",
-                                            clock_.WallNow(),
-                                            absl::UTCTimeZone());
+  const std::string time = absl::FormatTime(
+      "%Y-%m-%dT%H:%M:%E3SZ", clock_.WallNow(), absl::UTCTimeZone());
   std::string line;
   if (format_ == LogFormat::kJson) {
     line = absl::StrCat("{\"time\":\"", time, "\",\"severity\":\"",

@@ -63,9 +63,8 @@ Setting Count(std::string name, Number& target, Number max, std::string help) {
             int64_t value = 0;
             if (!absl::SimpleAtoi(text, &value) || value < 1 ||
                 value > static_cast<int64_t>(max)) {
-              return Broken(absl::StrCat("must be a whole number from 1 to ",
-                                         max),
-                            text);
+              return Broken(
+                  absl::StrCat("must be a whole number from 1 to ", max), text);
             }
             target = static_cast<Number>(value);
             return absl::OkStatus();
@@ -169,10 +168,13 @@ absl::StatusOr<std::map<std::string, Values>> ReadFile(
   std::map<std::string, Values> values;
   try {
     for (const CLI::ConfigItem& item : CLI::ConfigBase().from_config(file)) {
+      // The reader marks where a section begins and ends.
+      if (item.name == "++" || item.name == "--") continue;
       const bool known =
-          item.parents.empty() &&
-          std::any_of(settings.begin(), settings.end(),
-                      [&item](const Setting& s) { return s.name == item.name; });
+          item.parents.empty() && std::any_of(settings.begin(), settings.end(),
+                                              [&item](const Setting& s) {
+                                                return s.name == item.name;
+                                              });
       if (!known) {
         return absl::InvalidArgumentError(absl::StrCat(
             path, ": unknown setting ", QuoteForMessage(item.fullname()),
@@ -199,8 +201,8 @@ absl::Status CheckTogether(const ServerOptions& o) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--idle-timeout=", absl::FormatDuration(o.idle_timeout),
         " is not between --min-idle-timeout=",
-        absl::FormatDuration(o.idle_timeout_min), " and --max-idle-timeout=",
-        absl::FormatDuration(o.idle_timeout_max)));
+        absl::FormatDuration(o.idle_timeout_min),
+        " and --max-idle-timeout=", absl::FormatDuration(o.idle_timeout_max)));
   }
   for (const ListenAddress& address : o.listen) {
     if (!address.IsLoopback() && !o.insecure) {
@@ -236,9 +238,11 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
 
   CLI::App app(
       "Serves shared, leased instances over gRPC.\n"
-      "A flag left out is taken from the environment, then from the config file:"
+      "A flag left out is taken from the environment, then from the config "
+      "file:"
       "\n--idle-timeout is LEASEHOLD_IDLE_TIMEOUT there (several values of "
-      "LEASEHOLD_LISTEN stand\nbetween commas), and idle-timeout here. Durations "
+      "LEASEHOLD_LISTEN stand\nbetween commas), and idle-timeout here. "
+      "Durations "
       "have a unit: ns, us, ms, s, m, h.",
       "leasehold-server");
   app.set_version_flag("--version",
@@ -261,8 +265,9 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     given[setting.name] = option;
   }
   std::string config;
-  app.add_option("--config", config, "A file of `name = value` lines; else "
-                                      "LEASEHOLD_CONFIG names one.")
+  app.add_option("--config", config,
+                 "A file of `name = value` lines; else "
+                 "LEASEHOLD_CONFIG names one.")
       ->type_name("FILE");
   try {
     app.parse(argc, argv);
@@ -300,8 +305,8 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
                                 : Values{environment};
       status = Read(setting, variable, listed);
     } else if (const auto it = file.find(setting.name); it != file.end()) {
-      status = Read(setting, absl::StrCat(config, ": ", setting.name),
-                    it->second);
+      status =
+          Read(setting, absl::StrCat(config, ": ", setting.name), it->second);
     }
     if (!status.ok()) return status;
   }

@@ -31,9 +31,9 @@ TEST(Instant, InfiniteStaysInfinite) {
 }
 
 TEST(Instant, DifferenceOfTheFarthestIsExact) {
-  EXPECT_EQ(Instant{kMax - 1} - Instant{kMin},
-            absl::Nanoseconds(kMax - 1) + absl::Nanoseconds(kMax) +
-                absl::Nanoseconds(1));
+  EXPECT_EQ(Instant{kMax - 1} - Instant{kMin}, absl::Nanoseconds(kMax - 1) +
+                                                   absl::Nanoseconds(kMax) +
+                                                   absl::Nanoseconds(1));
 }
 
 TEST(RealClock, NeverGoesBackAndIsNotNegative) {

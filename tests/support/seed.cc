@@ -28,9 +28,10 @@ uint64_t FromEnvironment(const char* name, uint64_t by_default) {
 std::string HowToRunAgain(uint64_t seed) {
   const testing::TestInfo* test =
       testing::UnitTest::GetInstance()->current_test_info();
-  return absl::StrCat("seed ", seed, "; run it again with LEASEHOLD_SEED=",
-                      seed, " LEASEHOLD_SEEDS=1 and --gtest_filter=",
-                      test->test_suite_name(), ".", test->name());
+  return absl::StrCat(
+      "seed ", seed, "; run it again with LEASEHOLD_SEED=", seed,
+      " LEASEHOLD_SEEDS=1 and --gtest_filter=", test->test_suite_name(), ".",
+      test->name());
 }
 
 }  // namespace
