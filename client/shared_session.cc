@@ -21,7 +21,7 @@ gpr_timespec Within(absl::Duration timeout) {
 // says so, with the address; gRPC itself says that the deadline was exceeded.
 absl::Status Explain(const grpc::Status& status, grpc::Channel& channel,
                      const std::string& name, absl::Duration timeout) {
-  const absl::Status plain = ToAbslStatus(status);
+  absl::Status plain = ToAbslStatus(status);
   if (absl::IsDeadlineExceeded(plain) &&
       channel.GetState(/*try_to_connect=*/false) != GRPC_CHANNEL_READY) {
     return absl::UnavailableError(absl::StrCat(name, ": no connection within ",
