@@ -79,7 +79,7 @@ absl::Status ServerHost::Start() {
   grpc::ServerBuilder builder;
   // Else a second server on the port starts and takes half of the connections.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  if (const absl::Status status = Listen(builder); !status.ok()) return status;
+  if (absl::Status status = Listen(builder); !status.ok()) return status;
   // For reflection alone: the other services have our queues.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
