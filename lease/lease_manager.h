@@ -72,8 +72,9 @@ class LeaseManager {
   // at the next look; an infinite one is never over. REQUIRES: not running.
   void Grant(Lease& lease, absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // As Grant, with the last use and timeout that the lease has: the deadline
-  // does not move. REQUIRES: not running; granted before.
+  // As Grant, with the last use and timeout that the lease has (from Renew and
+  // SetTimeout, if it was never granted): the deadline does not move. REQUIRES:
+  // not running.
   void GrantAgain(Lease& lease) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The lease runs for its timeout from now. Takes no lock.

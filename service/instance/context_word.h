@@ -25,8 +25,10 @@ namespace leasehold {
 enum class ContextState : uint64_t {
   kOpening = 0,  // Initializers run; calls wait.
   kOpen = 1,     // Serves calls. Busy with pins, idle without.
-  kClosing = 2,  // Extensions are being detached; calls wait for the next one.
-  kClosed = 3,   // Gone from the registry.
+  kClosing =
+      2,  // Takes no pins. Extensions are being detached, or will be when
+          // the pins of a forced release are gone. Calls wait for the next.
+  kClosed = 3,  // Gone from the registry.
 };
 
 class ContextWord {
@@ -34,15 +36,19 @@ class ContextWord {
   // What the word said at one moment.
   class Value {
    public:
+    Value() = default;
     explicit Value(uint64_t bits) : bits_(bits) {}
     ContextState state() const { return static_cast<ContextState>(bits_ & 3); }
     bool attention() const { return (bits_ & kAttention) != 0; }
     uint64_t pins() const { return (bits_ & kPinMask) / kPin; }
     bool idle() const { return state() == ContextState::kOpen && pins() == 0; }
+    bool closing_unpinned() const {
+      return state() == ContextState::kClosing && pins() == 0;
+    }
 
    private:
     friend class ContextWord;
-    uint64_t bits_;
+    uint64_t bits_ = 0;
   };
 
   enum class Unpinned {
@@ -73,12 +79,13 @@ class ContextWord {
 
   // Gives a pin back. Once it is gone the context may be closed and freed by
   // anyone: touch it no more, unless it is `held` (referenced). Without that,
-  // the last pin of a context that wants attention stays where it is.
-  Unpinned Unpin(bool held) {
+  // the last pin of a context that wants attention (`attend`: as all do now)
+  // stays where it is.
+  Unpinned Unpin(bool held, bool attend = false) {
     uint64_t word = word_.load(std::memory_order_relaxed);
     do {
       const Value value(word);
-      if (!held && value.pins() == 1 && value.attention()) {
+      if (!held && value.pins() == 1 && (attend || value.attention())) {
         return Unpinned::kNotYet;
       }
     } while (!word_.compare_exchange_weak(word, word - kPin,
@@ -105,6 +112,30 @@ class ContextWord {
     return word_.compare_exchange_strong(
         seen.bits_, WithState(seen.bits_, ContextState::kClosing),
         std::memory_order_acq_rel, std::memory_order_relaxed);
+  }
+
+  // From Open to Closing whatever pins there are: no new ones can be taken, and
+  // the last one to go asks for attention. False: it was not open.
+  bool ForceClose() {
+    uint64_t word = word_.load(std::memory_order_acquire);
+    do {
+      if (Value(word).state() != ContextState::kOpen) return false;
+    } while (!word_.compare_exchange_weak(
+        word, WithState(word, ContextState::kClosing) | kAttention,
+        std::memory_order_acq_rel, std::memory_order_acquire));
+    return true;
+  }
+
+  // Counts a use of an open context without a pin: whoever has seen it idle
+  // sees another word now. False: it is not open.
+  bool TryTouch() {
+    uint64_t word = word_.load(std::memory_order_acquire);
+    do {
+      if (Value(word).state() != ContextState::kOpen) return false;
+    } while (!word_.compare_exchange_weak(word, word + kUse,
+                                          std::memory_order_acq_rel,
+                                          std::memory_order_acquire));
+    return true;
   }
 
   // From Opening to Closing (an initializer failed), or from Closing to Closed.

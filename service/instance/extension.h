@@ -49,10 +49,14 @@ class Extension {
   // Attach returns. What other calls need to see belongs in the constructor.
   virtual void OnAttach(InstanceContext& context);
 
-  // Called once, without a lock, on a user thread: it may block for a while, or
-  // return at once and answer later through `done`. No call is running in the
-  // context (but for kRemoved). An exception or an error is logged and counted;
-  // the closing goes on. Not called if the process dies.
+  // False: OnDetach never blocks. Then it runs together with those of other
+  // contexts that close at the same time, rather than in a task of its own.
+  virtual bool MayBlock() const { return true; }
+
+  // Called once, without a lock, on a user thread: it may block for a while
+  // (see MayBlock), or return at once and answer later through `done`. No call
+  // is running in the context (but for kRemoved). An exception or an error is
+  // logged and counted; the closing goes on. Not called if the process dies.
   virtual void OnDetach(InstanceContext& context, DetachReason reason,
                         HookDone done);
 };

@@ -1,6 +1,7 @@
 #include "service/instance/instance_context.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "service/instance/hook.h"
@@ -9,13 +10,15 @@ namespace leasehold {
 
 InstanceContext::InstanceContext(ContextHome& home, Mutex& mu,
                                  const InstanceKey& key, size_t key_hash,
-                                 uint64_t generation)
+                                 uint64_t generation, bool id_generated)
     : home_(home),
       mu_(mu),
       key_(absl::StrCat(key.tenant, key.id)),
       key_hash_(key_hash),
       generation_(generation),
-      tenant_size_(static_cast<uint32_t>(key.tenant.size())) {}
+      create_time_(home.clock_.WallNow()),
+      tenant_size_(static_cast<uint32_t>(key.tenant.size())),
+      id_generated_(id_generated) {}
 
 InstanceContext::~InstanceContext() {
   // The registry has detached and destroyed the extensions.
@@ -132,12 +135,95 @@ bool InstanceContext::BeingAsked() {
   return !asking_.compare_exchange_strong(no, Asking::kNo);
 }
 
+absl::Duration InstanceContext::lease_remaining() const {
+  if (word_.Load().pins() > 0) return idle_timeout();
+  return std::max(absl::ZeroDuration(), Lease::deadline() - home_.clock_.Now());
+}
+
+void InstanceContext::AddHolder(const HeldPin& pin, PinKind kind,
+                                std::shared_ptr<ReleaseListener> listener) {
+  bool released = false;
+  {
+    MutexLock lock(mu_);
+    released = word_.Load().state() == ContextState::kClosing;
+    ExtrasLocked().holders.push_back({&pin, kind, listener});
+    // So that the extras are freed when the context is idle.
+    word_.WantAttention();
+  }
+  // The force came between the pin and its being held.
+  if (released && listener != nullptr) listener->OnForcedRelease();
+}
+
+void InstanceContext::RemoveHolder(const HeldPin& pin) {
+  MutexLock lock(mu_);
+  std::vector<Holder>& holders = ExtrasLocked().holders;
+  const auto it =
+      std::find_if(holders.begin(), holders.end(),
+                   [&pin](const Holder& holder) { return holder.pin == &pin; });
+  *it = std::move(holders.back());
+  holders.pop_back();
+}
+
+InstanceInfo InstanceContext::DescribeLocked() const {
+  const ContextWord::Value word = word_.Load();
+  InstanceInfo info;
+  info.key = {.tenant = std::string(tenant()), .id = std::string(id())};
+  info.generation = generation_;
+  info.idle_timeout = idle_timeout();
+  info.create_time = create_time_;
+  switch (word.state()) {
+    case ContextState::kOpening:
+      info.state = InstanceState::kOpening;
+      break;
+    case ContextState::kOpen:
+      info.state =
+          word.pins() > 0 ? InstanceState::kBusy : InstanceState::kIdle;
+      break;
+    case ContextState::kClosing:
+    case ContextState::kClosed:
+      info.state = InstanceState::kClosing;
+      break;
+  }
+  if (info.state == InstanceState::kIdle && home_.leased_) {
+    info.lease_remaining = lease_remaining();
+  }
+  // A busy context is used now.
+  info.last_use_time = home_.clock_.WallNow();
+  if (info.state == InstanceState::kIdle) {
+    // Two clocks are read, a moment apart; the same use is to show one time.
+    info.last_use_time =
+        std::max(create_time_,
+                 absl::FromUnixMillis(absl::ToUnixMillis(
+                     info.last_use_time - (home_.clock_.Now() - last_use()))));
+  }
+  std::map<PinKind, uint64_t> pins;
+  uint64_t held = 0;
+  if (extras_ != nullptr) {
+    info.idle_timeout = extras_->idle_timeout.value_or(info.idle_timeout);
+    held = extras_->holders.size();
+    for (const Holder& holder : extras_->holders) ++pins[holder.kind];
+  }
+  // Every pin that says nothing else is a call's. (A holder is counted a moment
+  // before its pin is gone.)
+  if (word.pins() > held) pins[PinKind::kCall] += word.pins() - held;
+  for (const auto& [kind, count] : pins) info.pins.push_back({kind, count});
+  if (const Slots* slots = slots_.load(std::memory_order_acquire)) {
+    for (const Slot& slot : *slots) {
+      info.extensions.push_back(ExtensionTypeName(*slot.type));
+    }
+  }
+  return info;
+}
+
 void InstanceContext::Unpin() {
   Lease::Renew(home_.clock_.Now());
-  if (word_.Unpin(/*held=*/false) != ContextWord::Unpinned::kNotYet) return;
+  const bool attend = home_.use_watchers_.load(std::memory_order_relaxed) > 0;
+  if (word_.Unpin(/*held=*/false, attend) != ContextWord::Unpinned::kNotYet) {
+    return;
+  }
   Ref();
   // If another pin has come meanwhile, its own unpin will look after things.
-  if (word_.Unpin(/*held=*/true) == ContextWord::Unpinned::kLast) {
+  if (word_.Unpin(/*held=*/true, attend) == ContextWord::Unpinned::kLast) {
     home_.OnLastUnpin(*this);
   }
   Unref();

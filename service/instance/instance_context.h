@@ -30,17 +30,27 @@
 #include "service/instance/context_word.h"
 #include "service/instance/executor.h"
 #include "service/instance/extension.h"
+#include "service/instance/instance_info.h"
 #include "service/instance/instance_key.h"
 
 namespace leasehold {
 
+class HeldPin;
 class PinWaiter;
+
+// Told that a context is released by force: whoever holds it for long should
+// let go. Called once, from any thread, without a lock; must not block.
+class ReleaseListener {
+ public:
+  virtual ~ReleaseListener() = default;
+  virtual void OnForcedRelease() = 0;
+};
 
 // What a context needs of the registry that it lives in.
 class ContextHome {
  public:
-  ContextHome(Clock& clock, Executor& executor)
-      : clock_(clock), executor_(executor) {}
+  ContextHome(Clock& clock, Executor& executor, bool leased)
+      : clock_(clock), executor_(executor), leased_(leased) {}
 
  protected:
   ~ContextHome() = default;
@@ -54,8 +64,15 @@ class ContextHome {
   // A context's memory is free: nothing of it will touch the home again.
   virtual void OnContextGone() = 0;
 
+ protected:
+  // Whether somebody watches contexts becoming idle and busy: then each last
+  // unpin wants attention.
+  std::atomic<int> use_watchers_{0};
+
+ private:
   Clock& clock_;
   Executor& executor_;
+  const bool leased_;  // Whether contexts have a lease.
 };
 
 class InstanceContext : private Lease {
@@ -74,7 +91,14 @@ class InstanceContext : private Lease {
   uint64_t generation() const { return generation_; }
   absl::Duration idle_timeout() const { return Lease::timeout(); }
   Instant last_use() const { return Lease::last_use(); }
+  absl::Time create_time() const { return create_time_; }
   ContextWord::Value word() const { return word_.Load(); }
+
+  // What remains of the lease if the context were left alone now; never
+  // negative.
+  absl::Duration lease_remaining() const;
+  // Renews the lease. REQUIRES: the caller holds a pin.
+  void RenewLease() { Lease::Renew(home_.clock_.Now()); }
 
   // The extension of type T; nullptr if there is none. Takes no lock.
   template <typename T>
@@ -115,6 +139,13 @@ class InstanceContext : private Lease {
                      std::make_unique<T>(std::forward<Args>(args)...)));
   }
 
+  // As GetOrAttach, with one that the caller has made.
+  template <typename T, typename... As>
+  T* GetOrAttachMade(std::unique_ptr<T> made) {
+    return static_cast<T*>(
+        AttachOrFind(internal::kExtensionType<T, As...>, std::move(made)));
+  }
+
   // Detaches the T: it is no longer found, then OnDetach(kRemoved) runs on the
   // executor, then `done` is called with its answer. It is destroyed when no
   // pin is left that could have seen it. False if there is no T. REQUIRES: the
@@ -125,6 +156,8 @@ class InstanceContext : private Lease {
   }
 
  private:
+  friend class ContextTable;
+  friend class HeldPin;
   friend class InstanceRegistry;
   friend class Pin;
 
@@ -132,6 +165,11 @@ class InstanceContext : private Lease {
   struct Slot {
     const ExtensionType* type;
     Extension* extension;
+  };
+  struct Holder {
+    const HeldPin* pin;
+    PinKind kind;
+    std::shared_ptr<ReleaseListener> listener;
   };
   // In order of attachment; never changes once it is seen.
   using Slots = std::vector<Slot>;
@@ -141,6 +179,14 @@ class InstanceContext : private Lease {
     // Calls that wait until the context is open, or closed (a linked list).
     PinWaiter* first_waiter = nullptr;
     PinWaiter* last_waiter = nullptr;
+    // Who keeps the context busy for long.
+    std::vector<Holder> holders;
+    // Who waits until the context is gone.
+    std::vector<std::function<void()>> closed;
+    // While the lease times the hooks: what it was before.
+    std::optional<absl::Duration> idle_timeout;
+    // A hook has been running for longer than the detach timeout.
+    bool hangs = false;
     // Replaced or detached, but perhaps still read by somebody with a pin.
     std::vector<std::unique_ptr<const Slots>> old_slots;
     std::vector<std::unique_ptr<Extension>> old_extensions;
@@ -161,7 +207,7 @@ class InstanceContext : private Lease {
   // The context begins in Opening, with one reference, the registry's. `mu`
   // guards what is guarded; it is the registry's, and shared with others.
   InstanceContext(ContextHome& home, Mutex& mu, const InstanceKey& key,
-                  size_t key_hash, uint64_t generation);
+                  size_t key_hash, uint64_t generation, bool id_generated);
   ~InstanceContext();
 
   Extension* FindType(const InterfaceTag* tag) const;
@@ -179,6 +225,12 @@ class InstanceContext : private Lease {
   void ReplaceSlotsLocked(std::unique_ptr<const Slots> slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Extras& ExtrasLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  void AddHolder(const HeldPin& pin, PinKind kind,
+                 std::shared_ptr<ReleaseListener> listener)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void RemoveHolder(const HeldPin& pin) ABSL_LOCKS_EXCLUDED(mu_);
+  InstanceInfo DescribeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Renews the lease and gives one pin back.
   void Unpin();
@@ -199,17 +251,24 @@ class InstanceContext : private Lease {
   const std::string key_;  // Tenant, then ID.
   const size_t key_hash_;
   const uint64_t generation_;
+  const absl::Time create_time_;
   const uint32_t tenant_size_;
+  const bool id_generated_;  // The server named it: evicted before others.
 
   // Synchronises itself.
   std::atomic<uint32_t> refs_{1};
   std::atomic<Asking> asking_{Asking::kNo};
   // Why it closes, from TryClose until whoever decides takes it up.
   std::atomic<std::optional<DetachReason>> close_reason_{std::nullopt};
+  // Whose hook runs, while closing.
+  std::atomic<const ExtensionType*> detaching_{nullptr};
   ContextWord word_;
   // Written under mu_, read without.
   std::atomic<const Slots*> slots_{nullptr};  // Owned; null: none yet.
 
+  uint32_t table_index_ = 0;  // Where it stands in its shard's array.
+  // Set by header or request: services do not make it longer.
+  bool timeout_chosen_ ABSL_GUARDED_BY(mu_) = false;
   std::unique_ptr<Extras> extras_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -13,8 +13,10 @@
 #define LEASEHOLD_SERVICE_INSTANCE_INSTANCE_CONTEXT_PROVIDER_H_
 
 #include <functional>
+#include <optional>
 
 #include "service/instance/instance_context.h"
+#include "service/instance/instance_headers.h"
 
 namespace leasehold {
 
@@ -25,6 +27,14 @@ using IdleCallback = std::function<void()>;
 class InstanceContextProvider {
  public:
   virtual ~InstanceContextProvider() = default;
+
+  // The key of the context that a call belongs to; nullopt: the one that the
+  // request names. (WCF's GetExistingInstanceContext: the registry finds or
+  // makes the one context of the key.) Called on threads that serve calls.
+  virtual std::optional<InstanceKey> KeyOf(const InstanceRequest& request) {
+    (void)request;
+    return std::nullopt;
+  }
 
   // True: contexts have a lease, and IsIdle is asked when it is over. False: no
   // lease runs, and IsIdle is asked each time the last pin is released. Asked

@@ -16,6 +16,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,11 +43,25 @@ enum class Expect {
   kExisting,  // Attach to it; NotFound if it is not there.
 };
 
+// What else a call brought along, for initializers. Copied only if the call
+// makes a context.
+class RequestMetadata {
+ public:
+  virtual ~RequestMetadata() = default;
+  virtual std::vector<std::pair<std::string, std::string>> Copy() const = 0;
+};
+
 struct InstanceRequest {
   InstanceKey key;
   bool id_generated = false;  // The caller named none; `key.id` is fresh.
-  std::optional<absl::Duration> idle_timeout;  // As asked for; not clamped yet.
+  std::optional<absl::Duration> idle_timeout =
+      std::nullopt;  // As asked for; not clamped yet.
   Expect expect = Expect::kAny;
+  // What the service that is called wants at least
+  // (`--idle-timeout=...,NAME=D`).
+  absl::Duration service_idle_timeout = absl::ZeroDuration();
+  // Null: there is none. Lives as long as the call.
+  const RequestMetadata* metadata = nullptr;
 };
 
 // The names of the headers that bear an ID.
@@ -55,8 +71,7 @@ struct InstanceHeaderNames {
 
   // The names for `--instance-header=NAME`.
   //   InvalidArgument: NAME is not a lower-case metadata key, ends in `-bin`,
-  //   or
-  //     means something else already.
+  //     or means something else already.
   static absl::StatusOr<InstanceHeaderNames> Make(std::string_view name);
 };
 

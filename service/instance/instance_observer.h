@@ -22,6 +22,7 @@ enum class InstanceEventKind {
   kCreated,       // Open for the first call.
   kIdle,          // The last pin went: the lease runs.
   kBusy,          // A call took up an idle context: the lease is stopped.
+  kRenewed,       // By KeepAlive: the lease runs from now.
   kExpired,       // The lease ran out; kClosing follows.
   kClosing,       // Extensions are about to be detached.
   kDetachFailed,  // A detach hook threw or failed; the closing goes on.
@@ -34,6 +35,7 @@ struct InstanceEvent {
   std::string_view tenant;
   std::string_view instance_id;
   uint64_t generation = 0;
+  absl::Time create_time = {};
   absl::Duration idle_timeout = {};
   DetachReason reason = DetachReason::kIdle;  // kClosing, kClosed.
   absl::Status status = {};         // kDetachFailed, kOpenFailed: why.
@@ -45,11 +47,9 @@ class InstanceObserver {
   virtual ~InstanceObserver() = default;
 
   // Called without a lock held; must not block and must not call the registry.
+  // kIdle and kBusy come only while somebody asks for them
+  // (InstanceRegistry::WatchUse).
   virtual void OnEvent(const InstanceEvent& event) = 0;
-
-  // Whether kIdle and kBusy are wanted: they cost every call something. Asked
-  // once, when the registry is made.
-  virtual bool WantsUseEvents() const { return false; }
 };
 
 }  // namespace leasehold

@@ -1,16 +1,18 @@
 #include "service/instance/instance_registry.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
-#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "service/instance/retry_after.h"
 
 namespace leasehold {
 namespace {
 
-absl::string_view AbslView(std::string_view s) { return {s.data(), s.size()}; }
+// When a server that is full may have room again: a guess.
+constexpr absl::Duration kRetryWhenFull = absl::Seconds(1);
 
 std::string Name(std::string_view id) {
   return absl::StrCat("instance ", QuoteForMessage(id));
@@ -20,127 +22,149 @@ std::string Name(std::string_view id) {
 
 InstanceRegistry::InstanceRegistry(
     Clock& clock, Executor& executor, InstanceContextProvider& provider,
-    std::vector<ContextInitializer*> initializers, InstanceObserver* observer,
-    InstanceRegistryOptions options)
-    : ContextHome(clock, executor),
+    std::vector<ContextInitializer*> initializers,
+    std::vector<InstanceObserver*> observers, InstanceRegistryOptions options)
+    : ContextHome(clock, executor, provider.Leased()),
       clock_(clock),
       executor_(executor),
       provider_(provider),
       initializers_(std::move(initializers)),
-      observer_(observer),
+      initializers_block_(std::any_of(
+          initializers_.begin(), initializers_.end(),
+          [](const ContextInitializer* i) { return i->MayBlock(); })),
+      observers_(std::move(observers)),
       options_(options),
       leased_(provider.Leased()),
-      use_events_(observer != nullptr && observer->WantsUseEvents()),
       generations_(clock),
       leases_(clock, *this),
-      shards_(std::make_unique<Shard[]>(kShards)) {}
+      callback_door_(std::make_shared<CallbackDoor>()) {
+  MutexLock lock(callback_door_->mu);
+  callback_door_->registry = this;
+}
 
 InstanceRegistry::~InstanceRegistry() {
+  {
+    MutexLock lock(callback_door_->mu);
+    callback_door_->registry = nullptr;
+  }
   leases_.Stop();
   if (size() != 0) std::abort();  // A context would outlive its home.
 }
 
-InstanceRegistry::KeyView InstanceRegistry::View(const InstanceKey& key) {
-  return {.tenant = key.tenant,
-          .id = key.id,
-          .hash = absl::HashOf(AbslView(key.tenant), AbslView(key.id))};
-}
-
-InstanceRegistry::Shard& InstanceRegistry::ShardOf(const KeyView& key) {
-  // The table uses the low bits, so the shard takes others.
-  return shards_[(key.hash >> 32) % kShards];
-}
-
 InstanceContext* InstanceRegistry::Find(const InstanceKey& key) {
-  const KeyView view = View(key);
-  Shard& shard = ShardOf(view);
+  const ContextTable::KeyView view = ContextTable::View(key);
+  ContextTable::Shard& shard = table_.ShardOf(view.hash);
   MutexLock lock(shard.mu);
-  const auto it = shard.contexts.find(view);
-  if (it == shard.contexts.end()) return nullptr;
-  (*it)->Ref();
-  return *it;
+  InstanceContext* context = shard.Find(view);
+  if (context != nullptr) context->Ref();
+  return context;
 }
 
 // ---- Acquiring
 
 std::optional<absl::StatusOr<PinGrant>> InstanceRegistry::Acquire(
     PinWaiter& waiter) {
-  const KeyView key = View(waiter.request().key);
-  Shard& shard = ShardOf(key);
-  Acquired acquired;
-  {
-    MutexLock lock(shard.mu);
-    acquired = AcquireLocked(shard, key, waiter);
+  if (std::optional<InstanceKey> key = provider_.KeyOf(waiter.request_)) {
+    waiter.request_.key = *std::move(key);
   }
+  const ContextTable::KeyView key = ContextTable::View(waiter.request().key);
+  ContextTable::Shard& shard = table_.ShardOf(key.hash);
+  Acquired acquired;
+  do {
+    MutexLock lock(shard.mu);
+    acquired = AcquireLocked(shard, key, waiter, /*promised=*/false);
+  } while (acquired.full && EvictOne(ContextTable::ShardIndex(key.hash)));
   Settle(acquired);
   return std::move(acquired.answer);
 }
 
-InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(Shard& shard,
-                                                           const KeyView& key,
-                                                           PinWaiter& waiter) {
+InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(
+    ContextTable::Shard& shard, const ContextTable::KeyView& key,
+    PinWaiter& waiter, bool promised) {
   const InstanceRequest& request = waiter.request();
   Acquired acquired;
-  const auto it = shard.contexts.find(key);
-  if (it == shard.contexts.end()) {
-    const absl::StatusOr<InstanceContext*> created =
-        CreateLocked(shard, key, request);
-    if (!created.ok()) {
-      acquired.answer = created.status();
-      return acquired;
-    }
-    InstanceContext& context = **created;
-    acquired.created = &context;
-    if (initializers_.empty()) {
-      context.word_.Open(/*pins=*/1);
-      acquired.answer = PinGrant{.pin = Pin(&context), .created = true};
-    } else {
-      acquired.opening_request =
-          std::make_shared<const InstanceRequest>(request);
-      WaitLocked(shard, context, waiter, /*opens=*/true);
-    }
+  InstanceContext* const found = shard.Find(key);
+  if (found == nullptr) {
+    CreateLocked(shard, key, waiter, promised, acquired);
     return acquired;
   }
-  InstanceContext& context = **it;
+  InstanceContext& context = *found;
   const ContextState state = context.word_.Load().state();
   if (request.expect == Expect::kNew &&
       (state == ContextState::kOpening || state == ContextState::kOpen)) {
     acquired.answer = absl::AlreadyExistsError(
         absl::StrCat(Name(key.id), " exists; the call expects a new one"));
   } else if (context.word_.TryPin(acquired.was_idle)) {
+    context.mu_.AssertHeld();  // It is the shard's.
+    TouchLocked(context, request);
     acquired.answer = PinGrant{.pin = Pin(&context)};
   } else {
-    WaitLocked(shard, context, waiter, /*opens=*/false);
+    context.mu_.AssertHeld();  // It is the shard's.
+    // Before it waits: Open does not ask who it was that waited.
+    if (state == ContextState::kOpening) TouchLocked(context, request);
+    WaitLocked(context, waiter, /*opens=*/false, acquired);
   }
   return acquired;
 }
 
-absl::StatusOr<InstanceContext*> InstanceRegistry::CreateLocked(
-    Shard& shard, const KeyView& key, const InstanceRequest& request) {
+void InstanceRegistry::TouchLocked(InstanceContext& context,
+                                   const InstanceRequest& request) {
+  if (context.timeout_chosen_ ||
+      request.service_idle_timeout <= context.idle_timeout()) {
+    return;
+  }
+  leases_.SetTimeout(context, Bounded(request.service_idle_timeout));
+}
+
+void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
+                                    const ContextTable::KeyView& key,
+                                    PinWaiter& waiter, bool promised,
+                                    Acquired& acquired) {
+  const InstanceRequest& request = waiter.request();
   if (request.expect == Expect::kExisting) {
-    return absl::NotFoundError(absl::StrCat(
+    acquired.answer = absl::NotFoundError(absl::StrCat(
         "there is no ", Name(key.id), "; the call expects an existing one"));
+    return;
   }
   if (shutting_down_.load(std::memory_order_acquire)) {
-    return absl::UnavailableError("the server is shutting down");
+    acquired.answer = absl::UnavailableError("the server is shutting down");
+    return;
   }
-  if (size_.fetch_add(1, std::memory_order_relaxed) >= options_.contexts_max) {
-    size_.fetch_sub(1, std::memory_order_relaxed);
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the server holds ", options_.contexts_max,
-                     " instance contexts, as many as it may (--max-contexts); ",
-                     Name(key.id), " was not created"));
+  if (!TakeRoom(promised)) {
+    acquired.full = true;
+    acquired.answer = WithRetryAfter(
+        absl::ResourceExhaustedError(absl::StrCat(
+            "the server holds ", options_.contexts_max,
+            " instance contexts, as many as it may (--max-contexts); ",
+            Name(key.id), " was not created")),
+        kRetryWhenFull);
+    return;
   }
   Hold();
-  auto* context = new InstanceContext(*this, shard.mu, request.key, key.hash,
-                                      generations_.Next());
-  leases_.SetTimeout(
-      *context,
-      std::clamp(request.idle_timeout.value_or(options_.idle_timeout),
-                 options_.idle_timeout_min, options_.idle_timeout_max));
-  if (!leased_ || use_events_) context->word_.WantAttention();
-  shard.contexts.insert(context);
-  return context;
+  auto& context =
+      *new InstanceContext(*this, shard.mu, request.key, key.hash,
+                           generations_.Next(), request.id_generated);
+  context.mu_.AssertHeld();  // It is the shard's.
+  context.timeout_chosen_ = request.idle_timeout.has_value();
+  leases_.SetTimeout(context,
+                     Bounded(request.idle_timeout.value_or(
+                         request.service_idle_timeout > absl::ZeroDuration()
+                             ? request.service_idle_timeout
+                             : options_.idle_timeout)));
+  if (!leased_) context.word_.WantAttention();
+  shard.Insert(context);
+  acquired.created = &context;
+  if (initializers_.empty()) {
+    context.word_.Open(/*pins=*/1);
+    acquired.answer = PinGrant{.pin = Pin(&context), .created = true};
+    return;
+  }
+  auto opening = std::make_shared<InitializerRequest>();
+  opening->request = request;
+  opening->request.metadata = nullptr;
+  if (request.metadata != nullptr) opening->metadata = request.metadata->Copy();
+  acquired.opening_request = std::move(opening);
+  WaitLocked(context, waiter, /*opens=*/true, acquired);
 }
 
 void InstanceRegistry::Settle(const Acquired& acquired) {
@@ -153,18 +177,21 @@ void InstanceRegistry::Settle(const Acquired& acquired) {
     } else {
       RunInitializers(context, acquired.opening_request);
     }
-  } else if (use_events_ && acquired.was_idle) {
+  } else if (acquired.was_idle && use_watchers_.load() > 0 &&
+             acquired.answer.has_value() && acquired.answer->ok()) {
     Observe(Event(InstanceEventKind::kBusy, *(*acquired.answer)->pin));
   }
 }
 
 // ---- Waiting
 
-void InstanceRegistry::WaitLocked(Shard& shard, InstanceContext& context,
-                                  PinWaiter& waiter, bool opens) {
-  (void)shard;
-  context.mu_.AssertHeld();  // It is the shard's.
+void InstanceRegistry::WaitLocked(InstanceContext& context, PinWaiter& waiter,
+                                  bool opens, Acquired& acquired) {
   InstanceContext::Extras& extras = context.ExtrasLocked();
+  if (extras.hangs) {
+    acquired.answer = Hangs(context);
+    return;
+  }
   waiter.context_ = &context;
   waiter.opens_ = opens;
   waiter.prev_ = extras.last_waiter;
@@ -172,11 +199,51 @@ void InstanceRegistry::WaitLocked(Shard& shard, InstanceContext& context,
   (waiter.prev_ != nullptr ? waiter.prev_->next_ : extras.first_waiter) =
       &waiter;
   extras.last_waiter = &waiter;
+  // The first one to wait for a closing has its hooks timed.
+  if (waiter.prev_ == nullptr && context.detaching_.load() != nullptr) {
+    TimeHooksLocked(context);
+  }
+}
+
+void InstanceRegistry::TimeHooksLocked(InstanceContext& context) {
+  // A closing context has no lease: the lease manager times its hooks instead,
+  // from when the closing began, its last use.
+  InstanceContext::Extras& extras = context.ExtrasLocked();
+  if (!extras.idle_timeout.has_value()) {
+    extras.idle_timeout = context.idle_timeout();
+  }
+  leases_.SetTimeout(context, options_.detach_timeout);
+  if (!leases_.Lookup(context).running) GrantLease(context, /*from_now=*/false);
+}
+
+absl::Status InstanceRegistry::Hangs(const InstanceContext& context) const {
+  const ExtensionType* type = context.detaching_.load();
+  return absl::UnavailableError(absl::StrCat(
+      Name(context.id()), " has been closing for longer than ",
+      absl::FormatDuration(options_.detach_timeout),
+      " (--detach-timeout): it waits for the detach hook of its extension ",
+      type == nullptr ? "?" : ExtensionTypeName(*type)));
+}
+
+void InstanceRegistry::FailWaitersOfHangingHook(InstanceContext& context) {
+  std::vector<PinWaiter*> waiters;
+  {
+    MutexLock lock(context.mu_);
+    if (context.word_.Load().state() != ContextState::kClosing ||
+        context.detaching_.load() == nullptr ||
+        context.last_use() + options_.detach_timeout > clock_.Now()) {
+      return;
+    }
+    waiters = TakeWaitersLocked(context);
+    context.ExtrasLocked().hangs = true;
+  }
+  const absl::Status status = Hangs(context);
+  for (PinWaiter* waiter : waiters) waiter->OnGrant(status);
 }
 
 bool InstanceRegistry::CancelWait(PinWaiter& waiter) {
-  Shard& shard = ShardOf(View(waiter.request().key));
-  MutexLock lock(shard.mu);
+  const ContextTable::KeyView key = ContextTable::View(waiter.request().key);
+  MutexLock lock(table_.ShardOf(key.hash).mu);
   if (waiter.context_ == nullptr) return false;
   InstanceContext& context = *waiter.context_;
   context.mu_.AssertHeld();  // It is the shard's.
@@ -205,30 +272,28 @@ std::vector<PinWaiter*> InstanceRegistry::TakeWaitersLocked(
 // ---- Opening
 
 void InstanceRegistry::RunInitializers(
-    InstanceContext& context, std::shared_ptr<const InstanceRequest> request) {
-  Post([this, &context, request = std::move(request)] {
-    auto failure = std::make_shared<absl::Status>();
-    HookChain::Run(executor_,
-                   {.count = initializers_.size(),
-                    .run =
-                        [this, &context, request](size_t i, HookDone done) {
-                          initializers_[i]->Initialize(context, *request,
-                                                       std::move(done));
-                        },
-                    .answered =
-                        [failure](size_t, const absl::Status& status) {
-                          *failure = status;
-                          return status.ok();
-                        },
-                    .end =
-                        [this, &context, failure] {
-                          if (failure->ok()) {
-                            Open(context);
-                          } else {
-                            FailOpening(context, *failure);
-                          }
-                        }});
-  });
+    InstanceContext& context,
+    std::shared_ptr<const InitializerRequest> request) {
+  auto failure = std::make_shared<absl::Status>();
+  HookChain::Steps steps;
+  steps.count = initializers_.size();
+  steps.run = [this, &context, request = std::move(request)](size_t i,
+                                                             HookDone done) {
+    initializers_[i]->Initialize(context, *request, std::move(done));
+  };
+  steps.answered = [failure](size_t, const absl::Status& status) {
+    *failure = status;
+    return status.ok();
+  };
+  steps.end = [this, &context, failure] {
+    if (failure->ok()) return Open(context);
+    context.word_.MoveTo(ContextState::kClosing);
+    LeaveRoom();
+    if (initializers_block_) return FailOpening(context, *failure);
+    // This may be the thread of a call, which runs no detach hook.
+    Post([this, &context, failure] { FailOpening(context, *failure); });
+  };
+  RunHooks(std::move(steps), initializers_block_);
 }
 
 void InstanceRegistry::Open(InstanceContext& context) {
@@ -253,25 +318,23 @@ void InstanceRegistry::Open(InstanceContext& context) {
 
 void InstanceRegistry::FailOpening(InstanceContext& context,
                                    const absl::Status& status) {
-  context.word_.MoveTo(ContextState::kClosing);
-  DetachAll(
-      context, DetachReason::kFailedInitializer, [this, &context, status] {
-        InstanceEvent event = Event(InstanceEventKind::kOpenFailed, context);
-        event.status = status;
-        Observe(event);
-        Erase(context, status);
-      });
+  DetachAll(context, DetachReason::kFailedInitializer, /*in_own_task=*/true,
+            [this, &context, status] {
+              InstanceEvent event =
+                  Event(InstanceEventKind::kOpenFailed, context);
+              event.status = status;
+              Observe(event);
+              Erase(context, status);
+            });
 }
 
 // ---- Idle
 
 void InstanceRegistry::GrantLease(InstanceContext& context, bool from_now) {
   context.Ref();
-  if (from_now) {
-    leases_.Grant(context, context.idle_timeout());
-  } else {
-    leases_.GrantAgain(context);
-  }
+  if (from_now) context.RenewLease();
+  // With the timeout that it has: somebody may be changing that just now.
+  leases_.GrantAgain(context);
 }
 
 void InstanceRegistry::RevokeLease(InstanceContext& context) {
@@ -283,7 +346,12 @@ void InstanceRegistry::OnLeasesOver(absl::Span<Lease* const> leases) {
   std::vector<InstanceContext*> contexts;
   contexts.reserve(leases.size());
   for (Lease* lease : leases) {
-    contexts.push_back(static_cast<InstanceContext*>(lease));
+    auto* context = static_cast<InstanceContext*>(lease);
+    // Here, as hooks that hang may have taken all threads of the executor.
+    if (context->word_.Load().state() == ContextState::kClosing) {
+      FailWaitersOfHangingHook(*context);
+    }
+    contexts.push_back(context);
   }
   PostDecide(std::move(contexts));
 }
@@ -295,7 +363,14 @@ void InstanceRegistry::PostDecide(std::vector<InstanceContext*> contexts) {
 }
 
 void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
-  if (use_events_) Observe(Event(InstanceEventKind::kIdle, context));
+  if (context.word_.Load().closing_unpinned()) {  // Released by force.
+    context.Ref();
+    PostDecide({&context});
+    return;
+  }
+  if (use_watchers_.load() > 0) {
+    Observe(Event(InstanceEventKind::kIdle, context));
+  }
   std::unique_ptr<InstanceContext::Extras> old;
   {
     MutexLock lock(context.mu_);
@@ -305,7 +380,7 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
     // no provider asked, nobody can be reading what was replaced.
     if (!context.BeingAsked()) {
       old = std::move(context.extras_);
-      if (leased_ && !use_events_ && !shutting_down_.load()) {
+      if (leased_ && !shutting_down_.load()) {
         context.word_.ClearAttention();
       }
     }
@@ -316,7 +391,7 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
   }
   if (shutting_down_.load(std::memory_order_acquire)) {
     const ContextWord::Value word = context.word_.Load();
-    if (word.idle() && context.word_.TryClose(word)) {
+    if (word.idle() && TryClose(context, word)) {
       BeginClosing(context, DetachReason::kShutdown);
     }
   } else if (!leased_ || !leases_.Lookup(context).running) {
@@ -347,7 +422,7 @@ void InstanceRegistry::Decide(InstanceContext& context) {
 void InstanceRegistry::DecideOnce(InstanceContext& context) {
   for (;;) {
     const ContextWord::Value seen = context.word_.Load();
-    if (seen.state() == ContextState::kClosing) {
+    if (seen.closing_unpinned()) {
       const std::optional<DetachReason> reason =
           context.close_reason_.exchange(std::nullopt);
       if (reason.has_value()) Close(context, *reason);
@@ -368,11 +443,18 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
       return;  // Asked again at the last unpin.
     }
     provider_.NotifyIdle(
-        [this,
+        [door = callback_door_,
          key = InstanceKey{.tenant = std::string(context.tenant()),
                            .id = std::string(context.id())},
          generation = context.generation()] {
-          OnProviderIdle(key, generation);
+          InstanceRegistry* registry;
+          {
+            MutexLock lock(door->mu);
+            registry = door->registry;
+            if (registry == nullptr || !registry->TryHold()) return;
+          }
+          registry->OnProviderIdle(key, generation);
+          registry->Unhold();
         },
         context);
     if (!provider_.IsIdle(context)) {
@@ -380,7 +462,7 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
       if (!context.word_.WantAttention().attention()) continue;
       return;
     }
-    if (context.word_.TryClose(seen)) {
+    if (TryClose(context, seen)) {
       if (leased_) Observe(Event(InstanceEventKind::kExpired, context));
       Close(context, DetachReason::kIdle);
       return;
@@ -390,35 +472,6 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
 
 // ---- Closing
 
-absl::Status InstanceRegistry::Release(const InstanceKey& key) {
-  InstanceContext* context = Find(key);
-  if (context == nullptr) {
-    return absl::NotFoundError(absl::StrCat("there is no ", Name(key.id)));
-  }
-  absl::Status status;
-  for (;;) {
-    const ContextWord::Value seen = context->word_.Load();
-    if (seen.state() == ContextState::kOpening) {
-      status = absl::FailedPreconditionError(
-          absl::StrCat(Name(key.id), " is opening; it cannot be released yet"));
-      break;
-    }
-    if (seen.state() != ContextState::kOpen) break;  // On its way out.
-    if (seen.pins() > 0) {
-      status = absl::FailedPreconditionError(
-          absl::StrCat(Name(key.id), " is busy with ", seen.pins(),
-                       " pins; only an idle one can be released"));
-      break;
-    }
-    if (context->word_.TryClose(seen)) {
-      BeginClosing(*context, DetachReason::kReleased);
-      break;
-    }
-  }
-  context->Unref();
-  return status;
-}
-
 void InstanceRegistry::Shutdown(std::function<void()> done) {
   {
     MutexLock lock(shutdown_mu_);
@@ -426,13 +479,14 @@ void InstanceRegistry::Shutdown(std::function<void()> done) {
   }
   shutting_down_.store(true, std::memory_order_release);
   std::vector<InstanceContext*> idle;
-  for (size_t i = 0; i < kShards; ++i) {
-    MutexLock lock(shards_[i].mu);
-    for (InstanceContext* context : shards_[i].contexts) {
+  for (size_t i = 0; i < ContextTable::kShards; ++i) {
+    ContextTable::Shard& shard = table_.shard(i);
+    MutexLock lock(shard.mu);
+    for (InstanceContext* context : shard.contexts()) {
       context->word_.WantAttention();
       // No pin can be taken under this lock, so an idle one stays idle.
       const ContextWord::Value seen = context->word_.Load();
-      if (seen.idle() && context->word_.TryClose(seen)) {
+      if (seen.idle() && TryClose(*context, seen)) {
         context->close_reason_.store(DetachReason::kShutdown);
         context->Ref();
         idle.push_back(context);
@@ -460,6 +514,15 @@ void InstanceRegistry::Post(std::function<void()> task) {
   });
 }
 
+bool InstanceRegistry::TryHold() {
+  size_t holds = holds_.load(std::memory_order_relaxed);
+  do {
+    if (holds == 0) return false;
+  } while (!holds_.compare_exchange_weak(holds, holds + 1,
+                                         std::memory_order_relaxed));
+  return true;
+}
+
 void InstanceRegistry::Unhold() {
   if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   std::function<void()> done;
@@ -468,6 +531,13 @@ void InstanceRegistry::Unhold() {
     done = std::exchange(shutdown_done_, nullptr);
   }
   if (done) done();
+}
+
+bool InstanceRegistry::TryClose(InstanceContext& context,
+                                ContextWord::Value seen) {
+  if (!context.word_.TryClose(seen)) return false;
+  LeaveRoom();
+  return true;
 }
 
 void InstanceRegistry::BeginClosing(InstanceContext& context,
@@ -482,41 +552,65 @@ void InstanceRegistry::Close(InstanceContext& context, DetachReason reason) {
   InstanceEvent event = Event(InstanceEventKind::kClosing, context);
   event.reason = reason;
   Observe(event);
-  DetachAll(context, reason, [this, &context, reason] {
-    InstanceEvent event = Event(InstanceEventKind::kClosed, context);
-    event.reason = reason;
-    Observe(event);
-    Erase(context, absl::OkStatus());
-  });
+  // While its hooks are timed, the context has another timeout.
+  const absl::Duration idle_timeout = event.idle_timeout;
+  DetachAll(context, reason, /*in_own_task=*/false,
+            [this, &context, reason, idle_timeout] {
+              InstanceEvent event = Event(InstanceEventKind::kClosed, context);
+              event.reason = reason;
+              event.idle_timeout = idle_timeout;
+              Observe(event);
+              Erase(context, absl::OkStatus());
+            });
 }
 
 void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
-                                 std::function<void()> end) {
+                                 bool in_own_task, std::function<void()> end) {
   const InstanceContext::Slots* slots =
       context.slots_.load(std::memory_order_acquire);
   if (slots == nullptr || slots->empty()) return end();
   const auto slot = [slots](size_t step) -> const InstanceContext::Slot& {
     return (*slots)[slots->size() - 1 - step];  // Last in, first out.
   };
-  HookChain::Run(
-      executor_,
-      {.count = slots->size(),
-       .run =
-           [&context, slot, reason](size_t i, HookDone done) {
-             slot(i).extension->OnDetach(context, reason, std::move(done));
-           },
-       .answered =
-           [this, &context, slot](size_t i, const absl::Status& s) {
-             if (s.ok()) return true;
-             InstanceEvent event =
-                 Event(InstanceEventKind::kDetachFailed, context);
-             const std::string name = ExtensionTypeName(*slot(i).type);
-             event.status = s;
-             event.extension = name;
-             Observe(event);
-             return true;
-           },
-       .end = std::move(end)});
+  {
+    MutexLock lock(context.mu_);
+    context.Lease::Renew(clock_.Now());  // From here its hooks are timed.
+    context.detaching_.store(slot(0).type);
+    // Of those who wait for it to open, too, none shall wait for ever.
+    if (context.extras_ != nullptr &&
+        context.extras_->first_waiter != nullptr) {
+      TimeHooksLocked(context);
+    }
+  }
+  HookChain::Steps steps;
+  steps.count = slots->size();
+  steps.run = [&context, slot, reason](size_t i, HookDone done) {
+    context.detaching_.store(slot(i).type);
+    slot(i).extension->OnDetach(context, reason, std::move(done));
+  };
+  steps.answered = [this, &context, slot](size_t i,
+                                          const absl::Status& status) {
+    if (status.ok()) return true;
+    detach_failures_.fetch_add(1, std::memory_order_relaxed);
+    const std::string name = ExtensionTypeName(*slot(i).type);
+    InstanceEvent event = Event(InstanceEventKind::kDetachFailed, context);
+    event.status = status;
+    event.extension = name;
+    Observe(event);
+    return true;
+  };
+  steps.end = std::move(end);
+  // What may block runs in a task of its own: nobody waits behind it.
+  const bool may_block =
+      !in_own_task &&
+      std::any_of(slots->begin(), slots->end(),
+                  [](const auto& each) { return each.extension->MayBlock(); });
+  RunHooks(std::move(steps), may_block);
+}
+
+void InstanceRegistry::RunHooks(HookChain::Steps steps, bool may_block) {
+  if (!may_block) return HookChain::Run(executor_, std::move(steps));
+  Post([this, steps = std::move(steps)] { HookChain::Run(executor_, steps); });
 }
 
 void InstanceRegistry::Erase(InstanceContext& context,
@@ -536,27 +630,32 @@ void InstanceRegistry::Erase(InstanceContext& context,
       delete slot->extension;
     }
   }
-  Shard& shard = ShardOf({.tenant = {}, .id = {}, .hash = context.key_hash_});
+  ContextTable::Shard& shard = table_.ShardOf(context.key_hash_);
   std::vector<PinWaiter*> waiters;
   std::vector<Acquired> answers;
+  std::vector<std::function<void()>> closed;
   {
     MutexLock lock(shard.mu);
     context.mu_.AssertHeld();  // It is the shard's.
-    shard.contexts.erase(&context);
+    shard.Erase(context);
     context.word_.MoveTo(ContextState::kClosed);
-    size_.fetch_sub(1, std::memory_order_relaxed);  // Room for who waited.
+    size_.fetch_sub(1, std::memory_order_relaxed);
+    if (context.extras_ != nullptr) closed.swap(context.extras_->closed);
     waiters = TakeWaitersLocked(context);
     for (PinWaiter* waiter : waiters) {
       waiter->opens_ = false;
       if (status.ok()) {
         // As if it had come a moment later. The first one creates.
-        answers.push_back(
-            AcquireLocked(shard, View(waiter->request().key), *waiter));
+        answers.push_back(AcquireLocked(
+            shard, ContextTable::View(waiter->request().key), *waiter,
+            /*promised=*/true));
       } else {
         answers.push_back({.answer = status});
       }
     }
   }
+  RevokeLease(context);  // The timing of its hooks.
+  for (const std::function<void()>& told : closed) told();
   for (size_t i = 0; i < waiters.size(); ++i) {
     Settle(answers[i]);
     if (answers[i].answer.has_value()) {
@@ -574,11 +673,12 @@ InstanceEvent InstanceRegistry::Event(InstanceEventKind kind,
           .tenant = context.tenant(),
           .instance_id = context.id(),
           .generation = context.generation(),
+          .create_time = context.create_time(),
           .idle_timeout = context.idle_timeout()};
 }
 
 void InstanceRegistry::Observe(const InstanceEvent& event) {
-  if (observer_ != nullptr) observer_->OnEvent(event);
+  for (InstanceObserver* observer : observers_) observer->OnEvent(event);
 }
 
 }  // namespace leasehold

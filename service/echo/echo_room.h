@@ -1,0 +1,96 @@
+// EchoRoom: the latest echoes of an instance, for all who join it.
+//
+// Echoes are kept in a buffer of bounded size, by sequence. A reader asks for
+// what comes after the last one it has, and is woken when there is more. A
+// reader that falls behind the buffer is dropped: nothing is kept for it alone.
+//
+// Thread-safety: safe. Readers are told under no lock.   Lifetime: the room
+// lives as long as its instance; readers are shared.
+#ifndef LEASEHOLD_SERVICE_ECHO_ECHO_ROOM_H_
+#define LEASEHOLD_SERVICE_ECHO_ECHO_ROOM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lease/mutex.h"
+
+namespace leasehold {
+
+class EchoRoom {
+ public:
+  static constexpr size_t kEchoesMax = 1000;
+  static constexpr size_t kBytesMax = 1 << 20;
+
+  struct Echo {
+    uint64_t sequence;
+    std::string text;
+  };
+  struct Batch {
+    uint64_t missed = 0;  // Echoes asked for that are no longer there.
+    std::vector<Echo> echoes;
+  };
+
+  // One who joined. Both functions may be called from any thread, more than
+  // once and a moment after Leave; they must not block.
+  class Reader {
+   public:
+    Reader(std::function<void()> wake, std::function<void()> drop)
+        : wake_(std::move(wake)), drop_(std::move(drop)) {}
+
+   private:
+    friend class EchoRoom;
+    const std::function<void()> wake_;  // There are echoes to read.
+    const std::function<void()> drop_;  // It fell behind the buffer.
+    uint64_t after_ = 0;      // What it has. Guarded by the room's lock.
+    bool caught_up_ = false;  // It has read what was there when it came.
+  };
+
+  // `publish` makes the room known to others and returns the sequence after
+  // which echoes are recorded; nullopt: there was another room already. Others
+  // wait until it has returned.
+  void Open(const std::function<std::optional<uint64_t>()>& publish)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Keeps an echo and wakes the readers. Sequences may come a little out of
+  // order; readers see them in order.
+  void Record(uint64_t sequence, std::string_view text)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // `reader` joins. It begins after `after`, or with what comes next. Returns
+  // the latest sequence so far.
+  uint64_t Join(const std::shared_ptr<Reader>& reader,
+                std::optional<uint64_t> after) ABSL_LOCKS_EXCLUDED(mu_);
+  void Leave(const std::shared_ptr<Reader>& reader) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The next echoes for `reader`, a few at a time; none if it has all.
+  Batch Read(Reader& reader) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  using Readers = std::vector<std::shared_ptr<Reader>>;
+
+  // The latest sequence up to which none is missing.
+  uint64_t LatestLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return first_ + complete_ - 1;
+  }
+
+  Mutex mu_;
+  uint64_t first_ ABSL_GUARDED_BY(mu_) = 1;  // Sequence of echoes_.front().
+  // Null: a later one was recorded first.
+  std::deque<std::optional<std::string>> echoes_ ABSL_GUARDED_BY(mu_);
+  size_t complete_ ABSL_GUARDED_BY(mu_) = 0;  // Leading ones that are there.
+  size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  // Replaced, never changed, so that waking needs no lock.
+  std::shared_ptr<const Readers> readers_ ABSL_GUARDED_BY(mu_) =
+      std::make_shared<const Readers>();
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ECHO_ECHO_ROOM_H_

@@ -1,0 +1,34 @@
+#include "service/instance/context_table.h"
+
+#include "absl/hash/hash.h"
+#include "absl/strings/string_view.h"
+
+namespace leasehold {
+
+ContextTable::KeyView ContextTable::View(const InstanceKey& key) {
+  return {.tenant = key.tenant,
+          .id = key.id,
+          .hash = absl::HashOf(absl::string_view(key.tenant),
+                               absl::string_view(key.id))};
+}
+
+InstanceContext* ContextTable::Shard::Find(const KeyView& key) {
+  const auto it = by_key_.find(key);
+  return it == by_key_.end() ? nullptr : *it;
+}
+
+void ContextTable::Shard::Insert(InstanceContext& context) {
+  by_key_.insert(&context);
+  context.table_index_ = static_cast<uint32_t>(contexts_.size());
+  contexts_.push_back(&context);
+}
+
+void ContextTable::Shard::Erase(InstanceContext& context) {
+  by_key_.erase(&context);
+  InstanceContext* const last = contexts_.back();
+  contexts_[context.table_index_] = last;
+  last->table_index_ = context.table_index_;
+  contexts_.pop_back();
+}
+
+}  // namespace leasehold

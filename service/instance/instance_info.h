@@ -1,0 +1,64 @@
+// InstanceInfo: what is known of a context, as values.
+//
+// Thread-safety: values; callers synchronise.
+#ifndef LEASEHOLD_SERVICE_INSTANCE_INSTANCE_INFO_H_
+#define LEASEHOLD_SERVICE_INSTANCE_INSTANCE_INFO_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "service/instance/instance_key.h"
+
+namespace leasehold {
+
+// What keeps a context busy.
+enum class PinKind {
+  kCall,
+  kEchoStream,
+  kJoin,
+  kHold,
+  kWorkItem,
+};
+
+// `call`, `echo-stream`, `join`, `hold`, `work-item`.
+std::string_view PinKindName(PinKind kind);
+
+enum class InstanceState { kOpening, kBusy, kIdle, kClosing };
+
+struct InstanceInfo {
+  struct Pins {
+    PinKind kind;
+    uint64_t count;
+  };
+
+  InstanceKey key;
+  uint64_t generation = 0;
+  InstanceState state = InstanceState::kOpening;
+  absl::Duration idle_timeout;
+  std::optional<absl::Duration> lease_remaining;  // Of an idle one.
+  std::vector<Pins> pins;
+  std::vector<std::string> extensions;  // Types, in order of attachment.
+  absl::Time create_time;
+  absl::Time last_use_time;
+};
+
+// Which contexts a List wants, and how many of them.
+struct InstanceQuery {
+  size_t page_size = 100;
+  std::string page_token;  // Empty: the first page.
+  std::string id_prefix;
+  std::optional<InstanceState> state;
+};
+
+struct InstancePage {
+  std::vector<InstanceInfo> instances;
+  std::string next_page_token;  // Empty: the last page.
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_INSTANCE_INSTANCE_INFO_H_

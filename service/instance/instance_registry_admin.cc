@@ -1,0 +1,289 @@
+// The part of InstanceRegistry that looks at contexts and handles them from
+// outside: Describe, List, KeepAlive, SetIdleTimeout, Release, and eviction.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/random/random.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "service/instance/instance_registry.h"
+
+namespace leasehold {
+namespace {
+
+// How many contexts of a shard eviction looks at, and how many idle ones of
+// them it compares.
+constexpr size_t kLookedAtMax = 256;
+constexpr size_t kSamples = 16;
+
+constexpr size_t kPageSizeMax = 1000;
+
+absl::Status NoSuch(const InstanceKey& key) {
+  return absl::NotFoundError(
+      absl::StrCat("there is no instance ", QuoteForMessage(key.id)));
+}
+
+// Where a listing goes on: a shard, and the hash of the last one told.
+struct PagePlace {
+  uint64_t shard = 0;
+  uint64_t after_hash = 0;
+  bool from_start = true;  // Of the shard.
+};
+
+std::string Token(const PagePlace& place) {
+  return place.from_start ? absl::StrCat(place.shard)
+                          : absl::StrCat(place.shard, ".", place.after_hash);
+}
+
+absl::StatusOr<PagePlace> Place(const std::string& token) {
+  PagePlace place;
+  if (token.empty()) return place;
+  const std::vector<std::string> parts = absl::StrSplit(token, '.');
+  place.from_start = parts.size() == 1;
+  if (parts.size() > 2 || !absl::SimpleAtoi(parts[0], &place.shard) ||
+      place.shard >= ContextTable::kShards ||
+      (parts.size() == 2 && !absl::SimpleAtoi(parts[1], &place.after_hash))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("page_token: not a token of an earlier page: ",
+                     QuoteForMessage(token)));
+  }
+  return place;
+}
+
+bool Matches(const InstanceInfo& info, const InstanceQuery& query) {
+  return !query.state.has_value() || info.state == *query.state;
+}
+
+}  // namespace
+
+// ---- Looking
+
+std::optional<InstanceInfo> InstanceRegistry::Describe(const InstanceKey& key) {
+  const ContextTable::KeyView view = ContextTable::View(key);
+  ContextTable::Shard& shard = table_.ShardOf(view.hash);
+  MutexLock lock(shard.mu);
+  const InstanceContext* context = shard.Find(view);
+  if (context == nullptr) return std::nullopt;
+  context->mu_.AssertHeld();  // It is the shard's.
+  return context->DescribeLocked();
+}
+
+absl::StatusOr<InstancePage> InstanceRegistry::List(
+    std::string_view tenant, const InstanceQuery& query) {
+  absl::StatusOr<PagePlace> place = Place(query.page_token);
+  if (!place.ok()) return place.status();
+  const size_t page_size = std::clamp<size_t>(query.page_size, 1, kPageSizeMax);
+  InstancePage page;
+  while (place->shard < ContextTable::kShards &&
+         page.instances.size() < page_size) {
+    const std::optional<uint64_t> last = ListShard(
+        tenant, query, place->shard,
+        place->from_start ? std::nullopt : std::optional(place->after_hash),
+        page_size, page.instances);
+    place->from_start = !last.has_value();
+    if (last.has_value()) {
+      place->after_hash = *last;
+    } else {
+      ++place->shard;
+    }
+  }
+  if (place->shard < ContextTable::kShards) {
+    page.next_page_token = Token(*place);
+  }
+  return page;
+}
+
+std::optional<uint64_t> InstanceRegistry::ListShard(
+    std::string_view tenant, const InstanceQuery& query, size_t index,
+    std::optional<uint64_t> after_hash, size_t count_max,
+    std::vector<InstanceInfo>& found) {
+  ContextTable::Shard& shard = table_.shard(index);
+  MutexLock lock(shard.mu);
+  std::vector<const InstanceContext*> rest;
+  for (const InstanceContext* context : shard.contexts()) {
+    const absl::string_view id = {context->id().data(), context->id().size()};
+    if ((!after_hash.has_value() || context->key_hash_ > *after_hash) &&
+        context->tenant() == tenant && absl::StartsWith(id, query.id_prefix)) {
+      rest.push_back(context);
+    }
+  }
+  // By hash, which a context has for as long as it lives: so whatever comes and
+  // goes between two pages, who stays is told once.
+  const size_t count = std::min(rest.size(), count_max - found.size());
+  std::partial_sort(rest.begin(), rest.begin() + count, rest.end(),
+                    [](const InstanceContext* a, const InstanceContext* b) {
+                      return a->key_hash_ < b->key_hash_;
+                    });
+  for (size_t i = 0; i < count; ++i) {
+    rest[i]->mu_.AssertHeld();  // It is the shard's.
+    InstanceInfo info = rest[i]->DescribeLocked();
+    if (Matches(info, query)) found.push_back(std::move(info));
+  }
+  if (count == rest.size()) return std::nullopt;
+  return rest[count - 1]->key_hash_;
+}
+
+// ---- Handling
+
+absl::StatusOr<InstanceInfo> InstanceRegistry::KeepAlive(
+    const InstanceKey& key) {
+  InstanceContext* context = Find(key);
+  if (context == nullptr) return NoSuch(key);
+  // In this order: whoever still sees the word from before the touch fails to
+  // close, and whoever sees the one after it sees the renewal. (A closing one
+  // has its hooks timed from when its closing began.)
+  if (context->word_.Load().state() == ContextState::kOpen) {
+    context->Lease::Renew(clock_.Now());
+  }
+  absl::StatusOr<InstanceInfo> info = NoSuch(key);
+  if (context->word_.TryTouch()) {
+    {
+      MutexLock lock(context->mu_);
+      info = context->DescribeLocked();
+    }
+    Observe(Event(InstanceEventKind::kRenewed, *context));
+  }
+  context->Unref();
+  return info;
+}
+
+absl::StatusOr<InstanceInfo> InstanceRegistry::SetIdleTimeout(
+    const InstanceKey& key, absl::Duration timeout) {
+  InstanceContext* context = Find(key);
+  if (context == nullptr) return NoSuch(key);
+  absl::StatusOr<InstanceInfo> info = NoSuch(key);
+  {
+    MutexLock lock(context->mu_);
+    if (context->word_.Load().state() == ContextState::kOpen) {
+      leases_.SetTimeout(*context, Bounded(timeout));
+      context->timeout_chosen_ = true;
+      if (context->word_.TryTouch()) info = context->DescribeLocked();
+    }
+  }
+  context->Unref();
+  return info;
+}
+
+absl::Status InstanceRegistry::Release(const InstanceKey& key, bool force,
+                                       std::function<void()> closed) {
+  InstanceContext* context = Find(key);
+  if (context == nullptr) return NoSuch(key);
+  absl::Status status;
+  std::vector<std::shared_ptr<ReleaseListener>> listeners;
+  bool begin = false;
+  {
+    MutexLock lock(context->mu_);
+    const ContextWord::Value seen = context->word_.Load();
+    const std::string name = absl::StrCat("instance ", QuoteForMessage(key.id));
+    if (seen.state() == ContextState::kClosed) {
+      status = NoSuch(key);
+    } else if (seen.state() == ContextState::kOpening) {
+      status = absl::FailedPreconditionError(
+          absl::StrCat(name, " is opening; it cannot be released yet"));
+    } else if (seen.state() == ContextState::kOpen && seen.pins() > 0 &&
+               !force) {
+      status = absl::FailedPreconditionError(
+          absl::StrCat(name, " is busy with ", seen.pins(),
+                       seen.pins() == 1 ? " pin" : " pins",
+                       "; only an idle one can be released without force"));
+    } else {
+      // Pins of an idle context are taken under this lock only: an open one
+      // that is idle stays so, and one that is on its way out stays that.
+      begin = context->word_.ForceClose();
+      if (begin) LeaveRoom();
+      InstanceContext::Extras& extras = context->ExtrasLocked();
+      if (closed) extras.closed.push_back(std::move(closed));
+      if (begin) {
+        for (const InstanceContext::Holder& holder : extras.holders) {
+          if (holder.listener != nullptr) listeners.push_back(holder.listener);
+        }
+      }
+    }
+  }
+  if (begin) {
+    context->close_reason_.store(DetachReason::kReleased);
+    // Whoever gives back the last pin after this sees the reason, and whoever
+    // has done so before is seen here.
+    if (context->word_.WantAttention().pins() == 0) {
+      context->Ref();
+      PostDecide({context});
+    }
+    for (const auto& listener : listeners) listener->OnForcedRelease();
+  }
+  context->Unref();
+  return status;
+}
+
+// ---- Room
+
+bool InstanceRegistry::TakeRoom(bool promised) {
+  const size_t live = live_.fetch_add(1, std::memory_order_relaxed);
+  const size_t size = size_.fetch_add(1, std::memory_order_relaxed);
+  if (promised ||
+      (live < options_.contexts_max && size < 2 * options_.contexts_max)) {
+    return true;
+  }
+  live_.fetch_sub(1, std::memory_order_relaxed);
+  size_.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+bool InstanceRegistry::EvictOne(size_t first) {
+  if (!options_.evict_idle) return false;
+  // Contexts that close are as many as may be: more of them is no way out.
+  if (live_.load() < options_.contexts_max ||
+      size_.load() >= 2 * options_.contexts_max) {
+    return false;
+  }
+  for (size_t i = 0; i < ContextTable::kShards; ++i) {
+    if (EvictFrom(table_.shard((first + i) % ContextTable::kShards))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool InstanceRegistry::EvictFrom(ContextTable::Shard& shard) {
+  thread_local absl::InsecureBitGen random;
+  InstanceContext* victim = nullptr;
+  {
+    MutexLock lock(shard.mu);
+    const std::vector<InstanceContext*>& contexts = shard.contexts();
+    if (contexts.empty()) return false;
+    const size_t start = absl::Uniform<size_t>(random, 0, contexts.size());
+    const auto better = [](const InstanceContext* a, const InstanceContext* b) {
+      if (a->id_generated_ != b->id_generated_) return a->id_generated_;
+      return a->last_use() < b->last_use();
+    };
+    ContextWord::Value victim_seen = {};
+    size_t samples = 0;
+    for (size_t i = 0; i < std::min(kLookedAtMax, contexts.size()); ++i) {
+      InstanceContext* context = contexts[(start + i) % contexts.size()];
+      const ContextWord::Value seen = context->word_.Load();
+      if (!seen.idle()) continue;
+      if (victim == nullptr || better(context, victim)) {
+        victim = context;
+        victim_seen = seen;
+      }
+      if (++samples == kSamples) break;
+    }
+    if (victim == nullptr) return false;
+    // KeepAlive may have come between; then the next one is tried.
+    if (!TryClose(*victim, victim_seen)) return true;
+    victim->Ref();
+  }
+  BeginClosing(*victim, DetachReason::kEvicted);
+  victim->Unref();
+  return true;
+}
+
+absl::Duration InstanceRegistry::Bounded(absl::Duration idle_timeout) const {
+  return std::clamp(idle_timeout, options_.idle_timeout_min,
+                    options_.idle_timeout_max);
+}
+
+}  // namespace leasehold
