@@ -255,8 +255,11 @@ class StressTest : public testing::Test {
            std::function<void()> before_the_end = {}) {
     CountingExecutor executor;
     auto registry = std::make_unique<InstanceRegistry>(
-        clock_, executor, provider, std::vector<ContextInitializer*>{}, nullptr,
-        InstanceRegistryOptions{.idle_timeout = absl::Milliseconds(10)});
+        clock_, executor, provider, std::vector<ContextInitializer*>{},
+        std::vector<InstanceObserver*>{},
+        InstanceRegistryOptions{.idle_timeout = absl::Milliseconds(10),
+                                // Time flies here, hooks do not.
+                                .detach_timeout = absl::Hours(10'000)});
     std::atomic<int> working{kWorkers};
     std::vector<std::thread> threads;
     for (int i = 0; i < kWorkers; ++i) {
@@ -321,7 +324,7 @@ TEST_F(StressTest, CallsThatEndTogetherAfterAVetoHaveTheLeaseRunAgain) {
   constexpr int kRounds = 10'000;
   Refusing provider;
   CountingExecutor executor;
-  InstanceRegistry registry(clock_, executor, provider, {}, nullptr,
+  InstanceRegistry registry(clock_, executor, provider, {}, {},
                             {.idle_timeout = absl::Milliseconds(10)});
   const auto pin = [&registry] {
     InstanceRequest request;
@@ -374,8 +377,11 @@ TEST_F(StressTest, RegistryMayBeDestroyedAsSoonAsItsShutdownIsDone) {
   });
   for (int round = 0; round < 300; ++round) {
     auto registry = std::make_unique<InstanceRegistry>(
-        clock_, executor, provider, std::vector<ContextInitializer*>{}, nullptr,
-        InstanceRegistryOptions{.idle_timeout = absl::Milliseconds(10)});
+        clock_, executor, provider, std::vector<ContextInitializer*>{},
+        std::vector<InstanceObserver*>{},
+        InstanceRegistryOptions{.idle_timeout = absl::Milliseconds(10),
+                                // Time flies here, hooks do not.
+                                .detach_timeout = absl::Hours(10'000)});
     registry->Start();
     std::vector<Pin> pins;
     for (int key = 0; key < kKeys; ++key) {

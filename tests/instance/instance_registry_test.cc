@@ -265,10 +265,12 @@ TEST_F(ClosingTest, ThereIsOneContextOfTheKeyWhileItCloses) {
   BeginClosing();
   FakeCall call("room-1");
   call.Ask(registry());
-  Pass(absl::Hours(1));
+  Pass(options_.detach_timeout - kNanosecond);
   EXPECT_EQ(registry().size(), 1u);
   EXPECT_FALSE(call.answered());
   EndClosing();
+  EXPECT_EQ(registry().size(), 1u);
+  EXPECT_TRUE(call.created());
 }
 
 TEST_F(ClosingTest, CancelledWaitIsNotAnswered) {
@@ -363,6 +365,215 @@ TEST_F(ClosingTest, AtTheBoundWhoWaitsGetsThePlaceOfWhatClosed) {
   EXPECT_TRUE(call.status().ok()) << call.status();
 }
 
+// ---- The detach timeout
+
+// A status that says that the hook of `room-1`'s First hangs.
+void ExpectHangs(const absl::Status& status) {
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  const std::string message(status.message());
+  EXPECT_THAT(message, HasSubstr("\"room-1\""));
+  EXPECT_THAT(message, HasSubstr("leasehold::First"));
+  EXPECT_THAT(message, HasSubstr("--detach-timeout"));
+}
+
+TEST_F(ClosingTest, PastTheDetachTimeoutWhoWaitsIsToldWhoseHookHangs) {
+  BeginClosing();
+  FakeCall first("room-1");
+  FakeCall second("room-1");
+  first.Ask(registry());
+  second.Ask(registry());
+  Pass(options_.detach_timeout - kNanosecond);
+  EXPECT_FALSE(first.answered());
+  Pass(kNanosecond + kTick);
+  ASSERT_TRUE(first.answered());
+  ExpectHangs(first.status());
+  ASSERT_TRUE(second.answered());
+  ExpectHangs(second.status());
+  EndClosing();
+}
+
+TEST_F(ClosingTest, PastTheDetachTimeoutLaterCallersAreToldAtOnce) {
+  BeginClosing();
+  FakeCall first("room-1");
+  first.Ask(registry());
+  Pass(options_.detach_timeout + kTick);
+  for (const Expect expect : {Expect::kAny, Expect::kNew, Expect::kExisting}) {
+    FakeCall later("room-1", expect);
+    ASSERT_TRUE(later.Ask(registry()));
+    ExpectHangs(later.status());
+  }
+  EndClosing();
+}
+
+TEST_F(ClosingTest, PastTheDetachTimeoutStillNoSecondContextOpens) {
+  BeginClosing();
+  FakeCall first("room-1");
+  first.Ask(registry());
+  for (int i = 0; i < 10; ++i) {
+    Pass(options_.detach_timeout + kTick);
+    FakeCall later("room-1");
+    later.Ask(registry());
+    EXPECT_EQ(registry().size(), 1u);
+    EXPECT_EQ(registry().Describe(RequestFor("room-1").key)->generation,
+              generation_);
+  }
+  EXPECT_THAT(journal_, IsEmpty());
+  EndClosing();
+  EXPECT_EQ(registry().size(), 0u);
+}
+
+TEST_F(ClosingTest, OnceTheHookThatHungHasReturnedAFreshContextOpens) {
+  BeginClosing();
+  FakeCall first("room-1");
+  first.Ask(registry());
+  Pass(options_.detach_timeout + kTick);
+  EndClosing();
+  FakeCall later("room-1");
+  ASSERT_TRUE(later.Ask(registry()));
+  ASSERT_TRUE(later.status().ok()) << later.status();
+  EXPECT_TRUE(later.created());
+  EXPECT_GT(later.context().generation(), generation_);
+  EXPECT_EQ(later.context().idle_timeout(), kTimeout);
+}
+
+TEST_F(ClosingTest, DetachTimeoutRunsFromTheBeginOfTheClosingNotOfTheWait) {
+  BeginClosing();
+  Pass(options_.detach_timeout - absl::Seconds(1));
+  FakeCall call("room-1");
+  EXPECT_FALSE(call.Ask(registry()));
+  Pass(absl::Seconds(1) - kNanosecond);
+  EXPECT_FALSE(call.answered());
+  Pass(kNanosecond + kTick);
+  ASSERT_TRUE(call.answered());
+  ExpectHangs(call.status());
+  EndClosing();
+}
+
+TEST_F(ClosingTest, FirstToComePastTheDetachTimeoutIsToldSoonAfter) {
+  BeginClosing();
+  Pass(absl::Hours(1));
+  FakeCall call("room-1");
+  call.Ask(registry());
+  Pass(kTick);
+  ASSERT_TRUE(call.answered());
+  ExpectHangs(call.status());
+  EndClosing();
+}
+
+TEST_F(ClosingTest, WhoStopsWaitingIsNotToldButTheOthersAre) {
+  BeginClosing();
+  FakeCall leaves("room-1");
+  FakeCall stays("room-1");
+  leaves.Ask(registry());
+  stays.Ask(registry());
+  EXPECT_TRUE(registry().CancelWait(leaves));
+  Pass(options_.detach_timeout + kTick);
+  EXPECT_FALSE(leaves.answered());
+  ASSERT_TRUE(stays.answered());
+  ExpectHangs(stays.status());
+  EndClosing();
+}
+
+TEST_F(ClosingTest, ClosingThatNobodyWaitsForIsNotTimed) {
+  BeginClosing();
+  EXPECT_EQ(registry().NextLeaseDue(), Instant::Infinite());
+  EndClosing();
+}
+
+TEST_F(ClosingTest, HookThatReturnsInTimeLeavesNoTimerBehind) {
+  BeginClosing();
+  FakeCall call("room-1", Expect::kExisting);
+  EXPECT_FALSE(call.Ask(registry()));
+  EXPECT_NE(registry().NextLeaseDue(), Instant::Infinite());
+  EndClosing();
+  EXPECT_EQ(call.status().code(), Code::kNotFound);
+  EXPECT_EQ(registry().NextLeaseDue(), Instant::Infinite());
+}
+
+TEST_F(ClosingTest, HookThatWasTimedAndHasNotReturnedHoldsTheShutdown) {
+  BeginClosing();
+  FakeCall call("room-1");
+  call.Ask(registry());
+  Pass(options_.detach_timeout + kTick);
+  Shutdown();
+  executor_.RunAll();
+  EXPECT_EQ(done_, 0);
+  EndClosing();
+  EXPECT_EQ(done_, 1);
+}
+
+// Second has answered, First has not, and Third is yet to be asked.
+TEST_F(InstanceRegistryTest, HookThatIsNamedIsTheOneThatRuns) {
+  std::optional<HookDone> kept;
+  {
+    FakeCall call("room-1");
+    call.Ask(registry());
+    call.context().Attach<Third>(journal_, "c");
+    call.context().Attach<First>(journal_, "a", [&kept](HookDone done) {
+      kept.emplace(std::move(done));
+    });
+    call.context().Attach<Second>(journal_, "b");
+  }
+  EXPECT_TRUE(Release("room-1").ok());
+  executor_.RunAll();
+  FakeCall call("room-1");
+  EXPECT_FALSE(call.Ask(registry()));
+  Pass(options_.detach_timeout + kTick);
+  ASSERT_TRUE(call.answered());
+  ExpectHangs(call.status());
+  (*kept)();
+  executor_.RunAll();
+}
+
+// It came before there was a hook to time.
+TEST_F(ClosingTest, WhoWaitedForThePinsOfAForcedReleaseIsToldToo) {
+  FakeCall busy("room-1");
+  busy.Ask(registry());
+  busy.context().Attach<First>(
+      journal_, "a", [this](HookDone done) { hook_.emplace(std::move(done)); });
+  EXPECT_TRUE(
+      registry().Release(RequestFor("room-1").key, /*force=*/true).ok());
+  FakeCall call("room-1");
+  EXPECT_FALSE(call.Ask(registry()));
+  Pass(absl::Hours(1));
+  busy.Finish();
+  executor_.RunAll();
+  Pass(options_.detach_timeout - kNanosecond);
+  EXPECT_FALSE(call.answered());
+  Pass(kNanosecond + kTick);
+  ASSERT_TRUE(call.answered());
+  ExpectHangs(call.status());
+  EndClosing();
+}
+
+// They wait for it to open; it is taken down instead, and that hangs.
+TEST_F(InstanceRegistryTest, WhoWaitsForAFailedOpeningIsToldWhoseHookHangs) {
+  std::optional<HookDone> kept;
+  FakeInitializer failing{[&](InstanceContext& context, auto&, HookDone done) {
+    context.Attach<First>(journal_, "a", [&kept](HookDone detached) {
+      kept.emplace(std::move(detached));
+    });
+    done(absl::PermissionDeniedError("no"));
+  }};
+  initializers_ = {&failing};
+  FakeCall first("room-1");
+  FakeCall second("room-1");
+  EXPECT_FALSE(first.Ask(registry()));
+  executor_.RunAll();
+  EXPECT_FALSE(second.Ask(registry()));
+  Pass(options_.detach_timeout - kNanosecond);
+  EXPECT_FALSE(first.answered());
+  Pass(kNanosecond + kTick);
+  ASSERT_TRUE(first.answered());
+  ExpectHangs(first.status());
+  ASSERT_TRUE(second.answered());
+  ExpectHangs(second.status());
+  EXPECT_EQ(registry().size(), 1u);
+  (*kept)();
+  executor_.RunAll();
+  EXPECT_EQ(registry().size(), 0u);
+}
+
 // ---- Expectations and bounds
 
 TEST_F(InstanceRegistryTest, ExpectedNewContextIsCreatedIfThereIsNone) {
@@ -444,7 +655,7 @@ class OpeningTest : public InstanceRegistryTest {
 
   std::optional<HookDone> hook_;
   FakeInitializer initializer_{
-      [this](InstanceContext&, const InstanceRequest&, HookDone done) {
+      [this](InstanceContext&, const InitializerRequest&, HookDone done) {
         hook_.emplace(std::move(done));
       }};
 };
@@ -527,8 +738,8 @@ TEST_F(OpeningTest, ContextOpensThoughEverybodyHasGoneAndItsLeaseRuns) {
 TEST_F(OpeningTest, RequestOutlivesTheCallThatMadeIt) {
   std::string seen;
   FakeInitializer late{
-      [&](InstanceContext&, const InstanceRequest& request, HookDone done) {
-        seen = request.key.id;
+      [&](InstanceContext&, const InitializerRequest& request, HookDone done) {
+        seen = request.request.key.id;
         done();
       }};
   initializers_.push_back(&late);
@@ -767,7 +978,7 @@ TEST_F(InstanceRegistryTest, ReleaseOfABusyContextIsRefused) {
   call.Ask(registry());
   const absl::Status status = Release("room-1");
   EXPECT_EQ(status.code(), Code::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("busy with 1 pins"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("busy with 1 pin;"));
   EXPECT_EQ(call.context().word().state(), ContextState::kOpen);
 }
 
@@ -914,10 +1125,10 @@ TEST_F(InstanceRegistryTest, ShutdownMayDestroyTheRegistryWhenDone) {
 // this one is still within the unpin: the registry must wait for that. The
 // observer plays the other thread.
 TEST_F(InstanceRegistryTest, ShutdownWaitsForAnUnpinThatIsUnderWay) {
-  observer_ = &noting_uses_;
+  watch_use_ = true;
   FakeCall call("room-1");
   call.Ask(registry());
-  noting_uses_.then = [&](const InstanceEvent& event) {
+  noting_.then = [&](const InstanceEvent& event) {
     if (event.kind != InstanceEventKind::kIdle) return;
     Shutdown();
     executor_.RunAll();
@@ -931,7 +1142,7 @@ TEST_F(InstanceRegistryTest, ShutdownWaitsForAnUnpinThatIsUnderWay) {
 // ---- Observers
 
 TEST_F(InstanceRegistryTest, UsesAreObservedIfTheObserverWantsThem) {
-  observer_ = &noting_uses_;
+  watch_use_ = true;
   Use("room-1");
   Use("room-1");
   Pass(kTimeout + kTick);
@@ -942,7 +1153,7 @@ TEST_F(InstanceRegistryTest, UsesAreObservedIfTheObserverWantsThem) {
 }
 
 TEST_F(InstanceRegistryTest, OnlyTheFirstPinAndTheLastUnpinAreUseEvents) {
-  observer_ = &noting_uses_;
+  watch_use_ = true;
   FakeCall first("room-1");
   FakeCall second("room-1");
   first.Ask(registry());
@@ -954,7 +1165,7 @@ TEST_F(InstanceRegistryTest, OnlyTheFirstPinAndTheLastUnpinAreUseEvents) {
 }
 
 TEST_F(InstanceRegistryTest, RegistryNeedsNoObserver) {
-  observer_ = nullptr;
+  observers_.clear();
   Use("room-1");
   Pass(kTimeout + kTick);
   EXPECT_EQ(registry().size(), 0u);

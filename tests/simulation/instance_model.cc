@@ -29,6 +29,8 @@ std::string_view RuleName(Rule rule) {
       return "hook once";
     case Rule::kEventOrder:
       return "event order";
+    case Rule::kDescribed:
+      return "described";
     case Rule::kProvider:
       return "provider";
     case Rule::kNothingLeft:
@@ -47,7 +49,8 @@ void InstanceModel::Require(bool kept, Rule rule, std::string_view what,
 // ---- Callers
 
 std::optional<InstanceModel::Answer> InstanceModel::Acquire(
-    int call, int key, const InstanceRequest& request, Instant now) {
+    int call, int key, const InstanceRequest& request, Instant now,
+    bool promised) {
   Context& context = contexts_[key];
   const bool wants_new = request.expect == Expect::kNew;
   switch (context.state) {
@@ -56,12 +59,31 @@ std::optional<InstanceModel::Answer> InstanceModel::Acquire(
         return Answer{.code = absl::StatusCode::kNotFound};
       }
       if (shutting_down_) return Answer{.code = absl::StatusCode::kUnavailable};
-      if (contexts() >= options_.contexts_max) {
-        return Answer{.code = absl::StatusCode::kResourceExhausted};
+      if (!promised) {
+        // Those who were promised a place may be more than the bound.
+        size_t too_many = 0;
+        if (live() >= options_.contexts_max) {
+          too_many = live() - options_.contexts_max + 1;
+        }
+        const bool too_many_close = contexts() >= 2 * options_.contexts_max;
+        if (options_.evict_idle && !too_many_close) {
+          const size_t idle = std::count_if(
+              contexts_.begin(), contexts_.end(), [](const Context& other) {
+                return other.state == State::kOpen && other.pins == 0;
+              });
+          evicting_ = std::min(too_many, idle);
+          too_many -= evicting_;
+        }
+        if (too_many > 0 || too_many_close) {
+          return Answer{.code = absl::StatusCode::kResourceExhausted};
+        }
       }
-      context.timeout =
-          std::clamp(request.idle_timeout.value_or(options_.idle_timeout),
-                     options_.idle_timeout_min, options_.idle_timeout_max);
+      context.timeout = options_.idle_timeout;
+      if (request.service_idle_timeout > absl::ZeroDuration()) {
+        context.timeout = request.service_idle_timeout;
+      }
+      context.timeout_chosen = request.idle_timeout.has_value();
+      context.timeout = Bounded(request.idle_timeout.value_or(context.timeout));
       context.last_use = now;
       if (options_.initializers) {
         context.state = State::kOpening;
@@ -73,9 +95,11 @@ std::optional<InstanceModel::Answer> InstanceModel::Acquire(
       return Answer{.created = true};
     case State::kOpening:
       if (wants_new) return Answer{.code = absl::StatusCode::kAlreadyExists};
+      Touch(context, request);
       break;
     case State::kOpen:
       if (wants_new) return Answer{.code = absl::StatusCode::kAlreadyExists};
+      Touch(context, request);
       ++context.pins;
       return Answer{};
     case State::kClosing:
@@ -94,20 +118,59 @@ void InstanceModel::DropPin(int key, Instant now) {
   Context& context = contexts_[key];
   --context.pins;
   context.last_use = now;
-  if (context.pins == 0 && shutting_down_) {
+  if (context.pins == 0) context.questions += 2;
+  if (context.pins == 0 && shutting_down_ && context.state == State::kOpen) {
     Close(context, DetachReason::kShutdown);
   }
 }
 
-absl::StatusCode InstanceModel::Release(int key) {
+void InstanceModel::DropHold(int key, Instant now) {
+  --contexts_[key].holds;
+  DropPin(key, now);
+}
+
+void InstanceModel::CallBack(int key, uint64_t generation) {
+  if (contexts_[key].generation == generation) contexts_[key].questions += 2;
+}
+
+absl::StatusCode InstanceModel::KeepAlive(int key, Instant now) {
+  if (contexts_[key].state != State::kOpen) return absl::StatusCode::kNotFound;
+  contexts_[key].last_use = now;
+  contexts_[key].questions += 2;
+  return absl::StatusCode::kOk;
+}
+
+absl::StatusCode InstanceModel::SetIdleTimeout(int key,
+                                               absl::Duration timeout) {
+  Context& context = contexts_[key];
+  if (context.state != State::kOpen) return absl::StatusCode::kNotFound;
+  context.timeout = Bounded(timeout);
+  context.timeout_chosen = true;
+  context.questions += 2;
+  return absl::StatusCode::kOk;
+}
+
+absl::StatusCode InstanceModel::Release(int key, bool force, int told) {
   Context& context = contexts_[key];
   if (context.state == State::kNone) return absl::StatusCode::kNotFound;
-  if (context.state == State::kClosing) return absl::StatusCode::kOk;
-  if (context.state == State::kOpening || context.pins > 0) {
+  if (context.state == State::kOpening ||
+      (context.state == State::kOpen && context.pins > 0 && !force)) {
     return absl::StatusCode::kFailedPrecondition;
   }
-  Close(context, DetachReason::kReleased);
+  if (context.state == State::kOpen) Close(context, DetachReason::kReleased);
+  if (told >= 0) context.told.push_back(told);
   return absl::StatusCode::kOk;
+}
+
+void InstanceModel::Touch(Context& context, const InstanceRequest& request) {
+  if (context.timeout_chosen) return;
+  context.timeout =
+      std::max(context.timeout, Bounded(request.service_idle_timeout));
+}
+
+absl::Duration InstanceModel::Bounded(absl::Duration timeout) const {
+  return std::clamp(timeout, options_.idle_timeout_min,
+                    options_.idle_timeout_max);
 }
 
 void InstanceModel::Shutdown() {
@@ -151,6 +214,7 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
       if (context.state != State::kOpening) break;
       context.state = State::kOpen;
       context.last_use = now;
+      context.questions += 2;
       for (const Waiter& waiter : context.waiters) {
         owed_[waiter.call] = {.created = waiter.opens};
       }
@@ -171,6 +235,10 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
               Rule::kEventOrder, "busy", key);
       context.idle_told = false;
       break;
+    case InstanceEventKind::kRenewed:
+      Require(context.state == State::kOpen, Rule::kEventOrder,
+              "renewed while not open", key);
+      break;
     case InstanceEventKind::kExpired:
       Require(options_.leased, Rule::kEventOrder, "expired without lease", key);
       Require(context.state == State::kOpen, Rule::kEventOrder, "expired", key);
@@ -190,6 +258,7 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
       Require(event.reason == context.reason, Rule::kHookOrder,
               "closing for another reason", key);
       context.closing_told = true;
+      context.hooks_since = now;
       break;
     case InstanceEventKind::kDetachFailed:
       Require(context.hook_failed, Rule::kEventOrder, "a hook failed", key);
@@ -217,22 +286,28 @@ void InstanceModel::Gone(int key, absl::StatusCode failure, Instant now) {
   Require(!context.hook_failed, Rule::kEventOrder,
           "gone, but nobody was told that a hook failed", key);
   const std::deque<Waiter> waiters = std::move(context.waiters);
+  to_tell_.insert(to_tell_.end(), context.told.begin(), context.told.end());
   context = Context();
   for (const Waiter& waiter : waiters) {
     // Those who waited come a moment later, in order.
     const std::optional<Answer> answer =
         failure != absl::StatusCode::kOk
             ? Answer{.code = failure}
-            : Acquire(waiter.call, key, waiter.request, now);
+            : Acquire(waiter.call, key, waiter.request, now,
+                      /*promised=*/true);
     if (answer.has_value()) owed_[waiter.call] = *answer;
   }
 }
 
 void InstanceModel::OnAnswer(int call, int key, Answer answer,
-                             uint64_t generation) {
+                             uint64_t generation, Instant now) {
   const auto owed = owed_.find(call);
   if (owed == owed_.end()) {
-    return Require(false, Rule::kAnswer, "an answer that is not owed", key);
+    // Unless it waits for a hook that hangs.
+    Require(
+        answer.code == absl::StatusCode::kUnavailable && HooksMayHang(key, now),
+        Rule::kAnswer, "an answer that is not owed", key);
+    return Cancel(call, key);
   }
   Require(owed->second.code == answer.code &&
               owed->second.created == answer.created,
@@ -243,6 +318,27 @@ void InstanceModel::OnAnswer(int call, int key, Answer answer,
           key);
   owed_.erase(owed);
   if (answer.code == absl::StatusCode::kOk) See(key, generation);
+}
+
+void InstanceModel::OnEvicted(int key) {
+  Context& context = contexts_[key];
+  Require(evicting_ > 0, Rule::kAnswer, "evicted without need", key);
+  --evicting_;
+  Require(context.state == State::kOpen, Rule::kAnswer, "evicted, but not open",
+          key);
+  Require(context.pins == 0, Rule::kBusyStaysOpen, "evicted while busy", key);
+  Close(context, DetachReason::kEvicted);
+}
+
+void InstanceModel::OnToldClosed(int told) {
+  Require(std::erase(to_tell_, told) == 1, Rule::kAnswered,
+          "told that it is gone, but it is not, or it was told before");
+}
+
+bool InstanceModel::HooksMayHang(int key, Instant now) const {
+  const Context& context = contexts_[key];
+  return context.state == State::kClosing && context.hooks_since.has_value() &&
+         now >= *context.hooks_since + options_.detach_timeout;
 }
 
 void InstanceModel::OnInitializer(int key, uint64_t generation, int step) {
@@ -269,7 +365,7 @@ void InstanceModel::OnRemove(int key, int extension) {
 }
 
 void InstanceModel::OnDetach(int key, uint64_t generation, int extension,
-                             DetachReason reason) {
+                             DetachReason reason, Instant now) {
   if (reason == DetachReason::kRemoved) return;
   Context& context = contexts_[key];
   if (context.state == State::kOpening && !context.attached.empty()) {
@@ -277,6 +373,7 @@ void InstanceModel::OnDetach(int key, uint64_t generation, int extension,
             "taken down, but no initializer has failed", key);
     Close(context, DetachReason::kFailedInitializer);
     context.closing_told = true;
+    context.hooks_since = now;
   }
   Require(context.pins == 0, Rule::kBusyStaysOpen, "detached while busy", key);
   Require(context.generation == generation && context.closing_told,
@@ -297,7 +394,9 @@ void InstanceModel::OnDetached(int key, bool ok) {
 }
 
 void InstanceModel::OnAsked(int key, uint64_t generation, Instant now) {
-  const Context& context = contexts_[key];
+  Context& context = contexts_[key];
+  Require(options_.leased || --context.questions >= 0, Rule::kProvider,
+          "asked again, though nothing has happened", key);
   Require(context.state == State::kOpen && context.generation == generation,
           Rule::kProvider, "asked about a context that is not open", key);
   Require(context.pins == 0, Rule::kBusyStaysOpen, "asked while busy", key);
@@ -311,7 +410,8 @@ void InstanceModel::OnLeasesOver(size_t count, Instant now) {
     const Context& context = contexts_[key];
     // A use renews the lease as it ends, so a busy one's may be over.
     const bool busy = context.state == State::kOpen && context.pins > 0;
-    if (busy || (context.state != State::kNone && now >= deadline(key))) {
+    if (busy || HooksMayHang(key, now) ||
+        (context.state != State::kNone && now >= deadline(key))) {
       ++may_be;
     }
   }
@@ -319,6 +419,14 @@ void InstanceModel::OnLeasesOver(size_t count, Instant now) {
 }
 
 // ---- Checks
+
+size_t InstanceModel::live() const {
+  return std::count_if(contexts_.begin(), contexts_.end(),
+                       [](const Context& context) {
+                         return context.state == State::kOpening ||
+                                context.state == State::kOpen;
+                       });
+}
 
 size_t InstanceModel::contexts() const {
   return std::count_if(
@@ -328,6 +436,9 @@ size_t InstanceModel::contexts() const {
 
 void InstanceModel::CheckStep() {
   Require(owed_.empty(), Rule::kAnswered, "a call that waited was not woken");
+  Require(to_tell_.empty(), Rule::kAnswered, "gone, and nobody was told");
+  Require(evicting_ == 0, Rule::kAnswer,
+          "there was no room, and none was made");
   for (int key = 0; key < options_.keys; ++key) {
     const Context& context = contexts_[key];
     if (context.state != State::kOpen) continue;
@@ -337,14 +448,22 @@ void InstanceModel::CheckStep() {
   }
 }
 
-void InstanceModel::CheckSettled(Instant now) {
+void InstanceModel::CheckSettled(Instant now, bool hooks_answer) {
   CheckStep();
   for (int key = 0; key < options_.keys; ++key) {
     const Context& context = contexts_[key];
+    Require(context.waiters.empty() || !context.hooks_since.has_value() ||
+                now < *context.hooks_since + options_.detach_timeout +
+                          options_.tick,
+            Rule::kAnswered, "waits for a hook that hangs", key);
+    if (!hooks_answer) continue;
+    // One that was released by force has as long as its pins last.
     const bool in_between =
-        context.state == State::kOpening || context.state == State::kClosing;
-    Require(!in_between && context.waiters.empty(), Rule::kAnswered,
-            "opens or closes for ever", key);
+        context.state == State::kOpening ||
+        (context.state == State::kClosing && context.pins == 0);
+    Require(!in_between, Rule::kAnswered, "opens or closes for ever", key);
+    Require(context.waiters.empty() || context.pins > 0, Rule::kAnswered,
+            "waits for ever", key);
     if (context.state != State::kOpen || context.pins > 0) continue;
     Require(options_.leased && now < deadline(key) + options_.tick,
             Rule::kGoneInTime, "idle and over, but still there", key);

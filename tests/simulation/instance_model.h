@@ -38,6 +38,7 @@ enum class Rule {
   kHookOrder,        // Detached in reverse, one after another, told why.
   kHookOnce,         // Each hook runs once, and on the executor.
   kEventOrder,       // Created, (busy, idle), expired, closing, closed.
+  kDescribed,        // What is told of a context is so.
   kProvider,     // Called back first, asked only when idle, never in parallel.
   kNothingLeft,  // After Shutdown nothing is.
 };
@@ -59,6 +60,8 @@ class InstanceModel {
     absl::Duration idle_timeout_min;
     absl::Duration idle_timeout_max;
     size_t contexts_max = 0;
+    bool evict_idle = false;
+    absl::Duration detach_timeout;
     absl::Duration tick = absl::Milliseconds(1);
   };
   struct Answer {
@@ -73,19 +76,34 @@ class InstanceModel {
   // ---- What callers do. Told before the registry is.
 
   // What the call gets at once; nothing: it waits.
+  // `promised`: it has waited for the key, and gets it even at the bound.
   std::optional<Answer> Acquire(int call, int key,
-                                const InstanceRequest& request, Instant now);
+                                const InstanceRequest& request, Instant now,
+                                bool promised = false);
   void Cancel(int call, int key);
   void AddPin(int key) { ++contexts_[key].pins; }
   void DropPin(int key, Instant now);
-  absl::StatusCode Release(int key);
+  // A pin is held for long from now on, and says so; no longer, and is dropped.
+  void AddHold(int key) { ++contexts_[key].holds; }
+  void DropHold(int key, Instant now);
+  // The provider calls back about that context, which may be gone.
+  void CallBack(int key, uint64_t generation);
+  absl::StatusCode KeepAlive(int key, Instant now);
+  absl::StatusCode SetIdleTimeout(int key, absl::Duration timeout);
+  // `told`: what shall be told once when the context is gone; below 0: nothing.
+  absl::StatusCode Release(int key, bool force, int told);
   void Shutdown();
 
   // ---- What the registry does. Told when it does it.
 
   void OnEvent(int key, const InstanceEvent& event, Instant now);
   // A call that waited is answered, with OK from the context `generation`.
-  void OnAnswer(int call, int key, Answer answer, uint64_t generation);
+  void OnAnswer(int call, int key, Answer answer, uint64_t generation,
+                Instant now);
+  // An Acquire that had to make room has done so, by closing this one.
+  void OnEvicted(int key);
+  // What was asked for with Release.
+  void OnToldClosed(int told);
   // Initializer `step` of a key begins; answers.
   void OnInitializer(int key, uint64_t generation, int step);
   void OnInitialized(int key, absl::StatusCode code);
@@ -93,7 +111,7 @@ class InstanceModel {
   void OnAttach(int key, uint64_t generation, int extension);
   void OnRemove(int key, int extension);
   void OnDetach(int key, uint64_t generation, int extension,
-                DetachReason reason);
+                DetachReason reason, Instant now);
   void OnDetached(int key, bool ok);
   // The provider is asked whether a context is idle.
   void OnAsked(int key, uint64_t generation, Instant now);
@@ -103,16 +121,26 @@ class InstanceModel {
   // ---- What is to hold between steps; when all has been run; at the end.
 
   void CheckStep();
-  void CheckSettled(Instant now);
+  // `hooks_answer`: all that had to answer have done so.
+  void CheckSettled(Instant now, bool hooks_answer);
   void CheckEnd();
 
   State state(int key) const { return contexts_[key].state; }
   size_t pins(int key) const { return contexts_[key].pins; }
+  size_t holds(int key) const { return contexts_[key].holds; }
+  uint64_t generation(int key) const { return contexts_[key].generation; }
+  absl::Duration timeout(int key) const { return contexts_[key].timeout; }
+  bool shutting_down() const { return shutting_down_; }
+  // The Acquire before had to make room, and has not said how.
+  bool evicting() const { return evicting_ > 0; }
+  // Its hooks have had the detach timeout: who waits may be told so.
+  bool HooksMayHang(int key, Instant now) const;
   // Last use + idle timeout.
   Instant deadline(int key) const {
     return contexts_[key].last_use + contexts_[key].timeout;
   }
   size_t contexts() const;
+  size_t live() const;  // Opening or open.
 
   // The first promise that was broken.
   const std::optional<Violation>& violation() const { return violation_; }
@@ -128,8 +156,10 @@ class InstanceModel {
     State state = State::kNone;
     uint64_t generation = 0;  // 0: not seen yet.
     size_t pins = 0;
+    size_t holds = 0;  // Of these pins.
     Instant last_use;
     absl::Duration timeout;
+    bool timeout_chosen = false;  // Services do not make it longer.
     bool created_told = false;
     bool idle_told = false;
     bool closing_told = false;
@@ -139,20 +169,30 @@ class InstanceModel {
     std::vector<int> attached;  // In order; each leaves as its hook begins.
     bool hook_runs = false;
     bool hook_failed = false;  // And kDetachFailed is still to come.
+    // That the provider may yet be asked, without a lease: after each event
+    // once, and once more if that came between a question and the close.
+    int questions = 0;
+    std::optional<Instant> hooks_since;  // When its closing began.
     std::deque<Waiter> waiters;
+    std::vector<int> told;  // When it is gone.
   };
 
   // `key` has a context of that generation.
   void See(int key, uint64_t generation);
   void Close(Context& context, DetachReason reason);
+  absl::Duration Bounded(absl::Duration timeout) const;
+  // A service wants the context's idle timeout to be at least that.
+  void Touch(Context& context, const InstanceRequest& request);
   // The context is gone; those who waited come again, or get `failure`.
   void Gone(int key, absl::StatusCode failure, Instant now);
 
   const Options options_;
   bool shutting_down_ = false;
+  size_t evicting_ = 0;  // Contexts that have to go, and it is not known which.
   std::vector<Context> contexts_;
   std::vector<uint64_t> last_;  // The highest generation of each key.
   std::map<int, Answer> owed_;  // To calls that waited.
+  std::vector<int> to_tell_;    // Of contexts that are gone.
   std::optional<Violation> violation_;
 };
 

@@ -41,6 +41,11 @@ TEST(InstanceSimulation, WorldsGoWhereItHurts) {
   EXPECT_GT(counts.hooks_failed, 500u);
   EXPECT_GT(counts.removed, 100u);
   EXPECT_GT(counts.released, 100u);
+  EXPECT_GT(counts.released_by_force, 100u);
+  EXPECT_GT(counts.kept_alive, 100u);
+  EXPECT_GT(counts.evicted, 100u);
+  EXPECT_GT(counts.waits_for_hanging, 100u);
+  EXPECT_GT(counts.refused_hanging, 50u);
   EXPECT_GT(counts.refused_full, 100u);
   EXPECT_GT(counts.refused_shutdown, 100u);
   EXPECT_GT(counts.vetoes, 100u);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "service/instance/held_pin.h"
 #include "service/instance/instance_registry.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/simulated_clock.h"
@@ -49,12 +50,13 @@ template <int Kind>
 class ProbeOf final : public Probe {
  public:
   using Probe::Probe;
+  bool MayBlock() const override { return Kind == 0; }
 };
 
 class Initializer final : public ContextInitializer {
  public:
   Initializer(World& world, int step) : world_(world), step_(step) {}
-  void Initialize(InstanceContext& context, const InstanceRequest& request,
+  void Initialize(InstanceContext& context, const InitializerRequest& request,
                   HookDone done) override;
 
  private:
@@ -80,6 +82,25 @@ class Call final : public PinWaiter {
   World& world_;
 };
 
+// A pin that is held for long, and who is told if it should be given up.
+struct Holding {
+  struct Listener final : ReleaseListener {
+    void OnForcedRelease() override { ++told; }
+    int told = 0;
+  };
+
+  Holding(Pin pin, PinKind kind, int of_key, bool already_released)
+      : key(of_key),
+        to_tell(already_released),
+        listener(std::make_shared<Listener>()),
+        pin(std::move(pin), kind, listener) {}
+
+  const int key;
+  int to_tell;  // How often it is to be told: never or once.
+  const std::shared_ptr<Listener> listener;
+  const HeldPin pin;
+};
+
 class World final : public InstanceContextProvider, public InstanceObserver {
  public:
   World(Random& random, WorldCounts& counts);
@@ -90,12 +111,12 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   std::string Trace() const;
 
   // InstanceContextProvider:
+  std::optional<InstanceKey> KeyOf(const InstanceRequest& request) override;
   bool Leased() const override { return setup_.model.leased; }
   void NotifyIdle(IdleCallback callback, InstanceContext& context) override;
   bool IsIdle(InstanceContext& context) override;
   // InstanceObserver:
   void OnEvent(const InstanceEvent& event) override;
-  bool WantsUseEvents() const override { return setup_.model.use_events; }
 
   // Told by extensions, initializers and calls.
   int Born(Probe& probe);
@@ -108,9 +129,12 @@ class World final : public InstanceContextProvider, public InstanceObserver {
  private:
   static constexpr int kKinds = 3;
 
+  // Which context a call meets.
+  enum class Mode { kNamed, kSingle, kPerCall };
   // What a seed decides about a whole world.
   struct Setup {
     InstanceModel::Options model;
+    Mode mode;
     int initializers;
     bool hooks_answer_later;
     bool hooks_fail;
@@ -123,6 +147,11 @@ class World final : public InstanceContextProvider, public InstanceObserver {
     int key;
     DetachReason reason;
     bool initializer;
+  };
+  struct Callback {
+    IdleCallback call;
+    int key;
+    uint64_t generation;
   };
   struct TraceLine {
     Instant time;
@@ -143,6 +172,10 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   int Draw(int low, int high) {
     return static_cast<int>(Uniform(random_, low, high));
   }
+  int AnyKey() {
+    if (target_ >= 0 && !Draw(4)) return target_;
+    return Draw(0, setup_.model.keys - 1);
+  }
   void Note(std::string_view what, int64_t a = -1, int64_t b = -1) {
     trace_[traced_++ % trace_.size()] = {clock_.Now(), what, a, b};
   }
@@ -150,7 +183,16 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   // The steps.
   void Step();
   void StartCall();
+  int ChooseKey(InstanceRequest& request);
+  // Finds out which context had to make room for the one that was just made.
+  void LookForEvicted(int key);
   void DropPin();
+  void HoldPin();
+  void DropHold();
+  void KeepAlive();
+  void SetIdleTimeout();
+  void LookAtOne();
+  void LookAtAll();
   void ClonePin();
   void UseExtension();
   void RemoveExtension();
@@ -165,8 +207,11 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   // Runs until nothing is left to do now, then looks whether all is as it is to
   // be.
   void Settle();
-  // Time for other threads, in the middle of somebody's code.
-  void Meanwhile();
+  // The same while no hook answers, for as long as they may take.
+  void LetHooksHang();
+  // Time for other threads, in the middle of somebody's code about a key; most
+  // of them go for the same one.
+  void Meanwhile(int key);
 
   // Lets a hook answer, one way or another. `answered` is told first.
   void Behave(PendingHook hook, bool may_fail);
@@ -202,14 +247,18 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   std::unique_ptr<InstanceRegistry> registry_;
 
   std::vector<std::unique_ptr<Call>> calls_;
-  std::vector<PendingHook> hooks_;     // To be answered later.
-  std::vector<HookDone> stale_hooks_;  // Of hooks that threw.
-  std::vector<Probe*> probes_;         // Alive.
-  std::deque<std::pair<IdleCallback, uint64_t>> callbacks_;
-  std::vector<uint64_t> handed_callback_;  // Generation, a key.
-  std::vector<bool> being_asked_;          // A key.
+  std::vector<std::unique_ptr<Holding>> holdings_;
+  std::vector<PendingHook> hooks_;           // To be answered later.
+  std::vector<HookDone> stale_hooks_;        // Of hooks that threw.
+  std::vector<Probe*> probes_;               // Alive.
+  std::deque<Callback> callbacks_;           // Some of them.
+  std::vector<IdleCallback> last_callback_;  // A key; may be empty.
+  std::vector<uint64_t> handed_callback_;    // Generation, a key.
+  std::vector<bool> being_asked_;            // A key.
   int next_number_ = 0;
-  int depth_ = 0;     // Of Meanwhile.
+  std::optional<InstanceKey> fresh_key_;  // For kPerCall: the next call's.
+  int depth_ = 0;                         // Of Meanwhile.
+  int target_ = -1;   // The key that most steps go for; below 0: none.
   int in_hooks_ = 0;  // Other people's code on the stack.
   bool settling_ = false;
   bool shutting_down_ = false;
@@ -233,8 +282,8 @@ void Probe::OnDetach(InstanceContext&, DetachReason reason, HookDone done) {
   world_.Detach(*this, reason, std::move(done));
 }
 
-void Initializer::Initialize(InstanceContext& context, const InstanceRequest&,
-                             HookDone done) {
+void Initializer::Initialize(InstanceContext& context,
+                             const InitializerRequest&, HookDone done) {
   world_.Initialize(context, step_, std::move(done));
 }
 
@@ -247,19 +296,26 @@ void Call::OnGrant(absl::StatusOr<PinGrant> grant) {
 
 World::Setup World::Draw(Random& random) {
   Setup setup;
-  setup.model.keys = static_cast<int>(Uniform(random, 1, 4));
-  setup.model.leased = !OneIn(random, 5);
+  setup.mode = OneIn(random, 10)   ? Mode::kSingle
+               : OneIn(random, 10) ? Mode::kPerCall
+                                   : Mode::kNamed;
+  setup.model.keys = setup.mode == Mode::kPerCall
+                         ? 12
+                         : static_cast<int>(Uniform(random, 1, 4));
+  setup.model.leased = setup.mode != Mode::kPerCall && !OneIn(random, 5);
   setup.model.use_events = OneIn(random, 3);
   setup.model.idle_timeout = absl::Milliseconds(20);
   setup.model.idle_timeout_min = absl::Milliseconds(10);
   setup.model.idle_timeout_max = absl::Seconds(1);
   setup.model.contexts_max = OneIn(random, 4) ? Uniform(random, 1, 3) : 100;
+  setup.model.evict_idle = OneIn(random, 2);
+  setup.model.detach_timeout = absl::Milliseconds(OneIn(random, 2) ? 30 : 300);
   setup.initializers = OneIn(random, 2) ? 0 : 1 + OneIn(random, 2);
   setup.model.initializers = setup.initializers > 0;
   setup.hooks_answer_later = !OneIn(random, 4);
   setup.hooks_fail = OneIn(random, 2);
   setup.vetoes = OneIn(random, 3);
-  setup.steps = static_cast<int>(Uniform(random, 50, 650));
+  setup.steps = static_cast<int>(Uniform(random, 50, 750));
   setup.shutdown_at =
       OneIn(random, 3) ? static_cast<int>(Uniform(random, 0, setup.steps)) : -1;
   return setup;
@@ -273,6 +329,7 @@ World::World(Random& random, WorldCounts& counts)
       // Ticks do not begin where whole milliseconds do.
       clock_(Instant{
           static_cast<int64_t>(Uniform(random, 1'000'000'000, 1'010'000'000))}),
+      last_callback_(setup_.model.keys),
       handed_callback_(setup_.model.keys),
       being_asked_(setup_.model.keys),
       destroy_in_done_(OneIn(random, 2)) {
@@ -282,21 +339,37 @@ World::World(Random& random, WorldCounts& counts)
     initializers.push_back(initializers_.back().get());
   }
   registry_ = std::make_unique<InstanceRegistry>(
-      clock_, executor_, *this, std::move(initializers), this,
+      clock_, executor_, *this, std::move(initializers),
+      std::vector<InstanceObserver*>{this},
       InstanceRegistryOptions{.idle_timeout = setup_.model.idle_timeout,
                               .idle_timeout_min = setup_.model.idle_timeout_min,
                               .idle_timeout_max = setup_.model.idle_timeout_max,
-                              .contexts_max = setup_.model.contexts_max});
+                              .contexts_max = setup_.model.contexts_max,
+                              .evict_idle = setup_.model.evict_idle,
+                              .detach_timeout = setup_.model.detach_timeout});
+  if (setup_.model.use_events) registry_->WatchUse();
 }
 
 // Two tenants have instances of the same names.
 InstanceKey World::KeyOf(int key) const {
   return {.tenant = key % 2 == 0 ? "red" : "blue",
-          .id = key / 2 == 0 ? "a" : "b"};
+          .id = std::string(1, static_cast<char>('a' + key / 2))};
 }
 
 int World::KeyOf(std::string_view tenant, std::string_view id) const {
-  return (tenant == "red" ? 0 : 1) + (id == "a" ? 0 : 2);
+  return (tenant == "red" ? 0 : 1) + 2 * (id[0] - 'a');
+}
+
+std::optional<InstanceKey> World::KeyOf(const InstanceRequest&) {
+  switch (setup_.mode) {
+    case Mode::kNamed:
+      return std::nullopt;
+    case Mode::kSingle:
+      return KeyOf(0);
+    case Mode::kPerCall:
+      return fresh_key_;
+  }
+  return std::nullopt;
 }
 
 void World::Run() {
@@ -313,8 +386,10 @@ void World::Run() {
   if (!shutting_down_) BeginShutdown();
   for (;;) {
     // Who waited for an opening may only get its pin now.
-    while (AnyCall(/*waiting=*/false) != nullptr && !Broken()) {
+    while ((AnyCall(/*waiting=*/false) != nullptr || !holdings_.empty()) &&
+           !Broken()) {
       DropPin();
+      DropHold();
       if (Draw(2)) RunTask();
       if (Draw(4)) AnswerHook();
     }
@@ -329,42 +404,57 @@ void World::Run() {
   model_.Require(done_ == 1, Rule::kNothingLeft,
                  "Shutdown has not called back, once");
   model_.Require(probes_.empty(), Rule::kNothingLeft, "an extension is left");
-  if (!Broken()) registry_.reset();
+  if (Broken()) return;
+  registry_.reset();
+  // Providers may be late.
+  for (const Callback& callback : callbacks_) callback.call();
 }
 
 void World::Step() {
   if (Broken() || registry_ == nullptr) return;
   const uint64_t dice = Uniform(random_, 0, 99);
   if (dice < 14) return StartCall();
-  if (dice < 33) return DropPin();
-  if (dice < 35) return ClonePin();
-  if (dice < 41) return UseExtension();
+  if (dice < 29) return DropPin();
+  if (dice < 31) return ClonePin();
+  if (dice < 33) return HoldPin();
+  if (dice < 35) return DropHold();
+  if (dice < 39) return UseExtension();
   if (dice < 43) return RemoveExtension();
-  if (dice < 46) return CancelCall();
-  if (dice < 58) return PassTime();
-  if (dice < 66) return RunDue();
-  if (dice < 84) return RunTask();
-  if (dice < 92) return AnswerHook();
-  if (dice < 95) return Release();
-  if (dice < 98) return CallBack();
-  if (depth_ == 0) Settle();
+  if (dice < 45) return CancelCall();
+  if (dice < 56) return PassTime();
+  if (dice < 63) return RunDue();
+  if (dice < 79) return RunTask();
+  if (dice < 85) return AnswerHook();
+  if (dice < 88) return Release();
+  if (dice < 92) return CallBack();
+  if (dice < 94) return KeepAlive();
+  if (dice < 95) return SetIdleTimeout();
+  if (dice < 97) return LookAtOne();
+  if (dice < 98) return LookAtAll();
+  if (depth_ > 0) return;
+  if (dice < 99) return LetHooksHang();
+  Settle();
 }
 
-void World::Meanwhile() {
+void World::Meanwhile(int key) {
   if (settling_ || depth_ >= 2 || !Draw(3)) return;
   ++depth_;
-  for (int i = Draw(5) ? Draw(10, 60) : Draw(1, 4); i > 0; --i) Step();
+  const int target = std::exchange(target_, key);
+  for (int i = Draw(3) ? Draw(10, 60) : Draw(1, 4); i > 0; --i) Step();
+  target_ = target;
   --depth_;
 }
 
 Call* World::AnyCall(bool waiting) {
   if (calls_.empty()) return nullptr;
   const size_t first = Uniform(random_, 0, calls_.size() - 1);
+  Call* found = nullptr;
   for (size_t i = 0; i < calls_.size(); ++i) {
     Call& call = *calls_[(first + i) % calls_.size()];
-    if (waiting ? call.waiting : !call.pins.empty()) return &call;
+    if (waiting ? !call.waiting : call.pins.empty()) continue;
+    if (found == nullptr || call.key == target_) found = &call;
   }
-  return nullptr;
+  return found;
 }
 
 void World::StartCall() {
@@ -374,15 +464,16 @@ void World::StartCall() {
     });
     if (calls_.size() >= 12) return;
   }
-  const int key = Draw(0, setup_.model.keys - 1);
   InstanceRequest request;
-  request.key = KeyOf(key);
+  const int key = ChooseKey(request);
+  if (key < 0) return;
   if (Draw(6)) request.expect = Draw(2) ? Expect::kNew : Expect::kExisting;
   if (Draw(3)) {
     constexpr int64_t kTimeouts[] = {0,          5'000'000,  10'000'001,
                                      30'300'000, 50'000'000, 10'000'000'000};
     request.idle_timeout = absl::Nanoseconds(kTimeouts[Draw(0, 5)]);
   }
+  if (Draw(4)) request.service_idle_timeout = absl::Milliseconds(Draw(5, 40));
   calls_.push_back(std::make_unique<Call>(*this, next_number_++, key, request));
   Call& call = *calls_.back();
   Note("call, key", call.number, key);
@@ -394,6 +485,13 @@ void World::StartCall() {
       model_.Acquire(call.number, key, request, clock_.Now());
   std::optional<absl::StatusOr<PinGrant>> answer = registry_->Acquire(call);
   if (Broken()) return;
+  if (model_.evicting()) LookForEvicted(key);
+  if (answer.has_value() && !expected.has_value() &&
+      absl::IsUnavailable(answer->status()) &&
+      model_.HooksMayHang(key, clock_.Now())) {
+    ++counts_.refused_hanging;
+    return model_.Cancel(call.number, key);
+  }
   model_.Require(answer.has_value() == expected.has_value(), Rule::kAnswer,
                  answer.has_value() ? "answered rather than made to wait"
                                     : "made to wait rather than answered",
@@ -418,16 +516,52 @@ void World::StartCall() {
   }
 }
 
+int World::ChooseKey(InstanceRequest& request) {
+  const int key = AnyKey();
+  request.key = KeyOf(key);
+  switch (setup_.mode) {
+    case Mode::kNamed:
+      return key;
+    case Mode::kSingle:
+      return 0;
+    case Mode::kPerCall:
+      for (int fresh = 0; fresh < setup_.model.keys; ++fresh) {
+        if (model_.state(fresh) != InstanceModel::State::kNone) continue;
+        fresh_key_ = KeyOf(fresh);
+        return fresh;
+      }
+  }
+  return -1;
+}
+
+void World::LookForEvicted(int key) {
+  for (int other = 0; other < setup_.model.keys; ++other) {
+    if (other == key || model_.state(other) != InstanceModel::State::kOpen) {
+      continue;
+    }
+    const std::optional<InstanceInfo> info = registry_->Describe(KeyOf(other));
+    if (info.has_value() && info->state != InstanceState::kClosing) continue;
+    Note("evicted, key", other);
+    ++counts_.evicted;
+    if (being_asked_[other]) ++counts_.closes_while_asked;
+    model_.OnEvicted(other);
+  }
+}
+
 void World::Granted(Call& call, const absl::StatusOr<PinGrant>& grant) {
   Note("granted, status", call.number,
        static_cast<int64_t>(grant.status().code()));
   model_.Require(call.waiting, Rule::kAnswer, "answered twice", call.key);
   call.waiting = false;
-  ++counts_.granted_after_wait;
+  if (grant.ok()) {
+    ++counts_.granted_after_wait;
+  } else if (absl::IsUnavailable(grant.status()) && !model_.shutting_down()) {
+    ++counts_.waits_for_hanging;
+  }
   model_.OnAnswer(
       call.number, call.key,
       {.code = grant.status().code(), .created = grant.ok() && grant->created},
-      grant.ok() ? grant->pin->generation() : 0);
+      grant.ok() ? grant->pin->generation() : 0, clock_.Now());
 }
 
 void World::DropPin() {
@@ -446,6 +580,121 @@ void World::ClonePin() {
   Note("clone a pin, key", call->number, call->key);
   model_.AddPin(call->key);
   call->pins.push_back(call->pins.back().Clone());
+}
+
+void World::HoldPin() {
+  Call* call = AnyCall(/*waiting=*/false);
+  if (call == nullptr || holdings_.size() >= 4) return;
+  const int key = call->key;
+  Note("hold a pin, key", call->number, key);
+  constexpr PinKind kKindsOfPins[] = {PinKind::kEchoStream, PinKind::kJoin,
+                                      PinKind::kHold};
+  model_.AddHold(key);
+  Pin pin = std::move(call->pins.back());
+  call->pins.pop_back();
+  holdings_.push_back(std::make_unique<Holding>(
+      std::move(pin), kKindsOfPins[Draw(0, 2)], key,
+      model_.state(key) == InstanceModel::State::kClosing));
+}
+
+void World::DropHold() {
+  if (holdings_.empty()) return;
+  const size_t i = Uniform(random_, 0, holdings_.size() - 1);
+  const std::unique_ptr<Holding> holding = std::move(holdings_[i]);
+  holdings_.erase(holdings_.begin() + i);
+  Note("let a hold go, key", holding->key);
+  model_.Require(holding->listener->told == holding->to_tell, Rule::kAnswered,
+                 "a holder was not told of a release by force, or twice",
+                 holding->key);
+  model_.DropHold(holding->key, clock_.Now());
+}
+
+void World::KeepAlive() {
+  const int key = AnyKey();
+  Note("keep alive, key", key);
+  const absl::StatusCode expected = model_.KeepAlive(key, clock_.Now());
+  const absl::StatusOr<InstanceInfo> info = registry_->KeepAlive(KeyOf(key));
+  model_.Require(info.status().code() == expected, Rule::kAnswer,
+                 absl::StrCat("keep-alive got ", info.status().ToString()),
+                 key);
+  if (info.ok()) {
+    ++counts_.kept_alive;
+    if (being_asked_[key]) ++counts_.uses_while_asked;
+  }
+}
+
+void World::SetIdleTimeout() {
+  const int key = AnyKey();
+  const absl::Duration timeout = absl::Milliseconds(Draw(0, 100));
+  Note("set the idle timeout, key", key);
+  const absl::StatusCode expected = model_.SetIdleTimeout(key, timeout);
+  const absl::StatusOr<InstanceInfo> info =
+      registry_->SetIdleTimeout(KeyOf(key), timeout);
+  model_.Require(info.status().code() == expected, Rule::kAnswer,
+                 absl::StrCat("set-timeout got ", info.status().ToString()),
+                 key);
+}
+
+void World::LookAtOne() {
+  const int key = AnyKey();
+  Note("look at, key", key);
+  const std::optional<InstanceInfo> info = registry_->Describe(KeyOf(key));
+  const InstanceModel::State state = model_.state(key);
+  model_.Require(info.has_value() == (state != InstanceModel::State::kNone),
+                 Rule::kDescribed, "there or not there", key);
+  if (!info.has_value()) return;
+  InstanceState expected = InstanceState::kClosing;
+  if (state == InstanceModel::State::kOpening) {
+    expected = InstanceState::kOpening;
+  } else if (state == InstanceModel::State::kOpen) {
+    expected =
+        model_.pins(key) > 0 ? InstanceState::kBusy : InstanceState::kIdle;
+  }
+  model_.Require(info->state == expected, Rule::kDescribed, "state", key);
+  model_.Require(info->idle_timeout == model_.timeout(key), Rule::kDescribed,
+                 "idle timeout", key);
+  model_.Require(info->lease_remaining.has_value() ==
+                     (setup_.model.leased && expected == InstanceState::kIdle),
+                 Rule::kDescribed, "with or without a lease", key);
+  if (info->lease_remaining.has_value()) {
+    model_.Require(
+        *info->lease_remaining ==
+            std::max(absl::ZeroDuration(), model_.deadline(key) - clock_.Now()),
+        Rule::kDescribed, "what remains of the lease", key);
+  }
+  uint64_t calls = 0;
+  uint64_t holds = 0;
+  for (const InstanceInfo::Pins& pins : info->pins) {
+    (pins.kind == PinKind::kCall ? calls : holds) += pins.count;
+  }
+  model_.Require(
+      holds == model_.holds(key) && calls + holds == model_.pins(key),
+      Rule::kDescribed, "pins", key);
+}
+
+void World::LookAtAll() {
+  Note("look at all");
+  std::vector<int> seen(setup_.model.keys);
+  for (const std::string_view tenant : {"red", "blue"}) {
+    InstanceQuery query;
+    query.page_size = Draw(1, 3);
+    do {
+      const absl::StatusOr<InstancePage> page = registry_->List(tenant, query);
+      if (!page.ok()) {
+        return model_.Require(false, Rule::kDescribed,
+                              page.status().ToString());
+      }
+      for (const InstanceInfo& info : page->instances) {
+        ++seen[KeyOf(info.key.tenant, info.key.id)];
+      }
+      query.page_token = page->next_page_token;
+    } while (!query.page_token.empty());
+  }
+  for (int key = 0; key < setup_.model.keys; ++key) {
+    model_.Require(
+        seen[key] == (model_.state(key) != InstanceModel::State::kNone),
+        Rule::kDescribed, "listed not once", key);
+  }
 }
 
 void World::UseExtension() {
@@ -515,7 +764,12 @@ void World::PassTime() {
       break;
     default: {
       // Just before a deadline, at it, or a tick later.
-      const int key = Draw(0, setup_.model.keys - 1);
+      const int key = AnyKey();
+      if (model_.state(key) == InstanceModel::State::kClosing) {
+        // Among what its hooks may take.
+        to = now + setup_.model.detach_timeout / Draw(1, 4);
+        break;
+      }
       if (model_.state(key) != InstanceModel::State::kOpen) return;
       to = model_.deadline(key) + absl::Nanoseconds(Draw(-1, 1)) +
            (Draw(3) ? setup_.model.tick : absl::ZeroDuration());
@@ -558,12 +812,25 @@ void World::AnswerHook() {
 }
 
 void World::Release() {
-  const int key = Draw(0, setup_.model.keys - 1);
-  Note("release, key", key);
-  const absl::StatusCode expected = model_.Release(key);
-  const absl::StatusCode code = registry_->Release(KeyOf(key)).code();
+  const int key = AnyKey();
+  const bool force = Draw(2);
+  const int told = Draw(2) ? next_number_++ : -1;
+  Note(force ? "release by force, key" : "release, key", key);
+  const bool was_open = model_.state(key) == InstanceModel::State::kOpen;
+  const size_t pins = model_.pins(key);
+  const absl::StatusCode expected = model_.Release(key, force, told);
+  if (was_open && expected == absl::StatusCode::kOk) {
+    for (const auto& holding : holdings_) {
+      if (holding->key == key) holding->to_tell = 1;
+    }
+  }
+  std::function<void()> closed;
+  if (told >= 0) closed = [this, told] { model_.OnToldClosed(told); };
+  const absl::StatusCode code =
+      registry_->Release(KeyOf(key), force, std::move(closed)).code();
   if (code == absl::StatusCode::kOk) {
     ++counts_.released;
+    if (was_open && pins > 0) ++counts_.released_by_force;
     if (being_asked_[key]) ++counts_.closes_while_asked;
   }
   model_.Require(code == expected, Rule::kAnswer,
@@ -573,15 +840,20 @@ void World::Release() {
 
 void World::CallBack() {
   if (callbacks_.empty()) return;
+  if (const int key = AnyKey(); Draw(2) && last_callback_[key]) {
+    Note("the provider calls back, key", key);
+    model_.CallBack(key, handed_callback_[key]);
+    return last_callback_[key]();
+  }
   // Any one that there ever was: also twice, also of contexts that are gone.
-  const auto [callback, generation] =
+  const Callback callback =
       callbacks_[Uniform(random_, 0, callbacks_.size() - 1)];
-  Note("the provider calls back", static_cast<int64_t>(generation));
-  if (std::find(handed_callback_.begin(), handed_callback_.end(), generation) ==
-      handed_callback_.end()) {
+  Note("the provider calls back", static_cast<int64_t>(callback.generation));
+  if (handed_callback_[callback.key] != callback.generation) {
     ++counts_.callbacks_late;
   }
-  callback();
+  model_.CallBack(callback.key, callback.generation);
+  callback.call();
 }
 
 void World::BeginShutdown() {
@@ -601,7 +873,6 @@ void World::OnShutdownDone() {
                  Rule::kNothingLeft, "done, but something runs");
   model_.Require(registry_->size() == 0, Rule::kNothingLeft,
                  "done, but a context is left");
-  callbacks_.clear();
   if (destroy_in_done_ && !Broken()) registry_.reset();
 }
 
@@ -619,14 +890,36 @@ void World::Settle() {
     } else if (!called_back) {
       // Those who are owed a callback get it, and no veto any more.
       called_back = true;
-      const auto callbacks = callbacks_;
-      for (const auto& [callback, generation] : callbacks) callback();
+      for (int key = 0; key < setup_.model.keys; ++key) {
+        if (!last_callback_[key]) continue;
+        model_.CallBack(key, handed_callback_[key]);
+        last_callback_[key]();
+      }
     } else {
       break;
     }
     model_.CheckStep();
   }
-  model_.CheckSettled(clock_.Now());
+  model_.CheckSettled(clock_.Now(), /*hooks_answer=*/true);
+  settling_ = false;
+}
+
+void World::LetHooksHang() {
+  Note("let hooks hang");
+  clock_.AdvanceTo(clock_.Now() + setup_.model.detach_timeout +
+                   setup_.model.tick);
+  settling_ = true;
+  while (!Broken() && registry_ != nullptr) {
+    if (executor_.size() > 0) {
+      RunTask();
+    } else if (const size_t count = registry_->RunDueLeases(); count > 0) {
+      model_.OnLeasesOver(count, clock_.Now());
+    } else {
+      break;
+    }
+    model_.CheckStep();
+  }
+  model_.CheckSettled(clock_.Now(), /*hooks_answer=*/false);
   settling_ = false;
 }
 
@@ -666,7 +959,8 @@ void World::Detach(Probe& probe, DetachReason reason, HookDone done) {
                  Rule::kHookOrder, "removed, or not", key);
   model_.Require(!being_asked_[key] || reason == DetachReason::kRemoved,
                  Rule::kProvider, "detached while the provider is asked", key);
-  model_.OnDetach(key, probe.generation(), probe.number(), reason);
+  model_.OnDetach(key, probe.generation(), probe.number(), reason,
+                  clock_.Now());
   Behave({.done = std::move(done),
           .key = key,
           .reason = reason,
@@ -691,7 +985,7 @@ void World::Initialize(InstanceContext& context, int step, HookDone done) {
 
 void World::Behave(PendingHook hook, bool may_fail) {
   ++in_hooks_;
-  Meanwhile();
+  Meanwhile(hook.key);
   --in_hooks_;
   if (setup_.hooks_answer_later && Draw(2)) {
     ++counts_.hooks_later;
@@ -731,7 +1025,9 @@ void World::TellAnswered(const PendingHook& hook, absl::StatusCode code) {
 
 void World::NotifyIdle(IdleCallback callback, InstanceContext& context) {
   handed_callback_[KeyOf(context)] = context.generation();
-  callbacks_.emplace_back(std::move(callback), context.generation());
+  last_callback_[KeyOf(context)] = callback;
+  callbacks_.push_back(
+      {std::move(callback), KeyOf(context), context.generation()});
   if (callbacks_.size() > 20) callbacks_.pop_front();
 }
 
@@ -750,7 +1046,7 @@ bool World::IsIdle(InstanceContext& context) {
   ++in_hooks_;
   // What it finds in the context lives until it has answered.
   const Probe* probe = Get(context, key, 0, /*attach=*/false);
-  Meanwhile();
+  Meanwhile(key);
   model_.Require(
       probe == nullptr ||
           std::find(probes_.begin(), probes_.end(), probe) != probes_.end(),
@@ -766,9 +1062,9 @@ bool World::IsIdle(InstanceContext& context) {
 void World::OnEvent(const InstanceEvent& event) {
   const int key = KeyOf(event.tenant, event.instance_id);
   static constexpr std::string_view kNames[] = {
-      "created, key", "idle, key",          "busy, key",
-      "expired, key", "closing, key",       "detach failed, key",
-      "closed, key",  "opening failed, key"};
+      "created, key",       "idle, key",    "busy, key",
+      "renewed, key",       "expired, key", "closing, key",
+      "detach failed, key", "closed, key",  "opening failed, key"};
   Note(kNames[static_cast<size_t>(event.kind)], key,
        static_cast<int64_t>(event.generation));
   switch (event.kind) {

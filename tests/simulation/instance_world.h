@@ -1,11 +1,12 @@
 // RunInstanceWorld: a registry in a world that is drawn from a seed.
 //
-// One thread plays all of them. A step is a call that comes, ends, or is
-// cancelled; a hook that answers; a task of the executor, any one; time that
-// passes; leases that are looked at; a release; a provider's callback; the
-// shutdown. Inside a hook, an initializer or the provider's answer, other steps
-// may run: that is what a second thread would do meanwhile. Everything is held
-// against the InstanceModel.
+// One thread plays all of them. A step is a call that comes, ends, holds its
+// instance for long, or is cancelled; a hook that answers; a task of the
+// executor, any one; time that passes; leases that are looked at; a keep-alive;
+// a release, perhaps by force; a look at what is there; a provider's callback;
+// the shutdown. Inside a hook, an initializer or the provider's answer, other
+// steps may run: that is what a second thread would do meanwhile. Everything is
+// held against the InstanceModel.
 //
 // Thread-safety: one thread.
 #ifndef LEASEHOLD_TESTS_SIMULATION_INSTANCE_WORLD_H_
@@ -35,6 +36,11 @@ struct WorldCounts {
   uint64_t hooks_failed = 0;
   uint64_t removed = 0;
   uint64_t released = 0;
+  uint64_t released_by_force = 0;  // While busy.
+  uint64_t kept_alive = 0;
+  uint64_t evicted = 0;
+  uint64_t waits_for_hanging = 0;  // Ended by the detach timeout.
+  uint64_t refused_hanging = 0;
   uint64_t refused_full = 0;
   uint64_t refused_shutdown = 0;
   uint64_t vetoes = 0;
