@@ -115,7 +115,7 @@ int main(int argc, char** argv) {
   const LibraryLog library_log(log);
   std::unique_ptr<leasehold::Console> console;
   if (options.console) {
-    console = std::make_unique<leasehold::Console>(out, log);
+    console = std::make_unique<leasehold::Console>(out);
   }
   leasehold::ServerHost host(options, clock, log, console.get());
   if (const absl::Status status = host.Start(); !status.ok()) {

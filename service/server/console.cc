@@ -48,6 +48,9 @@ void Console::OnEvent(const InstanceEvent& event) {
     case InstanceEventKind::kBusy:
       Line("lease stopped", event.instance_id, "");
       break;
+    case InstanceEventKind::kRenewed:
+      Line("lease renewed", event.instance_id, timeout);
+      break;
     case InstanceEventKind::kExpired:
       Line("lease expired", event.instance_id, "");
       break;
@@ -66,7 +69,6 @@ void Console::OnEvent(const InstanceEvent& event) {
     case InstanceEventKind::kClosing:
       break;
   }
-  next_.OnEvent(event);
 }
 
 }  // namespace leasehold

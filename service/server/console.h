@@ -6,7 +6,7 @@
 //
 // For people who watch one server for a while, not for machines: the log is.
 //
-// Thread-safety: safe.   Lifetime: the writer and `next` outlive it.
+// Thread-safety: safe.   Lifetime: the writer outlives it.
 #ifndef LEASEHOLD_SERVICE_SERVER_CONSOLE_H_
 #define LEASEHOLD_SERVICE_SERVER_CONSOLE_H_
 
@@ -22,9 +22,7 @@ namespace leasehold {
 
 class Console final : public InstanceObserver {
  public:
-  // Events go on to `next` as well.
-  Console(LineWriter& writer, InstanceObserver& next)
-      : writer_(writer), next_(next) {}
+  explicit Console(LineWriter& writer) : writer_(writer) {}
 
   void OnRequest(std::string_view method, const InstanceRequest& request,
                  std::string_view text);
@@ -32,14 +30,12 @@ class Console final : public InstanceObserver {
                   std::string_view text);
 
   void OnEvent(const InstanceEvent& event) override;
-  bool WantsUseEvents() const override { return true; }
 
  private:
   void Line(std::string_view what, std::string_view instance_id,
             const std::string& more);
 
   LineWriter& writer_;
-  InstanceObserver& next_;
 };
 
 }  // namespace leasehold

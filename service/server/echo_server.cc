@@ -1,11 +1,52 @@
 #include "service/server/echo_server.h"
 
-#include <string>
+#include <memory>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "service/echo/echo_instance.h"
+#include "service/instance/held_pin.h"
 
 namespace leasehold {
+namespace {
+
+// Who reads the room for a Join: woken and dropped through the stream.
+std::shared_ptr<EchoRoom::Reader> MakeReader(
+    const std::shared_ptr<StreamControl>& stream) {
+  return std::make_shared<EchoRoom::Reader>(
+      [stream] { stream->Notify(); },
+      [stream] {
+        stream->End(absl::ResourceExhaustedError(absl::StrCat(
+            "the reader fell behind by more than ", EchoRoom::kEchoesMax,
+            " echoes or ", EchoRoom::kBytesMax,
+            " bytes; join again with after_sequence")));
+      });
+}
+
+}  // namespace
+
+absl::StatusOr<InstanceRequest> EchoServer::Request(
+    const grpc::ServerContext& call, std::string_view method,
+    std::string_view text) const {
+  absl::StatusOr<InstanceRequest> request = door_.Read(call);
+  if (!request.ok()) return request;
+  request->service_idle_timeout = idle_timeout_;
+  if (console_) console_->OnRequest(method, *request, text);
+  return request;
+}
+
+v1::EchoResponse EchoServer::Respond(InstanceContext& context,
+                                     std::string_view method,
+                                     const std::string& text) const {
+  v1::EchoResponse response;
+  response.set_text(text);
+  response.set_instance_id(std::string(context.id()));
+  response.set_generation(context.generation());
+  response.set_sequence(EchoInstance::Of(context).Echo(text));
+  if (console_) console_->OnResponse(method, context, text);
+  return response;
+}
 
 CallTask EchoServer::ServeEcho(RpcQueue& queue) {
   UnaryCall<v1::EchoRequest, v1::EchoResponse> call(queue);
@@ -14,28 +55,111 @@ CallTask EchoServer::ServeEcho(RpcQueue& queue) {
   }
   ServeEcho(queue);
 
-  absl::StatusOr<InstanceRequest> request = door_.Read(call.context());
+  absl::StatusOr<InstanceRequest> request =
+      Request(call.context(), "Echo", call.request().text());
   if (!request.ok()) {
     co_await call.Finish(request.status());
     co_return;
   }
-  if (console_) console_->OnRequest("Echo", *request, call.request().text());
   PinAwaiter pinned(door_.registry(), *std::move(request), call);
   absl::StatusOr<PinGrant> grant = co_await pinned;
   if (!grant.ok()) {
     co_await call.Finish(grant.status());
     co_return;
   }
-
-  InstanceContext& context = *grant->pin;
   door_.Write(*grant, call.context());
-  v1::EchoResponse& response = call.response();
-  response.set_text(call.request().text());
-  response.set_instance_id(std::string(context.id()));
-  response.set_generation(context.generation());
-  response.set_sequence(EchoInstance::Of(context).Count());
-  if (console_) console_->OnResponse("Echo", context, response.text());
+  call.response() = Respond(*grant->pin, "Echo", call.request().text());
   co_await call.Finish(absl::OkStatus());
+}
+
+CallTask EchoServer::ServeEchoStream(RpcQueue& queue) {
+  BidiStreamCall<v1::EchoRequest, v1::EchoResponse> call(queue);
+  if (!co_await call.Accept(service_,
+                            &v1::Echo::AsyncService::RequestEchoStream)) {
+    co_return;
+  }
+  ServeEchoStream(queue);
+
+  absl::StatusOr<InstanceRequest> request =
+      Request(call.context(), "EchoStream", "");
+  if (!request.ok()) {
+    co_await call.Finish(request.status());
+    co_return;
+  }
+  PinAwaiter pinned(door_.registry(), *std::move(request), call);
+  absl::StatusOr<PinGrant> grant = co_await pinned;
+  if (!grant.ok()) {
+    co_await call.Finish(grant.status());
+    co_return;
+  }
+  door_.Write(*grant, call.context());
+  {
+    const HeldPin pin(std::move(grant->pin), PinKind::kEchoStream,
+                      call.control());
+    bool open = co_await call.SendInitialMetadata();
+    while (open && co_await call.Read()) {
+      const v1::EchoResponse response =
+          Respond(*pin, "EchoStream", call.request().text());
+      open = co_await call.Write(response);
+    }
+  }
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+}
+
+CallTask EchoServer::ServeJoin(RpcQueue& queue) {
+  ServerStreamCall<v1::JoinRequest, v1::JoinResponse> call(queue);
+  if (!co_await call.Accept(service_, &v1::Echo::AsyncService::RequestJoin)) {
+    co_return;
+  }
+  ServeJoin(queue);
+
+  absl::StatusOr<InstanceRequest> request = Request(call.context(), "Join", "");
+  if (!request.ok()) {
+    co_await call.Finish(request.status());
+    co_return;
+  }
+  PinAwaiter pinned(door_.registry(), *std::move(request), call);
+  absl::StatusOr<PinGrant> grant = co_await pinned;
+  if (!grant.ok()) {
+    co_await call.Finish(grant.status());
+    co_return;
+  }
+  door_.Write(*grant, call.context());
+  {
+    const HeldPin pin(std::move(grant->pin), PinKind::kJoin, call.control());
+    EchoRoom& room = EchoInstance::Of(*pin).Room();
+    const std::shared_ptr<EchoRoom::Reader> reader = MakeReader(call.control());
+    std::optional<uint64_t> after;
+    if (call.request().has_after_sequence()) {
+      after = call.request().after_sequence();
+    }
+    v1::JoinResponse response;
+    response.mutable_joined()->set_instance_id(std::string(pin->id()));
+    response.mutable_joined()->set_generation(pin->generation());
+    response.mutable_joined()->set_sequence(room.Join(reader, after));
+    bool open = co_await call.Write(response);
+    while (open) {
+      const EchoRoom::Batch batch = room.Read(*reader);
+      if (batch.missed > 0) {
+        response.mutable_lagged()->set_missed(batch.missed);
+        open = co_await call.Write(response);
+      }
+      for (const EchoRoom::Echo& echo : batch.echoes) {
+        if (!open) break;
+        v1::EchoResponse& said = *response.mutable_echo();
+        said.set_text(echo.text);
+        said.set_instance_id(std::string(pin->id()));
+        said.set_generation(pin->generation());
+        said.set_sequence(echo.sequence);
+        open = co_await call.Write(response);
+      }
+      if (open && batch.echoes.empty()) open = co_await call.News();
+    }
+    room.Leave(reader);
+  }
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
 }
 
 }  // namespace leasehold

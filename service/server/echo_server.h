@@ -5,6 +5,10 @@
 #ifndef LEASEHOLD_SERVICE_SERVER_ECHO_SERVER_H_
 #define LEASEHOLD_SERVICE_SERVER_ECHO_SERVER_H_
 
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 #include "service/server/console.h"
 #include "service/server/instance_call.h"
@@ -14,19 +18,36 @@ namespace leasehold {
 
 class EchoServer {
  public:
-  // `console` may be null.
-  EchoServer(const InstanceDoor& door, Console* console)
-      : door_(door), console_(console) {}
+  // `idle_timeout`: what this service wants at least of the contexts that it
+  // touches; zero: the registry's. `console` may be null.
+  EchoServer(const InstanceDoor& door, absl::Duration idle_timeout,
+             Console* console)
+      : door_(door), idle_timeout_(idle_timeout), console_(console) {}
 
   grpc::Service& service() { return service_; }
 
   // Serves calls from `queue`, until the server stops.
-  void Serve(RpcQueue& queue) { ServeEcho(queue); }
+  void Serve(RpcQueue& queue) {
+    ServeEcho(queue);
+    ServeEchoStream(queue);
+    ServeJoin(queue);
+  }
 
  private:
   CallTask ServeEcho(RpcQueue& queue);
+  CallTask ServeEchoStream(RpcQueue& queue);
+  CallTask ServeJoin(RpcQueue& queue);
+
+  // The instance that a call wants, told to the console as a request.
+  absl::StatusOr<InstanceRequest> Request(const grpc::ServerContext& call,
+                                          std::string_view method,
+                                          std::string_view text) const;
+  // Echoes `text` in `context`.
+  v1::EchoResponse Respond(InstanceContext& context, std::string_view method,
+                           const std::string& text) const;
 
   const InstanceDoor& door_;
+  const absl::Duration idle_timeout_;
   Console* const console_;
   v1::Echo::AsyncService service_;
 };

@@ -14,7 +14,7 @@ std::string_view View(grpc::string_ref s) { return {s.data(), s.size()}; }
 }  // namespace
 
 absl::StatusOr<InstanceRequest> InstanceDoor::Read(
-    const grpc::ServerContext& call) const {
+    const grpc::ServerContextBase& call) const {
   if (refusing_.load(std::memory_order_acquire)) {
     return absl::UnavailableError("the server is shutting down");
   }
@@ -25,8 +25,39 @@ absl::StatusOr<InstanceRequest> InstanceDoor::Read(
   return reader.Finish(kDefaultTenant);
 }
 
+absl::StatusOr<InstanceRequest> InstanceDoor::Read(
+    const grpc::ServerContextBase& call, const std::string& field) const {
+  absl::StatusOr<InstanceRequest> request = Read(call);
+  if (!request.ok() || field.empty()) return request;
+  absl::StatusOr<InstanceKey> key =
+      MakeInstanceKey(kDefaultTenant, field, "instance_id");
+  if (!key.ok()) return key.status();
+  if (!request->id_generated && request->key != *key) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("instance_id: the field says ", QuoteForMessage(key->id),
+                     " and the header ", QuoteForMessage(request->key.id),
+                     "; give one of them, or the same"));
+  }
+  request->key = *std::move(key);
+  request->id_generated = false;
+  return request;
+}
+
+absl::StatusOr<InstanceKey> InstanceDoor::ReadKey(
+    const grpc::ServerContextBase& call, const std::string& field) const {
+  absl::StatusOr<InstanceRequest> request = Read(call, field);
+  if (!request.ok()) return request.status();
+  if (request->id_generated) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the call names no instance; set instance_id, or the "
+                     "header ",
+                     names_.text));
+  }
+  return std::move(request->key);
+}
+
 void InstanceDoor::Write(const PinGrant& grant,
-                         grpc::ServerContext& call) const {
+                         grpc::ServerContextBase& call) const {
   const InstanceContext& context = *grant.pin;
   call.AddInitialMetadata(std::string(kGenerationHeader),
                           absl::StrCat(context.generation()));
@@ -39,6 +70,14 @@ void InstanceDoor::Write(const PinGrant& grant,
   call.AddInitialMetadata(
       std::string(kIdleTimeoutMsHeader),
       absl::StrCat(absl::ToInt64Milliseconds(context.idle_timeout())));
+}
+
+std::vector<std::pair<std::string, std::string>> CallMetadata::Copy() const {
+  std::vector<std::pair<std::string, std::string>> copy;
+  for (const auto& [name, value] : call_.client_metadata()) {
+    copy.emplace_back(View(name), View(value));
+  }
+  return copy;
 }
 
 bool PinAwaiter::await_suspend(std::coroutine_handle<> coroutine) {

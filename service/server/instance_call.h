@@ -17,9 +17,14 @@
 
 #include <atomic>
 #include <coroutine>
+#include <functional>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "service/instance/executor.h"
 #include "service/instance/instance_headers.h"
 #include "service/instance/instance_registry.h"
 #include "service/server/rpc_runtime.h"
@@ -40,12 +45,23 @@ class InstanceDoor {
   // Which instance the call wants.
   //   InvalidArgument: a header breaks a rule; the message says which.
   //   Unavailable: after Refuse.
-  absl::StatusOr<InstanceRequest> Read(const grpc::ServerContext& call) const;
+  absl::StatusOr<InstanceRequest> Read(
+      const grpc::ServerContextBase& call) const;
+
+  // The same, for a call that may name the instance in a field too.
+  //   InvalidArgument: as above, or header and field disagree.
+  absl::StatusOr<InstanceRequest> Read(const grpc::ServerContextBase& call,
+                                       const std::string& field) const;
+
+  // The key that a call names which makes no context.
+  //   InvalidArgument: as above, or the call names none.
+  absl::StatusOr<InstanceKey> ReadKey(const grpc::ServerContextBase& call,
+                                      const std::string& field) const;
 
   // Says in the response's initial metadata which instance it met: always the
   // generation; the rest only if this call created it, as each header costs
   // thousands of instructions.
-  void Write(const PinGrant& grant, grpc::ServerContext& call) const;
+  void Write(const PinGrant& grant, grpc::ServerContextBase& call) const;
 
  private:
   InstanceRegistry& registry_;
@@ -53,21 +69,46 @@ class InstanceDoor {
   std::atomic<bool> refusing_{false};
 };
 
+// What a call brought along, for initializers.
+class CallMetadata : public RequestMetadata {
+ public:
+  explicit CallMetadata(const grpc::ServerContextBase& call) : call_(call) {}
+  std::vector<std::pair<std::string, std::string>> Copy() const override;
+
+ private:
+  const grpc::ServerContextBase& call_;
+};
+
 // Awaits the pin of a call. Resumes at once if the context is open, else later
 // on the call's queue. A cancelled call waits no longer: it gets Cancelled.
-class PinAwaiter final : private PinWaiter, private CancelHandler {
+class PinAwaiter final : private CallMetadata,
+                         private PinWaiter,
+                         private CancelHandler {
  public:
   PinAwaiter(InstanceRegistry& registry, InstanceRequest request,
              ServerCall& call)
-      : PinWaiter(std::move(request)), registry_(registry), call_(call) {}
+      : CallMetadata(call.context()),
+        PinWaiter(With(std::move(request), *this)),
+        registry_(registry),
+        call_(call) {}
 
   using PinWaiter::request;
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> coroutine);
-  absl::StatusOr<PinGrant> await_resume() { return *std::move(answer_); }
+  absl::StatusOr<PinGrant> await_resume() {
+    // From now on a cancellation is for what the call awaits next.
+    call_.set_cancel_handler(nullptr);
+    return *std::move(answer_);
+  }
 
  private:
+  static InstanceRequest With(InstanceRequest request,
+                              const RequestMetadata& metadata) {
+    request.metadata = &metadata;
+    return request;
+  }
+
   void OnGrant(absl::StatusOr<PinGrant> grant) override;
   void OnCancelled() override;
 
@@ -75,6 +116,29 @@ class PinAwaiter final : private PinWaiter, private CancelHandler {
   ServerCall& call_;
   std::coroutine_handle<> waiting_;
   std::optional<absl::StatusOr<PinGrant>> answer_;
+};
+
+// Awaits work that is too long for a queue's thread: runs it on an executor and
+// resumes on the queue. Name it before it is awaited (g++ 12).
+class ElsewhereAwaiter {
+ public:
+  ElsewhereAwaiter(Executor& executor, RpcQueue& queue,
+                   std::function<void()> work)
+      : executor_(executor), queue_(queue), work_(std::move(work)) {}
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    executor_.Post([this, coroutine] {
+      work_();
+      queue_.Resume(coroutine);
+    });
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Executor& executor_;
+  RpcQueue& queue_;
+  const std::function<void()> work_;
 };
 
 }  // namespace leasehold

@@ -7,24 +7,36 @@ namespace leasehold {
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue)
     : queue_(std::move(queue)), wake_tag_(*this) {}
 
-void RpcQueue::Resume(std::coroutine_handle<> coroutine) {
+void RpcQueue::Post(std::function<void()> task) {
   MutexLock lock(mu_);
-  resumed_.push_back(coroutine);
+  posted_.push_back(std::move(task));
   if (std::exchange(waking_, true)) return;
   // An alarm that has rung already is the queue's way to be woken.
   CompletionTag* tag = &wake_tag_;
   wake_.Set(queue_.get(), gpr_time_0(GPR_CLOCK_MONOTONIC), tag);
 }
 
-void RpcQueue::ResumeAll() {
-  std::vector<std::coroutine_handle<>> resumed;
+void RpcQueue::RunPosted() {
+  std::vector<std::function<void()>> posted;
   {
     MutexLock lock(mu_);
     waking_ = false;
-    resumed.swap(resumed_);
+    posted.swap(posted_);
     idle_.NotifyAll();
   }
-  for (std::coroutine_handle<> coroutine : resumed) coroutine.resume();
+  for (const std::function<void()>& task : posted) task();
+}
+
+void RpcQueue::EndStreams(const absl::Status& status) {
+  std::set<std::shared_ptr<StreamControl>> streams;
+  {
+    MutexLock lock(mu_);
+    streams_ended_ = status;
+    streams = streams_;
+  }
+  for (const std::shared_ptr<StreamControl>& stream : streams) {
+    stream->End(status);
+  }
 }
 
 void RpcQueue::Run() {
@@ -51,8 +63,9 @@ void RpcQueue::WaitEnds(bool arrived) {
   }
 }
 
-void RpcQueue::CallEnds() {
+void RpcQueue::CallEnds(bool was_ending) {
   MutexLock lock(mu_);
+  if (was_ending) --ending_;
   if (--running_ == 0) idle_.NotifyAll();
 }
 
@@ -71,6 +84,76 @@ void RpcQueue::ShutdownAndJoin() {
   }
 }
 
+void StreamControl::Notify() {
+  MutexLock lock(mu_);
+  news_ = true;
+  PostLocked();
+}
+
+void StreamControl::End(absl::Status status) {
+  MutexLock lock(mu_);
+  if (end_.has_value()) return;
+  end_ = std::move(status);
+  PostLocked();
+}
+
+void StreamControl::PostLocked() {
+  if (queue_ == nullptr || std::exchange(posted_, true)) return;
+  queue_->Post([self = shared_from_this()] { self->Deliver(); });
+}
+
+void StreamControl::Deliver() {
+  StreamCall* call;
+  bool news;
+  std::optional<absl::Status> end;
+  {
+    MutexLock lock(mu_);
+    posted_ = false;
+    // Set and cleared on this thread: it stays until this function is done,
+    // unless the call itself ends below.
+    call = call_;
+    if (call == nullptr) return;
+    news = std::exchange(news_, false);
+    end = end_;
+  }
+  call->OnControl(news, std::move(end));
+}
+
+void StreamControl::Close() {
+  MutexLock lock(mu_);
+  queue_ = nullptr;
+  call_ = nullptr;
+}
+
+void StreamCall::OnArrived() {
+  absl::Status ended;
+  {
+    MutexLock lock(queue().mu_);
+    ended = queue().streams_ended_;
+    queue().streams_.insert(control_);
+  }
+  if (!ended.ok()) end_ = ended;
+}
+
+void StreamCall::Unregister() {
+  control_->Close();
+  MutexLock lock(queue().mu_);
+  queue().streams_.erase(control_);
+  ++queue().ending_;
+  ending_ = true;
+}
+
+void StreamCall::OnControl(bool news, std::optional<absl::Status> end) {
+  news_ |= news;
+  // Either may let the coroutine run to its end, and this call with it.
+  if (end.has_value() && !end_.has_value()) {
+    end_ = std::move(end);
+    Interrupt();
+  } else if (news) {
+    ServerCall::OnNews();
+  }
+}
+
 RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
@@ -80,11 +163,18 @@ RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues) {
 
 RpcRuntime::~RpcRuntime() { Stop(); }
 
+void RpcRuntime::EndStreams(const absl::Status& status) {
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) {
+    queue->EndStreams(status);
+  }
+}
+
 RpcRuntime::Load RpcRuntime::load() const {
   Load load;
   for (const std::unique_ptr<RpcQueue>& queue : queues_) {
     MutexLock lock(queue->mu_);
-    load.running += queue->running_;
+    load.running += queue->running_ - queue->ending_;
+    load.ending += queue->ending_;
     load.arrived += queue->arrived_;
   }
   return load;

@@ -14,11 +14,16 @@
 //
 // It runs on its queue's thread alone, so it needs no locks of its own, and it
 // must never block that thread. What finishes elsewhere (a wait for a context)
-// comes back through RpcQueue::Resume.
+// comes back through RpcQueue::Post.
 //
-// Thread-safety: RpcQueue::Resume is safe; all else belongs to the queue's
-// thread.   Lifetime: services outlive the runtime; the runtime outlives the
-// grpc::Server's last call (see RpcRuntime::Stop).
+// A stream can be ended from outside (a drain, a forced release) and woken from
+// outside (news for a watcher), both through its StreamControl. Whatever it
+// awaits then returns at once, and the handler goes on to Finish, which waits
+// for what is still under way.
+//
+// Thread-safety: RpcQueue::Post and StreamControl are safe; all else belongs to
+// the queue's thread.   Lifetime: services outlive the runtime; the runtime
+// outlives the grpc::Server's last call (see RpcRuntime::Stop).
 #ifndef LEASEHOLD_SERVICE_SERVER_RPC_RUNTIME_H_
 #define LEASEHOLD_SERVICE_SERVER_RPC_RUNTIME_H_
 
@@ -26,18 +31,23 @@
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/async_unary_call.h>
 
 #include <coroutine>
 #include <cstddef>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "lease/mutex.h"
+#include "service/instance/instance_context.h"
 #include "service/server/status_mapping.h"
 
 namespace leasehold {
@@ -63,6 +73,8 @@ struct CallTask {
   };
 };
 
+class StreamControl;
+
 // One completion queue and its thread.
 class RpcQueue {
  public:
@@ -70,21 +82,24 @@ class RpcQueue {
   RpcQueue(const RpcQueue&) = delete;
   RpcQueue& operator=(const RpcQueue&) = delete;
 
-  // Resumes `coroutine` on the queue's thread, never inside this call. Safe
-  // from any thread; must not be called once no call is running
-  // (WaitUntilIdle).
-  void Resume(std::coroutine_handle<> coroutine) ABSL_LOCKS_EXCLUDED(mu_);
+  // Runs `task` on the queue's thread, never inside this call. Safe from any
+  // thread; must not be called once no call is running (WaitUntilIdle).
+  void Post(std::function<void()> task) ABSL_LOCKS_EXCLUDED(mu_);
+  void Resume(std::coroutine_handle<> coroutine) {
+    Post([coroutine] { coroutine.resume(); });
+  }
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
  private:
   friend class RpcRuntime;
   friend class ServerCall;
+  friend class StreamCall;
 
-  // Wakes the queue's thread for what Resume has left for it.
+  // Wakes the queue's thread for what Post has left for it.
   struct WakeTag final : CompletionTag {
     explicit WakeTag(RpcQueue& queue) : queue(queue) {}
-    void OnCompleted(bool) override { queue.ResumeAll(); }
+    void OnCompleted(bool) override { queue.RunPosted(); }
     RpcQueue& queue;
   };
 
@@ -92,10 +107,11 @@ class RpcQueue {
     thread_ = std::thread([this] { Run(); });
   }
   void Run();
-  void ResumeAll() ABSL_LOCKS_EXCLUDED(mu_);
+  void RunPosted() ABSL_LOCKS_EXCLUDED(mu_);
   void WaitBegins() ABSL_LOCKS_EXCLUDED(mu_);
   void WaitEnds(bool arrived) ABSL_LOCKS_EXCLUDED(mu_);
-  void CallEnds() ABSL_LOCKS_EXCLUDED(mu_);
+  void CallEnds(bool was_ending) ABSL_LOCKS_EXCLUDED(mu_);
+  void EndStreams(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilIdle() ABSL_LOCKS_EXCLUDED(mu_);
   void ShutdownAndJoin();
 
@@ -108,10 +124,14 @@ class RpcQueue {
   CondVar idle_;
   grpc::Alarm wake_ ABSL_GUARDED_BY(mu_);
   bool waking_ ABSL_GUARDED_BY(mu_) = false;
-  std::vector<std::coroutine_handle<>> resumed_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::function<void()>> posted_ ABSL_GUARDED_BY(mu_);
   size_t waits_ ABSL_GUARDED_BY(mu_) = 0;  // Coroutines that await a call.
   size_t running_ ABSL_GUARDED_BY(mu_) = 0;
+  // Those of them that are streams and have ended but for their client's word.
+  size_t ending_ ABSL_GUARDED_BY(mu_) = 0;
   size_t arrived_ ABSL_GUARDED_BY(mu_) = 0;  // Ever.
+  std::set<std::shared_ptr<StreamControl>> streams_ ABSL_GUARDED_BY(mu_);
+  absl::Status streams_ended_ ABSL_GUARDED_BY(mu_);  // Not OK: no new ones.
 };
 
 // Something that a running call waits for, and that can be told to give up.
@@ -125,7 +145,8 @@ class CancelHandler {
   ~CancelHandler() = default;
 };
 
-// What all calls have: context, queue, and the notice of their end.
+// What all calls have: context, queue, the operation that the coroutine awaits,
+// and the notice of the end.
 class ServerCall {
  public:
   explicit ServerCall(RpcQueue& queue) : queue_(queue), done_(*this) {
@@ -146,18 +167,25 @@ class ServerCall {
  protected:
   ~ServerCall() = default;
 
-  // An operation of the call that a coroutine awaits.
+  // An operation of gRPC's, under way or not.
   class Operation final : public CompletionTag {
    public:
+    explicit Operation(ServerCall& call) : call_(call) {}
+    CompletionTag* Begin() {
+      pending_ = true;
+      return this;
+    }
+    bool pending() const { return pending_; }
+    bool ok() const { return ok_; }
     void OnCompleted(bool ok) override {
+      pending_ = false;
       ok_ = ok;
-      waiting_.resume();
+      call_.OnOperation(*this);
     }
 
    private:
-    friend class ServerCall;
-    friend struct AcceptAwaiter;
-    std::coroutine_handle<> waiting_;
+    ServerCall& call_;
+    bool pending_ = false;
     bool ok_ = false;
   };
 
@@ -169,29 +197,57 @@ class ServerCall {
       // Counted from here on: a call that has arrived, and is not served yet,
       // needs its queue as well.
       call.queue_.WaitBegins();
-      call.accept_.waiting_ = h;
+      call.Await(h, Awaiting::kArrival);
     }
     bool await_resume() const {
-      call.queue_.WaitEnds(/*arrived=*/call.accept_.ok_);
-      return call.accept_.ok_;
+      call.queue_.WaitEnds(/*arrived=*/call.accept_.ok());
+      if (call.accept_.ok()) call.OnArrived();
+      return call.accept_.ok();
     }
   };
 
-  // Awaits the last operation and the notice of the end, in either order: both
+  // Awaits all that is under way and the notice of the end, in any order: they
   // lie in the coroutine's frame.
   class FinishAwaiter {
    public:
     explicit FinishAwaiter(ServerCall& call) : call_(call) {}
     bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> h) { call_.finish_.waiting = h; }
-    void await_resume() { call_.queue_.CallEnds(); }
+    void await_suspend(std::coroutine_handle<> h) {
+      call_.Await(h, Awaiting::kFinish);
+    }
+    void await_resume() { call_.queue_.CallEnds(call_.ending_); }
 
    private:
     ServerCall& call_;
   };
 
-  CompletionTag* accept_tag() { return &accept_; }
-  CompletionTag* finish_tag() { return &finish_; }
+  // What the coroutine waits for here. (For other things, such as its instance,
+  // it waits elsewhere.)
+  enum class Awaiting { kNothing, kArrival, kOperation, kNews, kFinish };
+
+  void Await(std::coroutine_handle<> coroutine, Awaiting awaiting,
+             const Operation* operation = nullptr) {
+    coroutine_ = coroutine;
+    awaiting_ = awaiting;
+    operation_ = operation;
+  }
+  // Whatever it waits for in the middle of the call: it waits no longer.
+  void Interrupt() {
+    if (awaiting_ == Awaiting::kOperation || awaiting_ == Awaiting::kNews) {
+      Resume();
+    }
+  }
+  void OnNews() {
+    if (awaiting_ == Awaiting::kNews) Resume();
+  }
+
+  virtual void OnArrived() {}
+
+  bool ending_ = false;  // Counted as such by the queue.
+  Operation accept_{*this};
+  Operation read_{*this};
+  Operation write_{*this};  // Initial metadata and messages.
+  Operation finish_{*this};
 
  private:
   struct DoneTag final : CompletionTag {
@@ -199,32 +255,47 @@ class ServerCall {
     void OnCompleted(bool) override { call.OnDone(); }
     ServerCall& call;
   };
-  struct FinishTag final : CompletionTag {
-    explicit FinishTag(ServerCall& call) : call(call) {}
-    void OnCompleted(bool) override {
-      finished = true;
-      if (call.ended_) waiting.resume();
+
+  void OnOperation(const Operation& operation) {
+    if (awaiting_ == Awaiting::kFinish) {
+      MaybeFinish();
+    } else if (awaiting_ == Awaiting::kArrival || operation_ == &operation) {
+      Resume();
     }
-    ServerCall& call;
-    std::coroutine_handle<> waiting;
-    bool finished = false;
-  };
+  }
 
   void OnDone() {
     ended_ = true;
     cancelled_ = context_.IsCancelled();
-    if (finish_.finished) return finish_.waiting.resume();
-    if (!cancelled_) return;
-    if (CancelHandler* handler = std::exchange(cancel_, nullptr)) {
+    if (awaiting_ == Awaiting::kFinish) {
+      MaybeFinish();
+    } else if (!cancelled_) {
+      return;
+    } else if (CancelHandler* handler = std::exchange(cancel_, nullptr)) {
       handler->OnCancelled();
+    } else {
+      OnNews();  // Operations end by themselves.
     }
+  }
+
+  void MaybeFinish() {
+    if (ended_ && !finish_.pending() && !read_.pending() && !write_.pending()) {
+      Resume();
+    }
+  }
+
+  void Resume() {
+    awaiting_ = Awaiting::kNothing;
+    operation_ = nullptr;
+    std::exchange(coroutine_, nullptr).resume();
   }
 
   RpcQueue& queue_;
   grpc::ServerContext context_;
-  Operation accept_;
-  FinishTag finish_{*this};
   DoneTag done_;
+  std::coroutine_handle<> coroutine_;
+  Awaiting awaiting_ = Awaiting::kNothing;
+  const Operation* operation_ = nullptr;  // For kOperation: which.
   CancelHandler* cancel_ = nullptr;
   bool ended_ = false;      // The notice has come.
   bool cancelled_ = false;  // It said that the client did not wait for the end.
@@ -250,7 +321,7 @@ class UnaryCall : public ServerCall {
                             grpc::CompletionQueue*,
                             grpc::ServerCompletionQueue*, void*)) {
     (service.*request)(&context(), &request_, &writer_, queue().queue(),
-                       queue().queue(), accept_tag());
+                       queue().queue(), accept_.Begin());
     return AcceptAwaiter{*this};
   }
 
@@ -259,9 +330,9 @@ class UnaryCall : public ServerCall {
   FinishAwaiter Finish(const absl::Status& status) {
     set_cancel_handler(nullptr);
     if (status.ok()) {
-      writer_.Finish(response_, grpc::Status::OK, finish_tag());
+      writer_.Finish(response_, grpc::Status::OK, finish_.Begin());
     } else {
-      writer_.FinishWithError(ToGrpcStatus(status), finish_tag());
+      writer_.FinishWithError(ToGrpcStatus(status), finish_.Begin());
     }
     return FinishAwaiter(*this);
   }
@@ -270,6 +341,196 @@ class UnaryCall : public ServerCall {
   Request request_;
   Response response_;
   grpc::ServerAsyncResponseWriter<Response> writer_;
+};
+
+class StreamCall;
+
+// Through it a stream is woken or ended from other threads, for as long as
+// there is one: it may be held for longer than the call.
+class StreamControl final : public ReleaseListener,
+                            public std::enable_shared_from_this<StreamControl> {
+ public:
+  StreamControl(RpcQueue& queue, StreamCall& call)
+      : queue_(&queue), call_(&call) {}
+
+  // There is news: what awaits StreamCall::News returns. Wakes that come before
+  // the handler looks are one.
+  void Notify() ABSL_LOCKS_EXCLUDED(mu_);
+  // The stream ends with `status`: the first one counts.
+  void End(absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+  void OnForcedRelease() override {
+    End(absl::AbortedError("the instance was released by force"));
+  }
+
+ private:
+  friend class StreamCall;
+
+  void PostLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // On the queue's thread: passes on what has come.
+  void Deliver() ABSL_LOCKS_EXCLUDED(mu_);
+  // The call is about to be gone.
+  void Close() ABSL_LOCKS_EXCLUDED(mu_);
+
+  Mutex mu_;
+  RpcQueue* queue_ ABSL_GUARDED_BY(mu_);  // Null: the call is gone.
+  StreamCall* call_ ABSL_GUARDED_BY(mu_);
+  bool posted_ ABSL_GUARDED_BY(mu_) = false;
+  bool news_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
+};
+
+// What all streaming calls have. Handlers use ServerStreamCall and
+// BidiStreamCall.
+class StreamCall : public ServerCall {
+ public:
+  explicit StreamCall(RpcQueue& queue)
+      : ServerCall(queue),
+        control_(std::make_shared<StreamControl>(queue, *this)) {}
+
+  const std::shared_ptr<StreamControl>& control() const { return control_; }
+
+  // Whether the stream is to end: it was told to, or the client is gone.
+  bool over() const { return end_.has_value() || cancelled(); }
+  // How it ends: as it was told to, or else `status`.
+  absl::Status EndStatus(absl::Status status) const {
+    return end_.value_or(std::move(status));
+  }
+
+  // Awaits a Notify of the control. False: the stream is over.
+  struct NewsAwaiter {
+    StreamCall& call;
+    bool await_ready() const noexcept { return call.news_ || call.over(); }
+    void await_suspend(std::coroutine_handle<> h) {
+      call.Await(h, Awaiting::kNews);
+    }
+    bool await_resume() {
+      call.news_ = false;
+      return !call.over();
+    }
+  };
+  NewsAwaiter News() { return NewsAwaiter{*this}; }
+
+ protected:
+  ~StreamCall() = default;
+
+  // Awaits an operation, or the end of the stream. False: there is no more.
+  struct OperationAwaiter {
+    StreamCall& call;
+    const Operation* operation;  // Null: the stream was over before it began.
+    bool await_ready() const noexcept { return operation == nullptr; }
+    void await_suspend(std::coroutine_handle<> h) {
+      call.Await(h, Awaiting::kOperation, operation);
+    }
+    bool await_resume() const {
+      return operation != nullptr && !call.over() && operation->ok();
+    }
+  };
+
+  // No word from outside gets through any more.
+  void Unregister();
+
+ private:
+  friend class StreamControl;
+
+  // Counts the stream among those that a drain ends.
+  void OnArrived() override;
+  // From the control, on the queue's thread.
+  void OnControl(bool news, std::optional<absl::Status> end);
+
+  const std::shared_ptr<StreamControl> control_;
+  bool news_ = false;
+  std::optional<absl::Status> end_;
+};
+
+// A call with one request and a stream of responses.
+template <typename Request, typename Response>
+class ServerStreamCall : public StreamCall {
+ public:
+  explicit ServerStreamCall(RpcQueue& queue)
+      : StreamCall(queue), writer_(&context()) {}
+
+  const Request& request() const { return request_; }
+
+  template <typename Service, typename Base>
+  AcceptAwaiter Accept(Service& service,
+                       void (Base::*request)(grpc::ServerContext*, Request*,
+                                             grpc::ServerAsyncWriter<Response>*,
+                                             grpc::CompletionQueue*,
+                                             grpc::ServerCompletionQueue*,
+                                             void*)) {
+    (service.*request)(&context(), &request_, &writer_, queue().queue(),
+                       queue().queue(), accept_.Begin());
+    return AcceptAwaiter{*this};
+  }
+
+  OperationAwaiter Write(const Response& response) {
+    if (over()) return {*this, nullptr};
+    writer_.Write(response, write_.Begin());
+    return {*this, &write_};
+  }
+
+  FinishAwaiter Finish(const absl::Status& status) {
+    set_cancel_handler(nullptr);
+    Unregister();
+    writer_.Finish(ToGrpcStatus(status), finish_.Begin());
+    return FinishAwaiter(*this);
+  }
+
+ private:
+  Request request_;
+  grpc::ServerAsyncWriter<Response> writer_;
+};
+
+// A call with a stream of requests and a stream of responses.
+template <typename Request, typename Response>
+class BidiStreamCall : public StreamCall {
+ public:
+  explicit BidiStreamCall(RpcQueue& queue)
+      : StreamCall(queue), stream_(&context()) {}
+
+  template <typename Service, typename Base>
+  AcceptAwaiter Accept(
+      Service& service,
+      void (Base::*request)(grpc::ServerContext*,
+                            grpc::ServerAsyncReaderWriter<Response, Request>*,
+                            grpc::CompletionQueue*,
+                            grpc::ServerCompletionQueue*, void*)) {
+    (service.*request)(&context(), &stream_, queue().queue(), queue().queue(),
+                       accept_.Begin());
+    return AcceptAwaiter{*this};
+  }
+
+  // Sends the initial metadata at once.
+  OperationAwaiter SendInitialMetadata() {
+    if (over()) return {*this, nullptr};
+    stream_.SendInitialMetadata(write_.Begin());
+    return {*this, &write_};
+  }
+
+  // False: the client has sent all, or the stream is over.
+  OperationAwaiter Read() {
+    if (over()) return {*this, nullptr};
+    stream_.Read(&request_, read_.Begin());
+    return {*this, &read_};
+  }
+  const Request& request() const { return request_; }
+
+  OperationAwaiter Write(const Response& response) {
+    if (over()) return {*this, nullptr};
+    stream_.Write(response, write_.Begin());
+    return {*this, &write_};
+  }
+
+  FinishAwaiter Finish(const absl::Status& status) {
+    set_cancel_handler(nullptr);
+    Unregister();
+    stream_.Finish(ToGrpcStatus(status), finish_.Begin());
+    return FinishAwaiter(*this);
+  }
+
+ private:
+  Request request_;
+  grpc::ServerAsyncReaderWriter<Response, Request> stream_;
 };
 
 // The queues of a server.
@@ -287,10 +548,14 @@ class RpcRuntime {
     for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->Start();
   }
 
-  // Calls that have arrived and are not gone, and calls that ever arrived.
+  // Ends every open stream with `status`, and those that are still to come.
+  void EndStreams(const absl::Status& status);
+
   struct Load {
-    size_t running = 0;
-    size_t arrived = 0;
+    size_t running = 0;  // Calls that have arrived and are not done.
+    size_t ending = 0;   // Streams that are done, but their client has yet to
+                         // take what was sent: it may never do so.
+    size_t arrived = 0;  // Calls that ever arrived.
   };
   Load load() const;
 

@@ -16,10 +16,12 @@
 #include "absl/time/time.h"
 
 namespace leasehold {
+
 namespace {
 
 // How a drain looks whether it is over: each tick; the calls in flight served,
-// and no call for a few ticks. Who goes on calling is not waited for long.
+// and no call for a few ticks. Who goes on calling, or does not take the end of
+// its stream, is not waited for long.
 constexpr absl::Duration kDrainTick = absl::Milliseconds(10);
 constexpr int kQuietTicks = 3;
 constexpr int kServedTicks = 100;
@@ -29,23 +31,44 @@ gpr_timespec Span(absl::Duration duration) {
   return gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN);
 }
 
+std::vector<InstanceObserver*> With(std::vector<InstanceObserver*> observers,
+                                    WatchHub& hub, ServerLog& log,
+                                    Console* console) {
+  observers.push_back(&hub);
+  observers.push_back(&log);
+  if (console != nullptr) observers.push_back(console);
+  return observers;
+}
+
+absl::Duration IdleTimeoutOf(const ServerOptions& options,
+                             const std::string& service) {
+  const auto it = options.service_idle_timeouts.find(service);
+  return it == options.service_idle_timeouts.end() ? options.idle_timeout
+                                                   : it->second;
+}
+
 }  // namespace
 
 ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
-                       Console* console)
+                       Console* console,
+                       std::vector<InstanceObserver*> observers)
     : options_(std::move(options)),
       clock_(clock),
       log_(log),
       executor_(options_.user_threads),
-      registry_(
-          clock_, executor_, provider_, /*initializers=*/{},
-          console != nullptr ? static_cast<InstanceObserver*>(console) : &log_,
-          {.idle_timeout = options_.idle_timeout,
-           .idle_timeout_min = options_.idle_timeout_min,
-           .idle_timeout_max = options_.idle_timeout_max,
-           .contexts_max = options_.contexts_max}),
+      registry_(clock_, executor_, provider_, {&lease_initializer_},
+                With(std::move(observers), watch_hub_, log_, console),
+                {.idle_timeout = options_.idle_timeout,
+                 .idle_timeout_min = options_.idle_timeout_min,
+                 .idle_timeout_max = options_.idle_timeout_max,
+                 .contexts_max = options_.contexts_max,
+                 .evict_idle = options_.evict_idle,
+                 .detach_timeout = options_.detach_timeout}),
       door_(registry_, options_.instance_header),
-      echo_(door_, console) {}
+      echo_(door_, IdleTimeoutOf(options_, "echo"), console),
+      instances_(door_, watch_hub_, executor_) {
+  if (console != nullptr) registry_.WatchUse();  // It shows leases start.
+}
 
 ServerHost::~ServerHost() { StopAndDrain(); }
 
@@ -85,6 +108,7 @@ absl::Status ServerHost::Start() {
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
   builder.RegisterService(&echo_.service());
+  builder.RegisterService(&instances_.service());
   runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
@@ -98,7 +122,10 @@ absl::Status ServerHost::Start() {
     if (!address.is_unix()) address.port = ports_[i];
     addresses_.push_back(address.ToString());
   }
-  runtime_->Start([this](RpcQueue& queue) { echo_.Serve(queue); });
+  runtime_->Start([this](RpcQueue& queue) {
+    echo_.Serve(queue);
+    instances_.Serve(queue);
+  });
   registry_.Start();
   for (const std::string& address : addresses_) {
     log_.Info("listening", {{"address", address}});
@@ -122,7 +149,8 @@ void ServerHost::RefuseAndServe() {
     quiet = load.arrived == arrived ? quiet + 1 : 0;
     served = load.running == 0 ? served + 1 : 0;
     arrived = load.arrived;
-    if ((served > 0 && quiet >= kQuietTicks) || served >= kServedTicks) break;
+    if (served > 0 && quiet >= kQuietTicks && load.ending == 0) break;
+    if (served >= kServedTicks) break;
     alarm.Set(&ticks,
               Span(std::min(kDrainTick, options_.drain_timeout - waited)),
               nullptr);
@@ -138,6 +166,8 @@ void ServerHost::StopAndDrain() {
   log_.Info("draining",
             {{"timeout", absl::FormatDuration(options_.drain_timeout)}});
   server_->GetHealthCheckService()->Shutdown();
+  // They would stay open for as long as the drain may take.
+  runtime_->EndStreams(absl::UnavailableError("the server is shutting down"));
   RefuseAndServe();
   server_->Shutdown(Span(absl::ZeroDuration()));
   std::promise<void> detached;

@@ -17,12 +17,15 @@
 
 #include "absl/status/status.h"
 #include "lease/clock.h"
+#include "service/instance/context_lease.h"
 #include "service/instance/executor.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
+#include "service/instance/watch_hub.h"
 #include "service/server/console.h"
 #include "service/server/echo_server.h"
 #include "service/server/instance_call.h"
+#include "service/server/instances_server.h"
 #include "service/server/rpc_runtime.h"
 #include "service/server/server_log.h"
 #include "service/server/server_options.h"
@@ -31,9 +34,9 @@ namespace leasehold {
 
 class ServerHost {
  public:
-  // `console` may be null.
+  // `console` may be null; `observers` are told what log and console are told.
   ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
-             Console* console);
+             Console* console, std::vector<InstanceObserver*> observers = {});
   // Drains, if that has not been done.
   ~ServerHost();
   ServerHost(const ServerHost&) = delete;
@@ -62,9 +65,12 @@ class ServerHost {
 
   ThreadExecutor executor_;
   SharedProvider provider_;
+  LeaseInitializer lease_initializer_;
+  WatchHub watch_hub_;
   InstanceRegistry registry_;
   InstanceDoor door_;
   EchoServer echo_;
+  InstancesServer instances_;
   std::unique_ptr<RpcRuntime> runtime_;
   std::unique_ptr<grpc::Server> server_;
 

@@ -137,6 +137,7 @@ void ServerLog::OnEvent(const InstanceEvent& event) {
                      {tenant, id, {"error", event.status.ToString()}});
     case InstanceEventKind::kIdle:
     case InstanceEventKind::kBusy:
+    case InstanceEventKind::kRenewed:
     case InstanceEventKind::kExpired:
     case InstanceEventKind::kClosing:
       return;

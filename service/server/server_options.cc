@@ -37,22 +37,49 @@ absl::Status Broken(absl::string_view rule, const std::string& value) {
       absl::StrCat(rule, ": ", QuoteForMessage(value)));
 }
 
+absl::Status ReadDuration(const std::string& text, absl::Duration& target) {
+  absl::Duration value;
+  if (!absl::ParseDuration(text, &value) || value <= absl::ZeroDuration() ||
+      value == absl::InfiniteDuration()) {
+    return Broken(
+        "must be a duration above zero with its unit, such as 500ms, 20s or "
+        "1h30m",
+        text);
+  }
+  target = value;
+  return absl::OkStatus();
+}
+
 Setting Duration(std::string name, absl::Duration& target, std::string help) {
   std::string fallback = absl::FormatDuration(target);
   return {std::move(name), "DURATION", std::move(fallback), std::move(help),
           [&target](const std::string& text) {
-            absl::Duration value;
-            if (!absl::ParseDuration(text, &value) ||
-                value <= absl::ZeroDuration() ||
-                value == absl::InfiniteDuration()) {
-              return Broken(
-                  "must be a duration above zero with its unit, such as 500ms, "
-                  "20s or 1h30m",
-                  text);
-            }
-            target = value;
-            return absl::OkStatus();
+            return ReadDuration(text, target);
           }};
+}
+
+// `20s`, or `20s,echo=60s`, or `echo=60s`.
+absl::Status ReadIdleTimeouts(const std::string& text, ServerOptions& o) {
+  for (const std::string& part : Values(absl::StrSplit(text, ','))) {
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos) {
+      if (const absl::Status s = ReadDuration(part, o.idle_timeout); !s.ok()) {
+        return s;
+      }
+      continue;
+    }
+    const std::string service = part.substr(0, equals);
+    if (service != "echo") {
+      return Broken("names no service that has contexts (they are: echo)",
+                    service);
+    }
+    if (const absl::Status s = ReadDuration(part.substr(equals + 1),
+                                            o.service_idle_timeouts[service]);
+        !s.ok()) {
+      return s;
+    }
+  }
+  return absl::OkStatus();
 }
 
 template <typename Number>
@@ -72,7 +99,7 @@ Setting Count(std::string name, Number& target, Number max, std::string help) {
 }
 
 Setting Switch(std::string name, bool& target, std::string help) {
-  return {std::move(name), "", "off", std::move(help),
+  return {std::move(name), "", target ? "on" : "off", std::move(help),
           [&target](const std::string& text) {
             const std::string word = absl::AsciiStrToLower(text);
             if (word == "true" || word == "on" || word == "1") {
@@ -100,9 +127,12 @@ std::vector<Setting> Settings(ServerOptions& o) {
              "Allow to listen beyond this machine without encryption."),
       Switch("print-address", o.print_address,
              "Print `address=HOST:PORT`, a line a listener, once it serves."),
-      Duration("idle-timeout", o.idle_timeout,
-               "How long an idle instance context is kept, if its creator asks "
-               "for nothing else."),
+      {"idle-timeout", "DURATION[,SERVICE=DURATION...]",
+       absl::FormatDuration(o.idle_timeout),
+       "How long an idle instance context is kept, if its creator asks for "
+       "nothing else; the longest of the services that used it counts. "
+       "Services: echo.",
+       [&o](const std::string& text) { return ReadIdleTimeouts(text, o); }},
       Duration("min-idle-timeout", o.idle_timeout_min,
                "The shortest idle timeout; requests for less get this."),
       Duration("max-idle-timeout", o.idle_timeout_max,
@@ -118,6 +148,12 @@ std::vector<Setting> Settings(ServerOptions& o) {
        }},
       Count("max-contexts", o.contexts_max, size_t{1'000'000'000},
             "How many instance contexts may live at once."),
+      Switch("evict-idle", o.evict_idle,
+             "At that bound, close an idle context to make room; off: refuse "
+             "the call."),
+      Duration("detach-timeout", o.detach_timeout,
+               "How long calls wait for a context whose detach hook does not "
+               "answer."),
       Switch("console", o.console,
              "Show on standard output what happens, a line an event. On a "
              "terminal, Enter ends the server."),
@@ -204,6 +240,15 @@ absl::Status CheckTogether(const ServerOptions& o) {
         absl::FormatDuration(o.idle_timeout_min),
         " and --max-idle-timeout=", absl::FormatDuration(o.idle_timeout_max)));
   }
+  for (const auto& [service, timeout] : o.service_idle_timeouts) {
+    if (timeout < o.idle_timeout_min || timeout > o.idle_timeout_max) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--idle-timeout=", service, "=", absl::FormatDuration(timeout),
+          " is not between --min-idle-timeout=",
+          absl::FormatDuration(o.idle_timeout_min), " and --max-idle-timeout=",
+          absl::FormatDuration(o.idle_timeout_max)));
+    }
+  }
   for (const ListenAddress& address : o.listen) {
     if (!address.IsLoopback() && !o.insecure) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -253,8 +298,9 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     const std::string flag = absl::StrCat("--", setting.name);
     CLI::Option* option;
     if (setting.value.empty()) {
-      option = app.add_flag(flag, values[setting.name],
-                            absl::StrCat(setting.help, " Default: off."));
+      option = app.add_flag(
+          flag, values[setting.name],
+          absl::StrCat(setting.help, " Default: ", setting.fallback, "."));
     } else {
       option = app.add_option(flag, values[setting.name], setting.help);
       option->type_name(setting.value)->default_str(setting.fallback);

@@ -10,6 +10,7 @@
 #define LEASEHOLD_SERVICE_SERVER_SERVER_OPTIONS_H_
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,10 +26,14 @@ namespace leasehold {
 struct ServerOptions {
   std::vector<ListenAddress> listen;  // Empty: both loopbacks, port 4001.
   absl::Duration idle_timeout = absl::Seconds(20);
+  // What single services want at least, by name (`echo`).
+  std::map<std::string, absl::Duration> service_idle_timeouts;
   absl::Duration idle_timeout_min = absl::Milliseconds(10);
   absl::Duration idle_timeout_max = absl::Hours(24);
   InstanceHeaderNames instance_header;
   size_t contexts_max = 1'000'000;
+  bool evict_idle = true;
+  absl::Duration detach_timeout = absl::Seconds(5);
   bool console = false;
   LogFormat log_format = LogFormat::kText;
   absl::Duration drain_timeout = absl::Seconds(30);
