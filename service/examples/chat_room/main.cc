@@ -1,0 +1,73 @@
+// A chat room a shared instance: a stream that is woken by other calls.
+//
+//   chat_room [ADDRESS]    127.0.0.1:50052 by default; ends at SIGTERM or
+//   SIGINT
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "chat_room.grpc.pb.h"
+#include "join_reactor.h"
+#include "room.h"
+#include "service/server/instances.h"
+
+namespace {
+
+class ChatRoomService final : public chat::v1::ChatRoom::CallbackService {
+ public:
+  explicit ChatRoomService(leasehold::Instances& instances)
+      : instances_(instances) {}
+
+  grpc::ServerWriteReactor<chat::v1::Line>* Join(
+      grpc::CallbackServerContext* call,
+      const chat::v1::JoinRequest*) override {
+    return new JoinReactor(instances_, call);
+  }
+
+  grpc::ServerUnaryReactor* Say(grpc::CallbackServerContext* call,
+                                const chat::v1::SayRequest* request,
+                                chat::v1::SayReply* reply) override {
+    return instances_.Bind<Room>(call, [=](Room& room) {
+      reply->set_listeners(room.Say(request->name(), request->text()));
+      return grpc::Status::OK;
+    });
+  }
+
+ private:
+  leasehold::Instances& instances_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sigset_t signals;  // Kept from every thread that is started below.
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  leasehold::Instances instances;
+  ChatRoomService service(instances);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(argc > 1 ? argv[1] : "127.0.0.1:50052",
+                           grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  instances.RegisterInstances(builder);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) return 1;
+  instances.Start();
+  std::printf("port=%d\n", port);
+  std::fflush(stdout);
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  // Whoever is in a room then is sent away.
+  instances.Shutdown(*server, absl::Seconds(1));
+  return 0;
+}
