@@ -53,6 +53,14 @@ class CondVar {
   CondVar(const CondVar&) = delete;
   CondVar& operator=(const CondVar&) = delete;
 
+  // Waits until notified.
+  // REQUIRES: the caller holds `mu`, and no other.
+  void Wait(Mutex& mu) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    std::unique_lock<std::mutex> lock(mu.mu_, std::adopt_lock);
+    cv_.wait(lock);
+    lock.release();
+  }
+
   // Waits until notified, or until `deadline`. False: the deadline has passed.
   // REQUIRES: the caller holds `mu`, and no other.
   bool WaitUntil(Mutex& mu, std::chrono::system_clock::time_point deadline)

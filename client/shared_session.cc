@@ -4,37 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/channel.h"
+#include "client/channel_hold.h"
 #include "client/status.h"
+#include "client/timespan.h"
 #include "client/utf8.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 
 namespace leasehold::client {
-namespace {
-
-// A timespan, not a point in time: gRPC adds it to its own clock, so that this
-// library reads none.
-gpr_timespec Within(absl::Duration timeout) {
-  return gpr_time_from_micros(absl::ToInt64Microseconds(timeout), GPR_TIMESPAN);
-}
-
-// What a failed call is reported as. A channel that found no connection in time
-// says so, with the address; gRPC itself says that the deadline was exceeded.
-absl::Status Explain(const grpc::Status& status, grpc::Channel& channel,
-                     const std::string& name, absl::Duration timeout) {
-  absl::Status plain = ToAbslStatus(status);
-  if (absl::IsDeadlineExceeded(plain) &&
-      channel.GetState(/*try_to_connect=*/false) != GRPC_CHANNEL_READY) {
-    return absl::UnavailableError(absl::StrCat(name, ": no connection within ",
-                                               absl::FormatDuration(timeout)));
-  }
-  if (absl::IsUnavailable(plain)) {
-    return absl::UnavailableError(absl::StrCat(name, ": ", plain.message()));
-  }
-  return plain;
-}
-
-}  // namespace
-
 struct SharedSession::Link {
   Link(std::shared_ptr<grpc::Channel> link_channel, std::string link_name)
       : channel(std::move(link_channel)),
@@ -44,6 +20,8 @@ struct SharedSession::Link {
   const std::shared_ptr<grpc::Channel> channel;
   const std::string name;
   const std::unique_ptr<leasehold::v1::Echo::Stub> echo;
+  // Null: the session holds nothing.
+  std::shared_ptr<ChannelHold> hold;
 };
 
 absl::StatusOr<std::unique_ptr<SharedSession>> SharedSession::Connect(
@@ -61,23 +39,68 @@ SharedSession::SharedSession(
     std::vector<std::shared_ptr<grpc::Channel>> channels,
     SharedSessionOptions options)
     : options_(std::move(options)),
-      instance_id_(NormalId(options_.instance_id)),
-      opened_(!options_.instance_id.empty() &&
-              options_.expect == Expect::kAny) {
+      identity_(std::make_shared<SessionIdentity>(SessionIdentity::Options{
+          NormalId(options_.instance_id), options_.idle_timeout,
+          options_.expect, options_.on_generation_change})) {
+  if (options_.keep_alive_interval.has_value()) {
+    keep_alive_ = std::make_shared<SessionKeepAlive>(
+        SessionKeepAlive::Doors{.loop = loop_,
+                                .identity = identity_,
+                                .interval = *options_.keep_alive_interval,
+                                .run_after = options_.run_after,
+                                .pick = [this] { return Pick(); }});
+  }
+  MutexLock lock(mu_);
   for (size_t i = 0; i < channels.size(); ++i) {
-    links_.push_back(std::make_shared<Link>(std::move(channels[i]),
-                                            absl::StrCat("channel ", i)));
+    AddLinkLocked(std::move(channels[i]), absl::StrCat("channel ", i));
   }
 }
 
-SharedSession::~SharedSession() = default;
+SharedSession::~SharedSession() {
+  std::vector<std::shared_ptr<Link>> links;
+  {
+    MutexLock lock(mu_);
+    // What a callback that still runs asks for is refused.
+    closing_ = true;
+    for (auto& link : links_) links.push_back(std::move(link));
+  }
+  for (const auto& link : links) {
+    if (link != nullptr && link->hold != nullptr) link->hold->Close();
+  }
+  if (keep_alive_ != nullptr) keep_alive_->Close();
+  loop_.Stop();
+}
+
+size_t SharedSession::AddLinkLocked(std::shared_ptr<grpc::Channel> channel,
+                                    std::string name) {
+  auto link = std::make_shared<Link>(std::move(channel), std::move(name));
+  const size_t index = links_.size();
+  if (closing_) {
+    links_.push_back(nullptr);
+    return index;
+  }
+  if (options_.hold) {
+    ChannelHold::Doors doors{.loop = loop_,
+                             .identity = identity_,
+                             .channel = link->channel,
+                             .name = link->name,
+                             .run_after = options_.run_after,
+                             .on_lost = nullptr};
+    if (options_.on_hold_lost) {
+      doors.on_lost = [this, index](const absl::Status& why) {
+        options_.on_hold_lost(index, why);
+      };
+    }
+    link->hold = std::make_shared<ChannelHold>(std::move(doors));
+  }
+  links_.push_back(std::move(link));
+  return index;
+}
 
 size_t SharedSession::AddChannel(std::shared_ptr<grpc::Channel> channel,
                                  std::string name) {
-  auto link = std::make_shared<Link>(std::move(channel), std::move(name));
   MutexLock lock(mu_);
-  links_.push_back(std::move(link));
-  return links_.size() - 1;
+  return AddLinkLocked(std::move(channel), std::move(name));
 }
 
 absl::StatusOr<size_t> SharedSession::AddChannel(const std::string& address) {
@@ -86,14 +109,26 @@ absl::StatusOr<size_t> SharedSession::AddChannel(const std::string& address) {
   return AddChannel(OpenChannel(address), address);
 }
 
+absl::Status SharedSession::HoldChannel(size_t index) {
+  const auto link = Find(index);
+  if (!link.ok()) return link.status();
+  if ((*link)->hold == nullptr) return absl::OkStatus();
+  return (*link)->hold->Open(DeadlineIn(options_.call_timeout)).status();
+}
+
 absl::Status SharedSession::CloseChannel(size_t index) {
-  std::shared_ptr<Link> closed;  // Goes when the lock has been let go.
-  MutexLock lock(mu_);
-  if (index >= links_.size()) {
-    return absl::OutOfRangeError(absl::StrCat(
-        "no channel ", index, "; the session has ", links_.size()));
+  std::shared_ptr<Link> closed;
+  {
+    MutexLock lock(mu_);
+    if (index >= links_.size()) {
+      return absl::OutOfRangeError(absl::StrCat(
+          "no channel ", index, "; the session has ", links_.size()));
+    }
+    closed = std::move(links_[index]);
   }
-  closed = std::move(links_[index]);
+  if (closed == nullptr) return absl::OkStatus();
+  if (closed->hold != nullptr) closed->hold->Close();
+  if (keep_alive_ != nullptr) keep_alive_->Leave(closed->channel.get());
   return absl::OkStatus();
 }
 
@@ -111,107 +146,78 @@ absl::StatusOr<std::shared_ptr<SharedSession::Link>> SharedSession::Find(
   return links_[index];
 }
 
+std::optional<SessionKeepAlive::Carrier> SharedSession::Pick() const {
+  MutexLock lock(mu_);
+  for (const auto& link : links_) {
+    if (link != nullptr) {
+      return SessionKeepAlive::Carrier{link->channel, link->name};
+    }
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<EchoReply> SharedSession::Echo(const std::string& text,
                                               size_t channel) {
   if (!IsUtf8(text)) {
     return absl::InvalidArgumentError("the text is not UTF-8");
   }
-  const auto link = Find(channel);
-  if (!link.ok()) return link.status();
+  const auto found = Find(channel);
+  if (!found.ok()) return found.status();
+  Link& link = **found;
+  const Deadline deadline = DeadlineIn(options_.call_timeout);
+  OpenedInstance opened;
+  if (link.hold != nullptr) {
+    auto held = link.hold->Open(deadline);
+    if (!held.ok()) return held.status();
+    opened = *std::move(held);
+  }
 
   grpc::ClientContext context;
-  context.set_deadline(Within(options_.call_timeout));
-  absl::Status prepared = Prepare(context);
+  context.set_deadline(deadline.at);
+  absl::Status prepared = identity_->Prepare(context, deadline.at);
   if (!prepared.ok()) return prepared;
-
   leasehold::v1::EchoRequest request;
   request.set_text(text);
   leasehold::v1::EchoResponse response;
-  const grpc::Status status = (*link)->echo->Echo(&context, request, &response);
+  const grpc::Status status = link.echo->Echo(&context, request, &response);
   const InstanceMetadata metadata = ReadInstanceMetadata(context);
   if (!status.ok()) {
-    Learn(context, metadata.instance_id, metadata.generation);
-    return Explain(status, *(*link)->channel, (*link)->name,
-                   options_.call_timeout);
+    identity_->Announce(
+        identity_->Learn(context, metadata.instance_id, metadata.generation));
+    return ExplainStatus(status, *link.channel, link.name,
+                         options_.call_timeout);
   }
-  Learn(context, response.instance_id(), response.generation());
+  identity_->Announce(
+      identity_->Learn(context, response.instance_id(), response.generation()));
 
   const std::string expected = instance_id();
   if (response.instance_id() != expected) {
     return absl::InternalError(
-        absl::StrCat((*link)->name, " answered for instance \"",
+        absl::StrCat(link.name, " answered for instance \"",
                      response.instance_id(), "\", not \"", expected,
                      "\"; does it read the ID from another header?"));
   }
+  if (keep_alive_ != nullptr) keep_alive_->Ensure();
   EchoReply reply;
   reply.text = response.text();
   reply.instance_id = response.instance_id();
   reply.generation = response.generation();
   reply.sequence = response.sequence();
   reply.channel = channel;
-  reply.created = metadata.created;
+  reply.created = metadata.created || opened.created;
   reply.idle_timeout = metadata.idle_timeout;
+  if (opened.created) reply.idle_timeout = opened.instance.idle_timeout;
   return reply;
 }
 
 absl::Status SharedSession::Prepare(grpc::ClientContext& context) {
-  const auto deadline = context.deadline();
-  MutexLock lock(mu_);
-  while (!opened_ && first_call_ != nullptr && first_call_ != &context) {
-    if (!first_call_done_.WaitUntil(mu_, deadline)) {
-      return absl::DeadlineExceededError(
-          "the session's first call is not back yet");
-    }
-  }
-  if (!opened_) {
-    first_call_ = &context;
-    AddExpect(options_.expect, context);
-  }
-  if (!instance_id_.empty()) AddInstanceId(instance_id_, context);
-  if (options_.idle_timeout.has_value()) {
-    AddIdleTimeout(*options_.idle_timeout, context);
-  }
-  return absl::OkStatus();
+  return identity_->Prepare(context, context.deadline());
 }
 
 void SharedSession::Observe(const grpc::ClientContext& context) {
   const InstanceMetadata metadata = ReadInstanceMetadata(context);
-  Learn(context, metadata.instance_id, metadata.generation);
-}
-
-void SharedSession::Learn(const grpc::ClientContext& context,
-                          const std::optional<std::string>& instance_id,
-                          std::optional<uint64_t> generation) {
-  uint64_t before = 0;
-  {
-    MutexLock lock(mu_);
-    if (instance_id_.empty() && instance_id.has_value()) {
-      instance_id_ = *instance_id;
-    }
-    if (first_call_ == &context) {
-      first_call_ = nullptr;
-      // A call that reached the context shows its generation; one that failed
-      // leaves it to the next to be the first.
-      opened_ = generation.has_value() && !instance_id_.empty();
-      first_call_done_.NotifyAll();
-    }
-    // Lower ones are answers that were overtaken: generations only grow.
-    if (!generation.has_value() || *generation <= generation_) return;
-    before = std::exchange(generation_, *generation);
-  }
-  if (before != 0 && options_.on_generation_change != nullptr) {
-    options_.on_generation_change(before, *generation);
-  }
-}
-
-std::string SharedSession::instance_id() const {
-  MutexLock lock(mu_);
-  return instance_id_;
-}
-
-uint64_t SharedSession::generation() const {
-  MutexLock lock(mu_);
-  return generation_;
+  identity_->Announce(
+      identity_->Learn(context, metadata.instance_id, metadata.generation));
 }
 
 }  // namespace leasehold::client

@@ -7,7 +7,18 @@
 // session remembers the generation it last saw: a higher one means that the
 // context was made anew and its in-memory state lost, and the owner is told.
 //
-// Thread-safety: safe.   Lifetime: outlives its calls; what the callback refers
+// A channel's first call opens it: from then until CloseChannel it holds the
+// context, which stays busy. So the lease begins when the last open channel is
+// closed, and not before. A channel whose server is lost seeks it again, in the
+// background and with the next call over it, and holds anew.
+//
+// Callbacks come on a thread of the session or on one that makes a call, so
+// perhaps two at once, and never under a lock. They may call any method of the
+// session and of others; on the session's thread a call that blocks delays what
+// the session does in the background, and does not wait for its channel to be
+// held. They may not destroy the session.
+//
+// Thread-safety: safe.   Lifetime: outlives its calls; what the callbacks refer
 // to outlives the session.
 #ifndef LEASEHOLD_CLIENT_SHARED_SESSION_H_
 #define LEASEHOLD_CLIENT_SHARED_SESSION_H_
@@ -24,8 +35,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/event_loop.h"
 #include "client/instance_metadata.h"
 #include "client/mutex.h"
+#include "client/session_identity.h"
+#include "client/session_keep_alive.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 
@@ -42,10 +56,24 @@ struct SharedSessionOptions {
   Expect expect = Expect::kAny;
   // How long Echo may take, waiting for the session's first call included.
   absl::Duration call_timeout = absl::Seconds(30);
+  // Whether each channel holds the instance from its first call until it is
+  // closed. Off: a call costs one call, and the lease begins anew with the end
+  // of each.
+  bool hold = true;
+  // How often to renew the lease, over one open channel, from the first call
+  // until the last channel is closed. With `hold` off it keeps the instance
+  // without keeping it busy. Empty: never.
+  std::optional<absl::Duration> keep_alive_interval;
   // Called when a response shows a generation above the one known before; not
-  // for the first one seen. Called without a lock, by the thread that saw it,
-  // so perhaps by two at once.
+  // for the first one seen.
   std::function<void(uint64_t before, uint64_t after)> on_generation_change;
+  // Called when an open channel holds the instance no more, and why; it was not
+  // closed by the session. UNAVAILABLE: the server is lost, or drains, and is
+  // sought again. ABORTED: somebody released the instance by force; the next
+  // call over the channel makes and holds a new one.
+  std::function<void(size_t channel, const absl::Status& why)> on_hold_lost;
+  // How the session waits before it tries again. Empty: gRPC's own timers.
+  RunAfter run_after;
 };
 
 struct EchoReply {
@@ -56,9 +84,10 @@ struct EchoReply {
   uint64_t sequence = 0;
   // The channel that carried the call.
   size_t channel = 0;
-  // Whether this call created the instance context.
+  // Whether this call, or the hold that it opened its channel with, created the
+  // instance context.
   bool created = false;
-  // The context's idle timeout; only if this call created it.
+  // The context's idle timeout; only if `created`.
   std::optional<absl::Duration> idle_timeout;
 };
 
@@ -73,6 +102,7 @@ class SharedSession {
   // A session over channels that the caller made (TLS, in-process, …).
   SharedSession(std::vector<std::shared_ptr<grpc::Channel>> channels,
                 SharedSessionOptions options);
+  // Lets go of all channels, promptly. REQUIRES: not in a callback.
   ~SharedSession();
   SharedSession(const SharedSession&) = delete;
   SharedSession& operator=(const SharedSession&) = delete;
@@ -84,13 +114,21 @@ class SharedSession {
   absl::StatusOr<size_t> AddChannel(const std::string& address)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Lets go of a channel; its connection closes when the calls on it are done.
-  // Other indexes stay. Closing twice is not an error. OUT_OF_RANGE: no such
-  // channel.
+  // Opens a channel, as its first call would: holds the instance over it, and
+  // blocks until that is so, at most for the call timeout. For those who call
+  // with stubs of their own. With `hold` off there is nothing to do.
+  //
+  // Errors are those of Echo.
+  absl::Status HoldChannel(size_t index) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Lets go of a channel, and of what it holds; its connection closes when the
+  // calls on it are done. Other indexes stay. Closing twice is not an error.
+  // Does not block. OUT_OF_RANGE: no such channel.
   absl::Status CloseChannel(size_t index) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Has the session's instance echo `text` over a channel. Blocks, at most for
-  // the call timeout; does not wait for a server that cannot be reached.
+  // Has the session's instance echo `text` over a channel, which is opened if
+  // it was not. Blocks, at most for the call timeout; does not wait for a
+  // server that cannot be reached.
   //
   // OUT_OF_RANGE: no such channel. FAILED_PRECONDITION: the channel is closed.
   // INVALID_ARGUMENT: the text is not UTF-8, or the server refuses the ID.
@@ -107,17 +145,17 @@ class SharedSession {
   // OK: start the call, and give its context to Observe when it has ended, also
   // if it failed. DEADLINE_EXCEEDED: the first call is not back yet; nothing
   // was added.
-  absl::Status Prepare(grpc::ClientContext& context) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Prepare(grpc::ClientContext& context);
 
   // Learns ID and generation from a call's initial metadata.
   // REQUIRES: Prepare gave OK for it, and it has ended or its initial metadata
   // has been received.
-  void Observe(const grpc::ClientContext& context) ABSL_LOCKS_EXCLUDED(mu_);
+  void Observe(const grpc::ClientContext& context);
 
   // Empty: not known yet.
-  std::string instance_id() const ABSL_LOCKS_EXCLUDED(mu_);
+  std::string instance_id() const { return identity_->instance_id(); }
   // The highest seen. 0: none yet.
-  uint64_t generation() const ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t generation() const { return identity_->generation(); }
 
  private:
   struct Link;
@@ -125,28 +163,27 @@ class SharedSession {
   // The channel of an index, or why there is none.
   absl::StatusOr<std::shared_ptr<Link>> Find(size_t index) const
       ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Takes in what the call of `context` has shown, and lets those that wait for
-  // it go on.
-  void Learn(const grpc::ClientContext& context,
-             const std::optional<std::string>& instance_id,
-             std::optional<uint64_t> generation) ABSL_LOCKS_EXCLUDED(mu_);
+  size_t AddLinkLocked(std::shared_ptr<grpc::Channel> channel, std::string name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Some open channel.
+  std::optional<SessionKeepAlive::Carrier> Pick() const
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   const SharedSessionOptions options_;
+  const std::shared_ptr<SessionIdentity> identity_;
+  // Null: not asked for.
+  std::shared_ptr<SessionKeepAlive> keep_alive_;
 
   // Synchronises itself.
-  CondVar first_call_done_;
+  EventLoop loop_;
 
   // Guarded by mu_.
   mutable Mutex mu_;
+  // Null: closed.
   std::vector<std::shared_ptr<Link>> links_ ABSL_GUARDED_BY(mu_);
-  std::string instance_id_ ABSL_GUARDED_BY(mu_);
-  uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
-  // The ID is known, and what only the first call says has been said.
-  bool opened_ ABSL_GUARDED_BY(mu_);
-  // The first call while it is on its way; an identity, never followed.
-  const grpc::ClientContext* first_call_ ABSL_GUARDED_BY(mu_) = nullptr;
+  // The session is being destroyed.
+  bool closing_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace leasehold::client

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/cli/output.h"
+#include "client/cli/stop.h"
 
 namespace leasehold::client::cli {
 
@@ -24,6 +25,7 @@ namespace leasehold::client::cli {
 struct GlobalOptions {
   std::string address = "localhost:4001";
   OutputFormat output = OutputFormat::kTable;
+  // Of calls; streams have none.
   absl::Duration timeout = absl::Seconds(30);
 };
 
@@ -38,6 +40,14 @@ struct Surroundings {
   bool interactive = false;
   // Blocks until Enter was pressed. Called only if `interactive`.
   std::function<void()> wait_for_enter;
+  std::function<absl::Time()> now;
+  // From the call on, an interrupt or a request to terminate goes to `stop`.
+  // Commands that stream call it once; `stop` lives until they are done.
+  std::function<void(Stop& stop)> stop_on_signal;
+  // What `out` writes to, to see when nobody reads it any more; -1: unknown.
+  int output_fd = -1;
+  // How many rows the terminal has that `out` writes to. 0: it is none.
+  std::function<int()> terminal_rows;
 };
 
 struct Command {

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/demo_command.h"
 #include "client/cli/echo_command.h"
+#include "client/cli/instances_command.h"
+#include "client/cli/join_command.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
 
@@ -59,7 +61,8 @@ CommandLine::CommandLine(Surroundings& surroundings)
   output->type_name("table|json")->default_str("table");
   CLI::Option* timeout =
       AddValue(parser_, "--timeout", global_.timeout, ReadDuration,
-               "how long a call may take, as in 500ms, 30s or 1h30m "
+               "how long a call may take (streams have no limit), as in 500ms, "
+               "30s or 1h30m "
                "(environment: LEASEHOLD_TIMEOUT)");
   timeout->type_name("DURATION")
       ->default_str(absl::FormatDuration(global_.timeout));
@@ -77,6 +80,10 @@ CommandLine::CommandLine(Surroundings& surroundings)
   parser_.fallthrough();
   parser_.require_subcommand(1);
   commands_ = {AddEchoCommand(parser_), AddDemoCommand(parser_)};
+  for (Command& command : AddInstancesCommands(parser_)) {
+    commands_.push_back(std::move(command));
+  }
+  commands_.push_back(AddJoinCommand(parser_));
   for (const Command& command : commands_) {
     command.app->footer(
         "--address, --output, --timeout and --config are taken here too: see "
@@ -91,8 +98,14 @@ int CommandLine::Run(int argc, const char* const* argv) {
     ReadFile();
   } catch (const CLI::CallForHelp&) {
     const Command* command = GivenCommand(commands_);
-    surroundings_.out << (command != nullptr ? command->app->help("leasehold")
-                                             : parser_.help());
+    const CLI::App& app =
+        command != nullptr ? *command->app : GivenGroup(parser_);
+    std::string above = "leasehold";
+    if (app.get_parent() != nullptr) {
+      const std::string group = FullName(*app.get_parent());
+      if (!group.empty()) absl::StrAppend(&above, " ", group);
+    }
+    surroundings_.out << (&app == &parser_ ? parser_.help() : app.help(above));
     return kDone;
   } catch (const CLI::CallForVersion& version) {
     surroundings_.out << version.what() << "\n";

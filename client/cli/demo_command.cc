@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -9,6 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/channel.h"
+#include "client/cli/instance_view.h"
+#include "client/instances_client.h"
 #include "client/shared_session.h"
 
 namespace leasehold::client::cli {
@@ -18,6 +22,10 @@ constexpr absl::Duration kIdleTimeout = absl::Seconds(20);
 constexpr absl::Duration kFastIdleTimeout = absl::Seconds(1);
 // A lease never ends early; this is for one that ends a little late.
 constexpr absl::Duration kMargin = absl::Milliseconds(500);
+
+// How long a server may take to see that a channel was closed.
+constexpr absl::Duration kPatience = absl::Seconds(5);
+constexpr absl::Duration kPoll = absl::Milliseconds(10);
 
 constexpr char kText[] = "Apple";
 
@@ -40,7 +48,9 @@ class Demo {
         idle_timeout_(idle_timeout),
         surroundings_(surroundings),
         output_(global.output, surroundings.out),
-        session_({}, SessionOptions(global)) {}
+        session_({}, SessionOptions(global)),
+        instances_(OpenChannel(global.address), global.address,
+                   global.timeout) {}
 
   absl::Status Run() {
     output_.SayLine(absl::StrCat("Instance ID: ", session_.instance_id()));
@@ -50,12 +60,11 @@ class Demo {
     }
     if (absl::Status status = CloseBoth(); !status.ok()) return status;
     AwaitEndOfLease();
+    if (absl::Status status = CheckGone(); !status.ok()) return status;
     first_life_ = std::exchange(generation_, 0);
     if (absl::Status status = Open(); !status.ok()) return status;
     if (absl::Status status = Echo(1); !status.ok()) return status;
-    output_.SayLine(
-        "The lease had run out: the same ID, but a new instance that counts "
-        "from 1.");
+    output_.SayLine("The same ID, but a new instance that counts from 1.");
     if (surroundings_.interactive && output_.Say("Press Enter to end. ")) {
       surroundings_.wait_for_enter();
     }
@@ -127,16 +136,101 @@ class Demo {
   }
 
   absl::Status CloseBoth() {
-    for (const size_t channel : {0, 1}) {
-      if (absl::Status status = session_.CloseChannel(channel); !status.ok()) {
-        return status;
+    if (absl::Status status = AwaitHolds(2); !status.ok()) return status;
+    output_.SayLine("Both channels hold the instance: it is BUSY (hold 2).");
+    if (absl::Status status = Close(0); !status.ok()) return status;
+    if (absl::Status status = AwaitHolds(1); !status.ok()) return status;
+    output_.SayLine(
+        "Channel 2 still holds the instance: it is BUSY (hold 1), and no lease "
+        "has started.");
+    if (absl::Status status = Close(1); !status.ok()) return status;
+    return AwaitLease();
+  }
+
+  absl::Status Close(size_t channel) {
+    absl::Status status = session_.CloseChannel(channel);
+    output_.SayLine(absl::StrCat("Channel ", channel + 1, " closed."));
+    return status;
+  }
+
+  // What the server tells of the instance, once it is as wanted; if it does not
+  // become so, as it is.
+  absl::StatusOr<Instance> Look(
+      const std::function<bool(const Instance&)>& as_wanted) {
+    const absl::Time end = surroundings_.now() + kPatience;
+    while (true) {
+      const auto instance = instances_.Get(session_.instance_id());
+      if (!instance.ok()) return instance.status();
+      if (!instance->has_value()) {
+        return absl::InternalError("expected the instance, but it is gone");
       }
-      output_.SayLine(absl::StrCat("Channel ", channel + 1, " closed."));
+      const bool late = surroundings_.now() >= end;
+      if (late || as_wanted(**instance)) return **instance;
+      surroundings_.sleep(kPoll);
     }
-    output_.SayLine(absl::StrCat(
-        "The end of each call starts the lease anew: the instance stays for ",
-        absl::FormatDuration(idle_timeout_), " after the last one."));
+  }
+
+  absl::Status AwaitHolds(uint64_t holds) {
+    const auto as_wanted = [holds](const Instance& instance) {
+      return instance.state == InstanceState::kBusy &&
+             instance.pin_count("hold") == holds && instance.pins.size() == 1;
+    };
+    const auto instance = Look(as_wanted);
+    if (!instance.ok()) return instance.status();
+    if (absl::Status status = CheckGeneration(*instance); !status.ok()) {
+      return status;
+    }
+    if (as_wanted(*instance)) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat(
+        "expected the instance to be BUSY (hold ", holds, "), got ",
+        InstanceStateName(instance->state), " (", PinsText(*instance), ")"));
+  }
+
+  absl::Status AwaitLease() {
+    const auto as_wanted = [this](const Instance& instance) {
+      return instance.state == InstanceState::kIdle &&
+             instance.lease_remaining.has_value() &&
+             *instance.lease_remaining > absl::ZeroDuration() &&
+             *instance.lease_remaining <= idle_timeout_;
+    };
+    const auto instance = Look(as_wanted);
+    if (!instance.ok()) return instance.status();
+    if (absl::Status status = CheckGeneration(*instance); !status.ok()) {
+      return status;
+    }
+    const std::string left = instance->lease_remaining.has_value()
+                                 ? BriefDuration(*instance->lease_remaining)
+                                 : "no lease";
+    if (!as_wanted(*instance)) {
+      return absl::InternalError(absl::StrCat(
+          "expected the instance to be IDLE with a lease of at most ",
+          absl::FormatDuration(idle_timeout_), ", got ",
+          InstanceStateName(instance->state), " with ", left));
+    }
+    output_.SayLine(
+        absl::StrCat("Lease started: the instance is IDLE, with ", left, " of ",
+                     absl::FormatDuration(idle_timeout_), " left."));
     return absl::OkStatus();
+  }
+
+  absl::Status CheckGeneration(const Instance& instance) const {
+    if (instance.generation == generation_) return absl::OkStatus();
+    return absl::InternalError(
+        absl::StrCat("expected the instance to have generation ", generation_,
+                     ", got ", instance.generation));
+  }
+
+  absl::Status CheckGone() {
+    const auto instance = instances_.Get(session_.instance_id());
+    if (!instance.ok()) return instance.status();
+    if (!instance->has_value()) {
+      output_.SayLine("Lease expired: the instance is gone.");
+      return absl::OkStatus();
+    }
+    return absl::InternalError(
+        absl::StrCat("expected the instance to be gone after its lease, got ",
+                     InstanceStateName((*instance)->state), ", generation ",
+                     (*instance)->generation));
   }
 
   void AwaitEndOfLease() {
@@ -164,6 +258,7 @@ class Demo {
   Surroundings& surroundings_;
   Output output_;
   SharedSession session_;
+  InstancesClient instances_;
   // The channel opened last.
   size_t channel_ = 0;
   // The generation that answers must show; 0: not known yet.
@@ -178,8 +273,8 @@ Command AddDemoCommand(CLI::App& parser) {
   const auto fast = std::make_shared<bool>(false);
   CLI::App* app = parser.add_subcommand(
       "demo",
-      "Show two channels meet in one instance, its lease run out, and a third "
-      "get a new one");
+      "Show two channels meet in one instance, its lease start with the last "
+      "one closed and run out, and a third get a new one");
   app->add_flag("--fast", *fast, "a lease of 1s instead of 20s");
   return {app, [fast](const GlobalOptions& global, Surroundings& around) {
             return Demo(*fast ? kFastIdleTimeout : kIdleTimeout, global, around)

@@ -1,9 +1,10 @@
 // `leasehold demo`: the shared instance and its lease, shown in half a minute.
 //
-// Two channels with one ID meet in one instance; both are closed; its lease
-// runs out; a third channel gets a new one. The demo checks what it says: an
-// answer that differs from what was promised ends it with INTERNAL, and the
-// message says what was expected and what came.
+// Two channels with one ID meet in one instance and hold it. Closing the first
+// changes nothing; closing the second starts the lease; it runs out; a third
+// channel gets a new instance. The demo checks what it says, by the answers and
+// by what the server tells of the instance: what differs from what was promised
+// ends it with INTERNAL, and the message says what was expected and what came.
 //
 // Thread-safety: one thread.   Lifetime: the command's subcommand belongs to
 // the parser it was added to.

@@ -27,6 +27,7 @@ absl::Status RunEcho(const EchoOptions& options, const GlobalOptions& global,
   session_options.idle_timeout = options.idle_timeout;
   session_options.expect = options.expect;
   session_options.call_timeout = global.timeout;
+  session_options.hold = false;  // An echo is one call, not two.
   const auto session = SharedSession::Connect(
       std::vector<std::string>(options.channels, global.address),
       session_options);
@@ -64,10 +65,7 @@ Command AddEchoCommand(CLI::App& parser) {
            "echoes on each channel, in turns")
       ->type_name("N")
       ->default_str("1");
-  AddValue(*app, "--idle-timeout", options->idle_timeout, ReadDuration,
-           "how long the instance is kept once idle, if this call creates it, "
-           "as in 500ms or 20s; without it the server's own")
-      ->type_name("DURATION");
+  AddIdleTimeoutOption(*app, options->idle_timeout);
   AddValue(*app, "--expect", options->expect, ReadExpect,
            "fail unless the first call creates the instance (new) or finds it "
            "(existing)")

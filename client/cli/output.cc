@@ -15,21 +15,6 @@ bool IsControl(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
 }
 
-std::string JsonString(std::string_view text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      json += '\\';
-      json += c;
-    } else if (IsControl(c)) {
-      json += absl::StrFormat("\\u%04x", static_cast<unsigned char>(c));
-    } else {
-      json += c;
-    }
-  }
-  return json + "\"";
-}
-
 std::string JsonRow(const EchoReply& reply) {
   return absl::StrCat("{\"text\":", JsonString(reply.text),
                       ",\"instance_id\":", JsonString(reply.instance_id),
@@ -55,6 +40,21 @@ std::string Printable(std::string_view text) {
     }
   }
   return printable;
+}
+
+std::string JsonString(std::string_view text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      json += '\\';
+      json += c;
+    } else if (IsControl(c)) {
+      json += absl::StrFormat("\\u%04x", static_cast<unsigned char>(c));
+    } else {
+      json += c;
+    }
+  }
+  return json + "\"";
 }
 
 Output::Output(OutputFormat format, std::ostream& out)

@@ -28,13 +28,18 @@ enum class OutputFormat {
 // its line and cannot steer a terminal.
 std::string Printable(std::string_view text);
 
+// `text` as a JSON string, with its quotes.
+std::string JsonString(std::string_view text);
+
 class Output {
  public:
   Output(OutputFormat format, std::ostream& out);
 
   // Writes one echo as a row. False: it could not be written; stop.
   bool Row(const EchoReply& reply);
-  // Writes text as it is, unless the output is JSON.
+  // Writes text as it is, in either format. False: as above.
+  bool Write(std::string_view text);
+  // The same, unless the output is JSON.
   bool Say(std::string_view text);
   bool SayLine(std::string_view line);
 
@@ -44,8 +49,6 @@ class Output {
   absl::Status status() const;
 
  private:
-  bool Write(std::string_view text);
-
   const OutputFormat format_;
   std::ostream& out_;
   bool headed_ = false;

@@ -7,11 +7,16 @@
 namespace leasehold::client::cli {
 namespace {
 
-std::string CommandNames(const std::vector<Command>& commands) {
-  return absl::StrJoin(commands, ", ",
-                       [](std::string* names, const Command& command) {
-                         names->append(command.app->get_name());
-                       });
+// `the commands are echo, demo`, of the group that was given.
+std::string CommandNames(const CLI::App& parser) {
+  const CLI::App& group = GivenGroup(parser);
+  std::string names = "the commands";
+  if (&group != &parser) absl::StrAppend(&names, " of ", FullName(group));
+  return absl::StrCat(names, " are ",
+                      absl::StrJoin(group.get_subcommands(nullptr), ", ",
+                                    [](std::string* text, const CLI::App* app) {
+                                      text->append(app->get_name());
+                                    }));
 }
 
 // The options of the command that was given, then the global ones.
@@ -45,13 +50,13 @@ std::string ExplainStranger(const std::string& stranger, const CLI::App& parser,
   const Command* given = GivenCommand(commands);
   if (!absl::StartsWith(stranger, "-")) {
     if (given == nullptr) {
-      return absl::StrCat("unknown command \"", stranger,
-                          "\"; the commands are ", CommandNames(commands));
+      return absl::StrCat("unknown command \"", stranger, "\"; ",
+                          CommandNames(parser));
     }
     return absl::StrCat("unexpected argument \"", stranger,
                         "\"; a text of several words needs quotes (see "
                         "leasehold ",
-                        given->app->get_name(), " --help)");
+                        FullName(*given->app), " --help)");
   }
   const auto options = Options(parser, given);
   if (Find(options, stranger.substr(0, stranger.find('='))) != nullptr) {
@@ -85,6 +90,20 @@ std::string ExplainCount(const std::string& text,
 UsageError::UsageError(const std::string& what)
     : ParseError("UsageError", what, CLI::ExitCodes::BaseClass) {}
 
+std::string FullName(const CLI::App& app) {
+  const CLI::App* parent = app.get_parent();
+  if (parent == nullptr) return "";
+  const std::string above = FullName(*parent);
+  return absl::StrCat(above, above.empty() ? "" : " ", app.get_name());
+}
+
+const CLI::App& GivenGroup(const CLI::App& parser) {
+  for (const CLI::App* app : parser.get_subcommands(nullptr)) {
+    if (app->parsed() && !app->get_subcommands(nullptr).empty()) return *app;
+  }
+  return parser;
+}
+
 const Command* GivenCommand(const std::vector<Command>& commands) {
   for (const Command& command : commands) {
     if (command.app->parsed()) return &command;
@@ -106,11 +125,12 @@ std::string ExplainUsage(const CLI::ParseError& error, const CLI::App& parser,
     return ExplainStranger(strangers.front(), parser, commands);
   }
   if (given == nullptr) {
-    return absl::StrCat("no command given; the commands are ",
-                        CommandNames(commands), " (see leasehold --help)");
+    return absl::StrCat("no command given; ", CommandNames(parser),
+                        " (see leasehold --help)");
   }
-  return absl::StrCat(given->app->get_name(), ": ", error.what(),
-                      " (see leasehold ", given->app->get_name(), " --help)");
+  const std::string name = FullName(*given->app);
+  return absl::StrCat(name, ": ", error.what(), " (see leasehold ", name,
+                      " --help)");
 }
 
 }  // namespace leasehold::client::cli

@@ -23,6 +23,13 @@ class UsageError : public CLI::ParseError {
   explicit UsageError(const std::string& what);
 };
 
+// What a command is called with: `echo`, `instances get`.
+std::string FullName(const CLI::App& app);
+
+// Whose subcommands are to choose from where the command line has led:
+// `parser`, or a group of commands as `instances`.
+const CLI::App& GivenGroup(const CLI::App& parser);
+
 // The command of `commands` that was given; null: none.
 const Command* GivenCommand(const std::vector<Command>& commands);
 

@@ -1,8 +1,10 @@
 #include "client/cli/values.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/channel.h"
+#include "client/utf8.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -35,6 +37,14 @@ absl::StatusOr<int> ReadCount(const std::string& text) {
   return value;
 }
 
+absl::StatusOr<uint64_t> ReadSequence(const std::string& text) {
+  uint64_t value = 0;
+  if (!absl::SimpleAtoi(text, &value)) {
+    return Wrong(text, "no sequence; write a whole number, as in 0 or 17");
+  }
+  return value;
+}
+
 absl::StatusOr<std::string> ReadAddress(const std::string& text) {
   absl::Status status = CheckAddress(text);
   if (!status.ok()) return status;
@@ -46,6 +56,9 @@ absl::StatusOr<std::string> ReadId(const std::string& text) {
     return Wrong(text,
                  "no ID; write at least one character, or leave the option "
                  "out to have the server make one");
+  }
+  if (!IsUtf8(text)) {
+    return absl::InvalidArgumentError("the ID is not UTF-8");
   }
   return text;
 }
@@ -60,6 +73,30 @@ absl::StatusOr<Expect> ReadExpect(const std::string& text) {
   if (text == "new") return Expect::kNew;
   if (text == "existing") return Expect::kExisting;
   return Wrong(text, "no expectation; write new or existing");
+}
+
+absl::StatusOr<InstanceState> ReadInstanceState(const std::string& text) {
+  for (const InstanceState state :
+       {InstanceState::kOpening, InstanceState::kBusy, InstanceState::kIdle,
+        InstanceState::kClosing}) {
+    if (absl::EqualsIgnoreCase(text, InstanceStateName(state))) return state;
+  }
+  return Wrong(text, "no state; write opening, busy, idle or closing");
+}
+
+CLI::Option* AddId(CLI::App& app, std::string& id) {
+  return AddValue(app, "ID", id, ReadId,
+                  "instance ID; after -- if it begins with a dash")
+      ->type_name("");
+}
+
+CLI::Option* AddIdleTimeoutOption(CLI::App& app,
+                                  std::optional<absl::Duration>& timeout) {
+  return AddValue(
+             app, "--idle-timeout", timeout, ReadDuration,
+             "how long the instance is kept once idle, if this call creates "
+             "it, as in 500ms or 20s; without it the server's own")
+      ->type_name("DURATION");
 }
 
 }  // namespace leasehold::client::cli

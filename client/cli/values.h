@@ -7,6 +7,7 @@
 #define LEASEHOLD_CLIENT_CLI_VALUES_H_
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/cli/output.h"
+#include "client/instance.h"
 #include "client/instance_metadata.h"
 
 namespace leasehold::client::cli {
@@ -22,14 +24,19 @@ namespace leasehold::client::cli {
 absl::StatusOr<absl::Duration> ReadDuration(const std::string& text);
 // A whole number from 1 to 1,000,000.
 absl::StatusOr<int> ReadCount(const std::string& text);
+// A whole number from 0 to 2^64 - 1.
+absl::StatusOr<uint64_t> ReadSequence(const std::string& text);
 // HOST:PORT or unix:PATH.
 absl::StatusOr<std::string> ReadAddress(const std::string& text);
-// Anything but nothing.
+// Anything of UTF-8 but nothing.
 absl::StatusOr<std::string> ReadId(const std::string& text);
 // `table` or `json`.
 absl::StatusOr<OutputFormat> ReadOutputFormat(const std::string& text);
 // `new` or `existing`.
 absl::StatusOr<Expect> ReadExpect(const std::string& text);
+
+// `opening`, `busy`, `idle` or `closing`, in either case.
+absl::StatusOr<InstanceState> ReadInstanceState(const std::string& text);
 
 // Adds an option whose value is read into `target`; a value that cannot be is
 // the parser's ValidationError, which names the option.
@@ -49,6 +56,12 @@ CLI::Option* AddValue(CLI::App& app, const std::string& name, Target& target,
       },
       description);
 }
+
+// The argument ID of a command.
+CLI::Option* AddId(CLI::App& app, std::string& id);
+// The option --idle-timeout of a command that may create an instance.
+CLI::Option* AddIdleTimeoutOption(CLI::App& app,
+                                  std::optional<absl::Duration>& timeout);
 
 }  // namespace leasehold::client::cli
 

@@ -3,15 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <regex>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "tests/client/fake_echo_server.h"
+#include "tests/client/leasehold_run.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -23,60 +23,19 @@ using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
 
-// A run of `leasehold`: what it is given besides arguments, and what came of
-// it.
-struct Leasehold {
-  std::map<std::string, std::string> environment;
-  bool interactive = false;
-  std::function<void()> on_sleep = [] {};
+using Leasehold = LeaseholdRun;
 
-  int code = -1;
+// What a run came to: it cannot be copied itself.
+struct Outcome {
+  int code;
   std::string out;
   std::string err;
-  absl::Duration slept;
-  int enters = 0;
-
-  Leasehold& With(std::vector<std::string> arguments) {
-    std::vector<const char*> argv = {"leasehold"};
-    for (const std::string& argument : arguments) {
-      argv.push_back(argument.c_str());
-    }
-    std::ostringstream out_stream;
-    std::ostringstream err_stream;
-    Surroundings surroundings{
-        .out = out_stream,
-        .err = err_stream,
-        .sleep =
-            [this](absl::Duration duration) {
-              slept += duration;
-              on_sleep();
-            },
-        .environment = [this](const char* name) -> const char* {
-          const auto found = environment.find(name);
-          return found == environment.end() ? nullptr : found->second.c_str();
-        },
-        .interactive = interactive,
-        .wait_for_enter = [this] { ++enters; },
-    };
-    code = RunCommandLine(static_cast<int>(argv.size()), argv.data(),
-                          surroundings);
-    out = out_stream.str();
-    err = err_stream.str();
-    return *this;
-  }
 };
 
-Leasehold Execute(std::vector<std::string> arguments) {
+Outcome Execute(const std::vector<std::string>& arguments) {
   Leasehold run;
-  run.With(std::move(arguments));
-  return run;
-}
-
-std::vector<std::string> Lines(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
+  run.With(arguments);
+  return {run.code, run.out, run.err};
 }
 
 // A command line that names the fake as its server.
@@ -96,7 +55,8 @@ std::string ConfigFile(const std::string& text) {
 }
 
 // Exit code 2, nothing on standard output, and one line that says `what`.
-void ExpectWrongUsage(const Leasehold& run, const std::string& what) {
+template <typename Run>
+void ExpectWrongUsage(const Run& run, const std::string& what) {
   EXPECT_EQ(run.code, 2);
   EXPECT_THAT(run.out, IsEmpty());
   EXPECT_EQ(Lines(run.err).size(), 1u) << run.err;
@@ -105,7 +65,7 @@ void ExpectWrongUsage(const Leasehold& run, const std::string& what) {
 }
 
 TEST(CommandLine, HelpNamesCommandsDefaultsAndUnits) {
-  const Leasehold run = Execute({"--help"});
+  const Outcome run = Execute({"--help"});
   EXPECT_EQ(run.code, 0);
   for (const char* text : {"echo", "demo", "localhost:4001", "table", "30s",
                            "500ms", "LEASEHOLD_ADDRESS", "LEASEHOLD_OUTPUT",
@@ -115,21 +75,37 @@ TEST(CommandLine, HelpNamesCommandsDefaultsAndUnits) {
 }
 
 TEST(CommandLine, EachCommandHasHelp) {
-  for (const char* command : {"echo", "demo"}) {
-    const Leasehold run = Execute({command, "--help"});
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"echo"},
+                                             {"demo"},
+                                             {"join"},
+                                             {"instances"},
+                                             {"instances", "list"},
+                                             {"instances", "get"},
+                                             {"instances", "create"},
+                                             {"instances", "watch"},
+                                             {"instances", "keep-alive"},
+                                             {"instances", "hold"},
+                                             {"instances", "set-timeout"},
+                                             {"instances", "release"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.push_back("--help");
+    const Outcome run = Execute(arguments);
     EXPECT_EQ(run.code, 0);
-    EXPECT_THAT(run.out, HasSubstr(std::string("leasehold ") + command));
+    std::string usage = "Usage: leasehold";
+    for (const std::string& name : command) usage += " " + name;
+    EXPECT_THAT(run.out, HasSubstr(usage + " ["));
   }
 }
 
 TEST(CommandLine, VersionIsOneLine) {
-  const Leasehold run = Execute({"--version"});
+  const Outcome run = Execute({"--version"});
   EXPECT_EQ(run.code, 0);
   EXPECT_THAT(run.out, MatchesRegex("leasehold [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
 TEST(CommandLine, WrongUsageIsOneLineThatSaysWhatWouldBeRight) {
-  ExpectWrongUsage(Execute({}), "the commands are echo, demo");
+  ExpectWrongUsage(Execute({}), "the commands are echo, demo, instances, join");
   ExpectWrongUsage(Execute({"ecko"}), "unknown command \"ecko\"");
   ExpectWrongUsage(Execute({"--fast"}), "unknown option --fast");
   ExpectWrongUsage(Execute({"echo"}), "TEXT is required");
@@ -151,6 +127,17 @@ TEST(CommandLine, WrongUsageIsOneLineThatSaysWhatWouldBeRight) {
   ExpectWrongUsage(Execute({"echo", "a", "--config=/nowhere"}), "/nowhere");
   ExpectWrongUsage(Execute({"echo", "a", "--config=/"}), "cannot read /");
   ExpectWrongUsage(Execute({"demo", "now"}), "unexpected argument \"now\"");
+  ExpectWrongUsage(Execute({"instances"}), "the commands of instances are");
+  ExpectWrongUsage(Execute({"instances", "lst"}), "list, get, create, watch");
+  ExpectWrongUsage(Execute({"instances", "get"}), "instances get: ID");
+  ExpectWrongUsage(Execute({"instances", "get", ""}), "no ID");
+  ExpectWrongUsage(Execute({"instances", "get", "\xff"}), "not UTF-8");
+  ExpectWrongUsage(Execute({"instances", "get", "a", "--forse"}), "--forse");
+  ExpectWrongUsage(Execute({"instances", "list", "--state=dead"}), "busy");
+  ExpectWrongUsage(Execute({"instances", "set-timeout", "a"}), "DURATION");
+  ExpectWrongUsage(Execute({"instances", "set-timeout", "a", "5"}), "500ms");
+  ExpectWrongUsage(Execute({"join"}), "ID is required");
+  ExpectWrongUsage(Execute({"join", "a", "--after=-1"}), "whole number");
 }
 
 TEST(CommandLine, GlobalOptionsStandBeforeOrAfterTheCommand) {
@@ -214,14 +201,14 @@ TEST(CommandLine, AFileWithAWrongValueIsWrongUsageThatNamesTheFile) {
 TEST(CommandLine, ACallThatFailedIsExitCode1AndCodeAndMessage) {
   FakeEchoServer server;
   server.FailNext({grpc::StatusCode::INVALID_ARGUMENT, "no such\nfruit"});
-  const Leasehold run = Execute(At(server, {"echo", "a"}));
+  const Outcome run = Execute(At(server, {"echo", "a"}));
   EXPECT_EQ(run.code, 1);
   EXPECT_EQ(run.err, "INVALID_ARGUMENT: no such\\nfruit\n");
   EXPECT_THAT(run.out, IsEmpty());
 }
 
 TEST(CommandLine, AServerThatIsNotThereIsUnavailableByName) {
-  const Leasehold run = Execute({"echo", "a", "--address=unix:/nowhere"});
+  const Outcome run = Execute({"echo", "a", "--address=unix:/nowhere"});
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: unix:/nowhere: "));
   EXPECT_EQ(Lines(run.err).size(), 1u);
@@ -229,7 +216,7 @@ TEST(CommandLine, AServerThatIsNotThereIsUnavailableByName) {
 
 TEST(EchoCommand, EchoesInTurnsOnEachChannel) {
   FakeEchoServer server;
-  const Leasehold run =
+  const Outcome run =
       Execute(At(server, {"echo", "Apple", "--id=room-1", "--channels=2",
                           "--repeat=2", "--output=json"}));
   const auto row = [](int generation, int sequence, int channel) {
@@ -245,7 +232,7 @@ TEST(EchoCommand, EchoesInTurnsOnEachChannel) {
 
 TEST(EchoCommand, TableHasAHeadingAndARowAnEcho) {
   FakeEchoServer server;
-  const Leasehold run =
+  const Outcome run =
       Execute(At(server, {"echo", "Apple", "--id=room-1", "--channels=2"}));
   EXPECT_THAT(
       Lines(run.out),
@@ -273,18 +260,18 @@ TEST(EchoCommand, TextCannotBreakTheOutput) {
 TEST(EchoCommand, TakesTextThatLooksLikeSomethingElse) {
   FakeEchoServer server;
   for (const std::string text : {"", "demo", "echo", "[a,b]", "{}"}) {
-    Leasehold run = Execute(At(server, {"--output=json", "echo", text}));
+    const Outcome run = Execute(At(server, {"--output=json", "echo", text}));
     EXPECT_EQ(run.code, 0) << text << run.err;
     EXPECT_THAT(run.out, StartsWith("{\"text\":\"" + text + "\","));
   }
-  const Leasehold run = Execute(
+  const Outcome run = Execute(
       {"--address", server.address(), "echo", "--output=json", "--", "--id"});
   EXPECT_THAT(run.out, StartsWith("{\"text\":\"--id\","));
 }
 
 TEST(EchoCommand, SaysWhatItExpectsAndHowLongToKeepTheInstance) {
   FakeEchoServer server;
-  const Leasehold run = Execute(At(
+  const Outcome run = Execute(At(
       server, {"echo", "a", "--id=x", "--expect=new", "--idle-timeout=1m30s"}));
   EXPECT_EQ(run.code, 0);
   EXPECT_EQ(server.calls()[0].Header("instance-expect"), "new");
@@ -297,18 +284,25 @@ TEST(EchoCommand, SaysWhatItExpectsAndHowLongToKeepTheInstance) {
 TEST(EchoCommand, StopsAtTheFirstFailureAndKeepsWhatWasShown) {
   FakeEchoServer server;
   server.FailNext({grpc::StatusCode::RESOURCE_EXHAUSTED, "full"});
-  const Leasehold run = Execute(At(server, {"echo", "a", "--repeat=5"}));
+  const Outcome run = Execute(At(server, {"echo", "a", "--repeat=5"}));
   EXPECT_EQ(run.code, 1);
   EXPECT_EQ(server.calls().size(), 1u);
+}
+
+// The sleep of a demo: the long one is the lease's, which then is over. (The
+// short ones wait for the server to see that a channel was closed.)
+std::function<void(absl::Duration)> ExpireAfter(FakeEchoServer& server) {
+  return [&server](absl::Duration duration) {
+    if (duration >= absl::Milliseconds(500)) server.ExpireAll();
+  };
 }
 
 TEST(DemoCommand, WalksThroughTwoLivesOfOneInstance) {
   FakeEchoServer server;
   Leasehold run;
-  run.on_sleep = [&] { server.ExpireAll(); };
+  run.on_sleep = ExpireAfter(server);
   run.With(At(server, {"demo"}));
   EXPECT_EQ(run.code, 0) << run.err;
-  EXPECT_EQ(run.slept, absl::Seconds(20.5));
   EXPECT_EQ(run.enters, 0);
   const std::string out = std::regex_replace(
       run.out, std::regex("Instance ID: [0-9a-f-]{36}\n"), "Instance ID: ID\n");
@@ -326,34 +320,40 @@ TEST(DemoCommand, WalksThroughTwoLivesOfOneInstance) {
           ".\n"
           "Channel 2 requests: Echo(\"Apple\")\n"
           "Service returned: Apple  (sequence 2, generation 1001)\n"
+          "Both channels hold the instance: it is BUSY (hold 2).\n"
           "Channel 1 closed.\n"
+          "Channel 2 still holds the instance: it is BUSY (hold 1), and no "
+          "lease has started.\n"
           "Channel 2 closed.\n"
-          "The end of each call starts the lease anew: the instance stays "
-          "for 20s after the last one.\n"
+          "Lease started: the instance is IDLE, with 20s of 20s left.\n"
           "Waiting 20.5s for the lease to run out ...\n"
+          "Lease expired: the instance is gone.\n"
           "Channel 3 opened to " +
           address +
           ".\n"
           "Channel 3 requests: Echo(\"Apple\")\n"
           "The session notices: generation 1001 has become 1002.\n"
           "Service returned: Apple  (sequence 1, generation 1002)\n"
-          "The lease had run out: the same ID, but a new instance that "
-          "counts from 1.\n");
+          "The same ID, but a new instance that counts from 1.\n");
 }
 
 TEST(DemoCommand, FastUsesALeaseOfOneSecond) {
   FakeEchoServer server;
   Leasehold run;
-  run.on_sleep = [&] { server.ExpireAll(); };
+  absl::Duration longest;
+  run.on_sleep = [&](absl::Duration duration) {
+    longest = std::max(longest, duration);
+    ExpireAfter(server)(duration);
+  };
   EXPECT_EQ(run.With(At(server, {"demo", "--fast"})).code, 0);
-  EXPECT_EQ(server.calls()[0].Header("instance-idle-timeout"), "1s");
-  EXPECT_EQ(run.slept, absl::Seconds(1.5));
+  EXPECT_EQ(server.hold_calls()[0].Header("instance-idle-timeout"), "1s");
+  EXPECT_EQ(longest, absl::Seconds(1.5));
 }
 
 TEST(DemoCommand, RunsUseDifferentIds) {
   FakeEchoServer server;
   Leasehold run;
-  run.on_sleep = [&] { server.ExpireAll(); };
+  run.on_sleep = ExpireAfter(server);
   EXPECT_EQ(run.With(At(server, {"demo"})).code, 0);
   EXPECT_EQ(run.With(At(server, {"demo"})).code, 0);
   EXPECT_NE(server.calls().front().Header("instance-id"),
@@ -364,7 +364,7 @@ TEST(DemoCommand, JsonIsTheAnswersAlone) {
   FakeEchoServer server;
   Leasehold run;
   run.interactive = true;
-  run.on_sleep = [&] { server.ExpireAll(); };
+  run.on_sleep = ExpireAfter(server);
   run.With(At(server, {"demo", "--output=json"}));
   EXPECT_EQ(run.code, 0);
   EXPECT_EQ(Lines(run.out).size(), 3u);
@@ -377,10 +377,9 @@ TEST(DemoCommand, OnATerminalCountsDownAndWaitsForEnter) {
   FakeEchoServer server;
   Leasehold run;
   run.interactive = true;
-  run.on_sleep = [&] { server.ExpireAll(); };
+  run.on_sleep = ExpireAfter(server);
   run.With(At(server, {"demo", "--fast"}));
   EXPECT_EQ(run.code, 0);
-  EXPECT_EQ(run.slept, absl::Seconds(1.5));
   EXPECT_EQ(run.enters, 1);
   EXPECT_THAT(run.out, HasSubstr(" 2 s left"));
   EXPECT_THAT(run.out, HasSubstr(" 1 s left"));
@@ -389,17 +388,29 @@ TEST(DemoCommand, OnATerminalCountsDownAndWaitsForEnter) {
 
 TEST(DemoCommand, AnInstanceThatOutlivesItsLeaseIsAFailure) {
   FakeEchoServer server;
-  const Leasehold run = Execute(At(server, {"demo", "--fast"}));
+  const Outcome run = Execute(At(server, {"demo", "--fast"}));
   EXPECT_EQ(run.code, 1);
   EXPECT_EQ(run.err,
-            "INTERNAL: channel 3: expected a generation above 1001, got "
-            "1001\n");
+            "INTERNAL: expected the instance to be gone after its lease, got "
+            "IDLE, generation 1001\n");
+}
+
+TEST(DemoCommand, AnInstanceThatIsNotHeldIsAFailure) {
+  FakeEchoServer server;
+  server.ForgetHolds();
+  Leasehold run;
+  run.moving = true;  // Patience ends.
+  run.With(At(server, {"demo", "--fast"}));
+  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.err,
+            "INTERNAL: expected the instance to be BUSY (hold 2), got IDLE "
+            "()\n");
 }
 
 TEST(DemoCommand, AWrongSequenceIsAFailure) {
   FakeEchoServer server;
   server.ClaimNext(7);
-  const Leasehold run = Execute(At(server, {"demo", "--fast"}));
+  const Outcome run = Execute(At(server, {"demo", "--fast"}));
   EXPECT_EQ(run.code, 1);
   EXPECT_EQ(run.err, "INTERNAL: channel 1: expected sequence 1, got 7\n");
   EXPECT_THAT(run.out, Not(HasSubstr("closed")));

@@ -2,10 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "tests/client/fake_echo_server.h"
 
@@ -57,7 +60,7 @@ TEST(LeaseholdProcess, EndsWith2AndOneLineOnWrongUsage) {
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.output,
             "leasehold: unknown command \"ecko\"; the commands are echo, "
-            "demo\n");
+            "demo, instances, join\n");
 }
 
 TEST(LeaseholdProcess, EndsQuietlyWhenNobodyReadsItsOutput) {
@@ -68,6 +71,84 @@ TEST(LeaseholdProcess, EndsQuietlyWhenNobodyReadsItsOutput) {
   EXPECT_THAT(result.output, StartsWith("CHANNEL"));
   EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1);
   EXPECT_LT(server.calls().size(), 10000u);
+}
+
+// `leasehold instances hold a` as a process of its own, whose output we read.
+class HoldProcess {
+ public:
+  explicit HoldProcess(const FakeEchoServer& server) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    output_ = ends[0];
+    const std::string address = "--address=" + server.address();
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(ends[1], STDOUT_FILENO);
+      close(ends[0]);
+      close(ends[1]);
+      execl(LEASEHOLD_BINARY, "leasehold", "instances", "hold", "a",
+            address.c_str(), nullptr);
+      _exit(127);
+    }
+    close(ends[1]);
+  }
+
+  // Blocks until it has written something: it holds, and flushed that at once.
+  void AwaitOutput() {
+    char buffer[4096];
+    EXPECT_GT(read(output_, buffer, sizeof(buffer)), 0);
+  }
+  void Signal(int signal) { kill(pid_, signal); }
+  void StopReading() { close(std::exchange(output_, -1)); }
+
+  // Its exit code; -1: a signal ended it.
+  int End() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    if (output_ >= 0) close(output_);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+ private:
+  int output_ = -1;
+  pid_t pid_ = -1;
+};
+
+TEST(LeaseholdProcess, AStreamEndsWith0OnInterruptAndTermination) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    FakeEchoServer server;
+    HoldProcess hold(server);
+    hold.AwaitOutput();
+    hold.Signal(signal);
+    EXPECT_EQ(hold.End(), 0);
+    server.AwaitHolds(0);
+  }
+}
+
+TEST(LeaseholdProcess, AStreamEndsWith0WhenNobodyReadsThoughNothingHappens) {
+  FakeEchoServer server;
+  HoldProcess hold(server);
+  hold.AwaitOutput();
+  hold.StopReading();
+  EXPECT_EQ(hold.End(), 0);
+}
+
+TEST(LeaseholdProcess, AKilledProcessHoldsNothing) {
+  FakeEchoServer server;
+  HoldProcess hold(server);
+  hold.AwaitOutput();
+  server.AwaitHolds(1);
+  hold.Signal(SIGKILL);
+  EXPECT_EQ(hold.End(), -1);
+  server.AwaitHolds(0);
+}
+
+TEST(LeaseholdProcess, AStreamEndsWith1WhenTheServerEndsIt) {
+  FakeEchoServer server;
+  HoldProcess hold(server);
+  hold.AwaitOutput();
+  server.EndHolds({grpc::StatusCode::UNAVAILABLE, "draining"});
+  EXPECT_EQ(hold.End(), 1);
 }
 
 TEST(LeaseholdProcess, SaysWhenItsOutputCannotBeWritten) {

@@ -26,10 +26,12 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
-// A session with `channels` channels to the fake.
+// A session with `channels` channels to the fake. None here holds: that is
+// shared_session_hold_test's.
 std::unique_ptr<SharedSession> Session(const FakeEchoServer& server,
                                        int channels,
                                        SharedSessionOptions options = {}) {
+  options.hold = false;
   return *SharedSession::Connect(
       std::vector<std::string>(channels, server.address()), std::move(options));
 }
@@ -245,6 +247,7 @@ TEST(SharedSession, ACallThatTakesTooLongEndsAtItsTimeout) {
   ASSERT_TRUE(channel->WaitForConnected(gpr_inf_future(GPR_CLOCK_REALTIME)));
   SharedSessionOptions options = WithId("a");
   options.call_timeout = absl::Milliseconds(1);
+  options.hold = false;
   SharedSession session({channel}, options);
   EXPECT_TRUE(absl::IsDeadlineExceeded(session.Echo("x", 0).status()));
 }

@@ -1,0 +1,26 @@
+#include "client/status.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold::client {
+
+absl::Status ExplainStatus(const grpc::Status& status, grpc::Channel& channel,
+                           const std::string& name, absl::Duration timeout) {
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+      channel.GetState(/*try_to_connect=*/false) != GRPC_CHANNEL_READY) {
+    return absl::UnavailableError(absl::StrCat(name, ": no connection within ",
+                                               absl::FormatDuration(timeout)));
+  }
+  return ExplainStatus(status, name);
+}
+
+absl::Status ExplainStatus(const grpc::Status& status,
+                           const std::string& name) {
+  absl::Status plain = ToAbslStatus(status);
+  if (absl::IsUnavailable(plain)) {
+    return absl::UnavailableError(absl::StrCat(name, ": ", plain.message()));
+  }
+  return plain;
+}
+
+}  // namespace leasehold::client
