@@ -20,15 +20,6 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Remembers the kinds of events that it was told of.
-class KindsSeen final : public InstanceObserver {
- public:
-  void OnEvent(const InstanceEvent& event) override {
-    kinds.push_back(event.kind);
-  }
-  std::vector<InstanceEventKind> kinds;
-};
-
 class NoWaiter final : public PinWaiter {
  public:
   using PinWaiter::PinWaiter;
@@ -47,8 +38,7 @@ class ConsoleTest : public testing::Test {
   Pipe pipe_;
   std::unique_ptr<LineWriter> writer_ =
       std::make_unique<LineWriter>(pipe_.writer());
-  KindsSeen next_;
-  Console console_{*writer_, next_};
+  Console console_{*writer_};
 };
 
 TEST_F(ConsoleTest, RequestShowsMethodTextAndWhereItsIdCameFrom) {
@@ -86,7 +76,8 @@ TEST_F(ConsoleTest, LifeOfAContextIsShownLineByLine) {
   SimulatedClock clock;
   ManualExecutor executor;
   SharedProvider provider;
-  InstanceRegistry registry(clock, executor, provider, {}, &console_, {});
+  InstanceRegistry registry(clock, executor, provider, {}, {&console_}, {});
+  registry.WatchUse();
   const auto call = [&registry, this](const char* text) {
     InstanceRequest request;
     request.key.id = "room-1";
@@ -129,18 +120,6 @@ TEST_F(ConsoleTest, FailuresAreShownWithTheirStatus) {
               ElementsAre("detach failed      \"a\"  Counter: "
                           "INTERNAL: it threw: x",
                           "context failed     \"a\"  NOT_FOUND: no row"));
-}
-
-TEST_F(ConsoleTest, EveryEventGoesOnToTheNextObserver) {
-  using Kind = InstanceEventKind;
-  const std::vector<Kind> all = {
-      Kind::kCreated, Kind::kIdle,         Kind::kBusy,   Kind::kExpired,
-      Kind::kClosing, Kind::kDetachFailed, Kind::kClosed, Kind::kOpenFailed};
-  for (const Kind kind : all) {
-    console_.OnEvent({.kind = kind, .tenant = "t", .instance_id = "a"});
-  }
-  EXPECT_EQ(next_.kinds, all);
-  EXPECT_TRUE(console_.WantsUseEvents());
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ class HeldExtension final : public Extension {
 
 class AttachHeldExtension final : public ContextInitializer {
  public:
-  void Initialize(InstanceContext& context, const InstanceRequest&,
+  void Initialize(InstanceContext& context, const InitializerRequest&,
                   HookDone done) override {
     context.Attach<HeldExtension>(held);
     done();
@@ -68,7 +68,7 @@ class AttachHeldExtension final : public ContextInitializer {
 // Contexts open when the test says so.
 class HoldOpening final : public ContextInitializer {
  public:
-  void Initialize(InstanceContext&, const InstanceRequest&,
+  void Initialize(InstanceContext&, const InitializerRequest&,
                   HookDone done) override {
     held.Put(std::move(done));
   }
@@ -83,7 +83,6 @@ class Events final : public InstanceObserver {
     if (event.kind == InstanceEventKind::kCreated) ++created;
     events_.Put({event.kind, std::string(event.instance_id)});
   }
-  bool WantsUseEvents() const override { return true; }
 
   // Passes over events up to one of `kind` of the instance `id`.
   void Await(InstanceEventKind kind, const std::string& id) {
@@ -133,13 +132,22 @@ class InstanceCallTest : public testing::Test {
                  InstanceRegistryOptions options = {},
                  const InstanceHeaderNames& names = {}) {
     MakeRegistry(std::move(initializers), options, names);
-    echo_ = std::make_unique<EchoServer>(*door_, /*console=*/nullptr);
+    echo_ = std::make_unique<EchoServer>(*door_, absl::ZeroDuration(),
+                                         /*console=*/nullptr);
     Start(echo_->service(), [this](RpcQueue& queue) { echo_->Serve(queue); });
   }
   // Serves calls that only take a pin, and tell the test of it.
   void ServePins(std::vector<ContextInitializer*> initializers) {
     MakeRegistry(std::move(initializers), {}, {});
     Start(pins_, [this](RpcQueue& queue) { ServePin(*this, queue); });
+  }
+  // Serves Join: streams that hold their pin until they are over.
+  void ServeHolds(std::vector<ContextInitializer*> initializers) {
+    MakeRegistry(std::move(initializers), {}, {});
+    Start(pins_, [this](RpcQueue& queue) {
+      ServePin(*this, queue);
+      ServeHold(*this, queue);
+    });
   }
   // As ServePins; the call goes on when the test resumes it.
   void ServeHeldPins() {
@@ -179,7 +187,10 @@ class InstanceCallTest : public testing::Test {
   // Waits until a call has told `asking_` and waits for its pin.
   void AwaitWaiter() {
     asking_.Take("a call to wait");
-    // The queue's thread is free again when it has passed through it.
+    AwaitQueue();
+  }
+  // Waits until the queue's thread has done what it was at.
+  void AwaitQueue() {
     Event passed;
     PassThrough(*queue_, passed);
     passed.Await("the queue's thread");
@@ -201,16 +212,18 @@ class InstanceCallTest : public testing::Test {
   Mailbox<std::string> asking_;     // Is about to await the pin of this ID.
   Mailbox<absl::Status> answered_;  // What it got.
   Mailbox<std::coroutine_handle<>> parked_;
-  RpcQueue* queue_ = nullptr;        // The only one.
+  Mailbox<bool> over_;         // ServerCall::cancelled, at the end of a hold.
+  RpcQueue* queue_ = nullptr;  // The only one.
   uint64_t closing_generation_ = 0;  // Of OpenAndBeginClosing.
 
  private:
   void MakeRegistry(std::vector<ContextInitializer*> initializers,
                     InstanceRegistryOptions options,
                     const InstanceHeaderNames& names) {
-    registry_ = std::make_unique<InstanceRegistry>(clock_, executor_, provider_,
-                                                   std::move(initializers),
-                                                   &events_, options);
+    registry_ = std::make_unique<InstanceRegistry>(
+        clock_, executor_, provider_, std::move(initializers),
+        std::vector<InstanceObserver*>{&events_}, options);
+    registry_->WatchUse();
     door_ = std::make_unique<InstanceDoor>(*registry_, names);
   }
 
@@ -265,6 +278,25 @@ class InstanceCallTest : public testing::Test {
       call.response().set_generation(grant->pin->generation());
     }
     co_await call.Finish(grant.status());
+  }
+
+  static CallTask ServeHold(InstanceCallTest& test, RpcQueue& queue) {
+    ServerStreamCall<v1::JoinRequest, v1::JoinResponse> call(queue);
+    if (!co_await call.Accept(test.pins_,
+                              &v1::Echo::AsyncService::RequestJoin)) {
+      co_return;
+    }
+    ServeHold(test, queue);
+    absl::StatusOr<InstanceRequest> request = test.door_->Read(call.context());
+    test.asking_.Put(request->key.id);
+    PinAwaiter pinned(*test.registry_, *std::move(request), call);
+    absl::StatusOr<PinGrant> grant = co_await pinned;
+    test.answered_.Put(grant.status());
+    bool open = grant.ok();
+    while (open) open = co_await call.News();
+    const absl::Status status = call.EndStatus(grant.status());
+    co_await call.Finish(status);
+    test.over_.Put(call.cancelled());
   }
 
   static CallTask ServeHeldPin(InstanceCallTest& test, RpcQueue& queue) {
@@ -460,7 +492,7 @@ TEST_F(InstanceCallTest, HeaderMayHaveAnotherName) {
 }
 
 TEST_F(InstanceCallTest, FullServerSaysSo) {
-  ServeEcho({}, {.contexts_max = 1});
+  ServeEcho({}, {.contexts_max = 1, .evict_idle = false});
   EchoCall first(*stub_, "", {{"instance-id", "a"}});
   EXPECT_TRUE(first.Await().ok());
   EchoCall second(*stub_, "", {{"instance-id", "b"}});
@@ -673,6 +705,45 @@ TEST_F(InstanceCallTest, ServerThatStopsEndsTheWaits) {
   server_->Shutdown(gpr_time_0(GPR_TIMESPAN));
   EXPECT_TRUE(absl::IsCancelled(answered_.Take("the waiter")));
   EXPECT_FALSE(waiting.Await().ok());
+  closing();
+  events_.Await(InstanceEventKind::kClosed, "a");
+  EXPECT_EQ(events_.created, 1);
+}
+
+// Once it has its pin, a cancellation is for what it awaits then.
+TEST_F(InstanceCallTest, StreamWhosePinCameLateSeesItsCancellation) {
+  AttachHeldExtension extension;
+  ServeHolds({&extension});
+  HookDone closing = OpenAndBeginClosing("a", extension);
+
+  grpc::ClientContext context;
+  context.AddMetadata("instance-id", "a");
+  const auto stream = stub_->Join(&context, v1::JoinRequest());
+  AwaitWaiter();
+  closing();
+  EXPECT_TRUE(answered_.Take("the stream's pin").ok());
+  AwaitQueue();  // It awaits news.
+  EXPECT_EQ(registry_->Release({.id = "a"}).code(),
+            absl::StatusCode::kFailedPrecondition);
+  context.TryCancel();
+  EXPECT_TRUE(over_.Take("the end of the stream"));
+  events_.Await(InstanceEventKind::kIdle, "a");
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(InstanceCallTest, StreamThatIsCancelledWhileItWaitsForItsPinLeaves) {
+  AttachHeldExtension extension;
+  ServeHolds({&extension});
+  HookDone closing = OpenAndBeginClosing("a", extension);
+
+  grpc::ClientContext context;
+  context.AddMetadata("instance-id", "a");
+  const auto stream = stub_->Join(&context, v1::JoinRequest());
+  AwaitWaiter();
+  context.TryCancel();
+  EXPECT_TRUE(absl::IsCancelled(answered_.Take("the cancelled stream")));
+  EXPECT_TRUE(over_.Take("the end of the stream"));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   closing();
   events_.Await(InstanceEventKind::kClosed, "a");
   EXPECT_EQ(events_.created, 1);

@@ -10,6 +10,8 @@
 
 #include <atomic>
 #include <coroutine>
+#include <cstddef>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -31,6 +33,10 @@ namespace leasehold {
 namespace {
 
 using EchoUnaryCall = UnaryCall<v1::EchoRequest, v1::EchoResponse>;
+
+using EchoBidiCall = BidiStreamCall<v1::EchoRequest, v1::EchoResponse>;
+using JoinCall = ServerStreamCall<v1::JoinRequest, v1::JoinResponse>;
+using StreamControlPtr = std::shared_ptr<StreamControl>;
 
 // A coroutine that waits for the test to resume it.
 struct Parked {
@@ -59,7 +65,10 @@ class TestServer {
   ~TestServer() { Stop(); }
 
   void Start() {
-    runtime->Start([this](RpcQueue& queue) { handler_(*this, queue); });
+    runtime->Start([this](RpcQueue& one) {
+      queue = &one;
+      handler_(*this, one);
+    });
   }
   // In the order that RpcRuntime asks for.
   void Stop() {
@@ -73,13 +82,16 @@ class TestServer {
   v1::Echo::AsyncService service;
   std::unique_ptr<RpcRuntime> runtime;
   std::unique_ptr<grpc::Server> server;
+  RpcQueue* queue = nullptr;  // The only one, if there is one only.
 
   // What handlers tell the test.
   Mailbox<Parked> parked;
-  Mailbox<std::thread::id> threads;  // That they ran on.
-  Mailbox<bool> cancelled;           // ServerCall::cancelled, at their end.
-  std::atomic<int> told{0};          // Calls of CancelHandler::OnCancelled.
-  std::atomic<int> violations{0};    // What must not be.
+  Mailbox<std::thread::id> threads;    // That they ran on.
+  Mailbox<bool> cancelled;             // ServerCall::cancelled, at their end.
+  std::atomic<int> told{0};            // Calls of CancelHandler::OnCancelled.
+  std::atomic<int> violations{0};      // What must not be.
+  Mailbox<StreamControlPtr> controls;  // Of streams that have arrived.
+  Mailbox<bool> awaited;               // What handlers of streams got.
   Event go;
 
  private:
@@ -617,6 +629,469 @@ TEST(RpcRuntime, CallThatEndsAsItIsCancelledEndsOnce) {
   RecordProperty("ended_ok", ok);
   RecordProperty("ended_cancelled", cancelled);
   server.Stop();
+}
+
+// ---- Streams
+
+// A stream of the client's, which ends by itself after a minute.
+template <typename Stream>
+class ClientStream {
+ public:
+  // `start` makes the stream in the context that it is given.
+  template <typename Start>
+  explicit ClientStream(Start start) {
+    context_.set_deadline(gpr_time_from_minutes(1, GPR_TIMESPAN));
+    stream_ = start(&context_);
+  }
+
+  Stream* operator->() { return stream_.get(); }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<Stream> stream_;
+};
+
+auto EchoStreamOf(v1::Echo::Stub& stub) {
+  return [&stub](grpc::ClientContext* context) {
+    return stub.EchoStream(context);
+  };
+}
+auto JoinOf(v1::Echo::Stub& stub) {
+  return [&stub](grpc::ClientContext* context) {
+    return stub.Join(context, v1::JoinRequest());
+  };
+}
+
+using EchoStream =
+    ClientStream<grpc::ClientReaderWriter<v1::EchoRequest, v1::EchoResponse>>;
+using JoinStream = ClientStream<grpc::ClientReader<v1::JoinResponse>>;
+
+v1::EchoRequest Saying(const std::string& text) {
+  v1::EchoRequest request;
+  request.set_text(text);
+  return request;
+}
+
+// Returns when the queue's thread has done all that was posted before.
+void PassThrough(RpcQueue& queue) {
+  Event passed;
+  queue.Post([&passed] { passed.Set(); });
+  passed.Await("the queue's thread");
+}
+
+// Awaits that the test resumes the stream.
+class ParkStream {
+ public:
+  ParkStream(TestServer& server, RpcQueue& queue)
+      : server_(server), queue_(queue) {}
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    server_.parked.Put({.queue = &queue_, .coroutine = coroutine, .text = ""});
+  }
+  void await_resume() {}
+
+ private:
+  TestServer& server_;
+  RpcQueue& queue_;
+};
+
+// Echoes until the client has sent all, or the stream is over.
+CallTask ServeEchoes(TestServer& server, RpcQueue& queue) {
+  EchoBidiCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEchoStream)) {
+    co_return;
+  }
+  ServeEchoes(server, queue);
+  server.controls.Put(call.control());
+  bool open = co_await call.SendInitialMetadata();
+  while (open && co_await call.Read()) {
+    v1::EchoResponse response;
+    response.set_text(call.request().text());
+    open = co_await call.Write(response);
+  }
+  server.awaited.Put(open);
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+  server.cancelled.Put(call.cancelled());
+}
+
+// Awaits news until the stream is over.
+CallTask ServeNews(TestServer& server, RpcQueue& queue) {
+  JoinCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestJoin)) {
+    co_return;
+  }
+  ServeNews(server, queue);
+  server.controls.Put(call.control());
+  bool open = true;
+  while (open) {
+    open = co_await call.News();
+    server.threads.Put(std::this_thread::get_id());
+    server.awaited.Put(open);
+  }
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+  server.cancelled.Put(call.cancelled());
+}
+
+// As ServeNews, once the test has resumed it.
+CallTask ServeNewsWhenResumed(TestServer& server, RpcQueue& queue) {
+  JoinCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestJoin)) {
+    co_return;
+  }
+  ServeNewsWhenResumed(server, queue);
+  server.controls.Put(call.control());
+  ParkStream park(server, queue);
+  co_await park;
+  bool open = true;
+  while (open) {
+    open = co_await call.News();
+    server.awaited.Put(open);
+  }
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+  server.cancelled.Put(call.cancelled());
+}
+
+// Reads a message, then awaits news.
+CallTask ServeReadThenNews(TestServer& server, RpcQueue& queue) {
+  EchoBidiCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEchoStream)) {
+    co_return;
+  }
+  ServeReadThenNews(server, queue);
+  server.controls.Put(call.control());
+  server.awaited.Put(co_await call.Read());
+  server.awaited.Put(co_await call.News());
+  co_await call.Finish(absl::OkStatus());
+  server.cancelled.Put(call.cancelled());
+}
+
+// More than gRPC takes from a client that does not read, and as much as it
+// lets one read.
+constexpr size_t kMuch = 3 << 20;
+
+// Writes more than the client takes.
+CallTask ServeMuch(TestServer& server, RpcQueue& queue) {
+  JoinCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestJoin)) {
+    co_return;
+  }
+  ServeMuch(server, queue);
+  server.controls.Put(call.control());
+  v1::JoinResponse response;
+  response.mutable_echo()->set_text(std::string(kMuch, 'x'));
+  server.awaited.Put(co_await call.Write(response));
+  server.awaited.Put(co_await call.Write(response));
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+  server.cancelled.Put(call.cancelled());
+}
+
+// Tries all that a stream can do.
+CallTask ServeEverythingOnce(TestServer& server, RpcQueue& queue) {
+  EchoBidiCall call(queue);
+  if (!co_await call.Accept(server.service,
+                            &v1::Echo::AsyncService::RequestEchoStream)) {
+    co_return;
+  }
+  ServeEverythingOnce(server, queue);
+  server.awaited.Put(!call.over());
+  server.awaited.Put(co_await call.SendInitialMetadata());
+  server.awaited.Put(co_await call.Read());
+  server.awaited.Put(co_await call.Write(v1::EchoResponse()));
+  server.awaited.Put(co_await call.News());
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+  server.cancelled.Put(call.cancelled());
+}
+
+// A client whose window grows only as it reads, so that a long write is under
+// way until it does.
+std::shared_ptr<grpc::Channel> ConnectWithSmallWindow(
+    const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+TEST(RpcRuntimeStream, MessagesAreReadUntilTheClientHasSentAll) {
+  TestServer server(ServeEchoes, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoStream stream(EchoStreamOf(*stub));
+  v1::EchoResponse response;
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(stream->Write(Saying(absl::StrCat("text ", i))));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.text(), absl::StrCat("text ", i));
+  }
+  stream->WritesDone();
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_TRUE(server.awaited.Take("the end of the reading"));
+  EXPECT_FALSE(server.cancelled.Take("the end of the handler"));
+}
+
+TEST(RpcRuntimeStream, NotifyFromAnotherThreadWakesTheStreamOnItsOwnThread) {
+  TestServer server(ServeNews, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  JoinStream stream(JoinOf(*stub));
+  const StreamControlPtr control = server.controls.Take("the stream to arrive");
+  std::set<std::thread::id> threads;
+  for (int i = 0; i < 5; ++i) {
+    control->Notify();
+    EXPECT_TRUE(server.awaited.Take("news"));
+    threads.insert(server.threads.Take("the handler"));
+  }
+  EXPECT_EQ(threads.size(), 1u);
+  EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+  control->End(absl::OkStatus());
+  EXPECT_FALSE(server.awaited.Take("the end"));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(RpcRuntimeStream, NotificationsThatComeBeforeTheHandlerLooksAreOne) {
+  TestServer server(ServeNewsWhenResumed, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  JoinStream stream(JoinOf(*stub));
+  const StreamControlPtr control = server.controls.Take("the stream to arrive");
+  const Parked parked = server.parked.Take("the handler");
+  for (int i = 0; i < 3; ++i) {
+    control->Notify();
+    PassThrough(*parked.queue);
+  }
+  parked.Resume();
+  EXPECT_TRUE(server.awaited.Take("news"));
+  PassThrough(*parked.queue);
+  EXPECT_EQ(server.awaited.size(), 0u);
+  control->End(absl::OkStatus());
+  EXPECT_FALSE(server.awaited.Take("the end"));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(RpcRuntimeStream, NewsThatComesDuringAReadIsNotLostAndDoesNotEndIt) {
+  TestServer server(ServeReadThenNews, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoStream stream(EchoStreamOf(*stub));
+  const StreamControlPtr control = server.controls.Take("the stream to arrive");
+  control->Notify();
+  PassThrough(*server.queue);
+  EXPECT_EQ(server.awaited.size(), 0u);
+  ASSERT_TRUE(stream->Write(Saying("text")));
+  EXPECT_TRUE(server.awaited.Take("the message"));
+  EXPECT_TRUE(server.awaited.Take("the news"));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(RpcRuntimeStream, EndFromAnotherThreadEndsAReadThatIsAwaited) {
+  TestServer server(ServeEchoes, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoStream stream(EchoStreamOf(*stub));
+  v1::EchoResponse response;
+  ASSERT_TRUE(stream->Write(Saying("text")));
+  ASSERT_TRUE(stream->Read(&response));
+  server.controls.Take("the stream to arrive")
+      ->End(absl::UnavailableError("we close"));
+  EXPECT_FALSE(stream->Read(&response));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "we close");
+  server.cancelled.Take("the end of the handler");
+}
+
+TEST(RpcRuntimeStream, FirstEndCounts) {
+  TestServer server(ServeNewsWhenResumed, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  JoinStream stream(JoinOf(*stub));
+  const StreamControlPtr control = server.controls.Take("the stream to arrive");
+  const Parked parked = server.parked.Take("the handler");
+  control->End(absl::AbortedError("first"));
+  control->End(absl::UnavailableError("second"));
+  PassThrough(*parked.queue);
+  control->End(absl::UnavailableError("third"));
+  parked.Resume();
+  EXPECT_FALSE(server.awaited.Take("the end"));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(status.error_message(), "first");
+}
+
+TEST(RpcRuntimeStream, ForcedReleaseEndsTheStreamAsAborted) {
+  TestServer server(ServeNews, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  JoinStream stream(JoinOf(*stub));
+  server.controls.Take("the stream to arrive")->OnForcedRelease();
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(status.error_message(), "the instance was released by force");
+}
+
+TEST(RpcRuntimeStream, DrainEndsEveryOpenStreamOfEveryQueue) {
+  TestServer server(ServeNews, /*queues=*/2);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  std::deque<JoinStream> streams;
+  for (int i = 0; i < 6; ++i) {
+    streams.emplace_back(JoinOf(*stub));
+    server.controls.Take("the stream to arrive");
+  }
+  server.runtime->EndStreams(absl::UnavailableError("we close"));
+  for (JoinStream& stream : streams) {
+    EXPECT_EQ(stream->Finish().error_message(), "we close");
+  }
+}
+
+// It arrives after the drain has begun: nobody will end it any more.
+TEST(RpcRuntimeStream, StreamThatWasEndedBeforeItArrivedDoesNothing) {
+  TestServer server(ServeEverythingOnce, /*queues=*/1);
+  server.Start();
+  server.runtime->EndStreams(absl::UnavailableError("we close"));
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoStream stream(EchoStreamOf(*stub));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_FALSE(server.awaited.Take("what a stream can do")) << i;
+  }
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "we close");
+}
+
+TEST(RpcRuntimeStream, StreamThatEndsWhileItWritesGoesOnAndThenWaitsForIt) {
+  TestServer server(ServeMuch, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(ConnectWithSmallWindow(server.address()));
+  JoinStream stream(JoinOf(*stub));
+  const StreamControlPtr control = server.controls.Take("the stream to arrive");
+  control->End(absl::AbortedError("released"));
+  EXPECT_FALSE(server.awaited.Take("the write that was under way"));
+  EXPECT_FALSE(server.awaited.Take("the write that was not begun"));
+  PassThrough(*server.queue);
+  EXPECT_EQ(server.cancelled.size(), 0u) << "it did not wait for its write";
+  // What was under way arrives whole, and then the end.
+  v1::JoinResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.echo().text().size(), kMuch);
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::ABORTED);
+  server.cancelled.Take("the end of the handler");
+}
+
+TEST(RpcRuntimeStream, ClientThatGoesWhileTheStreamWritesEndsIt) {
+  TestServer server(ServeMuch, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(ConnectWithSmallWindow(server.address()));
+  JoinStream stream(JoinOf(*stub));
+  server.controls.Take("the stream to arrive");
+  stream.Cancel();
+  EXPECT_FALSE(server.awaited.Take("the write that was under way"));
+  EXPECT_FALSE(server.awaited.Take("the write that was not begun"));
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(RpcRuntimeStream, ClientThatGoesWhileNewsIsAwaitedEndsTheStream) {
+  TestServer server(ServeNews, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  JoinStream stream(JoinOf(*stub));
+  server.controls.Take("the stream to arrive");
+  PassThrough(*server.queue);
+  stream.Cancel();
+  EXPECT_FALSE(server.awaited.Take("the end"));
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(RpcRuntimeStream, ClientThatGoesWhileAMessageIsAwaitedEndsTheStream) {
+  TestServer server(ServeEchoes, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoStream stream(EchoStreamOf(*stub));
+  server.controls.Take("the stream to arrive");
+  stream.Cancel();
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(RpcRuntimeStream, ControlOfAStreamThatIsGoneDoesNothing) {
+  TestServer server(ServeNews, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  StreamControlPtr control;
+  {
+    JoinStream stream(JoinOf(*stub));
+    control = server.controls.Take("the stream to arrive");
+    control->End(absl::OkStatus());
+    EXPECT_TRUE(stream->Finish().ok());
+    server.cancelled.Take("the end of the handler");
+  }
+  control->Notify();
+  control->End(absl::AbortedError("late"));
+  // Nothing was left to the queue, which may be gone as well.
+  server.Stop();
+  control->Notify();
+  control->OnForcedRelease();
+  EXPECT_EQ(control.use_count(), 1);
+}
+
+// Two threads notify and end the stream while the client cancels, each after a
+// random pause. Whoever wins: the handler comes to its end once.
+TEST(RpcRuntimeStream, StreamThatIsEndedAsItIsCancelledEndsOnce) {
+  TestServer server(ServeNews, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  const auto pause = [](uint64_t turns) {
+    for (uint64_t i = 0; i < turns; ++i) std::this_thread::yield();
+  };
+  ForEachSeed(200, [&](Random& random) {
+    const uint64_t before_notify = Uniform(random, 0, 30);
+    const uint64_t before_end = Uniform(random, 0, 30);
+    const uint64_t before_cancel = Uniform(random, 0, 30);
+    JoinStream stream(JoinOf(*stub));
+    const StreamControlPtr control =
+        server.controls.Take("the stream to arrive");
+    std::thread notifier([&] {
+      pause(before_notify);
+      control->Notify();
+    });
+    std::thread ender([&] {
+      pause(before_end);
+      control->End(absl::AbortedError("ended"));
+      control->Notify();
+    });
+    pause(before_cancel);
+    stream.Cancel();
+    const grpc::StatusCode code = stream->Finish().error_code();
+    notifier.join();
+    ender.join();
+    server.cancelled.Take("the end of the handler");
+    EXPECT_TRUE(code == grpc::StatusCode::ABORTED ||
+                code == grpc::StatusCode::CANCELLED)
+        << code;
+    // At most one true for the news, and one false, the last.
+    while (server.awaited.Take("the end")) {
+    }
+    EXPECT_EQ(server.awaited.size(), 0u);
+    EXPECT_EQ(server.cancelled.size(), 0u);
+  });
+  server.Stop();
+  EXPECT_EQ(server.runtime->load().running, 0u);
 }
 
 // ---- Stop

@@ -105,8 +105,9 @@ class ServerHostTest : public testing::Test {
     options.listen = std::move(listen);
     if (options.listen.empty()) options.listen = {Loopback(0)};
     options.drain_timeout = drain_timeout;
-    return std::make_unique<ServerHost>(std::move(options), clock_, log_,
-                                        &console_);
+    return std::make_unique<ServerHost>(
+        std::move(options), clock_, log_, &console_,
+        std::vector<InstanceObserver*>{&events_});
   }
   std::unique_ptr<ServerHost> MakeStarted(
       absl::Duration drain_timeout = absl::Minutes(5)) {
@@ -164,7 +165,7 @@ class ServerHostTest : public testing::Test {
   Events events_;
   Pipe console_pipe_;
   LineWriter console_writer_{console_pipe_.writer()};
-  Console console_{console_writer_, events_};
+  Console console_{console_writer_};
   std::string folder_;
   std::string unix_path_;
 };
@@ -195,7 +196,7 @@ TEST_F(ServerHostTest, SeveralQueuesServeManyCalls) {
   ServerOptions options;
   options.listen = {Loopback(0)};
   options.queue_threads = 3;
-  ServerHost host(options, clock_, log_, &console_);
+  ServerHost host(options, clock_, log_, &console_, {&events_});
   ASSERT_TRUE(host.Start().ok());
   const auto stub = StubOf(host);
   std::vector<std::unique_ptr<EchoCall>> calls;

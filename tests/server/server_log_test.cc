@@ -166,11 +166,6 @@ TEST_F(ServerLogTest, WithoutLifecycleOnlyFailuresAreLogged) {
                       error));
 }
 
-TEST_F(ServerLogTest, UseEventsAreNotAskedFor) {
-  EXPECT_FALSE(Open(LogFormat::kText).WantsUseEvents());
-  EXPECT_THAT(Lines(), IsEmpty());
-}
-
 TEST_F(ServerLogTest, InstanceIdCannotForgeALine) {
   ServerLog& log = Open(LogFormat::kText);
   log.OnEvent({.kind = InstanceEventKind::kCreated,
