@@ -188,7 +188,7 @@ def _():
         expect(generations[0] == generations[1] < generations[2], f"{generations}")
         contains(result.out, "Channel 1 opened", "Channel 2 opened",
                  "Channel 1 closed", "Channel 2 closed", "Channel 3 opened",
-                 "for 1s")
+                 "of 1s left")
         events = [line.split("  ")[0].strip() for line in server.out]
         equal([e for e in events if e in ("context created", "lease expired",
                                           "context removed")],

@@ -231,56 +231,46 @@ def refused(*flags, env=None, names=()):
     return lines[0]
 
 
-class Server:
-    """A server process on a port of its own.
+class Program:
+    """A program that runs until it ends or the check does.
 
-    with Server("--idle-timeout=50ms") as server: ...
+    with Program(GRPCURL, ...) as program: ...
     """
 
     running = []
 
-    def __init__(self, *flags, env=None, listen=("127.0.0.1:0",),
-                 print_address=True):
-        self.args = [str(programs / "leasehold-server"),
-                     *(f"--listen={address}" for address in listen),
-                     *(["--print-address"] if print_address else []), *flags]
+    def __init__(self, *args, env=None, stdin=subprocess.DEVNULL,
+                 stdout=subprocess.PIPE):
+        self.args = [str(a) for a in args]
         self.env = environment(env)
-        self.await_address = print_address
+        self.stdin, self.stdout = stdin, stdout
         self.lines = {"out": [], "err": []}
-        self.connections = []
 
     def __enter__(self):
         self.process = subprocess.Popen(
             self.args, env=self.env, text=True, errors="replace",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, preexec_fn=die_with_parent)
-        Server.running.append(self)
+            stdin=self.stdin, stdout=self.stdout, stderr=subprocess.PIPE,
+            preexec_fn=die_with_parent)
+        Program.running.append(self)
         self.readers = [
             threading.Thread(target=self._read, args=(pipe, self.lines[name]))
             for name, pipe in (("out", self.process.stdout),
-                               ("err", self.process.stderr))]
+                               ("err", self.process.stderr)) if pipe]
         for reader in self.readers:
             reader.start()
-        try:
-            self.await_line("err", "listening")
-            if self.await_address:
-                self.await_line("out", "address=")
-        except Failed:
-            self.__exit__()
-            raise
         return self
 
     def __exit__(self, *_):
-        for connection in self.connections:
-            connection.close()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
         for reader in self.readers:
             reader.join()
-        for pipe in (self.process.stdout, self.process.stderr):
-            pipe.close()
-        Server.running.remove(self)
+        for pipe in (self.process.stdin, self.process.stdout,
+                     self.process.stderr):
+            if pipe and not pipe.closed:
+                pipe.close()
+        Program.running.remove(self)
 
     @staticmethod
     def _read(pipe, lines):
@@ -302,12 +292,67 @@ class Server:
     def await_line(self, stream, text):
         """The first line with `text` on `out` or `err`, once it is there."""
         def found():
+            ended = Program.ended(self)  # Before looking: it may end just then.
             line = next((x for x in list(self.lines[stream]) if text in x), None)
-            expect(line or self.process.poll() is None,
-                   f"the server ended (exit code {self.process.poll()}) without "
-                   f"{text!r} on {stream}: {self.out + self.err}")
+            expect(line or not ended,
+                   f"{self.args[0]} ended (exit code {self.process.poll()}) "
+                   f"without {text!r} on {stream}: {self.out + self.err}")
             return line
         return wait_until(found, f"{text!r} on {stream}")
+
+    def say(self, text):
+        """Writes to its standard input, which is a pipe."""
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def ended(self):
+        """Whether it has ended, and all that it said is there."""
+        return (self.process.poll() is not None
+                and not any(reader.is_alive() for reader in self.readers))
+
+    def wait(self):
+        """Its exit code, once it has ended and all that it said is there."""
+        wait_until(self.ended, f"{self.args[0]} to end: {self.err[-3:]}")
+        return self.process.returncode
+
+    def end(self, number=signal.SIGTERM):
+        self.send_signal(number)
+        return self.wait()
+
+
+class Server(Program):
+    """A server process on a port of its own.
+
+    with Server("--idle-timeout=50ms") as server: ...
+    """
+
+    def __init__(self, *flags, env=None, listen=("127.0.0.1:0",),
+                 print_address=True):
+        super().__init__(
+            programs / "leasehold-server",
+            *(f"--listen={address}" for address in listen),
+            *(["--print-address"] if print_address else []), *flags, env=env)
+        self.await_address = print_address
+        self.connections = []
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            self.await_line("err", "listening")
+            if self.await_address:
+                self.await_line("out", "address=")
+        except Failed:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for connection in self.connections:
+            connection.close()
+        super().__exit__()
 
     def addresses(self):
         wanted = len([a for a in self.args if a.startswith("--listen=")])
@@ -327,25 +372,11 @@ class Server:
         self.connections.append(connection)
         return connection
 
-    def send_signal(self, number):
-        self.process.send_signal(number)
-
-    def wait(self):
-        """Its exit code, once it has ended and all that it said is there."""
-        def ended():
-            # A server that ends asks its clients to confirm; ours do.
-            for connection in self.connections:
-                connection.receive_for(0.001)
-            return self.process.poll() is not None
-        wait_until(ended, f"the server to end: {self.err[-3:]}")
-        code = self.process.returncode
-        for reader in self.readers:
-            reader.join()
-        return code
-
-    def end(self, number=signal.SIGTERM):
-        self.send_signal(number)
-        return self.wait()
+    def ended(self):
+        # A server that ends asks its clients to confirm; ours do.
+        for connection in self.connections:
+            connection.receive_for(0.001)
+        return super().ended()
 
     def lives(self):
         """It still answers, and a context is as it should be."""
@@ -358,8 +389,8 @@ class Server:
 
 @atexit.register
 def _kill_all():
-    for server in list(Server.running):
-        server.process.kill()
+    for program in list(Program.running):
+        program.process.kill()
 
 
 def temporary_folder():

@@ -18,6 +18,8 @@ SETTINGS = {
     "max-idle-timeout": ("24h", "DURATION", "soon"),
     "instance-header": ("instance-id", "NAME", "Instance ID"),
     "max-contexts": ("1000000", "N", "many"),
+    "evict-idle": ("on", "", "perhaps"),
+    "detach-timeout": ("5s", "DURATION", "0s"),
     "console": ("off", "", "perhaps"),
     "log-format": ("text", "text|json", "xml"),
     "drain-timeout": ("30s", "DURATION", "0s"),
