@@ -30,11 +30,13 @@ std::string JsonLine(const JoinEvent& event) {
 std::string TextLine(const JoinEvent& event) {
   switch (event.kind) {
     case JoinEvent::Kind::kJoined:
-      return absl::StrFormat("Joined %s: generation %d, %d echoes so far.\n",
+      return absl::StrFormat("Joined %s: generation %d, %d %s so far.\n",
                              Printable(event.instance_id), event.generation,
-                             event.sequence);
+                             event.sequence,
+                             event.sequence == 1 ? "echo" : "echoes");
     case JoinEvent::Kind::kLagged:
-      return absl::StrFormat("%d echoes were missed.\n", event.missed);
+      return absl::StrFormat("Missed %d %s.\n", event.missed,
+                             event.missed == 1 ? "echo" : "echoes");
     case JoinEvent::Kind::kEcho:
       break;
   }

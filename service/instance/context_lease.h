@@ -35,7 +35,7 @@ class ContextLease {
 };
 
 // The lease that the registry's lease manager keeps, which asks again by itself
-// when it is over: so it keeps the callback, and never needs it.
+// when it is over: so it needs no callback, and drops what it is given.
 class LeaseExtension final : public Extension, public ContextLease {
  public:
   explicit LeaseExtension(InstanceContext& context) : context_(context) {}

@@ -230,8 +230,15 @@ void InstanceRegistry::FailWaitersOfHangingHook(InstanceContext& context) {
   {
     MutexLock lock(context.mu_);
     if (context.word_.Load().state() != ContextState::kClosing ||
-        context.detaching_.load() == nullptr ||
-        context.last_use() + options_.detach_timeout > clock_.Now()) {
+        context.detaching_.load() == nullptr) {
+      return;
+    }
+    if (context.last_use() + options_.detach_timeout > clock_.Now()) {
+      // A keep-alive that came with the closing has moved the last use.
+      if (context.ExtrasLocked().idle_timeout.has_value() &&
+          !leases_.Lookup(context).running) {
+        GrantLease(context, /*from_now=*/false);
+      }
       return;
     }
     waiters = TakeWaitersLocked(context);
@@ -319,9 +326,10 @@ void InstanceRegistry::Open(InstanceContext& context) {
 void InstanceRegistry::FailOpening(InstanceContext& context,
                                    const absl::Status& status) {
   DetachAll(context, DetachReason::kFailedInitializer, /*in_own_task=*/true,
-            [this, &context, status] {
+            [this, &context, status, idle_timeout = context.idle_timeout()] {
               InstanceEvent event =
                   Event(InstanceEventKind::kOpenFailed, context);
+              event.idle_timeout = idle_timeout;
               event.status = status;
               Observe(event);
               Erase(context, status);
@@ -572,6 +580,7 @@ void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
   const auto slot = [slots](size_t step) -> const InstanceContext::Slot& {
     return (*slots)[slots->size() - 1 - step];  // Last in, first out.
   };
+  const absl::Duration idle_timeout = context.idle_timeout();
   {
     MutexLock lock(context.mu_);
     context.Lease::Renew(clock_.Now());  // From here its hooks are timed.
@@ -588,12 +597,13 @@ void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
     context.detaching_.store(slot(i).type);
     slot(i).extension->OnDetach(context, reason, std::move(done));
   };
-  steps.answered = [this, &context, slot](size_t i,
-                                          const absl::Status& status) {
+  steps.answered = [this, &context, slot, idle_timeout](
+                       size_t i, const absl::Status& status) {
     if (status.ok()) return true;
     detach_failures_.fetch_add(1, std::memory_order_relaxed);
     const std::string name = ExtensionTypeName(*slot(i).type);
     InstanceEvent event = Event(InstanceEventKind::kDetachFailed, context);
+    event.idle_timeout = idle_timeout;
     event.status = status;
     event.extension = name;
     Observe(event);

@@ -141,7 +141,8 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   absl::StatusOr<InstancePage> List(std::string_view tenant,
                                     const InstanceQuery& query);
 
-  // Renews a lease: counts as a use, without a pin. What is known then.
+  // Renews a lease: counts as a use, without a pin. (That of an opening context
+  // is yet to begin.) What is known then.
   //   NotFound: there is no such context, or it is on its way out.
   absl::StatusOr<InstanceInfo> KeepAlive(const InstanceKey& key);
 

@@ -140,13 +140,15 @@ absl::StatusOr<InstanceInfo> InstanceRegistry::KeepAlive(
     context->Lease::Renew(clock_.Now());
   }
   absl::StatusOr<InstanceInfo> info = NoSuch(key);
-  if (context->word_.TryTouch()) {
-    {
-      MutexLock lock(context->mu_);
+  const bool touched = context->word_.TryTouch();
+  {
+    MutexLock lock(context->mu_);
+    // The lease of one that is opening is yet to begin.
+    if (touched || context->word_.Load().state() == ContextState::kOpening) {
       info = context->DescribeLocked();
     }
-    Observe(Event(InstanceEventKind::kRenewed, *context));
   }
+  if (touched) Observe(Event(InstanceEventKind::kRenewed, *context));
   context->Unref();
   return info;
 }
@@ -158,10 +160,13 @@ absl::StatusOr<InstanceInfo> InstanceRegistry::SetIdleTimeout(
   absl::StatusOr<InstanceInfo> info = NoSuch(key);
   {
     MutexLock lock(context->mu_);
-    if (context->word_.Load().state() == ContextState::kOpen) {
+    const ContextState state = context->word_.Load().state();
+    if (state == ContextState::kOpen || state == ContextState::kOpening) {
       leases_.SetTimeout(*context, Bounded(timeout));
       context->timeout_chosen_ = true;
-      if (context->word_.TryTouch()) info = context->DescribeLocked();
+      if (context->word_.TryTouch() || state == ContextState::kOpening) {
+        info = context->DescribeLocked();
+      }
     }
   }
   context->Unref();
@@ -235,10 +240,9 @@ bool InstanceRegistry::TakeRoom(bool promised) {
 bool InstanceRegistry::EvictOne(size_t first) {
   if (!options_.evict_idle) return false;
   // Contexts that close are as many as may be: more of them is no way out.
-  if (live_.load() < options_.contexts_max ||
-      size_.load() >= 2 * options_.contexts_max) {
-    return false;
-  }
+  if (size_.load() >= 2 * options_.contexts_max) return false;
+  if (live_.load() < options_.contexts_max)
+    return true;  // By now there is room.
   for (size_t i = 0; i < ContextTable::kShards; ++i) {
     if (EvictFrom(table_.shard((first + i) % ContextTable::kShards))) {
       return true;

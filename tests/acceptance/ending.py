@@ -93,7 +93,10 @@ def _():
 
 @check("A7.8 SIGTERM under full load loses no call that was served")
 def _():
-    for _ in range(3):
+    # A round proves something if the signal met calls in flight, which takes
+    # luck on a busy machine.
+    met = 0
+    for _ in range(50):
         with Server("--console") as server:
             result = harness.run(harness.programs / "lease_storm", "drain",
                                  server.address, server.pid)
@@ -102,7 +105,10 @@ def _():
             served = sum("operation response" in line for line in server.out)
             equal(int(found["ok"]), served, "answers that callers got, of those given")
             expect("sequences are not" not in result.out, result.out)
-            expect(int(found["in_flight_ok"]) > 0, f"none was in flight: {found}")
+            met += int(found["in_flight_ok"]) > 0
+        if met == 3:
+            return
+    expect(False, f"only {met} of 50 signals met calls in flight")
 
 
 @check("A7.9 SIGTERM under full load: what is not served is UNAVAILABLE, nothing else")

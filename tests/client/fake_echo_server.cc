@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/channel.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 
@@ -180,6 +181,18 @@ FakeEchoServer::~FakeEchoServer() {
   server_->Shutdown(std::chrono::system_clock::time_point());
   // Shutdown has awaited the handlers; ThreadSanitizer sees it only here.
   std::lock_guard<std::mutex> lock(mu_);
+}
+
+std::unique_ptr<SharedSession> FakeEchoServer::Connect(
+    int channels, SharedSessionOptions options) const {
+  auto session = std::make_unique<SharedSession>(
+      std::vector<std::shared_ptr<grpc::Channel>>(), std::move(options));
+  for (int i = 0; i < channels; ++i) {
+    const auto channel = OpenChannel(address_);
+    channel->WaitForConnected(gpr_inf_future(GPR_CLOCK_REALTIME));
+    session->AddChannel(channel, address_);
+  }
+  return session;
 }
 
 void FakeEchoServer::ExpireAll() {

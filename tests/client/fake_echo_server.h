@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "client/shared_session.h"
 #include "grpcpp/server.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 #include "leasehold/v1/instances.grpc.pb.h"
@@ -45,6 +46,12 @@ class FakeEchoServer final : public leasehold::v1::Echo::Service {
 
   // HOST:PORT.
   const std::string& address() const { return address_; }
+
+  // A session with so many channels to this server, connected: gRPC 1.51 reads
+  // errno late after connect(2), so that now and then, on a busy machine, a
+  // first attempt fails for nothing.
+  std::unique_ptr<SharedSession> Connect(int channels,
+                                         SharedSessionOptions options) const;
 
   // Ends every lease: the next call of an ID meets a new generation.
   void ExpireAll();

@@ -47,9 +47,7 @@ class SharedSessionHold : public testing::Test {
 
   std::unique_ptr<SharedSession> Session(int channels,
                                          SharedSessionOptions options) {
-    return *SharedSession::Connect(
-        std::vector<std::string>(channels, server_.address()),
-        std::move(options));
+    return server_.Connect(channels, std::move(options));
   }
   std::unique_ptr<SharedSession> Session(int channels) {
     return Session(channels, Options());

@@ -26,14 +26,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
-// A session with `channels` channels to the fake. None here holds: that is
-// shared_session_hold_test's.
+// A session with `channels` channels to the fake, connected. None here holds:
+// that is shared_session_hold_test's.
 std::unique_ptr<SharedSession> Session(const FakeEchoServer& server,
                                        int channels,
                                        SharedSessionOptions options = {}) {
   options.hold = false;
-  return *SharedSession::Connect(
-      std::vector<std::string>(channels, server.address()), std::move(options));
+  return server.Connect(channels, std::move(options));
 }
 
 SharedSessionOptions WithId(const std::string& id) {
@@ -83,7 +82,9 @@ TEST(SharedSession, CallsAtOnceWithoutAnIdMeetInOneInstance) {
   const auto session = Session(server, 8);
   std::vector<std::thread> threads;
   for (size_t i = 0; i < 8; ++i) {
-    threads.emplace_back([&, i] { EXPECT_TRUE(session->Echo("x", i).ok()); });
+    threads.emplace_back([&, i] {
+      EXPECT_EQ(session->Echo("x", i).status(), absl::OkStatus());
+    });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(server.created(), 1);
@@ -135,7 +136,9 @@ TEST(SharedSession, CallsAtOnceThatExpectANewInstanceAllMeetInIt) {
   const auto session = Session(server, 8, options);
   std::vector<std::thread> threads;
   for (size_t i = 0; i < 8; ++i) {
-    threads.emplace_back([&, i] { EXPECT_TRUE(session->Echo("x", i).ok()); });
+    threads.emplace_back([&, i] {
+      EXPECT_EQ(session->Echo("x", i).status(), absl::OkStatus());
+    });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(server.created(), 1);

@@ -134,6 +134,7 @@ void InstanceModel::CallBack(int key, uint64_t generation) {
 }
 
 absl::StatusCode InstanceModel::KeepAlive(int key, Instant now) {
+  if (contexts_[key].state == State::kOpening) return absl::StatusCode::kOk;
   if (contexts_[key].state != State::kOpen) return absl::StatusCode::kNotFound;
   contexts_[key].last_use = now;
   contexts_[key].questions += 2;
@@ -143,7 +144,9 @@ absl::StatusCode InstanceModel::KeepAlive(int key, Instant now) {
 absl::StatusCode InstanceModel::SetIdleTimeout(int key,
                                                absl::Duration timeout) {
   Context& context = contexts_[key];
-  if (context.state != State::kOpen) return absl::StatusCode::kNotFound;
+  if (context.state != State::kOpen && context.state != State::kOpening) {
+    return absl::StatusCode::kNotFound;
+  }
   context.timeout = Bounded(timeout);
   context.timeout_chosen = true;
   context.questions += 2;
