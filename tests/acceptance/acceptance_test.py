@@ -18,7 +18,7 @@ import harness
 # In the order of their numbers: A1, A2, ...
 MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "ending",
            "command_line", "load", "readme", "instances", "streams",
-           "instance_commands", "bounds")
+           "instance_commands", "bounds", "languages", "machines")
 
 
 def main():
@@ -36,6 +36,7 @@ def main():
     if os.path.realpath(sys.prefix) != os.path.realpath(harness.PYTHON.parent.parent):
         os.execv(harness.PYTHON, [str(harness.PYTHON), "-B", *sys.argv])
 
+    sys.path.append(str(harness.ROOT / "tests/interop"))
     for module in MODULES:
         importlib.import_module(module)
     harness.check_numbering()

@@ -6,8 +6,8 @@ runs beside those that come after it, as in a terminal of its own, until all of
 them have run. Generations, UUIDs and times differ from run to run, so they are
 masked on both sides.
 
-A ```cpp block is a quote: it must stand, indented or not, in a source file that is
-compiled.
+A block of code in a language is a quote: it must stand, indented or not, in a source
+file that is built or run.
 """
 
 import contextlib
@@ -93,11 +93,15 @@ class Stream(harness.Program):
               f"output of `{self.command}`")
 
 
-def compiled_sources():
-    """The text of each C++ file of the repository."""
+QUOTED = {"cpp": (".cc", ".h"), "python": (".py",), "js": (".js",), "go": (".go",),
+          "java": (".java",)}
+
+
+def compiled_sources(suffixes):
+    """The text of each such file that is built or run."""
     for folder in ("client", "lease", "service", "tests"):
         for path in sorted((harness.ROOT / folder).rglob("*")):
-            if path.suffix in (".cc", ".h"):
+            if path.suffix in suffixes:
                 yield path.read_text()
 
 
@@ -105,7 +109,7 @@ def stands_in(quote, source):
     """Whether `source` has these lines, further to the right or not."""
     quote = textwrap.dedent(quote)
     return any(textwrap.indent(quote, " " * indent) in source
-               for indent in range(0, 13, 2))
+               for indent in range(0, 13, 2)) or textwrap.indent(quote, "\t") in source
 
 
 @check("A10.1 the README has examples, each with its output")
@@ -154,11 +158,11 @@ def _():
 
 @check("A10.4 each quote of code stands in a source that is compiled")
 def _():
-    sources = list(compiled_sources())
     for readme in ("README.md", "client/README.md", "service/examples/README.md"):
-        quotes = re.findall(r"^```cpp\n(.*?)^```$",
+        quotes = re.findall(rf"^```({'|'.join(QUOTED)})\n(.*?)^```$",
                             (harness.ROOT / readme).read_text(), re.M | re.S)
         expect(quotes, f"{readme} quotes no code")
-        for quote in quotes:
-            expect(any(stands_in(quote, source) for source in sources),
+        for language, quote in quotes:
+            expect(any(stands_in(quote, source)
+                       for source in compiled_sources(QUOTED[language])),
                    f"{readme} quotes what stands in no source:\n{quote}")

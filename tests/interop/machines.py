@@ -1,0 +1,115 @@
+"""A16: client and server on machines of their own, as the README says.
+
+Two network namespaces stand for the machines, joined by a virtual cable. Needs to be
+root; says so if it is not.
+"""
+
+import contextlib
+import json
+import os
+import re
+
+import harness
+from harness import Program, check, contains, equal, expect
+
+IP = "/usr/sbin/ip"
+SERVER, CLIENT = "10.66.0.1", "10.66.0.2"
+
+
+def ip(*args):
+    result = harness.run(IP, *args)
+    equal(result.code, 0, f"exit code of {result} (this needs to be root)")
+
+
+@contextlib.contextmanager
+def two_machines():
+    """(how to start a program on the server's machine, the same on the client's)."""
+    expect(os.path.exists(IP), f"the tool ip is missing: {IP}; `./dev test` installs it")
+    names = [f"leasehold-{os.getpid()}-{i}" for i in (0, 1)]
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            ip("netns", "add", name)
+            stack.callback(harness.run, IP, "netns", "delete", name)
+        cable = f"lh{os.getpid()}"
+        ip("link", "add", cable, "netns", names[0], "type", "veth", "peer", "name",
+           cable, "netns", names[1])
+        for name, address in zip(names, (SERVER, CLIENT)):
+            ip("-n", name, "address", "add", f"{address}/24", "dev", cable)
+            ip("-n", name, "link", "set", cable, "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        yield [[IP, "netns", "exec", name] for name in names]
+
+
+def readme_command(start):
+    """The README's command line that begins so, as its arguments."""
+    readme = (harness.ROOT / "README.md").read_text()
+    section = re.search(r"^\*\*Across machines\.\*\*.*?(?=^#|^\*\*)", readme,
+                        re.M | re.S)
+    expect(section, "the README says nothing of several machines")
+    line = re.search(rf"^{start} .*$", section[0], re.M)
+    expect(line, f"the README's section has no command {start!r}")
+    return line[0].replace("192.168.1.10", SERVER).split()[1:]
+
+
+@contextlib.contextmanager
+def served(there):
+    flags = readme_command("leasehold-server")
+    with Program(*there, harness.programs / "leasehold-server", *flags,
+                 "--console") as server:
+        server.await_line("err", "listening")
+        yield server
+
+
+@check("A16.1 the README's two commands share an instance across machines")
+def _():
+    with two_machines() as (there, here), served(there) as server:
+        result = harness.run(*here, harness.programs / "leasehold",
+                             *readme_command("leasehold"))
+        equal(result.code, 0, f"exit code of {result}")
+        contains(result.out, "Apple")
+        local = harness.run(*there, harness.programs / "leasehold",
+                            f"--address={SERVER}:4001", "echo", "Pear", "--id=room-1",
+                            "--output=json")
+        equal(local.code, 0, f"exit code of {local}")
+        equal(json.loads(local.out)["sequence"], 2, "sequence on the other machine")
+        server.end()
+
+
+@check("A16.2 without --insecure it does not listen beyond its machine")
+def _():
+    with two_machines() as (there, _):
+        flags = [f for f in readme_command("leasehold-server") if f != "--insecure"]
+        result = harness.run(*there, harness.programs / "leasehold-server", *flags)
+        equal(result.code, 2, f"exit code of {result}")
+        contains(result.err, "--insecure")
+
+
+@check("A16.3 by default no other machine reaches it")
+def _():
+    with two_machines() as (there, here):
+        with Program(*there, harness.programs / "leasehold-server") as server:
+            server.await_line("err", "listening")
+            result = harness.run(*here, harness.programs / "leasehold",
+                                 f"--address={SERVER}:4001", "echo", "Apple")
+            equal(result.code, 1, f"exit code of {result}")
+            contains(result.err, "UNAVAILABLE")
+            server.end()
+
+
+@check("A16.4 a cable that is pulled and put back breaks no call that waits for it")
+def _():
+    with two_machines() as (there, here), served(there) as server:
+        name = there[-1]
+        with Program(*here, harness.programs / "leasehold",
+                     f"--address={SERVER}:4001", "join", "room-1") as joined:
+            joined.await_line("out", "Joined room-1")
+            cable = f"lh{os.getpid()}"
+            ip("-n", name, "link", "set", cable, "down")
+            spoken = harness.run(*there, harness.programs / "leasehold",
+                                 f"--address={SERVER}:4001", "echo", "Kiwi",
+                                 "--id=room-1")
+            equal(spoken.code, 0, f"exit code of {spoken}")
+            expect("Kiwi" not in "\n".join(joined.out), "heard through no cable")
+            ip("-n", name, "link", "set", cable, "up")
+            contains(joined.await_line("out", "Kiwi"), "1 ")
+        server.end()
