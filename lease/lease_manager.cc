@@ -147,7 +147,10 @@ void LeaseManager::Run() {
     HandOut(/*until_stopped=*/true);
     MutexLock lock(mu_);
     if (stopping_) return;
-    sleeps_until_ = wheel_.NextTick().value_or(kNeverTick);
+    // Nothing is due: time to prepare, in steps as small as a batch.
+    if (wheel_.RefileAhead(batch_max_)) continue;
+    sleeps_until_ = std::min(wheel_.NextTick().value_or(kNeverTick),
+                             wheel_.NextAhead().value_or(kNeverTick));
     // Returns at once if that has passed.
     clock_.WaitUntil(wake_, mu_, StartOf(sleeps_until_));
     sleeps_until_ = 0;

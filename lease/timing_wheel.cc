@@ -3,32 +3,39 @@
 // over memory), turning the wheel over an hour in which nothing is due must not
 // cost a step a tick, and no single step may be long.
 //
-// The idea: look at ticks as numbers with digits, and file an entry by the
-// highest digit in which its tick differs from now. Level 0 holds what differs
-// in the last digit only, level 1 what differs in the one before, and so on;
-// the slot within the level is that digit's value. In decimal, for reading:
+// The idea: look at ticks as numbers with digits. Level 0 has a slot a tick,
+// level 1 a slot for each ten of them, level 2 for each hundred. A level has
+// two pages of ten slots, the one where now stands and the next, and an entry
+// goes to the lowest level that has its tick. In decimal, for reading:
 //
-//   now = 042      Insert 047    level 0, slot 7   (04_: only the units differ)
-//                  Insert 083    level 1, slot 8   (0__: the tens differ)
-//                  Insert 085    level 1, slot 8
-//                  Insert 310    level 2, slot 3
+//   now = 042      Insert 047    level 0: its pages are 040..049 and 050..059
+//                  Insert 053    level 0, the second page
+//                  Insert 083    level 1, slot 8_: its pages are 0__ and 1__
+//                  Insert 085    level 1, slot 8_
+//                  Insert 310    level 2, slot 3__
 //
-//   Everything on level 0 is due before anything on level 1, and that before
-//   level 2: so the first thing to do is always in the lowest slot of the
-//   lowest level that is not empty. Advance to 084:
+//   The first thing to do is in the slot that begins first; where a coarse and
+//   a fine one begin together, the coarse one is first. Advance to 084:
 //
-//   level 0, slot 7 is tick 047: fires.
-//   level 1, slot 8 begins at 080. The wheel now stands at 080, and the slot is
-//     filed anew: 083 and 085 differ from 080 in their units only, and go to
-//     level 0, slots 3 and 5.
-//   level 0, slot 3 is tick 083: fires.
-//   level 0, slot 5 is tick 085: beyond 084, so the wheel stops, at 084.
+//   level 0, slot 047 fires, then 053.
+//   level 1, slot 8_ begins at 080. The wheel now stands at 080, and the slot
+//   is
+//     filed anew: 083 and 085 are on level 0's pages by now.
+//   level 0, slot 083 fires.
+//   level 0, slot 085 is beyond 084, so the wheel stops, at 084.
 //
 // An entry is filed anew at most once a level. Here a digit has 6 bits, so that
-// the slots of a level that are not empty are the bits of one word, and the
+// the slots of a page that are not empty are the bits of one word, and the
 // lowest is one instruction away. Eleven digits write any uint64_t: no tick is
 // too far away for a slot, and what is filed for the last tick of all, as
 // "never" is, rests on the highest level and costs nothing.
+//
+// Why two pages: a coarse slot may hold a million entries, and to file all of
+// them anew takes longer than a tick; if that has to wait until the slot is
+// reached, all of them are late. With a second page it can be done bit by bit
+// while the wheel stands in the slot before (RefileAhead): when now is 074,
+// slot 8_ is the next of its level, and all that it holds is on level 0's
+// pages.
 //
 // Bounded steps: a slot that is reached is spliced, in constant time, onto the
 // list `firing_` (level 0) or `refiling_` (others), and these are worked off
@@ -71,9 +78,7 @@ void TimingWheel::Cancel(Entry& entry) {
   if (!Empty(next)) return;
   // `next` points at itself: it is the head of a list that is now empty.
   const size_t list = static_cast<size_t>(&next - lists_.data());
-  if (list < kLevels * kSlots) {
-    occupied_[list / kSlots] &= ~(uint64_t{1} << (list % kSlots));
-  }
+  if (list < kLevels * kSlots) SetOccupied(list, false);
 }
 
 bool TimingWheel::Advance(uint64_t now, size_t limit,
@@ -96,14 +101,13 @@ bool TimingWheel::Advance(uint64_t now, size_t limit,
       File(PopFront(refiling_));
     }
     const std::optional<Slot> slot = FirstSlot();
-    if (!slot.has_value() || slot->start > target_) break;
-    now_ = slot->start;
-    occupied_[slot->level] &= ~(uint64_t{1} << slot->index);
-    Splice(Head(slot->level, slot->index),
-           slot->level == 0 ? firing_ : refiling_);
+    if (!slot.has_value() || slot->start() > target_) break;
+    now_ = slot->start();
+    SetOccupied(slot->list(), false);
+    Splice(lists_[slot->list()], slot->level == 0 ? firing_ : refiling_);
   }
-  // No slot begins at or before target_: each entry still differs from it in
-  // the digit by which it is filed, and stands where it should.
+  // No slot begins at or before target_: what is filed is ahead of it, on the
+  // same two pages or, if a page has been passed, on the first of them.
   now_ = target_;
   turning_ = false;
   return false;
@@ -115,28 +119,68 @@ std::optional<uint64_t> TimingWheel::NextTick() const {
   if (turning_ || !Empty(late_)) return now_;
   const std::optional<Slot> slot = FirstSlot();
   assert(slot.has_value());
-  return slot->start;
+  return slot->start();
+}
+
+bool TimingWheel::RefileAhead(size_t limit) {
+  if (turning_) return false;
+  size_t work = 0;
+  for (size_t level = 1; level < kLevels; ++level) {
+    Slot next = SlotOf(now_, level);
+    ++next.number;
+    if (!Occupied(next)) continue;
+    Entry& head = lists_[next.list()];
+    while (!Empty(head)) {
+      if (work++ == limit) return true;
+      File(PopFront(head));
+    }
+    SetOccupied(next.list(), false);
+  }
+  return false;
+}
+
+std::optional<uint64_t> TimingWheel::NextAhead() const {
+  std::optional<uint64_t> earliest;
+  for (size_t level = 1; level < kLevels; ++level) {
+    std::optional<Slot> slot = FirstSlot(level);
+    if (!slot.has_value()) continue;
+    --slot->number;  // From where it is the next.
+    const uint64_t tick = std::max(slot->start(), now_);
+    earliest = std::min(earliest.value_or(tick), tick);
+  }
+  return earliest;
 }
 
 void TimingWheel::File(Entry& entry) {
   const uint64_t differs = entry.tick_ ^ now_;
-  const size_t level =
-      differs == 0 ? 0 : (std::bit_width(differs) - 1) / kDigitBits;
-  const size_t index = (entry.tick_ >> (level * kDigitBits)) % kSlots;
-  Append(Head(level, index), entry);
-  occupied_[level] |= uint64_t{1} << index;
+  size_t level = differs == 0 ? 0 : (std::bit_width(differs) - 1) / kDigitBits;
+  // On the next page of the level below?
+  while (level > 0 &&
+         SlotOf(entry.tick_, level).number - SlotOf(now_, level).number <= 1) {
+    --level;
+  }
+  const size_t list = SlotOf(entry.tick_, level).list();
+  Append(lists_[list], entry);
+  SetOccupied(list, true);
+}
+
+std::optional<TimingWheel::Slot> TimingWheel::FirstSlot(size_t level) const {
+  const uint64_t here = SlotOf(now_, level).number / kPage;  // Pages, counted.
+  for (const uint64_t page : {here, here + 1}) {
+    const uint64_t word = occupied_[2 * level + page % 2];
+    if (word != 0) return Slot{level, page * kPage + std::countr_zero(word)};
+  }
+  return std::nullopt;
 }
 
 std::optional<TimingWheel::Slot> TimingWheel::FirstSlot() const {
+  std::optional<Slot> first;
   for (size_t level = 0; level < kLevels; ++level) {
-    if (occupied_[level] == 0) continue;
-    const size_t index = std::countr_zero(occupied_[level]);
-    const size_t shift = level * kDigitBits;
-    // now's digits above this level, the slot's own, and zeros below.
-    const uint64_t above = (now_ >> shift) / kSlots * kSlots;
-    return Slot{level, index, (above | index) << shift};
+    const std::optional<Slot> slot = FirstSlot(level);
+    if (!slot.has_value()) continue;
+    if (!first.has_value() || slot->start() <= first->start()) first = slot;
   }
-  return std::nullopt;
+  return first;
 }
 
 void TimingWheel::Append(Entry& head, Entry& entry) {

@@ -1,11 +1,12 @@
 // TimingWheel: entries filed by the tick at which they are due.
 //
 // A hierarchical wheel: level 0 has one slot a tick, each slot of the next
-// level spans all of the level below it. An entry goes to the finest level that
-// still holds its tick; when the wheel turns into a coarser slot, the slot's
-// entries are filed again, finer (the algorithm file explains with an example).
-// Insert and Cancel are O(1); Advance skips empty stretches by a bitmap a
-// level. Entries are intrusive: the wheel allocates nothing.
+// level spans a page of the level below it. An entry goes to the finest level
+// that still holds its tick; when the wheel turns into a coarser slot, or
+// before, the slot's entries are filed again, finer (the algorithm file
+// explains with an example). Insert and Cancel are O(1); Advance skips empty
+// stretches by a bitmap a level. Entries are intrusive: the wheel allocates
+// nothing.
 //
 // Thread-safety: callers synchronise.   Lifetime: an entry outlives its stay.
 #ifndef LEASEHOLD_LEASE_TIMING_WHEEL_H_
@@ -75,6 +76,17 @@ class TimingWheel {
   // where a coarse slot has to be filed anew. nullopt if nothing is filed.
   std::optional<uint64_t> NextTick() const;
 
+  // Does early what a later Advance would have to do all at once: files anew up
+  // to `limit` entries of coarse slots that are next to be reached. Returns
+  // true if it stopped at the limit. Changes nothing that callers see, but for
+  // NextTick, which comes closer to the truth. While a turn is under way it
+  // does nothing.
+  [[nodiscard]] bool RefileAhead(size_t limit);
+
+  // The earliest tick at which RefileAhead may have something to do; nullopt:
+  // as things are, never. Not before now().
+  std::optional<uint64_t> NextAhead() const;
+
   // The latest tick that it was told to turn to. What is handed out was filed
   // for this tick or an earlier one.
   uint64_t now() const { return target_; }
@@ -86,24 +98,41 @@ class TimingWheel {
   size_t size() const { return size_; }
 
  private:
-  // The slots of a level, one bit each of a word; a tick has eleven such
+  // A level has two pages: the one where the wheel stands and the one after it.
+  // The slots of a page are one bit each of a word; a tick has eleven such
   // digits, and so any tick has a slot.
   static constexpr int kDigitBits = 6;
-  static constexpr size_t kSlots = size_t{1} << kDigitBits;
+  static constexpr size_t kPage = size_t{1} << kDigitBits;
+  static constexpr size_t kSlots = 2 * kPage;
   static constexpr size_t kLevels = (64 + kDigitBits - 1) / kDigitBits;
 
+  // The `number`-th of all slots of its level, as if there were no end to them:
+  // it begins at tick `number << (level * kDigitBits)`.
   struct Slot {
     size_t level;
-    size_t index;
-    uint64_t start;  // The first tick that it spans.
+    uint64_t number;
+
+    uint64_t start() const { return number << (level * kDigitBits); }
+    size_t list() const { return level * kSlots + number % kSlots; }
   };
 
-  Entry& Head(size_t level, size_t index) {
-    return lists_[level * kSlots + index];
+  // The slot of `tick` on `level`.
+  static Slot SlotOf(uint64_t tick, size_t level) {
+    return {level, tick >> (level * kDigitBits)};
+  }
+  bool Occupied(const Slot& slot) const {
+    return (occupied_[slot.list() / kPage] >> (slot.list() % kPage) & 1) != 0;
+  }
+  void SetOccupied(size_t list, bool occupied) {
+    const uint64_t bit = uint64_t{1} << (list % kPage);
+    uint64_t& word = occupied_[list / kPage];
+    word = occupied ? word | bit : word & ~bit;
   }
   // Puts `entry`, whose tick is set, into the slot of its tick.
   void File(Entry& entry);
-  // The first slot that is not empty.
+  // The first slot of a level that is not empty.
+  std::optional<Slot> FirstSlot(size_t level) const;
+  // The first of all; of those that begin together the coarsest.
   std::optional<Slot> FirstSlot() const;
 
   static bool Empty(const Entry& head) { return head.next_ == &head; }
@@ -120,8 +149,8 @@ class TimingWheel {
   Entry& firing_ = lists_[kLevels * kSlots];        // Due; next to go out.
   Entry& refiling_ = lists_[kLevels * kSlots + 1];  // From a coarse slot.
   Entry& late_ = lists_[kLevels * kSlots + 2];      // Due; for the next turn.
-  // Bit i of word l: slot i of level l is not empty.
-  std::array<uint64_t, kLevels> occupied_{};
+  // Bit i of word p: list i of the p-th page is not empty.
+  std::array<uint64_t, 2 * kLevels> occupied_{};
 
   uint64_t now_;     // How far the wheel has turned. Slots are relative to it.
   uint64_t target_;  // How far it is to turn. Equal to now_ between turns.

@@ -72,7 +72,7 @@ class WheelAndModel {
   }
 
   void Step() {
-    switch (Uniform(random_, 0, 9)) {
+    switch (Uniform(random_, 0, 11)) {
       case 0:
       case 1:
       case 2:
@@ -91,8 +91,27 @@ class WheelAndModel {
         if (first > now_) Turn(first - 1);
         return Turn(first);
       }
+      case 8:
+        return Prepare();
+      case 9: {  // On to where preparing begins, or to what is due before.
+        const uint64_t ahead = wheel_.NextAhead().value_or(now_);
+        return Turn(std::min(ahead, wheel_.NextTick().value_or(now_)));
+      }
       default:
         return Turn(SomeTick());
+    }
+  }
+
+  // Files anew ahead of time. Nothing of that may be seen from outside.
+  void Prepare() {
+    const std::optional<uint64_t> before = wheel_.NextTick();
+    bool more = true;
+    while (more) more = wheel_.RefileAhead(Uniform(random_, 1, 20));
+    if (wheel_.turning()) return;
+    ASSERT_LE(before, wheel_.NextTick());
+    const std::optional<uint64_t> ahead = wheel_.NextAhead();
+    if (ahead.has_value()) {
+      ASSERT_GT(*ahead, now_) << "said to be done";
     }
   }
 
@@ -140,6 +159,7 @@ class WheelAndModel {
         CheckState();
         if (OneIn(random_, 2)) Insert();
         if (OneIn(random_, 4)) Cancel();
+        if (OneIn(random_, 8)) Prepare();
         if (OneIn(random_, 8)) {  // Another caller, whose clock is ahead.
           to = After(to, Uniform(random_, 0, 100));
           now_ = std::max(now_, to);

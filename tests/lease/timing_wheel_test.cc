@@ -98,7 +98,7 @@ TEST(TimingWheel, CancelOfTheLastEntryLeavesNothingToWakeFor) {
   wheel.Cancel(late);
   EXPECT_EQ(wheel.NextTick(), 5u);
   wheel.Cancel(near);
-  EXPECT_EQ(wheel.NextTick(), 4096u);
+  EXPECT_EQ(wheel.NextTick(), 5000u / 64 * 64);
   wheel.Cancel(far);
   EXPECT_EQ(wheel.NextTick(), std::nullopt);
 }
@@ -225,15 +225,56 @@ TEST(TimingWheel, FilingACoarseSlotAnewIsBoundedByTheLimit) {
   EXPECT_THAT(Fire(wheel, 4097), testing::SizeIs(1000));
 }
 
+// The same thousand, prepared while the wheel stands in the slot before.
+TEST(TimingWheel, WhatWasRefiledAheadIsNoWorkWhenItsSlotIsReached) {
+  TimingWheel wheel(0);
+  std::vector<std::unique_ptr<Item>> items;
+  for (int i = 0; i < 1000; ++i) {
+    items.push_back(std::make_unique<Item>(i));
+    wheel.Insert(*items.back(), 4096 + 1);
+  }
+  ASSERT_EQ(wheel.NextAhead(), 4096u - 64);
+  EXPECT_FALSE(wheel.RefileAhead(10)) << "the slot is not yet the next";
+  EXPECT_THAT(Fire(wheel, 4096 - 64), IsEmpty());
+  int calls = 1;
+  while (wheel.RefileAhead(10)) {
+    ASSERT_EQ(wheel.NextAhead(), 4096u - 64);
+    ++calls;
+  }
+  EXPECT_EQ(calls, 100);
+  EXPECT_EQ(wheel.NextAhead(), std::nullopt);
+  EXPECT_EQ(wheel.NextTick(), 4097u);
+  std::vector<TimingWheel::Entry*> due;
+  EXPECT_FALSE(wheel.Advance(4096, 10, due));
+  EXPECT_THAT(Fire(wheel, 4097), testing::SizeIs(1000));
+}
+
+TEST(TimingWheel, RefileAheadLeavesATurnAlone) {
+  TimingWheel wheel(0);
+  Item a(1), b(2), later(3);
+  wheel.Insert(a, 64);
+  wheel.Insert(b, 64);
+  wheel.Insert(later, 200);
+  std::vector<TimingWheel::Entry*> due;
+  ASSERT_TRUE(wheel.Advance(130, 1, due));
+  EXPECT_FALSE(wheel.RefileAhead(kNoLimit));
+  EXPECT_FALSE(wheel.Advance(130, kNoLimit, due));
+  EXPECT_THAT(Ids(due), ElementsAre(1, 2));
+  EXPECT_EQ(wheel.NextTick(), 192u);
+  EXPECT_FALSE(wheel.RefileAhead(kNoLimit));
+  EXPECT_EQ(wheel.NextTick(), 200u);
+  EXPECT_THAT(Fire(wheel, 200), ElementsAre(3));
+}
+
 TEST(TimingWheel, EntryCanBeCancelledWhileItsSlotIsBeingFiledAnew) {
   TimingWheel wheel(0);
   Item a(1), b(2), c(3);
-  for (Item* item : {&a, &b, &c}) wheel.Insert(*item, 100);
+  for (Item* item : {&a, &b, &c}) wheel.Insert(*item, 200);
   std::vector<TimingWheel::Entry*> due;
-  ASSERT_TRUE(wheel.Advance(100, 1, due));  // a is filed anew; b and c are not.
+  ASSERT_TRUE(wheel.Advance(200, 1, due));  // a is filed anew; b and c are not.
   wheel.Cancel(a);
   wheel.Cancel(c);
-  EXPECT_FALSE(wheel.Advance(100, kNoLimit, due));
+  EXPECT_FALSE(wheel.Advance(200, kNoLimit, due));
   EXPECT_THAT(Ids(due), ElementsAre(2));
 }
 
@@ -291,6 +332,7 @@ TEST(TimingWheel, TurnUnderWayCanBeExtended) {
 
 TEST(TimingWheel, NothingFiledHasNoNextTick) {
   TimingWheel wheel(7);
+  EXPECT_EQ(wheel.NextAhead(), std::nullopt);
   EXPECT_EQ(wheel.NextTick(), std::nullopt);
   EXPECT_THAT(Fire(wheel, kLastTick), IsEmpty());
   EXPECT_EQ(wheel.NextTick(), std::nullopt);
