@@ -8,16 +8,42 @@
 
 namespace leasehold {
 
+size_t InstanceContext::FrontBytes(size_t key_bytes) {
+  constexpr size_t kAlign = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+  static_assert(alignof(InstanceContext) <= kAlign);
+  return (key_bytes + kAlign - 1) / kAlign * kAlign;
+}
+
+InstanceContext& InstanceContext::Make(ContextHome& home, Mutex& mu,
+                                       const InstanceKey& key, size_t key_hash,
+                                       uint64_t generation, bool id_generated) {
+  const size_t front = FrontBytes(key.tenant.size() + key.id.size());
+  char* const memory =
+      static_cast<char*>(::operator new(front + sizeof(InstanceContext)));
+  char* const object = memory + front;
+  key.id.copy(object - key.id.size(), key.id.size());
+  key.tenant.copy(object - key.id.size() - key.tenant.size(),
+                  key.tenant.size());
+  return *new (object)
+      InstanceContext(home, mu, key, key_hash, generation, id_generated);
+}
+
+void InstanceContext::Free() {
+  const size_t front = FrontBytes(tenant_size_ + id_size_);
+  this->~InstanceContext();
+  ::operator delete(reinterpret_cast<char*>(this) - front);
+}
+
 InstanceContext::InstanceContext(ContextHome& home, Mutex& mu,
                                  const InstanceKey& key, size_t key_hash,
                                  uint64_t generation, bool id_generated)
     : home_(home),
+      tenant_size_(static_cast<uint32_t>(key.tenant.size())),
+      id_size_(static_cast<uint32_t>(key.id.size())),
       mu_(mu),
-      key_(absl::StrCat(key.tenant, key.id)),
       key_hash_(key_hash),
       generation_(generation),
       create_time_(home.clock_.WallNow()),
-      tenant_size_(static_cast<uint32_t>(key.tenant.size())),
       id_generated_(id_generated) {}
 
 InstanceContext::~InstanceContext() {

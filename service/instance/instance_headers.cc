@@ -108,10 +108,12 @@ absl::StatusOr<InstanceRequest> InstanceHeaderReader::Finish(
     const std::string_view id = text ? text_id_.value : binary_id_.value;
     if (text) {
       if (absl::Status s = CheckTextHeaderId(header, id); !s.ok()) return s;
+      request.key = NormalKey(tenant, id);
+    } else {
+      absl::StatusOr<InstanceKey> key = MakeInstanceKey(tenant, id, header);
+      if (!key.ok()) return key.status();
+      request.key = *std::move(key);
     }
-    absl::StatusOr<InstanceKey> key = MakeInstanceKey(tenant, id, header);
-    if (!key.ok()) return key.status();
-    request.key = *std::move(key);
   }
   if (idle_timeout_.count > 0) {
     const absl::StatusOr<absl::Duration> timeout =
@@ -133,6 +135,7 @@ absl::StatusOr<InstanceRequest> InstanceHeaderReader::Finish(
 }
 
 absl::Status CheckTextHeaderId(std::string_view header, std::string_view id) {
+  if (IsTextHeaderId(id)) return absl::OkStatus();
   if (id.empty()) {
     return Broken(
         header, "the ID is empty; leave the header out to get a fresh ID", id);

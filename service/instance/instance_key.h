@@ -34,6 +34,9 @@ absl::StatusOr<InstanceKey> MakeInstanceKey(std::string_view tenant,
                                             std::string_view id,
                                             std::string_view source);
 
+// The same of an ID that keeps these rules, as one that IsTextHeaderId does.
+InstanceKey NormalKey(std::string_view tenant, std::string_view id);
+
 // A fresh random ID: a version 4 UUID in its text form, lower case (RFC 4122).
 std::string NewInstanceId();
 

@@ -142,8 +142,8 @@ void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
   }
   Hold();
   auto& context =
-      *new InstanceContext(*this, shard.mu, request.key, key.hash,
-                           generations_.Next(), request.id_generated);
+      InstanceContext::Make(*this, shard.mu, request.key, key.hash,
+                            generations_.Next(), request.id_generated);
   context.mu_.AssertHeld();  // It is the shard's.
   context.timeout_chosen_ = request.idle_timeout.has_value();
   leases_.SetTimeout(context,

@@ -36,16 +36,15 @@ absl::StatusOr<InstanceRequest> EchoServer::Request(
   return request;
 }
 
-v1::EchoResponse EchoServer::Respond(InstanceContext& context,
-                                     std::string_view method,
-                                     const std::string& text) const {
-  v1::EchoResponse response;
-  response.set_text(text);
-  response.set_instance_id(std::string(context.id()));
+void EchoServer::Respond(InstanceContext& context, std::string_view method,
+                         v1::EchoRequest& request,
+                         v1::EchoResponse& response) const {
+  const std::string_view id = context.id();
+  response.set_instance_id(id.data(), id.size());
   response.set_generation(context.generation());
-  response.set_sequence(EchoInstance::Of(context).Echo(text));
-  if (console_) console_->OnResponse(method, context, text);
-  return response;
+  response.set_sequence(EchoInstance::Of(context).Echo(request.text()));
+  if (console_) console_->OnResponse(method, context, request.text());
+  response.set_allocated_text(request.release_text());
 }
 
 CallTask EchoServer::ServeEcho(RpcQueue& queue) {
@@ -68,7 +67,7 @@ CallTask EchoServer::ServeEcho(RpcQueue& queue) {
     co_return;
   }
   door_.Write(*grant, call.context());
-  call.response() = Respond(*grant->pin, "Echo", call.request().text());
+  Respond(*grant->pin, "Echo", call.request(), call.response());
   co_await call.Finish(absl::OkStatus());
 }
 
@@ -96,10 +95,10 @@ CallTask EchoServer::ServeEchoStream(RpcQueue& queue) {
   {
     const HeldPin pin(std::move(grant->pin), PinKind::kEchoStream,
                       call.control());
+    v1::EchoResponse response;
     bool open = co_await call.SendInitialMetadata();
     while (open && co_await call.Read()) {
-      const v1::EchoResponse response =
-          Respond(*pin, "EchoStream", call.request().text());
+      Respond(*pin, "EchoStream", call.request(), response);
       open = co_await call.Write(response);
     }
   }

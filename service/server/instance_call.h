@@ -85,7 +85,7 @@ class PinAwaiter final : private CallMetadata,
                          private PinWaiter,
                          private CancelHandler {
  public:
-  PinAwaiter(InstanceRegistry& registry, InstanceRequest request,
+  PinAwaiter(InstanceRegistry& registry, InstanceRequest&& request,
              ServerCall& call)
       : CallMetadata(call.context()),
         PinWaiter(With(std::move(request), *this)),
@@ -103,10 +103,10 @@ class PinAwaiter final : private CallMetadata,
   }
 
  private:
-  static InstanceRequest With(InstanceRequest request,
-                              const RequestMetadata& metadata) {
+  static InstanceRequest&& With(InstanceRequest&& request,
+                                const RequestMetadata& metadata) {
     request.metadata = &metadata;
-    return request;
+    return std::move(request);
   }
 
   void OnGrant(absl::StatusOr<PinGrant> grant) override;

@@ -2,7 +2,85 @@
 
 #include <grpc/support/time.h>
 
+#include <algorithm>
+#include <array>
+#include <new>
+
 namespace leasehold {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kPoolFrames = false;  // Who uses one that is gone is to be seen.
+#elif defined(__has_feature)
+constexpr bool kPoolFrames = !__has_feature(address_sanitizer);
+#else
+constexpr bool kPoolFrames = true;
+#endif
+
+// The blocks that a thread keeps, by size in steps of 256 bytes.
+class FrameShelves {
+ public:
+  ~FrameShelves() {
+    for (Shelf& shelf : shelves_) {
+      while (shelf.first != nullptr) ::operator delete(Pop(shelf));
+    }
+  }
+
+  void* Take(size_t bytes) {
+    const size_t i = Index(bytes);
+    if (i >= shelves_.size()) return ::operator new(bytes);
+    if (shelves_[i].first != nullptr) return Pop(shelves_[i]);
+    return ::operator new((i + 1) * kStep);
+  }
+
+  void GiveBack(void* block, size_t bytes) {
+    const size_t i = Index(bytes);
+    if (i >= shelves_.size() || shelves_[i].size == kShelfMax) {
+      ::operator delete(block);
+      return;
+    }
+    shelves_[i].first = new (block) Free{shelves_[i].first};
+    ++shelves_[i].size;
+  }
+
+ private:
+  static constexpr size_t kStep = 256;
+  static constexpr size_t kShelfMax = 64;
+
+  struct Free {
+    Free* next;
+  };
+  struct Shelf {
+    Free* first = nullptr;
+    size_t size = 0;
+  };
+
+  static size_t Index(size_t bytes) { return (bytes - 1) / kStep; }
+  static void* Pop(Shelf& shelf) {
+    Free* block = shelf.first;
+    shelf.first = block->next;
+    --shelf.size;
+    return block;
+  }
+
+  std::array<Shelf, 16> shelves_;
+};
+
+thread_local FrameShelves shelves;
+
+}  // namespace
+
+void* FramePool::Take(size_t bytes) {
+  return kPoolFrames ? shelves.Take(bytes) : ::operator new(bytes);
+}
+
+void FramePool::GiveBack(void* block, size_t bytes) {
+  if (kPoolFrames) {
+    shelves.GiveBack(block, bytes);
+  } else {
+    ::operator delete(block);
+  }
+}
 
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue)
     : queue_(std::move(queue)), wake_tag_(*this) {}
@@ -47,32 +125,30 @@ void RpcQueue::Run() {
   }
 }
 
-void RpcQueue::WaitBegins() {
-  MutexLock lock(mu_);
-  ++waits_;
-}
-
 void RpcQueue::WaitEnds(bool arrived) {
-  MutexLock lock(mu_);
-  --waits_;
+  waits_.Subtract(1);
   if (arrived) {
-    ++running_;
-    ++arrived_;
-  } else {
+    running_.Add(1);
+    arrived_.Add(1);
+  } else if (Idle()) {
+    MutexLock lock(mu_);
     idle_.NotifyAll();
   }
 }
 
 void RpcQueue::CallEnds(bool was_ending) {
-  MutexLock lock(mu_);
-  if (was_ending) --ending_;
-  if (--running_ == 0) idle_.NotifyAll();
+  if (was_ending) ending_.Subtract(1);
+  running_.Subtract(1);
+  if (Idle()) {
+    MutexLock lock(mu_);
+    idle_.NotifyAll();
+  }
 }
 
 void RpcQueue::WaitUntilIdle() {
   MutexLock lock(mu_);
   // A wake that has been asked for must be back before the queue is shut down.
-  while (waits_ > 0 || running_ > 0 || waking_) idle_.Wait(mu_);
+  while (!Idle() || waking_) idle_.Wait(mu_);
 }
 
 void RpcQueue::ShutdownAndJoin() {
@@ -137,10 +213,10 @@ void StreamCall::OnArrived() {
 
 void StreamCall::Unregister() {
   control_->Close();
+  queue().ending_.Add(1);
+  ending_ = true;
   MutexLock lock(queue().mu_);
   queue().streams_.erase(control_);
-  ++queue().ending_;
-  ending_ = true;
 }
 
 void StreamCall::OnControl(bool news, std::optional<absl::Status> end) {
@@ -172,10 +248,12 @@ void RpcRuntime::EndStreams(const absl::Status& status) {
 RpcRuntime::Load RpcRuntime::load() const {
   Load load;
   for (const std::unique_ptr<RpcQueue>& queue : queues_) {
-    MutexLock lock(queue->mu_);
-    load.running += queue->running_ - queue->ending_;
-    load.ending += queue->ending_;
-    load.arrived += queue->arrived_;
+    // Calls come and go between the two looks.
+    const size_t running = queue->running_.value();
+    const size_t ending = std::min(running, queue->ending_.value());
+    load.running += running - ending;
+    load.ending += ending;
+    load.arrived += queue->arrived_.value();
   }
   return load;
 }

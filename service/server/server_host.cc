@@ -4,7 +4,6 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
@@ -50,11 +49,12 @@ absl::Duration IdleTimeoutOf(const ServerOptions& options,
 }  // namespace
 
 ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
-                       Console* console,
+                       Console* console, std::vector<Served*> served,
                        std::vector<InstanceObserver*> observers)
     : options_(std::move(options)),
       clock_(clock),
       log_(log),
+      served_(std::move(served)),
       executor_(options_.user_threads),
       registry_(clock_, executor_, provider_, {&lease_initializer_},
                 With(std::move(observers), watch_hub_, log_, console),
@@ -97,7 +97,6 @@ absl::Status ServerHost::Listen(grpc::ServerBuilder& builder) {
 }
 
 absl::Status ServerHost::Start() {
-  grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   // Else a second server on the port starts and takes half of the connections.
@@ -109,6 +108,7 @@ absl::Status ServerHost::Start() {
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
   builder.RegisterService(&echo_.service());
   builder.RegisterService(&instances_.service());
+  for (Served* served : served_) builder.RegisterService(&served->service());
   runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
@@ -125,6 +125,7 @@ absl::Status ServerHost::Start() {
   runtime_->Start([this](RpcQueue& queue) {
     echo_.Serve(queue);
     instances_.Serve(queue);
+    for (Served* served : served_) served->Serve(queue);
   });
   registry_.Start();
   for (const std::string& address : addresses_) {
@@ -165,7 +166,7 @@ void ServerHost::StopAndDrain() {
   if (std::exchange(stopped_, true)) return;
   log_.Info("draining",
             {{"timeout", absl::FormatDuration(options_.drain_timeout)}});
-  server_->GetHealthCheckService()->Shutdown();
+  for (Served* served : served_) served->OnDraining();
   // They would stay open for as long as the drain may take.
   runtime_->EndStreams(absl::UnavailableError("the server is shutting down"));
   RefuseAndServe();

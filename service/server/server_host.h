@@ -27,6 +27,7 @@
 #include "service/server/instance_call.h"
 #include "service/server/instances_server.h"
 #include "service/server/rpc_runtime.h"
+#include "service/server/served.h"
 #include "service/server/server_log.h"
 #include "service/server/server_options.h"
 
@@ -34,9 +35,11 @@ namespace leasehold {
 
 class ServerHost {
  public:
-  // `console` may be null; `observers` are told what log and console are told.
+  // `console` may be null. `served` are served beside Leasehold's own services;
+  // `observers` are told what log and console are told. All outlive the host.
   ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
-             Console* console, std::vector<InstanceObserver*> observers = {});
+             Console* console, std::vector<Served*> served = {},
+             std::vector<InstanceObserver*> observers = {});
   // Drains, if that has not been done.
   ~ServerHost();
   ServerHost(const ServerHost&) = delete;
@@ -62,6 +65,7 @@ class ServerHost {
   const ServerOptions options_;
   Clock& clock_;
   ServerLog& log_;
+  const std::vector<Served*> served_;
 
   ThreadExecutor executor_;
   SharedProvider provider_;

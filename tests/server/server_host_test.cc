@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "leasehold/v1/echo.grpc.pb.h"
+#include "service/server/health_server.h"
 #include "tests/server/echo_call.h"
 #include "tests/server/events.h"
 #include "tests/server/health.h"
@@ -107,6 +109,7 @@ class ServerHostTest : public testing::Test {
     options.drain_timeout = drain_timeout;
     return std::make_unique<ServerHost>(
         std::move(options), clock_, log_, &console_,
+        std::vector<Served*>{&healths_.emplace_back()},
         std::vector<InstanceObserver*>{&events_});
   }
   std::unique_ptr<ServerHost> MakeStarted(
@@ -163,6 +166,7 @@ class ServerHostTest : public testing::Test {
       std::make_unique<LineWriter>(log_pipe_.writer());
   ServerLog log_{clock_, *log_writer_, LogFormat::kText, /*lifecycle=*/false};
   Events events_;
+  std::deque<HealthServer> healths_;  // One a server.
   Pipe console_pipe_;
   LineWriter console_writer_{console_pipe_.writer()};
   Console console_{console_writer_};
@@ -196,7 +200,7 @@ TEST_F(ServerHostTest, SeveralQueuesServeManyCalls) {
   ServerOptions options;
   options.listen = {Loopback(0)};
   options.queue_threads = 3;
-  ServerHost host(options, clock_, log_, &console_, {&events_});
+  ServerHost host(options, clock_, log_, &console_, {}, {&events_});
   ASSERT_TRUE(host.Start().ok());
   const auto stub = StubOf(host);
   std::vector<std::unique_ptr<EchoCall>> calls;
