@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""Measures, prints a table, and compares with the last run.
+
+usage: bench.py --programs=FOLDER [--rounds=N] [--seconds=S] [SECTION]...
+
+  bench.py --programs=build/release/bin                 everything
+  bench.py --programs=build/release/bin instructions    one section
+
+Sections: instructions, echo, streams, pins, contexts, lateness, memory (not in
+"everything": ten million contexts). Each figure is measured in N rounds (default 10), those that are
+compared with each other in turn within each round, and given as the median with the
+least and the greatest. Results go to build/bench/<time>.json; "before" in the table is
+the last run's median.
+
+On a busy machine trust instructions and CPU a call; calls per second and latencies say
+as much about the neighbours.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "build/bench"
+SERVERS = ("leasehold", "bare", "tuned bare")
+IN_FLIGHT = (1, 16, 128)
+SHORT_CALLS, LONG_CALLS = 2000, 6000  # The first 1,000 make the contexts.
+PATIENCE_S = 120
+
+programs = None
+
+
+# ---- Servers and load -------------------------------------------------------
+
+def server_command(name, address):
+    if name == "leasehold":
+        return [programs / "leasehold-server", "--print-address",
+                f"--listen={address}", "--idle-timeout=1h"]
+    if name == "bare":  # As the distribution has it: shared libraries, no switch.
+        return [programs / "bench_bare_echo_shared", address]
+    return [programs / "bench_bare_echo", address, "--tuned"]  # As ours is.
+
+
+class Server:
+    """A server process, perhaps under a tool such as valgrind."""
+
+    def __init__(self, name, transport="tcp", tool=()):
+        self.folder = tempfile.TemporaryDirectory(prefix="lh-", dir="/tmp")
+        address = ("127.0.0.1:0" if transport == "tcp"
+                   else f"unix:{self.folder.name}/socket")
+        self.process = subprocess.Popen(
+            [str(part) for part in (*tool, *server_command(name, address))],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("address="):
+            raise SystemExit(f"bench: {name} does not serve: {self.end()}")
+        # Said of a socket with or without the scheme.
+        self.address = line.removeprefix("address=").strip()
+        if transport != "tcp":
+            self.address = address
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.end()
+        self.folder.cleanup()
+
+    def cpu_s(self):
+        """Seconds of CPU that its threads have had, to the nanosecond."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def end(self):
+        """Ends it; its standard error."""
+        self.process.terminate()
+        return self.process.communicate(timeout=PATIENCE_S)[1]
+
+
+def load(server, kind, in_flight, calls=0, seconds=0):
+    """What bench_load says of a load, {name: number}."""
+    done = subprocess.run(
+        [str(x) for x in (programs / "bench_load", server.address, kind, in_flight,
+                          calls, seconds)],
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"bench: {done.stderr}")
+    return {name: float(value)
+            for name, value in re.findall(r"(\w+)=([\d.]+)", done.stdout)}
+
+
+# ---- Sections: each yields (figure, unit, value), round by round ------------
+
+def instructions(rounds, _):
+    """Instructions a unary call, 16 in flight, as callgrind counts them."""
+    tool = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    for _ in range(min(rounds, 3)):  # They repeat.
+        for name in SERVERS:
+            counted = []
+            for calls in (SHORT_CALLS, LONG_CALLS):
+                with Server(name, tool=tool) as server:
+                    load(server, "unary", 16, calls=calls)
+                    said = server.end()
+                counted.append(int(re.search(r"Collected : (\d+)", said)[1]))
+            yield (f"{name}: unary, 16 in flight", "instructions/call",
+                   (counted[1] - counted[0]) / (LONG_CALLS - SHORT_CALLS))
+
+
+def calls(kind, transports):
+    def section(rounds, seconds):
+        with contextlib.ExitStack() as stack:
+            servers = {(name, transport): stack.enter_context(Server(name, transport))
+                       for name in SERVERS for transport in transports}
+            for server in servers.values():  # Contexts are made, caches warm.
+                load(server, kind, 16, calls=5000)
+            for _ in range(rounds):
+                for transport in transports:
+                    for in_flight in IN_FLIGHT:
+                        for name in SERVERS:
+                            server = servers[name, transport]
+                            before = server.cpu_s()
+                            found = load(server, kind, in_flight, seconds=seconds)
+                            cpu = server.cpu_s() - before
+                            cell = f"{name}: {kind}, {transport}, {in_flight} in flight"
+                            yield cell, "us CPU/call", cpu / found["calls"] * 1e6
+                            yield cell, "calls/s", found["calls"] / found["seconds"]
+                            for p in ("p50", "p99", "p999"):
+                                yield cell, f"{p} us", found[p]
+    return section
+
+
+def google(name):
+    def section(rounds, _):
+        # A process a round: memory that one has given back would be used again.
+        for _ in range(rounds):
+            with tempfile.NamedTemporaryFile(suffix=".json") as out:
+                subprocess.run(
+                    [str(programs / "bench_instance"), f"--benchmark_filter={name}",
+                     f"--benchmark_out={out.name}", "--benchmark_min_time=0.2"],
+                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                runs = json.loads(pathlib.Path(out.name).read_text())["benchmarks"]
+            for run in runs:
+                figure = re.sub("/iterations:1|/real_time|/[0-9]{7,8}$", "", run["name"])
+                counters = [c for c in ("bytes_per_context", "open_ms", "close_ms")
+                            if c in run]
+                for counter in counters:
+                    yield figure, counter.replace("_", " "), run[counter]
+                if not counters:
+                    yield figure, run["time_unit"], run["real_time"]
+    return section
+
+
+def lateness(rounds, _):
+    for _ in range(rounds):
+        done = subprocess.run([str(programs / "bench_lateness")], check=True,
+                              capture_output=True, text=True)
+        for name, value in re.findall(r"^(\w+)=([\d.]+)$", done.stdout, re.M):
+            figure, unit = name.rsplit("_", 1)
+            yield figure.replace("_", " "), unit, float(value)
+
+
+SECTIONS = {
+    "instructions": instructions,
+    "echo": calls("unary", ("tcp", "unix")),
+    "streams": calls("stream", ("tcp",)),
+    "pins": google("PinUnpin"),
+    "contexts": google("Contexts/Million"),
+    "lateness": lateness,
+    "memory": google("Contexts/TenMillion"),
+}
+
+
+# ---- The table --------------------------------------------------------------
+
+def rounded(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def measure(name, rounds, seconds):
+    """{(figure, unit): [value of each round]}"""
+    found = {}
+    for figure, unit, value in SECTIONS[name](rounds, seconds):
+        found.setdefault((figure, unit), []).append(value)
+        print(f"\r{name}: {sum(map(len, found.values()))} measurements", end="",
+              file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return found
+
+
+def show(name, found, before):
+    print(f"\n{name}")
+    rows = [("figure", "unit", "median", "least", "greatest", "before")]
+    for (figure, unit), values in found.items():
+        old = before.get(f"{name} | {figure} | {unit}")
+        rows.append((figure, unit, *map(rounded, (statistics.median(values),
+                                                  min(values), max(values))),
+                     rounded(old["median"]) if old else "-"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(w) if i < 2 else cell.rjust(w)
+                        for i, (cell, w) in enumerate(zip(row, widths))).rstrip())
+    sys.stdout.flush()
+
+
+def main():
+    global programs
+    parser = argparse.ArgumentParser(
+        usage=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", required=True, type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("sections", nargs="*")
+    arguments = parser.parse_args()
+    programs = arguments.programs.resolve()
+    for name in arguments.sections:
+        if name not in SECTIONS:
+            parser.exit(2, f"bench: no section {name!r}; there are "
+                           f"{' '.join(SECTIONS)}\n")
+
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    runs = sorted(RESULTS.glob("*.json"))
+    before = {}
+    for run in runs:  # Of each figure the latest: a run may have a few sections.
+        before.update(json.loads(run.read_text()))
+    results = {}
+    for name in arguments.sections or [n for n in SECTIONS if n != "memory"]:
+        found = measure(name, arguments.rounds, arguments.seconds)
+        show(name, found, before)
+        results.update({
+            f"{name} | {figure} | {unit}": {
+                "median": statistics.median(values), "least": min(values),
+                "greatest": max(values), "rounds": len(values)}
+            for (figure, unit), values in found.items()})
+    path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json")
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"\nwritten to {os.path.relpath(path)}")
+
+
+if __name__ == "__main__":
+    main()
