@@ -34,15 +34,21 @@ bool MayFollow(uint8_t lead, uint8_t second) {
 
 }  // namespace
 
+size_t Utf8Length(std::string_view bytes) {
+  const auto lead = static_cast<uint8_t>(bytes[0]);
+  const size_t length = Length(lead);
+  if (bytes.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<uint8_t>(bytes[i]);
+    if (!MayFollow(i == 1 ? lead : 0, next)) return 0;
+  }
+  return length;
+}
+
 bool IsUtf8(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto lead = static_cast<uint8_t>(bytes[0]);
-    const size_t length = Length(lead);
-    if (length == 0 || bytes.size() < length) return false;
-    for (size_t i = 1; i < length; ++i) {
-      const auto next = static_cast<uint8_t>(bytes[i]);
-      if (!MayFollow(i == 1 ? lead : 0, next)) return false;
-    }
+    const size_t length = Utf8Length(bytes);
+    if (length == 0) return false;
     bytes.remove_prefix(length);
   }
   return true;

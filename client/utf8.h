@@ -7,6 +7,7 @@
 #ifndef LEASEHOLD_CLIENT_UTF8_H_
 #define LEASEHOLD_CLIENT_UTF8_H_
 
+#include <cstddef>
 #include <string_view>
 
 namespace leasehold::client {
@@ -14,6 +15,10 @@ namespace leasehold::client {
 // Whether `bytes` is well-formed UTF-8 (no overlong form, no surrogate, nothing
 // above U+10FFFF).
 bool IsUtf8(std::string_view bytes);
+
+// How many bytes the character has that `bytes` begin with; 0: they begin with
+// none. REQUIRES: not empty.
+size_t Utf8Length(std::string_view bytes);
 
 }  // namespace leasehold::client
 

@@ -7,12 +7,28 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/utf8.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-bool IsControl(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+// U+0000-1F, U+007F-9F; `character` is one in UTF-8. The upper ones steer
+// terminals just as well.
+bool IsControl(std::string_view character) {
+  const auto byte = [character](size_t i) {
+    return static_cast<unsigned char>(character[i]);
+  };
+  return byte(0) < 0x20 || byte(0) == 0x7F ||
+         (byte(0) == 0xC2 && byte(1) < 0xA0);
+}
+
+// The character that `text` begins with, taken off; empty, and one byte is
+// taken off, where there is none.
+std::string_view TakeCharacter(std::string_view& text) {
+  const size_t length = Utf8Length(text);
+  const std::string_view character = text.substr(0, length);
+  text.remove_prefix(std::max<size_t>(length, 1));
+  return character;
 }
 
 std::string JsonRow(const EchoReply& reply) {
@@ -28,15 +44,19 @@ std::string JsonRow(const EchoReply& reply) {
 
 std::string Printable(std::string_view text) {
   std::string printable;
-  for (const char c : text) {
-    if (c == '\n') {
+  while (!text.empty()) {
+    const std::string_view rest = text;
+    const std::string_view character = TakeCharacter(text);
+    if (character == "\n") {
       printable += "\\n";
-    } else if (c == '\t') {
+    } else if (character == "\t") {
       printable += "\\t";
-    } else if (IsControl(c)) {
-      printable += absl::StrFormat("\\x%02x", static_cast<unsigned char>(c));
+    } else if (character.empty() || IsControl(character)) {
+      for (const char c : rest.substr(0, rest.size() - text.size())) {
+        printable += absl::StrFormat("\\x%02x", static_cast<unsigned char>(c));
+      }
     } else {
-      printable += c;
+      printable += character;
     }
   }
   return printable;
@@ -44,14 +64,18 @@ std::string Printable(std::string_view text) {
 
 std::string JsonString(std::string_view text) {
   std::string json = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
+  while (!text.empty()) {
+    const std::string_view character = TakeCharacter(text);
+    if (character.empty()) {
+      json += "\\ufffd";  // JSON has no word for a broken byte.
+    } else if (character == "\"" || character == "\\") {
       json += '\\';
-      json += c;
-    } else if (IsControl(c)) {
-      json += absl::StrFormat("\\u%04x", static_cast<unsigned char>(c));
+      json += character;
+    } else if (IsControl(character)) {
+      json += absl::StrFormat("\\u%04x",
+                              static_cast<unsigned char>(character.back()));
     } else {
-      json += c;
+      json += character;
     }
   }
   return json + "\"";

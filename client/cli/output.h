@@ -24,8 +24,8 @@ enum class OutputFormat {
   kJson,
 };
 
-// `text` with control characters escaped (\n, \t, \xNN), so that it stays on
-// its line and cannot steer a terminal.
+// `text` with control characters and what is not UTF-8 escaped (\n, \t, \xNN),
+// so that it stays on its line and cannot steer a terminal.
 std::string Printable(std::string_view text);
 
 // `text` as a JSON string, with its quotes.

@@ -250,11 +250,11 @@ TEST(EchoCommand, ShowsTheIdThatTheServerMade) {
 
 TEST(EchoCommand, TextCannotBreakTheOutput) {
   FakeEchoServer server;
-  const std::string text = "a\n\x1b[2J\"\\\u20ac";
+  const std::string text = "a\n\x1b[2J\"\\\u20ac\u009b";
   EXPECT_THAT(Execute(At(server, {"echo", text})).out,
-              HasSubstr("a\\n\\x1b[2J\"\\\u20ac\n"));
+              HasSubstr("a\\n\\x1b[2J\"\\\u20ac\\xc2\\x9b\n"));
   EXPECT_THAT(Execute(At(server, {"echo", text, "--output=json"})).out,
-              HasSubstr("\"a\\u000a\\u001b[2J\\\"\\\\\u20ac\""));
+              HasSubstr("\"a\\u000a\\u001b[2J\\\"\\\\\u20ac\\u009b\""));
 }
 
 TEST(EchoCommand, TakesTextThatLooksLikeSomethingElse) {

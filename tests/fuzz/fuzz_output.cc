@@ -1,0 +1,37 @@
+// Fuzzes what the command line shows of strangers' text: nothing may steer a
+// terminal or break out of a JSON string.
+#include <string>
+#include <string_view>
+
+#include "client/cli/output.h"
+#include "client/utf8.h"
+#include "tests/fuzz/property.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using leasehold::IsCleanUtf8;
+  using leasehold::Property;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const std::string shown = leasehold::client::cli::Printable(text);
+  Property(IsCleanUtf8(shown), "what is shown is text without controls");
+  if (IsCleanUtf8(text)) {
+    Property(leasehold::client::IsUtf8(text), "clean text is UTF-8");
+    if (text.find('\\') == std::string_view::npos) {
+      Property(shown == text, "clean text is shown as it is");
+    }
+  }
+
+  const std::string json = leasehold::client::cli::JsonString(text);
+  Property(IsCleanUtf8(json), "JSON is text without controls");
+  Property(json.size() >= 2 && json.front() == '"' && json.back() == '"',
+           "a JSON string is quoted");
+  for (size_t i = 1; i + 1 < json.size(); ++i) {
+    Property(json[i] != '"', "a quote inside is escaped");
+    if (json[i] != '\\') continue;
+    ++i;
+    Property(i + 1 < json.size(), "the last quote is none that is escaped");
+    Property(
+        std::string_view("\"\\/bfnrtu").find(json[i]) != std::string_view::npos,
+        "an escape is one that JSON has");
+  }
+  return 0;
+}
