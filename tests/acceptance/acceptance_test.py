@@ -24,9 +24,11 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--programs", required=True)
+    parser.add_argument("--clients", help="where leasehold and lease_storm are, if "
+                        "not there")
     parser.add_argument("chosen", nargs="*")
     arguments = parser.parse_args()
-    harness.use_programs(arguments.programs)
+    harness.use_programs(arguments.programs, arguments.clients)
 
     missing = harness.missing_tools()
     if missing:

@@ -98,7 +98,7 @@ def _():
     met = 0
     for _ in range(50):
         with Server("--console") as server:
-            result = harness.run(harness.programs / "lease_storm", "drain",
+            result = harness.run(harness.clients / "lease_storm", "drain",
                                  server.address, server.pid)
             equal(server.wait(), 0, "exit code")
             found = dict(re.findall(r"^(\w+)=(\d+)$", result.out, re.M))
@@ -152,7 +152,7 @@ def _():
     with Server("--idle-timeout=50ms") as server:
         for _ in range(5):
             client = subprocess.Popen(
-                [harness.programs / "lease_storm", "forever", server.address],
+                [harness.clients / "lease_storm", "forever", server.address],
                 stdout=subprocess.PIPE, preexec_fn=harness.die_with_parent)
             try:
                 equal(client.stdout.readline(), b"running\n", "the load")

@@ -135,12 +135,14 @@ def wait_until(condition, what):
 
 # ---- Processes --------------------------------------------------------------
 
-programs = None  # Where leasehold-server, leasehold and lease_storm are.
+programs = None  # Where leasehold-server is.
+clients = None  # Where leasehold and lease_storm are.
 
 
-def use_programs(folder):
-    global programs
+def use_programs(folder, clients_folder=None):
+    global programs, clients
     programs = pathlib.Path(folder).resolve()
+    clients = pathlib.Path(clients_folder or folder).resolve()
 
 
 def missing_tools():
@@ -155,9 +157,10 @@ def missing_tools():
           or installed.read_bytes() != REQUIREMENTS.read_bytes()):
         missing.append("the packages of build/tools/python are not those of "
                        f"{REQUIREMENTS.relative_to(ROOT)}")
-    for name in ("leasehold-server", "leasehold", "lease_storm"):
-        if programs and not (programs / name).is_file():
-            missing.append(f"the program {name} is missing in {programs}")
+    for folder, name in ((programs, "leasehold-server"), (clients, "leasehold"),
+                         (clients, "lease_storm")):
+        if folder and not (folder / name).is_file():
+            missing.append(f"the program {name} is missing in {folder}")
     return missing
 
 
@@ -209,12 +212,12 @@ def grpcurl(*args, **kwargs):
 
 
 def leasehold(*args, **kwargs):
-    return run(programs / "leasehold", *args, **kwargs)
+    return run(clients / "leasehold", *args, **kwargs)
 
 
 def lease_storm(*args, **kwargs):
     """A load; its findings as {name: number}."""
-    result = run(programs / "lease_storm", *args, timeout=4 * PATIENCE_S, **kwargs)
+    result = run(clients / "lease_storm", *args, timeout=4 * PATIENCE_S, **kwargs)
     equal(result.code, 0, f"exit code of {result}")
     return {name: int(value) for name, value in
             re.findall(r"^(\w+)=(\d+)$", result.out, re.M)}

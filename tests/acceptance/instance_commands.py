@@ -54,7 +54,7 @@ class Streaming(Program):
     """A command that goes on: `with Streaming(server, "join", "room-1") as join`."""
 
     def __init__(self, server, *args, output="json", **options):
-        super().__init__(harness.programs / "leasehold",
+        super().__init__(harness.clients / "leasehold",
                          f"--address={server.address}", f"--output={output}", *args,
                          **options)
 

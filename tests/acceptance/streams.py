@@ -287,7 +287,7 @@ def _():
 def _():
     python = [PYTHON, "-B", HERE / "join_room.py"]
     with Server() as server, OpenCall(server, JOIN, {}, ROOM) as go, \
-            Program(harness.programs / "leasehold", "--output=json",
+            Program(harness.clients / "leasehold", "--output=json",
                     f"--address={server.address}", "join", "room-1") as cpp, \
             Program(*python, server.address, "room-1") as py:
         joined(go)
@@ -325,7 +325,7 @@ def pin_goes(server, killed, kind, left):
 def _():
     for _ in range(10):  # Says nothing if the machine was too slow: then once more.
         with Server() as server:
-            cpp = Program(harness.programs / "leasehold", "--output=json",
+            cpp = Program(harness.clients / "leasehold", "--output=json",
                           f"--address={server.address}", "join", "room-1")
             with cpp:  # First: it makes the context.
                 cpp.await_line("out", '"joined"')

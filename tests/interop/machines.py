@@ -63,11 +63,11 @@ def served(there):
 @check("A16.1 the README's two commands share an instance across machines")
 def _():
     with two_machines() as (there, here), served(there) as server:
-        result = harness.run(*here, harness.programs / "leasehold",
+        result = harness.run(*here, harness.clients / "leasehold",
                              *readme_command("leasehold"))
         equal(result.code, 0, f"exit code of {result}")
         contains(result.out, "Apple")
-        local = harness.run(*there, harness.programs / "leasehold",
+        local = harness.run(*there, harness.clients / "leasehold",
                             f"--address={SERVER}:4001", "echo", "Pear", "--id=room-1",
                             "--output=json")
         equal(local.code, 0, f"exit code of {local}")
@@ -89,7 +89,7 @@ def _():
     with two_machines() as (there, here):
         with Program(*there, harness.programs / "leasehold-server") as server:
             server.await_line("err", "listening")
-            result = harness.run(*here, harness.programs / "leasehold",
+            result = harness.run(*here, harness.clients / "leasehold",
                                  f"--address={SERVER}:4001", "echo", "Apple")
             equal(result.code, 1, f"exit code of {result}")
             contains(result.err, "UNAVAILABLE")
@@ -100,12 +100,12 @@ def _():
 def _():
     with two_machines() as (there, here), served(there) as server:
         name = there[-1]
-        with Program(*here, harness.programs / "leasehold",
+        with Program(*here, harness.clients / "leasehold",
                      f"--address={SERVER}:4001", "join", "room-1") as joined:
             joined.await_line("out", "Joined room-1")
             cable = f"lh{os.getpid()}"
             ip("-n", name, "link", "set", cable, "down")
-            spoken = harness.run(*there, harness.programs / "leasehold",
+            spoken = harness.run(*there, harness.clients / "leasehold",
                                  f"--address={SERVER}:4001", "echo", "Kiwi",
                                  "--id=room-1")
             equal(spoken.code, 0, f"exit code of {spoken}")

@@ -45,7 +45,7 @@ GRPC_THREADS_MORE = 2  # Its timers and reflection have one more now and then.
 
 def storm(server):
     """Calls of 1,000 IDs without end."""
-    return Program(harness.programs / "lease_storm", "forever", server.address)
+    return Program(harness.clients / "lease_storm", "forever", server.address)
 
 
 class Rabble:
@@ -87,7 +87,7 @@ class Rabble:
 
     def listener(self):
         self.programs.enter_context(Program(
-            harness.programs / "leasehold", f"--address={self.server.address}",
+            harness.clients / "leasehold", f"--address={self.server.address}",
             "join", f"soak-{self.dice.randrange(20)}"))
 
     def vanishing_caller(self):
