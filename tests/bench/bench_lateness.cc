@@ -1,11 +1,14 @@
 // bench_lateness: how late leases end.
 //
-//   bench_lateness [manager | contexts | burst]...     all, if none is named
+//   bench_lateness [manager | contexts | burst | ten_million]...
+//
+// All but the last, if none is named.
 //
 // manager: the lease manager alone, a million leases that end within a second.
 // contexts: 100,000 contexts a second open, idle for half a second and are
 //   closed, while another thread pins and unpins a hot one all the time.
 // burst: a million contexts end at once, while that thread goes on.
+// ten_million: the same with ten.
 //
 // Prints `name=value` with the unit in the name; lateness is from the deadline
 // to the call that says so, over real time.
@@ -224,21 +227,25 @@ void Contexts() {
   std::printf("contexts_longest_pause_ms=%.3f\n", world.LongestPauseMs());
 }
 
-void Burst() {
-  World world(kMillion);
-  const Instant end = world.clock().Now() + absl::Seconds(6);
-  for (size_t i = 0; i < kMillion; ++i) {
+// `count` contexts are opened and end at once, so long after.
+void Burst(const char* name, size_t count, absl::Duration after) {
+  World world(count);
+  const Instant end = world.clock().Now() + after;
+  for (size_t i = 0; i < count; ++i) {
     world.Open(i, end - world.clock().Now());
   }
   if (world.closed() > 0) {
-    std::fprintf(stderr, "bench_lateness: a million were not opened in 6 s\n");
+    std::fprintf(stderr, "bench_lateness: %zu were not opened in time\n",
+                 count);
     std::exit(1);
   }
+  std::printf("%s_opening_longest_pause_ms=%.3f\n", name,
+              world.LongestPauseMs());
   world.ResetPause();
-  while (world.closed() < kMillion) std::this_thread::yield();
-  std::printf("burst_gone_after_s=%.3f\n",
+  while (world.closed() < count) std::this_thread::yield();
+  std::printf("%s_gone_after_s=%.3f\n", name,
               absl::ToDoubleSeconds(world.clock().Now() - end));
-  std::printf("burst_longest_pause_ms=%.3f\n", world.LongestPauseMs());
+  std::printf("%s_longest_pause_ms=%.3f\n", name, world.LongestPauseMs());
 }
 
 }  // namespace
@@ -256,6 +263,12 @@ int main(int argc, char** argv) {
   };
   if (chosen("manager")) leasehold::ManagerAlone();
   if (chosen("contexts")) leasehold::Contexts();
-  if (chosen("burst")) leasehold::Burst();
+  if (chosen("burst")) {
+    leasehold::Burst("burst", leasehold::kMillion, absl::Seconds(6));
+  }
+  if (argc > 1 && chosen("ten_million")) {
+    leasehold::Burst("ten_million", 10 * leasehold::kMillion,
+                     absl::Seconds(60));
+  }
   return 0;
 }
