@@ -3,12 +3,12 @@
 
 usage: soak.py --programs=FOLDER [--rounds=N] [--seconds=S]
 
-A round is S seconds (default 5) of load: callers who are killed at a random moment,
+A round is S seconds (default 2) of load: callers who are killed at a random moment,
 holders and listeners who vanish, readers who read nothing, connections that say half a
 word or none. Then all of them leave, and once the last lease is over, memory, file
 descriptors and threads are read. After half of the rounds the server is told to end
 under load, and a new one takes over. Prints a line a round, and what each grows by a
-round, from the third one on; fails if one of them grows. LEASEHOLD_SEED repeats the
+round once it is warm; fails if one of them grows. LEASEHOLD_SEED repeats the
 dice.
 """
 
@@ -36,7 +36,7 @@ from harness import Program, Server, equal, expect, wait_until  # noqa: E402
 from raw_http2 import frame  # noqa: E402
 
 IDLE_TIMEOUT = "200ms"
-WARM_UP_ROUNDS = 2  # Until memory that is kept for later has been taken once.
+WARM_UP_ROUNDS = 12  # Until memory that is kept for later has been taken.
 # From the middle third of the rounds to the last, of the least that was seen: the
 # allocator gives back late, so that single rounds stand out.
 MEMORY_GROWTH_MAX = 1.05
@@ -172,12 +172,12 @@ def live(rounds, seconds, dice):
         with storm(server):
             time.sleep(0.5)
             equal(server.end(signal.SIGTERM), 0, "exit code of a server under load")
-    steady = samples[WARM_UP_ROUNDS:]
+    steady = samples[WARM_UP_ROUNDS:] or samples
     grows = [slope([s[i] for s in steady]) for i in range(3)]
     print(f"a round adds {grows[0]:+.1f} KiB, {grows[1]:+.2f} file descriptors, "
           f"{grows[2]:+.2f} threads", flush=True)
     third = len(steady) // 3
-    if third >= 3:  # Fewer say nothing of a trend.
+    if third >= 8:  # Fewer say nothing of a trend.
         least = [min(s[0] for s in part) for part in (steady[third:-third],
                                                       steady[-third:])]
         expect(least[1] <= least[0] * MEMORY_GROWTH_MAX,
@@ -187,14 +187,14 @@ def live(rounds, seconds, dice):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--programs", required=True)
-    parser.add_argument("--rounds", type=int, default=24)
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=72)
+    parser.add_argument("--seconds", type=float, default=2)
     arguments = parser.parse_args()
     harness.use_programs(arguments.programs)
     seed = int(os.environ.get("LEASEHOLD_SEED", time.time_ns() % 10**9))
     print(f"seed {seed}", flush=True)
     dice = random.Random(seed)
-    half = max(arguments.rounds // 2, WARM_UP_ROUNDS + 2)
+    half = max(arguments.rounds // 2, 1)
     live(half, arguments.seconds, dice)
     print("a new server takes over", flush=True)
     live(half, arguments.seconds, dice)
