@@ -11,10 +11,6 @@
 #include <string>
 #include <variant>
 
-#ifdef LEASEHOLD_MIMALLOC
-#include <mimalloc.h>
-#endif
-
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "lease/clock.h"
@@ -92,10 +88,6 @@ int main(int argc, char** argv) {
   // Debian's Abseil looks for deadlocks at every lock inside gRPC: 8 % of a
   // call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-#ifdef LEASEHOLD_MIMALLOC
-  // A pin among a million contexts waits less for page tables.
-  mi_option_set_enabled_default(mi_option_large_os_pages, true);
-#endif
   signal(SIGPIPE, SIG_IGN);
 
   auto parsed = leasehold::ParseServerOptions(argc, argv);

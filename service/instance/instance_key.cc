@@ -70,11 +70,6 @@ std::string BrokenRule(std::string_view id) {
     return absl::StrCat("the ID has ", id.size(), " bytes; at most ",
                         kInstanceIdBytesMax, " are allowed");
   }
-  // Most are plain ASCII, and a call has time for one look.
-  if (std::all_of(id.begin(), id.end(),
-                  [](char c) { return c >= 0x20 && c <= 0x7E; })) {
-    return "";
-  }
   for (std::string_view rest = id; !rest.empty();) {
     const size_t offset = id.size() - rest.size();
     const std::optional<uint32_t> code = TakeCodePoint(rest);

@@ -54,19 +54,13 @@ CallTask EchoServer::ServeEcho(RpcQueue& queue) {
   }
   ServeEcho(queue);
 
-  absl::StatusOr<InstanceRequest> request =
-      Request(call.context(), "Echo", call.request().text());
-  if (!request.ok()) {
-    co_await call.Finish(request.status());
-    co_return;
-  }
-  PinAwaiter pinned(door_.registry(), *std::move(request), call);
+  PinAwaiter pinned(
+      door_, Request(call.context(), "Echo", call.request().text()), call);
   absl::StatusOr<PinGrant> grant = co_await pinned;
   if (!grant.ok()) {
     co_await call.Finish(grant.status());
     co_return;
   }
-  door_.Write(*grant, call.context());
   Respond(*grant->pin, "Echo", call.request(), call.response());
   co_await call.Finish(absl::OkStatus());
 }
@@ -79,19 +73,12 @@ CallTask EchoServer::ServeEchoStream(RpcQueue& queue) {
   }
   ServeEchoStream(queue);
 
-  absl::StatusOr<InstanceRequest> request =
-      Request(call.context(), "EchoStream", "");
-  if (!request.ok()) {
-    co_await call.Finish(request.status());
-    co_return;
-  }
-  PinAwaiter pinned(door_.registry(), *std::move(request), call);
+  PinAwaiter pinned(door_, Request(call.context(), "EchoStream", ""), call);
   absl::StatusOr<PinGrant> grant = co_await pinned;
   if (!grant.ok()) {
     co_await call.Finish(grant.status());
     co_return;
   }
-  door_.Write(*grant, call.context());
   {
     const HeldPin pin(std::move(grant->pin), PinKind::kEchoStream,
                       call.control());
@@ -113,18 +100,12 @@ CallTask EchoServer::ServeJoin(RpcQueue& queue) {
   }
   ServeJoin(queue);
 
-  absl::StatusOr<InstanceRequest> request = Request(call.context(), "Join", "");
-  if (!request.ok()) {
-    co_await call.Finish(request.status());
-    co_return;
-  }
-  PinAwaiter pinned(door_.registry(), *std::move(request), call);
+  PinAwaiter pinned(door_, Request(call.context(), "Join", ""), call);
   absl::StatusOr<PinGrant> grant = co_await pinned;
   if (!grant.ok()) {
     co_await call.Finish(grant.status());
     co_return;
   }
-  door_.Write(*grant, call.context());
   {
     const HeldPin pin(std::move(grant->pin), PinKind::kJoin, call.control());
     EchoRoom& room = EchoInstance::Of(*pin).Room();

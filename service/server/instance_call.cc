@@ -84,7 +84,8 @@ bool PinAwaiter::await_suspend(std::coroutine_handle<> coroutine) {
   waiting_ = coroutine;
   // From here on OnGrant may come on another thread. It resumes on this one, so
   // not before this function has returned.
-  std::optional<absl::StatusOr<PinGrant>> answer = registry_.Acquire(*this);
+  std::optional<absl::StatusOr<PinGrant>> answer =
+      door_.registry().Acquire(*this);
   if (answer.has_value()) {
     answer_ = std::move(answer);
     return false;
@@ -103,7 +104,8 @@ void PinAwaiter::OnGrant(absl::StatusOr<PinGrant> grant) {
 }
 
 void PinAwaiter::OnCancelled() {
-  if (!registry_.CancelWait(*this)) return;  // OnGrant comes, or has come.
+  if (!door_.registry().CancelWait(*this))
+    return;  // OnGrant comes, or has come.
   answer_ =
       absl::CancelledError("the call ended while it waited for its instance");
   call_.queue().Resume(waiting_);

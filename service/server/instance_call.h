@@ -1,15 +1,14 @@
 // How a call over gRPC finds its instance: InstanceDoor and PinAwaiter.
 //
-//   absl::StatusOr<InstanceRequest> request = door.Read(call.context());
-//   PinAwaiter pinned(door.registry(), *std::move(request), call);
+//   PinAwaiter pinned(door, door.Read(call.context()), call);
 //   absl::StatusOr<PinGrant> grant = co_await pinned;
-//   door.Write(*grant, pinned.request(), call.context());
 //
 // The pin goes into the coroutine's frame and is given back with it, when the
 // call is gone.
 //
 // Thread-safety: InstanceDoor is safe; a PinAwaiter belongs to its call's
-// queue. Lifetime: the registry outlives both.
+// queue. Lifetime: the registry outlives both,
+// the door its awaiters.
 #ifndef LEASEHOLD_SERVICE_SERVER_INSTANCE_CALL_H_
 #define LEASEHOLD_SERVICE_SERVER_INSTANCE_CALL_H_
 
@@ -79,40 +78,46 @@ class CallMetadata : public RequestMetadata {
   const grpc::ServerContextBase& call_;
 };
 
-// Awaits the pin of a call. Resumes at once if the context is open, else later
-// on the call's queue. A cancelled call waits no longer: it gets Cancelled.
+// Awaits the pin of a call, and adds to the response's metadata which instance
+// it met. Resumes at once if the context is open, else later on the call's
+// queue. A cancelled call waits no longer: it gets Cancelled.
 class PinAwaiter final : private CallMetadata,
                          private PinWaiter,
                          private CancelHandler {
  public:
-  PinAwaiter(InstanceRegistry& registry, InstanceRequest&& request,
-             ServerCall& call)
+  // `request`: what the call wants, or the status that it gets instead.
+  PinAwaiter(const InstanceDoor& door,
+             absl::StatusOr<InstanceRequest>&& request, ServerCall& call)
       : CallMetadata(call.context()),
-        PinWaiter(With(std::move(request), *this)),
-        registry_(registry),
-        call_(call) {}
+        PinWaiter(With(request, *this)),
+        door_(door),
+        call_(call) {
+    if (!request.ok()) answer_ = request.status();
+  }
 
   using PinWaiter::request;
 
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() const noexcept { return answer_.has_value(); }
   bool await_suspend(std::coroutine_handle<> coroutine);
   absl::StatusOr<PinGrant> await_resume() {
     // From now on a cancellation is for what the call awaits next.
     call_.set_cancel_handler(nullptr);
+    if (answer_->ok()) door_.Write(**answer_, call_.context());
     return *std::move(answer_);
   }
 
  private:
-  static InstanceRequest&& With(InstanceRequest&& request,
-                                const RequestMetadata& metadata) {
-    request.metadata = &metadata;
-    return std::move(request);
+  static InstanceRequest With(absl::StatusOr<InstanceRequest>& request,
+                              const RequestMetadata& metadata) {
+    if (!request.ok()) return {};
+    request->metadata = &metadata;
+    return *std::move(request);
   }
 
   void OnGrant(absl::StatusOr<PinGrant> grant) override;
   void OnCancelled() override;
 
-  InstanceRegistry& registry_;
+  const InstanceDoor& door_;
   ServerCall& call_;
   std::coroutine_handle<> waiting_;
   std::optional<absl::StatusOr<PinGrant>> answer_;

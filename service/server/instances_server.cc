@@ -77,19 +77,13 @@ CallTask InstancesServer::ServeCreate(RpcQueue& queue) {
   if (!co_await call.Accept(service_, &Service::RequestCreate)) co_return;
   ServeCreate(queue);
 
-  absl::StatusOr<InstanceRequest> request =
-      ReadRequest(door_, call.context(), call.request());
-  if (!request.ok()) {
-    co_await call.Finish(request.status());
-    co_return;
-  }
-  PinAwaiter pinned(registry_, *std::move(request), call);
+  PinAwaiter pinned(door_, ReadRequest(door_, call.context(), call.request()),
+                    call);
   absl::StatusOr<PinGrant> grant = co_await pinned;
   if (!grant.ok()) {
     co_await call.Finish(grant.status());
     co_return;
   }
-  door_.Write(*grant, call.context());
   call.response().set_created(grant->created);
   const InstanceKey& key = pinned.request().key;
   std::optional<InstanceInfo> info = registry_.Describe(key);
@@ -245,19 +239,13 @@ CallTask InstancesServer::ServeHold(RpcQueue& queue) {
   if (!co_await call.Accept(service_, &Service::RequestHold)) co_return;
   ServeHold(queue);
 
-  absl::StatusOr<InstanceRequest> request =
-      ReadRequest(door_, call.context(), call.request());
-  if (!request.ok()) {
-    co_await call.Finish(request.status());
-    co_return;
-  }
-  PinAwaiter pinned(registry_, *std::move(request), call);
+  PinAwaiter pinned(door_, ReadRequest(door_, call.context(), call.request()),
+                    call);
   absl::StatusOr<PinGrant> grant = co_await pinned;
   if (!grant.ok()) {
     co_await call.Finish(grant.status());
     co_return;
   }
-  door_.Write(*grant, call.context());
   {
     v1::HoldResponse response;
     response.set_created(grant->created);

@@ -3,84 +3,8 @@
 #include <grpc/support/time.h>
 
 #include <algorithm>
-#include <array>
-#include <new>
 
 namespace leasehold {
-namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kPoolFrames = false;  // Who uses one that is gone is to be seen.
-#elif defined(__has_feature)
-constexpr bool kPoolFrames = !__has_feature(address_sanitizer);
-#else
-constexpr bool kPoolFrames = true;
-#endif
-
-// The blocks that a thread keeps, by size in steps of 256 bytes.
-class FrameShelves {
- public:
-  ~FrameShelves() {
-    for (Shelf& shelf : shelves_) {
-      while (shelf.first != nullptr) ::operator delete(Pop(shelf));
-    }
-  }
-
-  void* Take(size_t bytes) {
-    const size_t i = Index(bytes);
-    if (i >= shelves_.size()) return ::operator new(bytes);
-    if (shelves_[i].first != nullptr) return Pop(shelves_[i]);
-    return ::operator new((i + 1) * kStep);
-  }
-
-  void GiveBack(void* block, size_t bytes) {
-    const size_t i = Index(bytes);
-    if (i >= shelves_.size() || shelves_[i].size == kShelfMax) {
-      ::operator delete(block);
-      return;
-    }
-    shelves_[i].first = new (block) Free{shelves_[i].first};
-    ++shelves_[i].size;
-  }
-
- private:
-  static constexpr size_t kStep = 256;
-  static constexpr size_t kShelfMax = 64;
-
-  struct Free {
-    Free* next;
-  };
-  struct Shelf {
-    Free* first = nullptr;
-    size_t size = 0;
-  };
-
-  static size_t Index(size_t bytes) { return (bytes - 1) / kStep; }
-  static void* Pop(Shelf& shelf) {
-    Free* block = shelf.first;
-    shelf.first = block->next;
-    --shelf.size;
-    return block;
-  }
-
-  std::array<Shelf, 16> shelves_;
-};
-
-thread_local FrameShelves shelves;
-
-}  // namespace
-
-void* FramePool::Take(size_t bytes) {
-  return kPoolFrames ? shelves.Take(bytes) : ::operator new(bytes);
-}
-
-void FramePool::GiveBack(void* block, size_t bytes) {
-  if (kPoolFrames) {
-    shelves.GiveBack(block, bytes);
-  } else {
-    ::operator delete(block);
-  }
-}
 
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue)
     : queue_(std::move(queue)), wake_tag_(*this) {}

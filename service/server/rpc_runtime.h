@@ -62,26 +62,10 @@ class CompletionTag {
   ~CompletionTag() = default;
 };
 
-// Memory for coroutine frames. They are larger than what malloc keeps at hand
-// for a thread, and a call that took and gave back one of those would cost some
-// 2,000 instructions more.
-//
-// Thread-safety: safe; each thread has blocks of its own, and may give back
-// what another took.
-class FramePool {
- public:
-  static void* Take(size_t bytes);
-  static void GiveBack(void* block, size_t bytes);
-};
-
 // The coroutine of a call: runs at once, owned by nobody, frees itself at its
 // end. An exception that leaves it ends the program: handlers return statuses.
 struct CallTask {
   struct promise_type {
-    static void* operator new(size_t bytes) { return FramePool::Take(bytes); }
-    static void operator delete(void* block, size_t bytes) {
-      FramePool::GiveBack(block, bytes);
-    }
     CallTask get_return_object() { return {}; }
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_never final_suspend() noexcept { return {}; }

@@ -16,32 +16,16 @@
 #include <string_view>
 #include <vector>
 
-#ifdef LEASEHOLD_MIMALLOC
-#include <mimalloc.h>
-#endif
-
 #include "absl/strings/str_format.h"
 #include "lease/clock.h"
 #include "service/echo/echo_instance.h"
 #include "service/instance/executor.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
+#include "tests/support/immediate_call.h"
 
 namespace leasehold {
 namespace {
-
-// A call's pin, as a server takes it: the request is fresh, its context is open
-// or opens at once, as nothing here has to wait.
-class Caller final : public PinWaiter {
- public:
-  explicit Caller(std::string_view id)
-      : PinWaiter({.key = {.tenant = std::string(kDefaultTenant),
-                           .id = std::string(id)}}) {}
-  void OnGrant(absl::StatusOr<PinGrant>) override { std::abort(); }
-  PinGrant Get(InstanceRegistry& registry) {
-    return *std::move(*registry.Acquire(*this));
-  }
-};
 
 using Id = std::array<char, 36>;
 
@@ -72,8 +56,8 @@ class World {
             {.idle_timeout = absl::Hours(1), .contexts_max = 100'000'000}) {
     registry_.Start();
     for (size_t i = 0; i < contexts; ++i) {
-      Caller caller(View(MakeId(i)));
-      EchoInstance::Of(*caller.Get(registry_).pin);
+      ImmediateCall call(View(MakeId(i)));
+      EchoInstance::Of(*call.Ask(registry_).pin);
     }
   }
   ~World() {
@@ -104,8 +88,8 @@ void PinUnpin(benchmark::State& state) {
   for (Id& id : ids) id = MakeId(random() % distinct);
   size_t next = 0;
   for (auto _ : state) {
-    Caller caller(View(ids[next]));
-    const PinGrant grant = caller.Get(world.registry());
+    ImmediateCall call(View(ids[next]));  // As in a server, it is fresh.
+    const PinGrant grant = call.Ask(world.registry());
     benchmark::DoNotOptimize(grant.pin->generation());
     if (++next == ids.size()) next = 0;
   }
@@ -156,14 +140,4 @@ BENCHMARK(OpenAndClose)
 }  // namespace
 }  // namespace leasehold
 
-int main(int argc, char** argv) {
-#ifdef LEASEHOLD_MIMALLOC
-  // As the server does.
-  mi_option_set_enabled_default(mi_option_large_os_pages, true);
-#endif
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
-}
+BENCHMARK_MAIN();

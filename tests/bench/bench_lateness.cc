@@ -28,10 +28,6 @@
 #include <utility>
 #include <vector>
 
-#ifdef LEASEHOLD_MIMALLOC
-#include <mimalloc.h>
-#endif
-
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -42,6 +38,7 @@
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
+#include "tests/support/blocking_call.h"
 
 namespace leasehold {
 namespace {
@@ -115,25 +112,6 @@ void ManagerAlone() {
 
 // ---- Whole contexts ---------------------------------------------------------
 
-class Caller final : public PinWaiter {
- public:
-  Caller(std::string id, absl::Duration timeout)
-      : PinWaiter({.key = {.tenant = std::string(kDefaultTenant),
-                           .id = std::move(id)},
-                   .idle_timeout = timeout}) {}
-  void OnGrant(absl::StatusOr<PinGrant> grant) override {
-    granted_.set_value(std::move(grant));
-  }
-  PinGrant Get(InstanceRegistry& registry) {
-    std::optional<absl::StatusOr<PinGrant>> grant = registry.Acquire(*this);
-    if (!grant.has_value()) grant = granted_.get_future().get();
-    return *std::move(*grant);
-  }
-
- private:
-  std::promise<absl::StatusOr<PinGrant>> granted_;
-};
-
 // Contexts with an Echo instance each, and a thread that uses one of them all
 // the time: its longest pause.
 class World final : public InstanceObserver {
@@ -183,8 +161,10 @@ class World final : public InstanceObserver {
 
  private:
   void Use(std::string id, absl::Duration timeout) {
-    Caller caller(std::move(id), timeout);
-    EchoInstance::Of(*caller.Get(registry_).pin);
+    BlockingCall call(
+        {.key = {.tenant = std::string(kDefaultTenant), .id = std::move(id)},
+         .idle_timeout = timeout});
+    EchoInstance::Of(*(**call.Ask(registry_)).pin);
   }
   void UseHot() {
     Instant last = clock_.Now();
@@ -252,10 +232,6 @@ void Burst(const char* name, size_t count, absl::Duration after) {
 }  // namespace leasehold
 
 int main(int argc, char** argv) {
-#ifdef LEASEHOLD_MIMALLOC
-  // As the server does.
-  mi_option_set_enabled_default(mi_option_large_os_pages, true);
-#endif
   const auto chosen = [&](std::string_view name) {
     return argc == 1 ||
            std::any_of(argv + 1, argv + argc,

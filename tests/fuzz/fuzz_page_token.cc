@@ -1,7 +1,5 @@
 // Fuzzes what List is asked: a page token and a prefix from a stranger. The
 // input is the token up to the first zero byte, then the prefix.
-#include <cstdlib>
-#include <future>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,6 +10,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "tests/fuzz/property.h"
+#include "tests/support/immediate_call.h"
 #include "tests/support/simulated_clock.h"
 
 namespace {
@@ -22,14 +21,6 @@ using leasehold::Property;
 
 constexpr size_t kContexts = 200;
 
-class Caller final : public leasehold::PinWaiter {
- public:
-  explicit Caller(std::string id)
-      : PinWaiter({.key = {.tenant = std::string(leasehold::kDefaultTenant),
-                           .id = std::move(id)}}) {}
-  void OnGrant(absl::StatusOr<leasehold::PinGrant>) override { std::abort(); }
-};
-
 // A registry with contexts 0 to 199; never destroyed.
 leasehold::InstanceRegistry& Registry() {
   static auto* const clock = new leasehold::SimulatedClock;
@@ -39,8 +30,7 @@ leasehold::InstanceRegistry& Registry() {
     auto* made = new leasehold::InstanceRegistry(*clock, *executor, *provider,
                                                  {}, {}, {});
     for (size_t i = 0; i < kContexts; ++i) {
-      Caller caller(std::to_string(i));
-      if (!made->Acquire(caller)->ok()) std::abort();
+      leasehold::ImmediateCall(std::to_string(i)).Ask(*made);
     }
     return made;
   }();

@@ -21,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
+#include "tests/support/blocking_call.h"
 #include "tests/support/seed.h"
 #include "tests/support/simulated_clock.h"
 
@@ -139,34 +140,6 @@ class Passing final : public Extension {
 
  private:
   int value_ = 7;
-};
-
-// A call that blocks its thread until it is answered.
-class BlockingCall final : public PinWaiter {
- public:
-  using PinWaiter::PinWaiter;
-
-  void OnGrant(absl::StatusOr<PinGrant> grant) override {
-    MutexLock lock(mu_);
-    answer_ = std::move(grant);
-    answered_.NotifyAll();
-  }
-
-  // Empty: it was cancelled.
-  std::optional<absl::StatusOr<PinGrant>> Ask(InstanceRegistry& registry,
-                                              bool cancel) {
-    std::optional<absl::StatusOr<PinGrant>> answer = registry.Acquire(*this);
-    if (answer.has_value()) return answer;
-    if (cancel && registry.CancelWait(*this)) return std::nullopt;
-    MutexLock lock(mu_);
-    while (!answer_.has_value()) answered_.Wait(mu_);
-    return std::move(answer_);
-  }
-
- private:
-  Mutex mu_;
-  CondVar answered_;
-  std::optional<absl::StatusOr<PinGrant>> answer_ ABSL_GUARDED_BY(mu_);
 };
 
 // Says no every other time, and calls back some time later: when it is asked

@@ -5,6 +5,7 @@ README. LEASEHOLD_LANGUAGES says which languages: `./dev test` takes Python and 
 `./dev test --all` all four.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import signal
 import time
 
 import harness
+from grpc_calls import get, listed, pins
 from harness import Program, Server, check, contains, equal, expect, wait_until
 
 EXAMPLES = harness.ROOT / "client/examples"
@@ -94,13 +96,6 @@ def room(language, address, room_id, echoes):
                    env=environment())
 
 
-def described(server, room_id):
-    """What the server tells of an instance; none: {}."""
-    result = harness.leasehold(f"--address={server.address}", "instances", "get",
-                               room_id, "--output=json")
-    return json.loads(result.out) if result.code == 0 else {}
-
-
 def heard(program):
     """(sequence, text) of each echo that a program of ours heard, in order."""
     return [(int(n), text) for n, text in
@@ -136,7 +131,6 @@ def _():
 
 @check("A15.3 all languages, the C++ client and grpcurl share one room")
 def _():
-    import contextlib
     chosen = languages()
     everyone = len(chosen) + 2
     with Server("--idle-timeout=50ms") as server, contextlib.ExitStack() as stack:
@@ -172,10 +166,10 @@ def _():
         for language in languages():
             with room(language, server.address, "killed", LONG) as program:
                 program.await_line("out", "heard 1: ")
-                equal(described(server, "killed").get("pins"),
-                      {"hold": 1, "join": 1}, f"pins of {language}")
+                equal(pins(get(server, "killed")), {"hold": 1, "join": 1},
+                      f"pins of {language}")
                 program.end(signal.SIGKILL)
-                wait_until(lambda: not described(server, "killed"),
+                wait_until(lambda: not listed(server),
                            f"the lease of {language}'s room to end")
 
 

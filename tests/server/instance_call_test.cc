@@ -271,7 +271,7 @@ class InstanceCallTest : public testing::Test {
     ServePin(test, queue);
     absl::StatusOr<InstanceRequest> request = test.door_->Read(call.context());
     test.asking_.Put(request->key.id);
-    PinAwaiter pinned(*test.registry_, *std::move(request), call);
+    PinAwaiter pinned(*test.door_, std::move(request), call);
     absl::StatusOr<PinGrant> grant = co_await pinned;
     test.answered_.Put(grant.status());
     if (grant.ok()) {
@@ -289,7 +289,7 @@ class InstanceCallTest : public testing::Test {
     ServeHold(test, queue);
     absl::StatusOr<InstanceRequest> request = test.door_->Read(call.context());
     test.asking_.Put(request->key.id);
-    PinAwaiter pinned(*test.registry_, *std::move(request), call);
+    PinAwaiter pinned(*test.door_, std::move(request), call);
     absl::StatusOr<PinGrant> grant = co_await pinned;
     test.answered_.Put(grant.status());
     bool open = grant.ok();
@@ -307,7 +307,7 @@ class InstanceCallTest : public testing::Test {
     }
     ServeHeldPin(test, queue);
     absl::StatusOr<InstanceRequest> request = test.door_->Read(call.context());
-    PinAwaiter pinned(*test.registry_, *std::move(request), call);
+    PinAwaiter pinned(*test.door_, std::move(request), call);
     absl::StatusOr<PinGrant> grant = co_await pinned;
     Park park(test);
     co_await park;

@@ -1,0 +1,34 @@
+// ImmediateCall: a call that takes a pin of a context which is open, or opens
+// at once, as nothing there has to wait; else the program ends.
+//
+// Thread-safety: one thread.   Lifetime: the registry outlives it.
+#ifndef LEASEHOLD_TESTS_SUPPORT_IMMEDIATE_CALL_H_
+#define LEASEHOLD_TESTS_SUPPORT_IMMEDIATE_CALL_H_
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "service/instance/instance_registry.h"
+
+namespace leasehold {
+
+class ImmediateCall final : public PinWaiter {
+ public:
+  explicit ImmediateCall(std::string_view id)
+      : PinWaiter({.key = {.tenant = std::string(kDefaultTenant),
+                           .id = std::string(id)}}) {}
+
+  PinGrant Ask(InstanceRegistry& registry) {
+    return *std::move(*registry.Acquire(*this));
+  }
+
+ private:
+  void OnGrant(absl::StatusOr<PinGrant>) override { std::abort(); }
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_SUPPORT_IMMEDIATE_CALL_H_
