@@ -1,0 +1,247 @@
+#include "service/storage/memory_store.h"
+
+#include <limits>
+
+#include "service/storage/row_match.h"
+
+namespace leasehold {
+namespace {
+
+absl::Status NotOpen() {
+  return absl::UnavailableError("the store in memory is not open");
+}
+
+// The values of a map, in order.
+template <typename Row>
+std::vector<Row> Values(const std::map<int64_t, Row>& rows) {
+  std::vector<Row> values;
+  for (const auto& [sequence, row] : rows) values.push_back(row);
+  return values;
+}
+
+}  // namespace
+
+// ---- Changes ----------------------------------------------------------------
+
+void MemoryStore::Apply(const PutInstance& change) {
+  const InstanceRow& row = change.row;
+  const auto same_key = by_key_.find({row.tenant, row.id});
+  if (same_key != by_key_.end()) Apply(EraseInstance{same_key->second});
+  Apply(EraseInstance{row.number});
+  by_key_[{row.tenant, row.id}] = row.number;
+  if (row.finished) finished_.insert({*row.finished, row.number});
+  instances_[row.number].row = row;
+}
+
+void MemoryStore::Apply(const UpdateInstance& change) {
+  Instance* instance = At(change.number);
+  if (instance == nullptr) return;
+  InstanceRow& row = instance->row;
+  if (row.finished) finished_.erase({*row.finished, row.number});
+  row.status = change.status;
+  row.finished = change.finished;
+  row.summary = change.summary;
+  if (!row.finished) return;
+  finished_.insert({*row.finished, row.number});
+  instance->messages.clear();
+  instance->timers.clear();
+  instance->tasks.clear();
+}
+
+void MemoryStore::Apply(const AppendHistory& change) {
+  Instance* instance = At(change.number);
+  if (instance != nullptr) instance->history[change.chunk] = change.events;
+}
+
+void MemoryStore::Apply(const ClearExecution& change) {
+  Instance* instance = At(change.number);
+  if (instance == nullptr) return;
+  instance->history.clear();
+  instance->timers.clear();
+  instance->tasks.clear();
+}
+
+void MemoryStore::Apply(const PutMessage& change) {
+  Instance* instance = At(change.row.number);
+  if (instance != nullptr) instance->messages[change.row.sequence] = change.row;
+}
+
+void MemoryStore::Apply(const TakeMessages& change) {
+  Instance* instance = At(change.number);
+  if (instance == nullptr) return;
+  auto& messages = instance->messages;
+  messages.erase(messages.begin(), messages.upper_bound(change.last_sequence));
+}
+
+void MemoryStore::Apply(const PutTimer& change) {
+  Instance* instance = At(change.row.number);
+  if (instance != nullptr) instance->timers[change.row.sequence] = change.row;
+}
+
+void MemoryStore::Apply(const DropTimer& change) {
+  Instance* instance = At(change.number);
+  if (instance != nullptr) instance->timers.erase(change.sequence);
+}
+
+void MemoryStore::Apply(const PutTask& change) {
+  Instance* instance = At(change.row.number);
+  if (instance != nullptr) instance->tasks[change.row.sequence] = change.row;
+}
+
+void MemoryStore::Apply(const DropTask& change) {
+  Instance* instance = At(change.number);
+  if (instance != nullptr) instance->tasks.erase(change.sequence);
+}
+
+void MemoryStore::Apply(const EraseInstance& change) {
+  Instance* instance = At(change.number);
+  if (instance == nullptr) return;
+  const InstanceRow& row = instance->row;
+  if (row.finished) finished_.erase({*row.finished, row.number});
+  by_key_.erase({row.tenant, row.id});
+  instances_.erase(change.number);
+}
+
+void MemoryStore::Apply(const EraseEverything&) {
+  instances_.clear();
+  by_key_.clear();
+  finished_.clear();
+}
+
+void MemoryStore::Apply(const PutSetting& change) {
+  settings_[change.name] = change.value;
+}
+
+MemoryStore::Instance* MemoryStore::At(InstanceNumber number) {
+  const auto found = instances_.find(number);
+  return found == instances_.end() ? nullptr : &found->second;
+}
+
+// ---- The door ---------------------------------------------------------------
+
+absl::Status MemoryStore::Open() {
+  MutexLock lock(mu_);
+  open_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::ReadOpen(
+    absl::FunctionRef<void(OpenInstance instance)> each) {
+  std::vector<OpenInstance> open;
+  {
+    MutexLock lock(mu_);
+    if (!open_) return NotOpen();
+    for (const auto& [number, instance] : instances_) {
+      if (instance.row.finished) continue;
+      open.push_back({instance.row, Values(instance.messages),
+                      Values(instance.timers), Values(instance.tasks)});
+    }
+  }
+  for (OpenInstance& instance : open) each(std::move(instance));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<InstanceNumber> MemoryStore::ReadLastNumber() {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  return instances_.empty() ? 0 : instances_.rbegin()->first;
+}
+
+absl::Status MemoryStore::Commit(absl::Span<const Change> changes) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  for (const Change& change : changes) {
+    // The lock is held; the analysis does not see that inside a lambda.
+    std::visit(
+        [this](const auto& c) {
+          mu_.AssertHeld();
+          Apply(c);
+        },
+        change);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<InstanceRow>> MemoryStore::Find(
+    std::string_view tenant, std::string_view id) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const auto found = by_key_.find({std::string(tenant), std::string(id)});
+  if (found == by_key_.end()) return std::nullopt;
+  return instances_.at(found->second).row;
+}
+
+absl::StatusOr<std::vector<std::string>> MemoryStore::ReadHistory(
+    InstanceNumber number) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const Instance* instance = At(number);
+  if (instance == nullptr) return std::vector<std::string>();
+  return Values(instance->history);
+}
+
+absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(
+    InstanceNumber number) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const Instance* instance = At(number);
+  if (instance == nullptr || instance->history.empty()) return HistoryEnds{};
+  return HistoryEnds{instance->history.begin()->second,
+                     instance->history.rbegin()->second};
+}
+
+absl::StatusOr<RowPage> MemoryStore::Query(const RowQuery& query) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  RowPage page;
+  for (auto i = instances_.upper_bound(query.after); i != instances_.end();
+       ++i) {
+    const InstanceRow& row = i->second.row;
+    if (!Matches(query, View(row))) continue;
+    page.rows.push_back(row);
+    if (page.rows.size() < query.count_max) continue;
+    page.next = row.number;
+    break;
+  }
+  return page;
+}
+
+absl::StatusOr<FinishedPage> MemoryStore::ListFinished(
+    const FinishedQuery& query) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  FinishedPage page;
+  auto i = finished_.begin();
+  if (query.finished_from) {
+    i = finished_.lower_bound(
+        {*query.finished_from, std::numeric_limits<InstanceNumber>::min()});
+  }
+  if (query.after) {
+    const auto after =
+        finished_.upper_bound({query.after->finished, query.after->number});
+    if (i != finished_.end() && (after == finished_.end() || *i < *after)) {
+      i = after;
+    }
+  }
+  for (; i != finished_.end(); ++i) {
+    const InstanceRow& row = instances_.at(i->second).row;
+    if (query.finished_to && i->first >= *query.finished_to) break;
+    if (!Matches(query, View(row))) continue;
+    page.rows.push_back(row);
+    if (page.rows.size() < query.count_max) continue;
+    page.next = {i->first, i->second};
+    break;
+  }
+  return page;
+}
+
+absl::StatusOr<std::optional<std::string>> MemoryStore::ReadSetting(
+    std::string_view name) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const auto found = settings_.find(name);
+  if (found == settings_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace leasehold

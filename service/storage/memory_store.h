@@ -1,0 +1,87 @@
+// MemoryStore: a Store that forgets everything when the process ends.
+//
+// It is the specification of the others: what a change does to the rows is
+// written here in the fewest words. It never fails and is never damaged.
+//
+// Thread-safety: safe.   Lifetime: as Store.
+#ifndef LEASEHOLD_SERVICE_STORAGE_MEMORY_STORE_H_
+#define LEASEHOLD_SERVICE_STORAGE_MEMORY_STORE_H_
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lease/mutex.h"
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+class MemoryStore final : public Store {
+ public:
+  absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
+  // Reads all before it calls `each` for the first time.
+  absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
+      override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<InstanceNumber> ReadLastNumber() override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Commit(absl::Span<const Change> changes) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
+                                                  std::string_view id) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<std::string>> ReadHistory(
+      InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RowPage> Query(const RowQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<std::string>> ReadSetting(
+      std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Instance {
+    InstanceRow row;
+    std::map<int64_t, std::string> history;
+    std::map<int64_t, MessageRow> messages;
+    std::map<int64_t, TimerRow> timers;
+    std::map<int64_t, TaskRow> tasks;
+  };
+
+  void Apply(const PutInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const UpdateInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const AppendHistory& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const ClearExecution& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutMessage& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const TakeMessages& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutTimer& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const DropTimer& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutTask& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const DropTask& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const EraseInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const EraseEverything& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // nullptr: there is none.
+  Instance* At(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  Mutex mu_;
+  bool open_ ABSL_GUARDED_BY(mu_) = false;
+  std::map<InstanceNumber, Instance> instances_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::string, std::less<>> settings_
+      ABSL_GUARDED_BY(mu_);
+  // Over instances_: the number of each key, and which are finished since when.
+  std::map<std::pair<std::string, std::string>, InstanceNumber> by_key_
+      ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<StoredTime, InstanceNumber>> finished_
+      ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_STORAGE_MEMORY_STORE_H_

@@ -1,0 +1,34 @@
+#include "service/storage/row_match.h"
+
+#include <algorithm>
+
+namespace leasehold {
+namespace {
+
+bool HasStatus(const std::vector<int32_t>& statuses, int32_t status) {
+  return statuses.empty() ||
+         std::find(statuses.begin(), statuses.end(), status) != statuses.end();
+}
+
+}  // namespace
+
+RowView View(const InstanceRow& row) {
+  return {row.tenant, row.id, row.status, row.created, row.finished};
+}
+
+bool Matches(const RowQuery& query, const RowView& row) {
+  return row.tenant == query.tenant && HasStatus(query.statuses, row.status) &&
+         (!query.created_from || row.created >= *query.created_from) &&
+         (!query.created_to || row.created <= *query.created_to) &&
+         row.id.starts_with(query.id_prefix) &&
+         (!query.finished_only || row.finished);
+}
+
+bool Matches(const FinishedQuery& query, const RowView& row) {
+  return row.finished && row.tenant == query.tenant &&
+         HasStatus(query.statuses, row.status) &&
+         (!query.finished_from || *row.finished >= *query.finished_from) &&
+         (!query.finished_to || *row.finished < *query.finished_to);
+}
+
+}  // namespace leasehold

@@ -1,0 +1,34 @@
+// Whether a row is one that a query asks for.
+//
+// The one place where the conditions are read; how to find candidates without
+// looking at every row is each store's own business. So the position (`after`)
+// and the count are not looked at here.
+//
+// Thread-safety: safe.   Lifetime: a RowView lives as long as what it views.
+#ifndef LEASEHOLD_SERVICE_STORAGE_ROW_MATCH_H_
+#define LEASEHOLD_SERVICE_STORAGE_ROW_MATCH_H_
+
+#include <optional>
+#include <string_view>
+
+#include "service/storage/records.h"
+
+namespace leasehold {
+
+// The columns of an instance that conditions are about.
+struct RowView {
+  std::string_view tenant;
+  std::string_view id;
+  int32_t status = 0;
+  StoredTime created = 0;
+  std::optional<StoredTime> finished;
+};
+
+RowView View(const InstanceRow& row);
+
+bool Matches(const RowQuery& query, const RowView& row);
+bool Matches(const FinishedQuery& query, const RowView& row);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_STORAGE_ROW_MATCH_H_

@@ -1,0 +1,74 @@
+// SqliteWriter: the one connection that changes a SqliteStore's file.
+//
+// Thread-safety: one thread.   Lifetime: while it lives, the file is open.
+#ifndef LEASEHOLD_SERVICE_STORAGE_SQLITE_WRITER_H_
+#define LEASEHOLD_SERVICE_STORAGE_SQLITE_WRITER_H_
+
+#include <initializer_list>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "service/storage/records.h"
+#include "service/storage/sqlite_connection.h"
+
+namespace leasehold {
+
+class SqliteWriter {
+ public:
+  // Takes a connection to a file that has the tables, and prepares what it will
+  // say; connection.status() tells how that went.
+  explicit SqliteWriter(SqliteConnection& connection);
+
+  // All or none, in one transaction; with full durability, one sync. After a
+  // failure the writer can only be destroyed.
+  //   DataLoss, Unavailable: as Store::Commit.
+  absl::Status Commit(absl::Span<const Change> changes);
+
+  // A commit that changes nothing, but writes and syncs as any other.
+  absl::Status CommitNothing();
+
+ private:
+  absl::Status ApplyAll(absl::Span<const Change> changes);
+  absl::Status Apply(const PutInstance& change);
+  absl::Status Apply(const UpdateInstance& change);
+  absl::Status Apply(const AppendHistory& change);
+  absl::Status Apply(const ClearExecution& change);
+  absl::Status Apply(const PutMessage& change);
+  absl::Status Apply(const TakeMessages& change);
+  absl::Status Apply(const PutTimer& change);
+  absl::Status Apply(const DropTimer& change);
+  absl::Status Apply(const PutTask& change);
+  absl::Status Apply(const DropTask& change);
+  absl::Status Apply(const EraseInstance& change);
+  absl::Status Apply(const EraseEverything& change);
+  absl::Status Apply(const PutSetting& change);
+
+  // Runs statements that take a number, until one fails.
+  absl::Status RunEach(InstanceNumber number,
+                       std::initializer_list<SqliteStatement*> statements);
+
+  SqliteConnection& connection_;
+  SqliteStatement begin_;
+  SqliteStatement commit_;
+  SqliteStatement find_key_;
+  SqliteStatement put_instance_;
+  SqliteStatement update_open_;
+  SqliteStatement update_any_;
+  SqliteStatement append_history_;
+  SqliteStatement put_message_;
+  SqliteStatement put_timer_;
+  SqliteStatement put_task_;
+  SqliteStatement put_setting_;
+  SqliteStatement take_messages_;
+  SqliteStatement drop_timer_;
+  SqliteStatement drop_task_;
+  SqliteStatement erase_instance_;
+  SqliteStatement erase_history_;
+  SqliteStatement erase_messages_;
+  SqliteStatement erase_timers_;
+  SqliteStatement erase_tasks_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_STORAGE_SQLITE_WRITER_H_
