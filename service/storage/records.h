@@ -158,12 +158,13 @@ struct OpenInstance {
 };
 
 // Which instances, in order of their numbers. All conditions hold at once.
+// The tenant has no default: a caller who names some members names it too.
 struct RowQuery {
   std::string tenant;
-  std::vector<int32_t> statuses;           // Empty: any.
-  std::optional<StoredTime> created_from;  // Inclusive, as is the other.
-  std::optional<StoredTime> created_to;
-  std::string id_prefix;
+  std::vector<int32_t> statuses = {};           // Empty: any.
+  std::optional<StoredTime> created_from = {};  // Inclusive, as is the other.
+  std::optional<StoredTime> created_to = {};
+  std::string id_prefix = {};
   bool finished_only = false;
   InstanceNumber after = 0;  // Those with greater numbers.
   size_t count_max = 100;
@@ -177,10 +178,10 @@ struct FinishedQuery {
   };
 
   std::string tenant;
-  std::vector<int32_t> statuses;            // Empty: any.
-  std::optional<StoredTime> finished_from;  // Inclusive.
-  std::optional<StoredTime> finished_to;    // Exclusive.
-  std::optional<Position> after;
+  std::vector<int32_t> statuses = {};            // Empty: any.
+  std::optional<StoredTime> finished_from = {};  // Inclusive.
+  std::optional<StoredTime> finished_to = {};    // Exclusive.
+  std::optional<Position> after = {};
   size_t count_max = 100;
 };
 

@@ -42,7 +42,7 @@ struct SqliteStoreOptions {
   int readers = 2;  // Reads that can go on at the same time; at least 1.
   // For tests: the SQLite VFS that has the file. With one, the directory is
   // only the beginning of a name: neither created nor locked.
-  std::string vfs;
+  std::string vfs = {};
 };
 
 class SqliteStore final : public Store {

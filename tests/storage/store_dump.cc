@@ -1,0 +1,122 @@
+#include "tests/storage/store_dump.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace leasehold {
+namespace {
+
+// Any bytes, printable; long ones by their size and their ends.
+std::string Text(std::string_view bytes) {
+  const absl::string_view view(bytes.data(), bytes.size());
+  if (view.size() <= 64) return absl::CHexEscape(view);
+  return absl::StrCat(absl::CHexEscape(view.substr(0, 16)), "...",
+                      absl::CHexEscape(view.substr(view.size() - 16)), " (",
+                      view.size(), " bytes)");
+}
+
+}  // namespace
+
+std::string Line(const InstanceRow& row) {
+  return absl::StrCat(
+      "instance ", row.number, " ", Text(row.tenant), "/", Text(row.id),
+      " status ", row.status, " created ", row.created, " finished ",
+      row.finished ? absl::StrCat(*row.finished) : "-", " ", Text(row.summary));
+}
+
+std::string Line(const MessageRow& row) {
+  return absl::StrCat("message ", row.number, " ", row.sequence, " ",
+                      Text(row.execution), " ", Text(row.event));
+}
+
+std::string Line(const TimerRow& row) {
+  return absl::StrCat("timer ", row.number, " ", row.sequence, " ", row.due,
+                      " ", Text(row.event));
+}
+
+std::string Line(const TaskRow& row) {
+  return absl::StrCat("task ", row.number, " ", row.sequence, " ",
+                      Text(row.task));
+}
+
+std::string HistoryLine(InstanceNumber number, std::string_view events) {
+  return absl::StrCat("history ", number, " ", Text(events));
+}
+
+std::string SettingLine(std::string_view name, std::string_view value) {
+  return absl::StrCat("setting ", Text(name), " ", Text(value));
+}
+
+std::vector<InstanceRow> AllRows(Store& store, RowQuery query) {
+  std::vector<InstanceRow> rows;
+  while (true) {
+    auto page = store.Query(query);
+    EXPECT_TRUE(page.ok()) << page.status();
+    if (!page.ok()) return rows;
+    EXPECT_LE(page->rows.size(), query.count_max);
+    for (InstanceRow& row : page->rows) rows.push_back(std::move(row));
+    if (!page->next) return rows;
+    EXPECT_GT(*page->next, query.after);
+    query.after = *page->next;
+  }
+}
+
+std::vector<InstanceRow> AllFinished(Store& store, FinishedQuery query) {
+  std::vector<InstanceRow> rows;
+  while (true) {
+    auto page = store.ListFinished(query);
+    EXPECT_TRUE(page.ok()) << page.status();
+    if (!page.ok()) return rows;
+    EXPECT_LE(page->rows.size(), query.count_max);
+    for (InstanceRow& row : page->rows) rows.push_back(std::move(row));
+    if (!page->next) return rows;
+    query.after = page->next;
+  }
+}
+
+std::vector<std::string> Dump(Store& store,
+                              const std::vector<std::string>& tenants,
+                              const std::vector<std::string>& settings) {
+  std::vector<std::string> lines;
+  for (const std::string& tenant : tenants) {
+    for (const InstanceRow& row : AllRows(store, {.tenant = tenant})) {
+      lines.push_back(Line(row));
+      const auto found = store.Find(row.tenant, row.id);
+      EXPECT_TRUE(found.ok() && *found == row) << Line(row);
+      const auto history = store.ReadHistory(row.number);
+      const auto ends = store.ReadHistoryEnds(row.number);
+      EXPECT_TRUE(history.ok() && ends.ok()) << history.status();
+      if (!history.ok() || !ends.ok()) continue;
+      for (const std::string& chunk : *history) {
+        lines.push_back(HistoryLine(row.number, chunk));
+      }
+      EXPECT_EQ(ends->first, history->empty() ? "" : history->front());
+      EXPECT_EQ(ends->last, history->empty() ? "" : history->back());
+    }
+    for (const InstanceRow& row : AllFinished(store, {.tenant = tenant})) {
+      lines.push_back("finished: " + Line(row));
+    }
+  }
+  const absl::Status read = store.ReadOpen([&](OpenInstance open) {
+    lines.push_back("open: " + Line(open.row));
+    for (const MessageRow& row : open.messages) lines.push_back(Line(row));
+    for (const TimerRow& row : open.timers) lines.push_back(Line(row));
+    for (const TaskRow& row : open.tasks) lines.push_back(Line(row));
+  });
+  EXPECT_TRUE(read.ok()) << read;
+  for (const std::string& name : settings) {
+    const auto value = store.ReadSetting(name);
+    EXPECT_TRUE(value.ok()) << value.status();
+    if (value.ok() && *value) lines.push_back(SettingLine(name, **value));
+  }
+  const auto last = store.ReadLastNumber();
+  EXPECT_TRUE(last.ok()) << last.status();
+  if (last.ok()) lines.push_back(absl::StrCat("last number ", *last));
+  return lines;
+}
+
+}  // namespace leasehold

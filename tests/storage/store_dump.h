@@ -1,0 +1,35 @@
+// All that a store holds, as one value that can be compared and printed.
+//
+// Thread-safety: one thread.   Lifetime: nothing is kept.
+#ifndef LEASEHOLD_TESTS_STORAGE_STORE_DUMP_H_
+#define LEASEHOLD_TESTS_STORAGE_STORE_DUMP_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+// Reads everything that any method of the store shows, of these tenants and
+// settings. A failed read is a test failure. One line a row.
+std::vector<std::string> Dump(Store& store,
+                              const std::vector<std::string>& tenants,
+                              const std::vector<std::string>& settings);
+
+// All pages of a query, `count_max` rows each.
+std::vector<InstanceRow> AllRows(Store& store, RowQuery query);
+std::vector<InstanceRow> AllFinished(Store& store, FinishedQuery query);
+
+// The lines that Dump has for these.
+std::string Line(const InstanceRow& row);
+std::string Line(const MessageRow& row);
+std::string Line(const TimerRow& row);
+std::string Line(const TaskRow& row);
+std::string HistoryLine(InstanceNumber number, std::string_view events);
+std::string SettingLine(std::string_view name, std::string_view value);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_STORAGE_STORE_DUMP_H_

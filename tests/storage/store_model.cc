@@ -1,0 +1,260 @@
+#include "tests/storage/store_model.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "tests/storage/store_dump.h"
+
+namespace leasehold {
+namespace {
+
+std::string RandomBytes(Random& random) {
+  std::string bytes(OneIn(random, 50) ? 20'000 : Uniform(random, 0, 100), '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  return bytes;
+}
+
+// Puts a row where it belongs, in place of one that has its place.
+template <typename Row, typename Key>
+void PutRow(std::vector<Row>& rows, const Row& row, Key key) {
+  std::erase_if(rows, [&](const Row& r) { return key(r) == key(row); });
+  const auto after = std::find_if(rows.begin(), rows.end(), [&](const Row& r) {
+    return key(r) > key(row);
+  });
+  rows.insert(after, row);
+}
+
+template <typename Row>
+void EraseOf(std::vector<Row>& rows, InstanceNumber number) {
+  std::erase_if(rows, [&](const Row& row) { return row.number == number; });
+}
+
+constexpr auto kByNumber = [](const auto& row) { return row.number; };
+constexpr auto kBySequence = [](const auto& row) {
+  return std::pair(row.number, row.sequence);
+};
+constexpr auto kByChunk = [](const auto& row) {
+  return std::pair(row.number, row.chunk);
+};
+
+}  // namespace
+
+const std::vector<std::string>& StoreModel::Tenants() {
+  static const std::vector<std::string> kTenants = {"", "t",
+                                                    std::string("t\0u", 3)};
+  return kTenants;
+}
+
+const std::vector<std::string>& StoreModel::Settings() {
+  static const std::vector<std::string> kSettings = {"a", "b",
+                                                     std::string("a\0", 2)};
+  return kSettings;
+}
+
+void StoreModel::Commit(absl::Span<const Change> changes) {
+  for (const Change& change : changes) {
+    std::visit([this](const auto& c) { Apply(c); }, change);
+  }
+}
+
+bool StoreModel::Exists(InstanceNumber number) const {
+  return std::any_of(
+      instances_.begin(), instances_.end(),
+      [&](const InstanceRow& row) { return row.number == number; });
+}
+
+void StoreModel::EraseInbox(InstanceNumber number) {
+  EraseOf(messages_, number);
+  EraseOf(timers_, number);
+  EraseOf(tasks_, number);
+}
+
+void StoreModel::Apply(const PutInstance& change) {
+  const InstanceRow& put = change.row;
+  const std::vector<InstanceRow> before = instances_;
+  for (const InstanceRow& row : before) {
+    if ((row.tenant == put.tenant && row.id == put.id) ||
+        row.number == put.number) {
+      Apply(EraseInstance{row.number});
+    }
+  }
+  PutRow(instances_, put, kByNumber);
+}
+
+void StoreModel::Apply(const UpdateInstance& change) {
+  for (InstanceRow& row : instances_) {
+    if (row.number != change.number) continue;
+    row.status = change.status;
+    row.finished = change.finished;
+    row.summary = change.summary;
+    if (row.finished) EraseInbox(row.number);
+  }
+}
+
+void StoreModel::Apply(const AppendHistory& change) {
+  if (!Exists(change.number)) return;
+  PutRow(history_, {change.number, change.chunk, change.events}, kByChunk);
+}
+
+void StoreModel::Apply(const ClearExecution& change) {
+  EraseOf(history_, change.number);
+  EraseOf(timers_, change.number);
+  EraseOf(tasks_, change.number);
+}
+
+void StoreModel::Apply(const PutMessage& change) {
+  if (Exists(change.row.number)) PutRow(messages_, change.row, kBySequence);
+}
+
+void StoreModel::Apply(const TakeMessages& change) {
+  std::erase_if(messages_, [&](const MessageRow& row) {
+    return row.number == change.number && row.sequence <= change.last_sequence;
+  });
+}
+
+void StoreModel::Apply(const PutTimer& change) {
+  if (Exists(change.row.number)) PutRow(timers_, change.row, kBySequence);
+}
+
+void StoreModel::Apply(const DropTimer& change) {
+  std::erase_if(timers_, [&](const TimerRow& row) {
+    return row.number == change.number && row.sequence == change.sequence;
+  });
+}
+
+void StoreModel::Apply(const PutTask& change) {
+  if (Exists(change.row.number)) PutRow(tasks_, change.row, kBySequence);
+}
+
+void StoreModel::Apply(const DropTask& change) {
+  std::erase_if(tasks_, [&](const TaskRow& row) {
+    return row.number == change.number && row.sequence == change.sequence;
+  });
+}
+
+void StoreModel::Apply(const EraseInstance& change) {
+  EraseOf(instances_, change.number);
+  EraseOf(history_, change.number);
+  EraseInbox(change.number);
+}
+
+void StoreModel::Apply(const EraseEverything&) {
+  instances_.clear();
+  history_.clear();
+  messages_.clear();
+  timers_.clear();
+  tasks_.clear();
+}
+
+void StoreModel::Apply(const PutSetting& change) {
+  settings_[change.name] = change.value;
+}
+
+std::vector<std::string> StoreModel::Dump() const {
+  std::vector<std::string> lines;
+  for (const std::string& tenant : Tenants()) {
+    std::vector<InstanceRow> finished;
+    for (const InstanceRow& row : instances_) {
+      if (row.tenant != tenant) continue;
+      lines.push_back(Line(row));
+      for (const HistoryRow& chunk : history_) {
+        if (chunk.number == row.number) {
+          lines.push_back(HistoryLine(row.number, chunk.events));
+        }
+      }
+      if (row.finished) finished.push_back(row);
+    }
+    std::stable_sort(finished.begin(), finished.end(),
+                     [](const InstanceRow& a, const InstanceRow& b) {
+                       return *a.finished < *b.finished;
+                     });
+    for (const InstanceRow& row : finished) {
+      lines.push_back("finished: " + Line(row));
+    }
+  }
+  for (const InstanceRow& row : instances_) {
+    if (row.finished) continue;
+    lines.push_back("open: " + Line(row));
+    for (const MessageRow& part : messages_) {
+      if (part.number == row.number) lines.push_back(Line(part));
+    }
+    for (const TimerRow& part : timers_) {
+      if (part.number == row.number) lines.push_back(Line(part));
+    }
+    for (const TaskRow& part : tasks_) {
+      if (part.number == row.number) lines.push_back(Line(part));
+    }
+  }
+  for (const std::string& name : Settings()) {
+    const auto found = settings_.find(name);
+    if (found != settings_.end()) {
+      lines.push_back(SettingLine(name, found->second));
+    }
+  }
+  lines.push_back(absl::StrCat(
+      "last number ", instances_.empty() ? 0 : instances_.back().number));
+  return lines;
+}
+
+Change StoreModel::RandomChange(Random& random,
+                                InstanceNumber& next_number) const {
+  InstanceNumber number = Uniform(random, 1, next_number + 1);
+  if (!instances_.empty() && !OneIn(random, 10)) {
+    number = instances_[Uniform(random, 0, instances_.size() - 1)].number;
+  }
+  const int64_t sequence = static_cast<int64_t>(Uniform(random, 0, 8)) - 4;
+  const StoredTime time = Uniform(random, 0, 20);
+  const int32_t status = Uniform(random, 0, 3);
+  const std::optional<StoredTime> finished =
+      OneIn(random, 4) ? std::optional(time) : std::nullopt;
+  switch (Uniform(random, 0, 39)) {
+    case 0:
+      return OneIn(random, 5) ? Change(EraseEverything{})
+                              : Change(EraseInstance{number});
+    case 1:
+    case 2:
+      return EraseInstance{number};
+    case 3:
+    case 4:
+      return ClearExecution{number};
+    case 5:
+    case 6:
+      return PutSetting{Settings()[Uniform(random, 0, 2)], RandomBytes(random)};
+    case 7:
+    case 8:
+      return DropTimer{number, sequence};
+    case 9:
+    case 10:
+      return DropTask{number, sequence};
+    case 11:
+    case 12:
+      return TakeMessages{number, sequence};
+    default:
+      break;
+  }
+  switch (Uniform(random, 0, 5)) {
+    case 0:
+      return PutInstance{{.number = next_number++,
+                          .tenant = Tenants()[Uniform(random, 0, 2)],
+                          .id = std::string(Uniform(random, 0, 6), '\0'),
+                          .status = status,
+                          .created = time,
+                          .finished = finished,
+                          .summary = RandomBytes(random)}};
+    case 1:
+      return UpdateInstance{number, status, finished, RandomBytes(random)};
+    case 2:
+      return AppendHistory{number, sequence + 4, RandomBytes(random)};
+    case 3:
+      return PutMessage{
+          {number, sequence, OneIn(random, 2) ? "e" : "", RandomBytes(random)}};
+    case 4:
+      return PutTimer{{number, sequence, time, RandomBytes(random)}};
+    default:
+      return PutTask{{number, sequence, RandomBytes(random)}};
+  }
+}
+
+}  // namespace leasehold

@@ -1,0 +1,67 @@
+// StoreModel: what a store should hold, the most naive way: lists of rows.
+//
+// Thread-safety: one thread.   Lifetime: a value; a copy is a moment kept.
+#ifndef LEASEHOLD_TESTS_STORAGE_STORE_MODEL_H_
+#define LEASEHOLD_TESTS_STORAGE_STORE_MODEL_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "service/storage/records.h"
+#include "tests/support/seed.h"
+
+namespace leasehold {
+
+class StoreModel {
+ public:
+  // The tenants and settings that RandomChange uses.
+  static const std::vector<std::string>& Tenants();
+  static const std::vector<std::string>& Settings();
+
+  void Commit(absl::Span<const Change> changes);
+  // As Dump of a store that holds the same.
+  std::vector<std::string> Dump() const;
+
+  // A change that fits what the model holds, now and then one that does not.
+  // `number`: of the instance that it may create.
+  Change RandomChange(Random& random, InstanceNumber& next_number) const;
+
+ private:
+  struct HistoryRow {
+    InstanceNumber number;
+    int64_t chunk;
+    std::string events;
+  };
+
+  void Apply(const PutInstance& change);
+  void Apply(const UpdateInstance& change);
+  void Apply(const AppendHistory& change);
+  void Apply(const ClearExecution& change);
+  void Apply(const PutMessage& change);
+  void Apply(const TakeMessages& change);
+  void Apply(const PutTimer& change);
+  void Apply(const DropTimer& change);
+  void Apply(const PutTask& change);
+  void Apply(const DropTask& change);
+  void Apply(const EraseInstance& change);
+  void Apply(const EraseEverything& change);
+  void Apply(const PutSetting& change);
+
+  bool Exists(InstanceNumber number) const;
+  // Erases the rows that are about an instance, apart from its own.
+  void EraseInbox(InstanceNumber number);
+
+  // In order of numbers, then of sequences.
+  std::vector<InstanceRow> instances_;
+  std::vector<HistoryRow> history_;
+  std::vector<MessageRow> messages_;
+  std::vector<TimerRow> timers_;
+  std::vector<TaskRow> tasks_;
+  std::map<std::string, std::string> settings_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_STORAGE_STORE_MODEL_H_
