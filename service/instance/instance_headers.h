@@ -62,6 +62,8 @@ struct InstanceRequest {
   absl::Duration service_idle_timeout = absl::ZeroDuration();
   // Null: there is none. Lives as long as the call.
   const RequestMetadata* metadata = nullptr;
+  // It was let in long ago, and gets its context even if the server is full.
+  bool promised = false;
 };
 
 // The names of the headers that bear an ID.

@@ -72,7 +72,7 @@ std::optional<absl::StatusOr<PinGrant>> InstanceRegistry::Acquire(
   Acquired acquired;
   do {
     MutexLock lock(shard.mu);
-    acquired = AcquireLocked(shard, key, waiter, /*promised=*/false);
+    acquired = AcquireLocked(shard, key, waiter, waiter.request().promised);
   } while (acquired.full && EvictOne(ContextTable::ShardIndex(key.hash)));
   Settle(acquired);
   return std::move(acquired.answer);

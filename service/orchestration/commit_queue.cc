@@ -1,0 +1,62 @@
+#include "service/orchestration/commit_queue.h"
+
+#include <iterator>
+#include <utility>
+
+namespace leasehold {
+
+void CommitQueue::Submit(PendingCommit commit) {
+  {
+    MutexLock lock(mu_);
+    queue_.push_back(std::move(commit));
+    if (std::exchange(posted_, true)) return;
+  }
+  writer_.Post([this] { CommitAll(); });
+}
+
+void CommitQueue::CommitAll() {
+  std::vector<Change> changes;
+  for (;;) {
+    std::vector<PendingCommit> batch;
+    absl::Status status;
+    {
+      MutexLock lock(mu_);
+      if (queue_.empty()) {
+        posted_ = false;
+        return;
+      }
+      batch = std::exchange(queue_, {});
+      status = failed_;
+      if (status.ok()) {
+        ++counts_.commits;
+        counts_.pending += batch.size();
+      }
+    }
+    if (status.ok()) {
+      changes.clear();
+      for (PendingCommit& commit : batch) {
+        std::move(commit.changes.begin(), commit.changes.end(),
+                  std::back_inserter(changes));
+        commit.changes.clear();
+      }
+      status = changes.empty() ? absl::OkStatus() : store_.Commit(changes);
+      if (!status.ok()) {
+        MutexLock lock(mu_);
+        failed_ = status;
+      }
+    }
+    committed_(std::move(batch), status);
+  }
+}
+
+void CommitQueue::Resume() {
+  MutexLock lock(mu_);
+  failed_ = absl::OkStatus();
+}
+
+CommitQueue::Counts CommitQueue::counts() const {
+  MutexLock lock(mu_);
+  return counts_;
+}
+
+}  // namespace leasehold

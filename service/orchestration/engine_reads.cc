@@ -1,0 +1,338 @@
+// The engine's answers: what is known, waiting for it, and purging it.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/orchestration/engine.h"
+#include "service/orchestration/engine_section.h"
+
+namespace leasehold {
+
+// ---- Lookups ----------------------------------------------------------------
+
+void Engine::LookUpLocked(const InstanceKey& key, Lookup lookup) {
+  std::deque<Lookup>& queue = lookups_[DirectoryKey(key)];
+  queue.push_back(std::move(lookup));
+  if (queue.size() > 1) return;
+  readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
+}
+
+void Engine::RunLookup(const InstanceKey& key, uint64_t epoch) {
+  auto row = store_.Find(key.tenant, key.id);
+  Lookup lookup;
+  {
+    MutexLock lock(mu_);
+    const auto it = lookups_.find(DirectoryKey(key));
+    if (it == lookups_.end() || epoch != epoch_) return;
+    lookup = std::exchange(it->second.front(), nullptr);
+  }
+  lookup(std::move(row));
+}
+
+void Engine::EndLookupLocked(const InstanceKey& key) {
+  const auto it = lookups_.find(DirectoryKey(key));
+  if (it == lookups_.end()) return;
+  it->second.pop_front();
+  if (it->second.empty()) {
+    lookups_.erase(it);
+  } else {
+    readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
+  }
+}
+
+// ---- Get and Wait -----------------------------------------------------------
+
+Payload Engine::PendingInputLocked(const InstanceKey& key) {
+  const OrchestrationPtr open = FindOpenLocked(key);
+  if (open == nullptr) return std::nullopt;
+  for (const Message& message : open->inbox) {
+    if (message.timer.has_value()) continue;
+    const std::optional<HistoryEvent> event = DecodeEvent(message.event);
+    if (!event.has_value()) continue;
+    if (const auto* started = event->As<ExecutionStarted>()) {
+      return started->input;
+    }
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
+    const InstanceKey& key, bool payloads, const Payload& pending_input) {
+  const auto row = store_.Find(key.tenant, key.id);
+  if (!row.ok()) return row.status();
+  if (!row->has_value()) return std::nullopt;
+  absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+  if (!info.ok()) return info.status();
+  if (payloads) {
+    info->input = pending_input;
+    const auto ends = store_.ReadHistoryEnds((*row)->number);
+    if (!ends.ok()) return ends.status();
+    if (absl::Status status = AddPayloads(*ends, *info); !status.ok()) {
+      return status;
+    }
+  }
+  return *std::move(info);
+}
+
+void Engine::Get(const InstanceKey& key, bool payloads,
+                 Done<std::optional<OrchestrationInfo>> done) {
+  Section section(*this);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    deferred_.calls.push_back([done, status] { done(status); });
+    return;
+  }
+  readers_.Post(
+      [this, key, payloads, pending = PendingInputLocked(key),
+       done = std::move(done)] { done(ReadInfo(key, payloads, pending)); });
+}
+
+Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
+                            Done<std::optional<OrchestrationInfo>> done) {
+  Section section(*this);
+  const WaitId id = ++last_wait_;
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    deferred_.calls.push_back([done, status] { done(status); });
+    return id;
+  }
+  const std::string directory_key = DirectoryKey(key);
+  const auto it = directory_.find(directory_key);
+  const bool waits = it != directory_.end() &&
+                     (until == Until::kFinished ||
+                      it->second->status == OrchestrationStatus::kPending);
+  if (!waits) {
+    readers_.Post(
+        [this, key, payloads, pending = PendingInputLocked(key),
+         done = std::move(done)] { done(ReadInfo(key, payloads, pending)); });
+    return id;
+  }
+  std::vector<Waiter>& waiters = waiters_[directory_key];
+  if (waiters.size() >= options_.waiters_max) {
+    deferred_.calls.push_back(
+        [done = std::move(done), key, limit = options_.waiters_max] {
+          done(absl::ResourceExhaustedError(absl::StrCat(
+              limit, " calls wait for orchestration ", QuoteForMessage(key.id),
+              " already; that is the most")));
+        });
+    return id;
+  }
+  waiters.push_back({id, until, payloads, std::move(done)});
+  return id;
+}
+
+bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
+  Section section(*this);
+  const auto it = waiters_.find(DirectoryKey(key));
+  if (it == waiters_.end()) return false;
+  const bool found = std::erase_if(it->second, [id](const Waiter& waiter) {
+                       return waiter.id == id;
+                     }) > 0;
+  if (it->second.empty()) waiters_.erase(it);
+  return found;
+}
+
+// ---- Many -------------------------------------------------------------------
+
+void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
+  Section section(*this);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    deferred_.calls.push_back([done, status] { done(status); });
+    return;
+  }
+  readers_.Post([this, query = std::move(query), done = std::move(done)] {
+    absl::StatusOr<RowPage> rows = store_.Query(query.rows);
+    if (!rows.ok()) return done(rows.status());
+    OrchestrationPage page;
+    page.next = rows->next;
+    for (const InstanceRow& row : rows->rows) {
+      absl::StatusOr<OrchestrationInfo> info = InfoOf(row);
+      if (info.ok() && query.payloads) {
+        {
+          MutexLock lock(mu_);
+          info->input = PendingInputLocked({row.tenant, row.id});
+        }
+        const auto ends = store_.ReadHistoryEnds(row.number);
+        if (!ends.ok()) return done(ends.status());
+        if (absl::Status status = AddPayloads(*ends, *info); !status.ok()) {
+          return done(status);
+        }
+      }
+      if (!info.ok()) return done(info.status());
+      page.orchestrations.push_back(*std::move(info));
+    }
+    done(std::move(page));
+  });
+}
+
+void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
+  Section section(*this);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    deferred_.calls.push_back([done, status] { done(status); });
+    return;
+  }
+  readers_.Post([this, query = std::move(query), done = std::move(done)] {
+    done(store_.ListFinished(query));
+  });
+}
+
+void Engine::ReadHistory(const InstanceKey& key, Payload execution_id,
+                         Done<std::vector<std::string>> done) {
+  Section section(*this);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    deferred_.calls.push_back([done, status] { done(status); });
+    return;
+  }
+  readers_.Post([this, key, execution_id = std::move(execution_id),
+                 done = std::move(done)] {
+    const auto row = store_.Find(key.tenant, key.id);
+    if (!row.ok()) return done(row.status());
+    if (!row->has_value()) {
+      return done(absl::NotFoundError(
+          absl::StrCat("there is no orchestration ", QuoteForMessage(key.id))));
+    }
+    const absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+    if (!info.ok()) return done(info.status());
+    if (execution_id.has_value() && !execution_id->empty() &&
+        *execution_id != info->summary.execution_id) {
+      return done(absl::NotFoundError(
+          absl::StrCat("orchestration ", QuoteForMessage(key.id),
+                       " has no execution ", QuoteForMessage(*execution_id),
+                       "; its present one is ", info->summary.execution_id)));
+    }
+    done(store_.ReadHistory((*row)->number));
+  });
+}
+
+// ---- Purging ----------------------------------------------------------------
+
+// A list of keys that grows while it is worked through.
+struct Engine::PurgeJob {
+  std::deque<InstanceKey> keys;
+  bool recursive = false;
+  Done<PurgeResult> done;
+  PurgeResult result;
+  // More to come, page by page; nullopt: these keys are all.
+  std::optional<RowQuery> filter;
+  Instant deadline = Instant::Infinite();
+};
+
+void Engine::Purge(std::vector<InstanceKey> keys, bool recursive,
+                   Done<PurgeResult> done) {
+  auto job = std::make_shared<PurgeJob>();
+  job->keys.assign(std::make_move_iterator(keys.begin()),
+                   std::make_move_iterator(keys.end()));
+  job->recursive = recursive;
+  job->done = std::move(done);
+  PurgeNext(job);
+}
+
+void Engine::PurgeMatching(RowQuery filter, bool recursive,
+                           absl::Duration timeout, Done<PurgeResult> done) {
+  auto job = std::make_shared<PurgeJob>();
+  filter.finished_only = true;
+  job->filter = std::move(filter);
+  job->recursive = recursive;
+  job->deadline = clock_.Now() + timeout;
+  job->done = std::move(done);
+  PurgeNext(job);
+}
+
+void Engine::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
+  Section section(*this);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    deferred_.calls.push_back([job, status] { job->done(status); });
+    return;
+  }
+  const bool late = clock_.Now() > job->deadline;
+  if (late || (job->keys.empty() && !job->filter.has_value())) {
+    job->result.complete = !late;
+    deferred_.calls.push_back([job] { job->done(job->result); });
+    return;
+  }
+  if (job->keys.empty()) {
+    readers_.Post([this, job] { PurgePage(job); });
+    return;
+  }
+  const InstanceKey key = std::move(job->keys.front());
+  job->keys.pop_front();
+  LookUpLocked(key, [this, job, key](
+                        const absl::StatusOr<std::optional<InstanceRow>>& row) {
+    PurgeRow(job, key, row);
+  });
+}
+
+void Engine::PurgePage(const std::shared_ptr<PurgeJob>& job) {
+  absl::StatusOr<RowPage> page = store_.Query(*job->filter);
+  if (!page.ok()) return job->done(page.status());
+  for (InstanceRow& row : page->rows) {
+    job->keys.push_back({std::move(row.tenant), std::move(row.id)});
+  }
+  if (page->next.has_value()) {
+    job->filter->after = *page->next;
+  } else {
+    job->filter.reset();
+  }
+  PurgeNext(job);
+}
+
+void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
+                      const InstanceKey& key,
+                      const absl::StatusOr<std::optional<InstanceRow>>& row) {
+  // Its sub-orchestrations stand in its history, which is about to go.
+  if (row.ok() && row->has_value() && (*row)->finished.has_value() &&
+      job->recursive) {
+    const auto history = store_.ReadHistory((*row)->number);
+    if (history.ok()) {
+      for (const std::string& chunk : *history) {
+        ForEachFrame(chunk, [&](std::string_view bytes) {
+          const std::optional<HistoryEvent> event = DecodeEvent(bytes);
+          if (!event.has_value()) return;
+          if (const auto* child = event->As<SubOrchestrationCreated>()) {
+            job->keys.push_back({key.tenant, child->instance_id});
+          }
+        });
+      }
+    }
+  }
+  bool next = true;
+  {
+    Section section(*this);
+    const bool open = directory_.contains(DirectoryKey(key));
+    const absl::Status status = row.ok() ? ServingLocked() : row.status();
+    if (!status.ok()) {
+      deferred_.calls.push_back([job, status] { job->done(status); });
+      next = false;
+    } else if (!open && row->has_value() && (*row)->finished.has_value()) {
+      // The lookup goes on until the row is gone for good.
+      PendingCommit commit;
+      commit.changes.push_back(EraseInstance{(*row)->number});
+      commit.apply.push_back([this, key] {
+        mu_.AssertHeld();
+        EndLookupLocked(key);
+      });
+      commit.done = [this, job](const absl::Status& status) {
+        if (!status.ok()) return job->done(status);
+        ++job->result.erased;
+        PurgeNext(job);
+      };
+      SubmitLocked(std::move(commit));
+      return;
+    }
+    EndLookupLocked(key);
+  }
+  if (next) PurgeNext(job);
+}
+
+void Engine::Wipe(DoneStatus done) {
+  Section section(*this);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    deferred_.calls.push_back([done, status] { done(status); });
+    return;
+  }
+  PendingCommit commit;
+  commit.changes.push_back(EraseEverything{});
+  commit.done = std::move(done);
+  ForgetAllLocked();
+  SubmitLocked(std::move(commit));
+}
+
+}  // namespace leasehold

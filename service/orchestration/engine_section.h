@@ -1,0 +1,58 @@
+// Engine::Section: the engine's lock for the length of a scope, and after it
+// what must not be done under a lock: callbacks, sending, pinning and
+// unpinning.
+//
+// For the engine's own files.
+//
+// Thread-safety: one thread.   Lifetime: within its scope.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_SECTION_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_SECTION_H_
+
+#include <utility>
+
+#include "service/orchestration/engine.h"
+
+namespace leasehold {
+
+class ABSL_SCOPED_LOCKABLE Engine::Section {
+ public:
+  explicit Section(Engine& engine) ABSL_EXCLUSIVE_LOCK_FUNCTION(engine.mu_)
+      : engine_(engine) {
+    engine_.mu_.Lock();
+  }
+  ~Section() ABSL_UNLOCK_FUNCTION() {
+    Deferred deferred = engine_.LeaveLocked();
+    engine_.mu_.Unlock();
+    engine_.Finish(std::move(deferred));
+  }
+  Section(const Section&) = delete;
+  Section& operator=(const Section&) = delete;
+
+ private:
+  Engine& engine_;
+};
+
+// A start that is on its way to its context, and to the store: it holds the
+// context until it is answered.
+class Engine::AcquireForStart final
+    : public PinWaiter,
+      public std::enable_shared_from_this<AcquireForStart> {
+ public:
+  AcquireForStart(Engine& engine, StartRequest request,
+                  Done<StartReceipt> done);
+
+  void Acquire();
+  void OnGrant(absl::StatusOr<PinGrant> grant) override;
+
+  Engine& engine;
+  StartRequest request;
+  const Done<StartReceipt> done;
+  Pin pin;
+
+ private:
+  std::shared_ptr<AcquireForStart> self_;  // While it waits.
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_SECTION_H_

@@ -1,0 +1,255 @@
+// The engine's commit of a turn: from a worker's answer to what is then there.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/orchestration/engine.h"
+#include "service/orchestration/engine_section.h"
+
+namespace leasehold {
+
+struct Engine::TurnInFlight {
+  OrchestrationPtr orchestration;
+  std::unique_ptr<HotState> hot;  // As it is after the turn.
+  int64_t last_sequence = 0;      // Messages up to here are in the history now.
+  bool was_out = false;           // It holds the pin of the work that it was.
+  TurnOutcome outcome;
+  std::vector<Message> first_messages;  // Of the next execution.
+};
+
+void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
+                              DoneStatus done) {
+  const InstanceNumber number = orchestration.number;
+  auto turn = std::make_shared<TurnInFlight>();
+  turn->orchestration = orchestration.shared_from_this();
+  turn->was_out = orchestration.turn.state == Work::State::kOut;
+  dispatcher_.Take(orchestration.turn);
+  orchestration.turn.given_back = 0;
+  orchestration.committing = true;
+  const std::unique_ptr<SentTurn> sent = std::move(orchestration.sent);
+  turn->hot = std::move(orchestration.hot->state_);
+  HotState& hot = *turn->hot;
+
+  // A worker may have looked at a part of what it was sent; the rest is for the
+  // next turn.
+  size_t processed = sent->events.size();
+  turn->last_sequence = sent->last_sequence;
+  if (answer.events_processed.has_value() && *answer.events_processed > 0 &&
+      static_cast<size_t>(*answer.events_processed) < processed) {
+    processed = static_cast<size_t>(*answer.events_processed);
+    turn->last_sequence = sent->sequences[processed - 1] - 1;
+  }
+  std::string chunk;
+  for (size_t i = 0; i < processed; ++i) {
+    AppendFrame(chunk, kStoredFrame, sent->events[i]);
+    if (const auto event = DecodeEvent(sent->events[i])) {
+      hot.state.Apply(*event);
+    }
+  }
+  const Timestamp now = std::max(NowLocked(), sent->time);
+  if (answer.custom_status.has_value() &&
+      answer.custom_status->size() <= options_.limits.payload_bytes_max) {
+    hot.summary.custom_status = answer.custom_status;
+  }
+  if (answer.trace_context.has_value()) {
+    hot.summary.trace_context = answer.trace_context;
+  }
+  turn->outcome = ConcludeTurn(hot.state, orchestration.key.id,
+                               std::move(answer), options_.limits, now);
+  for (const HistoryEvent& event : turn->outcome.events) {
+    AppendFrame(chunk, kStoredFrame, EncodeEvent(event));
+    hot.state.Apply(event);
+  }
+  hot.summary.updated = now;
+  hot.summary.turn_time = sent->time;
+  const bool finished = IsFinished(hot.state.status);
+  orchestration.ending = finished;
+
+  PendingCommit commit;
+  commit.done = std::move(done);
+  if (turn->outcome.next.has_value()) {
+    ContinueAsNewLocked(*turn, commit);
+  } else {
+    commit.changes.push_back(AppendHistory{number, hot.chunks++, chunk});
+    hot.past.append(chunk);
+  }
+  UpdateInstance update{number, static_cast<int32_t>(hot.state.status),
+                        std::nullopt, EncodeMessage(hot.summary)};
+  if (finished) {
+    update.finished = ToStored(ToTime(now));  // Nothing else of it stays.
+  } else if (!turn->outcome.next.has_value()) {
+    if (!sent->sequences.empty()) {
+      commit.changes.push_back(TakeMessages{number, turn->last_sequence});
+    }
+    for (const int32_t timer : sent->timers) {
+      if (!hot.state.timers.contains(timer)) {
+        commit.changes.push_back(DropTimer{number, timer});
+      }
+    }
+    for (const TurnOutcome::Task& task : turn->outcome.tasks) {
+      commit.changes.push_back(
+          PutTask{{number, task.id, EncodeMessage(task.task)}});
+    }
+    for (const TurnOutcome::Timer& timer : turn->outcome.timers) {
+      commit.changes.push_back(
+          PutTimer{{number, timer.id, ToStored(ToTime(timer.fire_at)), ""}});
+    }
+  }
+  commit.changes.push_back(std::move(update));
+  commit.apply.push_back([this, turn] {
+    mu_.AssertHeld();
+    ApplyTurnLocked(*turn);
+  });
+
+  // What goes to others, and to the next execution of this one.
+  for (TurnOutcome::Child& child : turn->outcome.children) {
+    StartChildLocked(turn->orchestration, std::move(child), commit);
+  }
+  for (const TurnOutcome::Message& message : turn->outcome.messages) {
+    const OrchestrationPtr target = FindOpenLocked(
+        NormalKey(orchestration.key.tenant, message.instance_id));
+    if (target == nullptr) continue;
+    PostLocked(target, message.execution_id.value_or(""), message.event,
+               commit);
+  }
+  SubmitLocked(std::move(commit));
+}
+
+void Engine::StartChildLocked(const OrchestrationPtr& parent,
+                              TurnOutcome::Child child, PendingCommit& commit) {
+  const InstanceKey key =
+      NormalKey(parent->key.tenant, child.started.orchestration.instance_id);
+  const OrchestrationPtr open = FindOpenLocked(key);
+  if (open == nullptr) {
+    CreateLocked(key, std::move(child.started), commit);
+    return;
+  }
+  if (parent->ending) return;  // Nobody to tell.
+  PostLocked(
+      parent, child.started.parent->orchestration.execution_id.value_or(""),
+      {HistoryEvent::kFromOutside, NowLocked(),
+       SubOrchestrationFailed{
+           child.id,
+           MakeFailure(
+               "OrchestrationAlreadyExists",
+               std::string(AlreadyExists(key.id, open->status).message()))}},
+      commit);
+}
+
+void Engine::ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit) {
+  Orchestration& orchestration = *turn.orchestration;
+  TurnOutcome::Next& next = *turn.outcome.next;
+  HotState& hot = *turn.hot;
+  const std::string execution_id = NewExecutionIdLocked();
+  next.started.orchestration = {orchestration.key.id, execution_id};
+  hot.summary.execution_id = execution_id;
+  hot.summary.version = next.started.version;
+  hot.summary.scheduled_start.reset();
+  CancelTimersLocked(orchestration.number, hot.state);
+  hot.state = {};
+  hot.state.status = OrchestrationStatus::kRunning;
+  hot.past.clear();
+  hot.chunks = 0;
+
+  commit.changes.push_back(ClearExecution{orchestration.number});
+  // Its beginning stands before what has come meanwhile.
+  const auto count = static_cast<int64_t>(next.carried_over.size()) + 1;
+  int64_t sequence = orchestration.first_sequence - count;
+  orchestration.first_sequence -= count;
+  turn.first_messages.push_back(
+      {.sequence = sequence,
+       .execution_id = execution_id,
+       .event = EncodeEvent(
+           {HistoryEvent::kFromOutside, hot.summary.updated, next.started})});
+  for (std::string& event : next.carried_over) {
+    turn.first_messages.push_back({.sequence = ++sequence,
+                                   .execution_id = "",
+                                   .event = std::move(event)});
+  }
+  // Those that were taken go first: a sequence may stand there twice.
+  commit.changes.push_back(
+      TakeMessages{orchestration.number, turn.last_sequence});
+  for (const Message& message : turn.first_messages) {
+    commit.changes.push_back(PutMessage{{.number = orchestration.number,
+                                         .sequence = message.sequence,
+                                         .execution = message.execution_id,
+                                         .event = message.event}});
+  }
+}
+
+void Engine::ApplyTurnLocked(TurnInFlight& turn) {
+  Orchestration& orchestration = *turn.orchestration;
+  const RuntimeState& state = turn.hot->state;
+  if (orchestration.gone) {
+    CancelTimersLocked(orchestration.number, state);
+    return;
+  }
+  orchestration.committing = false;
+  const OrchestrationStatus before = orchestration.status;
+  orchestration.status = state.status;
+  orchestration.turn_time = turn.hot->summary.turn_time;
+  std::erase_if(orchestration.inbox, [&turn](const Message& message) {
+    return message.sequence <= turn.last_sequence;
+  });
+  if (turn.outcome.next.has_value()) {
+    BeginNextLocked(turn);
+  } else {
+    for (const TurnOutcome::Timer& timer : turn.outcome.timers) {
+      AddTimerLocked({ToStored(ToTime(timer.fire_at)), orchestration.number,
+                      Timers::Kind::kTimer, timer.id});
+    }
+    if (!IsFinished(state.status)) {
+      for (const TurnOutcome::Task& task : turn.outcome.tasks) {
+        AddActivityLocked(orchestration, task.id, EncodeMessage(task.task),
+                          task.task);
+      }
+    }
+  }
+
+  const bool finished = IsFinished(state.status);
+  if (before == OrchestrationStatus::kPending || finished) {
+    OrchestrationInfo info;
+    info.id = orchestration.key.id;
+    info.status = state.status;
+    info.created = turn.hot->created;
+    if (finished) info.finished = ToTime(turn.hot->summary.updated);
+    info.summary = turn.hot->summary;
+    info.has_payloads = true;
+    info.input = state.started.input;
+    info.output = state.output;
+    info.failure = state.failure;
+    WakeLocked(orchestration.key, finished ? Until::kFinished : Until::kStarted,
+               info);
+  }
+  if (finished) {
+    CancelTimersLocked(orchestration.number, state);
+    return EndLocked(orchestration);
+  }
+  if (orchestration.hot != nullptr && orchestration.hot->state_ == nullptr) {
+    orchestration.hot->state_ = std::move(turn.hot);
+  }
+  LineUpLocked(orchestration);
+  if (turn.was_out) UnpinLocked(orchestration);
+}
+
+void Engine::BeginNextLocked(TurnInFlight& turn) {
+  Orchestration& orchestration = *turn.orchestration;
+  orchestration.execution_id = turn.hot->summary.execution_id;
+  orchestration.turn.version = turn.hot->summary.version.value_or("");
+  for (auto& [id, activity] : orchestration.activities) {
+    if (activity->state == Work::State::kOut) UnpinLocked(orchestration);
+    std::erase(orchestration.unsent, activity.get());
+    dispatcher_.Take(*activity);
+  }
+  orchestration.activities.clear();
+  // What is left was for the execution before, or has come for any.
+  std::erase_if(orchestration.inbox, [](const Message& message) {
+    return !message.execution_id.empty() || message.timer.has_value();
+  });
+  orchestration.inbox.insert(
+      orchestration.inbox.begin(),
+      std::make_move_iterator(turn.first_messages.begin()),
+      std::make_move_iterator(turn.first_messages.end()));
+}
+
+}  // namespace leasehold

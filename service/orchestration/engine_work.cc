@@ -1,0 +1,463 @@
+// The engine's way from what has come to what workers do, and back.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/orchestration/engine.h"
+#include "service/orchestration/engine_section.h"
+#include "service/orchestration/work_item.h"
+
+namespace leasehold {
+namespace {
+
+// Work that was given back goes out again after this, twice as long each time:
+// a worker of another version gives the same work back again and again.
+constexpr absl::Duration kRetryDelay = absl::Milliseconds(200);
+constexpr int kRetryDoublingsMax = 7;
+// The ID of a retry that is for the turn.
+constexpr int32_t kTurnRetry = -1;
+
+constexpr absl::Duration kTurnClockStep = absl::Milliseconds(1);
+
+OwnedWork& Owned(Work& work) { return static_cast<OwnedWork&>(work); }
+
+absl::Status NotOut(const InstanceKey& key) {
+  return absl::NotFoundError(absl::StrCat(
+      "this work is not out: it was done, was handed to another worker, or its "
+      "orchestration ",
+      key.id.empty() ? "" : QuoteForMessage(key.id) + " ", "has gone"));
+}
+
+}  // namespace
+
+// ---- Lining up --------------------------------------------------------------
+
+void Engine::LineUpLocked(Orchestration& orchestration) {
+  if (orchestration.gone || !orchestration.durable || orchestration.ending ||
+      orchestration.committing || orchestration.held ||
+      orchestration.inbox.empty() ||
+      orchestration.turn.state != Work::State::kIdle) {
+    return;
+  }
+  const bool waits = orchestration.status == OrchestrationStatus::kSuspended ||
+                     orchestration.start_at != 0;
+  if (waits &&
+      std::none_of(orchestration.inbox.begin(), orchestration.inbox.end(),
+                   [](const Message& m) { return m.urgent; })) {
+    return;
+  }
+  dispatcher_.Enqueue(orchestration.turn);
+}
+
+void Engine::LineUpAgainLocked(Orchestration& orchestration, int32_t id) {
+  if (id == kTurnRetry) {
+    orchestration.held = false;
+    return LineUpLocked(orchestration);
+  }
+  const auto it = orchestration.activities.find(id);
+  if (it != orchestration.activities.end() &&
+      it->second->state == Work::State::kIdle) {
+    dispatcher_.Enqueue(*it->second);
+  }
+}
+
+void Engine::FireLocked(Orchestration& orchestration, int32_t id) {
+  ReceiveLocked(orchestration, {.sequence = ++orchestration.last_sequence,
+                                .execution_id = orchestration.execution_id,
+                                .timer = id});
+}
+
+void Engine::AddActivityLocked(Orchestration& orchestration, int32_t id,
+                               std::string encoded, const TaskScheduled& task) {
+  auto [it, added] = orchestration.activities.try_emplace(id);
+  if (!added) return;  // A worker gave two activities one ID.
+  // One without a version has that of its orchestration.
+  std::string version = task.version.value_or("");
+  if (version.empty()) version = orchestration.turn.version;
+  it->second = std::make_unique<ActivityWork>(
+      orchestration, id, std::move(encoded), task.name, std::move(version));
+  dispatcher_.Enqueue(*it->second);
+}
+
+// ---- Going out --------------------------------------------------------------
+
+// Makes a pin for work out of the grant that comes.
+class Engine::AcquireForWork final : public PinWaiter {
+ public:
+  static void Begin(Engine& engine, const OrchestrationPtr& orchestration) {
+    auto* waiter = new AcquireForWork(engine, orchestration);
+    if (auto grant = engine.registry_.Acquire(*waiter)) {
+      waiter->OnGrant(*std::move(grant));
+    }
+  }
+
+  void OnGrant(absl::StatusOr<PinGrant> grant) override {
+    engine_.OnPinned(orchestration_, std::move(grant));
+    delete this;
+  }
+
+ private:
+  AcquireForWork(Engine& engine, OrchestrationPtr orchestration)
+      : PinWaiter({.key = orchestration->key,
+                   .service_idle_timeout = engine.options_.idle_timeout,
+                   .promised = true}),
+        engine_(engine),
+        orchestration_(std::move(orchestration)) {}
+  ~AcquireForWork() override = default;
+
+  Engine& engine_;
+  const OrchestrationPtr orchestration_;
+};
+
+// Takes work back from its workers when its context is released by force.
+class Engine::ForcedRelease final : public ReleaseListener {
+ public:
+  ForcedRelease(Engine& engine, std::weak_ptr<Orchestration> orchestration)
+      : engine_(engine), orchestration_(std::move(orchestration)) {}
+
+  void OnForcedRelease() override {
+    if (const OrchestrationPtr orchestration = orchestration_.lock()) {
+      engine_.OnForcedRelease(orchestration);
+    }
+  }
+
+ private:
+  Engine& engine_;
+  const std::weak_ptr<Orchestration> orchestration_;
+};
+
+void Engine::SendOutLocked(Work& work) {
+  Orchestration& orchestration = Owned(work).owner;
+  ++orchestration.pins;
+  if (orchestration.pin != nullptr) return SendLocked(work);
+  orchestration.unsent.push_back(&work);
+  if (std::exchange(orchestration.pinning, true)) return;
+  deferred_.to_pin.push_back(orchestration.shared_from_this());
+}
+
+void Engine::PinLater(const OrchestrationPtr& orchestration) {
+  AcquireForWork::Begin(*this, orchestration);
+}
+
+void Engine::OnPinned(const OrchestrationPtr& orchestration,
+                      absl::StatusOr<PinGrant> grant) {
+  std::unique_ptr<HeldPin> pin;
+  OrchestrationInstance* hot = nullptr;
+  if (grant.ok()) {
+    hot = grant->pin->GetOrAttach<OrchestrationInstance>(*this);
+    pin = std::make_unique<HeldPin>(
+        std::move(grant->pin), PinKind::kWorkItem,
+        std::make_shared<ForcedRelease>(*this, orchestration));
+  }
+  Section section(*this);
+  orchestration->pinning = false;
+  const std::vector<Work*> unsent = std::exchange(orchestration->unsent, {});
+  if (orchestration->gone || orchestration->pins == 0) {
+    if (pin != nullptr) deferred_.unpinned.push_back(std::move(pin));
+    return;
+  }
+  if (pin == nullptr) {
+    // The server ends, or an initializer refuses: later perhaps.
+    for (Work* work : unsent) RetryLocked(*work);
+    return;
+  }
+  orchestration->pin = std::move(pin);
+  if (orchestration->hot != hot) {
+    orchestration->hot = hot;
+    hot->Forget();
+    hot->owner_ = orchestration.get();
+  }
+  for (Work* work : unsent) {
+    if (work->state == Work::State::kOut) SendLocked(*work);
+  }
+}
+
+void Engine::UnpinLocked(Orchestration& orchestration) {
+  if (orchestration.pins == 0 || --orchestration.pins > 0) return;
+  if (orchestration.pin != nullptr) {
+    deferred_.unpinned.push_back(std::move(orchestration.pin));
+  }
+}
+
+void Engine::SendLocked(Work& work) {
+  if (work.kind == WorkKind::kActivity) {
+    return SendActivityLocked(static_cast<ActivityWork&>(work));
+  }
+  Orchestration& orchestration = Owned(work).owner;
+  if (orchestration.hot->state_ != nullptr) {
+    SendTurnLocked(orchestration);
+  } else {
+    ThawLocked(orchestration);
+  }
+}
+
+void Engine::SendActivityLocked(ActivityWork& work) {
+  const Orchestration& orchestration = work.owner;
+  const std::optional<TaskScheduled> task =
+      DecodeMessage<TaskScheduled>(work.task);
+  if (!task.has_value()) return RetryLocked(work);  // The store is damaged.
+  deferred_.items.emplace_back(
+      dispatcher_.FindSink(work.worker),
+      EncodeActivityItem({.token = work.token,
+                          .instance_id = orchestration.key.id,
+                          .execution_id = orchestration.execution_id,
+                          .id = work.id,
+                          .task = *task}));
+}
+
+void Engine::SendTurnLocked(Orchestration& orchestration) {
+  const HotState& hot = *orchestration.hot->state_;
+  auto sent = std::make_unique<SentTurn>();
+  // The orchestrator's clock always goes forward, and is never before a timer
+  // that it is told of.
+  sent->time =
+      std::max(NowLocked(),
+               ToTimestamp(ToTime(orchestration.turn_time) + kTurnClockStep));
+  sent->events.emplace_back();  // OrchestratorStarted, once its time is known.
+  for (const Message& message : orchestration.inbox) {
+    sent->last_sequence = message.sequence;
+    std::string event = message.event;
+    if (message.timer.has_value()) {
+      sent->timers.push_back(*message.timer);
+      const auto timer = hot.state.timers.find(*message.timer);
+      if (timer == hot.state.timers.end()) continue;  // Nobody waits for it.
+      sent->time = std::max(sent->time, timer->second);
+      event = EncodeEvent({HistoryEvent::kFromOutside, timer->second,
+                           TimerFired{timer->second, timer->first}});
+    }
+    sent->events.push_back(std::move(event));
+    sent->sequences.push_back(message.sequence);
+  }
+  sent->events.front() = EncodeEvent(
+      {HistoryEvent::kFromOutside, sent->time, OrchestratorStarted{}});
+  deferred_.items.emplace_back(
+      dispatcher_.FindSink(orchestration.turn.worker),
+      EncodeTurnItem({.token = orchestration.turn.token,
+                      .instance_id = orchestration.key.id,
+                      .execution_id = orchestration.execution_id,
+                      .past = hot.past,
+                      .events = sent->events,
+                      .trace_context = hot.summary.trace_context}));
+  orchestration.sent = std::move(sent);
+}
+
+// ---- Thawing and parking ----------------------------------------------------
+
+void Engine::ThawLocked(Orchestration& orchestration) {
+  if (std::exchange(orchestration.hot->loading_, true)) return;
+  readers_.Post([this, orchestration = orchestration.shared_from_this(),
+                 epoch = epoch_] { ReadForThaw(orchestration, epoch); });
+}
+
+void Engine::ReadForThaw(const OrchestrationPtr& orchestration,
+                         uint64_t epoch) {
+  const InstanceKey& key = orchestration->key;
+  const auto row = store_.Find(key.tenant, key.id);
+  const auto history = store_.ReadHistory(orchestration->number);
+  auto state = std::make_unique<HotState>();
+  bool good = row.ok() && row->has_value() && history.ok();
+  if (good) {
+    absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+    good = info.ok();
+    if (good) {
+      state->created = info->created;
+      state->summary = std::move(info->summary);
+    }
+    for (const std::string& chunk : *history) {
+      good = good && state->state.ApplyFrames(chunk);
+      state->past.append(chunk);
+    }
+    state->chunks = static_cast<int64_t>(history->size());
+  }
+
+  Section section(*this);
+  OrchestrationInstance* hot = orchestration->hot;
+  if (epoch != epoch_ || orchestration->gone || hot == nullptr ||
+      !std::exchange(hot->loading_, false)) {
+    return;
+  }
+  const bool out = orchestration->turn.state == Work::State::kOut;
+  if (!good) {
+    // Nothing is sent of a history that cannot be read. It is tried again: the
+    // store may be about to be opened anew.
+    if (out) RetryLocked(orchestration->turn);
+    return;
+  }
+  hot->state_ = std::move(state);
+  if (out) SendTurnLocked(*orchestration);
+}
+
+void OrchestrationInstance::OnDetach(InstanceContext&, DetachReason,
+                                     HookDone done) {
+  engine_.Park(*this);
+  done();
+}
+
+void OrchestrationInstance::Forget() {
+  owner_ = nullptr;
+  state_.reset();
+  loading_ = false;
+}
+
+void Engine::Park(OrchestrationInstance& hot) {
+  MutexLock lock(mu_);
+  if (hot.owner_ != nullptr) hot.owner_->hot = nullptr;
+  hot.Forget();
+}
+
+void Engine::OnForcedRelease(const OrchestrationPtr& orchestration) {
+  Section section(*this);
+  // An answer that is on its way to the store ends by itself.
+  if (orchestration->gone || orchestration->committing) return;
+  if (orchestration->turn.state == Work::State::kOut) {
+    dispatcher_.PutBack(orchestration->turn);
+  }
+  for (auto& [id, activity] : orchestration->activities) {
+    if (activity->state == Work::State::kOut) dispatcher_.PutBack(*activity);
+  }
+  orchestration->unsent.clear();
+  orchestration->pins = 0;
+  if (orchestration->pin != nullptr) {
+    deferred_.unpinned.push_back(std::move(orchestration->pin));
+  }
+}
+
+// ---- Coming back ------------------------------------------------------------
+
+WorkerId Engine::Connect(WorkerOptions options,
+                         std::shared_ptr<WorkSink> sink) {
+  Section section(*this);
+  return dispatcher_.AddWorker(std::move(options), std::move(sink));
+}
+
+void Engine::Disconnect(WorkerId id) {
+  Section section(*this);
+  for (Work* work : dispatcher_.RemoveWorker(id)) {
+    Orchestration& orchestration = Owned(*work).owner;
+    std::erase(orchestration.unsent, work);
+    UnpinLocked(orchestration);
+  }
+}
+
+void Engine::RetryLocked(Work& work) {
+  OwnedWork& owned = Owned(work);
+  Orchestration& orchestration = owned.owner;
+  const bool turn = work.kind == WorkKind::kTurn;
+  if (work.state != Work::State::kOut) return;
+  dispatcher_.Hold(work);
+  UnpinLocked(orchestration);
+  if (turn) orchestration.held = true;
+  const absl::Duration delay =
+      kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
+  AddTimerLocked({ToStored(clock_.WallNow() + delay), orchestration.number,
+                  Timers::Kind::kRetry,
+                  turn ? kTurnRetry : static_cast<ActivityWork&>(work).id});
+}
+
+void Engine::Abandon(WorkKind kind, std::string_view token) {
+  Section section(*this);
+  Work* work = dispatcher_.Find(token);
+  if (work != nullptr && work->kind == kind) RetryLocked(*work);
+}
+
+Work* Engine::FindWorkLocked(WorkKind kind, const WorkName& name) {
+  Work* work = nullptr;
+  if (!name.token.empty()) {
+    work = dispatcher_.Find(name.token);
+  } else if (const OrchestrationPtr open = FindOpenLocked(name.key)) {
+    const auto activity = open->activities.find(name.task_id);
+    if (kind == WorkKind::kTurn) {
+      work = &open->turn;
+    } else if (activity != open->activities.end()) {
+      work = activity->second.get();
+    }
+    if (work != nullptr && work->token.empty()) work = nullptr;
+  }
+  return work != nullptr && work->kind == kind ? work : nullptr;
+}
+
+void Engine::CompleteActivity(const WorkName& name, EventBody end,
+                              DoneStatus done) {
+  Section section(*this);
+  absl::Status status = ServingLocked();
+  Work* work = nullptr;
+  if (status.ok()) {
+    work = FindWorkLocked(WorkKind::kActivity, name);
+    if (work == nullptr) status = NotOut(name.key);
+  }
+  if (!status.ok()) {
+    deferred_.calls.push_back(
+        [done = std::move(done), status] { done(status); });
+    return;
+  }
+  auto& activity = static_cast<ActivityWork&>(*work);
+  const OrchestrationPtr orchestration = activity.owner.shared_from_this();
+  const bool was_out = work->state == Work::State::kOut;
+  const int32_t id = activity.id;
+  dispatcher_.Take(*work);
+
+  if (auto* completed = std::get_if<TaskCompleted>(&end)) {
+    completed->task_scheduled_id = id;
+    if (completed->result.has_value() &&
+        completed->result->size() > options_.limits.payload_bytes_max) {
+      const size_t size = completed->result->size();
+      end = TaskFailed{
+          0,
+          MakeFailure("PayloadTooLarge",
+                      absl::StrCat("the result has ", size, " bytes; at most ",
+                                   options_.limits.payload_bytes_max,
+                                   " are allowed (--max-payload)"))};
+    }
+  }
+  if (auto* failed = std::get_if<TaskFailed>(&end)) {
+    failed->task_scheduled_id = id;
+  }
+  PendingCommit commit;
+  commit.done = std::move(done);
+  if (!orchestration->ending) {
+    commit.changes.push_back(DropTask{orchestration->number, id});
+    PostLocked(orchestration, orchestration->execution_id,
+               {HistoryEvent::kFromOutside, NowLocked(), std::move(end)},
+               commit);
+  }
+  commit.apply.push_back([this, orchestration, id, was_out,
+                          execution_id = orchestration->execution_id] {
+    mu_.AssertHeld();
+    // With a new execution all that is gone already.
+    if (orchestration->gone || orchestration->execution_id != execution_id) {
+      return;
+    }
+    orchestration->activities.erase(id);
+    if (was_out) UnpinLocked(*orchestration);
+  });
+  SubmitLocked(std::move(commit));
+}
+
+void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
+                          DoneStatus done) {
+  Section section(*this);
+  absl::Status status = ServingLocked();
+  Work* work = nullptr;
+  if (status.ok()) {
+    work = FindWorkLocked(WorkKind::kTurn, name);
+    if (work == nullptr || Owned(*work).owner.sent == nullptr ||
+        Owned(*work).owner.committing) {
+      status = NotOut(name.key);
+    }
+  }
+  if (!status.ok()) {
+    deferred_.calls.push_back(
+        [done = std::move(done), status] { done(status); });
+    return;
+  }
+  Orchestration& orchestration = Owned(*work).owner;
+  if (orchestration.hot == nullptr || orchestration.hot->state_ == nullptr) {
+    // It was put back, and the history is forgotten: somebody else does it.
+    deferred_.calls.push_back(
+        [done = std::move(done), status = NotOut(name.key)] { done(status); });
+    return;
+  }
+  CommitTurnLocked(orchestration, std::move(answer), std::move(done));
+}
+
+}  // namespace leasehold

@@ -1,0 +1,113 @@
+#include "service/orchestration/history.h"
+
+namespace leasehold {
+namespace {
+
+// Reads the body of an event whose number is that of one of the variant's
+// types.
+template <size_t kIndex = 1>
+bool ReadBody(const WireReader& reader, EventBody& body) {
+  if constexpr (kIndex == std::variant_size_v<EventBody>) {
+    body = OtherEvent{reader.field(), std::string(reader.bytes())};
+    return true;
+  } else {
+    using Body = std::variant_alternative_t<kIndex, EventBody>;
+    if (reader.field() != Body::kNumber) {
+      return ReadBody<kIndex + 1>(reader, body);
+    }
+    return reader.Read(body.emplace<Body>());
+  }
+}
+
+}  // namespace
+
+std::string_view StatusName(OrchestrationStatus status) {
+  switch (status) {
+    case OrchestrationStatus::kRunning:
+      return "Running";
+    case OrchestrationStatus::kCompleted:
+      return "Completed";
+    case OrchestrationStatus::kContinuedAsNew:
+      return "ContinuedAsNew";
+    case OrchestrationStatus::kFailed:
+      return "Failed";
+    case OrchestrationStatus::kCanceled:
+      return "Canceled";
+    case OrchestrationStatus::kTerminated:
+      return "Terminated";
+    case OrchestrationStatus::kPending:
+      return "Pending";
+    case OrchestrationStatus::kSuspended:
+      return "Suspended";
+  }
+  return "Unknown";
+}
+
+bool IsFinished(OrchestrationStatus status) {
+  return status == OrchestrationStatus::kCompleted ||
+         status == OrchestrationStatus::kFailed ||
+         status == OrchestrationStatus::kTerminated;
+}
+
+Timestamp ToTimestamp(absl::Time time) {
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  return {seconds, static_cast<int32_t>(absl::ToInt64Nanoseconds(
+                       time - absl::FromUnixSeconds(seconds)))};
+}
+
+absl::Time ToTime(const Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds) +
+         absl::Nanoseconds(timestamp.nanos);
+}
+
+OpaqueMessage MakeFailure(std::string type, std::string message) {
+  return {EncodeMessage(FailureDetails{std::move(type), std::move(message)})};
+}
+
+std::string EncodeEvent(const HistoryEvent& event) {
+  std::string bytes;
+  WireWriter writer(bytes);
+  writer(1, event.id);
+  writer(2, event.time);
+  std::visit(
+      [&writer](const auto& body) {
+        if constexpr (requires { body.bytes; }) {
+          writer.Bytes(body.number, body.bytes);
+        } else {
+          writer(body.kNumber, body);
+        }
+      },
+      event.body);
+  return bytes;
+}
+
+std::optional<HistoryEvent> DecodeEvent(std::string_view bytes) {
+  std::optional<HistoryEvent> event(std::in_place);
+  event->id = 0;  // Not written means that.
+  WireReader reader(bytes);
+  bool good = true;
+  while (good && reader.Next()) {
+    if (reader.field() == 1) {
+      good = reader.Read(event->id);
+    } else if (reader.field() == 2) {
+      good = reader.Read(event->time);
+    } else {
+      good = ReadBody(reader, event->body);
+    }
+  }
+  if (!good || !reader.ok()) event.reset();
+  return event;
+}
+
+void AppendFrame(std::string& frames, int field, std::string_view event) {
+  WireWriter(frames).Bytes(field, event);
+}
+
+bool ForEachFrame(std::string_view frames,
+                  const std::function<void(std::string_view event)>& each) {
+  WireReader reader(frames);
+  while (reader.Next()) each(reader.bytes());
+  return reader.ok();
+}
+
+}  // namespace leasehold

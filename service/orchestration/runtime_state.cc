@@ -1,0 +1,79 @@
+#include "service/orchestration/runtime_state.h"
+
+#include <variant>
+
+namespace leasehold {
+namespace {
+
+// What each event changes; those that are not named change nothing.
+struct Fold {
+  RuntimeState& state;
+  const HistoryEvent& event;
+
+  void operator()(const OrchestratorStarted&) { state.turn_time = event.time; }
+  void operator()(const ExecutionStarted& started) {
+    state.started = started;
+    state.status = OrchestrationStatus::kRunning;
+  }
+  void operator()(const ExecutionCompleted& completed) {
+    state.status = static_cast<OrchestrationStatus>(completed.status);
+    state.output = completed.result;
+    state.failure = completed.failure;
+  }
+  void operator()(const ExecutionTerminated& terminated) {
+    state.terminated = terminated;
+  }
+  void operator()(const ExecutionSuspended&) {
+    state.status = OrchestrationStatus::kSuspended;
+  }
+  void operator()(const ExecutionResumed&) {
+    state.status = OrchestrationStatus::kRunning;
+  }
+  void operator()(const TaskScheduled&) { state.tasks.insert(event.id); }
+  void operator()(const TaskCompleted& completed) {
+    state.tasks.erase(completed.task_scheduled_id);
+  }
+  void operator()(const TaskFailed& failed) {
+    state.tasks.erase(failed.task_scheduled_id);
+  }
+  void operator()(const TimerCreated& created) {
+    state.timers[event.id] = created.fire_at;
+  }
+  void operator()(const TimerFired& fired) {
+    state.timers.erase(fired.timer_id);
+  }
+  void operator()(const SubOrchestrationCreated& created) {
+    state.children[event.id] = created.instance_id;
+  }
+  void operator()(const SubOrchestrationCompleted& completed) {
+    state.children.erase(completed.task_scheduled_id);
+  }
+  void operator()(const SubOrchestrationFailed& failed) {
+    state.children.erase(failed.task_scheduled_id);
+  }
+  void operator()(const EventSent&) {}
+  void operator()(const EventRaised&) {}
+  void operator()(const OtherEvent&) {}
+};
+
+}  // namespace
+
+void RuntimeState::Apply(const HistoryEvent& event) {
+  ++event_count;
+  std::visit(Fold{*this, event}, event.body);
+}
+
+bool RuntimeState::ApplyFrames(std::string_view frames) {
+  bool good = true;
+  const bool framed = ForEachFrame(frames, [&](std::string_view bytes) {
+    const std::optional<HistoryEvent> event = DecodeEvent(bytes);
+    if (event.has_value()) {
+      Apply(*event);
+    } else {
+      good = false;
+    }
+  });
+  return framed && good;
+}
+
+}  // namespace leasehold

@@ -1,0 +1,271 @@
+#include "service/orchestration/turn.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "service/instance/instance_key.h"
+
+namespace leasehold {
+namespace {
+
+size_t SizeOf(const Payload& payload) {
+  return payload.has_value() ? payload->size() : 0;
+}
+
+// The payload that an action brings along.
+struct PayloadSize {
+  size_t operator()(const TaskScheduled& task) { return SizeOf(task.input); }
+  size_t operator()(const SubOrchestrationCreated& child) {
+    return SizeOf(child.input);
+  }
+  size_t operator()(const EventSent& sent) { return SizeOf(sent.input); }
+  size_t operator()(const CompleteExecution& completion) {
+    return SizeOf(completion.result);
+  }
+  size_t operator()(const TerminateOther& other) {
+    return SizeOf(other.reason);
+  }
+  size_t operator()(const auto&) { return 0; }
+};
+
+CompleteExecution Failed(std::string type, std::string message) {
+  CompleteExecution completion;
+  completion.status = OrchestrationStatus::kFailed;
+  completion.failure = MakeFailure(std::move(type), std::move(message));
+  return completion;
+}
+
+// What in the answer this server refuses, as the end that it gets instead.
+std::optional<CompleteExecution> Refusal(const RuntimeState& state,
+                                         const TurnAnswer& answer,
+                                         const TurnLimits& limits) {
+  for (const OrchestratorAction& action : answer.actions) {
+    if (const auto* unsupported =
+            std::get_if<UnsupportedAction>(&action.what)) {
+      return Failed(
+          "Unsupported",
+          absl::StrCat(unsupported->what, " are not supported by this server"));
+    }
+    const size_t size = std::visit(PayloadSize{}, action.what);
+    if (size > limits.payload_bytes_max) {
+      return Failed(
+          "PayloadTooLarge",
+          absl::StrCat("action ", action.id, " has a payload of ", size,
+                       " bytes; at most ", limits.payload_bytes_max,
+                       " are allowed (--max-payload)"));
+    }
+  }
+  if (SizeOf(answer.custom_status) > limits.payload_bytes_max) {
+    return Failed(
+        "PayloadTooLarge",
+        absl::StrCat("the custom status has ", SizeOf(answer.custom_status),
+                     " bytes; at most ", limits.payload_bytes_max,
+                     " are allowed (--max-payload)"));
+  }
+  const int64_t events =
+      state.event_count + static_cast<int64_t>(answer.actions.size());
+  if (events > limits.history_events_max) {
+    return Failed(
+        "HistoryTooLong",
+        absl::StrCat("the history would have ", events, " events; at most ",
+                     limits.history_events_max,
+                     " are allowed (--max-history-events); an orchestration "
+                     "that goes on for ever continues as new"));
+  }
+  return std::nullopt;
+}
+
+// Carries actions out, one after the other.
+class Conclusion {
+ public:
+  Conclusion(const RuntimeState& state, const std::string& id, Timestamp now,
+             bool continues_as_new)
+      : state_(state), id_(id), now_(now), as_new_(continues_as_new) {}
+
+  void Do(int32_t id, TaskScheduled task) {
+    if (as_new_) return;  // There would be nobody to wait for it.
+    outcome_.tasks.push_back({id, task});
+    Echo(id, std::move(task));
+  }
+
+  void Do(int32_t id, TimerCreated timer) {
+    if (as_new_) return;
+    outcome_.timers.push_back({id, timer.fire_at});
+    Echo(id, timer);
+  }
+
+  void Do(int32_t id, SubOrchestrationCreated child) {
+    if (child.instance_id.empty()) {
+      child.instance_id = absl::StrFormat("%s:%04x", id_, id);
+    }
+    if (child.instance_id.front() == '@') {
+      RefuseChild(id, "instance IDs that begin with @ are those of entities");
+    } else if (const auto key = MakeInstanceKey(
+                   kDefaultTenant, child.instance_id, "its instance ID");
+               !key.ok()) {
+      RefuseChild(id, std::string(key.status().message()));
+    } else {
+      Start(id, child);
+    }
+    Echo(id, std::move(child));
+  }
+
+  void Do(int32_t id, EventSent sent) {
+    outcome_.messages.push_back(
+        {sent.instance_id, std::nullopt,
+         FromOutside(EventRaised{sent.name, sent.input})});
+    Echo(id, std::move(sent));
+  }
+
+  void Do(int32_t, TerminateOther other) {
+    outcome_.messages.push_back(
+        {other.instance_id, std::nullopt,
+         FromOutside(ExecutionTerminated{other.reason, other.recursive})});
+  }
+
+  void Do(int32_t, const UnsupportedAction&) {}  // Refused before.
+
+  void Do(int32_t id, CompleteExecution completion) {
+    if (as_new_) {
+      ContinueAsNew(std::move(completion));
+    } else {
+      Complete(id, std::move(completion));
+    }
+  }
+
+  TurnOutcome Take() { return std::move(outcome_); }
+
+ private:
+  HistoryEvent FromOutside(EventBody body) const {
+    return {HistoryEvent::kFromOutside, now_, std::move(body)};
+  }
+
+  void Echo(int32_t id, EventBody body) {
+    if (!as_new_) outcome_.events.push_back({id, now_, std::move(body)});
+  }
+
+  const Payload& execution_id() const {
+    return state_.started.orchestration.execution_id;
+  }
+
+  void Start(int32_t id, const SubOrchestrationCreated& child) {
+    ExecutionStarted started;
+    started.name = child.name;
+    started.version = child.version;
+    started.input = child.input;
+    started.orchestration.instance_id = child.instance_id;
+    started.parent = ParentLink{
+        id, state_.started.name, state_.started.version, {id_, execution_id()}};
+    started.trace = child.trace;
+    started.tags = child.tags;
+    created_.insert(child.instance_id);
+    outcome_.children.push_back({id, std::move(started)});
+  }
+
+  void RefuseChild(int32_t id, std::string why) {
+    outcome_.messages.push_back(
+        {id_, execution_id(),
+         FromOutside(SubOrchestrationFailed{
+             id, MakeFailure("InvalidInstanceId", std::move(why))})});
+  }
+
+  void ContinueAsNew(CompleteExecution completion) {
+    TurnOutcome::Next next;
+    next.started = state_.started;
+    next.started.orchestration.execution_id.reset();
+    next.started.scheduled_start.reset();
+    next.started.input = std::move(completion.result);
+    if (completion.new_version.has_value()) {
+      next.started.version = std::move(completion.new_version);
+    }
+    next.carried_over = std::move(completion.carried_over);
+    outcome_.next = std::move(next);
+  }
+
+  void Complete(int32_t id, CompleteExecution completion) {
+    TellParent(completion);
+    if (state_.terminated.has_value() && state_.terminated->recursive) {
+      TerminateChildren(*state_.terminated);
+    }
+    Echo(id, ExecutionCompleted{static_cast<int32_t>(completion.status),
+                                std::move(completion.result),
+                                std::move(completion.failure)});
+  }
+
+  void TellParent(const CompleteExecution& completion) {
+    const std::optional<ParentLink>& parent = state_.started.parent;
+    if (!parent.has_value()) return;
+    EventBody body;
+    if (completion.status == OrchestrationStatus::kCompleted) {
+      body = SubOrchestrationCompleted{parent->task_scheduled_id,
+                                       completion.result};
+    } else {
+      OpaqueMessage failure = completion.failure;
+      if (!failure.has_value()) {
+        const bool terminated =
+            completion.status == OrchestrationStatus::kTerminated;
+        failure = MakeFailure(
+            terminated ? "SubOrchestrationTerminated"
+                       : "SubOrchestrationFailed",
+            absl::StrCat("the sub-orchestration ", QuoteForMessage(id_),
+                         terminated ? " was terminated" : " failed"));
+      }
+      body =
+          SubOrchestrationFailed{parent->task_scheduled_id, std::move(failure)};
+    }
+    outcome_.messages.push_back({parent->orchestration.instance_id,
+                                 parent->orchestration.execution_id,
+                                 FromOutside(std::move(body))});
+  }
+
+  void TerminateChildren(const ExecutionTerminated& terminated) {
+    std::set<std::string> children = created_;
+    for (const auto& [id, child] : state_.children) children.insert(child);
+    for (const std::string& child : children) {
+      outcome_.messages.push_back(
+          {child, std::nullopt, FromOutside(terminated)});
+    }
+  }
+
+  const RuntimeState& state_;
+  const std::string& id_;
+  const Timestamp now_;
+  const bool as_new_;
+  std::set<std::string> created_;  // Children of this turn.
+  TurnOutcome outcome_;
+};
+
+}  // namespace
+
+TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,
+                         TurnAnswer answer, const TurnLimits& limits,
+                         Timestamp now) {
+  if (std::optional<CompleteExecution> end = Refusal(state, answer, limits)) {
+    answer.actions.clear();
+    answer.actions.push_back({0, *std::move(end)});
+  }
+  // Some workers send their actions in any order: the end comes last.
+  const OrchestratorAction* end = nullptr;
+  bool continues_as_new = false;
+  for (const OrchestratorAction& action : answer.actions) {
+    const auto* completion = std::get_if<CompleteExecution>(&action.what);
+    if (completion == nullptr || end != nullptr) continue;
+    end = &action;
+    continues_as_new =
+        completion->status == OrchestrationStatus::kContinuedAsNew;
+  }
+  Conclusion conclusion(state, id, now, continues_as_new);
+  for (OrchestratorAction& action : answer.actions) {
+    if (std::holds_alternative<CompleteExecution>(action.what)) continue;
+    std::visit([&](auto& what) { conclusion.Do(action.id, std::move(what)); },
+               action.what);
+  }
+  if (end != nullptr) {
+    conclusion.Do(end->id, std::get<CompleteExecution>(end->what));
+  }
+  return conclusion.Take();
+}
+
+}  // namespace leasehold
