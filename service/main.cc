@@ -17,6 +17,7 @@
 #include "service/server/console.h"
 #include "service/server/health_server.h"
 #include "service/server/line_writer.h"
+#include "service/server/orchestration_host.h"
 #include "service/server/server_host.h"
 #include "service/server/server_log.h"
 #include "service/server/server_options.h"
@@ -116,7 +117,12 @@ int main(int argc, char** argv) {
     console = std::make_unique<leasehold::Console>(out);
   }
   leasehold::HealthServer health;
-  leasehold::ServerHost host(options, clock, log, console.get(), {&health});
+  leasehold::ServerHost host(options, clock, log, console.get());
+  leasehold::OrchestrationHost orchestrations(options, clock, log, host);
+  host.Add(health);
+  if (const absl::Status status = orchestrations.Start(); !status.ok()) {
+    return Fail(status);
+  }
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);
   }

@@ -37,20 +37,18 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
     : clock_(clock),
       store_(store),
       registry_(registry),
-      writer_(writer),
-      readers_(readers),
       observer_(observer),
       options_(options),
-      commits_(
-          store, writer,
-          [this](std::vector<PendingCommit> batch, const absl::Status& status) {
-            OnCommitted(std::move(batch), status);
-          }),
+      writer_(writer),
+      readers_(readers),
+      commits_(store, writer_,
+               [this](std::vector<PendingCommit> batch,
+                      const absl::Status& status) {
+                 OnCommitted(std::move(batch), status);
+               }),
       dispatcher_(absl::Uniform<uint64_t>(random_)) {}
 
-Engine::~Engine() {
-  if (timer_thread_.joinable()) timer_thread_.join();
-}
+Engine::~Engine() { Stop(); }
 
 // ---- Under and after the lock -----------------------------------------------
 
@@ -178,7 +176,7 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
 void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                                std::optional<OrchestrationStatus> ended) {
   const StartRequest& request = start->request;
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = AcceptingLocked(); !status.ok()) {
     deferred_.calls.push_back([start, status] { start->done(status); });
     return;
   }
@@ -512,6 +510,28 @@ void Engine::FireTimers() {
   }
 }
 
+absl::Status Engine::AcceptingLocked() const {
+  return draining_ ? absl::UnavailableError("the server is shutting down")
+                   : not_serving_;
+}
+
+void Engine::EndWaitsLocked() {
+  for (auto& [key, waiters] : waiters_) {
+    for (Waiter& waiter : waiters) {
+      deferred_.calls.push_back([done = std::move(waiter.done)] {
+        done(absl::UnavailableError("the server is shutting down"));
+      });
+    }
+  }
+  waiters_.clear();
+}
+
+void Engine::Drain() {
+  Section section(*this);
+  draining_ = true;
+  EndWaitsLocked();
+}
+
 void Engine::Stop() {
   {
     Section section(*this);
@@ -519,16 +539,14 @@ void Engine::Stop() {
     if (not_serving_.ok()) ForgetAllLocked();
     not_serving_ = absl::UnavailableError("the server is shutting down");
     recover_at_.reset();
-    for (auto& [key, waiters] : waiters_) {
-      for (Waiter& waiter : waiters) {
-        deferred_.calls.push_back([done = std::move(waiter.done),
-                                   status = not_serving_] { done(status); });
-      }
-    }
-    waiters_.clear();
+    EndWaitsLocked();
   }
   timers_changed_.NotifyAll();
   if (timer_thread_.joinable()) timer_thread_.join();
+  // A read may end in a commit, and a commit in a read.
+  readers_.WaitUntilIdle();
+  writer_.WaitUntilIdle();
+  readers_.WaitUntilIdle();
 }
 
 Engine::Counts Engine::counts() const {

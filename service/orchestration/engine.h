@@ -46,6 +46,7 @@
 #include "service/instance/instance_key.h"
 #include "service/instance/instance_registry.h"
 #include "service/orchestration/commit_queue.h"
+#include "service/orchestration/counted_executor.h"
 #include "service/orchestration/dispatcher.h"
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/orchestration_info.h"
@@ -131,8 +132,10 @@ class Engine {
   void FireTimers() ABSL_LOCKS_EXCLUDED(mu_);
   // When FireTimers has something to do next; nullopt: not as things are.
   std::optional<StoredTime> NextDue() const ABSL_LOCKS_EXCLUDED(mu_);
-  // Refuses everything from now on, and lets go of contexts. Returns at once;
-  // `writer` and `readers` must then run out before the engine goes.
+  // Takes no more starts and waits; those who wait are answered. Work goes on.
+  void Drain() ABSL_LOCKS_EXCLUDED(mu_);
+  // Refuses everything from now on, and lets go of contexts. Blocks until what
+  // is under way has ended; nothing is called after that. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // ---- Callers --------------------------------------------------------------
@@ -264,6 +267,9 @@ class Engine {
   void RunTimers() ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<StoredTime> NextDueLocked() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndWaitsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Not OK: no start and no wait is taken.
+  absl::Status AcceptingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddTimerLocked(const Timers::Entry& entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CancelTimersLocked(InstanceNumber number, const RuntimeState& state)
@@ -386,12 +392,12 @@ class Engine {
   Clock& clock_;
   Store& store_;
   InstanceRegistry& registry_;
-  Executor& writer_;
-  Executor& readers_;
   EngineObserver& observer_;
   const EngineOptions options_;
 
   // Synchronises itself.
+  CountedExecutor writer_;
+  CountedExecutor readers_;
   CommitQueue commits_;
 
   mutable Mutex mu_;
@@ -399,6 +405,7 @@ class Engine {
   // Not OK: why everything is refused.
   absl::Status not_serving_ ABSL_GUARDED_BY(mu_) =
       absl::UnavailableError("the store is not open yet");
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   // Grows when memory is thrown away: what was begun before is void.
   uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 0;

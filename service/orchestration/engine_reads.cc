@@ -90,7 +90,7 @@ Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
                             Done<std::optional<OrchestrationInfo>> done) {
   Section section(*this);
   const WaitId id = ++last_wait_;
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = AcceptingLocked(); !status.ok()) {
     deferred_.calls.push_back([done, status] { done(status); });
     return id;
   }

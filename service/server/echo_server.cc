@@ -24,11 +24,19 @@ std::shared_ptr<EchoRoom::Reader> MakeReader(
       });
 }
 
+absl::Status CheckText(std::string_view text) {
+  if (text.size() <= EchoServer::kTextBytesMax) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("text has ", text.size(), " bytes; at most ",
+                   EchoServer::kTextBytesMax, " are allowed"));
+}
+
 }  // namespace
 
 absl::StatusOr<InstanceRequest> EchoServer::Request(
     const grpc::ServerContext& call, std::string_view method,
     std::string_view text) const {
+  if (absl::Status status = CheckText(text); !status.ok()) return status;
   absl::StatusOr<InstanceRequest> request = door_.Read(call);
   if (!request.ok()) return request;
   request->service_idle_timeout = idle_timeout_;
@@ -79,17 +87,20 @@ CallTask EchoServer::ServeEchoStream(RpcQueue& queue) {
     co_await call.Finish(grant.status());
     co_return;
   }
+  absl::Status status;
   {
     const HeldPin pin(std::move(grant->pin), PinKind::kEchoStream,
                       call.control());
     v1::EchoResponse response;
     bool open = co_await call.SendInitialMetadata();
     while (open && co_await call.Read()) {
+      status = CheckText(call.request().text());
+      if (!status.ok()) break;
       Respond(*pin, "EchoStream", call.request(), response);
       open = co_await call.Write(response);
     }
   }
-  const absl::Status status = call.EndStatus(absl::OkStatus());
+  status = call.EndStatus(status);
   co_await call.Finish(status);
 }
 

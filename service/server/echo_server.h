@@ -5,6 +5,7 @@
 #ifndef LEASEHOLD_SERVICE_SERVER_ECHO_SERVER_H_
 #define LEASEHOLD_SERVICE_SERVER_ECHO_SERVER_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,8 @@ namespace leasehold {
 
 class EchoServer {
  public:
+  static constexpr size_t kTextBytesMax = 4 << 20;
+
   // `idle_timeout`: what this service wants at least of the contexts that it
   // touches; zero: the registry's. `console` may be null.
   EchoServer(const InstanceDoor& door, absl::Duration idle_timeout,

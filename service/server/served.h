@@ -20,6 +20,9 @@ class Served {
   virtual void Serve(RpcQueue& queue) = 0;
   // The drain begins: open streams are about to be ended.
   virtual void OnDraining() {}
+  // Calls have ended, or are cut; contexts are about to be closed, and must not
+  // be held any more.
+  virtual void OnStopping() {}
 };
 
 }  // namespace leasehold

@@ -25,6 +25,10 @@ constexpr absl::Duration kDrainTick = absl::Milliseconds(10);
 constexpr int kQuietTicks = 3;
 constexpr int kServedTicks = 100;
 
+// What gRPC takes as one message. Services have bounds of their own, below
+// this.
+constexpr int kMessageBytesMax = 64 << 20;
+
 // A span that gRPC adds to its own clock, without an overflow.
 gpr_timespec Span(absl::Duration duration) {
   return gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN);
@@ -39,22 +43,14 @@ std::vector<InstanceObserver*> With(std::vector<InstanceObserver*> observers,
   return observers;
 }
 
-absl::Duration IdleTimeoutOf(const ServerOptions& options,
-                             const std::string& service) {
-  const auto it = options.service_idle_timeouts.find(service);
-  return it == options.service_idle_timeouts.end() ? options.idle_timeout
-                                                   : it->second;
-}
-
 }  // namespace
 
 ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
-                       Console* console, std::vector<Served*> served,
+                       Console* console,
                        std::vector<InstanceObserver*> observers)
     : options_(std::move(options)),
       clock_(clock),
       log_(log),
-      served_(std::move(served)),
       executor_(options_.user_threads),
       registry_(clock_, executor_, provider_, {&lease_initializer_},
                 With(std::move(observers), watch_hub_, log_, console),
@@ -65,7 +61,7 @@ ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                  .evict_idle = options_.evict_idle,
                  .detach_timeout = options_.detach_timeout}),
       door_(registry_, options_.instance_header),
-      echo_(door_, IdleTimeoutOf(options_, "echo"), console),
+      echo_(door_, options_.IdleTimeoutOf("echo"), console),
       instances_(door_, watch_hub_, executor_) {
   if (console != nullptr) registry_.WatchUse();  // It shows leases start.
 }
@@ -99,6 +95,7 @@ absl::Status ServerHost::Listen(grpc::ServerBuilder& builder) {
 absl::Status ServerHost::Start() {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   // Else a second server on the port starts and takes half of the connections.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (absl::Status status = Listen(builder); !status.ok()) return status;
@@ -171,10 +168,12 @@ void ServerHost::StopAndDrain() {
   runtime_->EndStreams(absl::UnavailableError("the server is shutting down"));
   RefuseAndServe();
   server_->Shutdown(Span(absl::ZeroDuration()));
+  for (Served* served : served_) served->OnStopping();
   std::promise<void> detached;
   registry_.Shutdown([&detached] { detached.set_value(); });
   detached.get_future().wait();
   runtime_->Stop();
+  server_.reset();  // It knows the services that were added.
   log_.Info("stopped", {});
 }
 

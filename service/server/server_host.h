@@ -35,15 +35,20 @@ namespace leasehold {
 
 class ServerHost {
  public:
-  // `console` may be null. `served` are served beside Leasehold's own services;
-  // `observers` are told what log and console are told. All outlive the host.
+  // `console` may be null. `observers` are told what log and console are told.
+  // All outlive the host.
   ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
-             Console* console, std::vector<Served*> served = {},
-             std::vector<InstanceObserver*> observers = {});
+             Console* console, std::vector<InstanceObserver*> observers = {});
   // Drains, if that has not been done.
   ~ServerHost();
   ServerHost(const ServerHost&) = delete;
   ServerHost& operator=(const ServerHost&) = delete;
+
+  // Serves it too, beside Leasehold's own services. Before Start; it lives
+  // until StopAndDrain has returned.
+  void Add(Served& served) { served_.push_back(&served); }
+  // For those that are added.
+  InstanceRegistry& registry() { return registry_; }
 
   // Serves from when it returns OK.
   //   Unavailable: an address cannot be listened on; the message says why.
@@ -65,7 +70,7 @@ class ServerHost {
   const ServerOptions options_;
   Clock& clock_;
   ServerLog& log_;
-  const std::vector<Served*> served_;
+  std::vector<Served*> served_;
 
   ThreadExecutor executor_;
   SharedProvider provider_;

@@ -69,9 +69,10 @@ absl::Status ReadIdleTimeouts(const std::string& text, ServerOptions& o) {
       continue;
     }
     const std::string service = part.substr(0, equals);
-    if (service != "echo") {
-      return Broken("names no service that has contexts (they are: echo)",
-                    service);
+    if (service != "echo" && service != "orchestration") {
+      return Broken(
+          "names no service that has contexts (they are: echo, orchestration)",
+          service);
     }
     if (const absl::Status s = ReadDuration(part.substr(equals + 1),
                                             o.service_idle_timeouts[service]);
@@ -131,7 +132,7 @@ std::vector<Setting> Settings(ServerOptions& o) {
        absl::FormatDuration(o.idle_timeout),
        "How long an idle instance context is kept, if its creator asks for "
        "nothing else; the longest of the services that used it counts. "
-       "Services: echo.",
+       "Services: echo, orchestration.",
        [&o](const std::string& text) { return ReadIdleTimeouts(text, o); }},
       Duration("min-idle-timeout", o.idle_timeout_min,
                "The shortest idle timeout; requests for less get this."),
@@ -172,6 +173,32 @@ std::vector<Setting> Settings(ServerOptions& o) {
             "Threads that serve calls, each with a completion queue."),
       Count("user-threads", o.user_threads, 256,
             "Threads that run initializers and detach hooks."),
+      {"data", "DIR", o.data,
+       "Where orchestrations are kept. Created if it is not there.",
+       [&o](const std::string& text) {
+         if (text.empty()) return Broken("must name a directory", text);
+         o.data = text;
+         return absl::OkStatus();
+       }},
+      {"store", "sqlite|memory", "sqlite",
+       "What keeps orchestrations: a SQLite file in --data, or memory, which "
+       "forgets them when the server ends.",
+       [&o](const std::string& text) {
+         if (text != "sqlite" && text != "memory") {
+           return Broken("must be sqlite or memory", text);
+         }
+         o.memory_store = text == "memory";
+         return absl::OkStatus();
+       }},
+      Count("max-payload", o.payload_bytes_max, size_t{48} << 20,
+            "How many bytes an input, output, event or custom status may "
+            "have."),
+      Count("max-history-events", o.history_events_max, size_t{10'000'000},
+            "How many events the history of an orchestration may have; one "
+            "that would have more fails."),
+      Switch("allow-hub-wipe", o.allow_hub_wipe,
+             "Let callers erase all orchestrations (CreateTaskHub with "
+             "recreateIfExists, DeleteTaskHub)."),
   };
 }
 

@@ -41,6 +41,19 @@ struct ServerOptions {
   bool print_address = false;
   int queue_threads = 1;  // Set to its default by Parse: cores - 1, at least 1.
   int user_threads = 4;
+
+  // Orchestrations.
+  bool memory_store = false;  // Else in `data`.
+  std::string data = "leasehold-data";
+  bool allow_hub_wipe = false;
+  size_t payload_bytes_max = 16 << 20;
+  size_t history_events_max = 100'000;
+
+  // What a service wants at least for the contexts that it uses.
+  absl::Duration IdleTimeoutOf(const std::string& service) const {
+    const auto it = service_idle_timeouts.find(service);
+    return it == service_idle_timeouts.end() ? idle_timeout : it->second;
+  }
 };
 
 // What `--help` or `--version` asks to be printed.

@@ -22,6 +22,7 @@ namespace leasehold {
 
 class MemoryStore final : public Store {
  public:
+  std::string name() const override { return "memory"; }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   // Reads all before it calls `each` for the first time.
   absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)

@@ -50,6 +50,7 @@ class SqliteStore final : public Store {
   SqliteStore(SqliteStoreOptions options, const Clock& clock);
   ~SqliteStore() override;
 
+  std::string name() const override { return "sqlite " + path_; }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   // `each` is called while the file is being read, without a lock held.
   absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)

@@ -30,6 +30,9 @@ class Store {
  public:
   virtual ~Store() = default;
 
+  // What it is, for people: `memory`, or `sqlite` and its file.
+  virtual std::string name() const = 0;
+
   // Opens it, or opens it anew. Idempotent. OK: it holds all that was ever
   // committed, and can be written.
   //   FailedPrecondition: another process has it (the message names it), or a

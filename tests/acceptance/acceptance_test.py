@@ -18,7 +18,8 @@ import harness
 # In the order of their numbers: A1, A2, ...
 MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "ending",
            "command_line", "load", "readme", "instances", "streams",
-           "instance_commands", "bounds", "languages", "machines", "descriptor")
+           "instance_commands", "bounds", "languages", "machines", "descriptor",
+           "durable_js")
 
 
 def main():

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { whenAll, whenAny } from "@microsoft/durabletask-js";
+import { whenAny } from "@microsoft/durabletask-js";
 import {
-  count, hub, kinds, newId, output, range, run, status, together, untilStatus,
+  count, hub, kinds, newId, output, range, run, sleep, status, together, untilStatus,
 } from "./hub.mjs";
 
 const seen = new Map(); // What each execution of an orchestrator saw, by instance.
@@ -170,7 +170,7 @@ describe("time", together, () => {
 
   test("timers that nobody waits for do not hold an orchestration", async () => {
     const state = await run(client, "inOrder");
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await sleep(400);
     const again = await client.getOrchestrationState(state.instanceId);
     assert.deepEqual(again.lastUpdatedAt, state.lastUpdatedAt);
   });

@@ -1,0 +1,57 @@
+#include "service/server/orchestration_host.h"
+
+#include <string>
+
+#include "service/storage/memory_store.h"
+#include "service/storage/sqlite_store.h"
+
+namespace leasehold {
+namespace {
+
+// Reads that may go on at the same time: queries, thaws, histories.
+constexpr int kReaders = 2;
+
+std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock) {
+  if (options.memory_store) return std::make_unique<MemoryStore>();
+  return std::make_unique<SqliteStore>(
+      SqliteStoreOptions{.directory = options.data, .readers = kReaders},
+      clock);
+}
+
+}  // namespace
+
+OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
+                                     ServerLog& log, ServerHost& host)
+    : log_(log),
+      store_(MakeStore(options, clock)),
+      readers_(kReaders),
+      engine_(clock, *store_, host.registry(), writer_, readers_, *this,
+              {.idle_timeout = options.IdleTimeoutOf("orchestration"),
+               .limits = {.payload_bytes_max = options.payload_bytes_max,
+                          .history_events_max = static_cast<int64_t>(
+                              options.history_events_max)}}),
+      sidecar_(engine_, clock, {.allow_hub_wipe = options.allow_hub_wipe}) {
+  host.Add(sidecar_);
+}
+
+OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }
+
+absl::Status OrchestrationHost::Start() {
+  if (absl::Status status = engine_.Open(); !status.ok()) return status;
+  engine_.StartTimers();
+  log_.Info("store_open",
+            {{"store", std::string(store_->name())},
+             {"open_orchestrations", uint64_t{engine_.counts().open}}});
+  return absl::OkStatus();
+}
+
+void OrchestrationHost::OnStoreFailed(const absl::Status& status) {
+  log_.Error("store_failed", {{"message", std::string(status.message())}});
+}
+
+void OrchestrationHost::OnStoreRecovered(size_t open_orchestrations) {
+  log_.Info("store_recovered",
+            {{"open_orchestrations", uint64_t{open_orchestrations}}});
+}
+
+}  // namespace leasehold

@@ -1,0 +1,47 @@
+// OrchestrationHost: the store, the engine and the doors to it, as one thing
+// that leasehold-server has.
+//
+// Thread-safety: one thread, but for what Served promises.   Lifetime: clock,
+// log and the host outlive it.
+#ifndef LEASEHOLD_SERVICE_SERVER_ORCHESTRATION_HOST_H_
+#define LEASEHOLD_SERVICE_SERVER_ORCHESTRATION_HOST_H_
+
+#include <memory>
+
+#include "lease/clock.h"
+#include "service/instance/executor.h"
+#include "service/orchestration/engine.h"
+#include "service/server/server_host.h"
+#include "service/server/server_log.h"
+#include "service/server/server_options.h"
+#include "service/server/sidecar_server.h"
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+class OrchestrationHost final : private EngineObserver {
+ public:
+  // Adds its services to `host`.
+  OrchestrationHost(const ServerOptions& options, Clock& clock, ServerLog& log,
+                    ServerHost& host);
+  ~OrchestrationHost() override;
+
+  // Opens the store, and goes on with what is open in it. Before host.Start.
+  // As Store::Open.
+  absl::Status Start();
+
+ private:
+  void OnStoreFailed(const absl::Status& status) override;
+  void OnStoreRecovered(size_t open_orchestrations) override;
+
+  ServerLog& log_;
+  const std::unique_ptr<Store> store_;
+  ThreadExecutor writer_{1};
+  ThreadExecutor readers_;
+  Engine engine_;
+  SidecarServer sidecar_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_SERVER_ORCHESTRATION_HOST_H_

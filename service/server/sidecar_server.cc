@@ -1,0 +1,575 @@
+#include "service/server/sidecar_server.h"
+
+#include <deque>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/orchestration/history.h"
+#include "service/server/engine_call.h"
+#include "service/server/sidecar_messages.h"
+
+namespace leasehold {
+namespace {
+
+// How long a purge by filter goes on, if the caller does not say.
+constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
+constexpr absl::Duration kPurgeTimeoutMax = absl::Minutes(5);
+
+// Of a history that is streamed: what one message holds, about.
+constexpr size_t kHistoryChunkBytes = 256 << 10;
+constexpr int kHistoryChunkField = 1;
+
+grpc::ByteBuffer ToBuffer(std::string bytes) {
+  // The slice keeps the string until it was written.
+  auto* kept = new std::string(std::move(bytes));
+  const grpc::Slice slice(
+      kept->data(), kept->size(),
+      [](void* string) { delete static_cast<std::string*>(string); }, kept);
+  return {&slice, 1};
+}
+
+template <typename Message>
+absl::StatusOr<Message> Parse(const grpc::ByteBuffer& buffer) {
+  grpc::Slice slice;
+  Message message;
+  if (!buffer.DumpToSingleSlice(&slice).ok() ||
+      !message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the request is no ", message.GetDescriptor()->full_name()));
+  }
+  return message;
+}
+
+}  // namespace
+
+// A worker's open stream: the queue between the engine and the wire.
+class SidecarServer::WorkStream final : public WorkSink {
+ public:
+  explicit WorkStream(std::shared_ptr<StreamControl> control)
+      : control_(std::move(control)) {}
+
+  void Send(std::string item) override {
+    {
+      MutexLock lock(mu_);
+      items_.push_back(std::move(item));
+      silent_ = false;
+    }
+    control_->Notify();
+  }
+
+  // Sends a ping, if there was nothing since this was called last.
+  void PingIfSilent() {
+    {
+      MutexLock lock(mu_);
+      if (!std::exchange(silent_, true)) return;
+    }
+    Ping();
+  }
+  void Ping() {
+    ::WorkItem ping;
+    ping.mutable_healthping();
+    Send(ping.SerializeAsString());
+  }
+
+  std::deque<std::string> Take() {
+    MutexLock lock(mu_);
+    return std::exchange(items_, {});
+  }
+
+ private:
+  const std::shared_ptr<StreamControl> control_;
+  Mutex mu_;
+  std::deque<std::string> items_ ABSL_GUARDED_BY(mu_);
+  bool silent_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+SidecarServer::SidecarServer(Engine& engine, Clock& clock,
+                             SidecarOptions options)
+    : engine_(engine),
+      clock_(clock),
+      options_(options),
+      pinger_([this] { PingSilentStreams(); }) {}
+
+SidecarServer::~SidecarServer() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+  }
+  changed_.NotifyAll();
+  pinger_.join();
+}
+
+void SidecarServer::OnDraining() {
+  engine_.Drain();
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+  }
+  changed_.NotifyAll();
+}
+
+void SidecarServer::PingSilentStreams() {
+  // Twice in an interval, so that no stream is silent for longer than that.
+  const absl::Duration pause = options_.ping_interval / 2;
+  Instant next = clock_.Now() + pause;
+  for (;;) {
+    std::set<std::shared_ptr<WorkStream>> streams;
+    {
+      MutexLock lock(mu_);
+      while (!stopping_ && (streams_.empty() || clock_.Now() < next)) {
+        clock_.WaitUntil(changed_, mu_,
+                         streams_.empty() ? Instant::Infinite() : next);
+      }
+      if (stopping_) return;
+      streams = streams_;
+    }
+    next = clock_.Now() + pause;
+    for (const std::shared_ptr<WorkStream>& stream : streams) {
+      stream->PingIfSilent();
+    }
+  }
+}
+
+void SidecarServer::Serve(RpcQueue& queue) {
+  ServeUnary(queue, &Service::RequestHello, &SidecarServer::Hello);
+  ServeUnary(queue, &Service::RequestStartInstance,
+             &SidecarServer::StartInstance);
+  ServeUnary(queue, &Service::RequestGetInstance, &SidecarServer::GetInstance);
+  ServeWait(queue, &Service::RequestWaitForInstanceStart,
+            Engine::Until::kStarted);
+  ServeWait(queue, &Service::RequestWaitForInstanceCompletion,
+            Engine::Until::kFinished);
+  ServeUnary(queue, &Service::RequestRaiseEvent, &SidecarServer::RaiseEvent);
+  ServeUnary(queue, &Service::RequestTerminateInstance,
+             &SidecarServer::TerminateInstance);
+  ServeUnary(queue, &Service::RequestSuspendInstance,
+             &SidecarServer::SuspendInstance);
+  ServeUnary(queue, &Service::RequestResumeInstance,
+             &SidecarServer::ResumeInstance);
+  ServeUnary(queue, &Service::RequestQueryInstances,
+             &SidecarServer::QueryInstances);
+  ServeUnary(queue, &Service::RequestListInstanceIds,
+             &SidecarServer::ListInstanceIds);
+  ServeUnary(queue, &Service::RequestPurgeInstances,
+             &SidecarServer::PurgeInstances);
+  ServeUnary(queue, &Service::RequestCompleteActivityTask,
+             &SidecarServer::CompleteActivityTask);
+  ServeUnary(queue, &Service::RequestCompleteOrchestratorTask,
+             &SidecarServer::CompleteOrchestratorTask);
+  ServeUnary(queue, &Service::RequestAbandonTaskActivityWorkItem,
+             &SidecarServer::AbandonActivity);
+  ServeUnary(queue, &Service::RequestAbandonTaskOrchestratorWorkItem,
+             &SidecarServer::AbandonTurn);
+  ServeUnary(queue, &Service::RequestCreateTaskHub,
+             &SidecarServer::CreateTaskHub);
+  ServeUnary(queue, &Service::RequestDeleteTaskHub,
+             &SidecarServer::DeleteTaskHub);
+  ServeGetWorkItems(queue);
+  ServeStreamInstanceHistory(queue);
+
+  ServeNothing<RewindInstanceRequest, RewindInstanceResponse>(
+      queue, &Service::RequestRewindInstance, "rewinding");
+  ServeNothing<RestartInstanceRequest, RestartInstanceResponse>(
+      queue, &Service::RequestRestartInstance, "restarting");
+  ServeNothing<EntityBatchResult, CompleteTaskResponse>(
+      queue, &Service::RequestCompleteEntityTask, "entities");
+  ServeNothing<SignalEntityRequest, SignalEntityResponse>(
+      queue, &Service::RequestSignalEntity, "entities");
+  ServeNothing<GetEntityRequest, GetEntityResponse>(
+      queue, &Service::RequestGetEntity, "entities");
+  ServeNothing<QueryEntitiesRequest, QueryEntitiesResponse>(
+      queue, &Service::RequestQueryEntities, "entities");
+  ServeNothing<CleanEntityStorageRequest, CleanEntityStorageResponse>(
+      queue, &Service::RequestCleanEntityStorage, "entities");
+  ServeNothing<AbandonEntityTaskRequest, AbandonEntityTaskResponse>(
+      queue, &Service::RequestAbandonTaskEntityWorkItem, "entities");
+  ServeNothing<SkipGracefulOrchestrationTerminationsRequest,
+               SkipGracefulOrchestrationTerminationsResponse>(
+      queue, &Service::RequestSkipGracefulOrchestrationTerminations,
+      "terminating without a worker");
+}
+
+// ---- How methods are served -------------------------------------------------
+
+template <typename Request, typename Response, typename Accept>
+CallTask SidecarServer::ServeUnary(
+    RpcQueue& queue, Accept accept,
+    void (SidecarServer::*handle)(Request& request, Response& response,
+                                  DoneStatus done)) {
+  UnaryCall<Request, Response> call(queue);
+  if (!co_await call.Accept(service_, accept)) co_return;
+  ServeUnary(queue, accept, handle);
+
+  const std::function<void(AnswerAwaiter<absl::Status>::Done)> begin =
+      [&](const AnswerAwaiter<absl::Status>::Done& done) {
+        (this->*handle)(call.request(), call.response(), done);
+      };
+  AnswerAwaiter<absl::Status> answered(queue, begin);
+  const absl::Status status = co_await answered;
+  co_await call.Finish(status);
+}
+
+template <typename Request, typename Response, typename Accept>
+CallTask SidecarServer::ServeNothing(RpcQueue& queue, Accept accept,
+                                     const char* what) {
+  UnaryCall<Request, Response> call(queue);
+  if (!co_await call.Accept(service_, accept)) co_return;
+  ServeNothing<Request, Response>(queue, accept, what);
+
+  const absl::Status status = absl::UnimplementedError(
+      absl::StrCat(what, " is not supported by this server"));
+  co_await call.Finish(status);
+}
+
+namespace {
+
+// Awaits the end of a wait in the engine; a call that is cancelled waits no
+// longer.
+class WaitAwaiter final : private CancelHandler {
+ public:
+  using Answer = absl::StatusOr<std::optional<OrchestrationInfo>>;
+
+  WaitAwaiter(Engine& engine, ServerCall& call, InstanceKey key,
+              Engine::Until until, bool payloads)
+      : engine_(engine),
+        call_(call),
+        key_(std::move(key)),
+        until_(until),
+        payloads_(payloads) {}
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    coroutine_ = coroutine;
+    call_.set_cancel_handler(this);
+    id_ = engine_.Wait(key_, until_, payloads_,
+                       [this, &queue = call_.queue()](Answer answer) {
+                         answer_ = std::move(answer);
+                         queue.Resume(coroutine_);
+                       });
+    if (call_.cancelled()) OnCancelled();
+  }
+  Answer await_resume() {
+    call_.set_cancel_handler(nullptr);
+    return std::move(answer_);
+  }
+
+ private:
+  void OnCancelled() override {
+    if (!engine_.CancelWait(key_, id_)) return;
+    answer_ = absl::CancelledError("the client waits no longer");
+    call_.queue().Resume(coroutine_);
+  }
+
+  Engine& engine_;
+  ServerCall& call_;
+  const InstanceKey key_;
+  const Engine::Until until_;
+  const bool payloads_;
+  Engine::WaitId id_ = 0;
+  std::coroutine_handle<> coroutine_;
+  Answer answer_ = absl::UnknownError("");
+};
+
+}  // namespace
+
+template <typename Accept>
+CallTask SidecarServer::ServeWait(RpcQueue& queue, Accept accept,
+                                  Engine::Until until) {
+  UnaryCall<GetInstanceRequest, GetInstanceResponse> call(queue);
+  if (!co_await call.Accept(service_, accept)) co_return;
+  ServeWait(queue, accept, until);
+
+  const absl::StatusOr<InstanceKey> key =
+      SidecarKey(call.request().instanceid());
+  absl::Status status = key.status();
+  if (key.ok()) {
+    WaitAwaiter waited(engine_, call, *key, until,
+                       call.request().getinputsandoutputs());
+    const WaitAwaiter::Answer info = co_await waited;
+    status = info.status();
+    if (info.ok()) ToMessage(*info, call.response());
+  }
+  co_await call.Finish(status);
+}
+
+CallTask SidecarServer::ServeGetWorkItems(RpcQueue& queue) {
+  ServerStreamCall<grpc::ByteBuffer, grpc::ByteBuffer> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestGetWorkItems)) co_return;
+  ServeGetWorkItems(queue);
+
+  const absl::StatusOr<GetWorkItemsRequest> request =
+      Parse<GetWorkItemsRequest>(call.request());
+  if (!request.ok()) {
+    co_await call.Finish(request.status());
+    co_return;
+  }
+  const auto stream = std::make_shared<WorkStream>(call.control());
+  stream->Ping();  // So that the client sees at once that it is connected.
+  {
+    MutexLock lock(mu_);
+    streams_.insert(stream);
+  }
+  changed_.NotifyAll();
+  const WorkerId worker = engine_.Connect(FromMessage(*request), stream);
+  bool open = true;
+  while (open) {
+    std::deque<std::string> items = stream->Take();
+    if (items.empty()) {
+      open = co_await call.News();
+      continue;
+    }
+    while (open && !items.empty()) {
+      const grpc::ByteBuffer item = ToBuffer(std::move(items.front()));
+      items.pop_front();
+      open = co_await call.Write(item);
+    }
+  }
+  {
+    MutexLock lock(mu_);
+    streams_.erase(stream);
+  }
+  engine_.Disconnect(worker);
+  // Never with OK: some workers would be back at once, again and again.
+  const absl::Status status =
+      call.EndStatus(absl::UnavailableError("the stream was cut"));
+  co_await call.Finish(status);
+}
+
+CallTask SidecarServer::ServeStreamInstanceHistory(RpcQueue& queue) {
+  ServerStreamCall<grpc::ByteBuffer, grpc::ByteBuffer> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestStreamInstanceHistory)) {
+    co_return;
+  }
+  ServeStreamInstanceHistory(queue);
+
+  const absl::StatusOr<StreamInstanceHistoryRequest> request =
+      Parse<StreamInstanceHistoryRequest>(call.request());
+  absl::StatusOr<InstanceKey> key = request.status();
+  if (request.ok()) key = SidecarKey(request->instanceid());
+  absl::Status status = key.status();
+  if (key.ok()) {
+    Payload execution_id;
+    if (request->has_executionid()) {
+      execution_id = request->executionid().value();
+    }
+    using Answer = absl::StatusOr<std::vector<std::string>>;
+    const std::function<void(AnswerAwaiter<Answer>::Done)> begin =
+        [&](AnswerAwaiter<Answer>::Done done) {
+          engine_.ReadHistory(*key, execution_id, std::move(done));
+        };
+    AnswerAwaiter<Answer> answered(queue, begin);
+    const Answer history = co_await answered;
+    status = history.status();
+    std::vector<std::string> messages(1);
+    if (history.ok()) {
+      for (const std::string& chunk : *history) {
+        ForEachFrame(chunk, [&messages](std::string_view event) {
+          if (messages.back().size() + event.size() > kHistoryChunkBytes &&
+              !messages.back().empty()) {
+            messages.emplace_back();
+          }
+          AppendFrame(messages.back(), kHistoryChunkField, event);
+        });
+      }
+    }
+    bool open = true;
+    for (std::string& message : messages) {
+      if (!open || message.empty()) break;
+      const grpc::ByteBuffer buffer = ToBuffer(std::move(message));
+      open = co_await call.Write(buffer);
+    }
+  }
+  const absl::Status end = call.EndStatus(status);
+  co_await call.Finish(end);
+}
+
+// ---- The methods ------------------------------------------------------------
+
+void SidecarServer::Hello(google::protobuf::Empty&, google::protobuf::Empty&,
+                          DoneStatus done) {
+  done(absl::OkStatus());
+}
+
+void SidecarServer::StartInstance(CreateInstanceRequest& request,
+                                  CreateInstanceResponse& response,
+                                  DoneStatus done) {
+  absl::StatusOr<StartRequest> start = FromMessage(std::move(request));
+  if (!start.ok()) return done(start.status());
+  engine_.Start(*std::move(start),
+                [&response, done](const absl::StatusOr<StartReceipt>& receipt) {
+                  if (receipt.ok()) {
+                    response.set_instanceid(receipt->instance_id);
+                  }
+                  done(receipt.status());
+                });
+}
+
+void SidecarServer::GetInstance(GetInstanceRequest& request,
+                                GetInstanceResponse& response,
+                                DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
+  if (!key.ok()) return done(key.status());
+  engine_.Get(
+      *key, request.getinputsandoutputs(),
+      [&response,
+       done](const absl::StatusOr<std::optional<OrchestrationInfo>>& info) {
+        if (info.ok()) ToMessage(*info, response);
+        done(info.status());
+      });
+}
+
+void SidecarServer::RaiseEvent(RaiseEventRequest& request, RaiseEventResponse&,
+                               DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
+  if (!key.ok()) return done(key.status());
+  Payload input;
+  if (request.has_input()) input = request.input().value();
+  engine_.RaiseEvent(*key, request.name(), std::move(input), std::move(done));
+}
+
+void SidecarServer::TerminateInstance(TerminateRequest& request,
+                                      TerminateResponse&, DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
+  if (!key.ok()) return done(key.status());
+  Payload output;
+  if (request.has_output()) output = request.output().value();
+  engine_.Terminate(*key, std::move(output), request.recursive(),
+                    std::move(done));
+}
+
+void SidecarServer::SuspendInstance(SuspendRequest& request, SuspendResponse&,
+                                    DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
+  if (!key.ok()) return done(key.status());
+  Payload reason;
+  if (request.has_reason()) reason = request.reason().value();
+  engine_.Suspend(*key, std::move(reason), std::move(done));
+}
+
+void SidecarServer::ResumeInstance(ResumeRequest& request, ResumeResponse&,
+                                   DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
+  if (!key.ok()) return done(key.status());
+  Payload reason;
+  if (request.has_reason()) reason = request.reason().value();
+  engine_.Resume(*key, std::move(reason), std::move(done));
+}
+
+void SidecarServer::QueryInstances(QueryInstancesRequest& request,
+                                   QueryInstancesResponse& response,
+                                   DoneStatus done) {
+  absl::StatusOr<OrchestrationQuery> query = FromMessage(request.query());
+  if (!query.ok()) return done(query.status());
+  engine_.Query(
+      *std::move(query),
+      [&response, done](const absl::StatusOr<OrchestrationPage>& page) {
+        if (page.ok()) ToMessage(*page, response);
+        done(page.status());
+      });
+}
+
+void SidecarServer::ListInstanceIds(ListInstanceIdsRequest& request,
+                                    ListInstanceIdsResponse& response,
+                                    DoneStatus done) {
+  absl::StatusOr<FinishedQuery> query = FromMessage(request);
+  if (!query.ok()) return done(query.status());
+  engine_.ListFinished(
+      *std::move(query),
+      [&response, done](const absl::StatusOr<FinishedPage>& page) {
+        if (page.ok()) ToMessage(*page, response);
+        done(page.status());
+      });
+}
+
+void SidecarServer::PurgeInstances(PurgeInstancesRequest& request,
+                                   PurgeInstancesResponse& response,
+                                   DoneStatus done) {
+  const auto purged = [&response,
+                       done](const absl::StatusOr<PurgeResult>& result) {
+    if (result.ok()) {
+      response.set_deletedinstancecount(static_cast<int32_t>(result->erased));
+      response.mutable_iscomplete()->set_value(result->complete);
+    }
+    done(result.status());
+  };
+  if (request.has_purgeinstancefilter()) {
+    const PurgeInstanceFilter& filter = request.purgeinstancefilter();
+    absl::Duration timeout = kPurgeTimeout;
+    if (filter.has_timeout()) {
+      timeout = absl::Seconds(filter.timeout().seconds()) +
+                absl::Nanoseconds(filter.timeout().nanos());
+    }
+    return engine_.PurgeMatching(FromMessage(filter), request.recursive(),
+                                 std::min(timeout, kPurgeTimeoutMax), purged);
+  }
+  std::vector<std::string> ids = {request.instanceid()};
+  if (request.has_instancebatch()) {
+    ids.assign(request.instancebatch().instanceids().begin(),
+               request.instancebatch().instanceids().end());
+  }
+  std::vector<InstanceKey> keys;
+  for (const std::string& id : ids) {
+    absl::StatusOr<InstanceKey> key = SidecarKey(id);
+    if (!key.ok()) return done(key.status());
+    keys.push_back(*std::move(key));
+  }
+  engine_.Purge(std::move(keys), request.recursive(), purged);
+}
+
+void SidecarServer::CompleteActivityTask(ActivityResponse& request,
+                                         CompleteTaskResponse&,
+                                         DoneStatus done) {
+  const Engine::WorkName name{
+      .token = request.completiontoken(),
+      .key = NormalKey(kDefaultTenant, request.instanceid()),
+      .task_id = request.taskid()};
+  engine_.CompleteActivity(name, FromMessage(std::move(request)),
+                           std::move(done));
+}
+
+void SidecarServer::CompleteOrchestratorTask(OrchestratorResponse& request,
+                                             CompleteTaskResponse&,
+                                             DoneStatus done) {
+  const Engine::WorkName name{
+      .token = request.completiontoken(),
+      .key = NormalKey(kDefaultTenant, request.instanceid())};
+  absl::StatusOr<TurnAnswer> answer = FromMessage(std::move(request));
+  if (!answer.ok()) return done(answer.status());
+  engine_.CompleteTurn(name, *std::move(answer), std::move(done));
+}
+
+void SidecarServer::AbandonActivity(AbandonActivityTaskRequest& request,
+                                    AbandonActivityTaskResponse&,
+                                    DoneStatus done) {
+  engine_.Abandon(WorkKind::kActivity, request.completiontoken());
+  done(absl::OkStatus());
+}
+
+void SidecarServer::AbandonTurn(AbandonOrchestrationTaskRequest& request,
+                                AbandonOrchestrationTaskResponse&,
+                                DoneStatus done) {
+  engine_.Abandon(WorkKind::kTurn, request.completiontoken());
+  done(absl::OkStatus());
+}
+
+void SidecarServer::Wipe(DoneStatus done) {
+  if (!options_.allow_hub_wipe) {
+    return done(absl::FailedPreconditionError(
+        "this server does not let its orchestrations be wiped; start it with "
+        "--allow-hub-wipe"));
+  }
+  engine_.Wipe(std::move(done));
+}
+
+void SidecarServer::CreateTaskHub(CreateTaskHubRequest& request,
+                                  CreateTaskHubResponse&, DoneStatus done) {
+  if (!request.recreateifexists()) return done(absl::OkStatus());
+  Wipe(std::move(done));
+}
+
+void SidecarServer::DeleteTaskHub(DeleteTaskHubRequest&, DeleteTaskHubResponse&,
+                                  DoneStatus done) {
+  Wipe(std::move(done));
+}
+
+}  // namespace leasehold

@@ -1,0 +1,141 @@
+"""A18: the published JavaScript SDK of Durable Task, unchanged, is at home here.
+
+The programs are in durable_js/, each a file of Node's own tests that takes the address
+of a server. What each of their tests is called is printed, and is the promise.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import signal
+
+import harness
+from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
+
+SOURCES = harness.ROOT / "tests/interop/durable_js"
+PLACE = harness.ROOT / "build/interop/durable_js"
+TOOLS = harness.ROOT / "build/tools/node/bin"
+INSTALL_TIMEOUT_S = 600
+PROGRAM_TIMEOUT_S = 300
+PROGRESS = 300  # Activities between two deaths of the server.
+
+
+def install():
+    """A copy of the programs beside the SDK's packages, which are kept."""
+    lock = (SOURCES / "package-lock.json").read_bytes()
+    mark, wanted = PLACE / "installed", hashlib.sha256(lock).hexdigest()
+    PLACE.mkdir(parents=True, exist_ok=True)
+    for source in SOURCES.iterdir():
+        if source.is_file():
+            shutil.copy(source, PLACE)
+    if mark.is_file() and mark.read_text() == wanted:
+        return
+    mark.unlink(missing_ok=True)
+    result = harness.run(TOOLS / "npm", "ci", "--prefix", PLACE, "--no-audit", "--no-fund",
+                         env=path(), timeout=INSTALL_TIMEOUT_S)
+    equal(result.code, 0, f"exit code of {result}")
+    mark.write_text(wanted)
+
+
+def path():
+    """SDK_LOG=1 lets the SDK say what it does."""
+    return {"PATH": f"{TOOLS}:/usr/bin:/bin", "SDK_LOG": os.environ.get("SDK_LOG", "")}
+
+
+def node(name, *args):
+    return [TOOLS / "node", PLACE / f"{name}.mjs", *args]
+
+
+def run_tests(name):
+    """All tests of a program pass, whatever the store."""
+    install()
+    with temporary_folder() as folder:
+        for store in ("--store=memory", f"--data={folder}"):
+            run_tests_on(name, store)
+
+
+def run_tests_on(name, store):
+    with Server(store) as server:
+        program, *args = node(name, server.address)
+        result = harness.run(program, "--test-reporter=tap", *args, env=path(),
+                             timeout=PROGRAM_TIMEOUT_S)
+        expect(not server.ended(), f"the server ended: {server.err[-3:]}")
+    passed = re.findall(r"^ +ok \d+ - (.*)$", result.out, re.M)
+    counts = {what: int(count) for what, count in
+              re.findall(r"^# (\w+) (\d+)$", result.out, re.M)}
+    failed = [found[0] for found in re.finditer(
+        r"^( *)not ok .*\n(?s:.*?)^\1  \.\.\.\n", result.out, re.M)]
+    expect(result.code == 0,
+           f"{name}.mjs with {store}:\n{''.join(failed) or result.out}{result.err}")
+    expect(counts["tests"] > 0 and counts["pass"] == counts["tests"],
+           f"not all tests of {name}.mjs were run: {counts}")
+    print(f"      {store}: {counts['pass']} tests")
+    if store == "--store=memory":
+        print("".join(f"        {sentence}\n" for sentence in passed), end="")
+
+
+@check("A18.1 the SDK's hello, with no option set, runs to its end")
+def _():
+    install()
+    with Server("--store=memory", listen=(), print_address=False):
+        result = harness.run(*node("hello"), env=path())
+    equal(result.code, 0, f"exit code of {result}")
+    equal(result.out, '["Hello, Tokyo!","Hello, Seattle!","Hello, London!"]\n', "result")
+
+
+@check("A18.2 activities: inputs, results, many at once, failures, retries")
+def _():
+    run_tests("activities")
+
+
+@check("A18.3 time: timers, scheduled starts, deterministic time and ids")
+def _():
+    run_tests("time")
+
+
+@check("A18.4 events, custom status, continue-as-new")
+def _():
+    run_tests("events")
+
+
+@check("A18.5 children: results, failures, retries, ids, recursive ends")
+def _():
+    run_tests("children")
+
+
+@check("A18.6 life: start, suspend, terminate, purge, restart, the same id again")
+def _():
+    run_tests("lifecycle")
+
+
+@check("A18.7 queries and lists, filtered and paged")
+def _():
+    run_tests("queries")
+
+
+@check("A18.8 several workers: shares, filters, versions, one that is killed")
+def _():
+    run_tests("workers")
+
+
+@check("A18.9 a server is killed three times amid work of all kinds: all goes on to its end")
+def _():
+    install()
+    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(f"--data={folder}"))
+        survivor = stack.enter_context(
+            Program(*node("survivor", server.address), env=path()))
+
+        def more():
+            return survivor.ended() or survivor.out.count("did") >= wanted
+        for _ in range(3):
+            wanted = survivor.out.count("did") + PROGRESS
+            wait_until(more, f"{PROGRESS} more activities; {survivor.err[-3:]}")
+            expect("done" not in survivor.out, "all was over before the server was killed")
+            server.end(signal.SIGKILL)
+            server = stack.enter_context(
+                Server(f"--data={folder}", listen=(server.address,)))
+        survivor.await_line("out", "done")
+        equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
