@@ -41,11 +41,11 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
       options_(options),
       writer_(writer),
       readers_(readers),
-      commits_(store, writer_,
-               [this](std::vector<PendingCommit> batch,
-                      const absl::Status& status) {
-                 OnCommitted(std::move(batch), status);
-               }),
+      commits_(
+          store, writer_,
+          [this](std::vector<PendingCommit> batch, const absl::Status& status) {
+            OnCommitted(std::move(batch), status);
+          }),
       dispatcher_(absl::Uniform<uint64_t>(random_)) {}
 
 Engine::~Engine() { Stop(); }

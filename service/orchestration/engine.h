@@ -148,6 +148,12 @@ class Engine {
   void Start(StartRequest request, Done<StartReceipt> done)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Starts one again as it was started, under its own ID or a new one.
+  //   NotFound: there is none.   FailedPrecondition: under its own ID, and it
+  //     has not ended.
+  void Restart(const InstanceKey& key, bool new_id, Done<StartReceipt> done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // What is known of it; nullopt: there is none.
   void Get(const InstanceKey& key, bool payloads,
            Done<std::optional<OrchestrationInfo>> done)
@@ -367,9 +373,14 @@ class Engine {
   // The lookup of `key` that runs has done all that it does.
   void EndLookupLocked(const InstanceKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The input of one that has no history yet; absent: it has, or had none.
+  // How one was started that has no history yet; nullopt: it has.
+  std::optional<ExecutionStarted> PendingStartLocked(const InstanceKey& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Payload PendingInputLocked(const InstanceKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // How the present execution was started.
+  absl::StatusOr<ExecutionStarted> ReadStart(
+      const InstanceKey& key, const std::optional<ExecutionStarted>& pending);
   absl::StatusOr<std::optional<OrchestrationInfo>> ReadInfo(
       const InstanceKey& key, bool payloads, const Payload& pending_input);
   struct PurgeJob;

@@ -42,18 +42,22 @@ void Engine::EndLookupLocked(const InstanceKey& key) {
 
 // ---- Get and Wait -----------------------------------------------------------
 
-Payload Engine::PendingInputLocked(const InstanceKey& key) {
+std::optional<ExecutionStarted> Engine::PendingStartLocked(
+    const InstanceKey& key) {
   const OrchestrationPtr open = FindOpenLocked(key);
   if (open == nullptr) return std::nullopt;
   for (const Message& message : open->inbox) {
     if (message.timer.has_value()) continue;
     const std::optional<HistoryEvent> event = DecodeEvent(message.event);
     if (!event.has_value()) continue;
-    if (const auto* started = event->As<ExecutionStarted>()) {
-      return started->input;
-    }
+    if (const auto* started = event->As<ExecutionStarted>()) return *started;
   }
   return std::nullopt;
+}
+
+Payload Engine::PendingInputLocked(const InstanceKey& key) {
+  const std::optional<ExecutionStarted> started = PendingStartLocked(key);
+  return started.has_value() ? started->input : std::nullopt;
 }
 
 absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
@@ -128,6 +132,63 @@ bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
                      }) > 0;
   if (it->second.empty()) waiters_.erase(it);
   return found;
+}
+
+// ---- Restart ----------------------------------------------------------------
+
+absl::StatusOr<ExecutionStarted> Engine::ReadStart(
+    const InstanceKey& key, const std::optional<ExecutionStarted>& pending) {
+  const auto row = store_.Find(key.tenant, key.id);
+  if (!row.ok()) return row.status();
+  if (!row->has_value()) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no orchestration ", QuoteForMessage(key.id)));
+  }
+  const auto ends = store_.ReadHistoryEnds((*row)->number);
+  if (!ends.ok()) return ends.status();
+  std::optional<ExecutionStarted> started = pending;
+  ForEachFrame(ends->first, [&started](std::string_view bytes) {
+    const std::optional<HistoryEvent> event = DecodeEvent(bytes);
+    if (!event.has_value()) return;
+    if (const auto* found = event->As<ExecutionStarted>()) started = *found;
+  });
+  if (started.has_value()) return *std::move(started);
+  return absl::UnavailableError(
+      absl::StrCat("orchestration ", QuoteForMessage(key.id),
+                   " is between two executions; try again"));
+}
+
+void Engine::Restart(const InstanceKey& key, bool new_id,
+                     Done<StartReceipt> done) {
+  Section section(*this);
+  if (absl::Status status = AcceptingLocked(); !status.ok()) {
+    deferred_.calls.push_back([done, status] { done(status); });
+    return;
+  }
+  const OrchestrationPtr open = FindOpenLocked(key);
+  if (open != nullptr && !new_id) {
+    const std::string_view is = StatusName(open->status);
+    deferred_.calls.push_back(
+        [done,
+         status = absl::FailedPreconditionError(absl::StrCat(
+             "orchestration ", QuoteForMessage(key.id), " is ", std::string(is),
+             "; under its own ID only one that has ended is restarted"))] {
+          done(status);
+        });
+    return;
+  }
+  readers_.Post([this, key, new_id, pending = PendingStartLocked(key),
+                 done = std::move(done)] {
+    absl::StatusOr<ExecutionStarted> started = ReadStart(key, pending);
+    if (!started.ok()) return done(started.status());
+    StartRequest request;
+    request.key = new_id ? InstanceKey{key.tenant, NewInstanceId()} : key;
+    request.name = std::move(started->name);
+    request.version = std::move(started->version);
+    request.input = std::move(started->input);
+    request.tags = std::move(started->tags);
+    Start(std::move(request), done);
+  });
 }
 
 // ---- Many -------------------------------------------------------------------

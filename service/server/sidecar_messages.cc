@@ -20,9 +20,9 @@ constexpr size_t kPageSizeMax = 1000;
 
 // ---- Values -----------------------------------------------------------------
 
-Payload ToPayload(bool has, google::protobuf::StringValue& value) {
+Payload ToPayload(bool has, const google::protobuf::StringValue& value) {
   if (!has) return std::nullopt;
-  return std::move(*value.mutable_value());
+  return value.value();
 }
 
 OpaqueMessage Opaque(bool has, const google::protobuf::MessageLite& message) {
@@ -70,8 +70,8 @@ absl::Status BadToken(const std::string& token) {
 
 TaskScheduled ToValue(ScheduleTaskAction& action) {
   return {.name = std::move(*action.mutable_name()),
-          .version = ToPayload(action.has_version(), *action.mutable_version()),
-          .input = ToPayload(action.has_input(), *action.mutable_input()),
+          .version = ToPayload(action.has_version(), action.version()),
+          .input = ToPayload(action.has_input(), action.input()),
           .trace = Opaque(action.has_parenttracecontext(),
                           action.parenttracecontext()),
           .tags = ToMap(action.tags())};
@@ -80,14 +80,15 @@ TaskScheduled ToValue(ScheduleTaskAction& action) {
 SubOrchestrationCreated ToValue(CreateSubOrchestrationAction& action) {
   return {.instance_id = std::move(*action.mutable_instanceid()),
           .name = std::move(*action.mutable_name()),
-          .version = ToPayload(action.has_version(), *action.mutable_version()),
-          .input = ToPayload(action.has_input(), *action.mutable_input()),
+          .version = ToPayload(action.has_version(), action.version()),
+          .input = ToPayload(action.has_input(), action.input()),
           .trace = Opaque(action.has_parenttracecontext(),
                           action.parenttracecontext()),
           .tags = ToMap(action.tags())};
 }
 
-absl::StatusOr<CompleteExecution> ToValue(CompleteOrchestrationAction& action) {
+absl::StatusOr<CompleteExecution> ToValue(
+    const CompleteOrchestrationAction& action) {
   CompleteExecution completion;
   switch (action.orchestrationstatus()) {
     case ORCHESTRATION_STATUS_COMPLETED:
@@ -104,11 +105,11 @@ absl::StatusOr<CompleteExecution> ToValue(CompleteOrchestrationAction& action) {
   }
   completion.status =
       static_cast<OrchestrationStatus>(action.orchestrationstatus());
-  completion.result = ToPayload(action.has_result(), *action.mutable_result());
+  completion.result = ToPayload(action.has_result(), action.result());
   completion.failure =
       Opaque(action.has_failuredetails(), action.failuredetails());
   completion.new_version =
-      ToPayload(action.has_newversion(), *action.mutable_newversion());
+      ToPayload(action.has_newversion(), action.newversion());
   for (const ::HistoryEvent& event : action.carryoverevents()) {
     completion.carried_over.push_back(event.SerializeAsString());
   }
@@ -141,16 +142,15 @@ absl::StatusOr<leasehold::OrchestratorAction> ToValue(
       value.what =
           EventSent{std::move(*send.mutable_instance()->mutable_instanceid()),
                     std::move(*send.mutable_name()),
-                    ToPayload(send.has_data(), *send.mutable_data())};
+                    ToPayload(send.has_data(), send.data())};
       break;
     }
     case ::OrchestratorAction::kTerminateOrchestration: {
       TerminateOrchestrationAction& other =
           *action.mutable_terminateorchestration();
-      value.what =
-          TerminateOther{std::move(*other.mutable_instanceid()),
-                         ToPayload(other.has_reason(), *other.mutable_reason()),
-                         other.recurse()};
+      value.what = TerminateOther{std::move(*other.mutable_instanceid()),
+                                  ToPayload(other.has_reason(), other.reason()),
+                                  other.recurse()};
       break;
     }
     case ::OrchestratorAction::kCompleteOrchestration: {
@@ -203,9 +203,8 @@ absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message) {
   StartRequest request;
   request.key = *std::move(key);
   request.name = std::move(*message.mutable_name());
-  request.version =
-      ToPayload(message.has_version(), *message.mutable_version());
-  request.input = ToPayload(message.has_input(), *message.mutable_input());
+  request.version = ToPayload(message.has_version(), message.version());
+  request.input = ToPayload(message.has_input(), message.input());
   if (!message.executionid().value().empty()) {
     request.execution_id = message.executionid().value();
   }
@@ -248,7 +247,7 @@ absl::StatusOr<TurnAnswer> FromMessage(OrchestratorResponse message) {
     answer.actions.push_back(*std::move(value));
   }
   answer.custom_status =
-      ToPayload(message.has_customstatus(), *message.mutable_customstatus());
+      ToPayload(message.has_customstatus(), message.customstatus());
   answer.trace_context = Opaque(message.has_orchestrationtracecontext(),
                                 message.orchestrationtracecontext());
   if (message.has_numeventsprocessed()) {
@@ -261,8 +260,8 @@ EventBody FromMessage(ActivityResponse message) {
   if (message.has_failuredetails()) {
     return TaskFailed{message.taskid(), Opaque(true, message.failuredetails())};
   }
-  return TaskCompleted{message.taskid(), ToPayload(message.has_result(),
-                                                   *message.mutable_result())};
+  return TaskCompleted{message.taskid(),
+                       ToPayload(message.has_result(), message.result())};
 }
 
 WorkerOptions FromMessage(const GetWorkItemsRequest& message) {

@@ -134,6 +134,8 @@ void SidecarServer::Serve(RpcQueue& queue) {
   ServeUnary(queue, &Service::RequestHello, &SidecarServer::Hello);
   ServeUnary(queue, &Service::RequestStartInstance,
              &SidecarServer::StartInstance);
+  ServeUnary(queue, &Service::RequestRestartInstance,
+             &SidecarServer::RestartInstance);
   ServeUnary(queue, &Service::RequestGetInstance, &SidecarServer::GetInstance);
   ServeWait(queue, &Service::RequestWaitForInstanceStart,
             Engine::Until::kStarted);
@@ -169,8 +171,6 @@ void SidecarServer::Serve(RpcQueue& queue) {
 
   ServeNothing<RewindInstanceRequest, RewindInstanceResponse>(
       queue, &Service::RequestRewindInstance, "rewinding");
-  ServeNothing<RestartInstanceRequest, RestartInstanceResponse>(
-      queue, &Service::RequestRestartInstance, "restarting");
   ServeNothing<EntityBatchResult, CompleteTaskResponse>(
       queue, &Service::RequestCompleteEntityTask, "entities");
   ServeNothing<SignalEntityRequest, SignalEntityResponse>(
@@ -344,8 +344,9 @@ CallTask SidecarServer::ServeStreamInstanceHistory(RpcQueue& queue) {
 
   const absl::StatusOr<StreamInstanceHistoryRequest> request =
       Parse<StreamInstanceHistoryRequest>(call.request());
-  absl::StatusOr<InstanceKey> key = request.status();
-  if (request.ok()) key = SidecarKey(request->instanceid());
+  const absl::StatusOr<InstanceKey> key =
+      request.ok() ? SidecarKey(request->instanceid())
+                   : absl::StatusOr<InstanceKey>(request.status());
   absl::Status status = key.status();
   if (key.ok()) {
     Payload execution_id;
@@ -402,6 +403,19 @@ void SidecarServer::StartInstance(CreateInstanceRequest& request,
                   }
                   done(receipt.status());
                 });
+}
+
+void SidecarServer::RestartInstance(RestartInstanceRequest& request,
+                                    RestartInstanceResponse& response,
+                                    DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
+  if (!key.ok()) return done(key.status());
+  engine_.Restart(
+      *key, request.restartwithnewinstanceid(),
+      [&response, done](const absl::StatusOr<StartReceipt>& receipt) {
+        if (receipt.ok()) response.set_instanceid(receipt->instance_id);
+        done(receipt.status());
+      });
 }
 
 void SidecarServer::GetInstance(GetInstanceRequest& request,

@@ -70,6 +70,8 @@ class SidecarServer final : public Served {
              google::protobuf::Empty& response, DoneStatus done);
   void StartInstance(CreateInstanceRequest& request,
                      CreateInstanceResponse& response, DoneStatus done);
+  void RestartInstance(RestartInstanceRequest& request,
+                       RestartInstanceResponse& response, DoneStatus done);
   void GetInstance(GetInstanceRequest& request, GetInstanceResponse& response,
                    DoneStatus done);
   void RaiseEvent(RaiseEventRequest& request, RaiseEventResponse& response,
