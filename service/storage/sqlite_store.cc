@@ -26,13 +26,15 @@ constexpr int kWriterCacheKib = 32 << 10;
 absl::string_view SynchronousName(Durability durability) {
   switch (durability) {
     case Durability::kFull:
-      return "FULL";
+      // With a log that is FULL. The journal that a new file has until then may
+      // come back and undo everything, if its deletion is not synced too.
+      return "EXTRA";
     case Durability::kNormal:
       return "NORMAL";
     case Durability::kOff:
       return "OFF";
   }
-  return "FULL";
+  return "EXTRA";
 }
 
 }  // namespace
