@@ -5,7 +5,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "gtest/gtest.h"
 
 namespace leasehold {
 namespace {
@@ -17,6 +16,10 @@ std::string Text(std::string_view bytes) {
   return absl::StrCat(absl::CHexEscape(view.substr(0, 16)), "...",
                       absl::CHexEscape(view.substr(view.size() - 16)), " (",
                       view.size(), " bytes)");
+}
+
+absl::Status Contradiction(const std::string& what) {
+  return absl::InternalError("methods contradict each other: " + what);
 }
 
 }  // namespace
@@ -51,53 +54,59 @@ std::string SettingLine(std::string_view name, std::string_view value) {
   return absl::StrCat("setting ", Text(name), " ", Text(value));
 }
 
-std::vector<InstanceRow> AllRows(Store& store, RowQuery query) {
+absl::StatusOr<std::vector<InstanceRow>> AllRows(Store& store, RowQuery query) {
   std::vector<InstanceRow> rows;
   while (true) {
     auto page = store.Query(query);
-    EXPECT_TRUE(page.ok()) << page.status();
-    if (!page.ok()) return rows;
-    EXPECT_LE(page->rows.size(), query.count_max);
+    if (!page.ok()) return page.status();
+    if (page->rows.size() > query.count_max) return Contradiction("page size");
     for (InstanceRow& row : page->rows) rows.push_back(std::move(row));
     if (!page->next) return rows;
-    EXPECT_GT(*page->next, query.after);
+    if (*page->next <= query.after) return Contradiction("next page");
     query.after = *page->next;
   }
 }
 
-std::vector<InstanceRow> AllFinished(Store& store, FinishedQuery query) {
+absl::StatusOr<std::vector<InstanceRow>> AllFinished(Store& store,
+                                                     FinishedQuery query) {
   std::vector<InstanceRow> rows;
   while (true) {
     auto page = store.ListFinished(query);
-    EXPECT_TRUE(page.ok()) << page.status();
-    if (!page.ok()) return rows;
-    EXPECT_LE(page->rows.size(), query.count_max);
+    if (!page.ok()) return page.status();
+    if (page->rows.size() > query.count_max) return Contradiction("page size");
     for (InstanceRow& row : page->rows) rows.push_back(std::move(row));
     if (!page->next) return rows;
     query.after = page->next;
   }
 }
 
-std::vector<std::string> Dump(Store& store,
-                              const std::vector<std::string>& tenants,
-                              const std::vector<std::string>& settings) {
+absl::StatusOr<std::vector<std::string>> Dump(
+    Store& store, const std::vector<std::string>& tenants,
+    const std::vector<std::string>& settings) {
   std::vector<std::string> lines;
   for (const std::string& tenant : tenants) {
-    for (const InstanceRow& row : AllRows(store, {.tenant = tenant})) {
+    const auto rows = AllRows(store, {.tenant = tenant});
+    if (!rows.ok()) return rows.status();
+    for (const InstanceRow& row : *rows) {
       lines.push_back(Line(row));
       const auto found = store.Find(row.tenant, row.id);
-      EXPECT_TRUE(found.ok() && *found == row) << Line(row);
+      if (!found.ok()) return found.status();
+      if (*found != row) return Contradiction(Line(row));
       const auto history = store.ReadHistory(row.number);
+      if (!history.ok()) return history.status();
       const auto ends = store.ReadHistoryEnds(row.number);
-      EXPECT_TRUE(history.ok() && ends.ok()) << history.status();
-      if (!history.ok() || !ends.ok()) continue;
+      if (!ends.ok()) return ends.status();
       for (const std::string& chunk : *history) {
         lines.push_back(HistoryLine(row.number, chunk));
       }
-      EXPECT_EQ(ends->first, history->empty() ? "" : history->front());
-      EXPECT_EQ(ends->last, history->empty() ? "" : history->back());
+      if (ends->first != (history->empty() ? "" : history->front()) ||
+          ends->last != (history->empty() ? "" : history->back())) {
+        return Contradiction("ends of a history: " + Line(row));
+      }
     }
-    for (const InstanceRow& row : AllFinished(store, {.tenant = tenant})) {
+    const auto finished = AllFinished(store, {.tenant = tenant});
+    if (!finished.ok()) return finished.status();
+    for (const InstanceRow& row : *finished) {
       lines.push_back("finished: " + Line(row));
     }
   }
@@ -107,15 +116,15 @@ std::vector<std::string> Dump(Store& store,
     for (const TimerRow& row : open.timers) lines.push_back(Line(row));
     for (const TaskRow& row : open.tasks) lines.push_back(Line(row));
   });
-  EXPECT_TRUE(read.ok()) << read;
+  if (!read.ok()) return read;
   for (const std::string& name : settings) {
     const auto value = store.ReadSetting(name);
-    EXPECT_TRUE(value.ok()) << value.status();
-    if (value.ok() && *value) lines.push_back(SettingLine(name, **value));
+    if (!value.ok()) return value.status();
+    if (*value) lines.push_back(SettingLine(name, **value));
   }
   const auto last = store.ReadLastNumber();
-  EXPECT_TRUE(last.ok()) << last.status();
-  if (last.ok()) lines.push_back(absl::StrCat("last number ", *last));
+  if (!last.ok()) return last.status();
+  lines.push_back(absl::StrCat("last number ", *last));
   return lines;
 }
 

@@ -8,19 +8,23 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "service/storage/store.h"
 
 namespace leasehold {
 
 // Reads everything that any method of the store shows, of these tenants and
-// settings. A failed read is a test failure. One line a row.
-std::vector<std::string> Dump(Store& store,
-                              const std::vector<std::string>& tenants,
-                              const std::vector<std::string>& settings);
+// settings. One line a row.
+//   Internal: the methods contradict each other.
+//   Else: what a method said.
+absl::StatusOr<std::vector<std::string>> Dump(
+    Store& store, const std::vector<std::string>& tenants,
+    const std::vector<std::string>& settings);
 
-// All pages of a query, `count_max` rows each.
-std::vector<InstanceRow> AllRows(Store& store, RowQuery query);
-std::vector<InstanceRow> AllFinished(Store& store, FinishedQuery query);
+// All pages of a query.
+absl::StatusOr<std::vector<InstanceRow>> AllRows(Store& store, RowQuery query);
+absl::StatusOr<std::vector<InstanceRow>> AllFinished(Store& store,
+                                                     FinishedQuery query);
 
 // The lines that Dump has for these.
 std::string Line(const InstanceRow& row);

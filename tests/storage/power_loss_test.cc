@@ -1,0 +1,150 @@
+// What SqliteStore says is durable survives a loss of power; what it says it
+// has found after a failure does too. And with less durability the same check
+// finds what is lost.
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "service/storage/sqlite_store.h"
+#include "tests/storage/store_dump.h"
+#include "tests/storage/store_model.h"
+#include "tests/support/power_vfs.h"
+#include "tests/support/seed.h"
+#include "tests/support/simulated_clock.h"
+
+namespace leasehold {
+namespace {
+
+// A store on a disk whose power fails, beside what it should hold.
+class World {
+ public:
+  World(Durability durability, Random& random)
+      : durability_(durability), random_(random) {}
+
+  // The machine starts. Says what is wrong; "": nothing.
+  std::string Start() {
+    store_ = std::make_unique<SqliteStore>(
+        SqliteStoreOptions{.directory = "data",
+                           .durability = durability_,
+                           .readers = 1,
+                           .vfs = vfs_.name()},
+        clock_);
+    return OpenAndCompare();
+  }
+
+  // Commits until one fails, or `count` are done.
+  void Commit(uint64_t count) {
+    for (; count > 0 && !cut_; --count) {
+      StoreModel after = model_;
+      std::vector<Change> batch;
+      for (uint64_t i = Uniform(random_, 1, 6); i > 0; --i) {
+        batch.push_back(after.RandomChange(random_, next_number_));
+        after.Commit({batch.back()});
+      }
+      const bool ok = store_->Commit(batch).ok();
+      (ok ? model_ : cut_.emplace()) = std::move(after);
+    }
+  }
+
+  // Something fails while the machine goes on, and then no longer.
+  std::string Fail() {
+    if (OneIn(random_, 2)) {
+      vfs_.FailSync(static_cast<int64_t>(Uniform(random_, 0, 5)));
+      Commit(8);
+    } else {
+      vfs_.FailFrom(static_cast<int64_t>(Uniform(random_, 0, 20)));
+      Commit(30);
+      if (OneIn(random_, 2)) store_->Open().IgnoreError();  // It may not.
+      vfs_.FailFrom(std::nullopt);
+    }
+    return OpenAndCompare();
+  }
+
+  void LosePower() {
+    if (OneIn(random_, 2)) {  // In the middle of a commit.
+      vfs_.FailFrom(static_cast<int64_t>(Uniform(random_, 0, 20)));
+      Commit(30);
+    }
+    vfs_.PowerLoss(random_);
+    store_.reset();
+  }
+
+ private:
+  // What was committed is there; what was cut is there or not, as a whole.
+  std::string OpenAndCompare() {
+    const absl::Status opened = store_->Open();
+    if (!opened.ok()) return absl::StrCat("cannot open: ", opened.ToString());
+    const auto dump =
+        Dump(*store_, StoreModel::Tenants(), StoreModel::Settings());
+    if (!dump.ok())
+      return absl::StrCat("cannot read: ", dump.status().ToString());
+    if (cut_ && *dump == cut_->Dump()) model_ = *std::move(cut_);
+    cut_.reset();
+    if (*dump == model_.Dump()) return "";
+    return absl::StrCat("it holds\n", absl::StrJoin(*dump, "\n"),
+                        "\nand should hold\n",
+                        absl::StrJoin(model_.Dump(), "\n"));
+  }
+
+  const Durability durability_;
+  Random& random_;
+  SimulatedClock clock_;
+  PowerVfs vfs_;
+  std::unique_ptr<SqliteStore> store_;
+  InstanceNumber next_number_ = 1;
+  StoreModel model_;               // All that was acknowledged or found.
+  std::optional<StoreModel> cut_;  // With the batch that failed.
+};
+
+// Some lives of a machine. Says what is wrong; "": nothing.
+std::string FindLoss(Durability durability, Random& random) {
+  World world(durability, random);
+  for (int life = 0; life < 4; ++life) {
+    std::string wrong = world.Start();
+    if (!wrong.empty()) return wrong;
+    world.Commit(Uniform(random, 0, 12));
+    if (OneIn(random, 2)) wrong = world.Fail();
+    if (!wrong.empty()) return "after a failure: " + wrong;
+    world.Commit(Uniform(random, 0, 3));
+    world.LosePower();
+  }
+  return world.Start();
+}
+
+TEST(PowerLoss, FullDurabilityLosesNothingThatWasAcknowledged) {
+  ForEachSeed(300, [](Random& random) {
+    EXPECT_EQ(FindLoss(Durability::kFull, random), "");
+  });
+}
+
+TEST(PowerLoss, NormalDurabilityIsFoundLosing) {
+  std::set<std::string> findings;
+  ForEachSeed(300, [&](Random& random) {
+    findings.insert(FindLoss(Durability::kNormal, random));
+  });
+  findings.erase("");
+  EXPECT_FALSE(findings.empty());
+  // But what there is can be read.
+  for (const std::string& finding : findings) {
+    EXPECT_THAT(finding, testing::Not(testing::HasSubstr("cannot")));
+  }
+}
+
+TEST(PowerLoss, NoDurabilityIsFoundLosing) {
+  std::set<std::string> findings;
+  ForEachSeed(300, [&](Random& random) {
+    findings.insert(FindLoss(Durability::kOff, random));
+  });
+  findings.erase("");
+  EXPECT_FALSE(findings.empty());
+}
+
+}  // namespace
+}  // namespace leasehold
