@@ -62,7 +62,7 @@ void MemoryStore::Apply(const ClearExecution& change) {
 }
 
 void MemoryStore::Apply(const PutMessage& change) {
-  Instance* instance = At(change.row.number);
+  Instance* instance = OpenAt(change.row.number);
   if (instance != nullptr) instance->messages[change.row.sequence] = change.row;
 }
 
@@ -74,7 +74,7 @@ void MemoryStore::Apply(const TakeMessages& change) {
 }
 
 void MemoryStore::Apply(const PutTimer& change) {
-  Instance* instance = At(change.row.number);
+  Instance* instance = OpenAt(change.row.number);
   if (instance != nullptr) instance->timers[change.row.sequence] = change.row;
 }
 
@@ -84,7 +84,7 @@ void MemoryStore::Apply(const DropTimer& change) {
 }
 
 void MemoryStore::Apply(const PutTask& change) {
-  Instance* instance = At(change.row.number);
+  Instance* instance = OpenAt(change.row.number);
   if (instance != nullptr) instance->tasks[change.row.sequence] = change.row;
 }
 
@@ -115,6 +115,11 @@ void MemoryStore::Apply(const PutSetting& change) {
 MemoryStore::Instance* MemoryStore::At(InstanceNumber number) {
   const auto found = instances_.find(number);
   return found == instances_.end() ? nullptr : &found->second;
+}
+
+MemoryStore::Instance* MemoryStore::OpenAt(InstanceNumber number) {
+  Instance* instance = At(number);
+  return instance == nullptr || instance->row.finished ? nullptr : instance;
 }
 
 // ---- The door ---------------------------------------------------------------

@@ -68,8 +68,9 @@ class MemoryStore final : public Store {
   void Apply(const EraseEverything& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // nullptr: there is none.
+  // nullptr: there is none, or none that is open.
   Instance* At(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Instance* OpenAt(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Mutex mu_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;

@@ -70,6 +70,10 @@ struct TaskRow {
 };
 
 // ---- Changes ----------------------------------------------------------------
+//
+// To an instance that does not exist nothing is added, and to a finished one no
+// message, timer or task: what comes too late is dropped. What is put where
+// there is one already (the same chunk or sequence) takes its place.
 
 // Creates an instance. Whatever else has its key, open or finished, is erased
 // with all that belongs to it.
@@ -78,7 +82,7 @@ struct PutInstance {
 };
 
 // Changes an instance; one that does not exist stays so. With `finished` set it
-// is finished: its messages, timers and tasks go.
+// is finished: its messages, timers and tasks go. Without, it is open (again).
 struct UpdateInstance {
   InstanceNumber number = 0;
   int32_t status = 0;
@@ -167,7 +171,7 @@ struct RowQuery {
   std::string id_prefix = {};
   bool finished_only = false;
   InstanceNumber after = 0;  // Those with greater numbers.
-  size_t count_max = 100;
+  size_t count_max = 100;    // At least 1.
 };
 
 // Which finished instances, in order of the time that they finished at.
@@ -182,7 +186,7 @@ struct FinishedQuery {
   std::optional<StoredTime> finished_from = {};  // Inclusive.
   std::optional<StoredTime> finished_to = {};    // Exclusive.
   std::optional<Position> after = {};
-  size_t count_max = 100;
+  size_t count_max = 100;  // At least 1.
 };
 
 // A page may be short, or empty, and still not be the last one: a read is cut

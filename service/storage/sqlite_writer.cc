@@ -6,8 +6,8 @@
 #include "service/storage/sqlite_schema.h"
 
 namespace leasehold {
-// Rows are added only to an instance that exists: else those that come after
-// its erasure would stay for ever.
+// Rows are added only to an instance that exists, and messages, timers and
+// tasks only to an open one: else those that come too late would stay for ever.
 SqliteWriter::SqliteWriter(SqliteConnection& c)
     : connection_(c),
       begin_(c, "BEGIN IMMEDIATE"),
@@ -28,13 +28,16 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
                       " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"),
       put_message_(c,
                    "INSERT OR REPLACE INTO message SELECT ?1,?2,?3,?4"
-                   " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"),
+                   " WHERE EXISTS (SELECT 1 FROM instance"
+                   " WHERE number=?1 AND finished IS NULL)"),
       put_timer_(c,
                  "INSERT OR REPLACE INTO timer SELECT ?1,?2,?3,?4"
-                 " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"),
+                 " WHERE EXISTS (SELECT 1 FROM instance"
+                 " WHERE number=?1 AND finished IS NULL)"),
       put_task_(c,
                 "INSERT OR REPLACE INTO task SELECT ?1,?2,?3"
-                " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"),
+                " WHERE EXISTS (SELECT 1 FROM instance"
+                " WHERE number=?1 AND finished IS NULL)"),
       put_setting_(c, "INSERT OR REPLACE INTO setting VALUES (?,?)"),
       take_messages_(c, "DELETE FROM message WHERE number=? AND sequence<=?"),
       drop_timer_(c, "DELETE FROM timer WHERE number=? AND sequence=?"),

@@ -287,6 +287,18 @@ TEST_P(StoreConformance, ChangesToNoInstanceChangeNothing) {
   EXPECT_THAT(History(1), IsEmpty());
 }
 
+TEST_P(StoreConformance, FinishedInstanceTakesHistoryOnly) {
+  Commit({PutInstance{Row(1, "a")}, UpdateInstance{1, 4, 99, "done"},
+          AppendHistory{1, 0, "events"}, PutMessage{{1, 1, "", "event"}},
+          PutTimer{{1, 2, 50, "event"}}, PutTask{{1, 3, "task"}}});
+  EXPECT_THAT(History(1), ElementsAre("events"));
+  Commit({UpdateInstance{1, 1, std::nullopt, "again"}});
+  const OpenInstance open = OnlyOpen();
+  EXPECT_THAT(open.messages, IsEmpty());
+  EXPECT_THAT(open.timers, IsEmpty());
+  EXPECT_THAT(open.tasks, IsEmpty());
+}
+
 TEST_P(StoreConformance, HistoryIsInOrderOfItsChunks) {
   Commit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "zero"}});
   EXPECT_EQ(store_->ReadHistoryEnds(1)->first, "zero");

@@ -65,6 +65,13 @@ bool StoreModel::Exists(InstanceNumber number) const {
       [&](const InstanceRow& row) { return row.number == number; });
 }
 
+bool StoreModel::IsOpen(InstanceNumber number) const {
+  return std::any_of(instances_.begin(), instances_.end(),
+                     [&](const InstanceRow& row) {
+                       return row.number == number && !row.finished;
+                     });
+}
+
 void StoreModel::EraseInbox(InstanceNumber number) {
   EraseOf(messages_, number);
   EraseOf(timers_, number);
@@ -105,7 +112,7 @@ void StoreModel::Apply(const ClearExecution& change) {
 }
 
 void StoreModel::Apply(const PutMessage& change) {
-  if (Exists(change.row.number)) PutRow(messages_, change.row, kBySequence);
+  if (IsOpen(change.row.number)) PutRow(messages_, change.row, kBySequence);
 }
 
 void StoreModel::Apply(const TakeMessages& change) {
@@ -115,7 +122,7 @@ void StoreModel::Apply(const TakeMessages& change) {
 }
 
 void StoreModel::Apply(const PutTimer& change) {
-  if (Exists(change.row.number)) PutRow(timers_, change.row, kBySequence);
+  if (IsOpen(change.row.number)) PutRow(timers_, change.row, kBySequence);
 }
 
 void StoreModel::Apply(const DropTimer& change) {
@@ -125,7 +132,7 @@ void StoreModel::Apply(const DropTimer& change) {
 }
 
 void StoreModel::Apply(const PutTask& change) {
-  if (Exists(change.row.number)) PutRow(tasks_, change.row, kBySequence);
+  if (IsOpen(change.row.number)) PutRow(tasks_, change.row, kBySequence);
 }
 
 void StoreModel::Apply(const DropTask& change) {

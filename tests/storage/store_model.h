@@ -25,7 +25,7 @@ class StoreModel {
   std::vector<std::string> Dump() const;
 
   // A change that fits what the model holds, now and then one that does not.
-  // `number`: of the instance that it may create.
+  // `next_number`: of the instance that it may create.
   Change RandomChange(Random& random, InstanceNumber& next_number) const;
 
  private:
@@ -50,6 +50,7 @@ class StoreModel {
   void Apply(const PutSetting& change);
 
   bool Exists(InstanceNumber number) const;
+  bool IsOpen(InstanceNumber number) const;
   // Erases the rows that are about an instance, apart from its own.
   void EraseInbox(InstanceNumber number);
 
