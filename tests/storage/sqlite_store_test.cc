@@ -1,0 +1,495 @@
+#include "service/storage/sqlite_store.h"
+
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "service/storage/sqlite_schema.h"
+#include "tests/storage/store_dump.h"
+#include "tests/support/power_vfs.h"
+#include "tests/support/seed.h"
+#include "tests/support/simulated_clock.h"
+#include "tests/support/temporary_directory.h"
+
+namespace leasehold {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+InstanceRow Row(InstanceNumber number, std::string id) {
+  return {.number = number,
+          .tenant = "t",
+          .id = std::move(id),
+          .status = 1,
+          .created = number,
+          .finished = std::nullopt,
+          .summary = "summary"};
+}
+
+// Whether a status has this code, and a message that matches.
+void ExpectStatus(const absl::Status& status, absl::StatusCode code,
+                  const testing::Matcher<std::string>& message) {
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_THAT(std::string(status.message()), message);
+}
+
+// On the machine's own files.
+class SqliteStoreTest : public testing::Test {
+ protected:
+  SqliteStoreTest() : data_(directory_.path() + "/data") { Start(); }
+
+  void Start() {
+    store_ = std::make_unique<SqliteStore>(
+        SqliteStoreOptions{.directory = data_}, clock_);
+  }
+
+  void Stop() { store_.reset(); }
+
+  void OpenAndCommit(const std::vector<Change>& changes) {
+    ASSERT_TRUE(store_->Open().ok());
+    ASSERT_TRUE(store_->Commit(changes).ok());
+  }
+
+  std::string Path() const { return data_ + "/leasehold.db"; }
+
+  // Runs statements on the file, as somebody else's program would.
+  void RunSql(const std::string& sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(Path().c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr),
+              SQLITE_OK)
+        << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
+
+  std::string ReadFile() const {
+    std::ifstream in(Path(), std::ios::binary);
+    std::ostringstream contents;
+    contents << in.rdbuf();
+    return contents.str();
+  }
+
+  void WriteFile(const std::string& contents) {
+    std::ofstream(Path(), std::ios::binary | std::ios::trunc) << contents;
+  }
+
+  SimulatedClock clock_;
+  TemporaryDirectory directory_;
+  const std::string data_;
+  std::unique_ptr<SqliteStore> store_;
+};
+
+// ---- Opening ----------------------------------------------------------------
+
+TEST_F(SqliteStoreTest, KeepsEverythingOverARestart) {
+  OpenAndCommit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "events"},
+                 PutTask{{1, 1, "task"}}, PutSetting{"name", "value"}});
+  const auto before = Dump(*store_, {"t"}, {"name"});
+  Stop();
+  Start();
+  ASSERT_TRUE(store_->Open().ok());
+  EXPECT_EQ(*Dump(*store_, {"t"}, {"name"}), *before);
+}
+
+TEST_F(SqliteStoreTest, CreatesTheDirectoryForThisUserAlone) {
+  Stop();
+  store_ = std::make_unique<SqliteStore>(
+      SqliteStoreOptions{.directory = data_ + "/deep/er"}, clock_);
+  ASSERT_TRUE(store_->Open().ok());
+  struct stat found;
+  ASSERT_EQ(stat((data_ + "/deep/er").c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0700u);
+}
+
+TEST_F(SqliteStoreTest, SecondStoreIsToldWhoHasTheDirectory) {
+  ASSERT_TRUE(store_->Open().ok());
+  SqliteStore second({.directory = data_}, clock_);
+  const absl::Status status = second.Open();
+  ExpectStatus(
+      status, absl::StatusCode::kFailedPrecondition,
+      AllOf(HasSubstr(data_), HasSubstr(absl::StrCat("process ", getpid(),
+                                                     ", since "
+                                                     "2020-01-01T"))));
+  Stop();
+  EXPECT_TRUE(second.Open().ok());
+}
+
+// A child has the directory, and is killed: the lock goes with it.
+TEST_F(SqliteStoreTest, LockEndsWithItsProcess) {
+  Stop();
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto lock = DataDirectory::Lock(data_, clock_);
+    const char answer = lock.ok() ? '1' : '0';
+    if (write(ready[1], &answer, 1) != 1) _exit(1);
+    while (true) pause();
+  }
+  char answer = 0;
+  ASSERT_EQ(read(ready[0], &answer, 1), 1);
+  EXPECT_EQ(answer, '1');
+  close(ready[0]);
+  close(ready[1]);
+  Start();
+  ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
+               HasSubstr(absl::StrCat("process ", child)));
+  ASSERT_EQ(kill(child, SIGKILL), 0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_TRUE(store_->Open().ok());
+}
+
+TEST_F(SqliteStoreTest, DirectoryThatCannotBeIsUnavailable) {
+  Stop();
+  std::ofstream(directory_.path() + "/file") << "x";
+  SqliteStore store({.directory = directory_.path() + "/file"}, clock_);
+  ExpectStatus(store.Open(), absl::StatusCode::kUnavailable,
+               AllOf(HasSubstr("/file"), HasSubstr("Not a directory")));
+  SqliteStore below({.directory = directory_.path() + "/file/below"}, clock_);
+  ExpectStatus(below.Open(), absl::StatusCode::kUnavailable,
+               HasSubstr("/file"));
+}
+
+TEST_F(SqliteStoreTest, FileThatCannotBeOpenedIsUnavailable) {
+  ASSERT_TRUE(std::filesystem::create_directories(Path()));
+  ExpectStatus(store_->Open(), absl::StatusCode::kUnavailable,
+               AllOf(HasSubstr(Path()), HasSubstr("cannot open")));
+}
+
+// ---- Damage -----------------------------------------------------------------
+
+TEST_F(SqliteStoreTest, FileThatIsNoDatabaseIsDataLoss) {
+  std::filesystem::create_directories(data_);
+  WriteFile(std::string(10'000, 'x'));
+  ExpectStatus(store_->Open(), absl::StatusCode::kDataLoss,
+               AllOf(HasSubstr(Path()), HasSubstr("not a database"),
+                     HasSubstr("restore it from a backup")));
+  ExpectStatus(store_->Commit({PutSetting{"a", "b"}}),
+               absl::StatusCode::kUnavailable, HasSubstr("not a database"));
+}
+
+TEST_F(SqliteStoreTest, FileThatWasCutIsDataLoss) {
+  std::vector<Change> changes;
+  for (int i = 1; i < 100; ++i) {
+    changes.push_back(PutInstance{Row(i, std::to_string(i))});
+    changes.push_back(AppendHistory{i, 0, std::string(1000, 'x')});
+  }
+  OpenAndCommit(changes);
+  Stop();
+  const std::string whole = ReadFile();
+  WriteFile(whole.substr(0, whole.size() / 2));
+  Start();
+  ExpectStatus(store_->Open(), absl::StatusCode::kDataLoss,
+               AllOf(HasSubstr(Path()), HasSubstr("backup")));
+}
+
+// Goal: damage is an error, never a crash nor silence about broken pages.
+// Method: a page is filled with noise; opening says so, or everything that is
+// read afterwards answers with some status.
+TEST_F(SqliteStoreTest, NoiseInAPageIsFoundAndNeverACrash) {
+  std::vector<Change> changes;
+  for (int i = 1; i < 100; ++i) {
+    changes.push_back(PutInstance{Row(i, std::to_string(i))});
+    changes.push_back(AppendHistory{i, 0, std::string(1000, 'x')});
+  }
+  OpenAndCommit(changes);
+  Stop();
+  const std::string whole = ReadFile();
+  int refused = 0;
+  ForEachSeed(30, [&](Random& random) {
+    std::string damaged = whole;
+    const size_t page = Uniform(random, 1, whole.size() / 4096 - 1);
+    for (size_t i = 0; i < 4096; ++i) {
+      damaged[page * 4096 + i] = static_cast<char>(random());
+    }
+    WriteFile(damaged);
+    Start();
+    const absl::Status status = store_->Open();
+    if (!status.ok()) {
+      ++refused;
+      ExpectStatus(status, absl::StatusCode::kDataLoss, HasSubstr(Path()));
+    } else {
+      Dump(*store_, {"t"}, {}).status().IgnoreError();
+    }
+    Stop();
+  });
+  EXPECT_GT(refused, 0);
+}
+
+TEST_F(SqliteStoreTest, MissingTableIsDataLoss) {
+  OpenAndCommit({PutSetting{"a", "b"}});
+  Stop();
+  RunSql("DROP TABLE timer");
+  Start();
+  ExpectStatus(store_->Open(), absl::StatusCode::kDataLoss,
+               AllOf(HasSubstr(Path()), HasSubstr("timer")));
+}
+
+TEST_F(SqliteStoreTest, DatabaseOfAnotherProgramIsRefused) {
+  std::filesystem::create_directories(data_);
+  RunSql("CREATE TABLE theirs (x)");
+  const std::string before = ReadFile();
+  ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr(Path()), HasSubstr("not a file of this")));
+  Stop();
+  EXPECT_EQ(ReadFile(), before);
+}
+
+// ---- Versions ---------------------------------------------------------------
+
+TEST_F(SqliteStoreTest, NewerSchemaIsRefusedAndNotTouched) {
+  OpenAndCommit({PutSetting{"a", "b"}});
+  Stop();
+  RunSql("PRAGMA user_version = 42");
+  const std::string before = ReadFile();
+  Start();
+  ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("version 42"), HasSubstr("up to 1;")));
+  Stop();
+  EXPECT_EQ(ReadFile(), before);
+}
+
+// A later version of this program, with one migration more.
+std::vector<std::string_view> TwoMigrations() {
+  std::vector<std::string_view> migrations(SqliteMigrations().begin(),
+                                           SqliteMigrations().end());
+  migrations.push_back("ALTER TABLE task ADD COLUMN worker BLOB");
+  return migrations;
+}
+
+TEST_F(SqliteStoreTest, OlderFileIsMigratedAndKeepsItsRows) {
+  OpenAndCommit({PutInstance{Row(1, "a")}, PutTask{{1, 1, "task"}}});
+  Stop();
+  SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
+  const std::vector<std::string_view> migrations = TwoMigrations();
+  EXPECT_EQ(*SqliteVersion(file, migrations), 1);
+  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
+  EXPECT_EQ(*SqliteVersion(file, migrations), 2);
+  EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM task WHERE worker IS NULL"),
+            1);
+  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());  // Nothing is left to do.
+  // And the program that does not know version 2 refuses it.
+  ExpectStatus(MigrateSqlite(file, SqliteMigrations()),
+               absl::StatusCode::kFailedPrecondition, HasSubstr("version 2"));
+}
+
+TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
+  OpenAndCommit({PutInstance{Row(1, "a")}});
+  Stop();
+  SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
+  std::vector<std::string_view> migrations = TwoMigrations();
+  migrations.push_back("DROP TABLE nothing");
+  EXPECT_FALSE(MigrateSqlite(file, migrations).ok());
+  EXPECT_EQ(*SqliteVersion(file, migrations), 1);
+  EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM pragma_table_info('task')"),
+            3);
+}
+
+// The hash is a part of the files: these numbers never change.
+TEST(SqliteKeyHash, IsTheSameForEver) {
+  EXPECT_EQ(SqliteKeyHash("", ""), 8922497616986557598);
+  EXPECT_EQ(SqliteKeyHash("t", "order-1"), 2803564746770552201);
+  EXPECT_EQ(SqliteKeyHash("t", "\xff"), -1652009504238834788);
+  EXPECT_NE(SqliteKeyHash("a", "bc"), SqliteKeyHash("ab", "c"));
+}
+
+// Two keys of one hash are rarer than any test could find, so the file is made
+// to have them.
+TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
+  OpenAndCommit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")}});
+  Stop();
+  RunSql(
+      absl::StrCat("UPDATE instance SET key_hash = ", SqliteKeyHash("t", "a")));
+  Start();
+  ASSERT_TRUE(store_->Open().ok());
+  EXPECT_EQ(*store_->Find("t", "a"), Row(1, "a"));
+  ASSERT_TRUE(store_->Commit({PutInstance{Row(3, "a")}}).ok());
+  EXPECT_EQ(*store_->Find("t", "a"), Row(3, "a"));
+  EXPECT_EQ(AllRows(*store_, {.tenant = "t"})->size(), 2u);  // "b" is there.
+}
+
+// ---- Reads beside the writer, and reads that are cut ------------------------
+
+// A clock on which some time passes whenever somebody looks at it.
+class HurryingClock final : public Clock {
+ public:
+  Instant Now() const override { return {now_ns_ += step_ns}; }
+  absl::Time WallNow() const override { return absl::UnixEpoch(); }
+  void WaitUntil(CondVar&, Mutex&, Instant) override {}
+
+  int64_t step_ns = 0;
+
+ private:
+  mutable int64_t now_ns_ = 0;
+};
+
+TEST_F(SqliteStoreTest, ReadThatLastsTooLongIsCutAndGoesOnWhereItWas) {
+  Stop();
+  HurryingClock hurrying;
+  SqliteStore store({.directory = data_}, hurrying);
+  ASSERT_TRUE(store.Open().ok());
+  std::vector<Change> changes;
+  for (int i = 1; i <= 1000; ++i) {
+    InstanceRow row = Row(i, std::to_string(i));
+    row.finished = i % 3;
+    changes.push_back(PutInstance{row});
+  }
+  ASSERT_TRUE(store.Commit(changes).ok());
+  hurrying.step_ns = absl::ToInt64Nanoseconds(absl::Milliseconds(600));
+  RowQuery query = {.tenant = "t", .id_prefix = "99", .count_max = 1000};
+  const auto first = store.Query(query);
+  EXPECT_EQ(first->rows.size(), 1u);
+  EXPECT_EQ(first->next, 128);  // The second look at the clock.
+  EXPECT_EQ(AllRows(store, query)->size(), 11u);
+  FinishedQuery finished = {.tenant = "t", .count_max = 1000};
+  EXPECT_LT(store.ListFinished(finished)->rows.size(), 1000u);
+  EXPECT_EQ(AllFinished(store, finished)->size(), 1000u);
+}
+
+TEST_F(SqliteStoreTest, DamageIsLookedForNoLongerThanASecond) {
+  std::vector<Change> changes;
+  for (int i = 1; i <= 20'000; ++i) {
+    changes.push_back(PutInstance{Row(i, std::to_string(i))});
+  }
+  OpenAndCommit(changes);
+  Stop();
+  HurryingClock hurrying;
+  hurrying.step_ns = absl::ToInt64Nanoseconds(absl::Seconds(2));
+  SqliteStore store({.directory = data_}, hurrying);
+  EXPECT_TRUE(store.Open().ok());
+  EXPECT_EQ(*store.ReadLastNumber(), 20'000);
+}
+
+// ---- Commits, counted and failing, on a disk in memory ----------------------
+
+class SqliteStoreOnPowerVfs : public testing::Test {
+ protected:
+  SqliteStoreOnPowerVfs()
+      : store_({.directory = "data", .vfs = vfs_.name()}, clock_) {
+    EXPECT_TRUE(store_.Open().ok());
+  }
+
+  std::vector<Change> Turn(InstanceNumber number, int chunk) {
+    return {UpdateInstance{number, 2, std::nullopt, "s"},
+            AppendHistory{number, chunk, std::string(200, 'e')},
+            TakeMessages{number, chunk}, PutTask{{number, chunk, "task"}}};
+  }
+
+  SimulatedClock clock_;
+  PowerVfs vfs_;
+  SqliteStore store_;
+};
+
+TEST_F(SqliteStoreOnPowerVfs, CommitIsOneSync) {
+  ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
+  for (int i = 0; i < 20; ++i) {
+    const int64_t before = vfs_.syncs("");
+    ASSERT_TRUE(store_.Commit(Turn(1, i)).ok());
+    EXPECT_EQ(vfs_.syncs(""), before + 1);
+  }
+  EXPECT_EQ(vfs_.syncs("leasehold.db-wal"), vfs_.syncs("-wal"));
+}
+
+TEST_F(SqliteStoreOnPowerVfs, OpenAnewProvesThatItCanWrite) {
+  const int64_t before = vfs_.syncs("-wal");
+  EXPECT_TRUE(store_.Open().ok());
+  EXPECT_EQ(vfs_.syncs("-wal"), before + 1);
+  vfs_.FailFrom(0);
+  ExpectStatus(store_.Open(), absl::StatusCode::kUnavailable,
+               HasSubstr("data/leasehold.db"));
+  ExpectStatus(store_.Commit({PutSetting{"a", "b"}}),
+               absl::StatusCode::kUnavailable, HasSubstr("leasehold.db"));
+  vfs_.FailFrom(std::nullopt);
+  EXPECT_TRUE(store_.Open().ok());
+}
+
+TEST_F(SqliteStoreOnPowerVfs, FailedCommitClosesTheStoreUntilItIsOpened) {
+  ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
+  vfs_.FailSync(0);
+  ExpectStatus(
+      store_.Commit(Turn(1, 0)), absl::StatusCode::kUnavailable,
+      AllOf(HasSubstr("cannot read or write"), HasSubstr("data/leasehold.db")));
+  EXPECT_EQ(store_.Find("t", "a").status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_.Commit(Turn(1, 0)).code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(store_.Open().ok());
+  EXPECT_TRUE(store_.Find("t", "a")->has_value());
+  EXPECT_TRUE(store_.Commit(Turn(1, 0)).ok());
+}
+
+TEST_F(SqliteStoreOnPowerVfs, FullDiskIsSaidAndOverWhenThereIsRoom) {
+  ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
+  vfs_.FillUp(10'000);
+  absl::Status status;
+  for (int i = 0; status.ok(); ++i) {
+    ASSERT_LT(i, 1000);
+    status = store_.Commit({AppendHistory{1, i, std::string(1000, 'e')}});
+  }
+  ExpectStatus(status, absl::StatusCode::kUnavailable,
+               AllOf(HasSubstr("data/leasehold.db"), HasSubstr("full")));
+  vfs_.FillUp(std::nullopt);
+  ASSERT_TRUE(store_.Open().ok());
+  EXPECT_TRUE(store_.Commit({PutSetting{"a", "b"}}).ok());
+}
+
+// A batch that fails half way leaves nothing, wherever it fails.
+TEST_F(SqliteStoreOnPowerVfs, BatchThatFailsIsNotThereInPart) {
+  for (int fails_at = 0; fails_at < 40; ++fails_at) {
+    const std::string id = std::to_string(fails_at);
+    vfs_.FailFrom(fails_at);
+    std::vector<Change> batch = {PutInstance{Row(2 * fails_at + 1, id)},
+                                 PutSetting{"both", id}};
+    for (int i = 0; i < 10; ++i) {
+      batch.push_back(
+          AppendHistory{2 * fails_at + 1, i, std::string(20'000, 'e')});
+    }
+    const bool ok = store_.Commit(batch).ok();
+    vfs_.FailFrom(std::nullopt);
+    ASSERT_TRUE(store_.Open().ok());
+    const bool there = store_.Find("t", id)->has_value();
+    EXPECT_EQ(there, *store_.ReadSetting("both") == id);
+    EXPECT_EQ(store_.ReadHistory(2 * fails_at + 1)->size(), there ? 10u : 0u);
+    EXPECT_TRUE(there || !ok);
+  }
+}
+
+// Reads that are on when a commit fails are broken off, and end before the file
+// is closed under them.
+TEST_F(SqliteStoreOnPowerVfs, ReadsEndWhenACommitFails) {
+  for (int i = 1; i <= 500; ++i) {
+    ASSERT_TRUE(store_.Commit({PutInstance{Row(i, std::to_string(i))}}).ok());
+  }
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([this] {
+      while (AllRows(store_, {.tenant = "t", .count_max = 50}).ok()) {
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(store_.Commit(Turn(1, i)).ok());
+  }
+  vfs_.FailSync(0);
+  EXPECT_FALSE(store_.Commit(Turn(1, 20)).ok());
+  for (std::thread& reader : readers) reader.join();
+}
+
+}  // namespace
+}  // namespace leasehold

@@ -1,0 +1,137 @@
+#include "tests/support/fault_store.h"
+
+#include <utility>
+
+namespace leasehold {
+
+void FaultStore::Calls::FailAt(int64_t n, absl::Status with) {
+  fails_at = count + n;
+  status = std::move(with);
+}
+
+absl::Status FaultStore::Calls::Next() {
+  if (fails_at != count++) return absl::OkStatus();
+  fails_at.reset();
+  return status;
+}
+
+void FaultStore::FailCommit(int64_t n, Effect effect) {
+  MutexLock lock(mu_);
+  commits_.FailAt(n, absl::UnavailableError("the test fails this commit"));
+  effect_ = effect;
+}
+
+void FaultStore::FailOpen(int64_t n, absl::Status status) {
+  MutexLock lock(mu_);
+  opens_.FailAt(n, std::move(status));
+}
+
+void FaultStore::FailRead(int64_t n, absl::Status status) {
+  MutexLock lock(mu_);
+  reads_.FailAt(n, std::move(status));
+}
+
+int64_t FaultStore::commits() const {
+  MutexLock lock(mu_);
+  return commits_.count;
+}
+
+int64_t FaultStore::opens() const {
+  MutexLock lock(mu_);
+  return opens_.count;
+}
+
+int64_t FaultStore::reads() const {
+  MutexLock lock(mu_);
+  return reads_.count;
+}
+
+absl::Status FaultStore::Open() {
+  {
+    MutexLock lock(mu_);
+    absl::Status status = opens_.Next();
+    if (!status.ok()) {
+      closed_ = true;
+      return status;
+    }
+  }
+  absl::Status status = store_.Open();
+  MutexLock lock(mu_);
+  closed_ = !status.ok();
+  return status;
+}
+
+absl::Status FaultStore::Commit(absl::Span<const Change> changes) {
+  absl::Status failure;
+  Effect effect;
+  {
+    MutexLock lock(mu_);
+    if (closed_) return absl::UnavailableError("the store is closed");
+    failure = commits_.Next();
+    effect = effect_;
+    if (!failure.ok()) closed_ = true;
+  }
+  if (failure.ok()) return store_.Commit(changes);
+  if (effect == Effect::kWhole) store_.Commit(changes).IgnoreError();
+  return failure;
+}
+
+absl::Status FaultStore::NextRead() {
+  MutexLock lock(mu_);
+  if (closed_) return absl::UnavailableError("the store is closed");
+  return reads_.Next();
+}
+
+absl::Status FaultStore::ReadOpen(
+    absl::FunctionRef<void(OpenInstance instance)> each) {
+  absl::Status status = NextRead();
+  return status.ok() ? store_.ReadOpen(each) : status;
+}
+
+absl::StatusOr<InstanceNumber> FaultStore::ReadLastNumber() {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadLastNumber();
+}
+
+absl::StatusOr<std::optional<InstanceRow>> FaultStore::Find(
+    std::string_view tenant, std::string_view id) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.Find(tenant, id);
+}
+
+absl::StatusOr<std::vector<std::string>> FaultStore::ReadHistory(
+    InstanceNumber number) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadHistory(number);
+}
+
+absl::StatusOr<HistoryEnds> FaultStore::ReadHistoryEnds(InstanceNumber number) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadHistoryEnds(number);
+}
+
+absl::StatusOr<RowPage> FaultStore::Query(const RowQuery& query) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.Query(query);
+}
+
+absl::StatusOr<FinishedPage> FaultStore::ListFinished(
+    const FinishedQuery& query) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ListFinished(query);
+}
+
+absl::StatusOr<std::optional<std::string>> FaultStore::ReadSetting(
+    std::string_view name) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadSetting(name);
+}
+
+}  // namespace leasehold

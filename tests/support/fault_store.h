@@ -1,0 +1,91 @@
+// FaultStore: a Store around another one, whose calls fail when a test says so.
+//
+// A commit can fail before it took effect or after: who asked cannot tell, and
+// must find out by opening the store anew. Until then this one is closed, as
+// the contract has it.
+//
+// Thread-safety: as Store; faults may be set from any thread.   Lifetime: the
+// other store outlives it.
+#ifndef LEASEHOLD_TESTS_SUPPORT_FAULT_STORE_H_
+#define LEASEHOLD_TESTS_SUPPORT_FAULT_STORE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lease/mutex.h"
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+class FaultStore final : public Store {
+ public:
+  enum class Effect {
+    kNone,   // Nothing of the batch is there.
+    kWhole,  // All of it is there, and nobody was told.
+  };
+
+  explicit FaultStore(Store& store) : store_(store) {}
+
+  // The n-th commit from now (0: the next one) fails, once, with Unavailable.
+  void FailCommit(int64_t n, Effect effect) ABSL_LOCKS_EXCLUDED(mu_);
+  // The n-th call from now of Open, or of any method that reads, fails, once.
+  void FailOpen(int64_t n, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+  void FailRead(int64_t n, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Calls so far.
+  int64_t commits() const ABSL_LOCKS_EXCLUDED(mu_);
+  int64_t opens() const ABSL_LOCKS_EXCLUDED(mu_);
+  int64_t reads() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
+      override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<InstanceNumber> ReadLastNumber() override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Commit(absl::Span<const Change> changes) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
+                                                  std::string_view id) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<std::string>> ReadHistory(
+      InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RowPage> Query(const RowQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<std::string>> ReadSetting(
+      std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  // Calls of one kind, and the one that is to fail.
+  struct Calls {
+    int64_t count = 0;
+    std::optional<int64_t> fails_at;
+    absl::Status status;
+
+    void FailAt(int64_t n, absl::Status with);
+    // One more call; what it is to answer, if not what the store answers.
+    absl::Status Next();
+  };
+
+  // One more call that reads.
+  absl::Status NextRead() ABSL_LOCKS_EXCLUDED(mu_);
+
+  Store& store_;  // Synchronises itself.
+
+  mutable Mutex mu_;
+  Calls opens_ ABSL_GUARDED_BY(mu_);
+  Calls commits_ ABSL_GUARDED_BY(mu_);
+  Calls reads_ ABSL_GUARDED_BY(mu_);
+  Effect effect_ ABSL_GUARDED_BY(mu_) = Effect::kNone;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_SUPPORT_FAULT_STORE_H_
