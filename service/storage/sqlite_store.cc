@@ -175,9 +175,9 @@ absl::Status SqliteStore::Commit(absl::Span<const Change> changes) {
 
 // ---- Reading ----------------------------------------------------------------
 
-template <typename Read>
-auto SqliteStore::WithReader(Read read)
-    -> decltype(read(std::declval<SqliteReader&>())) {
+template <typename Result, typename... Parameters, typename... Arguments>
+Result SqliteStore::Read(Result (SqliteReader::*read)(Parameters...),
+                         const Arguments&... arguments) {
   SqliteReader* reader = nullptr;
   {
     MutexLock lock(mu_);
@@ -186,7 +186,7 @@ auto SqliteStore::WithReader(Read read)
     reader = idle_.back();
     idle_.pop_back();
   }
-  auto result = read(*reader);
+  Result result = (reader->*read)(arguments...);
   MutexLock lock(mu_);
   idle_.push_back(reader);
   returned_.NotifyAll();
@@ -195,47 +195,40 @@ auto SqliteStore::WithReader(Read read)
 
 absl::Status SqliteStore::ReadOpen(
     absl::FunctionRef<void(OpenInstance instance)> each) {
-  return WithReader(
-      [&](SqliteReader& reader) { return reader.ReadOpen(each); });
+  return Read(&SqliteReader::ReadOpen, each);
 }
 
 absl::StatusOr<InstanceNumber> SqliteStore::ReadLastNumber() {
-  return WithReader(
-      [](SqliteReader& reader) { return reader.ReadLastNumber(); });
+  return Read(&SqliteReader::ReadLastNumber);
 }
 
 absl::StatusOr<std::optional<InstanceRow>> SqliteStore::Find(
     std::string_view tenant, std::string_view id) {
-  return WithReader(
-      [&](SqliteReader& reader) { return reader.Find(tenant, id); });
+  return Read(&SqliteReader::Find, tenant, id);
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteStore::ReadHistory(
     InstanceNumber number) {
-  return WithReader(
-      [&](SqliteReader& reader) { return reader.ReadHistory(number); });
+  return Read(&SqliteReader::ReadHistory, number);
 }
 
 absl::StatusOr<HistoryEnds> SqliteStore::ReadHistoryEnds(
     InstanceNumber number) {
-  return WithReader(
-      [&](SqliteReader& reader) { return reader.ReadHistoryEnds(number); });
+  return Read(&SqliteReader::ReadHistoryEnds, number);
 }
 
 absl::StatusOr<RowPage> SqliteStore::Query(const RowQuery& query) {
-  return WithReader([&](SqliteReader& reader) { return reader.Query(query); });
+  return Read(&SqliteReader::Query, query);
 }
 
 absl::StatusOr<FinishedPage> SqliteStore::ListFinished(
     const FinishedQuery& query) {
-  return WithReader(
-      [&](SqliteReader& reader) { return reader.ListFinished(query); });
+  return Read(&SqliteReader::ListFinished, query);
 }
 
 absl::StatusOr<std::optional<std::string>> SqliteStore::ReadSetting(
     std::string_view name) {
-  return WithReader(
-      [&](SqliteReader& reader) { return reader.ReadSetting(name); });
+  return Read(&SqliteReader::ReadSetting, name);
 }
 
 }  // namespace leasehold

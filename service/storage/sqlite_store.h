@@ -84,10 +84,10 @@ class SqliteStore final : public Store {
   // Breaks reads off, waits until they have ended, and closes all connections.
   // From then on reads are told why.
   void Close(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
-  // Calls `read` with a reader that nobody else has; waits for one.
-  template <typename Read>
-  auto WithReader(Read read) -> decltype(read(std::declval<SqliteReader&>()))
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // Reads with a reader that nobody else has; waits for one.
+  template <typename Result, typename... Parameters, typename... Arguments>
+  Result Read(Result (SqliteReader::*read)(Parameters...),
+              const Arguments&... arguments) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   const SqliteStoreOptions options_;

@@ -1,107 +1,25 @@
 // One suite for every Store: what the contract says, and no more.
+#include "tests/storage/store_conformance.h"
+
 #include <atomic>
-#include <functional>
+#include <limits>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "service/storage/memory_store.h"
 #include "service/storage/sqlite_store.h"
-#include "tests/storage/store_dump.h"
-#include "tests/storage/store_model.h"
 #include "tests/support/seed.h"
-#include "tests/support/simulated_clock.h"
-#include "tests/support/temporary_directory.h"
 
 namespace leasehold {
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-struct StoreKind {
-  std::string name;
-  std::function<std::unique_ptr<Store>(const std::string& directory,
-                                       const Clock& clock)>
-      make;
-};
-
-std::string KindName(const testing::TestParamInfo<StoreKind>& info) {
-  return info.param.name;
-}
-
-class StoreConformance : public testing::TestWithParam<StoreKind> {
- protected:
-  StoreConformance() : store_(GetParam().make(directory_.path(), clock_)) {
-    EXPECT_TRUE(store_->Open().ok());
-  }
-
-  void Commit(const std::vector<Change>& changes) {
-    const absl::Status status = store_->Commit(changes);
-    EXPECT_TRUE(status.ok()) << status;
-  }
-
-  std::vector<OpenInstance> Open() {
-    std::vector<OpenInstance> open;
-    const absl::Status status = store_->ReadOpen(
-        [&](OpenInstance instance) { open.push_back(std::move(instance)); });
-    EXPECT_TRUE(status.ok()) << status;
-    return open;
-  }
-
-  // The one open instance.
-  OpenInstance OnlyOpen() {
-    std::vector<OpenInstance> open = Open();
-    EXPECT_EQ(open.size(), 1u);
-    return open.empty() ? OpenInstance() : open.front();
-  }
-
-  std::vector<std::string> History(InstanceNumber number) {
-    auto history = store_->ReadHistory(number);
-    EXPECT_TRUE(history.ok()) << history.status();
-    return history.ok() ? *history : std::vector<std::string>();
-  }
-
-  std::optional<InstanceRow> Find(std::string_view tenant,
-                                  std::string_view id) {
-    auto row = store_->Find(tenant, id);
-    EXPECT_TRUE(row.ok()) << row.status();
-    return row.ok() ? *row : std::nullopt;
-  }
-
-  std::optional<std::string> Setting(std::string_view name) {
-    auto value = store_->ReadSetting(name);
-    EXPECT_TRUE(value.ok()) << value.status();
-    return value.ok() ? *value : std::nullopt;
-  }
-
-  std::vector<InstanceRow> Rows(RowQuery query) {
-    auto rows = AllRows(*store_, std::move(query));
-    EXPECT_TRUE(rows.ok()) << rows.status();
-    return rows.ok() ? *rows : std::vector<InstanceRow>();
-  }
-
-  std::vector<InstanceRow> Finished(FinishedQuery query) {
-    auto rows = AllFinished(*store_, std::move(query));
-    EXPECT_TRUE(rows.ok()) << rows.status();
-    return rows.ok() ? *rows : std::vector<InstanceRow>();
-  }
-
-  InstanceNumber LastNumber() {
-    auto number = store_->ReadLastNumber();
-    EXPECT_TRUE(number.ok()) << number.status();
-    return number.ok() ? *number : -1;
-  }
-
-  SimulatedClock clock_;
-  TemporaryDirectory directory_;
-  std::unique_ptr<Store> store_;
-};
 
 INSTANTIATE_TEST_SUITE_P(
     Stores, StoreConformance,
@@ -116,36 +34,9 @@ INSTANTIATE_TEST_SUITE_P(
                               SqliteStoreOptions{.directory = directory},
                               clock);
                         }}),
-    KindName);
-
-InstanceRow Row(InstanceNumber number, std::string id) {
-  return {.number = number,
-          .tenant = "t",
-          .id = std::move(id),
-          .status = 1,
-          .created = 100 + number,
-          .finished = std::nullopt,
-          .summary = "summary"};
-}
-
-InstanceRow FinishedRow(InstanceNumber number, StoredTime finished) {
-  InstanceRow row = Row(number, "id-" + std::to_string(number));
-  row.finished = finished;
-  return row;
-}
-
-std::vector<InstanceNumber> Numbers(const std::vector<InstanceRow>& rows) {
-  std::vector<InstanceNumber> numbers;
-  for (const InstanceRow& row : rows) numbers.push_back(row.number);
-  return numbers;
-}
-
-// An instance with one row of everything.
-std::vector<Change> Everything(InstanceNumber number, const std::string& id) {
-  return {PutInstance{Row(number, id)}, AppendHistory{number, 0, "events"},
-          PutMessage{{number, 1, "", "event"}},
-          PutTimer{{number, 2, 50, "event"}}, PutTask{{number, 3, "task"}}};
-}
+    [](const testing::TestParamInfo<StoreKind>& info) {
+      return info.param.name;
+    });
 
 // ---- Open, and closed -------------------------------------------------------
 
@@ -528,239 +419,6 @@ TEST_P(StoreConformance, BigValuesAreKept) {
   EXPECT_TRUE(open.messages[0].event == big);
   EXPECT_TRUE(open.tasks[0].task == big);
   EXPECT_TRUE(Setting("big") == big);
-}
-
-// ---- Query ------------------------------------------------------------------
-
-TEST_P(StoreConformance, QueryHoldsAllConditionsAtOnce) {
-  const auto put = [&](InstanceNumber number, std::string id, int32_t status,
-                       StoredTime created, std::optional<StoredTime> finished) {
-    Commit({PutInstance{
-        {number, "t", std::move(id), status, created, finished, "s"}}});
-  };
-  put(1, "order-1", 1, 10, std::nullopt);
-  put(2, "order-2", 2, 20, 21);
-  put(3, "other", 1, 30, 31);
-  put(4, "order", 3, 40, std::nullopt);
-  const auto numbers = [&](RowQuery query) { return Numbers(Rows(query)); };
-  EXPECT_THAT(numbers({.tenant = "t"}), ElementsAre(1, 2, 3, 4));
-  EXPECT_THAT(numbers({.tenant = "t", .statuses = {1}}), ElementsAre(1, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .statuses = {3, 2, 9}}),
-              ElementsAre(2, 4));
-  EXPECT_THAT(numbers({.tenant = "t", .created_from = 20}),
-              ElementsAre(2, 3, 4));
-  EXPECT_THAT(numbers({.tenant = "t", .created_to = 20}), ElementsAre(1, 2));
-  EXPECT_THAT(numbers({.tenant = "t", .created_from = 20, .created_to = 30}),
-              ElementsAre(2, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .id_prefix = "order"}),
-              ElementsAre(1, 2, 4));
-  EXPECT_THAT(numbers({.tenant = "t", .id_prefix = "order-"}),
-              ElementsAre(1, 2));
-  EXPECT_THAT(numbers({.tenant = "t", .id_prefix = "order-11"}), IsEmpty());
-  EXPECT_THAT(numbers({.tenant = "t", .finished_only = true}),
-              ElementsAre(2, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .after = 2}), ElementsAre(3, 4));
-  EXPECT_THAT(numbers({.tenant = "t",
-                       .statuses = {1, 2},
-                       .created_from = 15,
-                       .id_prefix = "o",
-                       .finished_only = true,
-                       .after = 1}),
-              ElementsAre(2, 3));
-  EXPECT_THAT(Rows({.tenant = "T"}), IsEmpty());
-}
-
-TEST_P(StoreConformance, IdPrefixIsBytesAndNoPattern) {
-  std::vector<Change> changes;
-  const std::vector<std::string> ids = {
-      "a%b", "a_b", "axb", std::string("a\0b", 3), "a\xff\xff", "A%b", "*"};
-  for (size_t i = 0; i < ids.size(); ++i) {
-    changes.push_back(PutInstance{Row(static_cast<int64_t>(i) + 1, ids[i])});
-  }
-  Commit(changes);
-  const auto numbers = [&](std::string prefix) {
-    return Numbers(Rows({.tenant = "t", .id_prefix = std::move(prefix)}));
-  };
-  EXPECT_THAT(numbers("a%"), ElementsAre(1));
-  EXPECT_THAT(numbers("a_"), ElementsAre(2));
-  EXPECT_THAT(numbers(std::string("a\0", 2)), ElementsAre(4));
-  EXPECT_THAT(numbers("a\xff"), ElementsAre(5));
-  EXPECT_THAT(numbers("*"), ElementsAre(7));
-}
-
-TEST_P(StoreConformance, QueryPagesHaveNoMoreThanAskedFor) {
-  std::vector<Change> changes;
-  for (int i = 1; i <= 10; ++i) {
-    changes.push_back(PutInstance{Row(i, std::to_string(i))});
-  }
-  Commit(changes);
-  const auto page = store_->Query({.tenant = "t", .count_max = 4});
-  EXPECT_THAT(Numbers(page->rows), ElementsAre(1, 2, 3, 4));
-  EXPECT_EQ(page->next, 4);
-  const auto rest = store_->Query({.tenant = "t", .after = 8, .count_max = 4});
-  EXPECT_THAT(Numbers(rest->rows), ElementsAre(9, 10));
-  EXPECT_EQ(rest->next, std::nullopt);
-}
-
-// Between pages instances come, change, finish and go. Those that are there
-// all the time stand in exactly one page.
-TEST_P(StoreConformance, QueryPagesShowWhatStaysExactlyOnce) {
-  ForEachSeed(20, [this](Random& random) {
-    Commit({EraseEverything{}});
-    std::set<InstanceNumber> stay;
-    std::set<InstanceNumber> others;
-    for (InstanceNumber i = 1; i <= 60; ++i) {
-      Commit({PutInstance{Row(i, std::to_string(i))}});
-      (OneIn(random, 2) ? stay : others).insert(i);
-    }
-    InstanceNumber next_number = 61;
-    std::multiset<InstanceNumber> seen;
-    RowQuery query = {.tenant = "t", .count_max = Uniform(random, 1, 7)};
-    while (true) {
-      const auto page = store_->Query(query);
-      ASSERT_TRUE(page.ok()) << page.status();
-      for (const InstanceRow& row : page->rows) seen.insert(row.number);
-      if (!page->next) break;
-      query.after = *page->next;
-      for (const InstanceNumber number : stay) {
-        const bool finish = OneIn(random, 3);
-        Commit({UpdateInstance{
-            number, static_cast<int32_t>(random() % 9),
-            finish ? std::optional<StoredTime>(5) : std::nullopt, "s"}});
-        if (OneIn(random, 4)) break;
-      }
-      if (!others.empty()) {
-        Commit({EraseInstance{*others.begin()}});
-        others.erase(others.begin());
-      }
-      if (next_number < 80) {
-        Commit({PutInstance{Row(next_number, std::to_string(next_number))}});
-        ++next_number;
-      }
-    }
-    for (const InstanceNumber number : stay) {
-      EXPECT_EQ(seen.count(number), 1u) << number;
-    }
-    for (const InstanceNumber number : seen) {
-      EXPECT_EQ(seen.count(number), 1u) << number;
-    }
-  });
-}
-
-// ---- ListFinished -----------------------------------------------------------
-
-TEST_P(StoreConformance, FinishedComeInOrderOfTheirTime) {
-  Commit({PutInstance{FinishedRow(1, 30)}, PutInstance{FinishedRow(2, 10)},
-          PutInstance{FinishedRow(3, 30)}, PutInstance{Row(4, "open")},
-          PutInstance{FinishedRow(5, -7)}, PutInstance{FinishedRow(6, 20)}});
-  const auto numbers = [&](FinishedQuery query) {
-    return Numbers(Finished(query));
-  };
-  EXPECT_THAT(numbers({.tenant = "t"}), ElementsAre(5, 2, 6, 1, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .count_max = 1}),
-              ElementsAre(5, 2, 6, 1, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .finished_from = 10}),
-              ElementsAre(2, 6, 1, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .finished_to = 30}),
-              ElementsAre(5, 2, 6));
-  EXPECT_THAT(numbers({.tenant = "t", .finished_from = 11, .finished_to = 21}),
-              ElementsAre(6));
-  EXPECT_THAT(numbers({.tenant = "t", .finished_from = 21, .finished_to = 11}),
-              IsEmpty());
-  EXPECT_THAT(numbers({.tenant = "t", .after = {{10, 2}}}),
-              ElementsAre(6, 1, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .after = {{10, 1}}}),
-              ElementsAre(2, 6, 1, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .after = {{30, 1}}}), ElementsAre(3));
-  EXPECT_THAT(numbers({.tenant = "t", .after = {{30, 3}}}), IsEmpty());
-  EXPECT_THAT(numbers({.tenant = "t", .finished_from = 30, .after = {{10, 2}}}),
-              ElementsAre(1, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .finished_from = 10, .after = {{30, 1}}}),
-              ElementsAre(3));
-  EXPECT_THAT(Finished({.tenant = "T"}), IsEmpty());
-}
-
-TEST_P(StoreConformance, FinishedCanBeChosenByStatus) {
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
-          PutInstance{Row(3, "c")}});
-  Commit({UpdateInstance{1, 5, 10, "s"}, UpdateInstance{2, 6, 20, "s"},
-          UpdateInstance{3, 7, 30, "s"}});
-  EXPECT_THAT(Numbers(Finished({.tenant = "t", .statuses = {5, 7}})),
-              ElementsAre(1, 3));
-}
-
-TEST_P(StoreConformance, FinishedAtTheEndsOfTimeAreListed) {
-  constexpr StoredTime kFirst = std::numeric_limits<StoredTime>::min();
-  constexpr StoredTime kLast = std::numeric_limits<StoredTime>::max();
-  Commit({PutInstance{FinishedRow(1, kLast)},
-          PutInstance{FinishedRow(2, kLast)},
-          PutInstance{FinishedRow(3, kFirst)}});
-  EXPECT_THAT(Numbers(Finished({.tenant = "t", .count_max = 1})),
-              ElementsAre(3, 1, 2));
-  EXPECT_THAT(Numbers(Finished({.tenant = "t", .finished_to = kLast})),
-              ElementsAre(3));
-}
-
-TEST_P(StoreConformance, FinishedPagesShowWhatStaysExactlyOnce) {
-  ForEachSeed(20, [this](Random& random) {
-    Commit({EraseEverything{}});
-    std::set<InstanceNumber> stay;
-    std::set<InstanceNumber> others;
-    for (InstanceNumber i = 1; i <= 60; ++i) {
-      Commit({PutInstance{
-          FinishedRow(i, static_cast<StoredTime>(Uniform(random, 0, 9)))}});
-      (OneIn(random, 2) ? stay : others).insert(i);
-    }
-    InstanceNumber next_number = 61;
-    std::multiset<InstanceNumber> seen;
-    FinishedQuery query = {.tenant = "t", .count_max = Uniform(random, 1, 7)};
-    while (true) {
-      const auto page = store_->ListFinished(query);
-      ASSERT_TRUE(page.ok()) << page.status();
-      for (const InstanceRow& row : page->rows) seen.insert(row.number);
-      if (!page->next) break;
-      query.after = page->next;
-      if (!others.empty()) {
-        Commit({EraseInstance{*others.begin()}});
-        others.erase(others.begin());
-      }
-      if (next_number < 80) {
-        Commit({PutInstance{FinishedRow(
-            next_number++, static_cast<StoredTime>(Uniform(random, 0, 9)))}});
-      }
-    }
-    for (const InstanceNumber number : stay) {
-      EXPECT_EQ(seen.count(number), 1u) << number;
-    }
-  });
-}
-
-// ---- Random -----------------------------------------------------------------
-
-// Goal: no order of changes leads where the contract does not. Method: random
-// batches into the store and into lists of rows; all that can be read is
-// compared after each.
-TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
-  ForEachSeed(20, [this](Random& random) {
-    Commit({EraseEverything{}, PutSetting{"a", ""}, PutSetting{"b", ""},
-            PutSetting{std::string("a\0", 2), ""}});
-    StoreModel model;
-    model.Commit({PutSetting{"a", ""}, PutSetting{"b", ""},
-                  PutSetting{std::string("a\0", 2), ""}});
-    InstanceNumber next_number = 1;
-    for (int batch = 0; batch < 30; ++batch) {
-      std::vector<Change> changes;
-      for (uint64_t i = Uniform(random, 1, 12); i > 0; --i) {
-        changes.push_back(model.RandomChange(random, next_number));
-        model.Commit({changes.back()});
-      }
-      Commit(changes);
-      const auto dump =
-          Dump(*store_, StoreModel::Tenants(), StoreModel::Settings());
-      ASSERT_TRUE(dump.ok()) << dump.status();
-      ASSERT_EQ(*dump, model.Dump()) << "after batch " << batch;
-    }
-  });
 }
 
 }  // namespace

@@ -155,10 +155,6 @@ struct PowerVfs::Methods {
   static Handle& Of(sqlite3_file* file) {
     return *reinterpret_cast<Handle*>(file);
   }
-  static bool Dead(const Handle& handle)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(handle.vfs->mu_) {
-    return handle.life != handle.vfs->lives_;
-  }
 
   // ---- The file system ------------------------------------------------------
 
@@ -243,8 +239,9 @@ struct PowerVfs::Methods {
 
   static int Read(sqlite3_file* base, void* out, int size, sqlite3_int64 at) {
     Handle& handle = Of(base);
-    MutexLock lock(handle.vfs->mu_);
-    if (Dead(handle)) return SQLITE_IOERR_READ;
+    PowerVfs& vfs = *handle.vfs;
+    MutexLock lock(vfs.mu_);
+    if (vfs.Dead(handle)) return SQLITE_IOERR_READ;
     const std::string& seen = handle.file->seen;
     const size_t begin = std::min(static_cast<size_t>(at), seen.size());
     const size_t got = std::min(static_cast<size_t>(size), seen.size() - begin);
@@ -259,7 +256,7 @@ struct PowerVfs::Methods {
     Handle& handle = Of(base);
     PowerVfs& vfs = *handle.vfs;
     MutexLock lock(vfs.mu_);
-    if (Dead(handle) || !vfs.MayChange()) return SQLITE_IOERR_WRITE;
+    if (vfs.Dead(handle) || !vfs.MayChange()) return SQLITE_IOERR_WRITE;
     const auto end = at + size;
     const int64_t growth = std::max<int64_t>(
         end - static_cast<int64_t>(handle.file->seen.size()), 0);
@@ -276,7 +273,7 @@ struct PowerVfs::Methods {
     Handle& handle = Of(base);
     PowerVfs& vfs = *handle.vfs;
     MutexLock lock(vfs.mu_);
-    if (Dead(handle) || !vfs.MayChange()) return SQLITE_IOERR_TRUNCATE;
+    if (vfs.Dead(handle) || !vfs.MayChange()) return SQLITE_IOERR_TRUNCATE;
     if (vfs.bytes_left_) {
       *vfs.bytes_left_ += static_cast<int64_t>(handle.file->seen.size()) - size;
     }
@@ -288,7 +285,7 @@ struct PowerVfs::Methods {
     Handle& handle = Of(base);
     PowerVfs& vfs = *handle.vfs;
     MutexLock lock(vfs.mu_);
-    if (Dead(handle)) return SQLITE_IOERR_FSYNC;
+    if (vfs.Dead(handle)) return SQLITE_IOERR_FSYNC;
     ++vfs.syncs_[handle.file->path];
     const bool fails = vfs.syncs_to_failure_ && (*vfs.syncs_to_failure_)-- == 0;
     if (fails) vfs.syncs_to_failure_.reset();
@@ -302,16 +299,18 @@ struct PowerVfs::Methods {
 
   static int FileSize(sqlite3_file* base, sqlite3_int64* out) {
     Handle& handle = Of(base);
-    MutexLock lock(handle.vfs->mu_);
-    if (Dead(handle)) return SQLITE_IOERR_FSTAT;
+    PowerVfs& vfs = *handle.vfs;
+    MutexLock lock(vfs.mu_);
+    if (vfs.Dead(handle)) return SQLITE_IOERR_FSTAT;
     *out = static_cast<sqlite3_int64>(handle.file->seen.size());
     return SQLITE_OK;
   }
 
   static int Lock(sqlite3_file* base, int level) {
     Handle& handle = Of(base);
-    MutexLock lock(handle.vfs->mu_);
-    if (Dead(handle)) return SQLITE_IOERR_LOCK;
+    PowerVfs& vfs = *handle.vfs;
+    MutexLock lock(vfs.mu_);
+    if (vfs.Dead(handle)) return SQLITE_IOERR_LOCK;
     if (handle.lock >= level) return SQLITE_OK;
     const auto other = [&](int least) {
       return handle.AnyOther([&](const Handle& h) { return h.lock >= least; });
@@ -363,9 +362,10 @@ struct PowerVfs::Methods {
   static int ShmMap(sqlite3_file* base, int region, int size, int extend,
                     void volatile** out) {
     Handle& handle = Of(base);
-    MutexLock lock(handle.vfs->mu_);
+    PowerVfs& vfs = *handle.vfs;
+    MutexLock lock(vfs.mu_);
     *out = nullptr;
-    if (Dead(handle)) return SQLITE_IOERR_SHMMAP;
+    if (vfs.Dead(handle)) return SQLITE_IOERR_SHMMAP;
     handle.has_shared_memory = true;
     auto& regions = handle.file->shared_memory;
     const auto index = static_cast<size_t>(region);
@@ -378,14 +378,15 @@ struct PowerVfs::Methods {
 
   static int ShmLock(sqlite3_file* base, int first, int count, int flags) {
     Handle& handle = Of(base);
-    MutexLock lock(handle.vfs->mu_);
+    PowerVfs& vfs = *handle.vfs;
+    MutexLock lock(vfs.mu_);
     const uint32_t mask = ((1u << count) - 1) << first;
     if ((flags & SQLITE_SHM_UNLOCK) != 0) {
       handle.shared &= ~mask;
       handle.exclusive &= ~mask;
       return SQLITE_OK;
     }
-    if (Dead(handle)) return SQLITE_IOERR_SHMLOCK;
+    if (vfs.Dead(handle)) return SQLITE_IOERR_SHMLOCK;
     const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
     if (handle.AnyOther([&](const Handle& h) {
           return ((h.exclusive | (exclusive ? h.shared : 0)) & mask) != 0;
@@ -454,6 +455,10 @@ PowerVfs::PowerVfs() : name_(NewName()), vfs_(new sqlite3_vfs{}) {
 }
 
 PowerVfs::~PowerVfs() { sqlite3_vfs_unregister(vfs_.get()); }
+
+bool PowerVfs::Dead(const Handle& handle) const {
+  return handle.life != lives_;
+}
 
 bool PowerVfs::MayChange() {
   ++operations_;

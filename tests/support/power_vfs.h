@@ -82,6 +82,7 @@ class PowerVfs {
   struct Handle;
   struct Methods;  // What SQLite calls.
 
+  bool Dead(const Handle& handle) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Counts one more write or sync; false: it fails.
   bool MayChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Makes all names durable.
