@@ -40,6 +40,7 @@ class FaultStore final : public Store {
   int64_t opens() const ABSL_LOCKS_EXCLUDED(mu_);
   int64_t reads() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  std::string name() const override { return "faulty " + store_.name(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
       override ABSL_LOCKS_EXCLUDED(mu_);
