@@ -71,7 +71,7 @@ absl::StatusOr<int64_t> SqliteVersion(
     absl::Span<const std::string_view> migrations) {
   const auto application = connection.AskNumber("PRAGMA application_id");
   if (!application.ok()) return application.status();
-  const auto version = connection.AskNumber("PRAGMA user_version");
+  auto version = connection.AskNumber("PRAGMA user_version");
   if (!version.ok()) return version.status();
   const auto objects =
       connection.AskNumber("SELECT count(*) FROM sqlite_schema");

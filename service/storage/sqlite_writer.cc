@@ -85,7 +85,7 @@ absl::Status SqliteWriter::Apply(const PutInstance& change) {
     if (!rows.status().ok()) return rows.status();
   }
   if (old) {
-    const absl::Status status = Apply(EraseInstance{*old});
+    absl::Status status = Apply(EraseInstance{*old});
     if (!status.ok()) return status;
   }
   const auto put = [&] {

@@ -43,7 +43,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(StoreConformance, AnswersUnavailableBeforeItIsOpen) {
   TemporaryDirectory other;
   const auto store = GetParam().make(other.path(), clock_);
-  const auto kUnavailable = absl::StatusCode::kUnavailable;
+  constexpr auto kUnavailable = absl::StatusCode::kUnavailable;
   EXPECT_EQ(store->Commit({PutSetting{"a", "b"}}).code(), kUnavailable);
   EXPECT_EQ(store->ReadOpen([](OpenInstance) {}).code(), kUnavailable);
   EXPECT_EQ(store->ReadLastNumber().status().code(), kUnavailable);
