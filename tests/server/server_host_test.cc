@@ -107,10 +107,11 @@ class ServerHostTest : public testing::Test {
     options.listen = std::move(listen);
     if (options.listen.empty()) options.listen = {Loopback(0)};
     options.drain_timeout = drain_timeout;
-    return std::make_unique<ServerHost>(
+    auto host = std::make_unique<ServerHost>(
         std::move(options), clock_, log_, &console_,
-        std::vector<Served*>{&healths_.emplace_back()},
         std::vector<InstanceObserver*>{&events_});
+    host->Add(healths_.emplace_back());
+    return host;
   }
   std::unique_ptr<ServerHost> MakeStarted(
       absl::Duration drain_timeout = absl::Minutes(5)) {
@@ -200,7 +201,7 @@ TEST_F(ServerHostTest, SeveralQueuesServeManyCalls) {
   ServerOptions options;
   options.listen = {Loopback(0)};
   options.queue_threads = 3;
-  ServerHost host(options, clock_, log_, &console_, {}, {&events_});
+  ServerHost host(options, clock_, log_, &console_, {&events_});
   ASSERT_TRUE(host.Start().ok());
   const auto stub = StubOf(host);
   std::vector<std::unique_ptr<EchoCall>> calls;
