@@ -334,6 +334,9 @@ class Server(Program):
 
     def __init__(self, *flags, env=None, listen=("127.0.0.1:0",),
                  print_address=True):
+        # Servers that run side by side cannot share the default data directory.
+        if not any(f.startswith(("--data", "--store")) for f in flags):
+            flags = ("--store=memory", *flags)
         super().__init__(
             programs / "leasehold-server",
             *(f"--listen={address}" for address in listen),
