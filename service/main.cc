@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);
   }
+  orchestrations.LogOpen();
   if (options.print_address) {
     for (const std::string& address : host.addresses()) {
       out.Write(absl::StrCat("address=", address));

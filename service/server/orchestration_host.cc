@@ -39,10 +39,13 @@ OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }
 absl::Status OrchestrationHost::Start() {
   if (absl::Status status = engine_.Open(); !status.ok()) return status;
   engine_.StartTimers();
+  return absl::OkStatus();
+}
+
+void OrchestrationHost::LogOpen() {
   log_.Info("store_open",
             {{"store", std::string(store_->name())},
              {"open_orchestrations", uint64_t{engine_.counts().open}}});
-  return absl::OkStatus();
 }
 
 void OrchestrationHost::OnStoreFailed(const absl::Status& status) {

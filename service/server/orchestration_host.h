@@ -29,6 +29,9 @@ class OrchestrationHost final : private EngineObserver {
   // Opens the store, and goes on with what is open in it. Before host.Start.
   // As Store::Open.
   absl::Status Start();
+  // Says in the log what was opened. Once the server listens: one that does not
+  // start says only why.
+  void LogOpen();
 
  private:
   void OnStoreFailed(const absl::Status& status) override;

@@ -164,8 +164,14 @@ def missing_tools():
     return missing
 
 
-def environment(extra=None):
-    """The caller's environment without settings of ours, and `extra`."""
+def environment(extra=None, args=()):
+    """The caller's environment without settings of ours, and `extra`.
+
+    Servers that run side by side cannot share the default data directory: one
+    whose `args` name none has its store in memory.
+    """
+    if not any(str(a).startswith("--data") for a in args):
+        extra = {"LEASEHOLD_STORE": "memory", **(extra or {})}
     clean = {k: v for k, v in os.environ.items()
              if not k.startswith("LEASEHOLD_") and not k.endswith("_proxy")}
     suppressions = pathlib.Path(__file__).resolve().parent / "lsan.supp"
@@ -194,7 +200,7 @@ class Result:
 def run(*args, env=None, stdin=None, timeout=PATIENCE_S):
     """Runs a program to its end."""
     process = subprocess.Popen(
-        [str(a) for a in args], env=environment(env), text=True,
+        [str(a) for a in args], env=environment(env, args), text=True,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
     try:
@@ -245,7 +251,7 @@ class Program:
     def __init__(self, *args, env=None, stdin=subprocess.DEVNULL,
                  stdout=subprocess.PIPE):
         self.args = [str(a) for a in args]
-        self.env = environment(env)
+        self.env = environment(env, self.args)
         self.stdin, self.stdout = stdin, stdout
         self.lines = {"out": [], "err": []}
 
@@ -334,9 +340,6 @@ class Server(Program):
 
     def __init__(self, *flags, env=None, listen=("127.0.0.1:0",),
                  print_address=True):
-        # Servers that run side by side cannot share the default data directory.
-        if not any(f.startswith(("--data", "--store")) for f in flags):
-            flags = ("--store=memory", *flags)
         super().__init__(
             programs / "leasehold-server",
             *(f"--listen={address}" for address in listen),

@@ -105,8 +105,8 @@ def _():
             expect(re.fullmatch(TIME + r" [A-Z]+ [a-z_0-9]+( [a-z_]+=.*)?", line),
                    f"{line!r}")
         events = [line.split()[2] for line in server.err]
-        equal(events, ["listening", "context_created", "context_removed", "draining",
-                       "stopped"], "events")
+        equal(events, ["listening", "store_open", "context_created", "context_removed",
+                       "draining", "stopped"], "events")
 
 
 @check("A6.8 --log-format=json writes JSON, an object a line")
