@@ -554,6 +554,7 @@ Engine::Counts Engine::counts() const {
   return {.open = directory_.size(),
           .queued = dispatcher_.queued(),
           .workers = dispatcher_.workers(),
+          .turns = turns_,
           .commits = commits_.counts()};
 }
 

@@ -233,6 +233,7 @@ class Engine {
     size_t open = 0;    // Orchestrations.
     size_t queued = 0;  // Work that waits for a worker.
     size_t workers = 0;
+    uint64_t turns = 0;  // That were committed, ever.
     CommitQueue::Counts commits;
   };
   Counts counts() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -423,6 +424,7 @@ class Engine {
   Deferred deferred_ ABSL_GUARDED_BY(mu_);
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
   InstanceNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t turns_ ABSL_GUARDED_BY(mu_) = 0;
   WaitId last_wait_ ABSL_GUARDED_BY(mu_) = 0;
 
   // By key: those that are open, and those whose end is not durable yet.

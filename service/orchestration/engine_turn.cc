@@ -180,6 +180,7 @@ void Engine::ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit) {
 void Engine::ApplyTurnLocked(TurnInFlight& turn) {
   Orchestration& orchestration = *turn.orchestration;
   const RuntimeState& state = turn.hot->state;
+  ++turns_;
   if (orchestration.gone) {
     CancelTimersLocked(orchestration.number, state);
     return;

@@ -34,7 +34,13 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
   host.Add(sidecar_);
 }
 
-OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }
+OrchestrationHost::~OrchestrationHost() {
+  engine_.Stop();
+  const Engine::Counts counts = engine_.counts();
+  log_.Info("store_closed", {{"commits", counts.commits.commits},
+                             {"changes", counts.commits.pending},
+                             {"turns", counts.turns}});
+}
 
 absl::Status OrchestrationHost::Start() {
   if (absl::Status status = engine_.Open(); !status.ok()) return status;

@@ -43,7 +43,7 @@ programs = None
 def server_command(name, address):
     if name == "leasehold":
         return [programs / "leasehold-server", "--print-address",
-                f"--listen={address}", "--idle-timeout=1h"]
+                f"--listen={address}", "--idle-timeout=1h", "--store=memory"]
     if name == "bare":  # As the distribution has it: shared libraries, no switch.
         return [programs / "bench_bare_echo_shared", address]
     return [programs / "bench_bare_echo", address, "--tuned"]  # As ours is.

@@ -1,0 +1,65 @@
+// Orchestrations in seeded worlds whose disk loses power: what was acknowledged
+// is there, and nothing is there by half. The same check finds what is lost
+// when less is made durable.
+//
+// A failure prints its seed and the last steps of that world.
+
+#include "gtest/gtest.h"
+#include "tests/simulation/orchestration_world.h"
+#include "tests/support/seed.h"
+
+namespace leasehold {
+namespace {
+
+TEST(OrchestrationSimulation, NothingAcknowledgedIsLostWithThePower) {
+  OrchestrationCounts counts;
+  ForEachSeed(1'000, [&counts](Random& random) {
+    const auto violation =
+        RunOrchestrationWorld(random, Durability::kFull, counts);
+    if (violation.has_value()) ADD_FAILURE() << *violation;
+  });
+}
+
+// In how many of so many worlds something was lost.
+int Losing(Durability durability, int worlds) {
+  OrchestrationCounts counts;
+  int losing = 0;
+  for (int seed = 1; seed <= worlds; ++seed) {
+    Random random(seed);
+    losing += RunOrchestrationWorld(random, durability, counts) ? 1 : 0;
+  }
+  return losing;
+}
+
+TEST(OrchestrationSimulation, WithoutASyncACommitTheSameCheckFindsALoss) {
+  EXPECT_GT(Losing(Durability::kNormal, 100), 20);
+}
+
+TEST(OrchestrationSimulation, WithoutAnySyncTheSameCheckFindsALoss) {
+  EXPECT_GT(Losing(Durability::kOff, 100), 20);
+}
+
+// Goal: the worlds go where it hurts. Method: count it over a few hundred.
+TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
+  OrchestrationCounts counts;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Random random(seed);
+    RunOrchestrationWorld(random, Durability::kFull, counts);
+  }
+  EXPECT_GT(counts.steps, 10'000u);
+  EXPECT_GT(counts.starts, 500u);
+  EXPECT_GT(counts.refused, 100u);
+  EXPECT_GT(counts.events, 200u);
+  EXPECT_GT(counts.turns, 1'000u);
+  EXPECT_GT(counts.activities, 200u);
+  EXPECT_GT(counts.purges, 10u);
+  EXPECT_GT(counts.ended, 300u);
+  EXPECT_GT(counts.power_losses, 300u);
+  EXPECT_GT(counts.unknown, 300u);
+  EXPECT_GT(counts.store_failures, 50u);
+  EXPECT_GT(counts.recoveries, 20u);
+  EXPECT_GT(counts.late, 20u);
+}
+
+}  // namespace
+}  // namespace leasehold

@@ -1,0 +1,764 @@
+#include "tests/simulation/orchestration_world.h"
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "service/instance/context_lease.h"
+#include "service/instance/instance_registry.h"
+#include "service/instance/shared_provider.h"
+#include "service/orchestration/engine.h"
+#include "tests/support/manual_executor.h"
+#include "tests/support/power_vfs.h"
+#include "tests/support/simulated_clock.h"
+
+namespace leasehold {
+namespace {
+
+constexpr size_t kIds = 6;
+constexpr size_t kWorkers = 2;
+constexpr const char* kKinds[] = {"collect", "chain",  "fan",
+                                  "timer",   "parent", "eternal"};
+constexpr int kEternalRounds = 3;
+
+// What a worker was handed.
+struct Item {
+  size_t worker = 0;
+  std::string token;
+  std::string id;
+  std::string execution_id;
+  std::vector<std::string> past;    // Of a turn.
+  std::vector<std::string> events;  // New ones.
+  bool turn = false;
+  int32_t task_id = 0;  // Of an activity.
+};
+
+Item ReadItem(const std::string& bytes) {
+  Item item;
+  WireReader work(bytes);
+  while (work.Next()) {
+    if (work.field() == 10) item.token = work.bytes();
+    if (work.field() != 1 && work.field() != 2) continue;
+    item.turn = work.field() == 1;
+    WireReader request(work.bytes());
+    Payload execution_id;
+    ExecutionOf of;
+    while (request.Next()) {
+      if (item.turn) {
+        if (request.field() == 1) item.id = request.bytes();
+        if (request.field() == 2) request.Read(execution_id);
+        if (request.field() == 3) item.past.emplace_back(request.bytes());
+        if (request.field() == 4) item.events.emplace_back(request.bytes());
+      } else {
+        if (request.field() == 4) request.Read(of);
+        if (request.field() == 5) request.Read(item.task_id);
+      }
+    }
+    if (!item.turn) {
+      item.id = of.instance_id;
+      execution_id = of.execution_id;
+    }
+    item.execution_id = execution_id.value_or("");
+  }
+  return item;
+}
+
+// What an orchestrator knows after its history.
+struct Replay {
+  std::string kind;
+  std::string label;
+  int round = 0;
+  std::vector<std::string> raised;
+  int scheduled = 0;
+  int completed = 0;
+  bool timer = false;
+  bool fired = false;
+  bool child = false;
+  std::optional<std::string> child_result;
+  std::optional<Payload> terminated;
+  bool suspended = false;
+  Timestamp now;
+
+  explicit Replay(const Item& item) {
+    for (const auto* events : {&item.past, &item.events}) {
+      for (const std::string& bytes : *events) {
+        if (const auto event = DecodeEvent(bytes)) See(*event);
+      }
+    }
+  }
+
+  void See(const HistoryEvent& event) {
+    if (event.As<OrchestratorStarted>() != nullptr) now = event.time;
+    if (const auto* started = event.As<ExecutionStarted>()) {
+      const std::vector<std::string> parts =
+          absl::StrSplit(started->input.value_or(""), ':');
+      kind = parts[0];
+      label = parts[1];
+      round = parts.size() > 2 ? std::stoi(parts[2]) : 0;
+    }
+    if (const auto* one = event.As<EventRaised>()) {
+      raised.push_back(one->input.value_or(""));
+    }
+    scheduled += event.As<TaskScheduled>() != nullptr ? 1 : 0;
+    completed += event.As<TaskCompleted>() != nullptr ? 1 : 0;
+    timer = timer || event.As<TimerCreated>() != nullptr;
+    fired = fired || event.As<TimerFired>() != nullptr;
+    child = child || event.As<SubOrchestrationCreated>() != nullptr;
+    if (const auto* end = event.As<SubOrchestrationCompleted>()) {
+      child_result = end->result.value_or("");
+    }
+    if (event.As<SubOrchestrationFailed>() != nullptr) child_result = "failed";
+    if (const auto* end = event.As<ExecutionTerminated>()) {
+      terminated = end->output;
+    }
+    if (event.As<ExecutionSuspended>() != nullptr) suspended = true;
+    if (event.As<ExecutionResumed>() != nullptr) suspended = false;
+  }
+
+  TurnAnswer Answer() const {
+    TurnAnswer answer;
+    const auto add = [&answer](int32_t id, auto what) {
+      answer.actions.push_back({id, std::move(what)});
+    };
+    const auto end = [&](OrchestrationStatus status, Payload result) {
+      CompleteExecution completion;
+      completion.status = status;
+      completion.result = std::move(result);
+      add(99, std::move(completion));
+    };
+    const auto schedule = [&](int32_t id) {
+      TaskScheduled task;
+      task.name = "act";
+      add(id, std::move(task));
+    };
+    if (terminated.has_value()) {
+      end(OrchestrationStatus::kTerminated, *terminated);
+    } else if (suspended) {
+      // It buffers what comes.
+    } else if (kind == "collect") {
+      std::vector<std::string> seen = raised;
+      const auto last = std::find(seen.begin(), seen.end(), "end");
+      if (last == seen.end()) return answer;
+      std::erase(seen, "end");
+      end(OrchestrationStatus::kCompleted,
+          absl::StrCat(label, "|", absl::StrJoin(seen, ",")));
+    } else if (kind == "chain") {
+      if (completed == 3) {
+        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|3"));
+      } else if (scheduled == completed) {
+        schedule(completed + 1);
+      }
+    } else if (kind == "fan") {
+      if (scheduled == 0) {
+        for (int32_t id = 1; id <= 4; ++id) schedule(id);
+      } else if (completed == 4) {
+        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|4"));
+      }
+    } else if (kind == "timer") {
+      if (!timer) {
+        add(1, TimerCreated{ToTimestamp(ToTime(now) + absl::Milliseconds(50))});
+      } else if (fired) {
+        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|t"));
+      }
+    } else if (kind == "parent") {
+      if (!child) {
+        SubOrchestrationCreated start;
+        start.instance_id = absl::StrCat("child-", label);
+        start.name = "world";
+        start.input = absl::StrCat("chain:child-", label);
+        add(1, std::move(start));
+      } else if (child_result.has_value()) {
+        end(OrchestrationStatus::kCompleted,
+            absl::StrCat(label, "|", *child_result));
+      }
+    } else if (kind == "eternal") {
+      if (round == kEternalRounds) {
+        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|end"));
+      } else if (!raised.empty()) {
+        CompleteExecution next;
+        next.status = OrchestrationStatus::kContinuedAsNew;
+        next.result = absl::StrCat("eternal:", label, ":", round + 1);
+        for (size_t i = 1; i < raised.size(); ++i) {
+          next.carried_over.push_back(EncodeEvent(
+              {HistoryEvent::kFromOutside, now, EventRaised{"e", raised[i]}}));
+        }
+        add(99, std::move(next));
+        if (round == 0) add(98, EventSent{id, "e", "self"});
+      }
+    }
+    return answer;
+  }
+
+  std::string id;
+};
+
+// One start, and what was acknowledged of it.
+struct Life {
+  std::string id;
+  std::string kind;
+  enum class State { kUnknown, kThere, kRefused } state = State::kUnknown;
+  uint64_t there_since = 0;
+  bool meddled = false;  // Somebody tried to end it from outside.
+  bool end_sent = false;
+  std::set<std::string> events;  // Acknowledged while it collected.
+  std::optional<std::string> output;
+};
+
+class World final : private EngineObserver {
+ public:
+  World(Random& random, Durability durability, OrchestrationCounts& counts)
+      : random_(random), durability_(durability), counts_(counts) {}
+  ~World() override { TearDown(); }
+
+  std::optional<std::string> Run() {
+    Boot();
+    const uint64_t losses = Uniform(random_, 1, 3);
+    for (uint64_t loss = 0; !violation_ && loss < losses; ++loss) {
+      const bool store_fails = OneIn(random_, 3);
+      const uint64_t steps = Uniform(random_, 5, 120);
+      for (uint64_t i = 0; i < steps && !violation_; ++i) {
+        if (store_fails && i == steps / 2) BreakStore();
+        Step();
+      }
+      if (!violation_) LosePower();
+    }
+    if (!violation_) DriveToEnd();
+    return violation_;
+  }
+
+ private:
+  struct Sink final : WorkSink {
+    Sink(World& world, size_t worker) : world(world), worker(worker) {}
+    void Send(std::string item) override { world.OnItem(worker, item); }
+    World& world;
+    const size_t worker;
+  };
+
+  struct Server {
+    Server(World& world)
+        : store({.directory = "data",
+                 .durability = world.durability_,
+                 .readers = 1,
+                 .vfs = world.vfs_.name()},
+                world.clock_),
+          registry(world.clock_, executor, provider, {&lease_initializer}, {},
+                   {.idle_timeout = absl::Milliseconds(100)}),
+          engine(world.clock_, store, registry, writer, readers, world, {}) {}
+
+    SqliteStore store;
+    ManualExecutor executor;
+    ManualExecutor writer;
+    ManualExecutor readers;
+    SharedProvider provider;
+    LeaseInitializer lease_initializer;
+    InstanceRegistry registry;
+    Engine engine;
+    std::vector<WorkerId> workers;
+  };
+
+  void OnStoreFailed(const absl::Status&) override { ++counts_.store_failures; }
+  void OnStoreRecovered(size_t) override { ++counts_.recoveries; }
+
+  void Note(std::string what) {
+    trace_.push_back(std::move(what));
+    if (trace_.size() > 60) trace_.pop_front();
+  }
+  void Break(const std::string& what) {
+    if (violation_.has_value()) return;
+    violation_ = absl::StrCat(what, "\nthe last steps:\n  ",
+                              absl::StrJoin(trace_, "\n  "));
+  }
+
+  // ---- The machine ----------------------------------------------------------
+
+  void Boot() {
+    ++boots_;
+    meddling_.clear();
+    server_ = std::make_unique<Server>(*this);
+    const absl::Status status = server_->engine.Open();
+    if (!status.ok()) return Break(status.ToString());
+    for (size_t i = 0; i < kWorkers; ++i) ConnectWorker();
+  }
+
+  void ConnectWorker() {
+    const size_t worker = server_->workers.size();
+    server_->workers.push_back(
+        server_->engine.Connect({.slots = {3, 3}, .filters = {}},
+                                std::make_shared<Sink>(*this, worker)));
+  }
+
+  bool RunOne() {
+    ManualExecutor* executors[] = {&server_->executor, &server_->writer,
+                                   &server_->readers};
+    const uint64_t first = Uniform(random_, 0, 2);
+    for (uint64_t i = 0; i < 3; ++i) {
+      ManualExecutor& executor = *executors[(first + i) % 3];
+      // The writer runs its tasks one after the other, in order.
+      const bool ran = &executor == &server_->writer ? executor.RunOne()
+                                                     : executor.RunAny(random_);
+      if (ran) return true;
+    }
+    return false;
+  }
+  void RunAll() {
+    while (RunOne()) {
+    }
+  }
+
+  void TearDown() {
+    if (server_ == nullptr) return;
+    down_ = true;
+    RunAll();
+    server_->engine.Stop();
+    bool closed = false;
+    server_->registry.Shutdown([&closed] { closed = true; });
+    while (!closed) {
+      if (!RunOne()) break;
+    }
+    server_.reset();
+    items_.clear();
+    down_ = false;
+  }
+
+  void LosePower() {
+    Note("the power fails");
+    ++counts_.power_losses;
+    // From here on nobody hears an answer.
+    down_ = true;
+    vfs_.PowerLoss(random_);
+    TearDown();
+    vfs_.FillUp(std::nullopt);
+    Boot();
+    CheckAll();
+  }
+
+  void BreakStore() {
+    Note("the store begins to fail");
+    if (OneIn(random_, 2)) {
+      vfs_.FailSync(static_cast<int64_t>(Uniform(random_, 0, 3)));
+    } else {
+      vfs_.FillUp(static_cast<int64_t>(Uniform(random_, 0, 20'000)));
+    }
+  }
+
+  // ---- Callers --------------------------------------------------------------
+
+  std::string AnyId() {
+    return absl::StrCat("o", Uniform(random_, 0, kIds - 1));
+  }
+  static InstanceKey Key(const std::string& id) {
+    return NormalKey("default", id);
+  }
+
+  void Step() {
+    ++counts_.steps;
+    switch (Uniform(random_, 0, 15)) {
+      case 0:
+      case 1:
+        return Start();
+      case 2:
+      case 3:
+        return Raise(AnyId(), absl::StrCat("e", ++last_event_));
+      case 4:
+      case 5:
+      case 6:
+      case 7:
+        return Work();
+      case 8:
+        return Get(AnyId());
+      case 9:
+        return Advance();
+      case 10:
+        return Meddle();
+      case 11:
+        return Bother();
+      default:
+        RunOne();
+    }
+  }
+
+  void Advance() {
+    clock_.Advance(absl::Milliseconds(Uniform(random_, 1, 120)));
+    server_->registry.RunDueLeases();
+    server_->engine.FireTimers();
+  }
+
+  // The calls below are void if the power fails before they are answered.
+  bool Unheard(uint64_t boot) {
+    if (!down_ && boot == boots_) return false;
+    ++counts_.unknown;
+    return true;
+  }
+
+  void Start() {
+    const std::string id = AnyId();
+    const std::string kind = kKinds[Uniform(random_, 0, 5)];
+    const std::string label = absl::StrCat(++last_label_);
+    Life& life = lives_[label];
+    life.id = id;
+    life.kind = kind;
+    life.meddled = meddling_[id] > 0;
+    StartRequest request;
+    request.key = Key(id);
+    request.name = "world";
+    request.input = absl::StrCat(kind, ":", label);
+    if (OneIn(random_, 3)) {
+      request.policy.replaceable = {OrchestrationStatus::kCompleted};
+    }
+    Note(absl::StrCat("start ", id, " as ", *request.input));
+    server_->engine.Start(
+        std::move(request), [this, label, boot = boots_](
+                                const absl::StatusOr<StartReceipt>& receipt) {
+          if (Unheard(boot)) return;
+          if (receipt.ok()) {
+            ++counts_.starts;
+            IsThere(label, "its start");
+          } else if (absl::IsAlreadyExists(receipt.status())) {
+            ++counts_.refused;
+            lives_[label].state = Life::State::kRefused;
+          }
+          // Unavailable: nothing was done, or nobody knows.
+        });
+  }
+
+  // Somebody has seen that this life is there.
+  void IsThere(const std::string& label, const std::string& by) {
+    const auto it = lives_.find(label);
+    if (it == lives_.end()) return;  // A child.
+    Life& life = it->second;
+    if (life.state == Life::State::kRefused) {
+      return Break(
+          absl::StrCat("life ", label, " was refused, and ", by, " shows it"));
+    }
+    if (life.state == Life::State::kThere) return;
+    life.state = Life::State::kThere;
+    life.there_since = ++sequence_;
+    Note(absl::StrCat("life ", label, " of ", life.id, " is there: ", by));
+  }
+
+  // The label of the latest life that is known to be there, if nothing else
+  // could be.
+  std::optional<std::string> Certain(const std::string& id) {
+    std::optional<std::string> latest;
+    for (const auto& [label, life] : lives_) {
+      if (life.id != id || life.state == Life::State::kRefused) continue;
+      if (life.state == Life::State::kUnknown) return std::nullopt;
+      if (!latest || lives_[*latest].there_since < life.there_since) {
+        latest = label;
+      }
+    }
+    return latest;
+  }
+
+  void Raise(const std::string& id, const std::string& input) {
+    Note(absl::StrCat("raise ", input, " to ", id));
+    const std::optional<std::string> label = Certain(id);
+    if (input == "end" && label) lives_[*label].end_sent = true;
+    server_->engine.RaiseEvent(
+        Key(id), "e", input,
+        [this, id, input, label, boot = boots_](const absl::Status& status) {
+          if (Unheard(boot) || !status.ok()) return;
+          ++counts_.events;
+          // The same life before and after, and it collects: it will have it.
+          if (label != Certain(id) || !label) return;
+          Life& life = lives_[*label];
+          if (life.kind != "collect" || life.meddled || life.end_sent) return;
+          Note(absl::StrCat(input, " was taken by life ", *label));
+          life.events.insert(input);
+        });
+  }
+
+  void Meddle() {
+    const std::string id = AnyId();
+    if (OneIn(random_, 3)) return Purge(id);
+    for (auto& [label, life] : lives_) {
+      if (life.id == id) life.meddled = true;
+    }
+    // It may meet one that is started before it is answered.
+    ++meddling_[id];
+    const auto done = [this, id, boot = boots_](const absl::Status&) {
+      if (boot == boots_) --meddling_[id];
+    };
+    if (OneIn(random_, 3)) {
+      Note(absl::StrCat("terminate ", id));
+      server_->engine.Terminate(Key(id), "gone", true, done);
+    } else if (OneIn(random_, 2)) {
+      Note(absl::StrCat("suspend ", id));
+      server_->engine.Suspend(Key(id), std::nullopt, done);
+    } else {
+      Note(absl::StrCat("resume ", id));
+      server_->engine.Resume(Key(id), std::nullopt, done);
+    }
+  }
+
+  void Purge(const std::string& id) {
+    Note(absl::StrCat("purge ", id));
+    purge_tried_[id] = ++sequence_;
+    server_->engine.Purge(
+        {Key(id)}, OneIn(random_, 2),
+        [this, id, boot = boots_](const absl::StatusOr<PurgeResult>& result) {
+          if (Unheard(boot) || !result.ok() || result->erased == 0) return;
+          ++counts_.purges;
+          Note(absl::StrCat(id, " is purged"));
+        });
+  }
+
+  void Get(const std::string& id) {
+    server_->engine.Get(
+        Key(id), /*payloads=*/true,
+        [this, id, boot = boots_](
+            const absl::StatusOr<std::optional<OrchestrationInfo>>& info) {
+          if (Unheard(boot) || !info.ok()) return;
+          CheckSeen(id, *info);
+        });
+  }
+
+  // ---- Workers --------------------------------------------------------------
+
+  void OnItem(size_t worker, const std::string& bytes) {
+    if (down_) return;
+    Item item = ReadItem(bytes);
+    item.worker = worker;
+    if (item.turn) {
+      CheckTurn(item);
+    } else if (ended_tasks_.contains(
+                   absl::StrCat(item.execution_id, "/", item.task_id))) {
+      Break(absl::StrCat("activity ", item.task_id, " of ", item.id,
+                         " goes out again after its end was acknowledged"));
+    }
+    items_.push_back(std::move(item));
+  }
+
+  void CheckTurn(const Item& item) {
+    Replay replay(item);
+    IsThere(replay.label, "a worker's turn");
+    const std::vector<std::string>& known = histories_[item.execution_id];
+    if (known.size() > item.past.size() ||
+        !std::equal(known.begin(), known.end(), item.past.begin())) {
+      Break(absl::StrCat("the history of ", item.id,
+                         " has changed: ", known.size(), " events were known, ",
+                         item.past.size(), " are there"));
+    }
+    Timestamp last;
+    for (const std::string& bytes : item.past) {
+      const auto event = DecodeEvent(bytes);
+      if (event->As<OrchestratorStarted>() != nullptr) last = event->time;
+    }
+    if (replay.now <= last) {
+      Break(absl::StrCat("the clock of ", item.id, " went back"));
+    }
+  }
+
+  void Work() {
+    if (items_.empty()) return;
+    const size_t i = Uniform(random_, 0, items_.size() - 1);
+    const Item item = std::move(items_[i]);
+    items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(i));
+    Answer(item);
+  }
+
+  void Answer(const Item& item) {
+    const Engine::WorkName name{.token = item.token, .key = Key(item.id)};
+    const auto late = [this](const absl::Status& status) {
+      counts_.late += absl::IsNotFound(status) ? 1 : 0;
+    };
+    if (item.turn) {
+      Replay replay(item);
+      replay.id = item.id;
+      server_->engine.CompleteTurn(
+          name, replay.Answer(),
+          [this, item, late, boot = boots_](const absl::Status& status) {
+            if (Unheard(boot)) return;
+            if (!status.ok()) return late(status);
+            ++counts_.turns;
+            std::vector<std::string> known = item.past;
+            known.insert(known.end(), item.events.begin(), item.events.end());
+            histories_[item.execution_id] = std::move(known);
+          });
+      return;
+    }
+    server_->engine.CompleteActivity(
+        name, TaskCompleted{0, "r"},
+        [this, item, late, boot = boots_](const absl::Status& status) {
+          if (Unheard(boot)) return;
+          if (!status.ok()) return late(status);
+          ++counts_.activities;
+          ended_tasks_.insert(
+              absl::StrCat(item.execution_id, "/", item.task_id));
+        });
+  }
+
+  // A worker goes and comes back, or gives something back.
+  void Bother() {
+    if (OneIn(random_, 2)) {
+      const size_t worker = Uniform(random_, 0, server_->workers.size() - 1);
+      server_->engine.Disconnect(server_->workers[worker]);
+      ConnectWorker();
+    } else if (!items_.empty()) {
+      const Item& item = items_[Uniform(random_, 0, items_.size() - 1)];
+      server_->engine.Abandon(item.turn ? WorkKind::kTurn : WorkKind::kActivity,
+                              item.token);
+    }
+  }
+
+  // ---- What must be ---------------------------------------------------------
+
+  void CheckSeen(const std::string& id,
+                 const std::optional<OrchestrationInfo>& info) {
+    uint64_t latest = 0;
+    bool unknown = false;
+    for (const auto& [label, life] : lives_) {
+      if (life.id != id) continue;
+      unknown = unknown || life.state == Life::State::kUnknown;
+      if (life.state == Life::State::kThere) {
+        latest = std::max(latest, life.there_since);
+      }
+    }
+    if (!info.has_value()) {
+      if (latest > purge_tried_[id]) {
+        Break(absl::StrCat(id, " is lost"));
+      }
+      return;
+    }
+    const std::vector<std::string> parts =
+        absl::StrSplit(info->input.value_or(":"), ':');
+    const std::string& label = parts[1];
+    const auto it = lives_.find(label);
+    if (it == lives_.end()) return;  // Between two executions.
+    Life& life = it->second;
+    if (life.state == Life::State::kThere && life.there_since < latest) {
+      return Break(
+          absl::StrCat(id, " is life ", label, " again, which was replaced"));
+    }
+    IsThere(label, "a look");
+    if (info->finished.has_value()) CheckEnd(label, *info);
+  }
+
+  void CheckEnd(const std::string& label, const OrchestrationInfo& info) {
+    Life& life = lives_[label];
+    const std::string output = info.output.value_or("");
+    if (life.output.has_value() && *life.output != output) {
+      return Break(absl::StrCat("life ", label, " ended as ", *life.output,
+                                " before, and now as ", output));
+    }
+    life.output = output;
+    if (info.status == OrchestrationStatus::kTerminated) {
+      if (!life.meddled) Break(absl::StrCat("nobody terminated life ", label));
+      return;
+    }
+    if (info.status != OrchestrationStatus::kCompleted) {
+      return Break(absl::StrCat("life ", label, " ended as ",
+                                std::string(StatusName(info.status))));
+    }
+    std::map<std::string, std::string> results = {
+        {"chain", "3"},
+        {"fan", "4"},
+        {"timer", "t"},
+        {"parent", absl::StrCat("child-", label, "|3")},
+        {"eternal", "end"}};
+    if (life.kind != "collect") {
+      const std::string wanted = absl::StrCat(label, "|", results[life.kind]);
+      const bool right =
+          output == wanted ||
+          (life.meddled && output == absl::StrCat(label, "|failed"));
+      if (!right) {
+        Break(absl::StrCat("life ", label, " ended as ", output, ", not as ",
+                           wanted));
+      }
+      return;
+    }
+    const std::vector<std::string> halves = absl::StrSplit(output, '|');
+    const std::vector<std::string> seen = absl::StrSplit(halves[1], ',');
+    const std::set<std::string> once(seen.begin(), seen.end());
+    if (once.size() != seen.size()) {
+      Break(
+          absl::StrCat("life ", label, " was told something twice: ", output));
+    }
+    for (const std::string& event : life.events) {
+      if (!once.contains(event)) {
+        Break(absl::StrCat("life ", label, " was never told of ", event, ": ",
+                           output));
+      }
+    }
+  }
+
+  void CheckAll() {
+    if (violation_) return;
+    for (size_t i = 0; i < kIds; ++i) Get(absl::StrCat("o", i));
+    RunAll();
+  }
+
+  // Nothing fails any more: every orchestration comes to its end.
+  void DriveToEnd() {
+    vfs_.FillUp(std::nullopt);
+    size_t open = 0;
+    for (int round = 0; round < 60 && !violation_; ++round) {
+      for (size_t i = 0; i < kIds; ++i) {
+        const std::string id = absl::StrCat("o", i);
+        server_->engine.Resume(Key(id), std::nullopt,
+                               [](const absl::Status&) {});
+        RunAll();
+        Raise(id, "end");
+        RunAll();
+      }
+      while (!items_.empty()) {
+        Work();
+        RunAll();
+      }
+      clock_.Advance(absl::Seconds(2));
+      server_->registry.RunDueLeases();
+      server_->engine.FireTimers();
+      RunAll();
+      open = server_->engine.counts().open;
+      if (open == 0 && round > 2) break;
+    }
+    if (open > 0) {
+      return Break(absl::StrCat(open, " orchestrations never end"));
+    }
+    CheckAll();
+    for (const auto& [label, life] : lives_) {
+      counts_.ended += life.output.has_value() ? 1 : 0;
+    }
+  }
+
+  Random& random_;
+  const Durability durability_;
+  OrchestrationCounts& counts_;
+  SimulatedClock clock_;
+  PowerVfs vfs_;
+  std::unique_ptr<Server> server_;
+  bool down_ = false;
+  uint64_t boots_ = 0;
+
+  std::deque<std::string> trace_;
+  std::optional<std::string> violation_;
+
+  // The record.
+  uint64_t sequence_ = 0;
+  uint64_t last_label_ = 0;
+  uint64_t last_event_ = 0;
+  std::map<std::string, Life> lives_;
+  std::map<std::string, uint64_t> purge_tried_;
+  std::map<std::string, int> meddling_;  // Calls on their way.
+  std::map<std::string, std::vector<std::string>> histories_;  // By execution.
+  std::set<std::string> ended_tasks_;
+  std::vector<Item> items_;
+};
+
+}  // namespace
+
+std::optional<std::string> RunOrchestrationWorld(Random& random,
+                                                 Durability durability,
+                                                 OrchestrationCounts& counts) {
+  return World(random, durability, counts).Run();
+}
+
+}  // namespace leasehold
