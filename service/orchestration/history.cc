@@ -8,6 +8,8 @@ namespace {
 template <size_t kIndex = 1>
 bool ReadBody(const WireReader& reader, EventBody& body) {
   if constexpr (kIndex == std::variant_size_v<EventBody>) {
+    // Beside a kind that is known it is a field that is not.
+    if (!std::holds_alternative<OtherEvent>(body)) return true;
     body = OtherEvent{reader.field(), std::string(reader.bytes())};
     return true;
   } else {
