@@ -62,9 +62,18 @@ void Engine::LineUpAgainLocked(Orchestration& orchestration, int32_t id) {
 }
 
 void Engine::FireLocked(Orchestration& orchestration, int32_t id) {
-  ReceiveLocked(orchestration, {.sequence = ++orchestration.last_sequence,
-                                .execution_id = orchestration.execution_id,
-                                .timer = id});
+  // Behind what is on its way to the store: messages come in the order of
+  // their sequences, as a turn takes all up to one.
+  Message message{.sequence = ++orchestration.last_sequence,
+                  .execution_id = orchestration.execution_id,
+                  .timer = id};
+  PendingCommit commit;
+  commit.apply.push_back([this, target = orchestration.shared_from_this(),
+                          message = std::move(message)] {
+    mu_.AssertHeld();
+    ReceiveLocked(*target, message);
+  });
+  SubmitLocked(std::move(commit));
 }
 
 void Engine::AddActivityLocked(Orchestration& orchestration, int32_t id,
