@@ -155,7 +155,8 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
       AsksForEnded(start->request.policy)) {
     LookUpLocked(
         start->request.key,
-        [this, start](const absl::StatusOr<std::optional<InstanceRow>>& row) {
+        [this, start](const absl::StatusOr<std::optional<InstanceRow>>& row,
+                      uint64_t epoch) {
           Section section(*this);
           if (!row.ok()) {
             deferred_.calls.push_back(
@@ -166,7 +167,7 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
           } else {
             DecideStartLocked(start, std::nullopt);
           }
-          EndLookupLocked(start->request.key);
+          EndLookupLocked(start->request.key, epoch);
         });
     return;
   }

@@ -261,8 +261,9 @@ class Engine {
   };
   // Asks the store who has a key that is not open; one after the other for each
   // key, so that what one of them decides the next one finds.
-  using Lookup =
-      std::function<void(absl::StatusOr<std::optional<InstanceRow>>)>;
+  // `epoch`: in which it was asked.
+  using Lookup = std::function<void(absl::StatusOr<std::optional<InstanceRow>>,
+                                    uint64_t epoch)>;
 
   // ---- engine.cc ----
   void Finish(Deferred deferred) ABSL_LOCKS_EXCLUDED(mu_);
@@ -371,8 +372,9 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunLookup(const InstanceKey& key, uint64_t epoch)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // The lookup of `key` that runs has done all that it does.
-  void EndLookupLocked(const InstanceKey& key)
+  // The lookup of `key` that runs has done all that it does. One of an epoch
+  // before is forgotten already.
+  void EndLookupLocked(const InstanceKey& key, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // How one was started that has no history yet; nullopt: it has.
   std::optional<ExecutionStarted> PendingStartLocked(const InstanceKey& key)
@@ -387,8 +389,8 @@ class Engine {
   struct PurgeJob;
   void PurgeNext(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgeRow(const std::shared_ptr<PurgeJob>& job, const InstanceKey& key,
-                const absl::StatusOr<std::optional<InstanceRow>>& row)
-      ABSL_LOCKS_EXCLUDED(mu_);
+                const absl::StatusOr<std::optional<InstanceRow>>& row,
+                uint64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgePage(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
 
   // ---- engine_recovery.cc ----

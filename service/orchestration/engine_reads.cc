@@ -26,10 +26,11 @@ void Engine::RunLookup(const InstanceKey& key, uint64_t epoch) {
     if (it == lookups_.end() || epoch != epoch_) return;
     lookup = std::exchange(it->second.front(), nullptr);
   }
-  lookup(std::move(row));
+  lookup(std::move(row), epoch);
 }
 
-void Engine::EndLookupLocked(const InstanceKey& key) {
+void Engine::EndLookupLocked(const InstanceKey& key, uint64_t epoch) {
+  if (epoch != epoch_) return;
   const auto it = lookups_.find(DirectoryKey(key));
   if (it == lookups_.end()) return;
   it->second.pop_front();
@@ -316,9 +317,8 @@ void Engine::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
   const InstanceKey key = std::move(job->keys.front());
   job->keys.pop_front();
   LookUpLocked(key, [this, job, key](
-                        const absl::StatusOr<std::optional<InstanceRow>>& row) {
-    PurgeRow(job, key, row);
-  });
+                        const absl::StatusOr<std::optional<InstanceRow>>& row,
+                        uint64_t epoch) { PurgeRow(job, key, row, epoch); });
 }
 
 void Engine::PurgePage(const std::shared_ptr<PurgeJob>& job) {
@@ -337,7 +337,8 @@ void Engine::PurgePage(const std::shared_ptr<PurgeJob>& job) {
 
 void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
                       const InstanceKey& key,
-                      const absl::StatusOr<std::optional<InstanceRow>>& row) {
+                      const absl::StatusOr<std::optional<InstanceRow>>& row,
+                      uint64_t epoch) {
   // Its sub-orchestrations stand in its history, which is about to go.
   if (row.ok() && row->has_value() && (*row)->finished.has_value() &&
       job->recursive) {
@@ -366,9 +367,9 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
       // The lookup goes on until the row is gone for good.
       PendingCommit commit;
       commit.changes.push_back(EraseInstance{(*row)->number});
-      commit.apply.push_back([this, key] {
+      commit.apply.push_back([this, key, epoch] {
         mu_.AssertHeld();
-        EndLookupLocked(key);
+        EndLookupLocked(key, epoch);
       });
       commit.done = [this, job](const absl::Status& status) {
         if (!status.ok()) return job->done(status);
@@ -378,7 +379,7 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
       SubmitLocked(std::move(commit));
       return;
     }
-    EndLookupLocked(key);
+    EndLookupLocked(key, epoch);
   }
   if (next) PurgeNext(job);
 }

@@ -109,16 +109,17 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
 }
 
 void Engine::ForgetAllLocked() {
-  ++epoch_;
+  const uint64_t before = epoch_++;
   while (!by_number_.empty()) EndLocked(*by_number_.begin()->second);
   dispatcher_.Clear();
   timers_.Clear();
   for (auto& [key, queue] : lookups_) {
     for (Lookup& lookup : queue) {
       if (!lookup) continue;  // It runs, and will find out by itself.
-      deferred_.calls.push_back([lookup = std::move(lookup)] {
+      deferred_.calls.push_back([lookup = std::move(lookup), before] {
         lookup(absl::UnavailableError(
-            "what the store held was being read anew; try again"));
+                   "what the store held was being read anew; try again"),
+               before);
       });
     }
   }
