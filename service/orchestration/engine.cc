@@ -151,27 +151,44 @@ void Engine::Start(StartRequest request, Done<StartReceipt> done) {
 
 void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
   Section section(*this);
-  if (FindOpenLocked(start->request.key) == nullptr &&
-      AsksForEnded(start->request.policy)) {
-    LookUpLocked(
-        start->request.key,
-        [this, start](const absl::StatusOr<std::optional<InstanceRow>>& row,
-                      uint64_t epoch) {
-          Section section(*this);
-          if (!row.ok()) {
-            deferred_.calls.push_back(
-                [start, status = row.status()] { start->done(status); });
-          } else if (row->has_value() && (*row)->finished.has_value()) {
-            DecideStartLocked(start,
-                              static_cast<OrchestrationStatus>((*row)->status));
-          } else {
-            DecideStartLocked(start, std::nullopt);
-          }
-          EndLookupLocked(start->request.key, epoch);
-        });
-    return;
+  const InstanceKey& key = start->request.key;
+  if (FindOpenLocked(key) != nullptr || !AsksForEnded(start->request.policy)) {
+    return DecideStartLocked(start, std::nullopt);
   }
-  DecideStartLocked(start, std::nullopt);
+  // How the one that is there ends is known when its end is durable.
+  if (directory_.contains(DirectoryKey(key))) return StartLaterLocked(start);
+  LookUpLocked(
+      key, [this, start](const absl::StatusOr<std::optional<InstanceRow>>& row,
+                         uint64_t epoch) {
+        Section section(*this);
+        const InstanceKey& key = start->request.key;
+        const bool is_open =
+            row.ok() && row->has_value() && !(*row)->finished.has_value();
+        if (!row.ok()) {
+          deferred_.calls.push_back(
+              [start, status = row.status()] { start->done(status); });
+        } else if (FindOpenLocked(key) != nullptr) {
+          DecideStartLocked(start, std::nullopt);
+        } else if (is_open || epoch != epoch_ ||
+                   directory_.contains(DirectoryKey(key))) {
+          StartLaterLocked(start);  // It has ended since, or is about to.
+        } else if (row->has_value()) {
+          DecideStartLocked(start,
+                            static_cast<OrchestrationStatus>((*row)->status));
+        } else {
+          DecideStartLocked(start, std::nullopt);
+        }
+        EndLookupLocked(key, epoch);
+      });
+}
+
+void Engine::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
+  PendingCommit nothing;
+  nothing.done = [this, start](const absl::Status& status) {
+    if (!status.ok()) return start->done(status);
+    StartWithPin(start);
+  };
+  SubmitLocked(std::move(nothing));
 }
 
 void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,

@@ -299,6 +299,9 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartWithPin(const std::shared_ptr<AcquireForStart>& start)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // Looks again behind all that is on its way to the store.
+  void StartLaterLocked(const std::shared_ptr<AcquireForStart>& start)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                          std::optional<OrchestrationStatus> ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
