@@ -304,6 +304,9 @@ void Engine::PostLocked(const OrchestrationPtr& target,
   message.event = EncodeEvent(event);
   message.urgent = event.As<ExecutionTerminated>() != nullptr ||
                    event.As<ExecutionResumed>() != nullptr;
+  if (event.As<ExecutionResumed>() != nullptr) {
+    target->resume_sequence = message.sequence;
+  }
   commit.changes.push_back(PutMessage{{.number = target->number,
                                        .sequence = message.sequence,
                                        .execution = message.execution_id,
@@ -344,10 +347,10 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
     return;
   }
   PendingCommit commit;
-  if (event.As<ExecutionSuspended>() == nullptr ||
-      open->status != OrchestrationStatus::kSuspended) {
-    PostLocked(open, "", event, commit);
-  }
+  const bool is_so = event.As<ExecutionSuspended>() != nullptr &&
+                     open->status == OrchestrationStatus::kSuspended &&
+                     open->resume_sequence == 0;
+  if (!is_so) PostLocked(open, "", event, commit);
   commit.done = std::move(done);
   SubmitLocked(std::move(commit));
 }

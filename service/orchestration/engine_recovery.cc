@@ -85,6 +85,9 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
     Message message{.sequence = row.sequence,
                     .execution_id = std::move(row.execution),
                     .event = std::move(row.event)};
+    if (event->As<ExecutionResumed>() != nullptr) {
+      orchestration->resume_sequence = row.sequence;
+    }
     message.urgent = event->As<ExecutionTerminated>() != nullptr ||
                      event->As<ExecutionResumed>() != nullptr;
     orchestration->inbox.push_back(std::move(message));

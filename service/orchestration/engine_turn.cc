@@ -189,6 +189,9 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
   const OrchestrationStatus before = orchestration.status;
   orchestration.status = state.status;
   orchestration.turn_time = turn.hot->summary.turn_time;
+  if (orchestration.resume_sequence <= turn.last_sequence) {
+    orchestration.resume_sequence = 0;
+  }
   std::erase_if(orchestration.inbox, [&turn](const Message& message) {
     return message.sequence <= turn.last_sequence;
   });

@@ -142,6 +142,8 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   // stand before all others.
   int64_t last_sequence = 0;
   int64_t first_sequence = 0;
+  // Of the last resume that is in no turn yet; 0: there is none.
+  int64_t resume_sequence = 0;
   std::vector<Message> inbox;  // In order of their sequences.
 
   OwnedWork turn;
