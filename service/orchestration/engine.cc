@@ -536,12 +536,11 @@ absl::Status Engine::AcceptingLocked() const {
                    : not_serving_;
 }
 
-void Engine::EndWaitsLocked() {
+void Engine::EndWaitsLocked(const absl::Status& status) {
   for (auto& [key, waiters] : waiters_) {
     for (Waiter& waiter : waiters) {
-      deferred_.calls.push_back([done = std::move(waiter.done)] {
-        done(absl::UnavailableError("the server is shutting down"));
-      });
+      deferred_.calls.push_back(
+          [done = std::move(waiter.done), status] { done(status); });
     }
   }
   waiters_.clear();
@@ -550,7 +549,7 @@ void Engine::EndWaitsLocked() {
 void Engine::Drain() {
   Section section(*this);
   draining_ = true;
-  EndWaitsLocked();
+  EndWaitsLocked(AcceptingLocked());
 }
 
 void Engine::Stop() {
@@ -560,7 +559,7 @@ void Engine::Stop() {
     if (not_serving_.ok()) ForgetAllLocked();
     not_serving_ = absl::UnavailableError("the server is shutting down");
     recover_at_.reset();
-    EndWaitsLocked();
+    EndWaitsLocked(not_serving_);
   }
   timers_changed_.NotifyAll();
   if (timer_thread_.joinable()) timer_thread_.join();

@@ -164,6 +164,7 @@ class Engine {
   // As Get, once it is no longer pending, or has finished. An orchestration
   // that does not exist, or is purged meanwhile, is answered at once with
   // nullopt.
+  //   Unavailable: the store has failed meanwhile; waiting anew is safe.
   //   ResourceExhausted: too many wait already.
   WaitId Wait(const InstanceKey& key, Until until, bool payloads,
               Done<std::optional<OrchestrationInfo>> done)
@@ -275,7 +276,8 @@ class Engine {
   void RunTimers() ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<StoredTime> NextDueLocked() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void EndWaitsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndWaitsLocked(const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Not OK: no start and no wait is taken.
   absl::Status AcceptingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddTimerLocked(const Timers::Entry& entry)

@@ -392,7 +392,19 @@ void Engine::Wipe(DoneStatus done) {
   }
   PendingCommit commit;
   commit.changes.push_back(EraseEverything{});
-  commit.done = std::move(done);
+  commit.done = [done = std::move(done), waiting = std::exchange(waiters_, {})](
+                    const absl::Status& status) {
+    for (const auto& [key, waiters] : waiting) {
+      for (const Waiter& waiter : waiters) {
+        if (status.ok()) {
+          waiter.done(std::nullopt);
+        } else {
+          waiter.done(status);
+        }
+      }
+    }
+    done(status);
+  };
   ForgetAllLocked();
   SubmitLocked(std::move(commit));
 }

@@ -134,6 +134,8 @@ void Engine::FailLocked(const absl::Status& status) {
   not_serving_ = absl::UnavailableError(absl::StrCat(
       "nothing can be stored now; nothing was done: ", status.message()));
   ForgetAllLocked();
+  // What they wait for may be there already, or be gone.
+  EndWaitsLocked(not_serving_);
   recover_at_ = ToStored(clock_.WallNow() + recover_delay_);
   timers_changed_.NotifyAll();
   deferred_.calls.push_back(
