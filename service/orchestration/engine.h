@@ -333,8 +333,7 @@ class Engine {
   void LineUpAgainLocked(Orchestration& orchestration, int32_t id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PinLater(const OrchestrationPtr& orchestration) ABSL_LOCKS_EXCLUDED(mu_);
-  void UnpinLocked(Orchestration& orchestration)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void UnpinLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnPinned(const OrchestrationPtr& orchestration,
                 absl::StatusOr<PinGrant> grant) ABSL_LOCKS_EXCLUDED(mu_);
   // Work has gone out: its orchestration is pinned, then thawed, then sent.

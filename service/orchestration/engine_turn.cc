@@ -12,7 +12,6 @@ struct Engine::TurnInFlight {
   OrchestrationPtr orchestration;
   std::unique_ptr<HotState> hot;  // As it is after the turn.
   int64_t last_sequence = 0;      // Messages up to here are in the history now.
-  bool was_out = false;           // It holds the pin of the work that it was.
   TurnOutcome outcome;
   std::vector<Message> first_messages;  // Of the next execution.
 };
@@ -22,7 +21,6 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   const InstanceNumber number = orchestration.number;
   auto turn = std::make_shared<TurnInFlight>();
   turn->orchestration = orchestration.shared_from_this();
-  turn->was_out = orchestration.turn.state == Work::State::kOut;
   dispatcher_.Take(orchestration.turn);
   orchestration.turn.given_back = 0;
   orchestration.committing = true;
@@ -233,7 +231,7 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
     orchestration.hot->state_ = std::move(turn.hot);
   }
   LineUpLocked(orchestration);
-  if (turn.was_out) UnpinLocked(orchestration);
+  UnpinLocked(orchestration.turn);
 }
 
 void Engine::BeginNextLocked(TurnInFlight& turn) {
@@ -241,7 +239,7 @@ void Engine::BeginNextLocked(TurnInFlight& turn) {
   orchestration.execution_id = turn.hot->summary.execution_id;
   orchestration.turn.version = turn.hot->summary.version.value_or("");
   for (auto& [id, activity] : orchestration.activities) {
-    if (activity->state == Work::State::kOut) UnpinLocked(orchestration);
+    UnpinLocked(*activity);
     std::erase(orchestration.unsent, activity.get());
     dispatcher_.Take(*activity);
   }

@@ -137,7 +137,7 @@ class Engine::ForcedRelease final : public ReleaseListener {
 
 void Engine::SendOutLocked(Work& work) {
   Orchestration& orchestration = Owned(work).owner;
-  ++orchestration.pins;
+  if (!std::exchange(Owned(work).pins, true)) ++orchestration.pins;
   if (orchestration.pin != nullptr) return SendLocked(work);
   orchestration.unsent.push_back(&work);
   if (std::exchange(orchestration.pinning, true)) return;
@@ -181,8 +181,10 @@ void Engine::OnPinned(const OrchestrationPtr& orchestration,
   }
 }
 
-void Engine::UnpinLocked(Orchestration& orchestration) {
-  if (orchestration.pins == 0 || --orchestration.pins > 0) return;
+void Engine::UnpinLocked(Work& work) {
+  Orchestration& orchestration = Owned(work).owner;
+  if (!std::exchange(Owned(work).pins, false)) return;
+  if (--orchestration.pins > 0) return;
   if (orchestration.pin != nullptr) {
     deferred_.unpinned.push_back(std::move(orchestration.pin));
   }
@@ -316,19 +318,16 @@ void Engine::Park(OrchestrationInstance& hot) {
 
 void Engine::OnForcedRelease(const OrchestrationPtr& orchestration) {
   Section section(*this);
-  // An answer that is on its way to the store ends by itself.
-  if (orchestration->gone || orchestration->committing) return;
-  if (orchestration->turn.state == Work::State::kOut) {
-    dispatcher_.PutBack(orchestration->turn);
-  }
-  for (auto& [id, activity] : orchestration->activities) {
-    if (activity->state == Work::State::kOut) dispatcher_.PutBack(*activity);
-  }
+  if (orchestration->gone) return;
+  // An answer that is on its way to the store needs no context.
+  const auto take_back = [this](OwnedWork& work) {
+    mu_.AssertHeld();
+    if (work.state == Work::State::kOut) dispatcher_.PutBack(work);
+    UnpinLocked(work);
+  };
   orchestration->unsent.clear();
-  orchestration->pins = 0;
-  if (orchestration->pin != nullptr) {
-    deferred_.unpinned.push_back(std::move(orchestration->pin));
-  }
+  take_back(orchestration->turn);
+  for (auto& [id, activity] : orchestration->activities) take_back(*activity);
 }
 
 // ---- Coming back ------------------------------------------------------------
@@ -342,9 +341,8 @@ WorkerId Engine::Connect(WorkerOptions options,
 void Engine::Disconnect(WorkerId id) {
   Section section(*this);
   for (Work* work : dispatcher_.RemoveWorker(id)) {
-    Orchestration& orchestration = Owned(*work).owner;
-    std::erase(orchestration.unsent, work);
-    UnpinLocked(orchestration);
+    std::erase(Owned(*work).owner.unsent, work);
+    UnpinLocked(*work);
   }
 }
 
@@ -354,7 +352,7 @@ void Engine::RetryLocked(Work& work) {
   const bool turn = work.kind == WorkKind::kTurn;
   if (work.state != Work::State::kOut) return;
   dispatcher_.Hold(work);
-  UnpinLocked(orchestration);
+  UnpinLocked(work);
   if (turn) orchestration.held = true;
   const absl::Duration delay =
       kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
@@ -401,7 +399,6 @@ void Engine::CompleteActivity(const WorkName& name, EventBody end,
   }
   auto& activity = static_cast<ActivityWork&>(*work);
   const OrchestrationPtr orchestration = activity.owner.shared_from_this();
-  const bool was_out = work->state == Work::State::kOut;
   const int32_t id = activity.id;
   dispatcher_.Take(*work);
 
@@ -429,15 +426,16 @@ void Engine::CompleteActivity(const WorkName& name, EventBody end,
                {HistoryEvent::kFromOutside, NowLocked(), std::move(end)},
                commit);
   }
-  commit.apply.push_back([this, orchestration, id, was_out,
+  commit.apply.push_back([this, orchestration, id,
                           execution_id = orchestration->execution_id] {
     mu_.AssertHeld();
     // With a new execution all that is gone already.
     if (orchestration->gone || orchestration->execution_id != execution_id) {
       return;
     }
-    orchestration->activities.erase(id);
-    if (was_out) UnpinLocked(*orchestration);
+    const auto ended = orchestration->activities.find(id);
+    UnpinLocked(*ended->second);
+    orchestration->activities.erase(ended);
   });
   SubmitLocked(std::move(commit));
 }

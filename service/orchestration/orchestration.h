@@ -66,6 +66,8 @@ struct OwnedWork : Work {
       : Work(kind, std::move(name), std::move(version)), owner(owner) {}
   Orchestration& owner;
   int given_back = 0;  // Times in a row.
+  // It holds the context: it is out, or its end is on the way to the store.
+  bool pins = false;
 };
 
 struct ActivityWork final : OwnedWork {
@@ -152,9 +154,7 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   bool held = false;               // It was given back, and waits a while.
   std::map<int32_t, std::unique_ptr<ActivityWork>> activities;
 
-  // Work that is out pins the context, and so does an answer that is on its way
-  // to the store.
-  int pins = 0;
+  int pins = 0;  // Work that pins the context.
   std::unique_ptr<HeldPin> pin;
   bool pinning = false;       // It is being acquired.
   std::vector<Work*> unsent;  // Out already, but not sent.
