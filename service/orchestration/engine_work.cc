@@ -56,7 +56,7 @@ void Engine::LineUpAgainLocked(Orchestration& orchestration, int32_t id) {
   }
   const auto it = orchestration.activities.find(id);
   if (it != orchestration.activities.end() &&
-      it->second->state == Work::State::kIdle) {
+      it->second->state == Work::State::kIdle && !it->second->ended) {
     dispatcher_.Enqueue(*it->second);
   }
 }
@@ -401,6 +401,7 @@ void Engine::CompleteActivity(const WorkName& name, EventBody end,
   const OrchestrationPtr orchestration = activity.owner.shared_from_this();
   const int32_t id = activity.id;
   dispatcher_.Take(*work);
+  activity.ended = true;
 
   if (auto* completed = std::get_if<TaskCompleted>(&end)) {
     completed->task_scheduled_id = id;

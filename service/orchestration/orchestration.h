@@ -79,6 +79,7 @@ struct ActivityWork final : OwnedWork {
         task(std::move(task)) {}
   const int32_t id;        // Of the action.
   const std::string task;  // A TaskScheduled, encoded.
+  bool ended = false;      // Its end is on the way to the store.
 };
 
 // What is known of an orchestration that is hot.
