@@ -23,6 +23,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   turn->orchestration = orchestration.shared_from_this();
   dispatcher_.Take(orchestration.turn);
   orchestration.turn.given_back = 0;
+  orchestration.held = false;
   orchestration.committing = true;
   const std::unique_ptr<SentTurn> sent = std::move(orchestration.sent);
   turn->hot = std::move(orchestration.hot->state_);
