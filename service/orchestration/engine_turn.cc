@@ -218,7 +218,9 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
     if (finished) info.finished = ToTime(turn.hot->summary.updated);
     info.summary = turn.hot->summary;
     info.has_payloads = true;
-    info.input = state.started.input;
+    info.input = turn.outcome.next.has_value()
+                     ? turn.outcome.next->started.input
+                     : state.started.input;
     info.output = state.output;
     info.failure = state.failure;
     WakeLocked(orchestration.key, finished ? Until::kFinished : Until::kStarted,
