@@ -1,0 +1,446 @@
+// EngineTest: an engine with everything that it stands on, run by hand.
+//
+// Nothing happens by itself: commits are made when the test runs writer_, reads
+// when it runs readers_, contexts open and close when it runs tasks_, and time
+// stands still. Settle runs all of them until nothing is left to do.
+//
+//   FakeWorker& worker = Connect();
+//   auto start = Start("a");
+//   Settle();
+//   auto answer = Answer(worker.TakeTurn(), {Complete("done")});
+//
+// Thread-safety: one thread, that of the test.
+#ifndef LEASEHOLD_TESTS_ORCHESTRATION_ENGINE_FIXTURE_H_
+#define LEASEHOLD_TESTS_ORCHESTRATION_ENGINE_FIXTURE_H_
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "service/instance/instance_registry.h"
+#include "service/instance/shared_provider.h"
+#include "service/orchestration/engine.h"
+#include "service/storage/memory_store.h"
+#include "tests/support/fault_store.h"
+#include "tests/support/manual_executor.h"
+#include "tests/support/simulated_clock.h"
+
+namespace leasehold {
+
+// ---- What a worker is sent --------------------------------------------------
+
+struct FakeItem {
+  WorkKind kind = WorkKind::kTurn;
+  std::string token = {};
+  std::string instance_id = {};
+  std::string execution_id = {};
+  // Of a turn.
+  std::vector<HistoryEvent> past = {};
+  std::vector<HistoryEvent> events = {};
+  // Of an activity.
+  std::string name = {};
+  std::string version = {};
+  Payload input = {};
+  int32_t id = 0;
+
+  Engine::WorkName work_name() const { return {.token = token, .key = {}}; }
+};
+
+inline std::string ValueOf(std::string_view string_value) {
+  Payload value;
+  WireReader reader(string_value);
+  while (reader.Next()) {
+    if (reader.field() == 1) value = std::string(reader.bytes());
+  }
+  return value.value_or("");
+}
+
+inline FakeItem ParseItem(std::string_view bytes) {
+  FakeItem item;
+  WireReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.field() == 10) item.token = reader.bytes();
+    if (reader.field() > 2) continue;
+    item.kind = reader.field() == 1 ? WorkKind::kTurn : WorkKind::kActivity;
+    WireReader inner(reader.bytes());
+    while (inner.Next()) {
+      if (item.kind == WorkKind::kTurn) {
+        if (inner.field() == 1) item.instance_id = inner.bytes();
+        if (inner.field() == 2) item.execution_id = ValueOf(inner.bytes());
+        if (inner.field() == 3)
+          item.past.push_back(*DecodeEvent(inner.bytes()));
+        if (inner.field() == 4) {
+          item.events.push_back(*DecodeEvent(inner.bytes()));
+        }
+      } else {
+        if (inner.field() == 1) item.name = inner.bytes();
+        if (inner.field() == 2) item.version = ValueOf(inner.bytes());
+        if (inner.field() == 3) item.input = ValueOf(inner.bytes());
+        if (inner.field() == 4) {
+          const auto of = DecodeMessage<ExecutionOf>(inner.bytes());
+          item.instance_id = of->instance_id;
+          item.execution_id = of->execution_id.value_or("");
+        }
+        if (inner.field() == 5) item.id = static_cast<int32_t>(inner.varint());
+      }
+    }
+    EXPECT_TRUE(inner.ok());
+  }
+  EXPECT_TRUE(reader.ok());
+  return item;
+}
+
+// `turn started e`, as an event is told in few words.
+inline std::string Word(const HistoryEvent& event) {
+  struct Words {
+    std::string operator()(const OrchestratorStarted&) { return "turn"; }
+    std::string operator()(const ExecutionStarted& e) {
+      return "started(" + e.input.value_or("") + ")";
+    }
+    std::string operator()(const ExecutionCompleted& e) {
+      return absl::StrCat("ended(", e.status, ")");
+    }
+    std::string operator()(const ExecutionTerminated&) { return "terminated"; }
+    std::string operator()(const TaskScheduled& e) { return "task " + e.name; }
+    std::string operator()(const TaskCompleted& e) {
+      return absl::StrCat("task ", e.task_scheduled_id, " done");
+    }
+    std::string operator()(const TaskFailed& e) {
+      return absl::StrCat("task ", e.task_scheduled_id, " failed");
+    }
+    std::string operator()(const SubOrchestrationCreated& e) {
+      return "child " + e.instance_id;
+    }
+    std::string operator()(const SubOrchestrationCompleted& e) {
+      return absl::StrCat("child ", e.task_scheduled_id, " done");
+    }
+    std::string operator()(const SubOrchestrationFailed& e) {
+      return absl::StrCat("child ", e.task_scheduled_id, " failed");
+    }
+    std::string operator()(const TimerCreated&) { return "timer"; }
+    std::string operator()(const TimerFired& e) {
+      return absl::StrCat("timer ", e.timer_id, " fired");
+    }
+    std::string operator()(const EventSent& e) { return "sent " + e.name; }
+    std::string operator()(const EventRaised& e) { return "raised " + e.name; }
+    std::string operator()(const ExecutionSuspended&) { return "suspended"; }
+    std::string operator()(const ExecutionResumed&) { return "resumed"; }
+    std::string operator()(const OtherEvent& e) {
+      return absl::StrCat("other ", e.number);
+    }
+  };
+  return std::visit(Words{}, event.body);
+}
+
+inline std::vector<std::string> Words(const std::vector<HistoryEvent>& events) {
+  std::vector<std::string> words;
+  for (const HistoryEvent& event : events) words.push_back(Word(event));
+  return words;
+}
+
+class FakeWorker final : public WorkSink {
+ public:
+  void Send(std::string item) override { items.push_back(ParseItem(item)); }
+
+  // The oldest one; an empty one, and a failure, if there is none.
+  FakeItem Take(WorkKind kind) {
+    for (auto item = items.begin(); item != items.end(); ++item) {
+      if (item->kind != kind) continue;
+      FakeItem taken = std::move(*item);
+      items.erase(item);
+      return taken;
+    }
+    ADD_FAILURE() << "the worker has no such work";
+    return {};
+  }
+  FakeItem TakeTurn() { return Take(WorkKind::kTurn); }
+  FakeItem TakeActivity() { return Take(WorkKind::kActivity); }
+
+  std::deque<FakeItem> items;
+  WorkerId id = 0;
+};
+
+// ---- What a caller is answered ----------------------------------------------
+
+template <typename T>
+class Asked {
+ public:
+  bool answered() const { return answer_->has_value(); }
+  // Of one that has no answer: Unknown.
+  absl::Status status() const {
+    return answered() ? (*answer_)->status()
+                      : absl::UnknownError("there is no answer");
+  }
+  bool ok() const { return status().ok(); }
+  absl::StatusCode code() const { return status().code(); }
+  // REQUIRES: ok.
+  const T& value() const { return ***answer_; }
+
+  std::function<void(absl::StatusOr<T>)> done() const {
+    return [answer = answer_](absl::StatusOr<T> with) {
+      EXPECT_FALSE(answer->has_value()) << "answered twice";
+      *answer = std::move(with);
+    };
+  }
+
+ private:
+  std::shared_ptr<std::optional<absl::StatusOr<T>>> answer_ =
+      std::make_shared<std::optional<absl::StatusOr<T>>>();
+};
+
+class AskedStatus : public Asked<bool> {
+ public:
+  Engine::DoneStatus done() const {
+    return [done = Asked<bool>::done()](const absl::Status& status) {
+      done(status.ok() ? absl::StatusOr<bool>(true) : status);
+    };
+  }
+};
+
+using AskedInfo = Asked<std::optional<OrchestrationInfo>>;
+
+// ---- What a worker answers --------------------------------------------------
+
+inline OrchestratorAction Complete(
+    Payload result = std::nullopt, int32_t id = 100,
+    OrchestrationStatus status = OrchestrationStatus::kCompleted) {
+  CompleteExecution completion;
+  completion.status = status;
+  completion.result = std::move(result);
+  return {id, std::move(completion)};
+}
+inline OrchestratorAction AsNew(Payload input,
+                                std::vector<std::string> carried_over = {}) {
+  CompleteExecution completion;
+  completion.status = OrchestrationStatus::kContinuedAsNew;
+  completion.result = std::move(input);
+  completion.carried_over = std::move(carried_over);
+  return {100, std::move(completion)};
+}
+inline OrchestratorAction CallTask(int32_t id, std::string name) {
+  TaskScheduled task;
+  task.name = std::move(name);
+  return {id, std::move(task)};
+}
+inline OrchestratorAction TimerAt(int32_t id, absl::Time at) {
+  return {id, TimerCreated{ToTimestamp(at)}};
+}
+inline OrchestratorAction CallChild(int32_t id, std::string instance_id) {
+  SubOrchestrationCreated child;
+  child.instance_id = std::move(instance_id);
+  child.name = "Child";
+  return {id, std::move(child)};
+}
+inline OrchestratorAction SendTo(int32_t id, std::string instance_id,
+                                 std::string name) {
+  return {id, EventSent{std::move(instance_id), std::move(name), std::nullopt}};
+}
+
+// ---- The engine -------------------------------------------------------------
+
+class EngineTest : public testing::Test, public EngineObserver {
+ protected:
+  static constexpr absl::Duration kLease = absl::Seconds(20);
+
+  // The engine, opened; made when it is first asked for.
+  Engine& engine() {
+    if (engine_ == nullptr) Reopen();
+    return *engine_;
+  }
+  // An engine that knows only what is in the store.
+  void Reopen() {
+    Close();
+    engine_ = std::make_unique<Engine>(clock_, store_, registry_, writer_,
+                                       readers_, *this, options_);
+    EXPECT_TRUE(engine_->Open().ok());
+  }
+  void Close() {
+    if (engine_ == nullptr) return;
+    Settle();
+    engine_->Stop();
+    Settle();
+    engine_.reset();
+    workers_.clear();
+  }
+
+  void TearDown() override {
+    Close();
+    bool done = false;
+    registry_.Shutdown([&done] { done = true; });
+    tasks_.RunAll();
+    // Else somebody still holds a context.
+    EXPECT_TRUE(done);
+    EXPECT_EQ(registry_.size(), 0u);
+  }
+
+  // Runs everything that can run.
+  void Settle() {
+    while (writer_.RunAll() + readers_.RunAll() + tasks_.RunAll() > 0) {
+    }
+  }
+  // Lets time pass; timers fire, leases end.
+  void Pass(absl::Duration d) {
+    clock_.Advance(d);
+    registry_.RunDueLeases();
+    engine().FireTimers();
+    Settle();
+  }
+  absl::Time Now() const { return clock_.WallNow(); }
+
+  FakeWorker& Connect(WorkerOptions options = {}) {
+    auto worker = std::make_shared<FakeWorker>();
+    workers_.push_back(worker);
+    worker->id = engine().Connect(std::move(options), worker);
+    return *worker;
+  }
+
+  static InstanceKey Key(std::string_view id) {
+    return {.id = std::string(id)};
+  }
+  static StartRequest Request(std::string_view id, Payload input = {}) {
+    StartRequest request;
+    request.key = Key(id);
+    request.name = "Main";
+    request.input = std::move(input);
+    return request;
+  }
+  Asked<StartReceipt> Start(StartRequest request) {
+    Asked<StartReceipt> asked;
+    engine().Start(std::move(request), asked.done());
+    return asked;
+  }
+  Asked<StartReceipt> Start(std::string_view id, Payload input = {}) {
+    return Start(Request(id, std::move(input)));
+  }
+  AskedInfo Get(std::string_view id) {
+    AskedInfo asked;
+    engine().Get(Key(id), true, asked.done());
+    return asked;
+  }
+  // What is known of it now, as text.
+  std::string StatusOf(std::string_view id) {
+    const AskedInfo asked = Get(id);
+    Settle();
+    if (!asked.ok()) return std::string(asked.status().message());
+    if (!asked.value().has_value()) return "none";
+    return std::string(StatusName(asked.value()->status));
+  }
+  AskedInfo Wait(std::string_view id, Engine::Until until) {
+    AskedInfo asked;
+    last_wait_ = engine().Wait(Key(id), until, true, asked.done());
+    return asked;
+  }
+  AskedStatus Raise(std::string_view id, std::string name) {
+    AskedStatus asked;
+    engine().RaiseEvent(Key(id), std::move(name), std::nullopt, asked.done());
+    return asked;
+  }
+  AskedStatus Suspend(std::string_view id) {
+    AskedStatus asked;
+    engine().Suspend(Key(id), std::nullopt, asked.done());
+    return asked;
+  }
+  AskedStatus Resume(std::string_view id) {
+    AskedStatus asked;
+    engine().Resume(Key(id), std::nullopt, asked.done());
+    return asked;
+  }
+  AskedStatus Terminate(std::string_view id, bool recursive = false) {
+    AskedStatus asked;
+    engine().Terminate(Key(id), "out", recursive, asked.done());
+    return asked;
+  }
+  Asked<PurgeResult> Purge(std::string_view id, bool recursive = false) {
+    Asked<PurgeResult> asked;
+    engine().Purge({Key(id)}, recursive, asked.done());
+    return asked;
+  }
+  AskedStatus Answer(const FakeItem& turn, TurnAnswer answer) {
+    AskedStatus asked;
+    engine().CompleteTurn(turn.work_name(), std::move(answer), asked.done());
+    return asked;
+  }
+  AskedStatus Answer(const FakeItem& turn,
+                     std::vector<OrchestratorAction> actions = {}) {
+    TurnAnswer answer;
+    answer.actions = std::move(actions);
+    return Answer(turn, std::move(answer));
+  }
+  AskedStatus Done(const FakeItem& activity, Payload result = {}) {
+    AskedStatus asked;
+    engine().CompleteActivity(activity.work_name(),
+                              TaskCompleted{0, std::move(result)},
+                              asked.done());
+    return asked;
+  }
+  void Abandon(const FakeItem& item) {
+    engine().Abandon(item.kind, item.token);
+  }
+  // Starts one, and has its first turn answered.
+  void Run(FakeWorker& worker, std::string_view id,
+           std::vector<OrchestratorAction> actions = {}) {
+    const auto start = Start(id);
+    Settle();
+    ASSERT_TRUE(start.ok()) << start.status();
+    const AskedStatus answer = Answer(worker.TakeTurn(), std::move(actions));
+    Settle();
+    ASSERT_TRUE(answer.ok()) << answer.status();
+  }
+  // The history of its present execution.
+  std::vector<std::string> History(std::string_view id) {
+    Asked<std::vector<std::string>> asked;
+    engine().ReadHistory(Key(id), std::nullopt, asked.done());
+    Settle();
+    std::vector<std::string> words;
+    if (!asked.ok()) return words;
+    for (const std::string& chunk : asked.value()) {
+      ForEachFrame(chunk, [&](std::string_view bytes) {
+        words.push_back(Word(*DecodeEvent(bytes)));
+      });
+    }
+    return words;
+  }
+  size_t pins(std::string_view id) {
+    const auto info = registry_.Describe(Key(id));
+    size_t count = 0;
+    if (info.has_value()) {
+      for (const auto& pin : info->pins) count += pin.count;
+    }
+    return count;
+  }
+
+  SimulatedClock clock_;
+  ManualExecutor tasks_;
+  ManualExecutor writer_;
+  ManualExecutor readers_;
+  MemoryStore memory_;
+  FaultStore store_{memory_};
+  SharedProvider provider_;
+  InstanceRegistry registry_{clock_, tasks_, provider_,
+                             {},     {},     {.idle_timeout = kLease}};
+  EngineOptions options_;
+  Engine::WaitId last_wait_ = 0;
+  std::vector<absl::Status> store_failures_;
+  std::vector<size_t> recoveries_;
+
+ private:
+  void OnStoreFailed(const absl::Status& status) override {
+    store_failures_.push_back(status);
+  }
+  void OnStoreRecovered(size_t open) override { recoveries_.push_back(open); }
+
+  std::vector<std::shared_ptr<FakeWorker>> workers_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_ORCHESTRATION_ENGINE_FIXTURE_H_
