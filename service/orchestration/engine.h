@@ -380,16 +380,24 @@ class Engine {
   // before is forgotten already.
   void EndLookupLocked(const InstanceKey& key, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // How one was started that has no history yet; nullopt: it has.
-  std::optional<ExecutionStarted> PendingStartLocked(const InstanceKey& key)
+  // How one was started that has no history yet, for reads that find it so.
+  struct PendingStart {
+    InstanceNumber number = 0;
+    std::string execution_id;
+    ExecutionStarted started;
+  };
+  std::optional<PendingStart> PendingStartLocked(const InstanceKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Payload PendingInputLocked(const InstanceKey& key)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Adds input, output and failure.
+  absl::Status AddPayloads(const InstanceRow& row,
+                           const std::optional<PendingStart>& pending,
+                           OrchestrationInfo& info);
   // How the present execution was started.
   absl::StatusOr<ExecutionStarted> ReadStart(
-      const InstanceKey& key, const std::optional<ExecutionStarted>& pending);
+      const InstanceKey& key, const std::optional<PendingStart>& pending);
   absl::StatusOr<std::optional<OrchestrationInfo>> ReadInfo(
-      const InstanceKey& key, bool payloads, const Payload& pending_input);
+      const InstanceKey& key, bool payloads,
+      const std::optional<PendingStart>& pending);
   struct PurgeJob;
   void PurgeNext(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgeRow(const std::shared_ptr<PurgeJob>& job, const InstanceKey& key,

@@ -43,36 +43,46 @@ void Engine::EndLookupLocked(const InstanceKey& key, uint64_t epoch) {
 
 // ---- Get and Wait -----------------------------------------------------------
 
-std::optional<ExecutionStarted> Engine::PendingStartLocked(
+std::optional<Engine::PendingStart> Engine::PendingStartLocked(
     const InstanceKey& key) {
   const OrchestrationPtr open = FindOpenLocked(key);
   if (open == nullptr) return std::nullopt;
   for (const Message& message : open->inbox) {
     if (message.timer.has_value()) continue;
-    const std::optional<HistoryEvent> event = DecodeEvent(message.event);
+    std::optional<HistoryEvent> event = DecodeEvent(message.event);
     if (!event.has_value()) continue;
-    if (const auto* started = event->As<ExecutionStarted>()) return *started;
+    if (auto* started = std::get_if<ExecutionStarted>(&event->body)) {
+      return PendingStart{open->number, open->execution_id,
+                          std::move(*started)};
+    }
   }
   return std::nullopt;
 }
 
-Payload Engine::PendingInputLocked(const InstanceKey& key) {
-  const std::optional<ExecutionStarted> started = PendingStartLocked(key);
-  return started.has_value() ? started->input : std::nullopt;
+absl::Status Engine::AddPayloads(const InstanceRow& row,
+                                 const std::optional<PendingStart>& pending,
+                                 OrchestrationInfo& info) {
+  // The row may be of another one that has come since, or another execution.
+  if (pending.has_value() && pending->number == row.number &&
+      pending->execution_id == info.summary.execution_id) {
+    info.input = pending->started.input;
+  }
+  const auto ends = store_.ReadHistoryEnds(row.number);
+  if (!ends.ok()) return ends.status();
+  return leasehold::AddPayloads(*ends, info);
 }
 
 absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
-    const InstanceKey& key, bool payloads, const Payload& pending_input) {
+    const InstanceKey& key, bool payloads,
+    const std::optional<PendingStart>& pending) {
   const auto row = store_.Find(key.tenant, key.id);
   if (!row.ok()) return row.status();
   if (!row->has_value()) return std::nullopt;
   absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
   if (!info.ok()) return info.status();
   if (payloads) {
-    info->input = pending_input;
-    const auto ends = store_.ReadHistoryEnds((*row)->number);
-    if (!ends.ok()) return ends.status();
-    if (absl::Status status = AddPayloads(*ends, *info); !status.ok()) {
+    if (absl::Status status = AddPayloads(**row, pending, *info);
+        !status.ok()) {
       return status;
     }
   }
@@ -87,7 +97,7 @@ void Engine::Get(const InstanceKey& key, bool payloads,
     return;
   }
   readers_.Post(
-      [this, key, payloads, pending = PendingInputLocked(key),
+      [this, key, payloads, pending = PendingStartLocked(key),
        done = std::move(done)] { done(ReadInfo(key, payloads, pending)); });
 }
 
@@ -106,7 +116,7 @@ Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
                       it->second->status == OrchestrationStatus::kPending);
   if (!waits) {
     readers_.Post(
-        [this, key, payloads, pending = PendingInputLocked(key),
+        [this, key, payloads, pending = PendingStartLocked(key),
          done = std::move(done)] { done(ReadInfo(key, payloads, pending)); });
     return id;
   }
@@ -138,7 +148,7 @@ bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
 // ---- Restart ----------------------------------------------------------------
 
 absl::StatusOr<ExecutionStarted> Engine::ReadStart(
-    const InstanceKey& key, const std::optional<ExecutionStarted>& pending) {
+    const InstanceKey& key, const std::optional<PendingStart>& pending) {
   const auto row = store_.Find(key.tenant, key.id);
   if (!row.ok()) return row.status();
   if (!row->has_value()) {
@@ -147,7 +157,10 @@ absl::StatusOr<ExecutionStarted> Engine::ReadStart(
   }
   const auto ends = store_.ReadHistoryEnds((*row)->number);
   if (!ends.ok()) return ends.status();
-  std::optional<ExecutionStarted> started = pending;
+  std::optional<ExecutionStarted> started;
+  if (pending.has_value() && pending->number == (*row)->number) {
+    started = pending->started;
+  }
   ForEachFrame(ends->first, [&started](std::string_view bytes) {
     const std::optional<HistoryEvent> event = DecodeEvent(bytes);
     if (!event.has_value()) return;
@@ -208,13 +221,13 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
     for (const InstanceRow& row : rows->rows) {
       absl::StatusOr<OrchestrationInfo> info = InfoOf(row);
       if (info.ok() && query.payloads) {
+        std::optional<PendingStart> pending;
         {
           MutexLock lock(mu_);
-          info->input = PendingInputLocked({row.tenant, row.id});
+          pending = PendingStartLocked({row.tenant, row.id});
         }
-        const auto ends = store_.ReadHistoryEnds(row.number);
-        if (!ends.ok()) return done(ends.status());
-        if (absl::Status status = AddPayloads(*ends, *info); !status.ok()) {
+        if (absl::Status status = AddPayloads(row, pending, *info);
+            !status.ok()) {
           return done(status);
         }
       }
