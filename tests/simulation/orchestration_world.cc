@@ -282,6 +282,7 @@ class World final : private EngineObserver {
   void Boot() {
     ++boots_;
     meddling_.clear();
+    purging_.clear();
     server_ = std::make_unique<Server>(*this);
     const absl::Status status = server_->engine.Open();
     if (!status.ok()) return Break(status.ToString());
@@ -478,7 +479,7 @@ class World final : private EngineObserver {
 
   void Meddle() {
     const std::string id = AnyId();
-    if (OneIn(random_, 3)) return Purge(id);
+    if (OneIn(random_, 2)) return Purge(id);
     for (auto& [label, life] : lives_) {
       if (life.id == id) life.meddled = true;
     }
@@ -501,10 +502,12 @@ class World final : private EngineObserver {
 
   void Purge(const std::string& id) {
     Note(absl::StrCat("purge ", id));
-    purge_tried_[id] = ++sequence_;
+    ++purging_[id];
     server_->engine.Purge(
         {Key(id)}, OneIn(random_, 2),
         [this, id, boot = boots_](const absl::StatusOr<PurgeResult>& result) {
+          if (boot == boots_) --purging_[id];
+          purge_tried_[id] = ++sequence_;
           if (Unheard(boot) || !result.ok() || result->erased == 0) return;
           ++counts_.purges;
           Note(absl::StrCat(id, " is purged"));
@@ -623,7 +626,7 @@ class World final : private EngineObserver {
       }
     }
     if (!info.has_value()) {
-      if (latest > purge_tried_[id]) {
+      if (latest > purge_tried_[id] && purging_[id] == 0) {
         Break(absl::StrCat(id, " is lost"));
       }
       return;
@@ -748,6 +751,7 @@ class World final : private EngineObserver {
   std::map<std::string, Life> lives_;
   std::map<std::string, uint64_t> purge_tried_;
   std::map<std::string, int> meddling_;  // Calls on their way.
+  std::map<std::string, int> purging_;
   std::map<std::string, std::vector<std::string>> histories_;  // By execution.
   std::set<std::string> ended_tasks_;
   std::vector<Item> items_;
