@@ -322,12 +322,12 @@ absl::StatusOr<FinishedQuery> FromMessage(
   const std::string& token = message.lastinstancekey().value();
   if (token.empty()) return query;
   const std::vector<std::string> parts = absl::StrSplit(token, ':');
-  query.after.emplace();
-  if (parts.size() != 2 ||
-      !absl::SimpleAtoi(parts[0], &query.after->finished) ||
-      !absl::SimpleAtoi(parts[1], &query.after->number)) {
+  FinishedQuery::Position after{};
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &after.finished) ||
+      !absl::SimpleAtoi(parts[1], &after.number)) {
     return BadToken(token);
   }
+  query.after = after;
   return query;
 }
 
