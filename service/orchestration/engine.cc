@@ -555,7 +555,7 @@ void Engine::Drain() {
 void Engine::Stop() {
   {
     Section section(*this);
-    stopping_ = true;
+    if (std::exchange(stopping_, true)) return;
     if (not_serving_.ok()) ForgetAllLocked();
     not_serving_ = absl::UnavailableError("the server is shutting down");
     recover_at_.reset();
@@ -567,9 +567,10 @@ void Engine::Stop() {
   readers_.WaitUntilIdle();
   writer_.WaitUntilIdle();
   readers_.WaitUntilIdle();
+  observer_.OnStopped(counts());
 }
 
-Engine::Counts Engine::counts() const {
+EngineCounts Engine::counts() const {
   MutexLock lock(mu_);
   return {.open = directory_.size(),
           .queued = dispatcher_.queued(),

@@ -65,6 +65,14 @@ struct EngineOptions {
   size_t waiters_max = 1000;  // For one orchestration.
 };
 
+struct EngineCounts {
+  size_t open = 0;    // Orchestrations.
+  size_t queued = 0;  // Work that waits for a worker.
+  size_t workers = 0;
+  uint64_t turns = 0;  // That were committed, ever.
+  CommitQueue::Counts commits;
+};
+
 // Told of what befalls the store. Called from any thread, without a lock; must
 // not block.
 class EngineObserver {
@@ -72,6 +80,8 @@ class EngineObserver {
   virtual ~EngineObserver() = default;
   virtual void OnStoreFailed(const absl::Status& status) = 0;
   virtual void OnStoreRecovered(size_t open_orchestrations) = 0;
+  // The engine has ended; nothing else comes.
+  virtual void OnStopped(const EngineCounts& counts) = 0;
 };
 
 struct StartRequest {
@@ -230,14 +240,7 @@ class Engine {
 
   // ---- What is seen of it ---------------------------------------------------
 
-  struct Counts {
-    size_t open = 0;    // Orchestrations.
-    size_t queued = 0;  // Work that waits for a worker.
-    size_t workers = 0;
-    uint64_t turns = 0;  // That were committed, ever.
-    CommitQueue::Counts commits;
-  };
-  Counts counts() const ABSL_LOCKS_EXCLUDED(mu_);
+  EngineCounts counts() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   friend class OrchestrationInstance;

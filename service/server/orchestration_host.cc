@@ -34,13 +34,7 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
   host.Add(sidecar_);
 }
 
-OrchestrationHost::~OrchestrationHost() {
-  engine_.Stop();
-  const Engine::Counts counts = engine_.counts();
-  log_.Info("store_closed", {{"commits", counts.commits.commits},
-                             {"changes", counts.commits.pending},
-                             {"turns", counts.turns}});
-}
+OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }
 
 absl::Status OrchestrationHost::Start() {
   if (absl::Status status = engine_.Open(); !status.ok()) return status;
@@ -52,6 +46,12 @@ void OrchestrationHost::LogOpen() {
   log_.Info("store_open",
             {{"store", std::string(store_->name())},
              {"open_orchestrations", uint64_t{engine_.counts().open}}});
+}
+
+void OrchestrationHost::OnStopped(const EngineCounts& counts) {
+  log_.Info("store_closed", {{"commits", counts.commits.commits},
+                             {"changes", counts.commits.pending},
+                             {"turns", counts.turns}});
 }
 
 void OrchestrationHost::OnStoreFailed(const absl::Status& status) {

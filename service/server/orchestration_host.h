@@ -36,6 +36,7 @@ class OrchestrationHost final : private EngineObserver {
  private:
   void OnStoreFailed(const absl::Status& status) override;
   void OnStoreRecovered(size_t open_orchestrations) override;
+  void OnStopped(const EngineCounts& counts) override;
 
   ServerLog& log_;
   const std::unique_ptr<Store> store_;

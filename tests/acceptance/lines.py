@@ -106,7 +106,7 @@ def _():
                    f"{line!r}")
         events = [line.split()[2] for line in server.err]
         equal(events, ["listening", "store_open", "context_created", "context_removed",
-                       "draining", "stopped", "store_closed"], "events")
+                       "draining", "store_closed", "stopped"], "events")
 
 
 @check("A6.8 --log-format=json writes JSON, an object a line")

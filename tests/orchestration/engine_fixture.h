@@ -430,12 +430,14 @@ class EngineTest : public testing::Test, public EngineObserver {
   Engine::WaitId last_wait_ = 0;
   std::vector<absl::Status> store_failures_;
   std::vector<size_t> recoveries_;
+  std::optional<EngineCounts> stopped_;
 
  private:
   void OnStoreFailed(const absl::Status& status) override {
     store_failures_.push_back(status);
   }
   void OnStoreRecovered(size_t open) override { recoveries_.push_back(open); }
+  void OnStopped(const EngineCounts& counts) override { stopped_ = counts; }
 
   std::vector<std::shared_ptr<FakeWorker>> workers_;
   std::unique_ptr<Engine> engine_;

@@ -266,6 +266,7 @@ class World final : private EngineObserver {
 
   void OnStoreFailed(const absl::Status&) override { ++counts_.store_failures; }
   void OnStoreRecovered(size_t) override { ++counts_.recoveries; }
+  void OnStopped(const EngineCounts&) override {}
 
   void Note(std::string what) {
     trace_.push_back(std::move(what));
