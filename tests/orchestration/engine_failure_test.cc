@@ -1,0 +1,376 @@
+// The engine when the store fails: everything is answered, memory is made anew,
+// and nothing that was acknowledged is lost.
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/orchestration/engine_fixture.h"
+#include "tests/support/seed.h"
+
+namespace leasehold {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+using Code = absl::StatusCode;
+using Effect = FaultStore::Effect;
+using Until = Engine::Until;
+
+class EngineFailureTest : public EngineTest {
+ protected:
+  // Longer than the engine ever waits before it tries again.
+  void Recover() { Pass(absl::Seconds(3)); }
+};
+
+TEST_F(EngineFailureTest, EverythingIsUnavailableUntilTheStoreIsOpenAgain) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  const AskedInfo wait = Wait("a", Until::kFinished);
+  store_.FailCommit(0, Effect::kNone);
+  const auto start = Start("b");
+  const AskedStatus raise = Raise("a", "e");  // Queued behind it.
+  Settle();
+  EXPECT_EQ(start.code(), Code::kUnavailable);
+  EXPECT_EQ(raise.code(), Code::kUnavailable);
+  EXPECT_EQ(wait.code(), Code::kUnavailable);
+  EXPECT_THAT(std::string(start.status().message()),
+              HasSubstr("nothing can be stored now"));
+  EXPECT_THAT(store_failures_, SizeIs(1));
+
+  const auto second = Start("c");
+  const AskedInfo get = Get("a");
+  const AskedStatus suspend = Suspend("a");
+  const auto purge = Purge("a");
+  const AskedInfo late = Wait("a", Until::kFinished);
+  AskedStatus wipe;
+  engine().Wipe(wipe.done());
+  Asked<OrchestrationPage> query;
+  engine().Query({}, query.done());
+  Asked<FinishedPage> list;
+  engine().ListFinished({}, list.done());
+  Asked<std::vector<std::string>> history;
+  engine().ReadHistory(Key("a"), std::nullopt, history.done());
+  Asked<StartReceipt> restart;
+  engine().Restart(Key("a"), true, restart.done());
+  Settle();
+  EXPECT_EQ(second.code(), Code::kUnavailable);
+  EXPECT_EQ(get.code(), Code::kUnavailable);
+  EXPECT_EQ(suspend.code(), Code::kUnavailable);
+  EXPECT_EQ(purge.code(), Code::kUnavailable);
+  EXPECT_EQ(late.code(), Code::kUnavailable);
+  EXPECT_EQ(wipe.code(), Code::kUnavailable);
+  EXPECT_EQ(query.code(), Code::kUnavailable);
+  EXPECT_EQ(list.code(), Code::kUnavailable);
+  EXPECT_EQ(history.code(), Code::kUnavailable);
+  EXPECT_EQ(restart.code(), Code::kUnavailable);
+
+  Recover();
+  EXPECT_THAT(recoveries_, ElementsAre(1u));
+  EXPECT_EQ(StatusOf("a"), "Running");
+  EXPECT_EQ(StatusOf("b"), "none");
+  EXPECT_TRUE([&] {
+    const auto again = Start("b");
+    Settle();
+    return again.ok();
+  }());
+}
+
+TEST_F(EngineFailureTest, AnswerWhoseCommitFailsIsDoneAgainByAnotherTurn) {
+  FakeWorker& worker = Connect();
+  const auto start = Start("a", "in");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  store_.FailCommit(0, Effect::kNone);
+  const AskedStatus answer = Answer(turn, {CallTask(1, "Work")});
+  Settle();
+  EXPECT_EQ(answer.code(), Code::kUnavailable);
+  EXPECT_THAT(worker.items, IsEmpty());
+  Recover();
+  EXPECT_EQ(Answer(turn, {Complete()}).code(), Code::kNotFound);
+  const FakeItem again = worker.TakeTurn();
+  EXPECT_THAT(again.past, IsEmpty());
+  EXPECT_THAT(Words(again.events), ElementsAre("turn", "started(in)"));
+  EXPECT_EQ(again.execution_id, start.value().execution_id);
+  EXPECT_NE(again.token, turn.token);
+}
+
+// Whoever was answered Unavailable cannot tell; the store can.
+TEST_F(EngineFailureTest, CommitThatTookEffectAllTheSameIsFound) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  const AskedInfo wait = Wait("a", Until::kFinished);
+  store_.FailCommit(0, Effect::kWhole);
+  const AskedStatus answer = Answer(worker.TakeTurn(), {Complete("out")});
+  Settle();
+  EXPECT_EQ(answer.code(), Code::kUnavailable);
+  EXPECT_EQ(wait.code(), Code::kUnavailable);
+  Recover();
+  EXPECT_EQ(StatusOf("a"), "Completed");
+  EXPECT_THAT(worker.items, IsEmpty());
+}
+
+TEST_F(EngineFailureTest, StoreIsTriedAgainLaterEachTime) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  store_.FailCommit(0, Effect::kNone);
+  Raise("a", "e");
+  Settle();
+  absl::Duration last = absl::ZeroDuration();
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(engine().NextDue().has_value());
+    const absl::Duration delay = FromStored(*engine().NextDue()) - Now();
+    EXPECT_GE(delay, last);
+    EXPECT_LE(delay, absl::Seconds(2));
+    last = delay;
+    store_.FailOpen(0, absl::UnavailableError("the disk is away"));
+    Pass(delay);
+    EXPECT_THAT(recoveries_, IsEmpty());
+  }
+  EXPECT_EQ(last, absl::Seconds(2));
+  Pass(last);
+  EXPECT_THAT(recoveries_, SizeIs(1));
+  EXPECT_THAT(store_failures_, SizeIs(1));
+  EXPECT_EQ(StatusOf("a"), "Running");
+}
+
+TEST_F(EngineFailureTest, ReadThatFailsWhileMemoryIsMadeAnewIsTriedAgain) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  store_.FailCommit(0, Effect::kNone);
+  Raise("a", "e");
+  Settle();
+  store_.FailRead(1, absl::DataLossError("half of it"));  // ReadOpen.
+  Pass(absl::Milliseconds(100));
+  EXPECT_THAT(recoveries_, IsEmpty());
+  Recover();
+  EXPECT_THAT(recoveries_, SizeIs(1));
+  EXPECT_EQ(StatusOf("a"), "Running");
+}
+
+TEST_F(EngineFailureTest, TimersAndActivitiesAreThereAfterwards) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a",
+      {CallTask(1, "Work"), TimerAt(2, Now() + absl::Seconds(10))});
+  const FakeItem activity = worker.TakeActivity();
+  store_.FailCommit(0, Effect::kNone);
+  Start("b");
+  Settle();
+  Recover();
+  // It goes out again: at least once.
+  EXPECT_EQ(Done(activity).code(), Code::kNotFound);
+  EXPECT_EQ(worker.TakeActivity().id, 1);
+  Pass(absl::Seconds(10));
+  EXPECT_THAT(Words(worker.TakeTurn().events),
+              ElementsAre("turn", "timer 2 fired"));
+}
+
+TEST_F(EngineFailureTest, FailureThatAThawFindsIsTriedAgain) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  Pass(kLease + absl::Seconds(1));  // Parked.
+  store_.FailRead(0, absl::UnavailableError("not now"));
+  Raise("a", "e");
+  Settle();
+  EXPECT_THAT(worker.items, IsEmpty());
+  Pass(absl::Milliseconds(200));
+  EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "raised e"));
+}
+
+// Random commands, answers and failures; what was acknowledged is there.
+TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
+  int world = 0;
+  ForEachSeed(60, [&](Random& random) {
+    // One prefix a seed: they share the store.
+    const std::string prefix = absl::StrCat("w", ++world, "-");
+    FakeWorker& worker = Connect();
+    std::map<std::string, Asked<StartReceipt>> starts;
+    std::map<std::string, std::vector<std::pair<std::string, AskedStatus>>>
+        raises;
+    std::map<std::string, std::vector<std::string>> seen;
+    // Turns are answered with nothing, so that histories only grow.
+    const auto answer_some = [&] {
+      while (!worker.items.empty()) {
+        Answer(worker.TakeTurn());
+        if (OneIn(random, 3)) break;
+      }
+    };
+    for (int i = 0; i < 80; ++i) {
+      const std::string id = absl::StrCat(prefix, Uniform(random, 0, 3));
+      switch (Uniform(random, 0, 7)) {
+        case 0:
+          if (!starts.contains(id) ||
+              starts.at(id).code() == Code::kUnavailable) {
+            starts.insert_or_assign(id, Start(id));
+          }
+          break;
+        case 1:
+        case 2:
+          raises[id].emplace_back(absl::StrCat("e", i),
+                                  Raise(id, absl::StrCat("e", i)));
+          break;
+        case 3:
+          if (OneIn(random, 3)) {
+            store_.FailCommit(
+                static_cast<int64_t>(Uniform(random, 0, 2)),
+                OneIn(random, 2) ? Effect::kNone : Effect::kWhole);
+          }
+          break;
+        case 4:
+          writer_.RunOne();
+          break;
+        case 5:
+          readers_.RunAny(random);
+          tasks_.RunOne();
+          break;
+        case 6:
+          answer_some();
+          break;
+        default:
+          Pass(absl::Milliseconds(300));
+          break;
+      }
+    }
+    for (int i = 0; i < 20; ++i) {
+      Settle();
+      answer_some();
+      Pass(absl::Seconds(3));
+    }
+    for (const auto& [id, start] : starts) {
+      if (!start.answered()) {
+        ADD_FAILURE() << "start of " << id << " was never answered";
+      }
+      const std::vector<std::string> history = History(id);
+      if (start.ok()) {
+        EXPECT_NE(StatusOf(id), "none") << id;
+      }
+      for (const auto& [name, raise] : raises[id]) {
+        EXPECT_TRUE(raise.answered()) << name;
+        const auto count =
+            std::count(history.begin(), history.end(), "raised " + name);
+        EXPECT_LE(count, 1) << name << " of " << id;
+        if (raise.ok()) {
+          EXPECT_EQ(count, 1) << name << " of " << id;
+        }
+      }
+    }
+    engine().Disconnect(worker.id);
+    AskedStatus wipe;
+    engine().Wipe(wipe.done());
+    Settle();
+  });
+}
+
+// ---- Stop -------------------------------------------------------------------
+
+TEST_F(EngineFailureTest, StopAnswersWhoWaitsAndRefusesTheRest) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  const AskedInfo wait = Wait("a", Until::kFinished);
+  engine().Stop();
+  EXPECT_EQ(wait.code(), Code::kUnavailable);
+  EXPECT_EQ(Start("b").code(), Code::kUnavailable);
+  EXPECT_EQ(Raise("a", "e").code(), Code::kUnavailable);
+  EXPECT_EQ(Get("a").code(), Code::kUnavailable);
+  engine().Stop();  // Idempotent.
+  EXPECT_EQ(pins("a"), 0u);
+}
+
+}  // namespace
+
+// Threads of the engine's own and of callers, all at once.
+TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
+  class NullObserver final : public EngineObserver {
+    void OnStoreFailed(const absl::Status&) override {}
+    void OnStoreRecovered(size_t) override {}
+  };
+  class AnsweringWorker final : public WorkSink {
+   public:
+    explicit AnsweringWorker(Engine& engine) : engine_(engine) {}
+    void Send(std::string bytes) override {
+      const FakeItem item = ParseItem(bytes);
+      ++asked;
+      const auto done = [this](const absl::Status&) { ++answered; };
+      if (item.kind == WorkKind::kTurn) {
+        TurnAnswer answer;
+        if (item.past.empty()) answer.actions = {CallTask(1, "Work")};
+        engine_.CompleteTurn(item.work_name(), std::move(answer), done);
+      } else {
+        engine_.CompleteActivity(item.work_name(), TaskCompleted{}, done);
+      }
+    }
+    std::atomic<int> asked = 0;
+    std::atomic<int> answered = 0;
+
+   private:
+    Engine& engine_;
+  };
+  ForEachSeed(20, [](Random& random) {
+    SimulatedClock clock;
+    ThreadExecutor tasks(1);
+    ThreadExecutor writer(1);
+    ThreadExecutor readers(2);
+    MemoryStore store;
+    SharedProvider provider;
+    NullObserver observer;
+    InstanceRegistry registry(clock, tasks, provider, {}, {}, {});
+    {
+      Engine engine(clock, store, registry, writer, readers, observer, {});
+      ASSERT_TRUE(engine.Open().ok());
+      engine.StartTimers();
+      auto worker = std::make_shared<AnsweringWorker>(engine);
+      engine.Connect({}, worker);
+      std::atomic<int> asked = 0;
+      std::atomic<int> answered = 0;
+      std::vector<std::thread> callers;
+      for (int caller = 0; caller < 3; ++caller) {
+        callers.emplace_back([&, caller] {
+          for (int i = 0; i < 50; ++i) {
+            StartRequest request;
+            request.key.id = absl::StrCat(caller, "-", i);
+            request.name = "Main";
+            asked += 4;
+            engine.Start(request,
+                         [&](absl::StatusOr<StartReceipt>) { ++answered; });
+            engine.RaiseEvent(request.key, "e", std::nullopt,
+                              [&](const absl::Status&) { ++answered; });
+            engine.Wait(request.key, Engine::Until::kFinished, true,
+                        [&](const auto&) { ++answered; });
+            engine.Get(request.key, true, [&](const auto&) { ++answered; });
+          }
+        });
+      }
+      for (uint64_t i = Uniform(random, 0, 200); i > 0; --i) {
+        std::this_thread::yield();
+      }
+      engine.Stop();
+      const int at_stop = answered;
+      for (std::thread& caller : callers) caller.join();
+      EXPECT_LE(at_stop, answered);
+      EXPECT_EQ(answered, asked);
+      EXPECT_EQ(worker->answered, worker->asked);
+    }
+    std::atomic<bool> done = false;
+    Mutex mu;
+    CondVar changed;
+    registry.Shutdown([&] {
+      MutexLock lock(mu);
+      done = true;
+      changed.NotifyAll();
+    });
+    MutexLock lock(mu);
+    while (!done) changed.Wait(mu);
+  });
+}
+
+}  // namespace leasehold
