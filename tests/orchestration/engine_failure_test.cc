@@ -198,10 +198,23 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
     std::map<std::string, std::vector<std::pair<std::string, AskedStatus>>>
         raises;
     std::map<std::string, std::vector<std::string>> seen;
-    // Turns are answered with nothing, so that histories only grow.
+    // Histories only grow, now and then by an activity or a timer.
+    int32_t last_action = 0;
     const auto answer_some = [&] {
       while (!worker.items.empty()) {
-        Answer(worker.TakeTurn());
+        const FakeItem item = worker.items.front();
+        worker.items.pop_front();
+        if (item.kind == WorkKind::kActivity) {
+          OneIn(random, 3) ? Abandon(item) : void(Done(item));
+        } else if (OneIn(random, 5)) {
+          Abandon(item);
+        } else if (OneIn(random, 3)) {
+          Answer(item, {CallTask(++last_action, "Work")});
+        } else if (OneIn(random, 2)) {
+          Answer(item, {TimerAt(++last_action, Now() + absl::Seconds(1))});
+        } else {
+          Answer(item);
+        }
         if (OneIn(random, 3)) break;
       }
     };
@@ -241,10 +254,20 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
           break;
       }
     }
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 40; ++i) {
       Settle();
       answer_some();
       Pass(absl::Seconds(3));
+    }
+    // Nobody waits for ever: not even for a turn that was given back.
+    for (int i = 0; i < 20; ++i) {
+      while (!worker.items.empty()) {
+        const FakeItem item = worker.items.front();
+        worker.items.pop_front();
+        item.kind == WorkKind::kActivity ? Done(item) : Answer(item);
+        Settle();
+      }
+      Pass(absl::Seconds(30));
     }
     for (const auto& [id, start] : starts) {
       if (!start.answered()) {
@@ -263,6 +286,19 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
           EXPECT_EQ(count, 1) << name << " of " << id;
         }
       }
+      // What was begun has ended.
+      const auto count = [&history](std::string_view begin,
+                                    std::string_view end) {
+        return std::count_if(
+            history.begin(), history.end(), [&](const std::string& word) {
+              return word.starts_with(begin) && word.ends_with(end);
+            });
+      };
+      EXPECT_EQ(count("task ", "Work"), count("task ", "done")) << id;
+      EXPECT_EQ(std::count(history.begin(), history.end(), "timer"),
+                count("timer ", "fired"))
+          << id;
+      EXPECT_EQ(pins(id), 0u);
     }
     engine().Disconnect(worker.id);
     AskedStatus wipe;
