@@ -37,10 +37,24 @@ CompleteExecution Failed(std::string type, std::string message) {
   return completion;
 }
 
+// The first that ends the execution; nullptr: it goes on.
+const OrchestratorAction* FindEnd(const TurnAnswer& answer) {
+  for (const OrchestratorAction& action : answer.actions) {
+    if (std::holds_alternative<CompleteExecution>(action.what)) return &action;
+  }
+  return nullptr;
+}
+
+bool ContinuesAsNew(const OrchestratorAction& end) {
+  return std::get<CompleteExecution>(end.what).status ==
+         OrchestrationStatus::kContinuedAsNew;
+}
+
 // What in the answer this server refuses, as the end that it gets instead.
 std::optional<CompleteExecution> Refusal(const RuntimeState& state,
                                          const TurnAnswer& answer,
-                                         const TurnLimits& limits) {
+                                         const TurnLimits& limits,
+                                         bool continues_as_new) {
   for (const OrchestratorAction& action : answer.actions) {
     if (const auto* unsupported =
             std::get_if<UnsupportedAction>(&action.what)) {
@@ -66,7 +80,7 @@ std::optional<CompleteExecution> Refusal(const RuntimeState& state,
   }
   const int64_t events =
       state.event_count + static_cast<int64_t>(answer.actions.size());
-  if (events > limits.history_events_max) {
+  if (events > limits.history_events_max && !continues_as_new) {
     return Failed(
         "HistoryTooLong",
         absl::StrCat("the history would have ", events, " events; at most ",
@@ -242,19 +256,15 @@ class Conclusion {
 TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,
                          TurnAnswer answer, const TurnLimits& limits,
                          Timestamp now) {
-  if (std::optional<CompleteExecution> end = Refusal(state, answer, limits)) {
-    answer.actions.clear();
-    answer.actions.push_back({0, *std::move(end)});
-  }
   // Some workers send their actions in any order: the end comes last.
-  const OrchestratorAction* end = nullptr;
-  bool continues_as_new = false;
-  for (const OrchestratorAction& action : answer.actions) {
-    const auto* completion = std::get_if<CompleteExecution>(&action.what);
-    if (completion == nullptr || end != nullptr) continue;
-    end = &action;
-    continues_as_new =
-        completion->status == OrchestrationStatus::kContinuedAsNew;
+  const OrchestratorAction* end = FindEnd(answer);
+  bool continues_as_new = end != nullptr && ContinuesAsNew(*end);
+  if (std::optional<CompleteExecution> refusal =
+          Refusal(state, answer, limits, continues_as_new)) {
+    answer.actions.clear();
+    end = &answer.actions.emplace_back(
+        OrchestratorAction{0, *std::move(refusal)});
+    continues_as_new = false;
   }
   Conclusion conclusion(state, id, now, continues_as_new);
   for (OrchestratorAction& action : answer.actions) {

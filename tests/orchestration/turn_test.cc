@@ -400,6 +400,15 @@ TEST_F(ConcludeTurnTest, HistoryIsBounded) {
             "for ever continues as new");
 }
 
+// The way out that the message names.
+TEST_F(ConcludeTurnTest, HistoryThatIsFullMayContinueAsNew) {
+  limits_.history_events_max = 10;
+  state_.event_count = 10;
+  EXPECT_TRUE(Conclude({{1, EventSent{"a", "e", {}}},
+                        {2, End(Status::kContinuedAsNew, "2")}})
+                  .next.has_value());
+}
+
 TEST_F(ConcludeTurnTest, UnsupportedActionFailsIt) {
   HasParent();
   const TurnOutcome outcome =
