@@ -1,0 +1,561 @@
+#include "service/server/sidecar_messages.h"
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace leasehold {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::SizeIs;
+
+using Code = absl::StatusCode;
+
+std::string Message(const absl::Status& status) {
+  return std::string(status.message());
+}
+
+// ---- Starts -----------------------------------------------------------------
+
+CreateInstanceRequest Create() {
+  CreateInstanceRequest message;
+  message.set_instanceid("a-1");
+  message.set_name("Main");
+  return message;
+}
+
+TEST(SidecarStart, TakesEveryField) {
+  CreateInstanceRequest message = Create();
+  message.mutable_version()->set_value("2");
+  message.mutable_input()->set_value("");
+  message.mutable_executionid()->set_value("e-1");
+  message.mutable_scheduledstarttimestamp()->set_seconds(5);
+  message.mutable_scheduledstarttimestamp()->set_nanos(6);
+  message.mutable_parenttracecontext()->set_traceparent("t");
+  (*message.mutable_tags())["b"] = "2";
+  (*message.mutable_tags())["a"] = "1";
+  const auto request = FromMessage(message);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->key, (InstanceKey{"default", "a-1"}));
+  EXPECT_EQ(request->name, "Main");
+  EXPECT_EQ(request->version, "2");
+  EXPECT_EQ(request->input, "");
+  EXPECT_EQ(request->execution_id, "e-1");
+  EXPECT_EQ(request->scheduled_start, (Timestamp{5, 6}));
+  EXPECT_EQ(request->trace.bytes,
+            message.parenttracecontext().SerializeAsString());
+  EXPECT_THAT(request->tags, ElementsAre(Pair("a", "1"), Pair("b", "2")));
+  EXPECT_EQ(request->policy.replaceable, std::nullopt);
+  EXPECT_THAT(request->policy.attachable, IsEmpty());
+}
+
+TEST(SidecarStart, AbsentStaysAbsent) {
+  const auto request = FromMessage(Create());
+  ASSERT_TRUE(request.ok());
+  EXPECT_EQ(request->version, std::nullopt);
+  EXPECT_EQ(request->input, std::nullopt);
+  EXPECT_EQ(request->execution_id, std::nullopt);
+  EXPECT_EQ(request->scheduled_start, std::nullopt);
+  EXPECT_FALSE(request->trace.has_value());
+}
+
+// One client always sends them.
+TEST(SidecarStart, ZeroTimeAndEmptyExecutionIdMeanNone) {
+  CreateInstanceRequest message = Create();
+  message.mutable_scheduledstarttimestamp();
+  message.mutable_executionid();
+  const auto request = FromMessage(message);
+  ASSERT_TRUE(request.ok());
+  EXPECT_EQ(request->scheduled_start, std::nullopt);
+  EXPECT_EQ(request->execution_id, std::nullopt);
+}
+
+TEST(SidecarStart, WithoutAnIdItGetsAFreshOne) {
+  CreateInstanceRequest message = Create();
+  message.clear_instanceid();
+  const auto one = FromMessage(message);
+  const auto two = FromMessage(message);
+  ASSERT_TRUE(one.ok());
+  EXPECT_FALSE(one->key.id.empty());
+  EXPECT_NE(one->key.id, two->key.id);
+}
+
+TEST(SidecarStart, RefusesWithTheRule) {
+  const struct {
+    std::string id;
+    std::string name;
+    const char* message;
+  } kCases[] = {
+      {"a", "", "name is empty; it says which orchestrator to start"},
+      {std::string(101, 'x'), "Main",
+       "the length of instanceId is 101 bytes; at most 100 are allowed"},
+      {"@counter@a", "Main",
+       "instanceId \"@counter@a\" begins with @; such IDs are those of "
+       "entities"},
+  };
+  for (const auto& one : kCases) {
+    CreateInstanceRequest message;
+    message.set_instanceid(one.id);
+    message.set_name(one.name);
+    const auto request = FromMessage(message);
+    EXPECT_EQ(request.status().code(), Code::kInvalidArgument);
+    EXPECT_EQ(Message(request.status()), one.message);
+  }
+  CreateInstanceRequest message = Create();
+  message.set_instanceid("a\x01");
+  EXPECT_EQ(FromMessage(message).status().code(), Code::kInvalidArgument);
+  message.set_instanceid(std::string(100, 'x'));
+  EXPECT_TRUE(FromMessage(message).ok());
+}
+
+TEST(SidecarStart, PolicyNamesTheStatusesThatAreReplaced) {
+  CreateInstanceRequest message = Create();
+  message.mutable_orchestrationidreusepolicy();
+  auto request = FromMessage(message);
+  ASSERT_TRUE(request.ok());
+  ASSERT_TRUE(request->policy.replaceable.has_value());
+  EXPECT_THAT(*request->policy.replaceable, IsEmpty());
+  auto& policy = *message.mutable_orchestrationidreusepolicy();
+  policy.add_replaceablestatus(ORCHESTRATION_STATUS_RUNNING);
+  policy.add_replaceablestatus(ORCHESTRATION_STATUS_TERMINATED);
+  request = FromMessage(message);
+  ASSERT_TRUE(request.ok());
+  EXPECT_THAT(*request->policy.replaceable,
+              ElementsAre(OrchestrationStatus::kRunning,
+                          OrchestrationStatus::kTerminated));
+}
+
+TEST(SidecarStart, PolicyThatReplacesRunningOnesReplacesTerminatedOnes) {
+  for (const auto status :
+       {ORCHESTRATION_STATUS_RUNNING, ORCHESTRATION_STATUS_PENDING,
+        ORCHESTRATION_STATUS_SUSPENDED}) {
+    CreateInstanceRequest message = Create();
+    message.mutable_orchestrationidreusepolicy()->add_replaceablestatus(status);
+    const auto request = FromMessage(message);
+    EXPECT_EQ(request.status().code(), Code::kInvalidArgument);
+    EXPECT_EQ(Message(request.status()),
+              "Invalid reusable statuses: cannot exclude 'Terminated' while "
+              "also allowing reuse of running instances");
+  }
+}
+
+TEST(SidecarKey, NamesTheFieldAndTheRule) {
+  EXPECT_EQ(SidecarKey("a-1")->id, "a-1");
+  const auto empty = SidecarKey("");
+  EXPECT_EQ(empty.status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(Message(empty.status()), HasSubstr("instanceId"));
+  // Children have longer ones, and entities one form.
+  EXPECT_TRUE(SidecarKey(std::string(1024, 'x')).ok());
+  EXPECT_FALSE(SidecarKey(std::string(1025, 'x')).ok());
+  EXPECT_EQ(SidecarKey("@Counter@A")->id, "@counter@A");
+}
+
+// ---- Answers to turns -------------------------------------------------------
+
+template <typename T>
+T OnlyAction(const OrchestratorResponse& message, int32_t id) {
+  const auto answer = FromMessage(message);
+  if (!answer.ok() || answer->actions.size() != 1) {
+    ADD_FAILURE() << answer.status();
+    return {};
+  }
+  EXPECT_EQ(answer->actions[0].id, id);
+  const T* what = std::get_if<T>(&answer->actions[0].what);
+  if (what == nullptr) ADD_FAILURE() << "another action";
+  return what == nullptr ? T{} : *what;
+}
+
+TEST(SidecarAnswer, TakesTasks) {
+  OrchestratorResponse message;
+  auto& action = *message.add_actions();
+  action.set_id(3);
+  auto& task = *action.mutable_scheduletask();
+  task.set_name("Work");
+  task.mutable_version()->set_value("1");
+  task.mutable_input()->set_value("in");
+  task.mutable_parenttracecontext()->set_traceparent("t");
+  (*task.mutable_tags())["k"] = "v";
+  const auto value = OnlyAction<TaskScheduled>(message, 3);
+  EXPECT_EQ(value.name, "Work");
+  EXPECT_EQ(value.version, "1");
+  EXPECT_EQ(value.input, "in");
+  EXPECT_EQ(value.trace.bytes, task.parenttracecontext().SerializeAsString());
+  EXPECT_THAT(value.tags, ElementsAre(Pair("k", "v")));
+}
+
+TEST(SidecarAnswer, TakesChildren) {
+  OrchestratorResponse message;
+  auto& action = *message.add_actions();
+  auto& child = *action.mutable_createsuborchestration();
+  child.set_instanceid("c");
+  child.set_name("Child");
+  child.mutable_input();
+  const auto value = OnlyAction<SubOrchestrationCreated>(message, 0);
+  EXPECT_EQ(value.instance_id, "c");
+  EXPECT_EQ(value.name, "Child");
+  EXPECT_EQ(value.version, std::nullopt);
+  EXPECT_EQ(value.input, "");
+}
+
+TEST(SidecarAnswer, TakesTimersToTheNanosecond) {
+  OrchestratorResponse message;
+  auto& action = *message.add_actions();
+  action.set_id(-1);
+  action.mutable_createtimer()->mutable_fireat()->set_seconds(-7);
+  action.mutable_createtimer()->mutable_fireat()->set_nanos(1);
+  EXPECT_EQ(OnlyAction<TimerCreated>(message, -1).fire_at, (Timestamp{-7, 1}));
+}
+
+TEST(SidecarAnswer, TakesEventsAndTerminations) {
+  OrchestratorResponse events;
+  auto& send = *events.add_actions()->mutable_sendevent();
+  send.mutable_instance()->set_instanceid("b");
+  send.set_name("e");
+  send.mutable_data()->set_value("1");
+  const auto sent = OnlyAction<EventSent>(events, 0);
+  EXPECT_EQ(sent.instance_id, "b");
+  EXPECT_EQ(sent.name, "e");
+  EXPECT_EQ(sent.input, "1");
+  OrchestratorResponse ends;
+  auto& end = *ends.add_actions()->mutable_terminateorchestration();
+  end.set_instanceid("b");
+  end.mutable_reason()->set_value("why");
+  end.set_recurse(true);
+  const auto other = OnlyAction<TerminateOther>(ends, 0);
+  EXPECT_EQ(other.instance_id, "b");
+  EXPECT_EQ(other.reason, "why");
+  EXPECT_TRUE(other.recursive);
+}
+
+TEST(SidecarAnswer, TakesTheEndWithWhatItCarriesOver) {
+  OrchestratorResponse message;
+  auto& action = *message.add_actions();
+  action.set_id(9);
+  auto& end = *action.mutable_completeorchestration();
+  end.set_orchestrationstatus(ORCHESTRATION_STATUS_CONTINUED_AS_NEW);
+  end.mutable_result()->set_value("2");
+  end.mutable_newversion()->set_value("3");
+  end.mutable_failuredetails()->set_errormessage("why");
+  auto& event = *end.add_carryoverevents();
+  event.set_eventid(-1);
+  event.mutable_eventraised()->set_name("e");
+  const auto value = OnlyAction<CompleteExecution>(message, 9);
+  EXPECT_EQ(value.status, OrchestrationStatus::kContinuedAsNew);
+  EXPECT_EQ(value.result, "2");
+  EXPECT_EQ(value.new_version, "3");
+  EXPECT_EQ(value.failure.bytes, end.failuredetails().SerializeAsString());
+  EXPECT_THAT(value.carried_over, ElementsAre(event.SerializeAsString()));
+}
+
+TEST(SidecarAnswer, TakesTheEndInEachOfItsWaysAndNoOther) {
+  for (int status = 0; status <= 8; ++status) {
+    OrchestratorResponse message;
+    message.add_actions()
+        ->mutable_completeorchestration()
+        ->set_orchestrationstatus(static_cast<::OrchestrationStatus>(status));
+    const auto answer = FromMessage(message);
+    if (status == 1 || status == 2 || status == 3 || status == 5) {
+      EXPECT_TRUE(answer.ok()) << status;
+      continue;
+    }
+    EXPECT_EQ(answer.status().code(), Code::kInvalidArgument) << status;
+    EXPECT_THAT(
+        Message(answer.status()),
+        HasSubstr("cannot end with the status " + std::to_string(status)));
+  }
+}
+
+TEST(SidecarAnswer, SaysWhatIsNotSupported) {
+  OrchestratorResponse entities;
+  entities.add_actions()->mutable_sendentitymessage();
+  EXPECT_EQ(OnlyAction<UnsupportedAction>(entities, 0).what, "entities");
+  OrchestratorResponse rewinds;
+  rewinds.add_actions()->mutable_rewindorchestration();
+  EXPECT_EQ(OnlyAction<UnsupportedAction>(rewinds, 0).what, "rewinds");
+}
+
+TEST(SidecarAnswer, RefusesAnActionThatSaysNothing) {
+  OrchestratorResponse message;
+  message.add_actions()->set_id(4);
+  const auto answer = FromMessage(message);
+  EXPECT_EQ(answer.status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(Message(answer.status()), "action 4 says nothing to do");
+}
+
+TEST(SidecarAnswer, RefusesParts) {
+  OrchestratorResponse message;
+  // Field 8, isPartial, which is marked deprecated.
+  ASSERT_TRUE(message.ParseFromString("\x40\x01"));
+  const auto answer = FromMessage(message);
+  EXPECT_EQ(answer.status().code(), Code::kUnimplemented);
+  EXPECT_THAT(Message(answer.status()), HasSubstr("in parts"));
+}
+
+TEST(SidecarAnswer, TakesWhatStandsBesideTheActions) {
+  OrchestratorResponse message;
+  auto answer = FromMessage(message);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->custom_status, std::nullopt);
+  EXPECT_EQ(answer->events_processed, std::nullopt);
+  EXPECT_FALSE(answer->trace_context.has_value());
+  message.mutable_customstatus();
+  message.mutable_numeventsprocessed();
+  message.mutable_orchestrationtracecontext()->mutable_spanid()->set_value("s");
+  answer = FromMessage(message);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->custom_status, "");
+  EXPECT_EQ(answer->events_processed, 0);
+  EXPECT_EQ(answer->trace_context.bytes,
+            message.orchestrationtracecontext().SerializeAsString());
+}
+
+TEST(SidecarActivity, FailureWinsOverAResult) {
+  ActivityResponse message;
+  message.set_taskid(3);
+  const EventBody nothing = FromMessage(message);
+  ASSERT_TRUE(std::holds_alternative<TaskCompleted>(nothing));
+  EXPECT_EQ(std::get<TaskCompleted>(nothing).task_scheduled_id, 3);
+  EXPECT_EQ(std::get<TaskCompleted>(nothing).result, std::nullopt);
+  message.mutable_result()->set_value("");
+  EXPECT_EQ(std::get<TaskCompleted>(FromMessage(message)).result, "");
+  message.mutable_failuredetails()->set_errortype("T");
+  const EventBody failed = FromMessage(message);
+  ASSERT_TRUE(std::holds_alternative<TaskFailed>(failed));
+  EXPECT_EQ(std::get<TaskFailed>(failed).failure.bytes,
+            message.failuredetails().SerializeAsString());
+}
+
+// ---- Workers ----------------------------------------------------------------
+
+TEST(SidecarWorker, WithoutFiltersItTakesEverything) {
+  GetWorkItemsRequest message;
+  message.set_maxconcurrentorchestrationworkitems(3);
+  message.set_maxconcurrentactivityworkitems(-1);
+  const WorkerOptions options = FromMessage(message);
+  EXPECT_EQ(options.slots[0], 3u);
+  EXPECT_EQ(options.slots[1], 0u);  // As many as is usual.
+  EXPECT_FALSE(options.filters[0].has_value());
+  EXPECT_FALSE(options.filters[1].has_value());
+}
+
+TEST(SidecarWorker, FiltersAreThreeListsAndAnEmptyOneTakesNothing) {
+  GetWorkItemsRequest message;
+  auto& filter = *message.mutable_workitemfilters()->add_orchestrations();
+  filter.set_name("Main");
+  filter.add_versions("1");
+  filter.add_versions("");
+  const WorkerOptions options = FromMessage(message);
+  ASSERT_TRUE(options.filters[0].has_value());
+  ASSERT_THAT(*options.filters[0], SizeIs(1));
+  EXPECT_EQ(options.filters[0]->front().name, "Main");
+  EXPECT_THAT(options.filters[0]->front().versions, ElementsAre("1", ""));
+  ASSERT_TRUE(options.filters[1].has_value());
+  EXPECT_THAT(*options.filters[1], IsEmpty());
+}
+
+// ---- Queries ----------------------------------------------------------------
+
+TEST(SidecarQuery, TakesEveryField) {
+  ::InstanceQuery message;
+  message.add_runtimestatus(ORCHESTRATION_STATUS_FAILED);
+  message.mutable_createdtimefrom()->set_seconds(1);
+  message.mutable_createdtimeto()->set_seconds(2);
+  message.set_maxinstancecount(7);
+  message.mutable_continuationtoken()->set_value("41");
+  message.mutable_instanceidprefix()->set_value("a-");
+  message.set_fetchinputsandoutputs(true);
+  const auto query = FromMessage(message);
+  ASSERT_TRUE(query.ok());
+  EXPECT_TRUE(query->payloads);
+  EXPECT_EQ(query->rows.tenant, "default");
+  EXPECT_THAT(query->rows.statuses, ElementsAre(3));
+  EXPECT_EQ(query->rows.created_from, 1'000'000);
+  EXPECT_EQ(query->rows.created_to, 2'000'000);
+  EXPECT_EQ(query->rows.id_prefix, "a-");
+  EXPECT_EQ(query->rows.count_max, 7u);
+  EXPECT_EQ(query->rows.after, 41);
+  EXPECT_FALSE(query->rows.finished_only);
+}
+
+TEST(SidecarQuery, PagesHaveABound) {
+  const std::pair<int32_t, size_t> kCases[] = {
+      {0, 100}, {-1, 100}, {1, 1}, {1'000, 1'000}, {2'147'483'647, 1'000}};
+  for (const auto& [asked, size] : kCases) {
+    ::InstanceQuery query;
+    query.set_maxinstancecount(asked);
+    EXPECT_EQ(FromMessage(query)->rows.count_max, size) << asked;
+    ListInstanceIdsRequest list;
+    list.set_pagesize(asked);
+    EXPECT_EQ(FromMessage(list)->count_max, size) << asked;
+  }
+}
+
+TEST(SidecarQuery, RefusesTokensThatAreNoneOfOurs) {
+  for (const char* token : {"x", "1:2", " ", "99999999999999999999"}) {
+    ::InstanceQuery message;
+    message.mutable_continuationtoken()->set_value(token);
+    const auto query = FromMessage(message);
+    EXPECT_EQ(query.status().code(), Code::kInvalidArgument) << token;
+    EXPECT_THAT(Message(query.status()),
+                HasSubstr("\"" + std::string(token) + "\""));
+  }
+  for (const char* token : {"x", "1", "1:2:3", "1:x", ":"}) {
+    ListInstanceIdsRequest message;
+    message.mutable_lastinstancekey()->set_value(token);
+    EXPECT_EQ(FromMessage(message).status().code(), Code::kInvalidArgument)
+        << token;
+  }
+}
+
+TEST(SidecarQuery, ListTakesEveryFieldAndItsOwnToken) {
+  ListInstanceIdsRequest message;
+  message.add_runtimestatus(ORCHESTRATION_STATUS_COMPLETED);
+  message.mutable_completedtimefrom()->set_seconds(1);
+  message.mutable_completedtimeto()->set_seconds(2);
+  message.mutable_lastinstancekey();  // Empty: the first page.
+  auto query = FromMessage(message);
+  ASSERT_TRUE(query.ok());
+  EXPECT_FALSE(query->after.has_value());
+  EXPECT_EQ(query->tenant, "default");
+  EXPECT_THAT(query->statuses, ElementsAre(1));
+  EXPECT_EQ(query->finished_from, 1'000'000);
+  EXPECT_EQ(query->finished_to, 2'000'000);
+
+  FinishedPage page;
+  page.next = FinishedQuery::Position{.finished = -5, .number = 8};
+  page.rows.emplace_back().id = "a";
+  ListInstanceIdsResponse answer;
+  ToMessage(page, answer);
+  EXPECT_THAT(answer.instanceids(), ElementsAre("a"));
+  *message.mutable_lastinstancekey() = answer.lastinstancekey();
+  query = FromMessage(message);
+  ASSERT_TRUE(query.ok());
+  EXPECT_EQ(query->after->finished, -5);
+  EXPECT_EQ(query->after->number, 8);
+}
+
+TEST(SidecarQuery, PurgeFilterTakesEveryField) {
+  PurgeInstanceFilter message;
+  message.add_runtimestatus(ORCHESTRATION_STATUS_FAILED);
+  message.mutable_createdtimefrom()->set_seconds(1);
+  message.mutable_createdtimeto()->set_seconds(2);
+  const RowQuery query = FromMessage(message);
+  EXPECT_EQ(query.tenant, "default");
+  EXPECT_THAT(query.statuses, ElementsAre(3));
+  EXPECT_EQ(query.created_from, 1'000'000);
+  EXPECT_EQ(query.created_to, 2'000'000);
+}
+
+// ---- To messages ------------------------------------------------------------
+
+OrchestrationInfo FullInfo() {
+  OrchestrationInfo info;
+  info.id = "a-1";
+  info.status = OrchestrationStatus::kFailed;
+  info.created = absl::FromUnixSeconds(1);
+  info.finished = absl::FromUnixSeconds(3);
+  info.summary.name = "Main";
+  info.summary.version = "";
+  info.summary.execution_id = "e-1";
+  info.summary.parent_id = "p";
+  info.summary.scheduled_start = Timestamp{5, 6};
+  info.summary.updated = {2, 7};
+  info.summary.tags = {{"k", "v"}};
+  info.summary.custom_status = "half";
+  info.has_payloads = true;
+  info.input = "in";
+  info.output = "";
+  info.failure = MakeFailure("Type", "why");
+  return info;
+}
+
+TEST(SidecarState, TellsEverything) {
+  OrchestrationState state;
+  ToMessage(FullInfo(), state);
+  EXPECT_EQ(state.instanceid(), "a-1");
+  EXPECT_EQ(state.name(), "Main");
+  EXPECT_TRUE(state.has_version());
+  EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_FAILED);
+  EXPECT_EQ(state.scheduledstarttimestamp().nanos(), 6);
+  EXPECT_EQ(state.createdtimestamp().seconds(), 1);
+  EXPECT_EQ(state.lastupdatedtimestamp().seconds(), 2);
+  EXPECT_EQ(state.lastupdatedtimestamp().nanos(), 7);
+  EXPECT_EQ(state.completedtimestamp().seconds(), 3);
+  EXPECT_EQ(state.executionid().value(), "e-1");
+  EXPECT_EQ(state.parentinstanceid().value(), "p");
+  EXPECT_EQ(state.tags().at("k"), "v");
+  EXPECT_EQ(state.input().value(), "in");
+  EXPECT_TRUE(state.has_output());
+  EXPECT_EQ(state.customstatus().value(), "half");
+  EXPECT_EQ(state.failuredetails().errortype(), "Type");
+  EXPECT_EQ(state.failuredetails().errormessage(), "why");
+}
+
+TEST(SidecarState, WithoutPayloadsTheyAreUnset) {
+  OrchestrationInfo info = FullInfo();
+  info.has_payloads = false;
+  OrchestrationState state;
+  ToMessage(info, state);
+  EXPECT_FALSE(state.has_input());
+  EXPECT_FALSE(state.has_output());
+  EXPECT_FALSE(state.has_customstatus());
+  EXPECT_FALSE(state.has_failuredetails());
+}
+
+TEST(SidecarState, AbsentStaysAbsent) {
+  OrchestrationInfo info;
+  info.id = "a-1";
+  info.has_payloads = true;
+  OrchestrationState state;
+  ToMessage(info, state);
+  EXPECT_FALSE(state.has_version());
+  EXPECT_FALSE(state.has_scheduledstarttimestamp());
+  EXPECT_FALSE(state.has_completedtimestamp());
+  EXPECT_FALSE(state.has_parentinstanceid());
+  EXPECT_FALSE(state.has_input());
+  EXPECT_FALSE(state.has_output());
+  EXPECT_FALSE(state.has_customstatus());
+  EXPECT_FALSE(state.has_failuredetails());
+  // One client looks at these without asking whether they are there.
+  EXPECT_TRUE(state.has_createdtimestamp());
+  EXPECT_TRUE(state.has_lastupdatedtimestamp());
+}
+
+TEST(SidecarState, MissingOneIsNoError) {
+  GetInstanceResponse missing;
+  ToMessage(std::optional<OrchestrationInfo>(), missing);
+  EXPECT_FALSE(missing.exists());
+  EXPECT_FALSE(missing.has_orchestrationstate());
+  GetInstanceResponse there;
+  ToMessage(std::optional<OrchestrationInfo>(FullInfo()), there);
+  EXPECT_TRUE(there.exists());
+  EXPECT_EQ(there.orchestrationstate().instanceid(), "a-1");
+}
+
+// Some clients go on for as long as a token is there.
+TEST(SidecarState, LastPageHasNoToken) {
+  OrchestrationPage page;
+  page.orchestrations.push_back(FullInfo());
+  QueryInstancesResponse last;
+  ToMessage(page, last);
+  EXPECT_EQ(last.orchestrationstate_size(), 1);
+  EXPECT_FALSE(last.has_continuationtoken());
+  page.next = 41;
+  QueryInstancesResponse first;
+  ToMessage(page, first);
+  EXPECT_EQ(first.continuationtoken().value(), "41");
+  ListInstanceIdsResponse list;
+  ToMessage(FinishedPage{}, list);
+  EXPECT_FALSE(list.has_lastinstancekey());
+}
+
+}  // namespace
+}  // namespace leasehold
