@@ -220,24 +220,44 @@ def failure(error_type, message, **more):
 # ---- A client ---------------------------------------------------------------
 
 class Sidecar:
-    """A client, and the workers on its connection; of a Server or an address."""
+    """A client, and the workers on its connection; of a Server or an address.
 
-    def __init__(self, server):
+    `impatient`: looks for a server that is gone every few milliseconds.
+    """
+
+    def __init__(self, server, impatient=False):
         self.channel = grpc.insecure_channel(
             getattr(server, "address", server),
             [("grpc.max_receive_message_length", -1),
-             ("grpc.use_local_subchannel_pool", 1)])  # A connection of its own.
+             ("grpc.use_local_subchannel_pool", 1)]  # A connection of its own.
+            + impatient * [("grpc.initial_reconnect_backoff_ms", 100),
+                           ("grpc.min_reconnect_backoff_ms", 100),
+                           ("grpc.max_reconnect_backoff_ms", 100)])
+        self.stubs = {}
         atexit.register(self.channel.close)
+
+    def _stub(self, method):
+        if method.name not in self.stubs:
+            self.stubs[method.name] = (
+                self.channel.unary_stream if method.server_streaming
+                else self.channel.unary_unary)(
+                f"/{SERVICE}/{method.name}", lambda message: message.SerializeToString(),
+                MESSAGES[method.output_type.full_name].FromString)
+        return self.stubs[method.name]
 
     def call(self, method, _timeout=harness.PATIENCE_S, **fields):
         """Any method; its answer as it is, or a stream of them."""
         method = METHODS[method]
         request = fill(MESSAGES[method.input_type.full_name](), **fields)
-        stub = (self.channel.unary_stream if method.server_streaming
-                else self.channel.unary_unary)(
-            f"/{SERVICE}/{method.name}", lambda message: message.SerializeToString(),
-            MESSAGES[method.output_type.full_name].FromString)
-        return stub(request, timeout=_timeout)
+        return self._stub(method)(request, timeout=_timeout)
+
+    def begin(self, method, _timeout=harness.PATIENCE_S, **fields):
+        """The same, under way: grpc's future of the answer."""
+        method = METHODS[method]
+        request = fill(MESSAGES[method.input_type.full_name](), **fields)
+        call = self._stub(method).future(request, timeout=_timeout)
+        call.add_done_callback(lambda _: None)  # Else it is cancelled once forgotten.
+        return call
 
     def start(self, name, input=None, id="", start_at=None, replaceable=None, **more):
         """The instance's id."""
