@@ -2,6 +2,7 @@
 """Servers are killed under load; nothing that they acknowledged may be lost.
 
 usage: crash.py --programs=FOLDER [--kills=N] [--seed=N] [--planted=WORDS]
+                [--without=SCENARIO]...
        crash.py --self-test
 
 Clients (scenarios.py) and workers (worker.py) go on all the time, while servers on
@@ -36,7 +37,7 @@ import grpc  # noqa: E402
 import self_test  # noqa: E402
 from harness import PATIENCE_S, Program, equal  # noqa: E402
 from record import ACKED, Record  # noqa: E402
-from scenarios import run_clients  # noqa: E402
+from scenarios import SCENARIOS, run_clients  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
 CLIENTS, WORKERS = 16, 2
@@ -52,8 +53,8 @@ class Found(Exception):
 class World:
     """One data directory, its servers, clients and workers."""
 
-    def __init__(self, folder, seed):
-        self.folder, self.seed = folder, seed
+    def __init__(self, folder, seed, scenarios):
+        self.folder, self.seed, self.scenarios = folder, seed, scenarios
         self.dice = random.Random(seed)
         self.record = Record()
         self.address = None
@@ -131,7 +132,7 @@ class World:
         for _ in range(WORKERS):
             self.new_worker()
         self.clients = run_clients(
-            self.address, self.record, self.seed, CLIENTS,
+            self.address, self.record, self.seed, CLIENTS, self.scenarios,
             lambda: self.over, lambda: self.deadline)
         for i in range(kills):
             self.live(server)
@@ -196,6 +197,8 @@ def main():
     parser.add_argument("--seed", type=int, default=int(os.environ.get(
         "LEASEHOLD_SEED", time.time_ns() % 10**9)))
     parser.add_argument("--planted")
+    parser.add_argument("--without", action="append", default=[],
+                        choices=[s.__name__ for s in SCENARIOS])
     parser.add_argument("--self-test", action="store_true")
     arguments = parser.parse_args()
     if arguments.self_test:
@@ -203,7 +206,8 @@ def main():
     harness.use_programs(arguments.programs)
     print(f"seed {arguments.seed}", flush=True)
     with harness.temporary_folder() as folder:
-        world = World(folder, arguments.seed)
+        world = World(folder, arguments.seed, [
+            s for s in SCENARIOS if s.__name__ not in arguments.without])
         try:
             world.run(arguments.kills)
         except (Found, harness.Failed) as found:

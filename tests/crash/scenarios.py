@@ -270,20 +270,21 @@ SCENARIOS = (
     race, letters)
 
 
-def run_forever(client, over):
+def run_forever(client, scenarios, over):
     """Scenarios at random, until `over` says so."""
     while not over():
         try:
-            client.dice.choice(SCENARIOS)(client)
+            client.dice.choice(scenarios)(client)
         except Stuck:
             pass
 
 
-def run_clients(address, record, seed, count, over, gives_up):
+def run_clients(address, record, seed, count, scenarios, over, gives_up):
     """Threads of clients; each has dice of its own."""
     threads = [threading.Thread(
         target=run_forever, daemon=True,
-        args=(Client(address, record, random.Random(seed * 1000 + i), i, gives_up), over))
+        args=(Client(address, record, random.Random(seed * 1000 + i), i, gives_up),
+              scenarios, over))
         for i in range(count)]
     for thread in threads:
         thread.start()
