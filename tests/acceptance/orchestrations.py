@@ -20,8 +20,7 @@ NOBODY = "nobody"  # An orchestrator's name that no worker is there for.
 def on_both_stores(numbered_sentence, *flags):
     """A check whose body gets a server with either store, and a client of it."""
     def register(body):
-        @check(numbered_sentence)
-        def _():
+        def on_both():
             with temporary_folder() as folder:
                 for store in ("--store=memory", f"--data={folder}"):
                     try:
@@ -30,9 +29,10 @@ def on_both_stores(numbered_sentence, *flags):
                             expect(server.process.poll() is None,
                                    f"the server ended: {server.err[-3:]}")
                     except Failed as error:
-                        error.args = (f"{store.split('=')[0]}: {error}",)
+                        error.args = (f"{store}: {error}",)
                         raise
-        return body
+        on_both.__module__ = body.__module__
+        return check(numbered_sentence)(on_both)
     return register
 
 
@@ -345,13 +345,16 @@ def _(server, sidecar):
              for _ in range(1000)]
 
     def full():
+        over = [wait.exception() for wait in waits if wait.done()]
+        expect(not over, f"waits have ended: {over[:1]}")
         try:
-            sidecar.wait_for_start("a-1", timeout=0.1)
+            sidecar.wait_for_start("a-1", timeout=0.5)
         except grpc.RpcError as error:
             return error.code().name == "RESOURCE_EXHAUSTED" and error.details()
     contains(wait_until(full, "a thousand to wait"), "1000", "a-1")
     for wait in waits[:500]:
         wait.cancel()
+    del waits[:500]
     wait_until(lambda: not full(), "room")
     more = [sidecar.begin("WaitForInstanceStart", 0.5, instanceId="a-1")
             for _ in range(400)]
@@ -360,7 +363,7 @@ def _(server, sidecar):
     more = [sidecar.begin("WaitForInstanceStart", instanceId="a-1") for _ in range(400)]
     with sidecar.worker() as worker:
         worker.turn().complete(complete(1, '"out"'))
-    for wait in waits[500:] + more:
+    for wait in waits + more:
         expect(wait.result().exists, "a wait that is answered")
 
 
@@ -428,9 +431,9 @@ def _(server, sidecar):
 
 @on_both_stores("A19.22 a suspended one can be terminated")
 def _(server, sidecar):
+    sidecar.start("listener", id="a-1")
+    sidecar.suspend("a-1")
     with sidecar.worker() as worker:
-        sidecar.start("listener", id="a-1")
-        sidecar.suspend("a-1")
         worker.turn().complete()
         sidecar.terminate("a-1", '"enough"')
         turn = worker.turn()
@@ -678,7 +681,7 @@ def _(server, sidecar):
           "from: that one counts")
     equal(sidecar.list_ids(completedTimeTo=ends["a-4"]), order[:2],
           "to: that one does not")
-    page = protocol.plain(sidecar.call("ListInstanceIds", pageSize=5))
+    page = protocol.plain(sidecar.call("ListInstanceIds", pageSize=6))
     expect("lastInstanceKey" not in page, f"a key at the end: {page}")
 
 
