@@ -24,11 +24,15 @@ that is loaded in the same process has messages of the same names.
 """
 
 import atexit
+import os
 import pathlib
 import queue
 import tempfile
 import threading
 import time
+
+# Its remarks would stand among ours; and what is forked here is another program at once.
+os.environ.update(GRPC_VERBOSITY="NONE", GRPC_ENABLE_FORK_SUPPORT="0")
 
 import grpc
 import grpc_tools.protoc
