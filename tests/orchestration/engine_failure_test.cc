@@ -329,6 +329,7 @@ TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
   class NullObserver final : public EngineObserver {
     void OnStoreFailed(const absl::Status&) override {}
     void OnStoreRecovered(size_t) override {}
+    void OnStopped(const EngineCounts&) override {}
   };
   class AnsweringWorker final : public WorkSink {
    public:
