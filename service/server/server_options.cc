@@ -176,7 +176,9 @@ std::vector<Setting> Settings(ServerOptions& o) {
       {"data", "DIR", o.data,
        "Where orchestrations are kept. Created if it is not there.",
        [&o](const std::string& text) {
-         if (text.empty()) return Broken("must name a directory", text);
+         if (absl::StartsWith(text, "-")) {  // More likely a flag gone astray.
+           return Broken("must not begin with a dash; write ./-NAME", text);
+         }
          o.data = text;
          return absl::OkStatus();
        }},

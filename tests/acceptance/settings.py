@@ -25,6 +25,11 @@ SETTINGS = {
     "drain-timeout": ("30s", "DURATION", "0s"),
     "queue-threads": ("", "N", "0"),  # The default is the machine's.
     "user-threads": ("4", "N", "257"),
+    "data": ("leasehold-data", "DIR", "-x"),
+    "store": ("sqlite", "sqlite|memory", "disk"),
+    "max-payload": ("16777216", "N", "0"),
+    "max-history-events": ("100000", "N", "none"),
+    "allow-hub-wipe": ("off", "", "perhaps"),
 }
 
 # Three sets of values, so that one can see where a value came from.

@@ -50,7 +50,12 @@ Shown Show(const ServerOptions& o) {
           {"log-format", o.log_format == LogFormat::kJson ? "json" : "text"},
           {"drain-timeout", absl::FormatDuration(o.drain_timeout)},
           {"queue-threads", absl::StrCat(o.queue_threads)},
-          {"user-threads", absl::StrCat(o.user_threads)}};
+          {"user-threads", absl::StrCat(o.user_threads)},
+          {"data", o.data},
+          {"store", o.memory_store ? "memory" : "sqlite"},
+          {"max-payload", absl::StrCat(o.payload_bytes_max)},
+          {"max-history-events", absl::StrCat(o.history_events_max)},
+          {"allow-hub-wipe", on(o.allow_hub_wipe)}};
 }
 
 Shown Defaults() {
@@ -94,6 +99,14 @@ const std::vector<Setting>& AllSettings() {
       {"queue-threads", "3", "256", "257",
        "must be a whole number from 1 to 256"},
       {"user-threads", "2", "9", "1.5", "must be a whole number from 1 to 256"},
+      {"data", "/var/lib/leasehold", "here", "-x",
+       "must not begin with a dash"},
+      {"store", "memory", "sqlite", "disk", "must be sqlite or memory"},
+      {"max-payload", "1", "50331648", "50331649",
+       "must be a whole number from 1 to 50331648"},
+      {"max-history-events", "10", "10000000", "none",
+       "must be a whole number from 1 to 10000000"},
+      {"allow-hub-wipe", "on", "off", "perhaps", "must be on or off"},
   };
   return settings;
 }
@@ -285,7 +298,12 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"log-format", "text"},
                             {"drain-timeout", "30s"},
                             {"queue-threads", Defaults()["queue-threads"]},
-                            {"user-threads", "4"}};
+                            {"user-threads", "4"},
+                            {"data", "leasehold-data"},
+                            {"store", "sqlite"},
+                            {"max-payload", "16777216"},
+                            {"max-history-events", "100000"},
+                            {"allow-hub-wipe", "off"}};
   EXPECT_EQ(Defaults(), documented);
 }
 
