@@ -410,6 +410,7 @@ class Model {
         if (work->kind != kind || place.state != Place::kQueued) continue;
         if (next != nullptr && places.at(next).ticket < place.ticket) continue;
         WorkerId best = 0;
+        const WorkerId avoid = place.avoid;
         for (const auto& [id, worker] : workers) {
           if (Out(id, kind) >=
               worker.options.slots[static_cast<size_t>(kind)]) {
@@ -417,7 +418,7 @@ class Model {
           }
           if (!Wants(worker, *work)) continue;
           const auto rank = [&](WorkerId of) {
-            return std::tuple(of == place.avoid, Out(of, kind),
+            return std::tuple(of == avoid, Out(of, kind),
                               workers.at(of).served);
           };
           if (best == 0 || rank(id) < rank(best)) best = id;

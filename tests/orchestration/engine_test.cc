@@ -717,6 +717,69 @@ TEST_F(EngineTest, PurgeByFilterGoesThroughAllPages) {
   EXPECT_EQ(StatusOf("b-1"), "Completed");
 }
 
+TEST_F(EngineTest, PurgeByFilterSaysSoIfItsTimeIsOver) {
+  Run(Connect(), "a", {Complete()});
+  RowQuery filter;
+  filter.tenant = "default";
+  Asked<PurgeResult> purge;
+  engine().PurgeMatching(filter, false, absl::Seconds(1), purge.done());
+  clock_.Advance(absl::Seconds(2));
+  Settle();
+  ASSERT_TRUE(purge.ok());
+  EXPECT_FALSE(purge.value().complete);
+  EXPECT_EQ(purge.value().erased, 0);
+  EXPECT_EQ(StatusOf("a"), "Completed");
+}
+
+TEST_F(EngineTest, QueryTellsPayloadsAlsoOfThoseThatArePending) {
+  FakeWorker& worker = Connect();
+  Start("ended", "1");
+  Settle();
+  Answer(worker.TakeTurn(), {Complete("out")});
+  Settle();
+  Start("pending", "2");
+  Settle();
+  OrchestrationQuery query;
+  query.rows.tenant = "default";
+  query.payloads = true;
+  Asked<OrchestrationPage> page;
+  engine().Query(query, page.done());
+  FinishedQuery finished;
+  finished.tenant = "default";
+  Asked<FinishedPage> list;
+  engine().ListFinished(finished, list.done());
+  Settle();
+  ASSERT_TRUE(page.ok());
+  ASSERT_THAT(page.value().orchestrations, SizeIs(2));
+  EXPECT_EQ(page.value().orchestrations[0].input, "1");
+  EXPECT_EQ(page.value().orchestrations[0].output, "out");
+  EXPECT_EQ(page.value().orchestrations[1].input, "2");
+  EXPECT_EQ(page.value().orchestrations[1].output, std::nullopt);
+  ASSERT_TRUE(list.ok());
+  ASSERT_THAT(list.value().rows, SizeIs(1));
+  EXPECT_EQ(list.value().rows[0].id, "ended");
+}
+
+TEST_F(EngineTest, HistoryIsThatOfThePresentExecutionOnly) {
+  FakeWorker& worker = Connect();
+  const auto start = Start("a");
+  Settle();
+  Answer(worker.TakeTurn(), {AsNew("2")});
+  Settle();
+  const FakeItem next = worker.TakeTurn();
+  Answer(next);
+  Settle();
+  const auto read = [this](Payload execution_id) {
+    Asked<std::vector<std::string>> asked;
+    engine().ReadHistory(Key("a"), std::move(execution_id), asked.done());
+    Settle();
+    return asked.code();
+  };
+  EXPECT_EQ(read(next.execution_id), Code::kOk);
+  EXPECT_EQ(read(""), Code::kOk);
+  EXPECT_EQ(read(start.value().execution_id), Code::kNotFound);
+}
+
 TEST_F(EngineTest, WipeErasesAlsoWhatIsRunning) {
   FakeWorker& worker = Connect();
   Run(worker, "ended", {Complete()});

@@ -160,13 +160,13 @@ TEST(RuntimeState, IsSuspendedUntilItIsResumedOrEnds) {
 TEST(RuntimeState, EndsOfWhatNobodyWaitsForChangeNothing) {
   RuntimeState state = After(
       HistoryBuilder().Task(1, "a").Timer(2, 9).Child(3, "c").events(), 3);
-  for (const HistoryEvent& event : HistoryBuilder()
-                                       .TaskDone(2)
-                                       .TaskBroke(3)
-                                       .Fired(1, 9)
-                                       .ChildDone(1)
-                                       .ChildBroke(2)
-                                       .events()) {
+  const HistoryBuilder ends = HistoryBuilder()
+                                  .TaskDone(2)
+                                  .TaskBroke(3)
+                                  .Fired(1, 9)
+                                  .ChildDone(1)
+                                  .ChildBroke(2);
+  for (const HistoryEvent& event : ends.events()) {
     state.Apply(event);
   }
   EXPECT_THAT(state.tasks, ElementsAre(1));
