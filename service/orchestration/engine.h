@@ -19,7 +19,9 @@
 //
 // Thread-safety: safe. Callbacks come on any thread, once each, under no lock;
 // they must not block.   Lifetime: clock, store, registry, executors and
-// observer outlive it; nothing is called after Stop has returned.
+// observer outlive it. After Stop has returned only a start is answered that
+// waits for its context; the registry's Shutdown, which ends such waits and the
+// contexts that hold our extensions, is done before the engine is destroyed.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_H_
 
@@ -145,7 +147,7 @@ class Engine {
   // Takes no more starts and waits; those who wait are answered. Work goes on.
   void Drain() ABSL_LOCKS_EXCLUDED(mu_);
   // Refuses everything from now on, and lets go of contexts. Blocks until what
-  // is under way has ended; nothing is called after that. Idempotent.
+  // is under way has ended; see above for what may come after. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // ---- Callers --------------------------------------------------------------
