@@ -258,7 +258,11 @@ class EngineTest : public testing::Test, public EngineObserver {
   // An engine that knows only what is in the store.
   void Reopen() {
     Close();
-    engine_ = std::make_unique<Engine>(clock_, store_, registry_, writer_,
+    registry_ = std::make_unique<InstanceRegistry>(
+        clock_, tasks_, provider_, std::vector<ContextInitializer*>{},
+        std::vector<InstanceObserver*>{},
+        InstanceRegistryOptions{.idle_timeout = kLease});
+    engine_ = std::make_unique<Engine>(clock_, store_, *registry_, writer_,
                                        readers_, *this, options_);
     EXPECT_TRUE(engine_->Open().ok());
   }
@@ -266,20 +270,18 @@ class EngineTest : public testing::Test, public EngineObserver {
     if (engine_ == nullptr) return;
     Settle();
     engine_->Stop();
+    bool done = false;
+    registry_->Shutdown([&done] { done = true; });
     Settle();
+    // Else somebody still holds a context.
+    EXPECT_TRUE(done);
+    EXPECT_EQ(registry_->size(), 0u);
     engine_.reset();
+    registry_.reset();
     workers_.clear();
   }
 
-  void TearDown() override {
-    Close();
-    bool done = false;
-    registry_.Shutdown([&done] { done = true; });
-    tasks_.RunAll();
-    // Else somebody still holds a context.
-    EXPECT_TRUE(done);
-    EXPECT_EQ(registry_.size(), 0u);
-  }
+  void TearDown() override { Close(); }
 
   // Runs everything that can run.
   void Settle() {
@@ -289,7 +291,7 @@ class EngineTest : public testing::Test, public EngineObserver {
   // Lets time pass; timers fire, leases end.
   void Pass(absl::Duration d) {
     clock_.Advance(d);
-    registry_.RunDueLeases();
+    registry_->RunDueLeases();
     engine().FireTimers();
     Settle();
   }
@@ -409,7 +411,7 @@ class EngineTest : public testing::Test, public EngineObserver {
     return words;
   }
   size_t pins(std::string_view id) {
-    const auto info = registry_.Describe(Key(id));
+    const auto info = registry_->Describe(Key(id));
     size_t count = 0;
     if (info.has_value()) {
       for (const auto& pin : info->pins) count += pin.count;
@@ -424,8 +426,7 @@ class EngineTest : public testing::Test, public EngineObserver {
   MemoryStore memory_;
   FaultStore store_{memory_};
   SharedProvider provider_;
-  InstanceRegistry registry_{clock_, tasks_, provider_,
-                             {},     {},     {.idle_timeout = kLease}};
+  std::unique_ptr<InstanceRegistry> registry_;
   EngineOptions options_;
   Engine::WaitId last_wait_ = 0;
   std::vector<absl::Status> store_failures_;

@@ -84,7 +84,7 @@ TEST_F(EngineTest, UnknownOneIsNoneAndCommandsForItAreNotFound) {
   EXPECT_EQ(suspend.code(), Code::kNotFound);
   ASSERT_TRUE(wait.ok());
   EXPECT_FALSE(wait.value().has_value());
-  EXPECT_EQ(registry_.size(), 0u);
+  EXPECT_EQ(registry_->size(), 0u);
 }
 
 TEST_F(EngineTest, CommandsForOneThatHasEndedAreOkAndChangeNothing) {

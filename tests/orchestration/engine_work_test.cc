@@ -20,10 +20,10 @@ using Status = OrchestrationStatus;
 class EngineWorkTest : public EngineTest {
  protected:
   void ForceRelease(std::string_view id) {
-    EXPECT_TRUE(registry_.Release(Key(id), /*force=*/true).ok());
+    EXPECT_TRUE(registry_->Release(Key(id), /*force=*/true).ok());
   }
   bool HasContext(std::string_view id) {
-    return registry_.Describe(Key(id)).has_value();
+    return registry_->Describe(Key(id)).has_value();
   }
 };
 
@@ -296,11 +296,11 @@ TEST_F(EngineWorkTest, ForcedReleasePutsWorkBackAndItGoesOutAgain) {
   Raise("a", "e");
   Settle();
   const FakeItem turn = worker.TakeTurn();
-  const uint64_t generation = registry_.Describe(Key("a"))->generation;
+  const uint64_t generation = registry_->Describe(Key("a"))->generation;
   ForceRelease("a");
   Settle();
   ASSERT_THAT(worker.items, SizeIs(2));
-  EXPECT_GT(registry_.Describe(Key("a"))->generation, generation);
+  EXPECT_GT(registry_->Describe(Key("a"))->generation, generation);
   EXPECT_EQ(Answer(turn).code(), Code::kNotFound);
   EXPECT_EQ(Done(activity).code(), Code::kNotFound);
   const AskedStatus done = Done(worker.TakeActivity());
@@ -319,11 +319,11 @@ TEST_F(EngineWorkTest, ForcedReleaseWhileAnAnswerIsCommittingLosesNothing) {
   Raise("a", "e");
   Settle();
   const AskedStatus answer = Answer(worker.TakeTurn(), {CallTask(2, "More")});
-  const uint64_t generation = registry_.Describe(Key("a"))->generation;
+  const uint64_t generation = registry_->Describe(Key("a"))->generation;
   ForceRelease("a");
   tasks_.RunAll();
   // The activity does not hold it up.
-  EXPECT_GT(registry_.Describe(Key("a"))->generation, generation);
+  EXPECT_GT(registry_->Describe(Key("a"))->generation, generation);
   Settle();
   EXPECT_TRUE(answer.ok());
   for (int i = 0; i < 2; ++i) {
