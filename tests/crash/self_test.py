@@ -57,6 +57,8 @@ CASES = (
     (entry(**HEARD), heard("x", "z", "z"), "2 times"),
     (entry(**HEARD), heard("x", "y", "y", "z"), "2 times"),
     (entry(**HEARD), heard("z", "x"), "out of order"),
+    (entry(**HEARD, ordered=False), heard("z", "x"), None),
+    (entry(**HEARD, ordered=False), heard("z", "y"), "lost"),
     (entry(**HEARD), heard("x", "z", "w"), "nobody raised"),
     (entry(**RACED), {"a-1": ("COMPLETED", "p")}, None),
     (entry(**RACED), {"a-1": ("COMPLETED", "q")}, "acknowledged was"),
