@@ -782,3 +782,42 @@ def _(server, sidecar):
                  "/durabletask.TaskHubSidecarService/Hello"):
         equal(server.connect().call(data=b"\0\0\0\0\0", path=path).code,
               "UNIMPLEMENTED", f"code of {path}")
+
+
+@on_both_stores("A19.39 a state is of one moment: an end comes with its output, and input is "
+                "never missing, whatever happens meanwhile")
+def _(server, sidecar):
+    reader, stop, seen, torn = Sidecar(server), threading.Event(), set(), []
+
+    def look(state):
+        seen.add(state["orchestrationStatus"])
+        wanted = ('"in"', '"out"' if state["orchestrationStatus"] == "COMPLETED" else None)
+        if (state.get("input"), state.get("output")) != wanted:
+            torn.append(state)
+
+    def read():
+        while not stop.is_set():
+            for state in reader.query(fetchInputsAndOutputs=True):
+                look(state)
+            for id in ids:
+                look(reader.get(id) or {"orchestrationStatus": None, "input": '"in"'})
+    ids = [f"a-{i}" for i in range(10)]
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        with sidecar.worker() as worker:
+            for _ in range(60):
+                calls = [sidecar.begin("StartInstance", name="quick", instanceId=id,
+                                       input='"in"') for id in ids]
+                turns = [worker.turn() for _ in ids]
+                calls += [sidecar.begin(
+                    "CompleteOrchestratorTask", completionToken=turn.token,
+                    actions=[complete(1, '"out"')]) for turn in turns]
+                for call in calls:
+                    call.result()
+                sidecar.purge(*ids)
+    finally:
+        stop.set()
+        thread.join()
+    expect(not torn, f"{len(torn)} states of no moment, such as {torn[:1]}")
+    expect({"PENDING", "COMPLETED"} <= seen, f"saw only {seen}")
