@@ -169,7 +169,7 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
               [start, status = row.status()] { start->done(status); });
         } else if (FindOpenLocked(key) != nullptr) {
           DecideStartLocked(start, std::nullopt);
-        } else if (is_open || epoch != epoch_ ||
+        } else if (is_open || LookupIsOutdatedLocked(key, epoch) ||
                    directory_.contains(DirectoryKey(key))) {
           StartLaterLocked(start);  // It has ended since, or is about to.
         } else if (row->has_value()) {
@@ -368,6 +368,10 @@ void Engine::RaiseEvent(const InstanceKey& key, std::string name, Payload input,
 }
 
 void Engine::Suspend(const InstanceKey& key, Payload reason, DoneStatus done) {
+  if (absl::Status status = CheckPayload(reason, "the reason", options_.limits);
+      !status.ok()) {
+    return done(status);
+  }
   SendCommand(key,
               {HistoryEvent::kFromOutside, ToTimestamp(clock_.WallNow()),
                ExecutionSuspended{std::move(reason)}},
@@ -375,6 +379,10 @@ void Engine::Suspend(const InstanceKey& key, Payload reason, DoneStatus done) {
 }
 
 void Engine::Resume(const InstanceKey& key, Payload reason, DoneStatus done) {
+  if (absl::Status status = CheckPayload(reason, "the reason", options_.limits);
+      !status.ok()) {
+    return done(status);
+  }
   SendCommand(key,
               {HistoryEvent::kFromOutside, ToTimestamp(clock_.WallNow()),
                ExecutionResumed{std::move(reason)}},
@@ -419,7 +427,11 @@ void Engine::EndLocked(Orchestration& orchestration) {
     deferred_.unpinned.push_back(std::move(orchestration.pin));
   }
   by_number_.erase(orchestration.number);
-  const auto place = directory_.find(DirectoryKey(orchestration.key));
+  const std::string key = DirectoryKey(orchestration.key);
+  if (const auto it = lookups_.find(key); it != lookups_.end()) {
+    it->second.outdated = true;
+  }
+  const auto place = directory_.find(key);
   if (place != directory_.end() && place->second.get() == &orchestration) {
     // Kept for as long as this lock is: the caller may look at it.
     deferred_.calls.push_back([keep = std::move(place->second)] {});

@@ -176,7 +176,6 @@ class Engine {
   // As Get, once it is no longer pending, or has finished. An orchestration
   // that does not exist, or is purged meanwhile, is answered at once with
   // nullopt.
-  //   Unavailable: the store has failed meanwhile; waiting anew is safe.
   //   ResourceExhausted: too many wait already.
   WaitId Wait(const InstanceKey& key, Until until, bool payloads,
               Done<std::optional<OrchestrationInfo>> done)
@@ -261,6 +260,7 @@ class Engine {
   };
   struct Waiter {
     WaitId id;
+    InstanceKey key;
     Until until;
     bool payloads;
     Done<std::optional<OrchestrationInfo>> done;
@@ -270,6 +270,13 @@ class Engine {
   // `epoch`: in which it was asked.
   using Lookup = std::function<void(absl::StatusOr<std::optional<InstanceRow>>,
                                     uint64_t epoch)>;
+
+  struct Lookups {
+    std::deque<Lookup> queue;  // The first one runs.
+    // Since it has begun to read, an orchestration of that key has gone: what
+    // it has found may be older.
+    bool outdated = false;
+  };
 
   // ---- engine.cc ----
   void Finish(Deferred deferred) ABSL_LOCKS_EXCLUDED(mu_);
@@ -350,7 +357,7 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ThawLocked(Orchestration& orchestration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ReadForThaw(const OrchestrationPtr& orchestration, uint64_t epoch)
+  void ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Takes it from its worker; it goes out again a while later.
   void RetryLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -377,32 +384,24 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_reads.cc ----
+  // Memory was made anew: answers who waits for what is so already.
+  void ReviewWaitersLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookUpLocked(const InstanceKey& key, Lookup lookup)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunLookup(const InstanceKey& key, uint64_t epoch)
       ABSL_LOCKS_EXCLUDED(mu_);
+  bool LookupIsOutdatedLocked(const InstanceKey& key, uint64_t epoch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The lookup of `key` that runs has done all that it does. One of an epoch
   // before is forgotten already.
   void EndLookupLocked(const InstanceKey& key, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // How one was started that has no history yet, for reads that find it so.
-  struct PendingStart {
-    InstanceNumber number = 0;
-    std::string execution_id;
-    ExecutionStarted started;
-  };
-  std::optional<PendingStart> PendingStartLocked(const InstanceKey& key)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Adds input, output and failure.
-  absl::Status AddPayloads(const InstanceRow& row,
-                           const std::optional<PendingStart>& pending,
-                           OrchestrationInfo& info);
-  // How the present execution was started.
-  absl::StatusOr<ExecutionStarted> ReadStart(
-      const InstanceKey& key, const std::optional<PendingStart>& pending);
+  // As it is, or was, at one moment. Reads the store.
   absl::StatusOr<std::optional<OrchestrationInfo>> ReadInfo(
-      const InstanceKey& key, bool payloads,
-      const std::optional<PendingStart>& pending);
+      const InstanceKey& key, bool payloads) ABSL_LOCKS_EXCLUDED(mu_);
+  // How the present execution was started. Reads the store.
+  absl::StatusOr<ExecutionStarted> ReadStart(const InstanceKey& key)
+      ABSL_LOCKS_EXCLUDED(mu_);
   struct PurgeJob;
   void PurgeNext(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgeRow(const std::shared_ptr<PurgeJob>& job, const InstanceKey& key,
@@ -444,6 +443,7 @@ class Engine {
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
   InstanceNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t turns_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t last_load_ ABSL_GUARDED_BY(mu_) = 0;
   WaitId last_wait_ ABSL_GUARDED_BY(mu_) = 0;
 
   // By key: those that are open, and those whose end is not durable yet.
@@ -453,8 +453,7 @@ class Engine {
       ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::vector<Waiter>> waiters_
       ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<std::string, std::deque<Lookup>> lookups_
-      ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, Lookups> lookups_ ABSL_GUARDED_BY(mu_);
   Dispatcher dispatcher_ ABSL_GUARDED_BY(mu_);
   Timers timers_ ABSL_GUARDED_BY(mu_);
   // When a store that has failed is tried again.

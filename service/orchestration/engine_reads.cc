@@ -11,30 +11,35 @@ namespace leasehold {
 // ---- Lookups ----------------------------------------------------------------
 
 void Engine::LookUpLocked(const InstanceKey& key, Lookup lookup) {
-  std::deque<Lookup>& queue = lookups_[DirectoryKey(key)];
+  std::deque<Lookup>& queue = lookups_[DirectoryKey(key)].queue;
   queue.push_back(std::move(lookup));
   if (queue.size() > 1) return;
   readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
 }
 
 void Engine::RunLookup(const InstanceKey& key, uint64_t epoch) {
-  auto row = store_.Find(key.tenant, key.id);
   Lookup lookup;
   {
     MutexLock lock(mu_);
     const auto it = lookups_.find(DirectoryKey(key));
     if (it == lookups_.end() || epoch != epoch_) return;
-    lookup = std::exchange(it->second.front(), nullptr);
+    it->second.outdated = false;
+    lookup = std::exchange(it->second.queue.front(), nullptr);
   }
-  lookup(std::move(row), epoch);
+  lookup(store_.Find(key.tenant, key.id), epoch);
+}
+
+bool Engine::LookupIsOutdatedLocked(const InstanceKey& key, uint64_t epoch) {
+  const auto it = lookups_.find(DirectoryKey(key));
+  return epoch != epoch_ || it == lookups_.end() || it->second.outdated;
 }
 
 void Engine::EndLookupLocked(const InstanceKey& key, uint64_t epoch) {
   if (epoch != epoch_) return;
   const auto it = lookups_.find(DirectoryKey(key));
   if (it == lookups_.end()) return;
-  it->second.pop_front();
-  if (it->second.empty()) {
+  it->second.queue.pop_front();
+  if (it->second.queue.empty()) {
     lookups_.erase(it);
   } else {
     readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
@@ -43,50 +48,61 @@ void Engine::EndLookupLocked(const InstanceKey& key, uint64_t epoch) {
 
 // ---- Get and Wait -----------------------------------------------------------
 
-std::optional<Engine::PendingStart> Engine::PendingStartLocked(
-    const InstanceKey& key) {
-  const OrchestrationPtr open = FindOpenLocked(key);
-  if (open == nullptr) return std::nullopt;
-  for (const Message& message : open->inbox) {
+namespace {
+
+// How one was started that has no history yet; nullopt: it has.
+std::optional<ExecutionStarted> PendingStartOf(
+    const Orchestration& orchestration) {
+  for (const Message& message : orchestration.inbox) {
     if (message.timer.has_value()) continue;
     std::optional<HistoryEvent> event = DecodeEvent(message.event);
     if (!event.has_value()) continue;
     if (auto* started = std::get_if<ExecutionStarted>(&event->body)) {
-      return PendingStart{open->number, open->execution_id,
-                          std::move(*started)};
+      return std::move(*started);
     }
   }
   return std::nullopt;
 }
 
-absl::Status Engine::AddPayloads(const InstanceRow& row,
-                                 const std::optional<PendingStart>& pending,
-                                 OrchestrationInfo& info) {
-  // The row may be of another one that has come since, or another execution.
-  if (pending.has_value() && pending->number == row.number &&
-      pending->execution_id == info.summary.execution_id) {
-    info.input = pending->started.input;
-  }
-  const auto ends = store_.ReadHistoryEnds(row.number);
-  if (!ends.ok()) return ends.status();
-  return leasehold::AddPayloads(*ends, info);
-}
+}  // namespace
 
 absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
-    const InstanceKey& key, bool payloads,
-    const std::optional<PendingStart>& pending) {
-  const auto row = store_.Find(key.tenant, key.id);
-  if (!row.ok()) return row.status();
-  if (!row->has_value()) return std::nullopt;
-  absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
-  if (!info.ok()) return info.status();
-  if (payloads) {
-    if (absl::Status status = AddPayloads(**row, pending, *info);
-        !status.ok()) {
+    const InstanceKey& key, bool payloads) {
+  for (;;) {
+    const auto row = store_.Find(key.tenant, key.id);
+    if (!row.ok()) return row.status();
+    if (!row->has_value()) return std::nullopt;
+    absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+    if (!info.ok()) return info.status();
+    if (!payloads) return *std::move(info);
+
+    {
+      MutexLock lock(mu_);
+      // Also one whose end is on its way: its beginning is the same.
+      const auto it = directory_.find(DirectoryKey(key));
+      const OrchestrationPtr open =
+          it == directory_.end() ? nullptr : it->second;
+      const bool same = open != nullptr && open->number == (*row)->number;
+      // It is durable already, but memory does not know yet.
+      if (same && (!open->durable ||
+                   open->execution_id != info->summary.execution_id)) {
+        continue;
+      }
+      std::optional<ExecutionStarted> start;
+      if (same) start = PendingStartOf(*open);
+      if (start.has_value()) info->input = std::move(start->input);
+    }
+    const auto ends = store_.ReadHistoryEnds((*row)->number);
+    if (!ends.ok()) return ends.status();
+    if (absl::Status status = AddPayloads(*ends, *info); !status.ok()) {
       return status;
     }
+    // Every turn changes the row: if it is the same, all that was read is of
+    // one moment.
+    const auto again = store_.Find(key.tenant, key.id);
+    if (!again.ok()) return again.status();
+    if (*again == *row) return *std::move(info);
   }
-  return *std::move(info);
 }
 
 void Engine::Get(const InstanceKey& key, bool payloads,
@@ -96,9 +112,33 @@ void Engine::Get(const InstanceKey& key, bool payloads,
     deferred_.calls.push_back([done, status] { done(status); });
     return;
   }
-  readers_.Post(
-      [this, key, payloads, pending = PendingStartLocked(key),
-       done = std::move(done)] { done(ReadInfo(key, payloads, pending)); });
+  readers_.Post([this, key, payloads, done = std::move(done)] {
+    done(ReadInfo(key, payloads));
+  });
+}
+
+void Engine::ReviewWaitersLocked() {
+  for (auto it = waiters_.begin(); it != waiters_.end();) {
+    const auto open = directory_.find(it->first);
+    std::vector<Waiter>& waiters = it->second;
+    const auto over = std::stable_partition(
+        waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
+          return open != directory_.end() &&
+                 (waiter.until == Until::kFinished ||
+                  open->second->status == OrchestrationStatus::kPending);
+        });
+    for (auto waiter = over; waiter != waiters.end(); ++waiter) {
+      readers_.Post(
+          [this, key = waiter->key, payloads = waiter->payloads,
+           done = std::move(waiter->done)] { done(ReadInfo(key, payloads)); });
+    }
+    waiters.erase(over, waiters.end());
+    if (waiters.empty()) {
+      waiters_.erase(it++);
+    } else {
+      ++it;
+    }
+  }
 }
 
 Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
@@ -115,9 +155,9 @@ Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
                      (until == Until::kFinished ||
                       it->second->status == OrchestrationStatus::kPending);
   if (!waits) {
-    readers_.Post(
-        [this, key, payloads, pending = PendingStartLocked(key),
-         done = std::move(done)] { done(ReadInfo(key, payloads, pending)); });
+    readers_.Post([this, key, payloads, done = std::move(done)] {
+      done(ReadInfo(key, payloads));
+    });
     return id;
   }
   std::vector<Waiter>& waiters = waiters_[directory_key];
@@ -130,7 +170,7 @@ Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
         });
     return id;
   }
-  waiters.push_back({id, until, payloads, std::move(done)});
+  waiters.push_back({id, key, until, payloads, std::move(done)});
   return id;
 }
 
@@ -147,8 +187,7 @@ bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
 
 // ---- Restart ----------------------------------------------------------------
 
-absl::StatusOr<ExecutionStarted> Engine::ReadStart(
-    const InstanceKey& key, const std::optional<PendingStart>& pending) {
+absl::StatusOr<ExecutionStarted> Engine::ReadStart(const InstanceKey& key) {
   const auto row = store_.Find(key.tenant, key.id);
   if (!row.ok()) return row.status();
   if (!row->has_value()) {
@@ -158,8 +197,10 @@ absl::StatusOr<ExecutionStarted> Engine::ReadStart(
   const auto ends = store_.ReadHistoryEnds((*row)->number);
   if (!ends.ok()) return ends.status();
   std::optional<ExecutionStarted> started;
-  if (pending.has_value() && pending->number == (*row)->number) {
-    started = pending->started;
+  {
+    MutexLock lock(mu_);
+    const OrchestrationPtr open = FindOpenLocked(key);
+    if (open != nullptr) started = PendingStartOf(*open);
   }
   ForEachFrame(ends->first, [&started](std::string_view bytes) {
     const std::optional<HistoryEvent> event = DecodeEvent(bytes);
@@ -191,9 +232,8 @@ void Engine::Restart(const InstanceKey& key, bool new_id,
         });
     return;
   }
-  readers_.Post([this, key, new_id, pending = PendingStartLocked(key),
-                 done = std::move(done)] {
-    absl::StatusOr<ExecutionStarted> started = ReadStart(key, pending);
+  readers_.Post([this, key, new_id, done = std::move(done)] {
+    absl::StatusOr<ExecutionStarted> started = ReadStart(key);
     if (!started.ok()) return done(started.status());
     StartRequest request;
     request.key = new_id ? InstanceKey{key.tenant, NewInstanceId()} : key;
@@ -219,20 +259,11 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
     OrchestrationPage page;
     page.next = rows->next;
     for (const InstanceRow& row : rows->rows) {
-      absl::StatusOr<OrchestrationInfo> info = InfoOf(row);
-      if (info.ok() && query.payloads) {
-        std::optional<PendingStart> pending;
-        {
-          MutexLock lock(mu_);
-          pending = PendingStartLocked({row.tenant, row.id});
-        }
-        if (absl::Status status = AddPayloads(row, pending, *info);
-            !status.ok()) {
-          return done(status);
-        }
-      }
+      absl::StatusOr<std::optional<OrchestrationInfo>> info = InfoOf(row);
+      if (query.payloads) info = ReadInfo({row.tenant, row.id}, true);
       if (!info.ok()) return done(info.status());
-      page.orchestrations.push_back(*std::move(info));
+      // One that has gone since is not there.
+      if (info->has_value()) page.orchestrations.push_back(**std::move(info));
     }
     done(std::move(page));
   });
@@ -376,6 +407,8 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
     if (!status.ok()) {
       deferred_.calls.push_back([job, status] { job->done(status); });
       next = false;
+    } else if (LookupIsOutdatedLocked(key, epoch)) {
+      job->keys.push_front(key);
     } else if (!open && row->has_value() && (*row)->finished.has_value()) {
       // The lookup goes on until the row is gone for good.
       PendingCommit commit;

@@ -41,6 +41,7 @@ absl::Status Engine::Load() {
   commits_.Resume();
   recover_delay_ = kRecoverDelayMin;
   if (!stopping_) not_serving_ = absl::OkStatus();
+  ReviewWaitersLocked();
   timers_changed_.NotifyAll();
   return absl::OkStatus();
 }
@@ -116,8 +117,8 @@ void Engine::ForgetAllLocked() {
   while (!by_number_.empty()) EndLocked(*by_number_.begin()->second);
   dispatcher_.Clear();
   timers_.Clear();
-  for (auto& [key, queue] : lookups_) {
-    for (Lookup& lookup : queue) {
+  for (auto& [key, lookups] : lookups_) {
+    for (Lookup& lookup : lookups.queue) {
       if (!lookup) continue;  // It runs, and will find out by itself.
       deferred_.calls.push_back([lookup = std::move(lookup), before] {
         lookup(absl::UnavailableError(
@@ -134,8 +135,6 @@ void Engine::FailLocked(const absl::Status& status) {
   not_serving_ = absl::UnavailableError(absl::StrCat(
       "nothing can be stored now; nothing was done: ", status.message()));
   ForgetAllLocked();
-  // What they wait for may be there already, or be gone.
-  EndWaitsLocked(not_serving_);
   recover_at_ = ToStored(clock_.WallNow() + recover_delay_);
   timers_changed_.NotifyAll();
   deferred_.calls.push_back(

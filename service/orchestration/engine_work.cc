@@ -255,13 +255,13 @@ void Engine::SendTurnLocked(Orchestration& orchestration) {
 // ---- Thawing and parking ----------------------------------------------------
 
 void Engine::ThawLocked(Orchestration& orchestration) {
-  if (std::exchange(orchestration.hot->loading_, true)) return;
+  if (orchestration.hot->load_ != 0) return;
+  orchestration.hot->load_ = ++last_load_;
   readers_.Post([this, orchestration = orchestration.shared_from_this(),
-                 epoch = epoch_] { ReadForThaw(orchestration, epoch); });
+                 load = last_load_] { ReadForThaw(orchestration, load); });
 }
 
-void Engine::ReadForThaw(const OrchestrationPtr& orchestration,
-                         uint64_t epoch) {
+void Engine::ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load) {
   const InstanceKey& key = orchestration->key;
   const auto row = store_.Find(key.tenant, key.id);
   const auto history = store_.ReadHistory(orchestration->number);
@@ -283,10 +283,8 @@ void Engine::ReadForThaw(const OrchestrationPtr& orchestration,
 
   Section section(*this);
   OrchestrationInstance* hot = orchestration->hot;
-  if (epoch != epoch_ || orchestration->gone || hot == nullptr ||
-      !std::exchange(hot->loading_, false)) {
-    return;
-  }
+  if (orchestration->gone || hot == nullptr || hot->load_ != load) return;
+  hot->load_ = 0;
   const bool out = orchestration->turn.state == Work::State::kOut;
   if (!good) {
     // Nothing is sent of a history that cannot be read. It is tried again: the
@@ -307,7 +305,7 @@ void OrchestrationInstance::OnDetach(InstanceContext&, DetachReason,
 void OrchestrationInstance::Forget() {
   owner_ = nullptr;
   state_.reset();
-  loading_ = false;
+  load_ = 0;
 }
 
 void Engine::Park(OrchestrationInstance& hot) {

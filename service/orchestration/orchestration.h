@@ -110,7 +110,7 @@ class OrchestrationInstance final : public Extension {
   // Guarded by the engine's lock.
   Orchestration* owner_ = nullptr;   // Null: none, or it has ended.
   std::unique_ptr<HotState> state_;  // Null: cold, or a turn has it.
-  bool loading_ = false;
+  uint64_t load_ = 0;                // The read that is to bring it; 0: none.
 };
 
 class Orchestration : public std::enable_shared_from_this<Orchestration> {

@@ -38,6 +38,7 @@ OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }
 
 absl::Status OrchestrationHost::Start() {
   if (absl::Status status = engine_.Open(); !status.ok()) return status;
+  open_ = true;
   engine_.StartTimers();
   return absl::OkStatus();
 }
@@ -49,6 +50,7 @@ void OrchestrationHost::LogOpen() {
 }
 
 void OrchestrationHost::OnStopped(const EngineCounts& counts) {
+  if (!open_) return;
   log_.Info("store_closed", {{"commits", counts.commits.commits},
                              {"changes", counts.commits.pending},
                              {"turns", counts.turns}});

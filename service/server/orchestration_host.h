@@ -39,6 +39,7 @@ class OrchestrationHost final : private EngineObserver {
   void OnStopped(const EngineCounts& counts) override;
 
   ServerLog& log_;
+  bool open_ = false;
   const std::unique_ptr<Store> store_;
   ThreadExecutor writer_{1};
   ThreadExecutor readers_;

@@ -13,10 +13,17 @@ namespace {
 
 // The managed service has this bound too. Sub-orchestrations, whose IDs grow
 // with their depth, may have longer ones.
-constexpr size_t kStartIdBytesMax = 100;
+constexpr size_t kStartIdCharactersMax = 100;
 
 constexpr size_t kPageSize = 100;
 constexpr size_t kPageSizeMax = 1000;
+
+// Of UTF-8: bytes that do not go on with one before.
+size_t CountCharacters(std::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](unsigned char byte) {
+    return (byte & 0xc0) != 0x80;
+  });
+}
 
 // ---- Values -----------------------------------------------------------------
 
@@ -186,10 +193,11 @@ absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message) {
     return absl::InvalidArgumentError(
         "name is empty; it says which orchestrator to start");
   }
-  if (message.instanceid().size() > kStartIdBytesMax) {
+  const size_t characters = CountCharacters(message.instanceid());
+  if (characters > kStartIdCharactersMax) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "the length of instanceId is ", message.instanceid().size(),
-        " bytes; at most ", kStartIdBytesMax, " are allowed"));
+        "the length of instanceId is ", characters, " characters; at most ",
+        kStartIdCharactersMax, " are allowed"));
   }
   if (!message.instanceid().empty() && message.instanceid().front() == '@') {
     return absl::InvalidArgumentError(

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "service/storage/sqlite_schema.h"
 
@@ -127,7 +128,7 @@ absl::Status SqliteStore::CheckIntegrity() {
   if (stopped) return absl::OkStatus();
   if (!result.ok()) return result.status();
   if (*result == "ok") return absl::OkStatus();
-  return connection_->Damaged(*result);
+  return connection_->Damaged(absl::StrReplaceAll(*result, {{"\n", "; "}}));
 }
 
 absl::Status SqliteStore::OpenReaders() {
