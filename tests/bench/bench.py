@@ -6,8 +6,9 @@ usage: bench.py --programs=FOLDER [--rounds=N] [--seconds=S] [SECTION]...
   bench.py --programs=build/release/bin                 everything
   bench.py --programs=build/release/bin instructions    one section
 
-Sections: instructions, echo, streams, pins, contexts, lateness, memory (not in
-"everything": ten million contexts). Each figure is measured in N rounds (default 10), those that are
+Sections: instructions, echo, streams, pins, contexts, lateness, orchestrations, parked;
+not in "everything": memory (ten million contexts), finished (200,000 orchestrations).
+ Each figure is measured in N rounds (default 10), those that are
 compared with each other in turn within each round, and given as the median with the
 least and the greatest. Results go to build/bench/<time>.json; "before" in the table is
 the last run's median.
@@ -171,6 +172,104 @@ def lateness(rounds, _):
             yield figure.replace("_", " "), unit, float(value)
 
 
+# ---- Orchestrations: orchestration_load is client and worker in one ------------
+
+WORKS = {"ping": 5000, "chain:3": 3000, "fan:50": 200}
+
+
+class OrchestrationServer:
+    """A server with a store of its own, killed or ended at will."""
+
+    def __init__(self, *flags):
+        begin = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(programs / "leasehold-server"), "--listen=127.0.0.1:0",
+             "--print-address", "--idle-timeout=1s", *flags],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.address = self.process.stdout.readline().strip().removeprefix("address=")
+        self.start_s = time.monotonic() - begin
+
+    def run(self, work, count, in_flight, slices=1):
+        """What orchestration_load measures, a dict for each slice."""
+        done = subprocess.run(
+            [str(x) for x in (programs / "orchestration_load", self.address, work, count,
+                              in_flight, self.process.pid, slices)],
+            capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"bench: {done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def cpu_s(self):
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+        user, system = stat.rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def end(self):
+        """What the store has done: commits, changes, turns."""
+        self.process.terminate()
+        said = self.process.communicate(timeout=PATIENCE_S)[1]
+        found = re.search(r"store_closed commits=(\d+) changes=(\d+) turns=(\d+)", said)
+        return [int(n) for n in found.groups()]
+
+
+@contextlib.contextmanager
+def folders():
+    with tempfile.TemporaryDirectory(prefix="lh-") as folder:
+        yield {"memory": "--store=memory", "sqlite": f"--data={folder}/data"}
+
+
+def orchestrations(rounds, _):
+    for _ in range(rounds):
+        for work, count in WORKS.items():
+            for store in ("memory", "sqlite"):
+                with folders() as flags:
+                    server = OrchestrationServer(flags[store])
+                    [found] = server.run(work, count, 256)
+                    commits, changes, turns = server.end()
+                cell = f"{store}: {work}, 256 in flight"
+                yield cell, "us CPU/orchestration", found["server_us"]
+                yield cell, "orchestrations/s", found["per_second"]
+                yield cell, "turns/commit", turns / commits
+                yield cell, "changes/commit", changes / commits
+        for store in ("memory", "sqlite"):
+            with folders() as flags:
+                server = OrchestrationServer(flags[store])
+                [found] = server.run("ping", 300, 1)
+                server.end()
+            yield f"{store}: a lone start", "us", found["start_us_p50"]
+
+
+def parked(rounds, _):
+    for _ in range(rounds):
+        with folders() as flags:
+            server = OrchestrationServer(flags["sqlite"])
+            server.run("park", 10_000, 256)
+            time.sleep(3)
+            before = server.cpu_s()
+            time.sleep(5)
+            yield "10,000 parked", "% of a core", (server.cpu_s() - before) / 5 * 100
+            server.run("park", 90_000, 256)
+            server.process.kill()
+            server.process.wait()
+            server = OrchestrationServer(flags["sqlite"])
+            yield "100,000 open", "s from start to serving", server.start_s
+            server.end()
+
+
+def finished(rounds, _):
+    """200,000 orchestrations: whether the last ones cost what the first did."""
+    for _ in range(rounds):
+        with folders() as flags:
+            server = OrchestrationServer(flags["sqlite"])
+            slices = server.run("ping", 200_000, 256, slices=20)
+            server.end()
+        yield "first 10,000 of 200,000", "us CPU", slices[0]["server_us"]
+        yield "last 10,000 of 200,000", "us CPU", slices[-1]["server_us"]
+        yield "last by first", "ratio", slices[-1]["server_us"] / slices[0]["server_us"]
+        yield "after 100,000", "MiB resident", slices[9]["server_rss_mib"]
+        yield "after 200,000", "MiB resident", slices[19]["server_rss_mib"]
+
+
 SECTIONS = {
     "instructions": instructions,
     "echo": calls("unary", ("tcp", "unix")),
@@ -178,8 +277,12 @@ SECTIONS = {
     "pins": google("PinUnpin"),
     "contexts": google("Contexts/Million"),
     "lateness": lateness,
+    "orchestrations": orchestrations,
+    "parked": parked,
     "memory": google("Contexts/TenMillion"),
+    "finished": finished,
 }
+LONG = ("memory", "finished")  # Only if they are asked for.
 
 
 # ---- The table --------------------------------------------------------------
@@ -235,7 +338,7 @@ def main():
     for run in runs:  # Of each figure the latest: a run may have a few sections.
         before.update(json.loads(run.read_text()))
     results = {}
-    for name in arguments.sections or [n for n in SECTIONS if n != "memory"]:
+    for name in arguments.sections or [n for n in SECTIONS if n not in LONG]:
         found = measure(name, arguments.rounds, arguments.seconds)
         show(name, found, before)
         results.update({
