@@ -162,21 +162,22 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
                          uint64_t epoch) {
         Section section(*this);
         const InstanceKey& key = start->request.key;
-        const bool is_open =
+        const bool open_there = FindOpenLocked(key) != nullptr;
+        const bool open_in_store =
             row.ok() && row->has_value() && !(*row)->finished.has_value();
         if (!row.ok()) {
           deferred_.calls.push_back(
               [start, status = row.status()] { start->done(status); });
-        } else if (FindOpenLocked(key) != nullptr) {
-          DecideStartLocked(start, std::nullopt);
-        } else if (is_open || LookupIsOutdatedLocked(key, epoch) ||
-                   directory_.contains(DirectoryKey(key))) {
+        } else if (!open_there &&
+                   (open_in_store || LookupIsOutdatedLocked(key, epoch) ||
+                    directory_.contains(DirectoryKey(key)))) {
           StartLaterLocked(start);  // It has ended since, or is about to.
-        } else if (row->has_value()) {
-          DecideStartLocked(start,
-                            static_cast<OrchestrationStatus>((*row)->status));
         } else {
-          DecideStartLocked(start, std::nullopt);
+          std::optional<OrchestrationStatus> ended;
+          if (row->has_value()) {
+            ended = static_cast<OrchestrationStatus>((*row)->status);
+          }
+          DecideStartLocked(start, ended);
         }
         EndLookupLocked(key, epoch);
       });

@@ -123,6 +123,7 @@ void Engine::ReviewWaitersLocked() {
     std::vector<Waiter>& waiters = it->second;
     const auto over = std::stable_partition(
         waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
+          mu_.AssertHeld();
           return open != directory_.end() &&
                  (waiter.until == Until::kFinished ||
                   open->second->status == OrchestrationStatus::kPending);

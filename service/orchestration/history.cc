@@ -5,17 +5,17 @@ namespace {
 
 // Reads the body of an event whose number is that of one of the variant's
 // types.
-template <size_t kIndex = 1>
+template <size_t index = 1>
 bool ReadBody(const WireReader& reader, EventBody& body) {
-  if constexpr (kIndex == std::variant_size_v<EventBody>) {
+  if constexpr (index == std::variant_size_v<EventBody>) {
     // Beside a kind that is known it is a field that is not.
     if (!std::holds_alternative<OtherEvent>(body)) return true;
     body = OtherEvent{reader.field(), std::string(reader.bytes())};
     return true;
   } else {
-    using Body = std::variant_alternative_t<kIndex, EventBody>;
+    using Body = std::variant_alternative_t<index, EventBody>;
     if (reader.field() != Body::kNumber) {
-      return ReadBody<kIndex + 1>(reader, body);
+      return ReadBody<index + 1>(reader, body);
     }
     return reader.Read(body.emplace<Body>());
   }

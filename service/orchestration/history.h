@@ -167,9 +167,9 @@ struct TaskScheduled {
 };
 
 // The end of an activity (7) or of a sub-orchestration (10): it went well.
-template <int kEventNumber>
+template <int event_number>
 struct ScheduledCompleted {
-  static constexpr int kNumber = kEventNumber;
+  static constexpr int kNumber = event_number;
   int32_t task_scheduled_id = 0;
   Payload result;
 
@@ -183,9 +183,9 @@ using TaskCompleted = ScheduledCompleted<7>;
 using SubOrchestrationCompleted = ScheduledCompleted<10>;
 
 // The end of an activity (8) or of a sub-orchestration (11): it failed.
-template <int kEventNumber>
+template <int event_number>
 struct ScheduledFailed {
-  static constexpr int kNumber = kEventNumber;
+  static constexpr int kNumber = event_number;
   int32_t task_scheduled_id = 0;
   OpaqueMessage failure;
 
@@ -275,9 +275,9 @@ struct EventRaised {
 };
 
 // Suspended (21) or resumed (22).
-template <int kEventNumber>
+template <int event_number>
 struct ExecutionPaused {
-  static constexpr int kNumber = kEventNumber;
+  static constexpr int kNumber = event_number;
   Payload reason;
 
   template <typename Self, typename Fields>

@@ -19,8 +19,8 @@ namespace leasehold {
 
 class EchoServer {
  public:
-  // With what else an answer holds, a client whose messages are bounded at 4 MiB
-  // (gRPC's default) can take it.
+  // With what else an answer holds, a client whose messages are bounded at 4
+  // MiB (gRPC's default) can take it.
   static constexpr size_t kTextBytesMax = (4 << 20) - 100;
 
   // `idle_timeout`: what this service wants at least of the contexts that it

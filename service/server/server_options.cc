@@ -63,7 +63,7 @@ absl::Status ReadIdleTimeouts(const std::string& text, ServerOptions& o) {
   for (const std::string& part : Values(absl::StrSplit(text, ','))) {
     const size_t equals = part.find('=');
     if (equals == std::string::npos) {
-      if (const absl::Status s = ReadDuration(part, o.idle_timeout); !s.ok()) {
+      if (absl::Status s = ReadDuration(part, o.idle_timeout); !s.ok()) {
         return s;
       }
       continue;
@@ -74,8 +74,8 @@ absl::Status ReadIdleTimeouts(const std::string& text, ServerOptions& o) {
           "names no service that has contexts (they are: echo, orchestration)",
           service);
     }
-    if (const absl::Status s = ReadDuration(part.substr(equals + 1),
-                                            o.service_idle_timeouts[service]);
+    if (absl::Status s = ReadDuration(part.substr(equals + 1),
+                                      o.service_idle_timeouts[service]);
         !s.ok()) {
       return s;
     }

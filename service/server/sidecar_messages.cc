@@ -125,7 +125,7 @@ absl::StatusOr<CompleteExecution> ToValue(
 
 // The field is marked deprecated, and with it all that reads it by name.
 bool IsPartial(const OrchestratorResponse& message) {
-  static const google::protobuf::FieldDescriptor* const field =
+  static const google::protobuf::FieldDescriptor* field =
       OrchestratorResponse::descriptor()->FindFieldByName("isPartial");
   return message.GetReflection()->GetBool(message, field);
 }

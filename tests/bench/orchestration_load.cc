@@ -84,14 +84,14 @@ class Unary final : public Tag {
   using Done = std::function<void(const grpc::Status&, const Response&)>;
   explicit Unary(Done done) : done_(std::move(done)) {}
   void Proceed(bool) override {
-    done_(status_, response_);
+    done_(status, response);
     delete this;
   }
 
-  grpc::ClientContext context_;
-  Response response_;
-  grpc::Status status_;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader_;
+  grpc::ClientContext context;
+  Response response;
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader;
 
  private:
   const Done done_;
@@ -120,8 +120,8 @@ class Load {
 
   int Run() {
     auto* worker = new Stream(*this);
-    worker->reader_ = stub_->AsyncGetWorkItems(&worker->context_,
-                                               WorkerLimits(), &queue_, worker);
+    worker->reader = stub_->AsyncGetWorkItems(&worker->context, WorkerLimits(),
+                                              &queue_, worker);
     begin_ = slice_begin_ = SteadyClock::now();
     slice_usage_ = UsageOf(pid_);
     for (int i = 0; i < std::min(count_, in_flight_); ++i) Start();
@@ -146,11 +146,11 @@ class Load {
       }
       if (open_) load_.Do(item_);
       open_ = true;
-      reader_->Read(&item_, this);
+      reader->Read(&item_, this);
     }
 
-    grpc::ClientContext context_;
-    std::unique_ptr<grpc::ClientAsyncReader<WorkItem>> reader_;
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientAsyncReader<WorkItem>> reader;
 
    private:
     Load& load_;
@@ -180,9 +180,8 @@ class Load {
           start_us_.push_back(1e6 * SecondsSince(at));
           if (work_.kind == Work::Kind::kPark) End();
         });
-    call->reader_ =
-        stub_->AsyncStartInstance(&call->context_, request, &queue_);
-    call->reader_->Finish(&call->response_, &call->status_, call);
+    call->reader = stub_->AsyncStartInstance(&call->context, request, &queue_);
+    call->reader->Finish(&call->response, &call->status, call);
   }
 
   void Do(WorkItem& item) {
@@ -202,9 +201,9 @@ class Load {
         [this](const grpc::Status& status, const CompleteTaskResponse&) {
           Check(status, "CompleteActivityTask");
         });
-    call->reader_ =
-        stub_->AsyncCompleteActivityTask(&call->context_, response, &queue_);
-    call->reader_->Finish(&call->response_, &call->status_, call);
+    call->reader =
+        stub_->AsyncCompleteActivityTask(&call->context, response, &queue_);
+    call->reader->Finish(&call->response, &call->status, call);
   }
 
   void Turn(const WorkItem& item) {
@@ -240,9 +239,9 @@ class Load {
           Check(status, "CompleteOrchestratorTask");
           if (ends) End();
         });
-    call->reader_ = stub_->AsyncCompleteOrchestratorTask(&call->context_,
-                                                         response, &queue_);
-    call->reader_->Finish(&call->response_, &call->status_, call);
+    call->reader =
+        stub_->AsyncCompleteOrchestratorTask(&call->context, response, &queue_);
+    call->reader->Finish(&call->response, &call->status, call);
   }
 
   static void Schedule(OrchestratorResponse& response, int id) {

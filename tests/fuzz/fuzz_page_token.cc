@@ -23,10 +23,10 @@ constexpr size_t kContexts = 200;
 
 // A registry with contexts 0 to 199; never destroyed.
 leasehold::InstanceRegistry& Registry() {
-  static auto* const clock = new leasehold::SimulatedClock;
-  static auto* const executor = new leasehold::ThreadExecutor(1);
-  static auto* const provider = new leasehold::SharedProvider;
-  static auto* const registry = [] {
+  static auto* clock = new leasehold::SimulatedClock;
+  static auto* executor = new leasehold::ThreadExecutor(1);
+  static auto* provider = new leasehold::SharedProvider;
+  static auto* registry = [] {
     auto* made = new leasehold::InstanceRegistry(*clock, *executor, *provider,
                                                  {}, {}, {});
     for (size_t i = 0; i < kContexts; ++i) {

@@ -169,7 +169,7 @@ TEST_F(DispatcherTest, FilterTruthTable) {
     const char* name;
     const char* version;
     bool takes;
-  } kTable[] = {
+  } table[] = {
       {"no filters", std::nullopt, "a", "1", true},
       {"an empty list", Only({}), "a", "", false},
       {"the name", Only({{"a", {}}}), "a", "1", true},
@@ -183,7 +183,7 @@ TEST_F(DispatcherTest, FilterTruthTable) {
       {"one without, not with", Only({{"a", {"1"}}}), "a", "", false},
       {"the second of two", Only({{"x", {}}, {"a", {"1"}}}), "a", "1", true},
   };
-  for (const auto& row : kTable) {
+  for (const auto& row : table) {
     Dispatcher dispatcher(1);
     WorkerOptions options;
     options.filters[0] = row.filters;

@@ -62,7 +62,7 @@ TEST(ReusePolicy, TruthTable) {
     const char* policy;
     ReusePolicy value;
     const char* row;  // none, Pending, Running, Suspended; C'ed, F'ed, T'ed
-  } kTable[] = {
+  } table[] = {
       {"none given", {}, "CxxxRRR"},
       {"replaces nothing", Policy(std::set<Status>()), "Cxxxxxx"},
       {"replaces all", Policy(kAll), "CRRRRRR"},
@@ -77,7 +77,7 @@ TEST(ReusePolicy, TruthTable) {
       {"attaching goes before replacing", Policy(kAll, {Status::kFailed}),
        "CRRRRAR"},
   };
-  for (const auto& row : kTable) {
+  for (const auto& row : table) {
     EXPECT_EQ(Row(row.value), row.row) << row.policy;
   }
 }

@@ -155,13 +155,13 @@ TEST_F(ConcludeTurnTest, ChildWithABadIdFailsAndSaysWhy) {
   const struct {
     std::string id;
     const char* why;
-  } kCases[] = {
+  } cases[] = {
       {"@counter@a", "begin with @"},
       {std::string(1025, 'x'), "1024"},
       {"a\x01", "control"},
       {"\xff", "UTF-8"},
   };
-  for (const auto& one : kCases) {
+  for (const auto& one : cases) {
     const TurnOutcome outcome = Conclude({{4, Child(one.id)}});
     EXPECT_THAT(outcome.children, IsEmpty()) << one.why;
     EXPECT_THAT(Kinds(outcome), ElementsAre(std::pair(9u, 4)));
@@ -311,13 +311,13 @@ TEST_F(ConcludeTurnTest, ParentIsToldTheFailureAsItIs) {
 
 TEST_F(ConcludeTurnTest, ParentIsToldAFailureIfThereAreNoDetails) {
   HasParent();
-  const std::pair<Status, FailureDetails> kCases[] = {
+  const std::pair<Status, FailureDetails> cases[] = {
       {Status::kTerminated,
        {"SubOrchestrationTerminated",
         "the sub-orchestration \"a\" was terminated"}},
       {Status::kFailed,
        {"SubOrchestrationFailed", "the sub-orchestration \"a\" failed"}}};
-  for (const auto& [status, details] : kCases) {
+  for (const auto& [status, details] : cases) {
     const TurnOutcome outcome = Conclude({{1, End(status)}});
     ASSERT_THAT(outcome.messages, SizeIs(1));
     const auto* told = outcome.messages[0].event.As<SubOrchestrationFailed>();
@@ -358,14 +358,14 @@ TEST_F(ConcludeTurnTest, ChildrenAreTerminatedOnlyWhenTheParentEnds) {
 
 TEST_F(ConcludeTurnTest, PayloadOfEachActionIsBounded) {
   limits_.payload_bytes_max = 4;
-  const OrchestratorAction kActions[] = {
+  const OrchestratorAction actions[] = {
       {8, Task("12345")},
       {8, Child("c", "12345")},
       {8, EventSent{"b", "e", "12345"}},
       {8, TerminateOther{"b", "12345", false}},
       {8, End(Status::kCompleted, "12345")},
       {8, End(Status::kContinuedAsNew, "12345")}};
-  for (const OrchestratorAction& action : kActions) {
+  for (const OrchestratorAction& action : actions) {
     const TurnOutcome outcome = Conclude({{1, Task("1234")}, action});
     EXPECT_EQ(FailureOf(outcome),
               "PayloadTooLarge: action 8 has a payload of 5 bytes; at most 4 "

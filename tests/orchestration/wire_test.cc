@@ -158,7 +158,7 @@ TEST(WireReader, RefusesWhatIsNoMessage) {
   const struct {
     const char* why;
     std::string bytes;
-  } kCases[] = {
+  } cases[] = {
       {"a tag alone", Bytes({0x10})},
       {"field zero", Bytes({0x00, 0x01})},
       {"a tag that never ends", std::string(11, '\xff')},
@@ -175,7 +175,7 @@ TEST(WireReader, RefusesWhatIsNoMessage) {
       {"a broken payload", Bytes({0x2a, 2, 0x0a, 5})},
       {"a broken entry of a map", Bytes({0x3a, 2, 0x0a, 5})},
   };
-  for (const auto& one : kCases) {
+  for (const auto& one : cases) {
     EXPECT_FALSE(DecodeMessage<All>(one.bytes).has_value()) << one.why;
   }
 }

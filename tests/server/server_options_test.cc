@@ -158,7 +158,7 @@ class ServerOptionsTest : public testing::TestWithParam<Setting> {
   static std::string ParseBad(const std::vector<std::string>& arguments) {
     const Parsed parsed = Parse(arguments);
     EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
-    const std::string message(parsed.status().message());
+    std::string message(parsed.status().message());
     EXPECT_THAT(message, Not(HasSubstr("\n")));
     return message;
   }

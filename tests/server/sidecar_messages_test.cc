@@ -93,7 +93,7 @@ TEST(SidecarStart, RefusesWithTheRule) {
     std::string id;
     std::string name;
     const char* message;
-  } kCases[] = {
+  } cases[] = {
       {"a", "", "name is empty; it says which orchestrator to start"},
       {std::string(101, 'x'), "Main",
        "the length of instanceId is 101 bytes; at most 100 are allowed"},
@@ -101,7 +101,7 @@ TEST(SidecarStart, RefusesWithTheRule) {
        "instanceId \"@counter@a\" begins with @; such IDs are those of "
        "entities"},
   };
-  for (const auto& one : kCases) {
+  for (const auto& one : cases) {
     CreateInstanceRequest message;
     message.set_instanceid(one.id);
     message.set_name(one.name);
@@ -386,9 +386,9 @@ TEST(SidecarQuery, TakesEveryField) {
 }
 
 TEST(SidecarQuery, PagesHaveABound) {
-  const std::pair<int32_t, size_t> kCases[] = {
+  const std::pair<int32_t, size_t> cases[] = {
       {0, 100}, {-1, 100}, {1, 1}, {1'000, 1'000}, {2'147'483'647, 1'000}};
-  for (const auto& [asked, size] : kCases) {
+  for (const auto& [asked, size] : cases) {
     ::InstanceQuery query;
     query.set_maxinstancecount(asked);
     EXPECT_EQ(FromMessage(query)->rows.count_max, size) << asked;

@@ -29,14 +29,13 @@ using testing::ElementsAre;
 constexpr size_t kKinds = std::variant_size_v<EventBody>;
 
 // The number of the kind's field; 0 for OtherEvent.
-template <size_t kIndex = 1>
+template <size_t index = 1>
 int NumberOfKind(size_t kind) {
-  if constexpr (kIndex == kKinds) {
+  if constexpr (index == kKinds) {
     return 0;
   } else {
-    return kind == kIndex
-               ? std::variant_alternative_t<kIndex, EventBody>::kNumber
-               : NumberOfKind<kIndex + 1>(kind);
+    return kind == index ? std::variant_alternative_t<index, EventBody>::kNumber
+                         : NumberOfKind<index + 1>(kind);
   }
 }
 

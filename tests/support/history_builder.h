@@ -174,14 +174,14 @@ class RandomFields {
   Random& random_;
 };
 
-template <size_t kIndex = 0>
+template <size_t index = 0>
 EventBody RandomBodyOfKind(Random& random, size_t kind) {
-  if constexpr (kIndex == std::variant_size_v<EventBody>) {
+  if constexpr (index == std::variant_size_v<EventBody>) {
     return OtherEvent{};
   } else {
-    if (kind != kIndex) return RandomBodyOfKind<kIndex + 1>(random, kind);
-    std::variant_alternative_t<kIndex, EventBody> body;
-    if constexpr (kIndex == 0) {
+    if (kind != index) return RandomBodyOfKind<index + 1>(random, kind);
+    std::variant_alternative_t<index, EventBody> body;
+    if constexpr (index == 0) {
       // OrchestratorCompleted: nobody here looks into it.
       body = OtherEvent{15, ""};
     } else {
