@@ -96,7 +96,7 @@ TEST(SidecarStart, RefusesWithTheRule) {
   } cases[] = {
       {"a", "", "name is empty; it says which orchestrator to start"},
       {std::string(101, 'x'), "Main",
-       "the length of instanceId is 101 bytes; at most 100 are allowed"},
+       "the length of instanceId is 101 characters; at most 100 are allowed"},
       {"@counter@a", "Main",
        "instanceId \"@counter@a\" begins with @; such IDs are those of "
        "entities"},
