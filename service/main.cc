@@ -47,6 +47,10 @@ void LogOfProtobuf(google::protobuf::LogLevel level, const char*, int,
   library_log->Error("protobuf", {{"message", message}});
 }
 
+// What a library says before it aborts is on its way to the log: the log's writer
+// gets a moment.
+void OnAbort(int) { poll(nullptr, 0, /*timeout=*/100); }
+
 // For as long as it lives.
 class LibraryLog {
  public:
@@ -90,6 +94,7 @@ int main(int argc, char** argv) {
   // call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGABRT, &OnAbort);
 
   auto parsed = leasehold::ParseServerOptions(argc, argv);
   if (!parsed.ok()) return Fail(parsed.status());

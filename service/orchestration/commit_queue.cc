@@ -27,10 +27,6 @@ void CommitQueue::CommitAll() {
       }
       batch = std::exchange(queue_, {});
       status = failed_;
-      if (status.ok()) {
-        ++counts_.commits;
-        counts_.pending += batch.size();
-      }
     }
     if (status.ok()) {
       changes.clear();
@@ -39,11 +35,16 @@ void CommitQueue::CommitAll() {
                   std::back_inserter(changes));
         commit.changes.clear();
       }
+      const Instant begin = clock_.Now();
       status = changes.empty() ? absl::OkStatus() : store_.Commit(changes);
-      if (!status.ok()) {
-        MutexLock lock(mu_);
-        failed_ = status;
+      const absl::Duration time = clock_.Now() - begin;
+      MutexLock lock(mu_);
+      if (!changes.empty()) {
+        ++counts_.commits;
+        counts_.time += time;
       }
+      counts_.pending += batch.size();
+      if (!status.ok()) failed_ = status;
     }
     committed_(std::move(batch), status);
   }

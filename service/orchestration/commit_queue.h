@@ -5,7 +5,7 @@
 // to come, a lone commit is as fast as the disk, and the more there is to do
 // the more shares one sync.
 //
-// Thread-safety: safe.   Lifetime: store, executor and target outlive it. The
+// Thread-safety: safe.   Lifetime: clock, store and executor outlive it. The
 // executor runs one task at a time.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_COMMIT_QUEUE_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_COMMIT_QUEUE_H_
@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "lease/clock.h"
 #include "lease/mutex.h"
 #include "service/instance/executor.h"
 #include "service/storage/store.h"
@@ -36,15 +38,19 @@ class CommitQueue {
   struct Counts {
     uint64_t commits = 0;  // That the store was asked for.
     uint64_t pending = 0;  // PendingCommits in them.
+    absl::Duration time;   // That the store took for them.
   };
 
   // `committed` is told of each batch, in order, on the writer: with OK, it is
   // durable; else it has failed, and so will all that is queued until Resume.
-  CommitQueue(Store& store, Executor& writer,
+  CommitQueue(const Clock& clock, Store& store, Executor& writer,
               std::function<void(std::vector<PendingCommit> batch,
                                  const absl::Status& status)>
                   committed)
-      : store_(store), writer_(writer), committed_(std::move(committed)) {}
+      : clock_(clock),
+        store_(store),
+        writer_(writer),
+        committed_(std::move(committed)) {}
   CommitQueue(const CommitQueue&) = delete;
   CommitQueue& operator=(const CommitQueue&) = delete;
 
@@ -60,6 +66,7 @@ class CommitQueue {
   void CommitAll() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
+  const Clock& clock_;
   Store& store_;
   Executor& writer_;
   const std::function<void(std::vector<PendingCommit>, const absl::Status&)>

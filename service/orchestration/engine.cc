@@ -42,7 +42,7 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
       writer_(writer),
       readers_(readers),
       commits_(
-          store, writer_,
+          clock, store, writer_,
           [this](std::vector<PendingCommit> batch, const absl::Status& status) {
             OnCommitted(std::move(batch), status);
           }),

@@ -91,7 +91,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
     }
     for (const TurnOutcome::Timer& timer : turn->outcome.timers) {
       commit.changes.push_back(
-          PutTimer{{number, timer.id, ToStored(ToTime(timer.fire_at)), ""}});
+          PutTimer{{number, timer.id, ToStored(ToTime(timer.fire_at))}});
     }
   }
   commit.changes.push_back(std::move(update));

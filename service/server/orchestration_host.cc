@@ -51,9 +51,14 @@ void OrchestrationHost::LogOpen() {
 
 void OrchestrationHost::OnStopped(const EngineCounts& counts) {
   if (!open_) return;
-  log_.Info("store_closed", {{"commits", counts.commits.commits},
-                             {"changes", counts.commits.pending},
-                             {"turns", counts.turns}});
+  const uint64_t commits = counts.commits.commits;
+  const int64_t us = absl::ToInt64Microseconds(counts.commits.time);
+  log_.Info(
+      "store_closed",
+      {{"commits", commits},
+       {"commit_us", commits == 0 ? 0 : static_cast<uint64_t>(us) / commits},
+       {"changes", counts.commits.pending},
+       {"turns", counts.turns}});
 }
 
 void OrchestrationHost::OnStoreFailed(const absl::Status& status) {

@@ -50,12 +50,11 @@ struct MessageRow {
   friend bool operator==(const MessageRow&, const MessageRow&) = default;
 };
 
-// An event that is to come at a time.
+// Something that is to happen at a time.
 struct TimerRow {
   InstanceNumber number = 0;
   int64_t sequence = 0;
   StoredTime due = 0;
-  std::string event;
 
   friend bool operator==(const TimerRow&, const TimerRow&) = default;
 };

@@ -89,7 +89,7 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                     "SELECT number, sequence, execution, event FROM message"
                     " ORDER BY number, sequence"),
       all_timers_(connection_,
-                  "SELECT number, sequence, due, event FROM timer"
+                  "SELECT number, sequence, due FROM timer"
                   " ORDER BY number, sequence"),
       all_tasks_(connection_,
                  "SELECT number, sequence, task FROM task"
@@ -141,7 +141,7 @@ absl::Status SqliteReader::ReadOpen(
     return MessageRow{r.Number(0), r.Number(1), r.String(2), r.String(3)};
   });
   Parts<TimerRow> timers(all_timers_, [](const SqliteRows& r) {
-    return TimerRow{r.Number(0), r.Number(1), r.Number(2), r.String(3)};
+    return TimerRow{r.Number(0), r.Number(1), r.Number(2)};
   });
   Parts<TaskRow> tasks(all_tasks_, [](const SqliteRows& r) {
     return TaskRow{r.Number(0), r.Number(1), r.String(2)};

@@ -44,7 +44,6 @@ constexpr std::array<std::string_view, 1> kMigrations = {
         number   INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
         due      INTEGER NOT NULL,
-        event    BLOB NOT NULL,
         PRIMARY KEY (number, sequence)
       ) STRICT, WITHOUT ROWID;
 

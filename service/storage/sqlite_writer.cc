@@ -31,7 +31,7 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
                    " WHERE EXISTS (SELECT 1 FROM instance"
                    " WHERE number=?1 AND finished IS NULL)"),
       put_timer_(c,
-                 "INSERT OR REPLACE INTO timer SELECT ?1,?2,?3,?4"
+                 "INSERT OR REPLACE INTO timer SELECT ?1,?2,?3"
                  " WHERE EXISTS (SELECT 1 FROM instance"
                  " WHERE number=?1 AND finished IS NULL)"),
       put_task_(c,
@@ -134,7 +134,7 @@ absl::Status SqliteWriter::Apply(const TakeMessages& change) {
 
 absl::Status SqliteWriter::Apply(const PutTimer& change) {
   const TimerRow& row = change.row;
-  return put_timer_.Run(row.number, row.sequence, row.due, row.event);
+  return put_timer_.Run(row.number, row.sequence, row.due);
 }
 
 absl::Status SqliteWriter::Apply(const DropTimer& change) {

@@ -10,6 +10,7 @@
 #include "service/storage/memory_store.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/manual_executor.h"
+#include "tests/support/simulated_clock.h"
 
 namespace leasehold {
 namespace {
@@ -50,11 +51,12 @@ class CommitQueueTest : public testing::Test {
     return value.ok() ? value->value_or("none") : "not open";
   }
 
+  SimulatedClock clock_;
   MemoryStore memory_;
   FaultStore store_{memory_};
   ManualExecutor writer_;
   CommitQueue queue_{
-      store_, writer_,
+      clock_, store_, writer_,
       [this](std::vector<PendingCommit> batch, const absl::Status& status) {
         OnCommitted(std::move(batch), status);
       }};

@@ -126,8 +126,8 @@ inline std::vector<InstanceNumber> Numbers(
 inline std::vector<Change> Everything(InstanceNumber number,
                                       const std::string& id) {
   return {PutInstance{Row(number, id)}, AppendHistory{number, 0, "events"},
-          PutMessage{{number, 1, "", "event"}},
-          PutTimer{{number, 2, 50, "event"}}, PutTask{{number, 3, "task"}}};
+          PutMessage{{number, 1, "", "event"}}, PutTimer{{number, 2, 50}},
+          PutTask{{number, 3, "task"}}};
 }
 
 }  // namespace leasehold

@@ -165,9 +165,9 @@ TEST_P(StoreConformance, UpdateInstanceThatFinishesLeavesTheHistoryAlone) {
 TEST_P(StoreConformance, ChangesToNoInstanceChangeNothing) {
   Commit({UpdateInstance{1, 4, std::nullopt, "s"}, UpdateInstance{1, 4, 9, "s"},
           AppendHistory{1, 0, "events"}, PutMessage{{1, 1, "", "event"}},
-          PutTimer{{1, 2, 50, "event"}}, PutTask{{1, 3, "task"}},
-          ClearExecution{1}, TakeMessages{1, 9}, DropTimer{1, 2},
-          DropTask{1, 3}, EraseInstance{1}});
+          PutTimer{{1, 2, 50}}, PutTask{{1, 3, "task"}}, ClearExecution{1},
+          TakeMessages{1, 9}, DropTimer{1, 2}, DropTask{1, 3},
+          EraseInstance{1}});
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_EQ(LastNumber(), 0);
   Commit({PutInstance{Row(1, "a")}});
@@ -181,7 +181,7 @@ TEST_P(StoreConformance, ChangesToNoInstanceChangeNothing) {
 TEST_P(StoreConformance, FinishedInstanceTakesHistoryOnly) {
   Commit({PutInstance{Row(1, "a")}, UpdateInstance{1, 4, 99, "done"},
           AppendHistory{1, 0, "events"}, PutMessage{{1, 1, "", "event"}},
-          PutTimer{{1, 2, 50, "event"}}, PutTask{{1, 3, "task"}}});
+          PutTimer{{1, 2, 50}}, PutTask{{1, 3, "task"}}});
   EXPECT_THAT(History(1), ElementsAre("events"));
   Commit({UpdateInstance{1, 1, std::nullopt, "again"}});
   const OpenInstance open = OnlyOpen();
@@ -213,7 +213,7 @@ TEST_P(StoreConformance, ClearExecutionKeepsMessagesOnly) {
   EXPECT_THAT(open[0].messages, ElementsAre(MessageRow{1, 1, "", "event"}));
   EXPECT_THAT(open[0].timers, IsEmpty());
   EXPECT_THAT(open[0].tasks, IsEmpty());
-  EXPECT_THAT(open[1].timers, ElementsAre(TimerRow{2, 2, 50, "event"}));
+  EXPECT_THAT(open[1].timers, ElementsAre(TimerRow{2, 2, 50}));
   EXPECT_THAT(open[1].tasks, ElementsAre(TaskRow{2, 3, "task"}));
 }
 
@@ -230,22 +230,21 @@ TEST_P(StoreConformance, TakeMessagesTakesThoseUpToTheSequence) {
 }
 
 TEST_P(StoreConformance, TimersAndTasksAreDroppedOneByOne) {
-  Commit({PutInstance{Row(1, "a")}, PutTimer{{1, 5, 10, "five"}},
-          PutTimer{{1, -5, 20, "before"}}, PutTask{{1, 5, "five"}},
-          PutTask{{1, -5, "before"}}});
+  Commit({PutInstance{Row(1, "a")}, PutTimer{{1, 5, 10}}, PutTimer{{1, -5, 20}},
+          PutTask{{1, 5, "five"}}, PutTask{{1, -5, "before"}}});
   Commit({DropTimer{1, 5}, DropTimer{1, 6}, DropTask{1, -5}, DropTask{2, 5}});
-  EXPECT_THAT(OnlyOpen().timers, ElementsAre(TimerRow{1, -5, 20, "before"}));
+  EXPECT_THAT(OnlyOpen().timers, ElementsAre(TimerRow{1, -5, 20}));
   EXPECT_THAT(OnlyOpen().tasks, ElementsAre(TaskRow{1, 5, "five"}));
 }
 
 TEST_P(StoreConformance, PutReplacesARowOfTheSameSequence) {
   Commit(Everything(1, "a"));
   Commit({AppendHistory{1, 0, "other"}, PutMessage{{1, 1, "x", "other"}},
-          PutTimer{{1, 2, 51, "other"}}, PutTask{{1, 3, "other"}}});
+          PutTimer{{1, 2, 51}}, PutTask{{1, 3, "other"}}});
   EXPECT_THAT(History(1), ElementsAre("other"));
   const OpenInstance open = OnlyOpen();
   EXPECT_THAT(open.messages, ElementsAre(MessageRow{1, 1, "x", "other"}));
-  EXPECT_THAT(open.timers, ElementsAre(TimerRow{1, 2, 51, "other"}));
+  EXPECT_THAT(open.timers, ElementsAre(TimerRow{1, 2, 51}));
   EXPECT_THAT(open.tasks, ElementsAre(TaskRow{1, 3, "other"}));
 }
 
@@ -373,7 +372,7 @@ TEST_P(StoreConformance, AnyBytesAreKept) {
   Commit({PutInstance{row}, AppendHistory{1, 0, all_bytes},
           PutMessage{{1, std::numeric_limits<int64_t>::min(), nul, all_bytes}},
           PutTimer{{1, std::numeric_limits<int64_t>::max(),
-                    std::numeric_limits<StoredTime>::max(), nul}},
+                    std::numeric_limits<StoredTime>::max()}},
           PutTask{{1, 0, ""}}, PutSetting{nul, other_nul}});
   EXPECT_EQ(Find(other_nul, nul), row);
   EXPECT_EQ(Find(other_nul, "a"), std::nullopt);
@@ -384,9 +383,9 @@ TEST_P(StoreConformance, AnyBytesAreKept) {
   EXPECT_THAT(open.messages,
               ElementsAre(MessageRow{1, std::numeric_limits<int64_t>::min(),
                                      nul, all_bytes}));
-  EXPECT_THAT(open.timers, ElementsAre(TimerRow{
-                               1, std::numeric_limits<int64_t>::max(),
-                               std::numeric_limits<StoredTime>::max(), nul}));
+  EXPECT_THAT(open.timers,
+              ElementsAre(TimerRow{1, std::numeric_limits<int64_t>::max(),
+                                   std::numeric_limits<StoredTime>::max()}));
   EXPECT_THAT(open.tasks, ElementsAre(TaskRow{1, 0, ""}));
   EXPECT_EQ(Setting(nul), other_nul);
   EXPECT_EQ(Setting("a"), std::nullopt);

@@ -37,8 +37,7 @@ std::string Line(const MessageRow& row) {
 }
 
 std::string Line(const TimerRow& row) {
-  return absl::StrCat("timer ", row.number, " ", row.sequence, " ", row.due,
-                      " ", Text(row.event));
+  return absl::StrCat("timer ", row.number, " ", row.sequence, " ", row.due);
 }
 
 std::string Line(const TaskRow& row) {

@@ -258,7 +258,7 @@ Change StoreModel::RandomChange(Random& random,
       return PutMessage{
           {number, sequence, OneIn(random, 2) ? "e" : "", RandomBytes(random)}};
     case 4:
-      return PutTimer{{number, sequence, time, RandomBytes(random)}};
+      return PutTimer{{number, sequence, time}};
     default:
       return PutTask{{number, sequence, RandomBytes(random)}};
   }
