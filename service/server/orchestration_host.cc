@@ -38,19 +38,19 @@ OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }
 
 absl::Status OrchestrationHost::Start() {
   if (absl::Status status = engine_.Open(); !status.ok()) return status;
-  open_ = true;
   engine_.StartTimers();
   return absl::OkStatus();
 }
 
 void OrchestrationHost::LogOpen() {
+  told_ = true;
   log_.Info("store_open",
             {{"store", std::string(store_->name())},
              {"open_orchestrations", uint64_t{engine_.counts().open}}});
 }
 
 void OrchestrationHost::OnStopped(const EngineCounts& counts) {
-  if (!open_) return;
+  if (!told_) return;
   const uint64_t commits = counts.commits.commits;
   const int64_t us = absl::ToInt64Microseconds(counts.commits.time);
   log_.Info(

@@ -39,7 +39,7 @@ class OrchestrationHost final : private EngineObserver {
   void OnStopped(const EngineCounts& counts) override;
 
   ServerLog& log_;
-  bool open_ = false;
+  bool told_ = false;  // That the store is open: then also that it is closed.
   const std::unique_ptr<Store> store_;
   ThreadExecutor writer_{1};
   ThreadExecutor readers_;

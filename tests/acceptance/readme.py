@@ -93,7 +93,7 @@ class Stream(harness.Program):
               f"output of `{self.command}`")
 
 
-QUOTED = {"cpp": (".cc", ".h"), "python": (".py",), "js": (".js",), "go": (".go",),
+QUOTED = {"cpp": (".cc", ".h"), "python": (".py",), "js": (".js", ".mjs"), "go": (".go",),
           "java": (".java",)}
 
 
