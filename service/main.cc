@@ -47,8 +47,8 @@ void LogOfProtobuf(google::protobuf::LogLevel level, const char*, int,
   library_log->Error("protobuf", {{"message", message}});
 }
 
-// What a library says before it aborts is on its way to the log: the log's writer
-// gets a moment.
+// What a library says before it aborts is on its way to the log: the log's
+// writer gets a moment.
 void OnAbort(int) { poll(nullptr, 0, /*timeout=*/100); }
 
 // For as long as it lives.
