@@ -14,11 +14,6 @@ namespace {
 // looks again after this.
 constexpr absl::Duration kClockCheck = absl::Minutes(1);
 
-absl::Status NoSuch(const InstanceKey& key) {
-  return absl::NotFoundError(
-      absl::StrCat("there is no orchestration ", QuoteForMessage(key.id)));
-}
-
 absl::Status CheckPayload(const Payload& payload, std::string_view what,
                           const TurnLimits& limits) {
   if (!payload.has_value() || payload->size() <= limits.payload_bytes_max) {
@@ -93,10 +88,6 @@ std::string Engine::NewExecutionIdLocked() {
 
 // ---- Commits ----------------------------------------------------------------
 
-void Engine::SubmitLocked(PendingCommit commit) {
-  commits_.Submit(std::move(commit));
-}
-
 void Engine::OnCommitted(std::vector<PendingCommit> batch,
                          const absl::Status& status) {
   absl::Status told = status;
@@ -166,8 +157,7 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
         const bool open_in_store =
             row.ok() && row->has_value() && !(*row)->finished.has_value();
         if (!row.ok()) {
-          deferred_.calls.push_back(
-              [start, status = row.status()] { start->done(status); });
+          RefuseLocked(start->done, row.status());
         } else if (!open_there &&
                    (open_in_store || LookupIsOutdatedLocked(key, epoch) ||
                     directory_.contains(DirectoryKey(key)))) {
@@ -189,15 +179,14 @@ void Engine::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
     if (!status.ok()) return start->done(status);
     StartWithPin(start);
   };
-  SubmitLocked(std::move(nothing));
+  commits_.Submit(std::move(nothing));
 }
 
 void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                                std::optional<OrchestrationStatus> ended) {
   const StartRequest& request = start->request;
   if (absl::Status status = AcceptingLocked(); !status.ok()) {
-    deferred_.calls.push_back([start, status] { start->done(status); });
-    return;
+    return RefuseLocked(start->done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(request.key);
   std::optional<OrchestrationStatus> present = ended;
@@ -206,11 +195,7 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
   PendingCommit commit;
   switch (DecideStart(present, request.policy)) {
     case StartDecision::kRefuse:
-      deferred_.calls.push_back(
-          [start, status = AlreadyExists(request.key.id, *present)] {
-            start->done(status);
-          });
-      return;
+      return RefuseLocked(start->done, AlreadyExists(request.key.id, *present));
     case StartDecision::kAttach:
       if (open != nullptr) receipt.execution_id = open->execution_id;
       // Behind what is on its way: the one that is there may not be durable.
@@ -218,7 +203,7 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
         start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt)
                                 : status);
       };
-      return SubmitLocked(std::move(commit));
+      return commits_.Submit(std::move(commit));
     case StartDecision::kReplace:
       if (open != nullptr) {
         EndLocked(*open);
@@ -243,7 +228,7 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
     start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt) : status);
     start->pin.Reset();
   };
-  SubmitLocked(std::move(commit));
+  commits_.Submit(std::move(commit));
 }
 
 Engine::OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
@@ -332,15 +317,14 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
                          DoneStatus done) {
   Section section(*this);
   if (absl::Status status = ServingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
-    return;
+    return RefuseLocked(done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(key);
   if (open == nullptr) {
     readers_.Post([this, key, event = std::move(event), done] {
       const auto row = store_.Find(key.tenant, key.id);
       if (!row.ok()) return done(row.status());
-      if (!row->has_value()) return done(NoSuch(key));
+      if (!row->has_value()) return done(NoSuchOrchestration(key));
       if ((*row)->finished.has_value()) return done(absl::OkStatus());
       // It has begun since, or is about to end: now it is known.
       SendCommand(key, event, done);
@@ -353,7 +337,7 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
                      open->resume_sequence == 0;
   if (!is_so) PostLocked(open, "", event, commit);
   commit.done = std::move(done);
-  SubmitLocked(std::move(commit));
+  commits_.Submit(std::move(commit));
 }
 
 void Engine::RaiseEvent(const InstanceKey& key, std::string name, Payload input,

@@ -285,6 +285,12 @@ class Engine {
   absl::Status ServingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return not_serving_;
   }
+  // Answers `done` with `status`, once the lock is gone.
+  template <typename AnyDone>
+  void RefuseLocked(const AnyDone& done, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    deferred_.calls.push_back([done, status] { done(status); });
+  }
   void RunTimers() ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<StoredTime> NextDueLocked() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -328,7 +334,6 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SendCommand(const InstanceKey& key, HistoryEvent event, DoneStatus done)
       ABSL_LOCKS_EXCLUDED(mu_);
-  void SubmitLocked(PendingCommit commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnCommitted(std::vector<PendingCommit> batch, const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -364,8 +369,7 @@ class Engine {
   Work* FindWorkLocked(WorkKind kind, const WorkName& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddActivityLocked(Orchestration& orchestration, int32_t id,
-                         std::string encoded, const TaskScheduled& task)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+                         TaskScheduled task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Park(OrchestrationInstance& hot) ABSL_LOCKS_EXCLUDED(mu_);
   void OnForcedRelease(const OrchestrationPtr& orchestration)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -399,9 +403,13 @@ class Engine {
   // As it is, or was, at one moment. Reads the store.
   absl::StatusOr<std::optional<OrchestrationInfo>> ReadInfo(
       const InstanceKey& key, bool payloads) ABSL_LOCKS_EXCLUDED(mu_);
-  // How the present execution was started. Reads the store.
-  absl::StatusOr<ExecutionStarted> ReadStart(const InstanceKey& key)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // Has a reader answer `done` with that.
+  void PostReadLocked(const InstanceKey& key, bool payloads,
+                      Done<std::optional<OrchestrationInfo>> done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether what is waited for is still to come.
+  bool IsAheadLocked(const std::string& directory_key, Until until)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   struct PurgeJob;
   void PurgeNext(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgeRow(const std::shared_ptr<PurgeJob>& job, const InstanceKey& key,

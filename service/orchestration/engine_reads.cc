@@ -105,33 +105,39 @@ absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
   }
 }
 
-void Engine::Get(const InstanceKey& key, bool payloads,
-                 Done<std::optional<OrchestrationInfo>> done) {
-  Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
-    return;
-  }
+void Engine::PostReadLocked(const InstanceKey& key, bool payloads,
+                            Done<std::optional<OrchestrationInfo>> done) {
   readers_.Post([this, key, payloads, done = std::move(done)] {
     done(ReadInfo(key, payloads));
   });
 }
 
+bool Engine::IsAheadLocked(const std::string& directory_key, Until until) {
+  const auto it = directory_.find(directory_key);
+  return it != directory_.end() &&
+         (until == Until::kFinished ||
+          it->second->status == OrchestrationStatus::kPending);
+}
+
+void Engine::Get(const InstanceKey& key, bool payloads,
+                 Done<std::optional<OrchestrationInfo>> done) {
+  Section section(*this);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    return RefuseLocked(done, status);
+  }
+  PostReadLocked(key, payloads, std::move(done));
+}
+
 void Engine::ReviewWaitersLocked() {
   for (auto it = waiters_.begin(); it != waiters_.end();) {
-    const auto open = directory_.find(it->first);
     std::vector<Waiter>& waiters = it->second;
     const auto over = std::stable_partition(
         waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
           mu_.AssertHeld();
-          return open != directory_.end() &&
-                 (waiter.until == Until::kFinished ||
-                  open->second->status == OrchestrationStatus::kPending);
+          return IsAheadLocked(it->first, waiter.until);
         });
     for (auto waiter = over; waiter != waiters.end(); ++waiter) {
-      readers_.Post(
-          [this, key = waiter->key, payloads = waiter->payloads,
-           done = std::move(waiter->done)] { done(ReadInfo(key, payloads)); });
+      PostReadLocked(waiter->key, waiter->payloads, std::move(waiter->done));
     }
     waiters.erase(over, waiters.end());
     if (waiters.empty()) {
@@ -147,18 +153,12 @@ Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
   Section section(*this);
   const WaitId id = ++last_wait_;
   if (absl::Status status = AcceptingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
+    RefuseLocked(done, status);
     return id;
   }
   const std::string directory_key = DirectoryKey(key);
-  const auto it = directory_.find(directory_key);
-  const bool waits = it != directory_.end() &&
-                     (until == Until::kFinished ||
-                      it->second->status == OrchestrationStatus::kPending);
-  if (!waits) {
-    readers_.Post([this, key, payloads, done = std::move(done)] {
-      done(ReadInfo(key, payloads));
-    });
+  if (!IsAheadLocked(directory_key, until)) {
+    PostReadLocked(key, payloads, std::move(done));
     return id;
   }
   std::vector<Waiter>& waiters = waiters_[directory_key];
@@ -188,60 +188,33 @@ bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
 
 // ---- Restart ----------------------------------------------------------------
 
-absl::StatusOr<ExecutionStarted> Engine::ReadStart(const InstanceKey& key) {
-  const auto row = store_.Find(key.tenant, key.id);
-  if (!row.ok()) return row.status();
-  if (!row->has_value()) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no orchestration ", QuoteForMessage(key.id)));
-  }
-  const auto ends = store_.ReadHistoryEnds((*row)->number);
-  if (!ends.ok()) return ends.status();
-  std::optional<ExecutionStarted> started;
-  {
-    MutexLock lock(mu_);
-    const OrchestrationPtr open = FindOpenLocked(key);
-    if (open != nullptr) started = PendingStartOf(*open);
-  }
-  ForEachFrame(ends->first, [&started](std::string_view bytes) {
-    const std::optional<HistoryEvent> event = DecodeEvent(bytes);
-    if (!event.has_value()) return;
-    if (const auto* found = event->As<ExecutionStarted>()) started = *found;
-  });
-  if (started.has_value()) return *std::move(started);
-  return absl::UnavailableError(
-      absl::StrCat("orchestration ", QuoteForMessage(key.id),
-                   " is between two executions; try again"));
-}
-
 void Engine::Restart(const InstanceKey& key, bool new_id,
                      Done<StartReceipt> done) {
   Section section(*this);
   if (absl::Status status = AcceptingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
-    return;
+    return RefuseLocked(done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(key);
   if (open != nullptr && !new_id) {
     const std::string_view is = StatusName(open->status);
-    deferred_.calls.push_back(
-        [done,
-         status = absl::FailedPreconditionError(absl::StrCat(
-             "orchestration ", QuoteForMessage(key.id), " is ", std::string(is),
-             "; under its own ID only one that has ended is restarted"))] {
-          done(status);
-        });
-    return;
+    return RefuseLocked(
+        done,
+        absl::FailedPreconditionError(absl::StrCat(
+            "orchestration ", QuoteForMessage(key.id), " is ", std::string(is),
+            "; under its own ID only one that has ended is restarted")));
   }
   readers_.Post([this, key, new_id, done = std::move(done)] {
-    absl::StatusOr<ExecutionStarted> started = ReadStart(key);
-    if (!started.ok()) return done(started.status());
+    absl::StatusOr<std::optional<OrchestrationInfo>> info =
+        ReadInfo(key, /*payloads=*/true);
+    if (!info.ok()) return done(info.status());
+    if (!info->has_value()) return done(NoSuchOrchestration(key));
+    Summary& summary = (*info)->summary;
     StartRequest request;
     request.key = new_id ? InstanceKey{key.tenant, NewInstanceId()} : key;
-    request.name = std::move(started->name);
-    request.version = std::move(started->version);
-    request.input = std::move(started->input);
-    request.tags = std::move(started->tags);
+    request.name = std::move(summary.name);
+    request.version = std::move(summary.version);
+    request.input = std::move((*info)->input);
+    request.tags = std::move(summary.tags);
     Start(std::move(request), done);
   });
 }
@@ -251,8 +224,7 @@ void Engine::Restart(const InstanceKey& key, bool new_id,
 void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
   Section section(*this);
   if (absl::Status status = ServingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
-    return;
+    return RefuseLocked(done, status);
   }
   readers_.Post([this, query = std::move(query), done = std::move(done)] {
     absl::StatusOr<RowPage> rows = store_.Query(query.rows);
@@ -273,8 +245,7 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
 void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
   Section section(*this);
   if (absl::Status status = ServingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
-    return;
+    return RefuseLocked(done, status);
   }
   readers_.Post([this, query = std::move(query), done = std::move(done)] {
     done(store_.ListFinished(query));
@@ -285,17 +256,13 @@ void Engine::ReadHistory(const InstanceKey& key, Payload execution_id,
                          Done<std::vector<std::string>> done) {
   Section section(*this);
   if (absl::Status status = ServingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
-    return;
+    return RefuseLocked(done, status);
   }
   readers_.Post([this, key, execution_id = std::move(execution_id),
                  done = std::move(done)] {
     const auto row = store_.Find(key.tenant, key.id);
     if (!row.ok()) return done(row.status());
-    if (!row->has_value()) {
-      return done(absl::NotFoundError(
-          absl::StrCat("there is no orchestration ", QuoteForMessage(key.id))));
-    }
+    if (!row->has_value()) return done(NoSuchOrchestration(key));
     const absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
     if (!info.ok()) return done(info.status());
     if (execution_id.has_value() && !execution_id->empty() &&
@@ -346,8 +313,7 @@ void Engine::PurgeMatching(RowQuery filter, bool recursive,
 void Engine::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
   Section section(*this);
   if (absl::Status status = ServingLocked(); !status.ok()) {
-    deferred_.calls.push_back([job, status] { job->done(status); });
-    return;
+    return RefuseLocked(job->done, status);
   }
   const bool late = clock_.Now() > job->deadline;
   if (late || (job->keys.empty() && !job->filter.has_value())) {
@@ -406,7 +372,7 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
     const bool open = directory_.contains(DirectoryKey(key));
     const absl::Status status = row.ok() ? ServingLocked() : row.status();
     if (!status.ok()) {
-      deferred_.calls.push_back([job, status] { job->done(status); });
+      RefuseLocked(job->done, status);
       next = false;
     } else if (LookupIsOutdatedLocked(key, epoch)) {
       job->keys.push_front(key);
@@ -423,7 +389,7 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
         ++job->result.erased;
         PurgeNext(job);
       };
-      SubmitLocked(std::move(commit));
+      commits_.Submit(std::move(commit));
       return;
     }
     EndLookupLocked(key, epoch);
@@ -434,8 +400,7 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
 void Engine::Wipe(DoneStatus done) {
   Section section(*this);
   if (absl::Status status = ServingLocked(); !status.ok()) {
-    deferred_.calls.push_back([done, status] { done(status); });
-    return;
+    return RefuseLocked(done, status);
   }
   PendingCommit commit;
   commit.changes.push_back(EraseEverything{});
@@ -453,7 +418,7 @@ void Engine::Wipe(DoneStatus done) {
     done(status);
   };
   ForgetAllLocked();
-  SubmitLocked(std::move(commit));
+  commits_.Submit(std::move(commit));
 }
 
 }  // namespace leasehold

@@ -98,15 +98,14 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
                  static_cast<int32_t>(row.sequence)});
   }
   for (TaskRow& row : stored.tasks) {
-    const std::optional<TaskScheduled> task =
-        DecodeMessage<TaskScheduled>(row.task);
+    std::optional<TaskScheduled> task = DecodeMessage<TaskScheduled>(row.task);
     if (!task.has_value()) {
       return absl::DataLossError(
           absl::StrCat("a stored activity of orchestration ",
                        QuoteForMessage(key.id), " cannot be read"));
     }
     AddActivityLocked(*orchestration, static_cast<int32_t>(row.sequence),
-                      std::move(row.task), *task);
+                      *std::move(task));
   }
   LineUpLocked(*orchestration);
   return absl::OkStatus();

@@ -111,7 +111,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
     PostLocked(target, message.execution_id.value_or(""), message.event,
                commit);
   }
-  SubmitLocked(std::move(commit));
+  commits_.Submit(std::move(commit));
 }
 
 void Engine::StartChildLocked(const OrchestrationPtr& parent,
@@ -202,9 +202,8 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
                       Timers::Kind::kTimer, timer.id});
     }
     if (!IsFinished(state.status)) {
-      for (const TurnOutcome::Task& task : turn.outcome.tasks) {
-        AddActivityLocked(orchestration, task.id, EncodeMessage(task.task),
-                          task.task);
+      for (TurnOutcome::Task& task : turn.outcome.tasks) {
+        AddActivityLocked(orchestration, task.id, std::move(task.task));
       }
     }
   }

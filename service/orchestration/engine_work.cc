@@ -73,18 +73,18 @@ void Engine::FireLocked(Orchestration& orchestration, int32_t id) {
     mu_.AssertHeld();
     ReceiveLocked(*target, message);
   });
-  SubmitLocked(std::move(commit));
+  commits_.Submit(std::move(commit));
 }
 
 void Engine::AddActivityLocked(Orchestration& orchestration, int32_t id,
-                               std::string encoded, const TaskScheduled& task) {
+                               TaskScheduled task) {
   auto [it, added] = orchestration.activities.try_emplace(id);
   if (!added) return;  // A worker gave two activities one ID.
   // One without a version has that of its orchestration.
   std::string version = task.version.value_or("");
   if (version.empty()) version = orchestration.turn.version;
   it->second = std::make_unique<ActivityWork>(
-      orchestration, id, std::move(encoded), task.name, std::move(version));
+      orchestration, id, std::move(task), std::move(version));
   dispatcher_.Enqueue(*it->second);
 }
 
@@ -204,16 +204,13 @@ void Engine::SendLocked(Work& work) {
 
 void Engine::SendActivityLocked(ActivityWork& work) {
   const Orchestration& orchestration = work.owner;
-  const std::optional<TaskScheduled> task =
-      DecodeMessage<TaskScheduled>(work.task);
-  if (!task.has_value()) return RetryLocked(work);  // The store is damaged.
   deferred_.items.emplace_back(
       dispatcher_.FindSink(work.worker),
       EncodeActivityItem({.token = work.token,
                           .instance_id = orchestration.key.id,
                           .execution_id = orchestration.execution_id,
                           .id = work.id,
-                          .task = *task}));
+                          .task = work.task}));
 }
 
 void Engine::SendTurnLocked(Orchestration& orchestration) {
@@ -391,9 +388,7 @@ void Engine::CompleteActivity(const WorkName& name, EventBody end,
     if (work == nullptr) status = NotOut(name.key);
   }
   if (!status.ok()) {
-    deferred_.calls.push_back(
-        [done = std::move(done), status] { done(status); });
-    return;
+    return RefuseLocked(done, status);
   }
   auto& activity = static_cast<ActivityWork&>(*work);
   const OrchestrationPtr orchestration = activity.owner.shared_from_this();
@@ -436,7 +431,7 @@ void Engine::CompleteActivity(const WorkName& name, EventBody end,
     UnpinLocked(*ended->second);
     orchestration->activities.erase(ended);
   });
-  SubmitLocked(std::move(commit));
+  commits_.Submit(std::move(commit));
 }
 
 void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
@@ -451,17 +446,11 @@ void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
       status = NotOut(name.key);
     }
   }
-  if (!status.ok()) {
-    deferred_.calls.push_back(
-        [done = std::move(done), status] { done(status); });
-    return;
-  }
+  if (!status.ok()) return RefuseLocked(done, status);
   Orchestration& orchestration = Owned(*work).owner;
   if (orchestration.hot == nullptr || orchestration.hot->state_ == nullptr) {
     // It was put back, and the history is forgotten: somebody else does it.
-    deferred_.calls.push_back(
-        [done = std::move(done), status = NotOut(name.key)] { done(status); });
-    return;
+    return RefuseLocked(done, NotOut(name.key));
   }
   CommitTurnLocked(orchestration, std::move(answer), std::move(done));
 }

@@ -71,15 +71,14 @@ struct OwnedWork : Work {
 };
 
 struct ActivityWork final : OwnedWork {
-  ActivityWork(Orchestration& owner, int32_t id, std::string task,
-               std::string name, std::string version)
-      : OwnedWork(owner, WorkKind::kActivity, std::move(name),
-                  std::move(version)),
+  ActivityWork(Orchestration& owner, int32_t id, TaskScheduled task,
+               std::string version)
+      : OwnedWork(owner, WorkKind::kActivity, task.name, std::move(version)),
         id(id),
         task(std::move(task)) {}
-  const int32_t id;        // Of the action.
-  const std::string task;  // A TaskScheduled, encoded.
-  bool ended = false;      // Its end is on the way to the store.
+  const int32_t id;  // Of the action.
+  const TaskScheduled task;
+  bool ended = false;  // Its end is on the way to the store.
 };
 
 // What is known of an orchestration that is hot.

@@ -27,6 +27,11 @@ absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row) {
   return info;
 }
 
+absl::Status NoSuchOrchestration(const InstanceKey& key) {
+  return absl::NotFoundError(
+      absl::StrCat("there is no orchestration ", QuoteForMessage(key.id)));
+}
+
 absl::Status AddPayloads(const HistoryEnds& ends, OrchestrationInfo& info) {
   info.has_payloads = true;
   bool good = true;

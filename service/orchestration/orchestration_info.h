@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "service/instance/instance_key.h"
 #include "service/orchestration/history.h"
 #include "service/storage/records.h"
 
@@ -65,6 +66,9 @@ absl::Time FromStored(StoredTime time);
 // Without payloads.
 //   DataLoss: the row's summary is none.
 absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row);
+
+// NotFound, of this key.
+absl::Status NoSuchOrchestration(const InstanceKey& key);
 
 // Adds the payloads that a history begins and ends with.
 //   DataLoss: those are no events.
