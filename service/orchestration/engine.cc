@@ -19,9 +19,8 @@ absl::Status CheckPayload(const Payload& payload, std::string_view what,
   if (!payload.has_value() || payload->size() <= limits.payload_bytes_max) {
     return absl::OkStatus();
   }
-  return absl::ResourceExhaustedError(absl::StrCat(
-      std::string(what), " has ", payload->size(), " bytes; at most ",
-      limits.payload_bytes_max, " are allowed (--max-payload)"));
+  return absl::ResourceExhaustedError(
+      PayloadTooLarge(what, payload->size(), limits));
 }
 
 }  // namespace
@@ -132,7 +131,7 @@ void Engine::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
 
 void Engine::Start(StartRequest request, Done<StartReceipt> done) {
   if (absl::Status status =
-          CheckPayload(request.input, "the input", options_.limits);
+          CheckPayload(request.input, "the input has", options_.limits);
       !status.ok()) {
     return done(status);
   }
@@ -288,8 +287,7 @@ void Engine::PostLocked(const OrchestrationPtr& target,
   message.sequence = ++target->last_sequence;
   message.execution_id = std::move(execution_id);
   message.event = EncodeEvent(event);
-  message.urgent = event.As<ExecutionTerminated>() != nullptr ||
-                   event.As<ExecutionResumed>() != nullptr;
+  message.urgent = IsUrgent(event);
   if (event.As<ExecutionResumed>() != nullptr) {
     target->resume_sequence = message.sequence;
   }
@@ -342,7 +340,8 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
 
 void Engine::RaiseEvent(const InstanceKey& key, std::string name, Payload input,
                         DoneStatus done) {
-  if (absl::Status status = CheckPayload(input, "the event", options_.limits);
+  if (absl::Status status =
+          CheckPayload(input, "the event has", options_.limits);
       !status.ok()) {
     return done(status);
   }
@@ -353,7 +352,8 @@ void Engine::RaiseEvent(const InstanceKey& key, std::string name, Payload input,
 }
 
 void Engine::Suspend(const InstanceKey& key, Payload reason, DoneStatus done) {
-  if (absl::Status status = CheckPayload(reason, "the reason", options_.limits);
+  if (absl::Status status =
+          CheckPayload(reason, "the reason has", options_.limits);
       !status.ok()) {
     return done(status);
   }
@@ -364,7 +364,8 @@ void Engine::Suspend(const InstanceKey& key, Payload reason, DoneStatus done) {
 }
 
 void Engine::Resume(const InstanceKey& key, Payload reason, DoneStatus done) {
-  if (absl::Status status = CheckPayload(reason, "the reason", options_.limits);
+  if (absl::Status status =
+          CheckPayload(reason, "the reason has", options_.limits);
       !status.ok()) {
     return done(status);
   }
@@ -376,7 +377,8 @@ void Engine::Resume(const InstanceKey& key, Payload reason, DoneStatus done) {
 
 void Engine::Terminate(const InstanceKey& key, Payload output, bool recursive,
                        DoneStatus done) {
-  if (absl::Status status = CheckPayload(output, "the output", options_.limits);
+  if (absl::Status status =
+          CheckPayload(output, "the output has", options_.limits);
       !status.ok()) {
     return done(status);
   }

@@ -89,8 +89,7 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
     if (event->As<ExecutionResumed>() != nullptr) {
       orchestration->resume_sequence = row.sequence;
     }
-    message.urgent = event->As<ExecutionTerminated>() != nullptr ||
-                     event->As<ExecutionResumed>() != nullptr;
+    message.urgent = IsUrgent(*event);
     orchestration->inbox.push_back(std::move(message));
   }
   for (const TimerRow& row : stored.timers) {

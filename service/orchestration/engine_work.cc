@@ -401,12 +401,9 @@ void Engine::CompleteActivity(const WorkName& name, EventBody end,
     if (completed->result.has_value() &&
         completed->result->size() > options_.limits.payload_bytes_max) {
       const size_t size = completed->result->size();
-      end = TaskFailed{
-          0,
-          MakeFailure("PayloadTooLarge",
-                      absl::StrCat("the result has ", size, " bytes; at most ",
-                                   options_.limits.payload_bytes_max,
-                                   " are allowed (--max-payload)"))};
+      end = TaskFailed{0, MakeFailure("PayloadTooLarge",
+                                      PayloadTooLarge("the result has", size,
+                                                      options_.limits))};
     }
   }
   if (auto* failed = std::get_if<TaskFailed>(&end)) {

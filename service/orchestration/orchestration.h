@@ -42,12 +42,17 @@ struct Message {
   // For this execution only; empty: for any.
   std::string execution_id;
   std::string event = {};  // Encoded.
-  // Goes on with one that is suspended, or not started yet.
-  bool urgent = false;
+  bool urgent = false;     // As IsUrgent.
   // The timer that fired. There is no such message in the store, only the
   // timer, and its event is made when it is sent.
   std::optional<int32_t> timer = std::nullopt;
 };
+
+// Whether an event goes on with one that is suspended, or not started yet.
+inline bool IsUrgent(const HistoryEvent& event) {
+  return event.As<ExecutionTerminated>() != nullptr ||
+         event.As<ExecutionResumed>() != nullptr;
+}
 
 // What a worker was sent, until its answer is durable.
 struct SentTurn {

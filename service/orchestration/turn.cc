@@ -64,19 +64,16 @@ std::optional<CompleteExecution> Refusal(const RuntimeState& state,
     }
     const size_t size = std::visit(PayloadSize{}, action.what);
     if (size > limits.payload_bytes_max) {
-      return Failed(
-          "PayloadTooLarge",
-          absl::StrCat("action ", action.id, " has a payload of ", size,
-                       " bytes; at most ", limits.payload_bytes_max,
-                       " are allowed (--max-payload)"));
+      return Failed("PayloadTooLarge",
+                    PayloadTooLarge(
+                        absl::StrCat("action ", action.id, " has a payload of"),
+                        size, limits));
     }
   }
   if (SizeOf(answer.custom_status) > limits.payload_bytes_max) {
-    return Failed(
-        "PayloadTooLarge",
-        absl::StrCat("the custom status has ", SizeOf(answer.custom_status),
-                     " bytes; at most ", limits.payload_bytes_max,
-                     " are allowed (--max-payload)"));
+    return Failed("PayloadTooLarge",
+                  PayloadTooLarge("the custom status has",
+                                  SizeOf(answer.custom_status), limits));
   }
   const int64_t events =
       state.event_count + static_cast<int64_t>(answer.actions.size());
@@ -252,6 +249,12 @@ class Conclusion {
 };
 
 }  // namespace
+
+std::string PayloadTooLarge(std::string_view what, size_t size,
+                            const TurnLimits& limits) {
+  return absl::StrCat(std::string(what), " ", size, " bytes; at most ",
+                      limits.payload_bytes_max, " are allowed (--max-payload)");
+}
 
 TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,
                          TurnAnswer answer, const TurnLimits& limits,

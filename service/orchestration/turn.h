@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -68,6 +69,11 @@ struct TurnLimits {
   size_t payload_bytes_max = 16 << 20;   // `--max-payload`
   int64_t history_events_max = 100'000;  // `--max-history-events`
 };
+
+// What is said of a payload of `size` bytes that breaks the limit; `what` is
+// how the sentence begins: "the input has".
+std::string PayloadTooLarge(std::string_view what, size_t size,
+                            const TurnLimits& limits);
 
 struct TurnOutcome {
   struct Task {
