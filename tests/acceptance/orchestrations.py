@@ -119,7 +119,7 @@ def _(server, sidecar):
 
 @on_both_stores("A19.7 a start in the future stays PENDING until then, and says when")
 def _(server, sidecar):
-    at = now(1)
+    at = now(3)
     with sidecar.worker() as worker:
         sidecar.start("quick", id="a-1", start_at=at)
         worker.quiet(0.3)
@@ -413,7 +413,8 @@ def _(server, sidecar):
 def _(server, sidecar):
     with sidecar.worker() as worker:
         sidecar.start("listener", id="a-1")
-        worker.turn().complete(create_timer(1, now(0.3)))
+        due = now(2)
+        worker.turn().complete(create_timer(1, due))
         sidecar.suspend("a-1", '"why"')
         turn = worker.turn()
         equal(turn.event("executionSuspended"), {"input": '"why"'}, "reason")
@@ -421,7 +422,7 @@ def _(server, sidecar):
         equal(sidecar.status("a-1"), "SUSPENDED", "status")
         sidecar.suspend("a-1")
         sidecar.raise_event("a-1", "x")
-        time.sleep(0.5)
+        time.sleep(max(0, due - now()) / 1e9 + 0.2)
         worker.quiet()
         equal(sidecar.status("a-1"), "SUSPENDED", "status")
         sidecar.resume("a-1")

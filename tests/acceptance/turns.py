@@ -586,7 +586,7 @@ def _(server, sidecar):
         items = {type(item).__name__: item for item in worker.take(2)}
         sidecar.raise_event("a-1", "go")
         worker.turn().complete(continue_as_new(4))
-        worker.turn().complete(schedule_task(1, "slow"), create_timer(2, now(1)))
+        worker.turn().complete(schedule_task(1, "slow"), create_timer(2, now(3)))
         again = worker.activity()
         refused("NOT_FOUND", items["Activity"].complete, '"old"')
         items["Turn"].complete(complete(1, '"old"'))
