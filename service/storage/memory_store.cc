@@ -1,5 +1,6 @@
 #include "service/storage/memory_store.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "service/storage/row_match.h"
@@ -25,9 +26,9 @@ std::vector<Row> Values(const std::map<int64_t, Row>& rows) {
 
 void MemoryStore::Apply(const PutInstance& change) {
   const InstanceRow& row = change.row;
+  EraseRun(row.number);
   const auto same_key = by_key_.find({row.tenant, row.id});
-  if (same_key != by_key_.end()) Apply(EraseInstance{same_key->second});
-  Apply(EraseInstance{row.number});
+  if (same_key != by_key_.end()) Replace(same_key->second);
   by_key_[{row.tenant, row.id}] = row.number;
   if (row.finished) finished_.insert({*row.finished, row.number});
   instances_[row.number].row = row;
@@ -94,22 +95,66 @@ void MemoryStore::Apply(const DropTask& change) {
 }
 
 void MemoryStore::Apply(const EraseInstance& change) {
-  Instance* instance = At(change.number);
+  const Instance* instance = At(change.number);
   if (instance == nullptr) return;
-  const InstanceRow& row = instance->row;
-  if (row.finished) finished_.erase({*row.finished, row.number});
-  by_key_.erase({row.tenant, row.id});
-  instances_.erase(change.number);
+  const Key key = {instance->row.tenant, instance->row.id};
+  EraseRun(change.number);
+  for (const InstanceNumber run : replaced_of_[key]) replaced_.erase(run);
+  for (const std::string& request : requests_of_[key]) {
+    requests_.erase({key.first, request});
+  }
+  replaced_of_.erase(key);
+  requests_of_.erase(key);
 }
 
 void MemoryStore::Apply(const EraseEverything&) {
   instances_.clear();
+  replaced_.clear();
+  requests_.clear();
   by_key_.clear();
   finished_.clear();
+  replaced_of_.clear();
+  requests_of_.clear();
+}
+
+void MemoryStore::Apply(const PutRequest& change) {
+  const RequestRow& row = change.row;
+  RequestRow& place = requests_[{row.tenant, row.request}];
+  requests_of_[{row.tenant, place.id}].erase(row.request);
+  requests_of_[{row.tenant, row.id}].insert(row.request);
+  place = row;
 }
 
 void MemoryStore::Apply(const PutSetting& change) {
   settings_[change.name] = change.value;
+}
+
+void MemoryStore::Replace(InstanceNumber number) {
+  Instance& instance = instances_.at(number);
+  const InstanceRow& row = instance.row;
+  instance.messages.clear();
+  instance.timers.clear();
+  instance.tasks.clear();
+  if (row.finished) finished_.erase({*row.finished, number});
+  by_key_.erase({row.tenant, row.id});
+  std::set<InstanceNumber>& runs = replaced_of_[{row.tenant, row.id}];
+  runs.insert(number);
+  replaced_.insert(instances_.extract(number));
+  if (runs.size() > kReplacedRunsMax) EraseRun(*runs.begin());
+}
+
+void MemoryStore::EraseRun(InstanceNumber number) {
+  const Instance* run = RunAt(number);
+  if (run == nullptr) return;
+  const InstanceRow& row = run->row;
+  if (instances_.contains(number)) {
+    if (row.finished) finished_.erase({*row.finished, number});
+    by_key_.erase({row.tenant, row.id});
+    instances_.erase(number);
+  } else {
+    replaced_of_[{row.tenant, row.id}].erase(number);
+    replaced_.erase(number);
+  }
 }
 
 MemoryStore::Instance* MemoryStore::At(InstanceNumber number) {
@@ -120,6 +165,11 @@ MemoryStore::Instance* MemoryStore::At(InstanceNumber number) {
 MemoryStore::Instance* MemoryStore::OpenAt(InstanceNumber number) {
   Instance* instance = At(number);
   return instance == nullptr || instance->row.finished ? nullptr : instance;
+}
+
+const MemoryStore::Instance* MemoryStore::RunAt(InstanceNumber number) {
+  const auto replaced = replaced_.find(number);
+  return replaced == replaced_.end() ? At(number) : &replaced->second;
 }
 
 // ---- The door ---------------------------------------------------------------
@@ -149,7 +199,10 @@ absl::Status MemoryStore::ReadOpen(
 absl::StatusOr<InstanceNumber> MemoryStore::ReadLastNumber() {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
-  return instances_.empty() ? 0 : instances_.rbegin()->first;
+  const auto last = [](const auto& runs) {
+    return runs.empty() ? 0 : runs.rbegin()->first;
+  };
+  return std::max(last(instances_), last(replaced_));
 }
 
 absl::Status MemoryStore::Commit(absl::Span<const Change> changes) {
@@ -176,23 +229,36 @@ absl::StatusOr<std::optional<InstanceRow>> MemoryStore::Find(
   return instances_.at(found->second).row;
 }
 
+absl::StatusOr<std::vector<InstanceRow>> MemoryStore::ReadReplaced(
+    std::string_view tenant, std::string_view id) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  std::vector<InstanceRow> rows;
+  const auto runs = replaced_of_.find({std::string(tenant), std::string(id)});
+  if (runs == replaced_of_.end()) return rows;
+  for (const InstanceNumber run : runs->second) {
+    rows.insert(rows.begin(), replaced_.at(run).row);
+  }
+  return rows;
+}
+
 absl::StatusOr<std::vector<std::string>> MemoryStore::ReadHistory(
     InstanceNumber number) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
-  const Instance* instance = At(number);
-  if (instance == nullptr) return std::vector<std::string>();
-  return Values(instance->history);
+  const Instance* run = RunAt(number);
+  if (run == nullptr) return std::vector<std::string>();
+  return Values(run->history);
 }
 
 absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(
     InstanceNumber number) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
-  const Instance* instance = At(number);
-  if (instance == nullptr || instance->history.empty()) return HistoryEnds{};
-  return HistoryEnds{instance->history.begin()->second,
-                     instance->history.rbegin()->second};
+  const Instance* run = RunAt(number);
+  if (run == nullptr || run->history.empty()) return HistoryEnds{};
+  return HistoryEnds{run->history.begin()->second,
+                     run->history.rbegin()->second};
 }
 
 absl::StatusOr<RowPage> MemoryStore::Query(const RowQuery& query) {
@@ -238,6 +304,16 @@ absl::StatusOr<FinishedPage> MemoryStore::ListFinished(
     break;
   }
   return page;
+}
+
+absl::StatusOr<std::optional<RequestRow>> MemoryStore::FindRequest(
+    std::string_view tenant, std::string_view request) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const auto found =
+      requests_.find({std::string(tenant), std::string(request)});
+  if (found == requests_.end()) return std::nullopt;
+  return found->second;
 }
 
 absl::StatusOr<std::optional<std::string>> MemoryStore::ReadSetting(

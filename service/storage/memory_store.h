@@ -34,6 +34,9 @@ class MemoryStore final : public Store {
   absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
                                                   std::string_view id) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(
+      std::string_view tenant, std::string_view id) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<std::string>> ReadHistory(
       InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
@@ -42,10 +45,16 @@ class MemoryStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<RequestRow>> FindRequest(
+      std::string_view tenant, std::string_view request) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // Tenant and ID, or tenant and request.
+  using Key = std::pair<std::string, std::string>;
+
   struct Instance {
     InstanceRow row;
     std::map<int64_t, std::string> history;
@@ -66,22 +75,37 @@ class MemoryStore final : public Store {
   void Apply(const DropTask& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const EraseInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const EraseEverything& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutRequest& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Replaces an instance, of which there is one.
+  void Replace(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Erases what has this number, an instance or a replaced run.
+  void EraseRun(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // nullptr: there is none, or none that is open.
   Instance* At(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Instance* OpenAt(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // An instance or a replaced run; nullptr: neither.
+  const Instance* RunAt(InstanceNumber number)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Mutex mu_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;
   std::map<InstanceNumber, Instance> instances_ ABSL_GUARDED_BY(mu_);
+  // Of these a row and a history are left.
+  std::map<InstanceNumber, Instance> replaced_ ABSL_GUARDED_BY(mu_);
+  std::map<Key, RequestRow> requests_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::string, std::less<>> settings_
       ABSL_GUARDED_BY(mu_);
   // Over instances_: the number of each key, and which are finished since when.
-  std::map<std::pair<std::string, std::string>, InstanceNumber> by_key_
-      ABSL_GUARDED_BY(mu_);
+  std::map<Key, InstanceNumber> by_key_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<StoredTime, InstanceNumber>> finished_
       ABSL_GUARDED_BY(mu_);
+  // Over replaced_ and requests_: what is of an instance's key. A set may be
+  // empty.
+  std::map<Key, std::set<InstanceNumber>> replaced_of_ ABSL_GUARDED_BY(mu_);
+  std::map<Key, std::set<std::string>> requests_of_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace leasehold

@@ -12,6 +12,7 @@
 #ifndef LEASEHOLD_SERVICE_STORAGE_RECORDS_H_
 #define LEASEHOLD_SERVICE_STORAGE_RECORDS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,14 +21,18 @@
 
 namespace leasehold {
 
-// Names one life of an instance inside the store: an ID that is started anew
+// Names one run of an instance inside the store: an ID that is started anew
 // gets a new one, greater than all before it.
 using InstanceNumber = int64_t;
 
 // Microseconds since 1970.
 using StoredTime = int64_t;
 
-// An instance, open or finished. At most one row a key (tenant and ID).
+// How many replaced runs are kept of a key: those with the greatest numbers.
+inline constexpr size_t kReplacedRunsMax = 10;
+
+// An instance, open or finished: at most one a key (tenant and ID). Or a
+// replaced run, which was an instance until its key was started anew.
 struct InstanceRow {
   InstanceNumber number = 0;
   std::string tenant;
@@ -68,14 +73,29 @@ struct TaskRow {
   friend bool operator==(const TaskRow&, const TaskRow&) = default;
 };
 
+// A start that was answered, by the name that its caller gave it. Its instance
+// need not be there.
+struct RequestRow {
+  std::string tenant;
+  std::string request;
+  std::string id;  // The instance ID whose it is.
+  std::string receipt;
+
+  friend bool operator==(const RequestRow&, const RequestRow&) = default;
+};
+
 // ---- Changes ----------------------------------------------------------------
 //
 // To an instance that does not exist nothing is added, and to a finished one no
 // message, timer or task: what comes too late is dropped. What is put where
 // there is one already (the same chunk or sequence) takes its place.
+//
+// A replaced run is no instance: it has a row and a history, and nothing in
+// them changes any more.
 
-// Creates an instance. Whatever else has its key, open or finished, is erased
-// with all that belongs to it.
+// Creates an instance. Another that has its key, open or finished, is replaced:
+// its messages, timers and tasks go, and so does the replaced run of that key
+// that is then one too many. Whatever has the new one's number is erased.
 struct PutInstance {
   InstanceRow row;
 };
@@ -130,13 +150,20 @@ struct DropTask {
   int64_t sequence = 0;
 };
 
-// Erases an instance with all that belongs to it.
+// Erases an instance with all that belongs to it, and the replaced runs and the
+// requests of its key.
 struct EraseInstance {
   InstanceNumber number = 0;
 };
 
-// Erases all instances.
+// Erases all instances, replaced runs and requests.
 struct EraseEverything {};
+
+// At most one a tenant and request: it takes the place of an older one. It
+// stays when its instance is replaced.
+struct PutRequest {
+  RequestRow row;
+};
 
 // A value of the server's own, by name.
 struct PutSetting {
@@ -144,10 +171,10 @@ struct PutSetting {
   std::string value;
 };
 
-using Change =
-    std::variant<PutInstance, UpdateInstance, AppendHistory, ClearExecution,
-                 PutMessage, TakeMessages, PutTimer, DropTimer, PutTask,
-                 DropTask, EraseInstance, EraseEverything, PutSetting>;
+using Change = std::variant<PutInstance, UpdateInstance, AppendHistory,
+                            ClearExecution, PutMessage, TakeMessages, PutTimer,
+                            DropTimer, PutTask, DropTask, EraseInstance,
+                            EraseEverything, PutRequest, PutSetting>;
 
 // ---- What is read -----------------------------------------------------------
 

@@ -22,6 +22,16 @@ RowView View(const SqliteRows& rows) {
           rows.Number(2), rows.NumberOrNull(3)};
 }
 
+InstanceRow RowWithoutSummary(const SqliteRows& rows) {
+  return {.number = rows.Number(0),
+          .tenant = rows.String(4),
+          .id = rows.String(5),
+          .status = static_cast<int32_t>(rows.Number(1)),
+          .created = rows.Number(2),
+          .finished = rows.NumberOrNull(3),
+          .summary = {}};
+}
+
 // The rows of a table of parts, in order of numbers, taken together with the
 // instances, which come in the same order.
 template <typename Part>
@@ -94,8 +104,14 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
       all_tasks_(connection_,
                  "SELECT number, sequence, task FROM task"
                  " ORDER BY number, sequence"),
-      last_number_(connection_, "SELECT max(number) FROM instance"),
+      last_number_(connection_,
+                   "SELECT max(number) FROM"
+                   " (SELECT max(number) AS number FROM instance"
+                   " UNION ALL SELECT max(number) FROM replaced)"),
       find_(connection_, absl::StrCat(kSelect, "WHERE key_hash=?")),
+      replaced_(connection_,
+                "SELECT number, status, created, finished, tenant, id, summary"
+                " FROM replaced WHERE key_hash=? ORDER BY number DESC"),
       history_(connection_,
                "SELECT events FROM history WHERE number=? ORDER BY chunk"),
       first_chunk_(connection_,
@@ -116,20 +132,17 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                                    " WHERE finished>=? AND finished<=?"
                                    " ORDER BY finished, number")),
       summary_(connection_, "SELECT summary FROM instance WHERE number=?"),
+      request_(connection_,
+               "SELECT id, receipt FROM request"
+               " WHERE request_hash=? AND tenant=? AND request=?"),
       setting_(connection_, "SELECT value FROM setting WHERE name=?") {}
 
 absl::StatusOr<InstanceRow> SqliteReader::Row(const SqliteRows& rows) {
   // Begun while `rows` is on, it sees the same moment of the file.
   SqliteRows summary = summary_.Start(rows.Number(0));
-  InstanceRow row;
+  InstanceRow row = RowWithoutSummary(rows);
   if (summary.Next()) row.summary = summary.String(0);
   if (!summary.status().ok()) return summary.status();
-  row.number = rows.Number(0);
-  row.status = static_cast<int32_t>(rows.Number(1));
-  row.created = rows.Number(2);
-  row.finished = rows.NumberOrNull(3);
-  row.tenant = rows.String(4);
-  row.id = rows.String(5);
   return row;
 }
 
@@ -186,6 +199,19 @@ absl::StatusOr<std::optional<InstanceRow>> SqliteReader::Find(
   }
   if (!rows.status().ok()) return rows.status();
   return std::nullopt;
+}
+
+absl::StatusOr<std::vector<InstanceRow>> SqliteReader::ReadReplaced(
+    std::string_view tenant, std::string_view id) {
+  std::vector<InstanceRow> runs;
+  SqliteRows rows = replaced_.Start(SqliteKeyHash(tenant, id));
+  while (rows.Next()) {
+    if (rows.Bytes(4) != tenant || rows.Bytes(5) != id) continue;
+    runs.push_back(RowWithoutSummary(rows));
+    runs.back().summary = rows.String(6);
+  }
+  if (!rows.status().ok()) return rows.status();
+  return runs;
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteReader::ReadHistory(
@@ -266,6 +292,18 @@ absl::StatusOr<FinishedPage> SqliteReader::ListFinished(
   const auto done = Fill(query, rows, limit, at, page);
   if (!done.ok()) return done.status();
   return page;
+}
+
+absl::StatusOr<std::optional<RequestRow>> SqliteReader::FindRequest(
+    std::string_view tenant, std::string_view request) {
+  SqliteRows rows =
+      request_.Start(SqliteKeyHash(tenant, request), tenant, request);
+  if (rows.Next()) {
+    return RequestRow{std::string(tenant), std::string(request), rows.String(0),
+                      rows.String(1)};
+  }
+  if (!rows.status().ok()) return rows.status();
+  return std::nullopt;
 }
 
 absl::StatusOr<std::optional<std::string>> SqliteReader::ReadSetting(

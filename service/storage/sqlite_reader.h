@@ -34,10 +34,14 @@ class SqliteReader {
   absl::StatusOr<InstanceNumber> ReadLastNumber();
   absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
                                                   std::string_view id);
+  absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(std::string_view tenant,
+                                                        std::string_view id);
   absl::StatusOr<std::vector<std::string>> ReadHistory(InstanceNumber number);
   absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number);
   absl::StatusOr<RowPage> Query(const RowQuery& query);
   absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query);
+  absl::StatusOr<std::optional<RequestRow>> FindRequest(
+      std::string_view tenant, std::string_view request);
   absl::StatusOr<std::optional<std::string>> ReadSetting(std::string_view name);
 
  private:
@@ -60,6 +64,7 @@ class SqliteReader {
   SqliteStatement all_tasks_;
   SqliteStatement last_number_;
   SqliteStatement find_;
+  SqliteStatement replaced_;
   SqliteStatement history_;
   SqliteStatement first_chunk_;
   SqliteStatement last_chunk_;
@@ -67,6 +72,7 @@ class SqliteReader {
   SqliteStatement finished_at_;
   SqliteStatement finished_after_;
   SqliteStatement summary_;
+  SqliteStatement request_;
   SqliteStatement setting_;
 };
 

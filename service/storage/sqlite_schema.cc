@@ -9,7 +9,7 @@ namespace {
 
 // Columns that conditions are about stand first: a row is read from its
 // beginning, and a long summary lies on pages of its own.
-constexpr std::array<std::string_view, 1> kMigrations = {
+constexpr std::array<std::string_view, 2> kMigrations = {
     // Version 1.
     R"sql(
       CREATE TABLE instance (
@@ -58,6 +58,32 @@ constexpr std::array<std::string_view, 1> kMigrations = {
         name  BLOB NOT NULL PRIMARY KEY,
         value BLOB NOT NULL
       ) STRICT, WITHOUT ROWID;
+    )sql",
+    // Version 2: what is kept of runs that were replaced, and of requests.
+    R"sql(
+      CREATE TABLE replaced (
+        number   INTEGER PRIMARY KEY,
+        key_hash INTEGER NOT NULL,
+        status   INTEGER NOT NULL,
+        created  INTEGER NOT NULL,
+        finished INTEGER,
+        tenant   BLOB NOT NULL,
+        id       BLOB NOT NULL,
+        summary  BLOB NOT NULL
+      ) STRICT;
+      CREATE INDEX replaced_key ON replaced (key_hash);
+
+      CREATE TABLE request (
+        ordinal      INTEGER PRIMARY KEY,
+        request_hash INTEGER NOT NULL,
+        key_hash     INTEGER NOT NULL,
+        tenant       BLOB NOT NULL,
+        request      BLOB NOT NULL,
+        id           BLOB NOT NULL,
+        receipt      BLOB NOT NULL
+      ) STRICT;
+      CREATE INDEX request_name ON request (request_hash);
+      CREATE INDEX request_key ON request (key_hash);
     )sql",
 };
 

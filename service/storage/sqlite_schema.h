@@ -38,10 +38,11 @@ absl::StatusOr<int64_t> SqliteVersion(
 absl::Status MigrateSqlite(SqliteConnection& connection,
                            absl::Span<const std::string_view> migrations);
 
-// The hash of a key that the index over keys holds. It is a part of the schema:
-// FNV-1a of the tenant's length (8 bytes, low ones first), the tenant and the
-// ID, then mixed (the finaliser of MurmurHash3), as a signed number. Two keys
-// may have the same hash: the row decides.
+// The hash of a key that the indexes over keys hold; a request has that of its
+// tenant and name. It is a part of the schema: FNV-1a of the tenant's length (8
+// bytes, low ones first), the tenant and the ID, then mixed (the finaliser of
+// MurmurHash3), as a signed number. Two keys may have the same hash: the row
+// decides.
 int64_t SqliteKeyHash(std::string_view tenant, std::string_view id);
 
 }  // namespace leasehold

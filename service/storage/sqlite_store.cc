@@ -208,6 +208,11 @@ absl::StatusOr<std::optional<InstanceRow>> SqliteStore::Find(
   return Read(&SqliteReader::Find, tenant, id);
 }
 
+absl::StatusOr<std::vector<InstanceRow>> SqliteStore::ReadReplaced(
+    std::string_view tenant, std::string_view id) {
+  return Read(&SqliteReader::ReadReplaced, tenant, id);
+}
+
 absl::StatusOr<std::vector<std::string>> SqliteStore::ReadHistory(
     InstanceNumber number) {
   return Read(&SqliteReader::ReadHistory, number);
@@ -225,6 +230,11 @@ absl::StatusOr<RowPage> SqliteStore::Query(const RowQuery& query) {
 absl::StatusOr<FinishedPage> SqliteStore::ListFinished(
     const FinishedQuery& query) {
   return Read(&SqliteReader::ListFinished, query);
+}
+
+absl::StatusOr<std::optional<RequestRow>> SqliteStore::FindRequest(
+    std::string_view tenant, std::string_view request) {
+  return Read(&SqliteReader::FindRequest, tenant, request);
 }
 
 absl::StatusOr<std::optional<std::string>> SqliteStore::ReadSetting(

@@ -62,6 +62,9 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
                                                   std::string_view id) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(
+      std::string_view tenant, std::string_view id) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<std::string>> ReadHistory(
       InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
@@ -69,6 +72,9 @@ class SqliteStore final : public Store {
   absl::StatusOr<RowPage> Query(const RowQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<RequestRow>> FindRequest(
+      std::string_view tenant, std::string_view request) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);

@@ -1,5 +1,6 @@
 #include "service/storage/sqlite_writer.h"
 
+#include <string>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,13 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       begin_(c, "BEGIN IMMEDIATE"),
       commit_(c, "COMMIT"),
       find_key_(c, "SELECT number, tenant, id FROM instance WHERE key_hash=?"),
+      find_replaced_(c,
+                     "SELECT number, tenant, id FROM replaced"
+                     " WHERE key_hash=? ORDER BY number DESC"),
+      key_of_(c,
+              "SELECT key_hash, tenant, id FROM instance"
+              " WHERE number=?"),
+      is_replaced_(c, "SELECT 1 FROM replaced WHERE number=?"),
       put_instance_(c,
                     "INSERT INTO instance (number, key_hash, status, created,"
                     " finished, tenant, id, summary)"
@@ -38,15 +46,34 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
                 "INSERT OR REPLACE INTO task SELECT ?1,?2,?3"
                 " WHERE EXISTS (SELECT 1 FROM instance"
                 " WHERE number=?1 AND finished IS NULL)"),
+      put_replaced_(c,
+                    "INSERT INTO replaced (number, key_hash, status, created,"
+                    " finished, tenant, id, summary)"
+                    " SELECT number, key_hash, status, created,"
+                    " finished, tenant, id, summary"
+                    " FROM instance WHERE number=?"),
+      put_request_(c,
+                   "INSERT INTO request (request_hash, key_hash, tenant,"
+                   " request, id, receipt) VALUES (?,?,?,?,?,?)"),
       put_setting_(c, "INSERT OR REPLACE INTO setting VALUES (?,?)"),
       take_messages_(c, "DELETE FROM message WHERE number=? AND sequence<=?"),
       drop_timer_(c, "DELETE FROM timer WHERE number=? AND sequence=?"),
       drop_task_(c, "DELETE FROM task WHERE number=? AND sequence=?"),
+      drop_request_(c,
+                    "DELETE FROM request"
+                    " WHERE request_hash=? AND tenant=? AND request=?"),
+      clear_history_(c,
+                     "DELETE FROM history WHERE number=?1 AND EXISTS"
+                     " (SELECT 1 FROM instance WHERE number=?1)"),
       erase_instance_(c, "DELETE FROM instance WHERE number=?"),
       erase_history_(c, "DELETE FROM history WHERE number=?"),
       erase_messages_(c, "DELETE FROM message WHERE number=?"),
       erase_timers_(c, "DELETE FROM timer WHERE number=?"),
-      erase_tasks_(c, "DELETE FROM task WHERE number=?") {}
+      erase_tasks_(c, "DELETE FROM task WHERE number=?"),
+      erase_replaced_(c, "DELETE FROM replaced WHERE number=?"),
+      erase_requests_(c,
+                      "DELETE FROM request"
+                      " WHERE key_hash=? AND tenant=? AND id=?") {}
 
 absl::Status SqliteWriter::Commit(absl::Span<const Change> changes) {
   if (changes.empty()) return absl::OkStatus();
@@ -74,28 +101,41 @@ absl::Status SqliteWriter::CommitNothing() {
 absl::Status SqliteWriter::Apply(const PutInstance& change) {
   const InstanceRow& row = change.row;
   const int64_t hash = SqliteKeyHash(row.tenant, row.id);
-  std::optional<InstanceNumber> old;
-  {
-    SqliteRows rows = find_key_.Start(hash);
-    while (!old && rows.Next()) {
-      if (rows.Bytes(1) == row.tenant && rows.Bytes(2) == row.id) {
-        old = rows.Number(0);
-      }
-    }
-    if (!rows.status().ok()) return rows.status();
+  const auto same_key = FindKey(find_key_, hash, row.tenant, row.id);
+  if (!same_key.ok()) return same_key.status();
+  absl::Status done = Insert(row, hash);
+  if (!done.ok() || same_key->empty() || same_key->front() == row.number) {
+    return done;
   }
-  if (old) {
-    absl::Status status = Apply(EraseInstance{*old});
-    if (!status.ok()) return status;
-  }
+  return Replace(same_key->front(), hash, row);
+}
+
+absl::Status SqliteWriter::Insert(const InstanceRow& row, int64_t hash) {
   const auto put = [&] {
     return put_instance_.Run(row.number, hash, int64_t{row.status}, row.created,
                              row.finished, row.tenant, row.id, row.summary);
   };
-  absl::Status done = put();
-  if (!done.ok() || put_instance_.changed() != 0) return done;
-  done = Apply(EraseInstance{row.number});  // Another key had its number.
+  bool taken = false;
+  {
+    SqliteRows rows = is_replaced_.Start(row.number);
+    taken = rows.Next();
+    if (!rows.status().ok()) return rows.status();
+  }
+  if (!taken) {
+    absl::Status done = put();
+    if (!done.ok() || put_instance_.changed() != 0) return done;
+  }
+  absl::Status done = EraseRun(row.number);
   return done.ok() ? put() : done;
+}
+
+absl::Status SqliteWriter::Replace(InstanceNumber number, int64_t hash,
+                                   const InstanceRow& by) {
+  absl::Status status =
+      RunEach(number, {&put_replaced_, &erase_instance_, &erase_messages_,
+                       &erase_timers_, &erase_tasks_});
+  if (!status.ok()) return status;
+  return EraseReplaced(hash, by.tenant, by.id, kReplacedRunsMax);
 }
 
 absl::Status SqliteWriter::Apply(const UpdateInstance& change) {
@@ -120,7 +160,7 @@ absl::Status SqliteWriter::Apply(const AppendHistory& change) {
 
 absl::Status SqliteWriter::Apply(const ClearExecution& change) {
   return RunEach(change.number,
-                 {&erase_history_, &erase_timers_, &erase_tasks_});
+                 {&clear_history_, &erase_timers_, &erase_tasks_});
 }
 
 absl::Status SqliteWriter::Apply(const PutMessage& change) {
@@ -151,19 +191,69 @@ absl::Status SqliteWriter::Apply(const DropTask& change) {
 }
 
 absl::Status SqliteWriter::Apply(const EraseInstance& change) {
-  return RunEach(change.number,
-                 {&erase_instance_, &erase_history_, &erase_messages_,
-                  &erase_timers_, &erase_tasks_});
+  int64_t hash = 0;
+  std::string tenant;
+  std::string id;
+  {
+    SqliteRows rows = key_of_.Start(change.number);
+    if (!rows.Next()) return rows.status();
+    hash = rows.Number(0);
+    tenant = rows.String(1);
+    id = rows.String(2);
+  }
+  absl::Status status = EraseReplaced(hash, tenant, id, 0);
+  if (status.ok()) status = erase_requests_.Run(hash, tenant, id);
+  return status.ok() ? EraseRun(change.number) : status;
 }
 
 absl::Status SqliteWriter::Apply(const EraseEverything&) {
   return connection_.Run(
       "DELETE FROM instance; DELETE FROM history; DELETE FROM message;"
-      "DELETE FROM timer; DELETE FROM task");
+      "DELETE FROM timer; DELETE FROM task; DELETE FROM replaced;"
+      "DELETE FROM request");
+}
+
+absl::Status SqliteWriter::Apply(const PutRequest& change) {
+  const RequestRow& row = change.row;
+  const int64_t hash = SqliteKeyHash(row.tenant, row.request);
+  absl::Status done = drop_request_.Run(hash, row.tenant, row.request);
+  if (!done.ok()) return done;
+  return put_request_.Run(hash, SqliteKeyHash(row.tenant, row.id), row.tenant,
+                          row.request, row.id, row.receipt);
 }
 
 absl::Status SqliteWriter::Apply(const PutSetting& change) {
   return put_setting_.Run(change.name, change.value);
+}
+
+absl::StatusOr<std::vector<InstanceNumber>> SqliteWriter::FindKey(
+    SqliteStatement& statement, int64_t hash, std::string_view tenant,
+    std::string_view id) {
+  std::vector<InstanceNumber> numbers;
+  SqliteRows rows = statement.Start(hash);
+  while (rows.Next()) {
+    if (rows.Bytes(1) != tenant || rows.Bytes(2) != id) continue;
+    numbers.push_back(rows.Number(0));
+  }
+  if (!rows.status().ok()) return rows.status();
+  return numbers;
+}
+
+absl::Status SqliteWriter::EraseReplaced(int64_t hash, std::string_view tenant,
+                                         std::string_view id, size_t kept) {
+  const auto runs = FindKey(find_replaced_, hash, tenant, id);
+  if (!runs.ok()) return runs.status();
+  for (size_t i = kept; i < runs->size(); ++i) {
+    absl::Status status =
+        RunEach((*runs)[i], {&erase_replaced_, &erase_history_});
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteWriter::EraseRun(InstanceNumber number) {
+  return RunEach(number, {&erase_instance_, &erase_replaced_, &erase_history_,
+                          &erase_messages_, &erase_timers_, &erase_tasks_});
 }
 
 absl::Status SqliteWriter::RunEach(

@@ -4,9 +4,14 @@
 #ifndef LEASEHOLD_SERVICE_STORAGE_SQLITE_WRITER_H_
 #define LEASEHOLD_SERVICE_STORAGE_SQLITE_WRITER_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "service/storage/records.h"
 #include "service/storage/sqlite_connection.h"
@@ -41,7 +46,23 @@ class SqliteWriter {
   absl::Status Apply(const DropTask& change);
   absl::Status Apply(const EraseInstance& change);
   absl::Status Apply(const EraseEverything& change);
+  absl::Status Apply(const PutRequest& change);
   absl::Status Apply(const PutSetting& change);
+
+  // The numbers of those of a key that `statement` finds by its hash.
+  absl::StatusOr<std::vector<InstanceNumber>> FindKey(
+      SqliteStatement& statement, int64_t hash, std::string_view tenant,
+      std::string_view id);
+  // Puts an instance; what has its number goes.
+  absl::Status Insert(const InstanceRow& row, int64_t hash);
+  // Makes an instance a replaced run of its key, which another one has now.
+  absl::Status Replace(InstanceNumber number, int64_t hash,
+                       const InstanceRow& by);
+  // Erases the replaced runs of a key, but for the newest ones that are kept.
+  absl::Status EraseReplaced(int64_t hash, std::string_view tenant,
+                             std::string_view id, size_t kept);
+  // Erases what has this number, an instance or a replaced run.
+  absl::Status EraseRun(InstanceNumber number);
 
   // Runs statements that take a number, until one fails.
   absl::Status RunEach(InstanceNumber number,
@@ -51,6 +72,9 @@ class SqliteWriter {
   SqliteStatement begin_;
   SqliteStatement commit_;
   SqliteStatement find_key_;
+  SqliteStatement find_replaced_;
+  SqliteStatement key_of_;
+  SqliteStatement is_replaced_;
   SqliteStatement put_instance_;
   SqliteStatement update_open_;
   SqliteStatement update_any_;
@@ -58,15 +82,21 @@ class SqliteWriter {
   SqliteStatement put_message_;
   SqliteStatement put_timer_;
   SqliteStatement put_task_;
+  SqliteStatement put_replaced_;
+  SqliteStatement put_request_;
   SqliteStatement put_setting_;
   SqliteStatement take_messages_;
   SqliteStatement drop_timer_;
   SqliteStatement drop_task_;
+  SqliteStatement drop_request_;
+  SqliteStatement clear_history_;
   SqliteStatement erase_instance_;
   SqliteStatement erase_history_;
   SqliteStatement erase_messages_;
   SqliteStatement erase_timers_;
   SqliteStatement erase_tasks_;
+  SqliteStatement erase_replaced_;
+  SqliteStatement erase_requests_;
 };
 
 }  // namespace leasehold

@@ -46,7 +46,8 @@ class Store {
   virtual absl::Status ReadOpen(
       absl::FunctionRef<void(OpenInstance instance)> each) = 0;
 
-  // The greatest number that any instance has now; 0: there is none.
+  // The greatest number that any instance or replaced run has now; 0: there is
+  // none.
   virtual absl::StatusOr<InstanceNumber> ReadLastNumber() = 0;
 
   // Makes `changes`, in their order, all of them or none. OK: they are durable.
@@ -57,8 +58,13 @@ class Store {
   virtual absl::StatusOr<std::optional<InstanceRow>> Find(
       std::string_view tenant, std::string_view id) = 0;
 
-  // The chunks of an instance's history, in order. None, if there is no such
-  // instance.
+  // The replaced runs of a key, the greatest number first, as they were when
+  // they were replaced.
+  virtual absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(
+      std::string_view tenant, std::string_view id) = 0;
+
+  // The chunks of the history of an instance or a replaced run, in order. None,
+  // if there is no such run.
   virtual absl::StatusOr<std::vector<std::string>> ReadHistory(
       InstanceNumber number) = 0;
   virtual absl::StatusOr<HistoryEnds> ReadHistoryEnds(
@@ -67,6 +73,10 @@ class Store {
   virtual absl::StatusOr<RowPage> Query(const RowQuery& query) = 0;
   virtual absl::StatusOr<FinishedPage> ListFinished(
       const FinishedQuery& query) = 0;
+
+  // What PutRequest left; nullopt: nothing.
+  virtual absl::StatusOr<std::optional<RequestRow>> FindRequest(
+      std::string_view tenant, std::string_view request) = 0;
 
   // A value that PutSetting left; nullopt: there is none.
   virtual absl::StatusOr<std::optional<std::string>> ReadSetting(

@@ -31,7 +31,11 @@ namespace leasehold {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
 
 InstanceRow Row(InstanceNumber number, std::string id) {
   return {.number = number,
@@ -100,8 +104,12 @@ class SqliteStoreTest : public testing::Test {
 
 TEST_F(SqliteStoreTest, KeepsEverythingOverARestart) {
   OpenAndCommit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "events"},
-                 PutTask{{1, 1, "task"}}, PutSetting{"name", "value"}});
+                 PutTask{{1, 1, "task"}}, PutSetting{"name", "value"},
+                 PutRequest{{"t", "name", "a", "receipt"}},
+                 PutInstance{Row(2, "a")}});
   const auto before = Dump(*store_, {"t"}, {"name"});
+  EXPECT_THAT(*before, AllOf(Contains(StartsWith("replaced: instance 1")),
+                             Contains(StartsWith("request t/name"))));
   Stop();
   Start();
   ASSERT_TRUE(store_->Open().ok());
@@ -261,13 +269,13 @@ TEST_F(SqliteStoreTest, NewerSchemaIsRefusedAndNotTouched) {
   const std::string before = ReadFile();
   Start();
   ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
-               AllOf(HasSubstr("version 42"), HasSubstr("up to 1;")));
+               AllOf(HasSubstr("version 42"), HasSubstr("up to 2;")));
   Stop();
   EXPECT_EQ(ReadFile(), before);
 }
 
 // A later version of this program, with one migration more.
-std::vector<std::string_view> TwoMigrations() {
+std::vector<std::string_view> LaterMigrations() {
   std::vector<std::string_view> migrations(SqliteMigrations().begin(),
                                            SqliteMigrations().end());
   migrations.push_back("ALTER TABLE task ADD COLUMN worker BLOB");
@@ -278,26 +286,26 @@ TEST_F(SqliteStoreTest, OlderFileIsMigratedAndKeepsItsRows) {
   OpenAndCommit({PutInstance{Row(1, "a")}, PutTask{{1, 1, "task"}}});
   Stop();
   SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
-  const std::vector<std::string_view> migrations = TwoMigrations();
-  EXPECT_EQ(*SqliteVersion(file, migrations), 1);
-  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
+  const std::vector<std::string_view> migrations = LaterMigrations();
   EXPECT_EQ(*SqliteVersion(file, migrations), 2);
+  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
+  EXPECT_EQ(*SqliteVersion(file, migrations), 3);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM task WHERE worker IS NULL"),
             1);
   ASSERT_TRUE(MigrateSqlite(file, migrations).ok());  // Nothing is left to do.
-  // And the program that does not know version 2 refuses it.
+  // And the program that does not know version 3 refuses it.
   ExpectStatus(MigrateSqlite(file, SqliteMigrations()),
-               absl::StatusCode::kFailedPrecondition, HasSubstr("version 2"));
+               absl::StatusCode::kFailedPrecondition, HasSubstr("version 3"));
 }
 
 TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
   OpenAndCommit({PutInstance{Row(1, "a")}});
   Stop();
   SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
-  std::vector<std::string_view> migrations = TwoMigrations();
+  std::vector<std::string_view> migrations = LaterMigrations();
   migrations.push_back("DROP TABLE nothing");
   EXPECT_FALSE(MigrateSqlite(file, migrations).ok());
-  EXPECT_EQ(*SqliteVersion(file, migrations), 1);
+  EXPECT_EQ(*SqliteVersion(file, migrations), 2);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM pragma_table_info('task')"),
             3);
 }
@@ -313,16 +321,64 @@ TEST(SqliteKeyHash, IsTheSameForEver) {
 // Two keys of one hash are rarer than any test could find, so the file is made
 // to have them.
 TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
-  OpenAndCommit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")}});
+  const RequestRow request_a = {"t", "ra", "a", "receipt"};
+  const RequestRow request_b = {"t", "rb", "b", "receipt"};
+  OpenAndCommit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+                 PutInstance{Row(3, "b")}, PutRequest{request_a},
+                 PutRequest{request_b}});
   Stop();
-  RunSql(
-      absl::StrCat("UPDATE instance SET key_hash = ", SqliteKeyHash("t", "a")));
+  const int64_t hash = SqliteKeyHash("t", "a");
+  RunSql(absl::StrCat("UPDATE instance SET key_hash = ", hash,
+                      "; UPDATE replaced SET key_hash = ", hash,
+                      "; UPDATE request SET key_hash = ", hash,
+                      ", request_hash = ", SqliteKeyHash("t", "ra")));
   Start();
   ASSERT_TRUE(store_->Open().ok());
   EXPECT_EQ(*store_->Find("t", "a"), Row(1, "a"));
-  ASSERT_TRUE(store_->Commit({PutInstance{Row(3, "a")}}).ok());
-  EXPECT_EQ(*store_->Find("t", "a"), Row(3, "a"));
+  EXPECT_THAT(*store_->ReadReplaced("t", "a"), IsEmpty());
+  EXPECT_EQ(*store_->FindRequest("t", "ra"), request_a);
+  ASSERT_TRUE(
+      store_->Commit({PutInstance{Row(4, "a")}, PutRequest{request_a}}).ok());
+  EXPECT_EQ(*store_->Find("t", "a"), Row(4, "a"));
   EXPECT_EQ(AllRows(*store_, {.tenant = "t"})->size(), 2u);  // "b" is there.
+  EXPECT_THAT(*store_->ReadReplaced("t", "a"), ElementsAre(Row(1, "a")));
+  ASSERT_TRUE(store_->Commit({EraseInstance{4}}).ok());
+  EXPECT_EQ(*store_->FindRequest("t", "ra"), std::nullopt);
+  // Nothing of "b" was touched.
+  RunSql(
+      absl::StrCat("UPDATE instance SET key_hash = ", SqliteKeyHash("t", "b"),
+                   "; UPDATE replaced SET key_hash = ", SqliteKeyHash("t", "b"),
+                   "; UPDATE request"
+                   " SET request_hash = ",
+                   SqliteKeyHash("t", "rb")));
+  EXPECT_EQ(*store_->Find("t", "b"), Row(3, "b"));
+  EXPECT_THAT(*store_->ReadReplaced("t", "b"), ElementsAre(Row(2, "b")));
+  EXPECT_EQ(*store_->FindRequest("t", "rb"), request_b);
+}
+
+// What nobody can read any more must not stay in the file for ever.
+TEST_F(SqliteStoreTest, NothingIsLeftOfWhatCannotBeRead) {
+  const auto everything = [](InstanceNumber number) -> std::vector<Change> {
+    return {PutInstance{Row(number, "a")}, AppendHistory{number, 0, "events"},
+            PutMessage{{number, 1, "", "event"}}, PutTimer{{number, 2, 50}},
+            PutTask{{number, 3, "task"}}};
+  };
+  const auto count = [this](const std::string& table) {
+    SqliteConnection file(Path(), "", SqliteConnection::Access::kReadOnly);
+    return *file.AskNumber("SELECT count(*) FROM " + table);
+  };
+  OpenAndCommit({PutRequest{{"t", "r", "a", "receipt"}}});
+  for (int i = 1; i <= 15; ++i) OpenAndCommit(everything(i));
+  for (const char* table : {"instance", "message", "timer", "task"}) {
+    EXPECT_EQ(count(table), 1) << table;
+  }
+  EXPECT_EQ(count("replaced"), 10);
+  EXPECT_EQ(count("history"), 11);
+  OpenAndCommit({EraseInstance{15}});
+  for (const char* table : {"instance", "message", "timer", "task", "history",
+                            "replaced", "request"}) {
+    EXPECT_EQ(count(table), 0) << table;
+  }
 }
 
 // ---- Reads beside the writer, and reads that are cut ------------------------

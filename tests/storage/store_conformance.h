@@ -1,7 +1,9 @@
 // StoreConformance: the fixture of the suite that every Store passes.
 //
-// Its tests are in store_conformance_test.cc (what changes do) and
-// store_query_conformance_test.cc (what is found again, and random changes).
+// Its tests are in store_conformance_test.cc (what changes do),
+// store_replaced_conformance_test.cc (what is kept of runs that were replaced,
+// and of requests) and store_query_conformance_test.cc (what is found again,
+// and random changes).
 // The store's name stands in the name of the test.
 //
 // Thread-safety: one thread.   Lifetime: a test's.
@@ -66,6 +68,20 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
   std::optional<InstanceRow> Find(std::string_view tenant,
                                   std::string_view id) {
     auto row = store_->Find(tenant, id);
+    EXPECT_TRUE(row.ok()) << row.status();
+    return row.ok() ? *row : std::nullopt;
+  }
+
+  std::vector<InstanceRow> Replaced(std::string_view tenant,
+                                    std::string_view id) {
+    auto rows = store_->ReadReplaced(tenant, id);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    return rows.ok() ? *rows : std::vector<InstanceRow>();
+  }
+
+  std::optional<RequestRow> Request(std::string_view tenant,
+                                    std::string_view request) {
+    auto row = store_->FindRequest(tenant, request);
     EXPECT_TRUE(row.ok()) << row.status();
     return row.ok() ? *row : std::nullopt;
   }

@@ -48,10 +48,12 @@ TEST_P(StoreConformance, AnswersUnavailableBeforeItIsOpen) {
   EXPECT_EQ(store->ReadOpen([](OpenInstance) {}).code(), kUnavailable);
   EXPECT_EQ(store->ReadLastNumber().status().code(), kUnavailable);
   EXPECT_EQ(store->Find("t", "a").status().code(), kUnavailable);
+  EXPECT_EQ(store->ReadReplaced("t", "a").status().code(), kUnavailable);
   EXPECT_EQ(store->ReadHistory(1).status().code(), kUnavailable);
   EXPECT_EQ(store->ReadHistoryEnds(1).status().code(), kUnavailable);
   EXPECT_EQ(store->Query({}).status().code(), kUnavailable);
   EXPECT_EQ(store->ListFinished({}).status().code(), kUnavailable);
+  EXPECT_EQ(store->FindRequest("t", "r").status().code(), kUnavailable);
   EXPECT_EQ(store->ReadSetting("a").status().code(), kUnavailable);
 }
 
@@ -69,6 +71,8 @@ TEST_P(StoreConformance, IsEmptyAtFirst) {
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_EQ(store_->ReadHistoryEnds(1)->first, "");
   EXPECT_EQ(store_->ReadHistoryEnds(1)->last, "");
+  EXPECT_THAT(Replaced("t", "a"), IsEmpty());
+  EXPECT_EQ(Request("t", "r"), std::nullopt);
   EXPECT_EQ(Setting("a"), std::nullopt);
   EXPECT_THAT(store_->Query({.tenant = "t"})->rows, IsEmpty());
   EXPECT_EQ(store_->Query({.tenant = "t"})->next, std::nullopt);
@@ -99,26 +103,6 @@ TEST_P(StoreConformance, TenantAndIdAreNotOneText) {
   Commit({PutInstance{a}, PutInstance{ab}});
   EXPECT_EQ(Find("a", "bc"), a);
   EXPECT_EQ(Find("ab", "c"), ab);
-}
-
-TEST_P(StoreConformance, PutInstanceErasesAllOfTheOneWithItsKey) {
-  Commit(Everything(1, "a"));
-  Commit({PutInstance{Row(2, "a")}});
-  EXPECT_EQ(Find("t", "a"), Row(2, "a"));
-  EXPECT_THAT(History(1), IsEmpty());
-  const OpenInstance open = OnlyOpen();
-  EXPECT_EQ(open.row, Row(2, "a"));
-  EXPECT_THAT(open.messages, IsEmpty());
-  EXPECT_THAT(Numbers(Rows({.tenant = "t"})), ElementsAre(2));
-}
-
-TEST_P(StoreConformance, PutInstanceErasesAFinishedOneWithItsKey) {
-  Commit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "events"},
-          UpdateInstance{1, 5, 99, "done"}});
-  Commit({PutInstance{Row(2, "a")}});
-  EXPECT_THAT(History(1), IsEmpty());
-  EXPECT_THAT(Finished({.tenant = "t"}), IsEmpty());
-  EXPECT_EQ(Find("t", "a"), Row(2, "a"));
 }
 
 TEST_P(StoreConformance, PutInstanceOfTheSameNumberBeginsItAnew) {

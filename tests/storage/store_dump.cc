@@ -22,6 +22,36 @@ absl::Status Contradiction(const std::string& what) {
   return absl::InternalError("methods contradict each other: " + what);
 }
 
+// Appends the lines of a history.
+absl::Status DumpHistory(Store& store, InstanceNumber number,
+                         std::vector<std::string>& lines) {
+  const auto history = store.ReadHistory(number);
+  if (!history.ok()) return history.status();
+  const auto ends = store.ReadHistoryEnds(number);
+  if (!ends.ok()) return ends.status();
+  for (const std::string& chunk : *history) {
+    lines.push_back(HistoryLine(number, chunk));
+  }
+  if (ends->first != (history->empty() ? "" : history->front()) ||
+      ends->last != (history->empty() ? "" : history->back())) {
+    return Contradiction(absl::StrCat("ends of the history of ", number));
+  }
+  return absl::OkStatus();
+}
+
+// Appends the lines of the replaced runs of a key, and of their histories.
+absl::Status DumpReplaced(Store& store, const InstanceRow& by,
+                          std::vector<std::string>& lines) {
+  const auto runs = store.ReadReplaced(by.tenant, by.id);
+  if (!runs.ok()) return runs.status();
+  for (const InstanceRow& run : *runs) {
+    lines.push_back("replaced: " + Line(run));
+    const absl::Status status = DumpHistory(store, run.number, lines);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string Line(const InstanceRow& row) {
@@ -43,6 +73,11 @@ std::string Line(const TimerRow& row) {
 std::string Line(const TaskRow& row) {
   return absl::StrCat("task ", row.number, " ", row.sequence, " ",
                       Text(row.task));
+}
+
+std::string Line(const RequestRow& row) {
+  return absl::StrCat("request ", Text(row.tenant), "/", Text(row.request),
+                      " of ", Text(row.id), " ", Text(row.receipt));
 }
 
 std::string HistoryLine(InstanceNumber number, std::string_view events) {
@@ -81,7 +116,7 @@ absl::StatusOr<std::vector<InstanceRow>> AllFinished(Store& store,
 
 absl::StatusOr<std::vector<std::string>> Dump(
     Store& store, const std::vector<std::string>& tenants,
-    const std::vector<std::string>& settings) {
+    const std::vector<std::string>& names) {
   std::vector<std::string> lines;
   for (const std::string& tenant : tenants) {
     const auto rows = AllRows(store, {.tenant = tenant});
@@ -91,22 +126,19 @@ absl::StatusOr<std::vector<std::string>> Dump(
       const auto found = store.Find(row.tenant, row.id);
       if (!found.ok()) return found.status();
       if (*found != row) return Contradiction(Line(row));
-      const auto history = store.ReadHistory(row.number);
-      if (!history.ok()) return history.status();
-      const auto ends = store.ReadHistoryEnds(row.number);
-      if (!ends.ok()) return ends.status();
-      for (const std::string& chunk : *history) {
-        lines.push_back(HistoryLine(row.number, chunk));
-      }
-      if (ends->first != (history->empty() ? "" : history->front()) ||
-          ends->last != (history->empty() ? "" : history->back())) {
-        return Contradiction("ends of a history: " + Line(row));
-      }
+      absl::Status status = DumpHistory(store, row.number, lines);
+      if (status.ok()) status = DumpReplaced(store, row, lines);
+      if (!status.ok()) return status;
     }
     const auto finished = AllFinished(store, {.tenant = tenant});
     if (!finished.ok()) return finished.status();
     for (const InstanceRow& row : *finished) {
       lines.push_back("finished: " + Line(row));
+    }
+    for (const std::string& name : names) {
+      const auto request = store.FindRequest(tenant, name);
+      if (!request.ok()) return request.status();
+      if (*request) lines.push_back(Line(**request));
     }
   }
   const absl::Status read = store.ReadOpen([&](OpenInstance open) {
@@ -116,7 +148,7 @@ absl::StatusOr<std::vector<std::string>> Dump(
     for (const TaskRow& row : open.tasks) lines.push_back(Line(row));
   });
   if (!read.ok()) return read;
-  for (const std::string& name : settings) {
+  for (const std::string& name : names) {
     const auto value = store.ReadSetting(name);
     if (!value.ok()) return value.status();
     if (*value) lines.push_back(SettingLine(name, **value));

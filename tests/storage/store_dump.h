@@ -13,13 +13,13 @@
 
 namespace leasehold {
 
-// Reads everything that any method of the store shows, of these tenants and
-// settings. One line a row.
+// Reads everything that any method of the store shows, of these tenants, and
+// of the settings and requests of these names. One line a row.
 //   Internal: the methods contradict each other.
 //   Else: what a method said.
 absl::StatusOr<std::vector<std::string>> Dump(
     Store& store, const std::vector<std::string>& tenants,
-    const std::vector<std::string>& settings);
+    const std::vector<std::string>& names);
 
 // All pages of a query.
 absl::StatusOr<std::vector<InstanceRow>> AllRows(Store& store, RowQuery query);
@@ -31,6 +31,7 @@ std::string Line(const InstanceRow& row);
 std::string Line(const MessageRow& row);
 std::string Line(const TimerRow& row);
 std::string Line(const TaskRow& row);
+std::string Line(const RequestRow& row);
 std::string HistoryLine(InstanceNumber number, std::string_view events);
 std::string SettingLine(std::string_view name, std::string_view value);
 

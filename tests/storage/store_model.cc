@@ -31,12 +31,20 @@ void EraseOf(std::vector<Row>& rows, InstanceNumber number) {
   std::erase_if(rows, [&](const Row& row) { return row.number == number; });
 }
 
+template <typename A, typename B>
+bool SameKey(const A& a, const B& b) {
+  return a.tenant == b.tenant && a.id == b.id;
+}
+
 constexpr auto kByNumber = [](const auto& row) { return row.number; };
 constexpr auto kBySequence = [](const auto& row) {
   return std::pair(row.number, row.sequence);
 };
 constexpr auto kByChunk = [](const auto& row) {
   return std::pair(row.number, row.chunk);
+};
+constexpr auto kByRequest = [](const RequestRow& row) {
+  return std::pair(row.tenant, row.request);
 };
 
 }  // namespace
@@ -47,10 +55,10 @@ const std::vector<std::string>& StoreModel::Tenants() {
   return kTenants;
 }
 
-const std::vector<std::string>& StoreModel::Settings() {
-  static const std::vector<std::string> kSettings = {"a", "b",
-                                                     std::string("a\0", 2)};
-  return kSettings;
+const std::vector<std::string>& StoreModel::Names() {
+  static const std::vector<std::string> kNames = {"a", "b",
+                                                  std::string("a\0", 2)};
+  return kNames;
 }
 
 void StoreModel::Commit(absl::Span<const Change> changes) {
@@ -78,16 +86,30 @@ void StoreModel::EraseInbox(InstanceNumber number) {
   EraseOf(tasks_, number);
 }
 
+void StoreModel::EraseRun(InstanceNumber number) {
+  EraseOf(instances_, number);
+  EraseOf(replaced_, number);
+  EraseOf(history_, number);
+  EraseInbox(number);
+}
+
 void StoreModel::Apply(const PutInstance& change) {
   const InstanceRow& put = change.row;
-  const std::vector<InstanceRow> before = instances_;
-  for (const InstanceRow& row : before) {
-    if ((row.tenant == put.tenant && row.id == put.id) ||
-        row.number == put.number) {
-      Apply(EraseInstance{row.number});
-    }
+  EraseRun(put.number);
+  for (const InstanceRow& row : instances_) {
+    if (!SameKey(row, put)) continue;
+    PutRow(replaced_, row, kByNumber);
+    EraseInbox(row.number);
   }
+  std::erase_if(instances_,
+                [&](const InstanceRow& row) { return SameKey(row, put); });
   PutRow(instances_, put, kByNumber);
+
+  std::vector<InstanceNumber> runs;
+  for (const InstanceRow& row : replaced_) {
+    if (SameKey(row, put)) runs.push_back(row.number);
+  }
+  for (size_t i = 0; i + kReplacedRunsMax < runs.size(); ++i) EraseRun(runs[i]);
 }
 
 void StoreModel::Apply(const UpdateInstance& change) {
@@ -106,6 +128,7 @@ void StoreModel::Apply(const AppendHistory& change) {
 }
 
 void StoreModel::Apply(const ClearExecution& change) {
+  if (!Exists(change.number)) return;
   EraseOf(history_, change.number);
   EraseOf(timers_, change.number);
   EraseOf(tasks_, change.number);
@@ -142,17 +165,32 @@ void StoreModel::Apply(const DropTask& change) {
 }
 
 void StoreModel::Apply(const EraseInstance& change) {
-  EraseOf(instances_, change.number);
-  EraseOf(history_, change.number);
-  EraseInbox(change.number);
+  const auto found = std::find_if(
+      instances_.begin(), instances_.end(),
+      [&](const InstanceRow& row) { return row.number == change.number; });
+  if (found == instances_.end()) return;
+  const InstanceRow erased = *found;
+  const std::vector<InstanceRow> before = replaced_;
+  for (const InstanceRow& row : before) {
+    if (SameKey(row, erased)) EraseRun(row.number);
+  }
+  std::erase_if(requests_,
+                [&](const RequestRow& row) { return SameKey(row, erased); });
+  EraseRun(change.number);
 }
 
 void StoreModel::Apply(const EraseEverything&) {
   instances_.clear();
+  replaced_.clear();
   history_.clear();
   messages_.clear();
   timers_.clear();
   tasks_.clear();
+  requests_.clear();
+}
+
+void StoreModel::Apply(const PutRequest& change) {
+  PutRow(requests_, change.row, kByRequest);
 }
 
 void StoreModel::Apply(const PutSetting& change) {
@@ -161,15 +199,23 @@ void StoreModel::Apply(const PutSetting& change) {
 
 std::vector<std::string> StoreModel::Dump() const {
   std::vector<std::string> lines;
+  const auto dump_history = [&](InstanceNumber number) {
+    for (const HistoryRow& chunk : history_) {
+      if (chunk.number == number) {
+        lines.push_back(HistoryLine(number, chunk.events));
+      }
+    }
+  };
   for (const std::string& tenant : Tenants()) {
     std::vector<InstanceRow> finished;
     for (const InstanceRow& row : instances_) {
       if (row.tenant != tenant) continue;
       lines.push_back(Line(row));
-      for (const HistoryRow& chunk : history_) {
-        if (chunk.number == row.number) {
-          lines.push_back(HistoryLine(row.number, chunk.events));
-        }
+      dump_history(row.number);
+      for (auto run = replaced_.rbegin(); run != replaced_.rend(); ++run) {
+        if (!SameKey(*run, row)) continue;
+        lines.push_back("replaced: " + Line(*run));
+        dump_history(run->number);
       }
       if (row.finished) finished.push_back(row);
     }
@@ -179,6 +225,13 @@ std::vector<std::string> StoreModel::Dump() const {
                      });
     for (const InstanceRow& row : finished) {
       lines.push_back("finished: " + Line(row));
+    }
+    for (const std::string& name : Names()) {
+      for (const RequestRow& row : requests_) {
+        if (row.tenant == tenant && row.request == name) {
+          lines.push_back(Line(row));
+        }
+      }
     }
   }
   for (const InstanceRow& row : instances_) {
@@ -194,21 +247,26 @@ std::vector<std::string> StoreModel::Dump() const {
       if (part.number == row.number) lines.push_back(Line(part));
     }
   }
-  for (const std::string& name : Settings()) {
+  for (const std::string& name : Names()) {
     const auto found = settings_.find(name);
     if (found != settings_.end()) {
       lines.push_back(SettingLine(name, found->second));
     }
   }
-  lines.push_back(absl::StrCat(
-      "last number ", instances_.empty() ? 0 : instances_.back().number));
+  InstanceNumber last = 0;
+  for (const auto* runs : {&instances_, &replaced_}) {
+    if (!runs->empty()) last = std::max(last, runs->back().number);
+  }
+  lines.push_back(absl::StrCat("last number ", last));
   return lines;
 }
 
 Change StoreModel::RandomChange(Random& random,
                                 InstanceNumber& next_number) const {
   InstanceNumber number = Uniform(random, 1, next_number + 1);
-  if (!instances_.empty() && !OneIn(random, 10)) {
+  if (!replaced_.empty() && OneIn(random, 5)) {
+    number = replaced_[Uniform(random, 0, replaced_.size() - 1)].number;
+  } else if (!instances_.empty() && !OneIn(random, 10)) {
     number = instances_[Uniform(random, 0, instances_.size() - 1)].number;
   }
   const int64_t sequence = static_cast<int64_t>(Uniform(random, 0, 8)) - 4;
@@ -216,19 +274,23 @@ Change StoreModel::RandomChange(Random& random,
   const int32_t status = Uniform(random, 0, 3);
   const std::optional<StoredTime> finished =
       OneIn(random, 4) ? std::optional(time) : std::nullopt;
+  // One key is common, so that it has more replaced runs than are kept.
+  const bool common = OneIn(random, 2);
+  const std::string& tenant = Tenants()[common ? 0 : Uniform(random, 0, 2)];
+  const std::string id(common ? 0 : Uniform(random, 0, 6), '\0');
   switch (Uniform(random, 0, 39)) {
     case 0:
       return OneIn(random, 5) ? Change(EraseEverything{})
                               : Change(EraseInstance{number});
     case 1:
-    case 2:
       return EraseInstance{number};
+    case 2:
     case 3:
     case 4:
       return ClearExecution{number};
     case 5:
     case 6:
-      return PutSetting{Settings()[Uniform(random, 0, 2)], RandomBytes(random)};
+      return PutSetting{Names()[Uniform(random, 0, 2)], RandomBytes(random)};
     case 7:
     case 8:
       return DropTimer{number, sequence};
@@ -238,14 +300,21 @@ Change StoreModel::RandomChange(Random& random,
     case 11:
     case 12:
       return TakeMessages{number, sequence};
+    case 13:
+    case 14:
+    case 15:
+      return PutRequest{{.tenant = tenant,
+                         .request = Names()[Uniform(random, 0, 2)],
+                         .id = id,
+                         .receipt = RandomBytes(random)}};
     default:
       break;
   }
   switch (Uniform(random, 0, 5)) {
     case 0:
-      return PutInstance{{.number = next_number++,
-                          .tenant = Tenants()[Uniform(random, 0, 2)],
-                          .id = std::string(Uniform(random, 0, 6), '\0'),
+      return PutInstance{{.number = OneIn(random, 20) ? number : next_number++,
+                          .tenant = tenant,
+                          .id = id,
                           .status = status,
                           .created = time,
                           .finished = finished,

@@ -16,9 +16,10 @@ namespace leasehold {
 
 class StoreModel {
  public:
-  // The tenants and settings that RandomChange uses.
+  // The tenants, and the names of settings and requests, that RandomChange
+  // uses.
   static const std::vector<std::string>& Tenants();
-  static const std::vector<std::string>& Settings();
+  static const std::vector<std::string>& Names();
 
   void Commit(absl::Span<const Change> changes);
   // As Dump of a store that holds the same.
@@ -47,19 +48,24 @@ class StoreModel {
   void Apply(const DropTask& change);
   void Apply(const EraseInstance& change);
   void Apply(const EraseEverything& change);
+  void Apply(const PutRequest& change);
   void Apply(const PutSetting& change);
 
   bool Exists(InstanceNumber number) const;
   bool IsOpen(InstanceNumber number) const;
-  // Erases the rows that are about an instance, apart from its own.
+  // Erases messages, timers and tasks.
   void EraseInbox(InstanceNumber number);
+  // Erases the instance or the replaced run of this number.
+  void EraseRun(InstanceNumber number);
 
   // In order of numbers, then of sequences.
   std::vector<InstanceRow> instances_;
+  std::vector<InstanceRow> replaced_;
   std::vector<HistoryRow> history_;
   std::vector<MessageRow> messages_;
   std::vector<TimerRow> timers_;
   std::vector<TaskRow> tasks_;
+  std::vector<RequestRow> requests_;
   std::map<std::string, std::string> settings_;
 };
 

@@ -236,7 +236,7 @@ TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
     model.Commit({PutSetting{"a", ""}, PutSetting{"b", ""},
                   PutSetting{std::string("a\0", 2), ""}});
     InstanceNumber next_number = 1;
-    for (int batch = 0; batch < 30; ++batch) {
+    for (int batch = 0; batch < 60; ++batch) {
       std::vector<Change> changes;
       for (uint64_t i = Uniform(random, 1, 12); i > 0; --i) {
         changes.push_back(model.RandomChange(random, next_number));
@@ -244,7 +244,7 @@ TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
       }
       Commit(changes);
       const auto dump =
-          Dump(*store_, StoreModel::Tenants(), StoreModel::Settings());
+          Dump(*store_, StoreModel::Tenants(), StoreModel::Names());
       ASSERT_TRUE(dump.ok()) << dump.status();
       ASSERT_EQ(*dump, model.Dump()) << "after batch " << batch;
     }

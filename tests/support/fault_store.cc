@@ -101,6 +101,13 @@ absl::StatusOr<std::optional<InstanceRow>> FaultStore::Find(
   return store_.Find(tenant, id);
 }
 
+absl::StatusOr<std::vector<InstanceRow>> FaultStore::ReadReplaced(
+    std::string_view tenant, std::string_view id) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadReplaced(tenant, id);
+}
+
 absl::StatusOr<std::vector<std::string>> FaultStore::ReadHistory(
     InstanceNumber number) {
   absl::Status status = NextRead();
@@ -125,6 +132,13 @@ absl::StatusOr<FinishedPage> FaultStore::ListFinished(
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.ListFinished(query);
+}
+
+absl::StatusOr<std::optional<RequestRow>> FaultStore::FindRequest(
+    std::string_view tenant, std::string_view request) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.FindRequest(tenant, request);
 }
 
 absl::StatusOr<std::optional<std::string>> FaultStore::ReadSetting(
