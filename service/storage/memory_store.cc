@@ -49,6 +49,16 @@ void MemoryStore::Apply(const UpdateInstance& change) {
   instance->tasks.clear();
 }
 
+void MemoryStore::Apply(const FinishInstance& change) {
+  Instance* instance = OpenAt(change.number);
+  if (instance == nullptr) return;
+  const auto& history = instance->history;
+  const int64_t chunk = history.empty() ? 0 : history.rbegin()->first + 1;
+  Apply(AppendHistory{change.number, chunk, change.events});
+  Apply(UpdateInstance{change.number, change.status, change.finished,
+                       instance->row.summary});
+}
+
 void MemoryStore::Apply(const AppendHistory& change) {
   Instance* instance = At(change.number);
   if (instance != nullptr) instance->history[change.chunk] = change.events;

@@ -65,6 +65,7 @@ class MemoryStore final : public Store {
 
   void Apply(const PutInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const UpdateInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const FinishInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const AppendHistory& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const ClearExecution& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutMessage& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -109,6 +109,15 @@ struct UpdateInstance {
   std::string summary;
 };
 
+// Finishes an open instance whose summary the caller does not know: that stays
+// as it is. `events` go behind its last chunk. One that is finished stays so.
+struct FinishInstance {
+  InstanceNumber number = 0;
+  int32_t status = 0;
+  StoredTime finished = 0;
+  std::string events;
+};
+
 // Appends the events of one turn. `chunk` counts from 0 in each execution.
 struct AppendHistory {
   InstanceNumber number = 0;
@@ -171,10 +180,11 @@ struct PutSetting {
   std::string value;
 };
 
-using Change = std::variant<PutInstance, UpdateInstance, AppendHistory,
-                            ClearExecution, PutMessage, TakeMessages, PutTimer,
-                            DropTimer, PutTask, DropTask, EraseInstance,
-                            EraseEverything, PutRequest, PutSetting>;
+using Change =
+    std::variant<PutInstance, UpdateInstance, FinishInstance, AppendHistory,
+                 ClearExecution, PutMessage, TakeMessages, PutTimer, DropTimer,
+                 PutTask, DropTask, EraseInstance, EraseEverything, PutRequest,
+                 PutSetting>;
 
 // ---- What is read -----------------------------------------------------------
 

@@ -31,6 +31,12 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       update_any_(c,
                   "UPDATE instance SET status=?2, summary=?3, finished=?4"
                   " WHERE number=?1"),
+      finish_(c,
+              "UPDATE instance SET status=?2, finished=?3"
+              " WHERE number=?1 AND finished IS NULL"),
+      append_last_(c,
+                   "INSERT INTO history SELECT ?1, coalesce(max(chunk)+1, 0),"
+                   " ?2 FROM history WHERE number=?1"),
       append_history_(c,
                       "INSERT OR REPLACE INTO history SELECT ?1,?2,?3"
                       " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"),
@@ -152,6 +158,16 @@ absl::Status SqliteWriter::Apply(const UpdateInstance& change) {
   if (!done.ok() || update_open_.changed() != 0) return done;
   return update_any_.Run(change.number, status, change.summary,
                          change.finished);
+}
+
+absl::Status SqliteWriter::Apply(const FinishInstance& change) {
+  absl::Status done =
+      finish_.Run(change.number, int64_t{change.status}, change.finished);
+  if (!done.ok() || finish_.changed() == 0) return done;
+  done = append_last_.Run(change.number, change.events);
+  if (!done.ok()) return done;
+  return RunEach(change.number,
+                 {&erase_messages_, &erase_timers_, &erase_tasks_});
 }
 
 absl::Status SqliteWriter::Apply(const AppendHistory& change) {

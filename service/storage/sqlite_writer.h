@@ -36,6 +36,7 @@ class SqliteWriter {
   absl::Status ApplyAll(absl::Span<const Change> changes);
   absl::Status Apply(const PutInstance& change);
   absl::Status Apply(const UpdateInstance& change);
+  absl::Status Apply(const FinishInstance& change);
   absl::Status Apply(const AppendHistory& change);
   absl::Status Apply(const ClearExecution& change);
   absl::Status Apply(const PutMessage& change);
@@ -78,6 +79,8 @@ class SqliteWriter {
   SqliteStatement put_instance_;
   SqliteStatement update_open_;
   SqliteStatement update_any_;
+  SqliteStatement finish_;
+  SqliteStatement append_last_;
   SqliteStatement append_history_;
   SqliteStatement put_message_;
   SqliteStatement put_timer_;
