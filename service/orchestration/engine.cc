@@ -110,11 +110,18 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
 
 Engine::AcquireForStart::AcquireForStart(Engine& engine, StartRequest request,
                                          Done<StartReceipt> done)
-    : PinWaiter({.key = request.key,
-                 .service_idle_timeout = engine.options_.idle_timeout}),
+    : PinWaiter(ContextOf(request, engine.options_.idle_timeout)),
       engine(engine),
       request(std::move(request)),
       done(std::move(done)) {}
+
+InstanceRequest Engine::AcquireForStart::ContextOf(
+    StartRequest& request, absl::Duration idle_timeout) {
+  InstanceRequest context = std::move(request.context);
+  context.key = request.key;
+  context.service_idle_timeout = idle_timeout;
+  return context;
+}
 
 void Engine::AcquireForStart::Acquire() {
   self_ = shared_from_this();
@@ -125,6 +132,7 @@ void Engine::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
   const std::shared_ptr<AcquireForStart> self = std::move(self_);
   if (!grant.ok()) return done(grant.status());
   pin = std::move(grant->pin);
+  context = {pin->generation(), grant->created, pin->idle_timeout()};
   pin->GetOrAttach<OrchestrationInstance>(engine);
   engine.StartWithPin(self);
 }
@@ -135,8 +143,79 @@ void Engine::Start(StartRequest request, Done<StartReceipt> done) {
       !status.ok()) {
     return done(status);
   }
+  if (request.request_id.empty()) {
+    StartNow(std::move(request), std::move(done));
+  } else {
+    StartOnce(std::move(request), std::move(done));
+  }
+}
+
+void Engine::StartNow(StartRequest request, Done<StartReceipt> done) {
   std::make_shared<AcquireForStart>(*this, std::move(request), std::move(done))
       ->Acquire();
+}
+
+void Engine::StartOnce(StartRequest request, Done<StartReceipt> done) {
+  Section section(*this);
+  if (absl::Status status = AcceptingLocked(); !status.ok()) {
+    return RefuseLocked(done, status);
+  }
+  const std::string name =
+      DirectoryKey({request.key.tenant, request.request_id});
+  std::deque<QueuedStart>& queue = requests_[name];
+  queue.push_back({std::move(request), std::move(done)});
+  if (queue.size() > 1) return;
+  readers_.Post([this, name] { RunRequest(name); });
+}
+
+void Engine::RunRequest(const std::string& name) {
+  QueuedStart start;
+  {
+    MutexLock lock(mu_);
+    start = std::move(requests_.find(name)->second.front());
+  }
+  StartRequest& request = start.request;
+  const Done<StartReceipt> done = [this, name, done = std::move(start.done)](
+                                      const absl::StatusOr<StartReceipt>& it) {
+    done(it);
+    EndRequest(name);
+  };
+  const auto row = store_.FindRequest(request.key.tenant, request.request_id);
+  if (!row.ok()) return done(row.status());
+  if (!row->has_value()) return StartNow(std::move(request), done);
+  const auto before = DecodeMessage<StoredReceipt>((*row)->receipt);
+  if (!before.has_value()) {
+    return done(absl::DataLossError(
+        absl::StrCat("the stored receipt of request ",
+                     QuoteForMessage(request.request_id), " cannot be read")));
+  }
+  if (static_cast<uint64_t>(before->fingerprint) != request.fingerprint) {
+    return done(absl::InvalidArgumentError(absl::StrCat(
+        "request_id ", QuoteForMessage(request.request_id),
+        " was used for another start, that of ", QuoteForMessage((*row)->id),
+        "; a request that is sent again has the same fields")));
+  }
+  done(StartReceipt{.instance_id = (*row)->id,
+                    .execution_id = before->execution_id,
+                    .created = before->created != 0});
+}
+
+void Engine::EndRequest(const std::string& name) {
+  Section section(*this);
+  const auto it = requests_.find(name);
+  std::deque<QueuedStart>& queue = it->second;
+  queue.pop_front();
+  if (stopping_) {  // No reader runs any more.
+    for (const QueuedStart& start : queue) {
+      RefuseLocked(start.done, not_serving_);
+    }
+    queue.clear();
+  }
+  if (queue.empty()) {
+    requests_.erase(it);
+  } else {
+    readers_.Post([this, name] { RunRequest(name); });
+  }
 }
 
 void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
@@ -162,14 +241,18 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
                     directory_.contains(DirectoryKey(key)))) {
           StartLaterLocked(start);  // It has ended since, or is about to.
         } else {
-          std::optional<OrchestrationStatus> ended;
-          if (row->has_value()) {
-            ended = static_cast<OrchestrationStatus>((*row)->status);
-          }
-          DecideStartLocked(start, ended);
+          DecideFoundLocked(start, *row);
         }
         EndLookupLocked(key, epoch);
       });
+}
+
+void Engine::DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
+                               const std::optional<InstanceRow>& row) {
+  if (!row.has_value()) return DecideStartLocked(start, std::nullopt);
+  const absl::StatusOr<OrchestrationInfo> ended = InfoOf(*row);
+  if (!ended.ok()) return RefuseLocked(start->done, ended.status());
+  DecideStartLocked(start, *ended);
 }
 
 void Engine::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
@@ -182,35 +265,55 @@ void Engine::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
 }
 
 void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
-                               std::optional<OrchestrationStatus> ended) {
+                               const std::optional<OrchestrationInfo>& ended) {
   const StartRequest& request = start->request;
   if (absl::Status status = AcceptingLocked(); !status.ok()) {
     return RefuseLocked(start->done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(request.key);
-  std::optional<OrchestrationStatus> present = ended;
-  if (open != nullptr) present = open->status;
-  StartReceipt receipt = {.instance_id = request.key.id};
+  std::optional<OrchestrationStatus> present;
+  StartReceipt receipt = {.instance_id = request.key.id,
+                          .context = start->context};
+  if (open != nullptr) {
+    present = open->status;
+    receipt.execution_id = open->execution_id;
+  } else if (ended.has_value()) {
+    present = ended->status;
+    receipt.execution_id = ended->summary.execution_id;
+  }
   PendingCommit commit;
   switch (DecideStart(present, request.policy)) {
     case StartDecision::kRefuse:
-      return RefuseLocked(start->done, AlreadyExists(request.key.id, *present));
+      return RefuseLocked(
+          start->done, AlreadyExists(request.key.id, *present, request.policy));
     case StartDecision::kAttach:
-      if (open != nullptr) receipt.execution_id = open->execution_id;
       // Behind what is on its way: the one that is there may not be durable.
-      commit.done = [start, receipt](const absl::Status& status) {
-        start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt)
-                                : status);
-      };
-      return commits_.Submit(std::move(commit));
-    case StartDecision::kReplace:
-      if (open != nullptr) {
-        EndLocked(*open);
-      }
       break;
+    case StartDecision::kReplace:
+      if (open != nullptr) TerminateLocked(*open, commit);
+      [[fallthrough]];
     case StartDecision::kCreate:
+      receipt.execution_id = CreateForLocked(request, commit);
+      receipt.created = true;
       break;
   }
+  if (!request.request_id.empty()) {
+    const StoredReceipt kept{receipt.execution_id, receipt.created ? 1 : 0,
+                             static_cast<int64_t>(request.fingerprint)};
+    commit.changes.push_back(PutRequest{{.tenant = request.key.tenant,
+                                         .request = request.request_id,
+                                         .id = request.key.id,
+                                         .receipt = EncodeMessage(kept)}});
+  }
+  commit.done = [start, receipt](const absl::Status& status) {
+    start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt) : status);
+    start->pin.Reset();
+  };
+  commits_.Submit(std::move(commit));
+}
+
+std::string Engine::CreateForLocked(const StartRequest& request,
+                                    PendingCommit& commit) {
   ExecutionStarted started;
   started.name = request.name;
   started.version = request.version;
@@ -219,15 +322,31 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
   started.scheduled_start = request.scheduled_start;
   started.trace = request.trace;
   started.tags = request.tags;
-  const OrchestrationPtr created =
-      CreateLocked(request.key, std::move(started), commit);
-  receipt.execution_id = created->execution_id;
-  receipt.created = true;
-  commit.done = [start, receipt](const absl::Status& status) {
-    start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt) : status);
-    start->pin.Reset();
+  return CreateLocked(request.key, std::move(started), commit)->execution_id;
+}
+
+void Engine::TerminateLocked(Orchestration& orchestration,
+                             PendingCommit& commit) {
+  const Timestamp now = NowLocked();
+  std::string events;
+  const auto add = [&](EventBody event) {
+    AppendFrame(
+        events, kStoredFrame,
+        EncodeEvent({HistoryEvent::kFromOutside, now, std::move(event)}));
   };
-  commits_.Submit(std::move(commit));
+  add(OrchestratorStarted{});
+  // Of one that no worker has begun, nothing else is in the history.
+  if (std::optional<ExecutionStarted> start = PendingStartOf(orchestration)) {
+    add(*std::move(start));
+  }
+  add(ExecutionTerminated{});
+  add(ExecutionCompleted{
+      static_cast<int32_t>(OrchestrationStatus::kTerminated), {}, {}});
+  commit.changes.push_back(
+      FinishInstance{orchestration.number,
+                     static_cast<int32_t>(OrchestrationStatus::kTerminated),
+                     ToStored(ToTime(now)), std::move(events)});
+  EndLocked(orchestration);
 }
 
 Engine::OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
@@ -268,7 +387,10 @@ Engine::OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
   commit.apply.push_back([this, created] {
     mu_.AssertHeld();
     created->durable = true;
-    if (created->gone || created->start_at == 0) return;
+    created->revision = ++last_revision_;
+    if (created->gone) return;
+    ReviewWaitersLocked(created->key);
+    if (created->start_at == 0) return;
     AddTimerLocked(
         {created->start_at, created->number, Timers::Kind::kStart, 0});
   });
@@ -323,7 +445,13 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
       const auto row = store_.Find(key.tenant, key.id);
       if (!row.ok()) return done(row.status());
       if (!row->has_value()) return done(NoSuchOrchestration(key));
-      if ((*row)->finished.has_value()) return done(absl::OkStatus());
+      if ((*row)->finished.has_value()) {
+        const auto status = static_cast<OrchestrationStatus>((*row)->status);
+        return done(absl::FailedPreconditionError(absl::StrCat(
+            "orchestration ", QuoteForMessage(key.id), " is ",
+            std::string(StatusName(status)),
+            "; only one that has not ended can be told anything")));
+      }
       // It has begun since, or is about to end: now it is known.
       SendCommand(key, event, done);
     });
@@ -426,14 +554,17 @@ void Engine::EndLocked(Orchestration& orchestration) {
   }
 }
 
-void Engine::WakeLocked(const InstanceKey& key, Until until,
-                        const OrchestrationInfo& info) {
-  const auto it = waiters_.find(DirectoryKey(key));
+void Engine::WakeLocked(const Orchestration& orchestration,
+                        OrchestrationInfo info) {
+  const std::string directory_key = DirectoryKey(orchestration.key);
+  const auto it = waiters_.find(directory_key);
   if (it == waiters_.end()) return;
+  info.revision = orchestration.revision;
   std::vector<Waiter>& waiters = it->second;
+  const bool finished = IsFinished(info.status);
   const auto woken = std::stable_partition(
-      waiters.begin(), waiters.end(), [until](const Waiter& waiter) {
-        return waiter.until == Until::kFinished && until == Until::kStarted;
+      waiters.begin(), waiters.end(), [finished](const Waiter& waiter) {
+        return waiter.until == Until::kFinished && !finished;
       });
   for (auto waiter = woken; waiter != waiters.end(); ++waiter) {
     OrchestrationInfo told = info;

@@ -96,12 +96,26 @@ struct StartRequest {
   OpaqueMessage trace;
   StringMap tags;
   ReusePolicy policy;
+  // Its caller's name for this very start; empty: none. `fingerprint` tells
+  // whether another start of that name is the same.
+  std::string request_id;
+  uint64_t fingerprint = 0;
+  // What the caller wants of the instance context, but for its key.
+  InstanceRequest context;
 };
 
 struct StartReceipt {
+  // The instance context that a start has met.
+  struct Context {
+    uint64_t generation = 0;
+    bool created = false;
+    absl::Duration idle_timeout;
+  };
+
   std::string instance_id = {};
   std::string execution_id = {};
   bool created = false;  // False: attached to the one that is there.
+  std::optional<Context> context = {};  // Empty: none; it was started before.
 };
 
 struct OrchestrationQuery {
@@ -155,7 +169,10 @@ class Engine {
   // change that was answered with OK is durable.
 
   // Starts an orchestration, or says that there is one.
+  // One that has a request ID and was answered with OK before gets that answer
+  // again, until the instance is purged.
   //   AlreadyExists: the policy wants it so.
+  //   InvalidArgument: another start had its request ID.
   //   ResourceExhausted: the input is too large, or there is no context left.
   void Start(StartRequest request, Done<StartReceipt> done)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -171,20 +188,23 @@ class Engine {
            Done<std::optional<OrchestrationInfo>> done)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  enum class Until { kStarted, kFinished };
+  // kChanged: it is not as at the revision `seen`; to be asked again with the
+  // revision that comes back. What happens between two waits is seen as one.
+  enum class Until { kStarted, kFinished, kChanged };
   using WaitId = uint64_t;
-  // As Get, once it is no longer pending, or has finished. An orchestration
-  // that does not exist, or is purged meanwhile, is answered at once with
-  // nullopt.
+  // As Get, once it is no longer pending, has finished, or has changed. An
+  // orchestration that does not exist, or is purged meanwhile, is answered at
+  // once with nullopt.
   //   ResourceExhausted: too many wait already.
   WaitId Wait(const InstanceKey& key, Until until, bool payloads,
-              Done<std::optional<OrchestrationInfo>> done)
+              Done<std::optional<OrchestrationInfo>> done, uint64_t seen = 0)
       ABSL_LOCKS_EXCLUDED(mu_);
   // True: `done` will not be called.
   bool CancelWait(const InstanceKey& key, WaitId id) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Events from outside. OK for one that has finished, and then without effect.
+  // Events from outside.
   //   NotFound: there is none of that ID.
+  //   FailedPrecondition: it has finished; the message says how.
   void RaiseEvent(const InstanceKey& key, std::string name, Payload input,
                   DoneStatus done) ABSL_LOCKS_EXCLUDED(mu_);
   void Suspend(const InstanceKey& key, Payload reason, DoneStatus done)
@@ -208,10 +228,10 @@ class Engine {
       ABSL_LOCKS_EXCLUDED(mu_);
   void ListFinished(FinishedQuery query, Done<FinishedPage> done)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // The history of the present execution, in chunks of frames.
-  //   NotFound: there is none of that ID, or `execution_id` is not its present
-  //     one.
-  void ReadHistory(const InstanceKey& key, Payload execution_id,
+  // The history of the present execution, in chunks of frames; or, if
+  // `replaced` is set, of one that was replaced and is kept.
+  //   NotFound: there is none of that ID, or none with that `execution_id`.
+  void ReadHistory(const InstanceKey& key, Payload execution_id, bool replaced,
                    Done<std::vector<std::string>> done)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -262,8 +282,13 @@ class Engine {
     WaitId id;
     InstanceKey key;
     Until until;
+    uint64_t seen;  // For kChanged.
     bool payloads;
     Done<std::optional<OrchestrationInfo>> done;
+  };
+  struct QueuedStart {
+    StartRequest request;
+    Done<StartReceipt> done;
   };
   // Asks the store who has a key that is not open; one after the other for each
   // key, so that what one of them decides the next one finds.
@@ -317,13 +342,32 @@ class Engine {
   OrchestrationPtr CreateLocked(const InstanceKey& key,
                                 ExecutionStarted started, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Starts that have one request ID run one after the other: what one leaves in
+  // the store, the next one finds.
+  void StartOnce(StartRequest request, Done<StartReceipt> done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void RunRequest(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  void EndRequest(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  void StartNow(StartRequest request, Done<StartReceipt> done)
+      ABSL_LOCKS_EXCLUDED(mu_);
   void StartWithPin(const std::shared_ptr<AcquireForStart>& start)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Looks again behind all that is on its way to the store.
   void StartLaterLocked(const std::shared_ptr<AcquireForStart>& start)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // `ended`: who has the ID in the store, and is not open.
   void DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
-                         std::optional<OrchestrationStatus> ended)
+                         const std::optional<OrchestrationInfo>& ended)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
+                         const std::optional<InstanceRow>& row)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Creates what a start asks for. Its execution ID.
+  std::string CreateForLocked(const StartRequest& request,
+                              PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Another takes its place: what is kept of it says that it was terminated.
+  void TerminateLocked(Orchestration& orchestration, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // An event for an open one, from the moment that `commit` is durable.
@@ -340,9 +384,13 @@ class Engine {
   // It is over: nothing of it stays but what somebody still holds.
   void EndLocked(Orchestration& orchestration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void WakeLocked(const InstanceKey& key, Until until,
-                  const OrchestrationInfo& info)
+  // It has changed: tells who waits for that.
+  void WakeLocked(const Orchestration& orchestration, OrchestrationInfo info)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsAwaitedLocked(const InstanceKey& key) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !waiters_.empty() && waiters_.contains(DirectoryKey(key));
+  }
 
   // ---- engine_work.cc ----
   void LineUpLocked(Orchestration& orchestration)
@@ -388,8 +436,14 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_reads.cc ----
-  // Memory was made anew: answers who waits for what is so already.
+  // Answers who waits for what is so already: memory was made anew, or a key
+  // has another orchestration.
   void ReviewWaitersLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReviewWaitersLocked(const InstanceKey& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReviewLocked(const std::string& directory_key,
+                    std::vector<Waiter>& waiters)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookUpLocked(const InstanceKey& key, Lookup lookup)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunLookup(const InstanceKey& key, uint64_t epoch)
@@ -408,8 +462,12 @@ class Engine {
                       Done<std::optional<OrchestrationInfo>> done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether what is waited for is still to come.
-  bool IsAheadLocked(const std::string& directory_key, Until until)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsAheadLocked(const std::string& directory_key, Until until,
+                     uint64_t seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whose history it is. Reads the store.
+  absl::StatusOr<InstanceNumber> FindExecution(const InstanceKey& key,
+                                               const Payload& execution_id,
+                                               bool replaced);
   struct PurgeJob;
   void PurgeNext(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgeRow(const std::shared_ptr<PurgeJob>& job, const InstanceKey& key,
@@ -452,6 +510,7 @@ class Engine {
   InstanceNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t turns_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_load_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t last_revision_ ABSL_GUARDED_BY(mu_) = 0;
   WaitId last_wait_ ABSL_GUARDED_BY(mu_) = 0;
 
   // By key: those that are open, and those whose end is not durable yet.
@@ -462,6 +521,9 @@ class Engine {
   absl::flat_hash_map<std::string, std::vector<Waiter>> waiters_
       ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, Lookups> lookups_ ABSL_GUARDED_BY(mu_);
+  // By tenant and request ID; of each the first one runs.
+  absl::flat_hash_map<std::string, std::deque<QueuedStart>> requests_
+      ABSL_GUARDED_BY(mu_);
   Dispatcher dispatcher_ ABSL_GUARDED_BY(mu_);
   Timers timers_ ABSL_GUARDED_BY(mu_);
   // When a store that has failed is tried again.

@@ -48,24 +48,6 @@ void Engine::EndLookupLocked(const InstanceKey& key, uint64_t epoch) {
 
 // ---- Get and Wait -----------------------------------------------------------
 
-namespace {
-
-// How one was started that has no history yet; nullopt: it has.
-std::optional<ExecutionStarted> PendingStartOf(
-    const Orchestration& orchestration) {
-  for (const Message& message : orchestration.inbox) {
-    if (message.timer.has_value()) continue;
-    std::optional<HistoryEvent> event = DecodeEvent(message.event);
-    if (!event.has_value()) continue;
-    if (auto* started = std::get_if<ExecutionStarted>(&event->body)) {
-      return std::move(*started);
-    }
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
 absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
     const InstanceKey& key, bool payloads) {
   for (;;) {
@@ -107,16 +89,30 @@ absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
 
 void Engine::PostReadLocked(const InstanceKey& key, bool payloads,
                             Done<std::optional<OrchestrationInfo>> done) {
-  readers_.Post([this, key, payloads, done = std::move(done)] {
-    done(ReadInfo(key, payloads));
+  // Of before the read: what is read may be newer, never older.
+  const auto it = directory_.find(DirectoryKey(key));
+  const uint64_t revision = it == directory_.end() ? 0 : it->second->revision;
+  readers_.Post([this, key, payloads, revision, done = std::move(done)] {
+    absl::StatusOr<std::optional<OrchestrationInfo>> info =
+        ReadInfo(key, payloads);
+    if (info.ok() && info->has_value()) (*info)->revision = revision;
+    done(std::move(info));
   });
 }
 
-bool Engine::IsAheadLocked(const std::string& directory_key, Until until) {
+bool Engine::IsAheadLocked(const std::string& directory_key, Until until,
+                           uint64_t seen) {
   const auto it = directory_.find(directory_key);
-  return it != directory_.end() &&
-         (until == Until::kFinished ||
-          it->second->status == OrchestrationStatus::kPending);
+  if (it == directory_.end()) return false;
+  switch (until) {
+    case Until::kStarted:
+      return it->second->status == OrchestrationStatus::kPending;
+    case Until::kFinished:
+      return true;
+    case Until::kChanged:
+      return it->second->revision == seen;
+  }
+  return false;
 }
 
 void Engine::Get(const InstanceKey& key, bool payloads,
@@ -128,19 +124,23 @@ void Engine::Get(const InstanceKey& key, bool payloads,
   PostReadLocked(key, payloads, std::move(done));
 }
 
+void Engine::ReviewLocked(const std::string& directory_key,
+                          std::vector<Waiter>& waiters) {
+  const auto over = std::stable_partition(
+      waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
+        mu_.AssertHeld();
+        return IsAheadLocked(directory_key, waiter.until, waiter.seen);
+      });
+  for (auto waiter = over; waiter != waiters.end(); ++waiter) {
+    PostReadLocked(waiter->key, waiter->payloads, std::move(waiter->done));
+  }
+  waiters.erase(over, waiters.end());
+}
+
 void Engine::ReviewWaitersLocked() {
   for (auto it = waiters_.begin(); it != waiters_.end();) {
-    std::vector<Waiter>& waiters = it->second;
-    const auto over = std::stable_partition(
-        waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
-          mu_.AssertHeld();
-          return IsAheadLocked(it->first, waiter.until);
-        });
-    for (auto waiter = over; waiter != waiters.end(); ++waiter) {
-      PostReadLocked(waiter->key, waiter->payloads, std::move(waiter->done));
-    }
-    waiters.erase(over, waiters.end());
-    if (waiters.empty()) {
+    ReviewLocked(it->first, it->second);
+    if (it->second.empty()) {
       waiters_.erase(it++);
     } else {
       ++it;
@@ -148,8 +148,16 @@ void Engine::ReviewWaitersLocked() {
   }
 }
 
+void Engine::ReviewWaitersLocked(const InstanceKey& key) {
+  const auto it = waiters_.find(DirectoryKey(key));
+  if (it == waiters_.end()) return;
+  ReviewLocked(it->first, it->second);
+  if (it->second.empty()) waiters_.erase(it);
+}
+
 Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
-                            Done<std::optional<OrchestrationInfo>> done) {
+                            Done<std::optional<OrchestrationInfo>> done,
+                            uint64_t seen) {
   Section section(*this);
   const WaitId id = ++last_wait_;
   if (absl::Status status = AcceptingLocked(); !status.ok()) {
@@ -157,7 +165,7 @@ Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
     return id;
   }
   const std::string directory_key = DirectoryKey(key);
-  if (!IsAheadLocked(directory_key, until)) {
+  if (!IsAheadLocked(directory_key, until, seen)) {
     PostReadLocked(key, payloads, std::move(done));
     return id;
   }
@@ -171,7 +179,7 @@ Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
         });
     return id;
   }
-  waiters.push_back({id, key, until, payloads, std::move(done)});
+  waiters.push_back({id, key, until, seen, payloads, std::move(done)});
   return id;
 }
 
@@ -252,27 +260,43 @@ void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
   });
 }
 
+absl::StatusOr<InstanceNumber> Engine::FindExecution(
+    const InstanceKey& key, const Payload& execution_id, bool replaced) {
+  const auto row = store_.Find(key.tenant, key.id);
+  if (!row.ok()) return row.status();
+  if (!row->has_value()) return NoSuchOrchestration(key);
+  const absl::StatusOr<OrchestrationInfo> present = InfoOf(**row);
+  if (!present.ok()) return present.status();
+  if (execution_id.value_or("").empty() ||
+      *execution_id == present->summary.execution_id) {
+    return (*row)->number;
+  }
+  if (replaced) {
+    const auto rows = store_.ReadReplaced(key.tenant, key.id);
+    if (!rows.ok()) return rows.status();
+    for (const InstanceRow& one : *rows) {
+      const absl::StatusOr<OrchestrationInfo> info = InfoOf(one);
+      if (!info.ok()) return info.status();
+      if (*execution_id == info->summary.execution_id) return one.number;
+    }
+  }
+  return absl::NotFoundError(
+      absl::StrCat("orchestration ", QuoteForMessage(key.id),
+                   " has no execution ", QuoteForMessage(*execution_id),
+                   "; its present one is ", present->summary.execution_id));
+}
+
 void Engine::ReadHistory(const InstanceKey& key, Payload execution_id,
-                         Done<std::vector<std::string>> done) {
+                         bool replaced, Done<std::vector<std::string>> done) {
   Section section(*this);
   if (absl::Status status = ServingLocked(); !status.ok()) {
     return RefuseLocked(done, status);
   }
-  readers_.Post([this, key, execution_id = std::move(execution_id),
+  readers_.Post([this, key, execution_id = std::move(execution_id), replaced,
                  done = std::move(done)] {
-    const auto row = store_.Find(key.tenant, key.id);
-    if (!row.ok()) return done(row.status());
-    if (!row->has_value()) return done(NoSuchOrchestration(key));
-    const absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
-    if (!info.ok()) return done(info.status());
-    if (execution_id.has_value() && !execution_id->empty() &&
-        *execution_id != info->summary.execution_id) {
-      return done(absl::NotFoundError(
-          absl::StrCat("orchestration ", QuoteForMessage(key.id),
-                       " has no execution ", QuoteForMessage(*execution_id),
-                       "; its present one is ", info->summary.execution_id)));
-    }
-    done(store_.ReadHistory((*row)->number));
+    const auto number = FindExecution(key, execution_id, replaced);
+    if (!number.ok()) return done(number.status());
+    done(store_.ReadHistory(*number));
   });
 }
 

@@ -55,6 +55,7 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
       std::make_shared<Orchestration>(stored.row.number, key, summary.name,
                                       summary.version, summary.execution_id);
   orchestration->durable = true;
+  orchestration->revision = ++last_revision_;
   orchestration->status = info->status;
   orchestration->turn_time = summary.turn_time;
   if (info->status == OrchestrationStatus::kPending &&

@@ -48,8 +48,12 @@ class Engine::AcquireForStart final
   StartRequest request;
   const Done<StartReceipt> done;
   Pin pin;
+  StartReceipt::Context context;
 
  private:
+  static InstanceRequest ContextOf(StartRequest& request,
+                                   absl::Duration idle_timeout);
+
   std::shared_ptr<AcquireForStart> self_;  // While it waits.
 };
 

@@ -124,15 +124,16 @@ void Engine::StartChildLocked(const OrchestrationPtr& parent,
     return;
   }
   if (parent->ending) return;  // Nobody to tell.
-  PostLocked(
-      parent, child.started.parent->orchestration.execution_id.value_or(""),
-      {HistoryEvent::kFromOutside, NowLocked(),
-       SubOrchestrationFailed{
-           child.id,
-           MakeFailure(
-               "OrchestrationAlreadyExists",
-               std::string(AlreadyExists(key.id, open->status).message()))}},
-      commit);
+  PostLocked(parent,
+             child.started.parent->orchestration.execution_id.value_or(""),
+             {HistoryEvent::kFromOutside, NowLocked(),
+              SubOrchestrationFailed{
+                  child.id,
+                  MakeFailure(
+                      "OrchestrationAlreadyExists",
+                      std::string(
+                          AlreadyExists(key.id, open->status, {}).message()))}},
+             commit);
 }
 
 void Engine::ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit) {
@@ -185,7 +186,6 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
     return;
   }
   orchestration.committing = false;
-  const OrchestrationStatus before = orchestration.status;
   orchestration.status = state.status;
   orchestration.turn_time = turn.hot->summary.turn_time;
   if (orchestration.resume_sequence <= turn.last_sequence) {
@@ -209,7 +209,8 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
   }
 
   const bool finished = IsFinished(state.status);
-  if (before == OrchestrationStatus::kPending || finished) {
+  orchestration.revision = ++last_revision_;
+  if (IsAwaitedLocked(orchestration.key)) {
     OrchestrationInfo info;
     info.id = orchestration.key.id;
     info.status = state.status;
@@ -222,8 +223,7 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
                      : state.started.input;
     info.output = state.output;
     info.failure = state.failure;
-    WakeLocked(orchestration.key, finished ? Until::kFinished : Until::kStarted,
-               info);
+    WakeLocked(orchestration, std::move(info));
   }
   if (finished) {
     CancelTimersLocked(orchestration.number, state);

@@ -132,7 +132,8 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   const InstanceKey key;
 
   // What is durable.
-  bool durable = false;  // That there is one.
+  bool durable = false;   // That there is one.
+  uint64_t revision = 0;  // As OrchestrationInfo; 0: not durable yet.
   std::string execution_id;
   OrchestrationStatus status = OrchestrationStatus::kPending;
   Timestamp turn_time;
@@ -166,6 +167,10 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
 
   OrchestrationInstance* hot = nullptr;
 };
+
+// How one was started that has no history yet; nullopt: it has.
+std::optional<ExecutionStarted> PendingStartOf(
+    const Orchestration& orchestration);
 
 }  // namespace leasehold
 

@@ -52,6 +52,9 @@ struct OrchestrationInfo {
   absl::Time created;
   std::optional<absl::Time> finished;
   Summary summary;
+  // Grows with each change that others see, within one run of the server; 0:
+  // it is not open.
+  uint64_t revision = 0;
 
   // Only if they were asked for.
   bool has_payloads = false;
@@ -66,6 +69,20 @@ absl::Time FromStored(StoredTime time);
 // Without payloads.
 //   DataLoss: the row's summary is none.
 absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row);
+
+// What is kept of a start that had a request ID.
+struct StoredReceipt {
+  std::string execution_id;
+  int64_t created = 0;  // Whether it was.
+  int64_t fingerprint = 0;
+
+  template <typename Self, typename Fields>
+  static void Visit(Self& self, Fields&& field) {
+    field(1, self.execution_id);
+    field(2, self.created);
+    field(3, self.fingerprint);
+  }
+};
 
 // NotFound, of this key.
 absl::Status NoSuchOrchestration(const InstanceKey& key);

@@ -34,6 +34,11 @@ void Console::OnResponse(std::string_view method,
        absl::StrCat(View(method), " ", QuoteForMessage(text)));
 }
 
+void Console::OnSingletonCreated(std::string_view instance_id) {
+  writer_.Write(absl::StrCat("Creating singleton instance with ID = ",
+                             View(instance_id)));
+}
+
 void Console::OnEvent(const InstanceEvent& event) {
   const std::string timeout = absl::FormatDuration(event.idle_timeout);
   switch (event.kind) {

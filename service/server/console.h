@@ -29,6 +29,9 @@ class Console final : public InstanceObserver {
   void OnResponse(std::string_view method, const InstanceContext& context,
                   std::string_view text);
 
+  // The model's own words.
+  void OnSingletonCreated(std::string_view instance_id);
+
   void OnEvent(const InstanceEvent& event) override;
 
  private:

@@ -56,20 +56,18 @@ absl::StatusOr<InstanceKey> InstanceDoor::ReadKey(
   return std::move(request->key);
 }
 
-void InstanceDoor::Write(const PinGrant& grant,
-                         grpc::ServerContextBase& call) const {
-  const InstanceContext& context = *grant.pin;
+void InstanceDoor::Write(const Met& met, grpc::ServerContextBase& call) const {
   call.AddInitialMetadata(std::string(kGenerationHeader),
-                          absl::StrCat(context.generation()));
-  if (!grant.created) return;
+                          absl::StrCat(met.generation));
+  if (!met.created) return;
   // gRPC aborts on a text header with illegal bytes.
-  const bool text = IsTextHeaderId(context.id());
+  const bool text = IsTextHeaderId(met.id);
   call.AddInitialMetadata(text ? names_.text : names_.binary,
-                          std::string(context.id()));
+                          std::string(met.id));
   call.AddInitialMetadata(std::string(kCreatedHeader), "true");
   call.AddInitialMetadata(
       std::string(kIdleTimeoutMsHeader),
-      absl::StrCat(absl::ToInt64Milliseconds(context.idle_timeout())));
+      absl::StrCat(absl::ToInt64Milliseconds(met.idle_timeout)));
 }
 
 std::vector<std::pair<std::string, std::string>> CallMetadata::Copy() const {

@@ -57,10 +57,25 @@ class InstanceDoor {
   absl::StatusOr<InstanceKey> ReadKey(const grpc::ServerContextBase& call,
                                       const std::string& field) const;
 
+  // The instance that a call met.
+  struct Met {
+    std::string_view id;
+    uint64_t generation = 0;
+    bool created = false;  // By this call.
+    absl::Duration idle_timeout;
+  };
   // Says in the response's initial metadata which instance it met: always the
   // generation; the rest only if this call created it, as each header costs
   // thousands of instructions.
-  void Write(const PinGrant& grant, grpc::ServerContextBase& call) const;
+  void Write(const Met& met, grpc::ServerContextBase& call) const;
+  void Write(const PinGrant& grant, grpc::ServerContextBase& call) const {
+    const InstanceContext& context = *grant.pin;
+    Write({.id = context.id(),
+           .generation = context.generation(),
+           .created = grant.created,
+           .idle_timeout = context.idle_timeout()},
+          call);
+  }
 
  private:
   InstanceRegistry& registry_;

@@ -21,7 +21,8 @@ std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock) {
 }  // namespace
 
 OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
-                                     ServerLog& log, ServerHost& host)
+                                     ServerLog& log, Console* console,
+                                     ServerHost& host)
     : log_(log),
       store_(MakeStore(options, clock)),
       readers_(kReaders),
@@ -30,8 +31,10 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                .limits = {.payload_bytes_max = options.payload_bytes_max,
                           .history_events_max = static_cast<int64_t>(
                               options.history_events_max)}}),
-      sidecar_(engine_, clock, {.allow_hub_wipe = options.allow_hub_wipe}) {
+      sidecar_(engine_, clock, {.allow_hub_wipe = options.allow_hub_wipe}),
+      orchestration_(engine_, host.door(), console) {
   host.Add(sidecar_);
+  host.Add(orchestration_);
 }
 
 OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }

@@ -11,6 +11,7 @@
 #include "lease/clock.h"
 #include "service/instance/executor.h"
 #include "service/orchestration/engine.h"
+#include "service/server/orchestration_server.h"
 #include "service/server/server_host.h"
 #include "service/server/server_log.h"
 #include "service/server/server_options.h"
@@ -22,8 +23,9 @@ namespace leasehold {
 class OrchestrationHost final : private EngineObserver {
  public:
   // Adds its services to `host`.
+  // `console` may be null.
   OrchestrationHost(const ServerOptions& options, Clock& clock, ServerLog& log,
-                    ServerHost& host);
+                    Console* console, ServerHost& host);
   ~OrchestrationHost() override;
 
   // Opens the store, and goes on with what is open in it. Before host.Start.
@@ -45,6 +47,7 @@ class OrchestrationHost final : private EngineObserver {
   ThreadExecutor readers_;
   Engine engine_;
   SidecarServer sidecar_;
+  OrchestrationServer orchestration_;
 };
 
 }  // namespace leasehold

@@ -49,6 +49,7 @@ class ServerHost {
   void Add(Served& served) { served_.push_back(&served); }
   // For those that are added.
   InstanceRegistry& registry() { return registry_; }
+  const InstanceDoor& door() const { return door_; }
 
   // Serves from when it returns OK.
   //   Unavailable: an address cannot be listened on; the message says why.

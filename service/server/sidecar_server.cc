@@ -28,6 +28,13 @@ grpc::ByteBuffer ToBuffer(std::string bytes) {
   return {&slice, 1};
 }
 
+// In this contract nothing is wrong with telling one that has ended something.
+Engine::DoneStatus ForgivingEnd(Engine::DoneStatus done) {
+  return [done = std::move(done)](const absl::Status& status) {
+    done(absl::IsFailedPrecondition(status) ? absl::OkStatus() : status);
+  };
+}
+
 template <typename Message>
 absl::StatusOr<Message> Parse(const grpc::ByteBuffer& buffer) {
   grpc::Slice slice;
@@ -221,57 +228,6 @@ CallTask SidecarServer::ServeNothing(RpcQueue& queue, Accept accept,
   co_await call.Finish(status);
 }
 
-namespace {
-
-// Awaits the end of a wait in the engine; a call that is cancelled waits no
-// longer.
-class WaitAwaiter final : private CancelHandler {
- public:
-  using Answer = absl::StatusOr<std::optional<OrchestrationInfo>>;
-
-  WaitAwaiter(Engine& engine, ServerCall& call, InstanceKey key,
-              Engine::Until until, bool payloads)
-      : engine_(engine),
-        call_(call),
-        key_(std::move(key)),
-        until_(until),
-        payloads_(payloads) {}
-
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> coroutine) {
-    coroutine_ = coroutine;
-    call_.set_cancel_handler(this);
-    id_ = engine_.Wait(key_, until_, payloads_,
-                       [this, &queue = call_.queue()](Answer answer) {
-                         answer_ = std::move(answer);
-                         queue.Resume(coroutine_);
-                       });
-    if (call_.cancelled()) OnCancelled();
-  }
-  Answer await_resume() {
-    call_.set_cancel_handler(nullptr);
-    return std::move(answer_);
-  }
-
- private:
-  void OnCancelled() override {
-    if (!engine_.CancelWait(key_, id_)) return;
-    answer_ = absl::CancelledError("the client waits no longer");
-    call_.queue().Resume(coroutine_);
-  }
-
-  Engine& engine_;
-  ServerCall& call_;
-  const InstanceKey key_;
-  const Engine::Until until_;
-  const bool payloads_;
-  Engine::WaitId id_ = 0;
-  std::coroutine_handle<> coroutine_;
-  Answer answer_ = absl::UnknownError("");
-};
-
-}  // namespace
-
 template <typename Accept>
 CallTask SidecarServer::ServeWait(RpcQueue& queue, Accept accept,
                                   Engine::Until until) {
@@ -283,9 +239,9 @@ CallTask SidecarServer::ServeWait(RpcQueue& queue, Accept accept,
       SidecarKey(call.request().instanceid());
   absl::Status status = key.status();
   if (key.ok()) {
-    WaitAwaiter waited(engine_, call, *key, until,
-                       call.request().getinputsandoutputs());
-    const WaitAwaiter::Answer info = co_await waited;
+    EngineWait waited(engine_, call, *key, until,
+                      call.request().getinputsandoutputs());
+    const EngineWait::Answer info = co_await waited;
     status = info.status();
     if (info.ok()) ToMessage(*info, call.response());
   }
@@ -356,7 +312,8 @@ CallTask SidecarServer::ServeStreamInstanceHistory(RpcQueue& queue) {
     using Answer = absl::StatusOr<std::vector<std::string>>;
     const std::function<void(AnswerAwaiter<Answer>::Done)> begin =
         [&](AnswerAwaiter<Answer>::Done done) {
-          engine_.ReadHistory(*key, execution_id, std::move(done));
+          engine_.ReadHistory(*key, execution_id, /*replaced=*/false,
+                              std::move(done));
         };
     AnswerAwaiter<Answer> answered(queue, begin);
     const Answer history = co_await answered;
@@ -438,7 +395,8 @@ void SidecarServer::RaiseEvent(RaiseEventRequest& request, RaiseEventResponse&,
   if (!key.ok()) return done(key.status());
   Payload input;
   if (request.has_input()) input = request.input().value();
-  engine_.RaiseEvent(*key, request.name(), std::move(input), std::move(done));
+  engine_.RaiseEvent(*key, request.name(), std::move(input),
+                     ForgivingEnd(std::move(done)));
 }
 
 void SidecarServer::TerminateInstance(TerminateRequest& request,
@@ -448,7 +406,7 @@ void SidecarServer::TerminateInstance(TerminateRequest& request,
   Payload output;
   if (request.has_output()) output = request.output().value();
   engine_.Terminate(*key, std::move(output), request.recursive(),
-                    std::move(done));
+                    ForgivingEnd(std::move(done)));
 }
 
 void SidecarServer::SuspendInstance(SuspendRequest& request, SuspendResponse&,
@@ -457,7 +415,7 @@ void SidecarServer::SuspendInstance(SuspendRequest& request, SuspendResponse&,
   if (!key.ok()) return done(key.status());
   Payload reason;
   if (request.has_reason()) reason = request.reason().value();
-  engine_.Suspend(*key, std::move(reason), std::move(done));
+  engine_.Suspend(*key, std::move(reason), ForgivingEnd(std::move(done)));
 }
 
 void SidecarServer::ResumeInstance(ResumeRequest& request, ResumeResponse&,
@@ -466,7 +424,7 @@ void SidecarServer::ResumeInstance(ResumeRequest& request, ResumeResponse&,
   if (!key.ok()) return done(key.status());
   Payload reason;
   if (request.has_reason()) reason = request.reason().value();
-  engine_.Resume(*key, std::move(reason), std::move(done));
+  engine_.Resume(*key, std::move(reason), ForgivingEnd(std::move(done)));
 }
 
 void SidecarServer::QueryInstances(QueryInstancesRequest& request,

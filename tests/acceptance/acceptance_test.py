@@ -19,7 +19,8 @@ import harness
 MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "ending",
            "command_line", "load", "readme", "instances", "streams",
            "instance_commands", "bounds", "languages", "machines", "descriptor",
-           "durable_js", "orchestrations", "turns", "work", "stores")
+           "durable_js", "orchestrations", "turns", "work", "stores",
+           "singletons")
 
 
 def main():

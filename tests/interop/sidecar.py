@@ -45,25 +45,25 @@ FILE = "durabletask/orchestrator_service.proto"
 SERVICE = "TaskHubSidecarService"
 
 
-def _load():
-    """(the messages by name, the methods by name)"""
+def load(file_name, service):
+    """(the messages by name, the methods by name) of a contract in proto/"""
     with tempfile.TemporaryDirectory() as folder:
         result = pathlib.Path(folder) / "set"
         known = pathlib.Path(grpc_tools.protoc.__file__).parent / "_proto"
         code = grpc_tools.protoc.main([
             "protoc", f"--proto_path={harness.ROOT / 'proto'}",
             f"--proto_path={known}", "--include_imports",
-            f"--descriptor_set_out={result}", FILE])
-        equal(code, 0, f"exit code of protoc for {FILE}")
+            f"--descriptor_set_out={result}", file_name])
+        equal(code, 0, f"exit code of protoc for {file_name}")
         files = descriptor_pb2.FileDescriptorSet.FromString(result.read_bytes()).file
     pool = descriptor_pool.DescriptorPool()
     for file in files:
         pool.Add(file)
     messages = message_factory.GetMessageClassesForFiles([f.name for f in files], pool)
-    return messages, pool.FindServiceByName(SERVICE).methods_by_name
+    return messages, pool.FindServiceByName(service).methods_by_name
 
 
-MESSAGES, METHODS = _load()
+MESSAGES, METHODS = load(FILE, SERVICE)
 
 # ---- Plain values and messages ----------------------------------------------
 

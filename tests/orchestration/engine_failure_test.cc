@@ -60,7 +60,7 @@ TEST_F(EngineFailureTest, EverythingIsUnavailableUntilTheStoreIsOpenAgain) {
   Asked<FinishedPage> list;
   engine().ListFinished({}, list.done());
   Asked<std::vector<std::string>> history;
-  engine().ReadHistory(Key("a"), std::nullopt, history.done());
+  engine().ReadHistory(Key("a"), std::nullopt, false, history.done());
   Asked<StartReceipt> restart;
   engine().Restart(Key("a"), true, restart.done());
   Settle();

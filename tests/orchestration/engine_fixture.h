@@ -335,9 +335,9 @@ class EngineTest : public testing::Test, public EngineObserver {
     if (!asked.value().has_value()) return "none";
     return std::string(StatusName(asked.value()->status));
   }
-  AskedInfo Wait(std::string_view id, Engine::Until until) {
+  AskedInfo Wait(std::string_view id, Engine::Until until, uint64_t seen = 0) {
     AskedInfo asked;
-    last_wait_ = engine().Wait(Key(id), until, true, asked.done());
+    last_wait_ = engine().Wait(Key(id), until, true, asked.done(), seen);
     return asked;
   }
   AskedStatus Raise(std::string_view id, std::string name) {
@@ -396,13 +396,15 @@ class EngineTest : public testing::Test, public EngineObserver {
     Settle();
     ASSERT_TRUE(answer.ok()) << answer.status();
   }
-  // The history of its present execution.
-  std::vector<std::string> History(std::string_view id) {
+  // The history of its present execution, or of another that is kept.
+  std::vector<std::string> History(std::string_view id,
+                                   Payload execution_id = std::nullopt) {
     Asked<std::vector<std::string>> asked;
-    engine().ReadHistory(Key(id), std::nullopt, asked.done());
+    engine().ReadHistory(Key(id), std::move(execution_id), /*replaced=*/true,
+                         asked.done());
     Settle();
     std::vector<std::string> words;
-    if (!asked.ok()) return words;
+    if (!asked.ok()) return {std::string(asked.status().message())};
     for (const std::string& chunk : asked.value()) {
       ForEachFrame(chunk, [&](std::string_view bytes) {
         words.push_back(Word(*DecodeEvent(bytes)));

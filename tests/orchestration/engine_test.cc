@@ -87,13 +87,17 @@ TEST_F(EngineTest, UnknownOneIsNoneAndCommandsForItAreNotFound) {
   EXPECT_EQ(registry_->size(), 0u);
 }
 
-TEST_F(EngineTest, CommandsForOneThatHasEndedAreOkAndChangeNothing) {
+TEST_F(EngineTest, CommandsForOneThatHasEndedAreRefusedAndChangeNothing) {
   FakeWorker& worker = Connect();
   Run(worker, "a", {Complete("out")});
   const AskedStatus asked[] = {Raise("a", "e"), Suspend("a"), Resume("a"),
                                Terminate("a")};
   Settle();
-  for (const AskedStatus& one : asked) EXPECT_TRUE(one.ok());
+  for (const AskedStatus& one : asked) {
+    EXPECT_EQ(one.code(), Code::kFailedPrecondition);
+    EXPECT_THAT(std::string(one.status().message()),
+                HasSubstr("\"a\" is Completed"));
+  }
   EXPECT_EQ(StatusOf("a"), "Completed");
   EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "ended(1)"));
 }
@@ -771,7 +775,8 @@ TEST_F(EngineTest, HistoryIsThatOfThePresentExecutionOnly) {
   Settle();
   const auto read = [this](Payload execution_id) {
     Asked<std::vector<std::string>> asked;
-    engine().ReadHistory(Key("a"), std::move(execution_id), asked.done());
+    engine().ReadHistory(Key("a"), std::move(execution_id), false,
+                         asked.done());
     Settle();
     return asked.code();
   };

@@ -82,6 +82,31 @@ TEST(ReusePolicy, TruthTable) {
   }
 }
 
+TEST(ReusePolicy, TruthTableOfTheTwoChoices) {
+  const struct {
+    IfActive if_active;
+    IfFinished if_finished;
+    const char* row;
+  } table[] = {
+      {IfActive::kFail, IfFinished::kFail, "Cxxxxxx"},
+      {IfActive::kFail, IfFinished::kAttach, "CxxxAAA"},
+      {IfActive::kFail, IfFinished::kReplace, "CxxxRRR"},
+      {IfActive::kAttach, IfFinished::kFail, "CAAAxxx"},
+      {IfActive::kAttach, IfFinished::kAttach, "CAAAAAA"},
+      {IfActive::kAttach, IfFinished::kReplace, "CAAARRR"},
+      {IfActive::kTerminate, IfFinished::kFail, "CRRRxxx"},
+      {IfActive::kTerminate, IfFinished::kAttach, "CRRRAAA"},
+      {IfActive::kTerminate, IfFinished::kReplace, "CRRRRRR"},
+  };
+  for (const auto& row : table) {
+    const ReusePolicy policy = PolicyOf(row.if_active, row.if_finished);
+    EXPECT_EQ(Row(policy), row.row)
+        << static_cast<int>(row.if_active) << " and "
+        << static_cast<int>(row.if_finished);
+    EXPECT_TRUE(AsksForEnded(policy));
+  }
+}
+
 TEST(ReusePolicy, EachStatusAloneIsReplacedAloneAndAttachedToAlone) {
   for (size_t i = 1; i < kPresent.size(); ++i) {
     std::string replaced = "Cxxxxxx";
@@ -101,13 +126,27 @@ TEST(ReusePolicy, OnlyWithoutOneTheEndedNeedNotBeKnown) {
 }
 
 TEST(ReusePolicy, RefusalNamesTheIdAndTheStatus) {
-  const absl::Status status = AlreadyExists("a-1", Status::kSuspended);
+  const absl::Status status = AlreadyExists("a-1", Status::kSuspended, {});
   EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
   // Users of one client look for these words.
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("orchestration instance already exists"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("\"a-1\""));
   EXPECT_THAT(std::string(status.message()), HasSubstr("Suspended"));
+}
+
+TEST(ReusePolicy, RefusalOfTheTwoChoicesNamesThoseThatWouldDo) {
+  const ReusePolicy policy = PolicyOf(IfActive::kFail, IfFinished::kFail);
+  EXPECT_EQ(AlreadyExists("a-1", Status::kRunning, policy),
+            absl::AlreadyExistsError(
+                "orchestration \"a-1\" is Running; at most one of an ID is "
+                "active. Or start with if_active: ATTACH (it will do) or "
+                "TERMINATE (another one in its place)"));
+  EXPECT_EQ(AlreadyExists("a-1", Status::kTerminated, policy),
+            absl::AlreadyExistsError(
+                "orchestration \"a-1\" is Terminated; its ID is free once it "
+                "is purged. Or start with if_finished: ATTACH (it will do) or "
+                "REPLACE (another one in its place)"));
 }
 
 }  // namespace
