@@ -123,8 +123,8 @@ int main(int argc, char** argv) {
   }
   leasehold::HealthServer health;
   leasehold::ServerHost host(options, clock, log, console.get());
-  leasehold::OrchestrationHost orchestrations(options, clock, log,
-                                              console.get(), host);
+  leasehold::OrchestrationHost orchestrations(options, clock, log, host,
+                                              console.get());
   host.Add(health);
   if (const absl::Status status = orchestrations.Start(); !status.ok()) {
     return Fail(status);

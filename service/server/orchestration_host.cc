@@ -21,8 +21,8 @@ std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock) {
 }  // namespace
 
 OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
-                                     ServerLog& log, Console* console,
-                                     ServerHost& host)
+                                     ServerLog& log, ServerHost& host,
+                                     Console* console)
     : log_(log),
       store_(MakeStore(options, clock)),
       readers_(kReaders),

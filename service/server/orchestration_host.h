@@ -25,7 +25,7 @@ class OrchestrationHost final : private EngineObserver {
   // Adds its services to `host`.
   // `console` may be null.
   OrchestrationHost(const ServerOptions& options, Clock& clock, ServerLog& log,
-                    Console* console, ServerHost& host);
+                    ServerHost& host, Console* console = nullptr);
   ~OrchestrationHost() override;
 
   // Opens the store, and goes on with what is open in it. Before host.Start.

@@ -145,9 +145,10 @@ class Search {
       const Operation& operation = operations_[i];
       if (explained >> i & 1 || operation.begin > first_end) continue;
       const std::optional<Singleton> next = Apply(operation, state);
-      if (next.has_value() && Explain(explained | uint64_t{1} << i, *next)) {
-        return true;
-      }
+      if (!next.has_value()) continue;
+      // Without an effect here it may as well have it later.
+      if (operation.unknown && next->Tie() == state.Tie()) continue;
+      if (Explain(explained | uint64_t{1} << i, *next)) return true;
     }
     return false;
   }

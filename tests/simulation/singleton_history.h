@@ -30,6 +30,7 @@ struct Operation {
   int end = kNever;
   // It failed in a way that does not tell: it took effect at some time, or not.
   bool unknown = false;
+  bool no_effect = false;  // It said so: it need not be explained.
 
   // Of a start: its policy. `done`: it created.
   // Of a terminate: `done`: it was told to one that is open.

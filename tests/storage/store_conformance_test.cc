@@ -146,12 +146,36 @@ TEST_P(StoreConformance, UpdateInstanceThatFinishesLeavesTheHistoryAlone) {
   EXPECT_THAT(Finished({.tenant = "t"}), IsEmpty());
 }
 
+TEST_P(StoreConformance, FinishInstanceKeepsTheSummaryAndAddsToTheHistory) {
+  Commit(Everything(1, "a"));
+  Commit({FinishInstance{1, 5, 99, "the end"}});
+  EXPECT_THAT(Open(), IsEmpty());
+  EXPECT_THAT(History(1), ElementsAre("events", "the end"));
+  InstanceRow expected = Row(1, "a");
+  expected.status = 5;
+  expected.finished = 99;
+  EXPECT_EQ(Find("t", "a"), expected);
+  EXPECT_THAT(Numbers(Finished({.tenant = "t"})), ElementsAre(1));
+  // One that is finished stays as it is.
+  Commit({FinishInstance{1, 6, 100, "more"}});
+  EXPECT_EQ(Find("t", "a"), expected);
+  EXPECT_THAT(History(1), ElementsAre("events", "the end"));
+  Commit({UpdateInstance{1, 1, std::nullopt, "again"}});
+  EXPECT_THAT(OnlyOpen().messages, IsEmpty());
+}
+
+TEST_P(StoreConformance, FinishInstanceBeginsAHistoryThatIsNotThere) {
+  Commit({PutInstance{Row(1, "a")}, FinishInstance{1, 5, 99, "all of it"}});
+  EXPECT_THAT(History(1), ElementsAre("all of it"));
+  EXPECT_EQ(store_->ReadHistoryEnds(1)->first, "all of it");
+}
+
 TEST_P(StoreConformance, ChangesToNoInstanceChangeNothing) {
   Commit({UpdateInstance{1, 4, std::nullopt, "s"}, UpdateInstance{1, 4, 9, "s"},
-          AppendHistory{1, 0, "events"}, PutMessage{{1, 1, "", "event"}},
-          PutTimer{{1, 2, 50}}, PutTask{{1, 3, "task"}}, ClearExecution{1},
-          TakeMessages{1, 9}, DropTimer{1, 2}, DropTask{1, 3},
-          EraseInstance{1}});
+          FinishInstance{1, 4, 9, "end"}, AppendHistory{1, 0, "events"},
+          PutMessage{{1, 1, "", "event"}}, PutTimer{{1, 2, 50}},
+          PutTask{{1, 3, "task"}}, ClearExecution{1}, TakeMessages{1, 9},
+          DropTimer{1, 2}, DropTask{1, 3}, EraseInstance{1}});
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_EQ(LastNumber(), 0);
   Commit({PutInstance{Row(1, "a")}});

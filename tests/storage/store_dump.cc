@@ -46,7 +46,7 @@ absl::Status DumpReplaced(Store& store, const InstanceRow& by,
   if (!runs.ok()) return runs.status();
   for (const InstanceRow& run : *runs) {
     lines.push_back("replaced: " + Line(run));
-    const absl::Status status = DumpHistory(store, run.number, lines);
+    absl::Status status = DumpHistory(store, run.number, lines);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

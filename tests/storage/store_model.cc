@@ -122,6 +122,20 @@ void StoreModel::Apply(const UpdateInstance& change) {
   }
 }
 
+void StoreModel::Apply(const FinishInstance& change) {
+  if (!IsOpen(change.number)) return;
+  int64_t chunk = 0;
+  for (const HistoryRow& row : history_) {
+    if (row.number == change.number) chunk = std::max(chunk, row.chunk + 1);
+  }
+  Apply(AppendHistory{change.number, chunk, change.events});
+  for (const InstanceRow& row : instances_) {
+    if (row.number != change.number) continue;
+    return Apply(UpdateInstance{change.number, change.status, change.finished,
+                                std::string(row.summary)});
+  }
+}
+
 void StoreModel::Apply(const AppendHistory& change) {
   if (!Exists(change.number)) return;
   PutRow(history_, {change.number, change.chunk, change.events}, kByChunk);
@@ -310,7 +324,7 @@ Change StoreModel::RandomChange(Random& random,
     default:
       break;
   }
-  switch (Uniform(random, 0, 5)) {
+  switch (Uniform(random, 0, 6)) {
     case 0:
       return PutInstance{{.number = OneIn(random, 20) ? number : next_number++,
                           .tenant = tenant,
@@ -328,6 +342,8 @@ Change StoreModel::RandomChange(Random& random,
           {number, sequence, OneIn(random, 2) ? "e" : "", RandomBytes(random)}};
     case 4:
       return PutTimer{{number, sequence, time}};
+    case 5:
+      return FinishInstance{number, status, time, RandomBytes(random)};
     default:
       return PutTask{{number, sequence, RandomBytes(random)}};
   }

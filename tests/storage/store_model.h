@@ -38,6 +38,7 @@ class StoreModel {
 
   void Apply(const PutInstance& change);
   void Apply(const UpdateInstance& change);
+  void Apply(const FinishInstance& change);
   void Apply(const AppendHistory& change);
   void Apply(const ClearExecution& change);
   void Apply(const PutMessage& change);
