@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "grpcpp/channel.h"
+#include "grpcpp/support/channel_arguments.h"
 
 namespace leasehold::client {
 
@@ -25,8 +26,9 @@ absl::Status CheckAddress(const std::string& address);
 
 // A channel without TLS to `address`. Does not block and cannot fail: it
 // connects with the first call, and a bad address shows as that call's
-// UNAVAILABLE.
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address);
+// UNAVAILABLE. `arguments`: what else is wanted of it.
+std::shared_ptr<grpc::Channel> OpenChannel(
+    const std::string& address, grpc::ChannelArguments arguments = {});
 
 }  // namespace leasehold::client
 

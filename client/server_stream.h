@@ -30,7 +30,7 @@ class ServerStream
  public:
   // Both are called on the loop's thread, one at a time.
   struct Callbacks {
-    std::function<void(const Response&)> on_message;
+    std::function<void(Response&)> on_message;
     // Called once, after the last message.
     std::function<void(const grpc::Status&)> on_end;
   };

@@ -1,0 +1,93 @@
+// TaskFailure: why an activity, a sub-orchestration or an orchestration failed;
+// and the exceptions that this library throws into orchestrator code, or knows.
+//
+// User code may throw whatever it likes: it is caught once, at the boundary of
+// a turn or an activity, and becomes a TaskFailure: the exception's type, its
+// message, and what is nested in it (std::throw_with_nested).
+//
+// Thread-safety: safe.   Lifetime: values.
+#ifndef LEASEHOLD_CLIENT_WORKER_FAILURE_H_
+#define LEASEHOLD_CLIENT_WORKER_FAILURE_H_
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+
+namespace leasehold::worker {
+
+struct TaskFailure {
+  // The exception's type, as its language writes it; of an absl::Status its
+  // code, as in NOT_FOUND.
+  std::string error_type;
+  std::string error_message;
+  std::optional<std::string> stack_trace;
+  // Whoever failed says that to try again is of no use.
+  bool is_non_retriable = false;
+  // What that failure came from; null if it came from nothing.
+  std::shared_ptr<const TaskFailure> inner;
+};
+
+// An activity or a sub-orchestration has failed. `co_await` throws it; one that
+// leaves the orchestrator fails it, with the failure within.
+class TaskFailedError : public std::runtime_error {
+ public:
+  // `task`: as in `activity "Pay"`.
+  TaskFailedError(int32_t task_id, const std::string& task, TaskFailure failure)
+      : std::runtime_error("task " + std::to_string(task_id) + ", " + task +
+                           ", failed: " + failure.error_type + ": " +
+                           failure.error_message),
+        task_id_(task_id),
+        failure_(std::make_shared<const TaskFailure>(std::move(failure))) {}
+
+  int32_t task_id() const { return task_id_; }
+  const TaskFailure& failure() const { return *failure_; }
+  const std::shared_ptr<const TaskFailure>& shared_failure() const {
+    return failure_;
+  }
+
+ private:
+  int32_t task_id_;
+  std::shared_ptr<const TaskFailure> failure_;
+};
+
+// For an activity to throw: no RetryPolicy tries it again.
+class NonRetriableError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The orchestrator does something else than its history says that it did. Never
+// seen by orchestrator code: it fails the orchestration.
+class NonDeterminismError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+namespace internal {
+
+// What an activity that returns a status throws.
+class StatusError : public std::runtime_error {
+ public:
+  explicit StatusError(const absl::Status& status)
+      : std::runtime_error(std::string(status.message())),
+        code_(status.code()) {}
+  absl::StatusCode code() const { return code_; }
+
+ private:
+  absl::StatusCode code_;
+};
+
+}  // namespace internal
+
+// What becomes of an exception. REQUIRES: not null.
+TaskFailure DescribeException(const std::exception_ptr& error);
+
+}  // namespace leasehold::worker
+
+#endif  // LEASEHOLD_CLIENT_WORKER_FAILURE_H_

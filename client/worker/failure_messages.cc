@@ -1,0 +1,54 @@
+#include "client/worker/failure_messages.h"
+
+#include <memory>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace leasehold::worker::internal {
+
+TaskFailureDetails ToProto(const TaskFailure& failure) {
+  TaskFailureDetails details;
+  details.set_errortype(failure.error_type);
+  details.set_errormessage(failure.error_message);
+  if (failure.stack_trace.has_value()) {
+    details.mutable_stacktrace()->set_value(*failure.stack_trace);
+  }
+  details.set_isnonretriable(failure.is_non_retriable);
+  if (failure.inner != nullptr) {
+    *details.mutable_innerfailure() = ToProto(*failure.inner);
+  }
+  return details;
+}
+
+TaskFailure FromProto(const TaskFailureDetails& details) {
+  TaskFailure failure;
+  failure.error_type = details.errortype();
+  failure.error_message = details.errormessage();
+  if (details.has_stacktrace()) {
+    failure.stack_trace = details.stacktrace().value();
+  }
+  failure.is_non_retriable = details.isnonretriable();
+  if (details.has_innerfailure()) {
+    failure.inner =
+        std::make_shared<const TaskFailure>(FromProto(details.innerfailure()));
+  }
+  return failure;
+}
+
+TaskFailureDetails NotFound(const std::string& kind, const std::string& name,
+                            const std::vector<std::string>& known) {
+  TaskFailureDetails details;
+  // As the .NET SDK calls it.
+  details.set_errortype(kind + "TaskNotFound");
+  details.set_errormessage(absl::StrCat(
+      "this worker has no ", absl::AsciiStrToLower(kind), " \"", name, "\", ",
+      known.empty()
+          ? "and none at all"
+          : absl::StrCat("but \"", absl::StrJoin(known, "\", \""), "\"")));
+  details.set_isnonretriable(true);
+  return details;
+}
+
+}  // namespace leasehold::worker::internal

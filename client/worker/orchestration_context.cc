@@ -1,0 +1,190 @@
+#include "client/worker/orchestration_context.h"
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/worker/turn.h"
+
+namespace leasehold::worker {
+namespace {
+
+using internal::PayloadSink;
+using internal::TaskAccess;
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  const absl::Duration since = time - absl::UnixEpoch();
+  google::protobuf::Timestamp timestamp;
+  absl::Duration rest;
+  timestamp.set_seconds(absl::IDivDuration(since, absl::Seconds(1), &rest));
+  if (rest < absl::ZeroDuration()) {
+    timestamp.set_seconds(timestamp.seconds() - 1);
+    rest += absl::Seconds(1);
+  }
+  timestamp.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  return timestamp;
+}
+
+// Fills what activities and children have in common.
+template <typename Message, typename Options>
+void Describe(std::string_view name, const Payload& input,
+              const Options& options, Message& message) {
+  message.set_name(std::string(name));
+  if (input.has_value()) message.mutable_input()->set_value(*input);
+  if (options.version().has_value()) {
+    message.mutable_version()->set_value(*options.version());
+  }
+  for (const auto& [key, value] : options.tags()) {
+    (*message.mutable_tags())[key] = value;
+  }
+}
+
+// The result of `attempt`, or of one of those that `again` makes after it.
+Task<Payload> Retried(OrchestrationContext& context, RetryPolicy policy,
+                      absl::Time began, Task<Payload> attempt,
+                      std::function<Task<Payload>()> again) {
+  for (int attempts = 1;; ++attempts) {
+    std::exception_ptr error;
+    std::optional<absl::Duration> wait;
+    try {
+      const Payload result = co_await std::move(attempt);
+      co_return result;
+    } catch (const TaskFailedError& failed) {
+      error = std::current_exception();
+      wait = policy.NextWait(attempts, failed.failure(), context.Now() - began);
+    }
+    if (!wait.has_value()) std::rethrow_exception(error);
+    co_await context.CreateTimer(*wait);
+    attempt = again();
+  }
+}
+
+}  // namespace
+
+const std::string& OrchestrationContext::instance_id() const {
+  return turn_.instance_id();
+}
+const std::string& OrchestrationContext::execution_id() const {
+  return turn_.execution_id();
+}
+const std::string& OrchestrationContext::name() const { return turn_.name(); }
+const std::optional<std::string>& OrchestrationContext::version() const {
+  return turn_.version();
+}
+const std::optional<std::string>& OrchestrationContext::parent_instance_id()
+    const {
+  return turn_.parent_instance_id();
+}
+absl::Time OrchestrationContext::Now() const { return turn_.now(); }
+std::string OrchestrationContext::NewUuid() { return turn_.NewUuid(); }
+bool OrchestrationContext::IsReplaying() const { return turn_.replaying(); }
+void OrchestrationContext::Log(std::string_view message) { turn_.Log(message); }
+
+void OrchestrationContext::ScheduleActivity(std::string_view name,
+                                            const Payload& input,
+                                            const ActivityOptions& options,
+                                            std::shared_ptr<PayloadSink> sink) {
+  OrchestratorAction& action = turn_.NewAction();
+  Describe(name, input, options, *action.mutable_scheduletask());
+  turn_.OpenTask(action, std::move(sink));
+}
+
+void OrchestrationContext::ScheduleChild(std::string_view name,
+                                         const Payload& input,
+                                         const SubOrchestrationOptions& options,
+                                         std::shared_ptr<PayloadSink> sink) {
+  OrchestratorAction& action = turn_.NewAction();
+  CreateSubOrchestrationAction& child =
+      *action.mutable_createsuborchestration();
+  Describe(name, input, options, child);
+  child.set_instanceid(
+      options.instance_id().has_value()
+          ? *options.instance_id()
+          : absl::StrCat(
+                execution_id().empty() ? instance_id() : execution_id(),
+                absl::StrFormat(":%04x", action.id())));
+  turn_.OpenTask(action, std::move(sink));
+}
+
+Task<Payload> OrchestrationContext::RetryActivity(
+    std::string_view name, Payload input, const ActivityOptions& options) {
+  std::function<Task<Payload>()> call = [this, name = std::string(name),
+                                         input = std::move(input), options] {
+    const auto state = std::make_shared<internal::DurableState<Payload>>();
+    ScheduleActivity(name, input, options, state);
+    return TaskAccess::Make<Payload>(state);
+  };
+  return BeginRetries(*options.retry(), std::move(call));
+}
+
+Task<Payload> OrchestrationContext::RetryChild(
+    std::string_view name, Payload input,
+    const SubOrchestrationOptions& options) {
+  std::function<Task<Payload>()> call = [this, name = std::string(name),
+                                         input = std::move(input), options] {
+    const auto state = std::make_shared<internal::DurableState<Payload>>();
+    ScheduleChild(name, input, options, state);
+    return TaskAccess::Make<Payload>(state);
+  };
+  return BeginRetries(*options.retry(), std::move(call));
+}
+
+Task<Payload> OrchestrationContext::BeginRetries(
+    const RetryPolicy& policy, std::function<Task<Payload>()> call) {
+  // The first attempt begins at once, as every call does.
+  Task<Payload> first = call();
+  Task<Payload> retried =
+      Retried(*this, policy, Now(), std::move(first), std::move(call));
+  TaskAccess::State(retried)->Start(turn_.queue());
+  return retried;
+}
+
+Task<void> OrchestrationContext::CreateTimer(absl::Duration delay) {
+  return CreateTimer(Now() + delay);
+}
+
+Task<void> OrchestrationContext::CreateTimer(absl::Time fire_at) {
+  OrchestratorAction& action = turn_.NewAction();
+  *action.mutable_createtimer()->mutable_fireat() = ToProto(fire_at);
+  const auto state = std::make_shared<internal::DurableState<void>>();
+  turn_.OpenTask(action, state);
+  return TaskAccess::Make<void>(state);
+}
+
+void OrchestrationContext::AwaitEvent(
+    std::string_view name, const std::shared_ptr<PayloadSink>& sink) {
+  turn_.AwaitEvent(name, sink);
+}
+
+Task<bool> OrchestrationContext::InTime(Task<void> event, Task<void> timer) {
+  const Task<void> awaited = std::move(event);
+  const size_t first = co_await WhenAny(awaited, timer);
+  co_return first == 0;
+}
+
+void OrchestrationContext::SendEvent(std::string_view instance_id,
+                                     std::string_view name) {
+  SendPayload(instance_id, name, std::nullopt);
+}
+
+void OrchestrationContext::SendPayload(std::string_view instance_id,
+                                       std::string_view name,
+                                       const Payload& data) {
+  SendEventAction& sent = *turn_.NewAction().mutable_sendevent();
+  sent.mutable_instance()->set_instanceid(std::string(instance_id));
+  sent.set_name(std::string(name));
+  if (data.has_value()) sent.mutable_data()->set_value(*data);
+}
+
+void OrchestrationContext::SetStatusPayload(const Payload& status) {
+  turn_.SetCustomStatus(status);
+}
+
+void OrchestrationContext::ContinueWithPayload(const Payload& input,
+                                               UnreadEvents unread) {
+  turn_.ContinueAsNew(input, unread);
+}
+
+}  // namespace leasehold::worker

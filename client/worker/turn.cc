@@ -1,0 +1,374 @@
+#include "client/worker/turn.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "client/worker/echo_check.h"
+#include "client/worker/failure_messages.h"
+#include "client/worker/name_uuid.h"
+
+namespace leasehold::worker::internal {
+namespace {
+
+using Kind = OrchestratorAction::OrchestratorActionTypeCase;
+using google::protobuf::StringValue;
+
+constexpr char kSameOnReplay[] =
+    "; orchestrator code must do the same on each replay";
+
+// The name space that the other SDKs take their UUIDs from.
+constexpr Uuid kUuids = {0x9e, 0x95, 0x29, 0x58, 0x5e, 0x33, 0x4d, 0xaf,
+                         0x82, 0x7f, 0x2f, 0xa1, 0x29, 0x37, 0xb8, 0x75};
+
+// Thrown by Begin: this worker has no such orchestrator.
+struct UnknownOrchestrator {};
+
+absl::Time ToTime(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) +
+         absl::Nanoseconds(timestamp.nanos());
+}
+
+Payload ToPayload(bool present, const StringValue& text) {
+  if (!present) return std::nullopt;
+  return text.value();
+}
+
+std::string LowerCase(std::string_view name) {
+  return absl::AsciiStrToLower({name.data(), name.size()});
+}
+
+TaskFailureDetails NonDeterminism(const std::exception_ptr& error) {
+  TaskFailureDetails details = ToProto(DescribeException(error));
+  details.set_errortype("NonDeterminismError");  // Without our namespace.
+  details.set_isnonretriable(true);
+  return details;
+}
+
+// Whether `event` is held back while the orchestration is suspended.
+bool WaitsForResume(const HistoryEvent& event) {
+  return event.eventType_case() != HistoryEvent::kExecutionResumed &&
+         event.eventType_case() != HistoryEvent::kExecutionTerminated;
+}
+
+}  // namespace
+
+Turn::Turn(const Registry& registry, const OrchestratorRequest& request,
+           const LogSink& log)
+    : registry_(registry),
+      request_(request),
+      log_(log),
+      started_(&ExecutionStartedEvent::default_instance()),
+      execution_id_(request.executionid().value()) {}
+
+Turn::~Turn() = default;
+
+OrchestratorResponse Turn::Run() {
+  try {
+    HandleAll(request_.pastevents());
+    replaying_ = false;
+    HandleAll(request_.newevents());
+  } catch (const NonDeterminismError&) {
+    unconfirmed_.clear();
+    Fail(NonDeterminism(std::current_exception()));
+  } catch (const UnknownOrchestrator&) {
+    Fail(NotFound("Orchestrator", name(), registry_.OrchestratorNames()));
+  }
+  return Response();
+}
+
+void Turn::HandleAll(
+    const google::protobuf::RepeatedPtrField<HistoryEvent>& events) {
+  for (const HistoryEvent& event : events) Handle(event);
+}
+
+void Turn::Handle(const HistoryEvent& event) {
+  if (completion_.has_value()) {
+    if (replaying_ &&
+        completion_->orchestrationstatus() != ORCHESTRATION_STATUS_TERMINATED) {
+      throw NonDeterminismError(
+          absl::StrCat("the history goes on with \"", EventText(event),
+                       "\", the code now ends before that", kSameOnReplay));
+    }
+    late_.push_back(&event);
+  } else if (suspended_ && WaitsForResume(event)) {
+    held_.push_back(&event);
+  } else {
+    Apply(event);
+    RunReady();
+  }
+}
+
+void Turn::Apply(const HistoryEvent& event) {
+  switch (event.eventType_case()) {
+    case HistoryEvent::kOrchestratorStarted:
+      BeginTurn(event);
+      break;
+    case HistoryEvent::kExecutionStarted:
+      Begin(event.executionstarted());
+      break;
+    case HistoryEvent::kExecutionTerminated: {
+      const auto& terminated = event.executionterminated();
+      // What this turn has begun, it had better not.
+      unconfirmed_.clear();
+      Complete(ORCHESTRATION_STATUS_TERMINATED,
+               ToPayload(terminated.has_input(), terminated.input()));
+      break;
+    }
+    case HistoryEvent::kExecutionSuspended:
+      suspended_ = true;
+      break;
+    case HistoryEvent::kExecutionResumed: {
+      suspended_ = false;
+      const std::deque<const HistoryEvent*> held = std::exchange(held_, {});
+      for (const HistoryEvent* each : held) Handle(*each);
+      break;
+    }
+    case HistoryEvent::kTaskScheduled:
+    case HistoryEvent::kSubOrchestrationInstanceCreated:
+    case HistoryEvent::kTimerCreated:
+    case HistoryEvent::kEventSent:
+      Confirm(event);
+      break;
+    case HistoryEvent::kTaskCompleted: {
+      const auto& done = event.taskcompleted();
+      const auto sink =
+          TakeTask(event, done.taskscheduledid(), Kind::kScheduleTask);
+      if (sink) sink->Complete(ToPayload(done.has_result(), done.result()));
+      break;
+    }
+    case HistoryEvent::kTaskFailed:
+      FailTask(event, event.taskfailed().taskscheduledid(), Kind::kScheduleTask,
+               event.taskfailed().failuredetails());
+      break;
+    case HistoryEvent::kSubOrchestrationInstanceCompleted: {
+      const auto& done = event.suborchestrationinstancecompleted();
+      const auto sink = TakeTask(event, done.taskscheduledid(),
+                                 Kind::kCreateSubOrchestration);
+      if (sink) sink->Complete(ToPayload(done.has_result(), done.result()));
+      break;
+    }
+    case HistoryEvent::kSubOrchestrationInstanceFailed: {
+      const auto& failed = event.suborchestrationinstancefailed();
+      FailTask(event, failed.taskscheduledid(), Kind::kCreateSubOrchestration,
+               failed.failuredetails());
+      break;
+    }
+    case HistoryEvent::kTimerFired: {
+      const auto sink =
+          TakeTask(event, event.timerfired().timerid(), Kind::kCreateTimer);
+      if (sink) sink->Complete(std::nullopt);
+      break;
+    }
+    case HistoryEvent::kEventRaised:
+      Raise(event);
+      break;
+    default:
+      // OrchestratorCompleted, and what only entities and rewinds have.
+      break;
+  }
+}
+
+void Turn::BeginTurn(const HistoryEvent& event) {
+  if (!unconfirmed_.empty()) {
+    const OrchestratorAction& action = unconfirmed_.begin()->second;
+    throw NonDeterminismError(absl::StrCat(
+        "the code now ", ActionText(action), " as task ", action.id(),
+        ", of which the history has nothing", kSameOnReplay));
+  }
+  now_ = ToTime(event.timestamp());
+}
+
+void Turn::Begin(const ExecutionStartedEvent& started) {
+  if (std::exchange(begun_, true)) return;
+  started_ = &started;
+  if (execution_id_.empty()) {
+    execution_id_ = started.orchestrationinstance().executionid().value();
+  }
+  if (started.has_version()) version_ = started.version().value();
+  if (started.has_parentinstance()) {
+    parent_instance_id_ =
+        started.parentinstance().orchestrationinstance().instanceid();
+  }
+  const Registry::Orchestrator* const orchestrator =
+      registry_.FindOrchestrator(started.name());
+  if (orchestrator == nullptr) throw UnknownOrchestrator();
+  root_.emplace((*orchestrator)(
+      context_, ToPayload(started.has_input(), started.input())));
+  TaskAccess::State(*root_)->Start(queue_);
+}
+
+void Turn::RunReady() {
+  while (!completion_.has_value() && !queue_.empty()) queue_.RunOne();
+  NoteEnd();
+}
+
+void Turn::NoteEnd() {
+  if (!root_.has_value() || !root_->done()) return;
+  const auto& state = TaskAccess::State(*root_);
+  if (state->failed()) {
+    // Also one that continues as new: what failed on the way counts.
+    Fail(ToProto(DescribeException(state->error())));
+  } else if (!completion_.has_value()) {
+    Complete(ORCHESTRATION_STATUS_COMPLETED, state->MoveValue());
+  }
+  // Not to be noted again.
+  root_.reset();
+}
+
+void Turn::Confirm(const HistoryEvent& event) {
+  const auto found = unconfirmed_.find(event.eventid());
+  if (found == unconfirmed_.end()) {
+    throw NonDeterminismError(absl::StrCat(
+        "the history has \"", EventText(event), "\", the code now ",
+        "does nothing of the kind by then", kSameOnReplay));
+  }
+  if (!IsEchoOf(event, found->second)) {
+    throw NonDeterminismError(absl::StrCat(
+        "the history has \"", EventText(event), "\", the code now ",
+        ActionText(found->second), kSameOnReplay));
+  }
+  unconfirmed_.erase(found);
+}
+
+std::shared_ptr<PayloadSink> Turn::TakeTask(const HistoryEvent& event,
+                                            int32_t id, Kind kind) {
+  const auto found = open_tasks_.find(id);
+  // It may come twice, after a crash of the server.
+  if (found == open_tasks_.end()) return nullptr;
+  if (found->second.kind != kind) {
+    throw NonDeterminismError(absl::StrCat(
+        "the history has \"", EventText(event), "\", but task ", id,
+        " of the code is now ", found->second.name, kSameOnReplay));
+  }
+  const std::shared_ptr<PayloadSink> sink = std::move(found->second.sink);
+  open_tasks_.erase(found);
+  return sink;
+}
+
+void Turn::FailTask(const HistoryEvent& event, int32_t id, Kind kind,
+                    const TaskFailureDetails& details) {
+  const auto found = open_tasks_.find(id);
+  const std::string name = found == open_tasks_.end() ? "" : found->second.name;
+  const std::shared_ptr<PayloadSink> sink = TakeTask(event, id, kind);
+  if (sink == nullptr) return;
+  sink->Fail(
+      std::make_exception_ptr(TaskFailedError(id, name, FromProto(details))));
+}
+
+void Turn::Raise(const HistoryEvent& event) {
+  const std::string name = LowerCase(event.eventraised().name());
+  std::deque<std::weak_ptr<PayloadSink>>& waiting = waiting_[name];
+  while (!waiting.empty()) {
+    const std::shared_ptr<PayloadSink> sink = waiting.front().lock();
+    waiting.pop_front();
+    if (sink == nullptr) continue;
+    sink->Complete(ToPayload(event.eventraised().has_input(),
+                             event.eventraised().input()));
+    return;
+  }
+  unread_[name].push_back({arrivals_++, &event});
+}
+
+void Turn::AwaitEvent(std::string_view name,
+                      const std::shared_ptr<PayloadSink>& sink) {
+  const std::string key = LowerCase(name);
+  std::deque<Unread>& unread = unread_[key];
+  if (unread.empty()) {
+    waiting_[key].push_back(sink);
+    return;
+  }
+  const EventRaisedEvent& event = unread.front().event->eventraised();
+  unread.pop_front();
+  sink->Complete(ToPayload(event.has_input(), event.input()));
+}
+
+OrchestratorAction& Turn::NewAction() {
+  const int32_t id = next_id_++;
+  OrchestratorAction& action = unconfirmed_[id];
+  action.set_id(id);
+  return action;
+}
+
+void Turn::OpenTask(const OrchestratorAction& action,
+                    std::shared_ptr<PayloadSink> sink) {
+  open_tasks_[action.id()] = {action.orchestratorActionType_case(),
+                              TaskText(action), std::move(sink)};
+}
+
+std::string Turn::NewUuid() {
+  static constexpr char kFormat[] = "%Y-%m-%dT%H:%M:%E9SZ";
+  return NameUuid(
+      kUuids, absl::StrCat(instance_id(), "_",
+                           absl::FormatTime(kFormat, now_, absl::UTCTimeZone()),
+                           "_", uuids_++));
+}
+
+void Turn::Log(std::string_view message) {
+  if (replaying_ || !log_) return;
+  log_({instance_id(), std::string(message)});
+}
+
+void Turn::SetCustomStatus(Payload status) {
+  // One of an earlier turn has been told by that turn.
+  if (!replaying_) custom_status_ = std::move(status);
+}
+
+void Turn::ContinueAsNew(Payload input, UnreadEvents unread) {
+  keep_unread_ = unread == UnreadEvents::kKeep;
+  Complete(ORCHESTRATION_STATUS_CONTINUED_AS_NEW, input);
+}
+
+void Turn::Complete(OrchestrationStatus status, const Payload& result) {
+  completion_.emplace();
+  completion_->set_orchestrationstatus(status);
+  if (result.has_value()) completion_->mutable_result()->set_value(*result);
+}
+
+void Turn::Fail(TaskFailureDetails details) {
+  Complete(ORCHESTRATION_STATUS_FAILED, std::nullopt);
+  *completion_->mutable_failuredetails() = std::move(details);
+}
+
+void Turn::AddCarriedOver(CompleteOrchestrationAction& completion) const {
+  std::map<uint64_t, const HistoryEvent*> unread;
+  for (const auto& [name, events] : unread_) {
+    for (const Unread& each : events) unread[each.arrival] = each.event;
+  }
+  for (const auto& [arrival, event] : unread) {
+    *completion.add_carryoverevents() = *event;
+  }
+  for (const HistoryEvent* event : late_) {
+    if (event->has_eventraised()) *completion.add_carryoverevents() = *event;
+  }
+}
+
+OrchestratorResponse Turn::Response() {
+  OrchestratorResponse response;
+  response.set_instanceid(instance_id());
+  for (auto& [id, action] : unconfirmed_) {
+    *response.add_actions() = std::move(action);
+  }
+  if (completion_.has_value()) {
+    if (keep_unread_ && completion_->orchestrationstatus() ==
+                            ORCHESTRATION_STATUS_CONTINUED_AS_NEW) {
+      AddCarriedOver(*completion_);
+    }
+    OrchestratorAction& action = *response.add_actions();
+    action.set_id(next_id_);
+    *action.mutable_completeorchestration() = *std::move(completion_);
+  }
+  if (custom_status_.has_value()) {
+    response.mutable_customstatus()->set_value(custom_status_->value_or(""));
+  }
+  return response;
+}
+
+OrchestratorResponse RunTurn(const Registry& registry,
+                             const OrchestratorRequest& request,
+                             const LogSink& log) {
+  return Turn(registry, request, log).Run();
+}
+
+}  // namespace leasehold::worker::internal

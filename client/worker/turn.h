@@ -1,0 +1,166 @@
+// Turn: one execution of an orchestrator against its history.
+//
+// A pure function: registry and request in, response out; no clock, no I/O. The
+// orchestrator's coroutine begins anew in each turn. The events of the history,
+// then the new ones, are handed to it one by one, and after each it runs until
+// it waits. What it starts gets a number, its ID. The history confirms it
+// under this ID (`TaskScheduled`), or, if the turn is the one that starts it,
+// it becomes an action of the response:
+//
+//   past  OrchestratorStarted, ExecutionStarted      runs; calls activity 1
+//   past  TaskScheduled 1                            confirmed
+//   new   OrchestratorStarted, TaskCompleted 1       runs on; calls activity 2
+//   response: [ScheduleTask 2]
+//
+// A turn of the history has confirmed all that it started before the next
+// begins. So code that does not what it did is found where it departs, and
+// fails the orchestration with NonDeterminismError.
+//
+// While it is suspended, events wait until it is resumed.
+//
+// Thread-safety: one thread.   Lifetime: registry, request and log outlive it.
+#ifndef LEASEHOLD_CLIENT_WORKER_TURN_H_
+#define LEASEHOLD_CLIENT_WORKER_TURN_H_
+
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/worker/durable_state.h"
+#include "client/worker/log.h"
+#include "client/worker/orchestration_context.h"
+#include "client/worker/registry.h"
+#include "client/worker/task.h"
+#include "client/worker/task_state.h"
+#include "durabletask/orchestrator_service.pb.h"
+
+namespace leasehold::worker::internal {
+
+class Turn {
+ public:
+  Turn(const Registry& registry, const OrchestratorRequest& request,
+       const LogSink& log);
+  ~Turn();
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  // REQUIRES: called once.
+  OrchestratorResponse Run();
+
+  // What the context needs.
+  const std::string& instance_id() const { return request_.instanceid(); }
+  const std::string& execution_id() const { return execution_id_; }
+  const std::string& name() const { return started_->name(); }
+  const std::optional<std::string>& version() const { return version_; }
+  const std::optional<std::string>& parent_instance_id() const {
+    return parent_instance_id_;
+  }
+  absl::Time now() const { return now_; }
+  bool replaying() const { return replaying_; }
+  RunQueue& queue() { return queue_; }
+  std::string NewUuid();
+  void Log(std::string_view message);
+
+  // An action with an ID of its own, for the caller to fill.
+  OrchestratorAction& NewAction();
+  // The history will have a result of `action`; it goes to `sink`.
+  void OpenTask(const OrchestratorAction& action,
+                std::shared_ptr<PayloadSink> sink);
+  void AwaitEvent(std::string_view name,
+                  const std::shared_ptr<PayloadSink>& sink);
+  void SetCustomStatus(Payload status);
+  void ContinueAsNew(Payload input, UnreadEvents unread);
+
+ private:
+  // A result of a kind that the task is not is non-determinism too.
+  struct Open {
+    OrchestratorAction::OrchestratorActionTypeCase kind;
+    std::string name;
+    std::shared_ptr<PayloadSink> sink;
+  };
+  struct Unread {
+    uint64_t arrival;
+    const HistoryEvent* event;
+  };
+
+  void HandleAll(
+      const google::protobuf::RepeatedPtrField<HistoryEvent>& events);
+  // Unless it has to wait for a resume.
+  void Handle(const HistoryEvent& event);
+  void Apply(const HistoryEvent& event);
+  void Begin(const ExecutionStartedEvent& started);
+  void BeginTurn(const HistoryEvent& event);
+  // `event` says that the history has this action. Takes it off those that are
+  // open.
+  void Confirm(const HistoryEvent& event);
+  // The task that `event` is the result of. Null: nobody knows of one.
+  std::shared_ptr<PayloadSink> TakeTask(
+      const HistoryEvent& event, int32_t id,
+      OrchestratorAction::OrchestratorActionTypeCase kind);
+  void FailTask(const HistoryEvent& event, int32_t id,
+                OrchestratorAction::OrchestratorActionTypeCase kind,
+                const TaskFailureDetails& details);
+  void Raise(const HistoryEvent& event);
+  // Runs the coroutines until all wait, or it has ended.
+  void RunReady();
+  void NoteEnd();
+  void Complete(OrchestrationStatus status, const Payload& result);
+  void Fail(TaskFailureDetails details);
+  // Events that go over into the next execution, in order.
+  void AddCarriedOver(CompleteOrchestrationAction& completion) const;
+  OrchestratorResponse Response();
+
+  // Constant after construction.
+  const Registry& registry_;
+  const OrchestratorRequest& request_;
+  const LogSink& log_;
+
+  // From ExecutionStarted on.
+  const ExecutionStartedEvent* started_;
+  std::string execution_id_;
+  std::optional<std::string> version_;
+  std::optional<std::string> parent_instance_id_;
+
+  absl::Time now_ = absl::UnixEpoch();
+  bool replaying_ = true;
+  bool begun_ = false;
+  bool suspended_ = false;
+  std::deque<const HistoryEvent*> held_;  // Until a resume.
+  uint64_t uuids_ = 0;
+
+  int32_t next_id_ = 1;
+  // Actions that the history has not confirmed; in the end, those of this turn.
+  std::map<int32_t, OrchestratorAction> unconfirmed_;
+  std::map<int32_t, Open> open_tasks_;
+  // By names in lower case. A task that is gone waits no more.
+  std::map<std::string, std::deque<std::weak_ptr<PayloadSink>>> waiting_;
+  std::map<std::string, std::deque<Unread>> unread_;
+  uint64_t arrivals_ = 0;
+
+  std::optional<Payload> custom_status_;
+  std::optional<CompleteOrchestrationAction> completion_;
+  bool keep_unread_ = false;
+  // Events that came after the end.
+  std::vector<const HistoryEvent*> late_;
+
+  // Outlive the coroutines.
+  RunQueue queue_;
+  OrchestrationContext context_{*this};
+  std::optional<Task<Payload>> root_;
+};
+
+// The turn that a server asks for. `log` may be null.
+OrchestratorResponse RunTurn(const Registry& registry,
+                             const OrchestratorRequest& request,
+                             const LogSink& log);
+
+}  // namespace leasehold::worker::internal
+
+#endif  // LEASEHOLD_CLIENT_WORKER_TURN_H_
