@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "lease/clock.h"
+#include "service/builtin/builtin_worker.h"
 #include "service/server/console.h"
 #include "service/server/health_server.h"
 #include "service/server/line_writer.h"
@@ -133,6 +134,18 @@ int main(int argc, char** argv) {
     return Fail(status);
   }
   orchestrations.LogOpen();
+  std::unique_ptr<leasehold::BuiltinWorker> builtin;
+  if (options.builtin) {
+    builtin = std::make_unique<leasehold::BuiltinWorker>(
+        host.InProcessChannel(),
+        [&log](const leasehold::worker::LogLine& line) {
+          log.Info("builtin", {{"instance_id", line.instance_id},
+                               {"message", line.message}});
+        });
+    if (const absl::Status status = builtin->Start(); !status.ok()) {
+      return Fail(status);
+    }
+  }
   if (options.print_address) {
     for (const std::string& address : host.addresses()) {
       out.Write(absl::StrCat("address=", address));
@@ -143,6 +156,7 @@ int main(int argc, char** argv) {
   WaitForEnd(signal_descriptor, enter);
   // A second signal ends it at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  if (builtin != nullptr) builtin->Stop();
   host.StopAndDrain();
   return 0;
 }

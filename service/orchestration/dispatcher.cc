@@ -149,7 +149,12 @@ WorkerId Dispatcher::Choose(const Work& work) const {
   const size_t kind = Index(work.kind);
   WorkerId best = 0;
   const Worker* chosen = nullptr;
+  bool others = false;  // Than those of last resort would take it.
   for (const auto& [id, worker] : workers_) {
+    others = others || (!worker.options.last_resort && Wants(worker, work));
+  }
+  for (const auto& [id, worker] : workers_) {
+    if (worker.options.last_resort && others) continue;
     if (worker.out[kind] >= worker.options.slots[kind]) continue;
     if (!Wants(worker, work)) continue;
     const auto rank = [&](WorkerId of, const Worker& who) {

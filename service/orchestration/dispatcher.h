@@ -79,6 +79,8 @@ struct WorkerOptions {
   std::array<size_t, kWorkKinds> slots = {0, 0};
   // What it takes of each kind: nullopt: everything; an empty list: nothing.
   std::array<std::optional<std::vector<WorkFilter>>, kWorkKinds> filters;
+  // Gets only what no other worker would take, were it free.
+  bool last_resort = false;
 };
 
 // Where a worker's work goes to. Called from any thread, without a lock; must

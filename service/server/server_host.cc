@@ -131,6 +131,12 @@ absl::Status ServerHost::Start() {
   return absl::OkStatus();
 }
 
+std::shared_ptr<grpc::Channel> ServerHost::InProcessChannel() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  return server_->InProcessChannel(arguments);
+}
+
 void ServerHost::RefuseAndServe() {
   // gRPC cancels a call that arrives once it shuts down, and only UNAVAILABLE
   // tells a client that it may try elsewhere. So we refuse first, and gRPC is

@@ -58,6 +58,9 @@ class ServerHost {
   // Where it listens, with the ports that were taken for port 0.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
+  // A connection that stays in this process. REQUIRES: Start has returned OK.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
   // Ends it. Blocks until all is done. Idempotent.
   void StopAndDrain();
 

@@ -201,6 +201,9 @@ std::vector<Setting> Settings(ServerOptions& o) {
       Switch("allow-hub-wipe", o.allow_hub_wipe,
              "Let callers erase all orchestrations (CreateTaskHub with "
              "recreateIfExists, DeleteTaskHub)."),
+      Switch("builtin", o.builtin,
+             "Run the orchestrators Counter, EchoSequence, FanOutEcho and Ping "
+             "where no other worker would."),
   };
 }
 

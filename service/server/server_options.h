@@ -46,6 +46,7 @@ struct ServerOptions {
   bool memory_store = false;  // Else in `data`.
   std::string data = "leasehold-data";
   bool allow_hub_wipe = false;
+  bool builtin = true;
   size_t payload_bytes_max = 16 << 20;
   size_t history_events_max = 100'000;
 

@@ -19,6 +19,9 @@ constexpr absl::Duration kPurgeTimeoutMax = absl::Minutes(5);
 constexpr size_t kHistoryChunkBytes = 256 << 10;
 constexpr int kHistoryChunkField = 1;
 
+// What gRPC calls a peer that has an in-process channel.
+constexpr char kPeerInProcess[] = "inproc";
+
 grpc::ByteBuffer ToBuffer(std::string bytes) {
   // The slice keeps the string until it was written.
   auto* kept = new std::string(std::move(bytes));
@@ -266,7 +269,10 @@ CallTask SidecarServer::ServeGetWorkItems(RpcQueue& queue) {
     streams_.insert(stream);
   }
   changed_.NotifyAll();
-  const WorkerId worker = engine_.Connect(FromMessage(*request), stream);
+  WorkerOptions options = FromMessage(*request);
+  // Nobody but the built-in worker is in this process.
+  options.last_resort = call.context().peer() == kPeerInProcess;
+  const WorkerId worker = engine_.Connect(std::move(options), stream);
   bool open = true;
   while (open) {
     std::deque<std::string> items = stream->Take();

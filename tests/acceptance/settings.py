@@ -30,6 +30,7 @@ SETTINGS = {
     "max-payload": ("16777216", "N", "0"),
     "max-history-events": ("100000", "N", "none"),
     "allow-hub-wipe": ("off", "", "perhaps"),
+    "builtin": ("on", "", "perhaps"),
 }
 
 # Three sets of values, so that one can see where a value came from.

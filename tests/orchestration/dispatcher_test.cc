@@ -107,6 +107,33 @@ TEST_F(DispatcherTest, NameThatNobodyWantsHoldsUpNothing) {
   EXPECT_THAT(GiveAll(), ElementsAre(&unwanted));
 }
 
+TEST_F(DispatcherTest, LastResortGetsOnlyWhatNoOtherWouldTake) {
+  WorkerOptions options;
+  options.last_resort = true;
+  options.filters[0] = {{.name = "a", .versions = {}},
+                        {.name = "b", .versions = {}}};
+  const WorkerId last = Add(std::move(options));
+  TestWork alone("a");
+  EXPECT_EQ(Give(alone), last);
+
+  WorkerOptions other;
+  other.slots = {1, 0};
+  other.filters[0] = {{.name = "a", .versions = {}}};
+  const WorkerId worker = Add(std::move(other));
+  TestWork first("a");
+  TestWork second("a");
+  TestWork unwanted("b");
+  EXPECT_EQ(Give(first), worker);
+  // It waits: that one would take it, were it free.
+  EXPECT_EQ(Give(second), 0u);
+  dispatcher_.Enqueue(unwanted);
+  EXPECT_THAT(GiveAll(), ElementsAre(&unwanted));
+  EXPECT_EQ(unwanted.worker, last);
+  dispatcher_.RemoveWorker(worker);
+  EXPECT_THAT(GiveAll(), ElementsAre(&first, &second));
+  EXPECT_EQ(second.worker, last);
+}
+
 TEST_F(DispatcherTest, GoesToTheWorkerWithTheLeastToDo) {
   const WorkerId first = Add();
   TestWork works[] = {TestWork("a"), TestWork("a"), TestWork("a")};

@@ -55,7 +55,8 @@ Shown Show(const ServerOptions& o) {
           {"store", o.memory_store ? "memory" : "sqlite"},
           {"max-payload", absl::StrCat(o.payload_bytes_max)},
           {"max-history-events", absl::StrCat(o.history_events_max)},
-          {"allow-hub-wipe", on(o.allow_hub_wipe)}};
+          {"allow-hub-wipe", on(o.allow_hub_wipe)},
+          {"builtin", on(o.builtin)}};
 }
 
 Shown Defaults() {
@@ -107,6 +108,7 @@ const std::vector<Setting>& AllSettings() {
       {"max-history-events", "10", "10000000", "none",
        "must be a whole number from 1 to 10000000"},
       {"allow-hub-wipe", "on", "off", "perhaps", "must be on or off"},
+      {"builtin", "off", "on", "perhaps", "must be on or off"},
   };
   return settings;
 }
@@ -303,7 +305,8 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"store", "sqlite"},
                             {"max-payload", "16777216"},
                             {"max-history-events", "100000"},
-                            {"allow-hub-wipe", "off"}};
+                            {"allow-hub-wipe", "off"},
+                            {"builtin", "on"}};
   EXPECT_EQ(Defaults(), documented);
 }
 

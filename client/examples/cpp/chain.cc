@@ -1,0 +1,46 @@
+// One activity after the other, each with what the one before returned.
+//
+// usage: chain [ADDRESS]
+#include <cstdio>
+#include <string>
+
+#include "client/orchestration_client.h"
+#include "client/worker/worker.h"
+
+using leasehold::client::OrchestrationClient;
+using leasehold::worker::OrchestrationContext;
+using leasehold::worker::Task;
+using leasehold::worker::Worker;
+
+std::string Greet(const std::string& name) { return "Hello, " + name; }
+std::string Shout(const std::string& text) { return text + "!"; }
+
+Task<std::string> Greeting(OrchestrationContext& context, std::string name) {
+  auto greeting = co_await context.CallActivity<std::string>("Greet", name);
+  co_return co_await context.CallActivity<std::string>("Shout", greeting);
+}
+
+int main(int argc, char** argv) {
+  const std::string address = argc > 1 ? argv[1] : "localhost:4001";
+  Worker worker(address);
+  worker.AddActivity("Greet", &Greet);
+  worker.AddActivity("Shout", &Shout);
+  worker.AddOrchestrator("Greeting", &Greeting);
+  if (const absl::Status status = worker.Start(); !status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    return 1;
+  }
+
+  const auto client = OrchestrationClient::Connect(address);
+  const auto receipt =
+      (*client)->Start({.name = "Greeting", .input = R"("Ada")"});
+  if (!receipt.ok()) {
+    std::fprintf(stderr, "%s\n", receipt.status().ToString().c_str());
+    return 1;
+  }
+  const auto state =
+      (*client)->WaitForCompletion(receipt->instance_id, absl::Minutes(1));
+  std::printf("%s\n", state.ok() ? state->output.value_or("").c_str()
+                                 : state.status().ToString().c_str());
+  return state.ok() ? 0 : 1;
+}

@@ -1,0 +1,52 @@
+// Many activities at once, and what comes of all of them together.
+//
+// usage: fan_out [ADDRESS]
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "client/orchestration_client.h"
+#include "client/worker/worker.h"
+
+using leasehold::client::OrchestrationClient;
+using leasehold::worker::OrchestrationContext;
+using leasehold::worker::Task;
+using leasehold::worker::WhenAll;
+using leasehold::worker::Worker;
+
+int Square(int n) { return n * n; }
+
+Task<int> SumOfSquares(OrchestrationContext& context, int count) {
+  std::vector<Task<int>> squares;
+  for (int n = 1; n <= count; ++n) {
+    squares.push_back(context.CallActivity<int>("Square", n));
+  }
+  const std::vector<int> all = co_await WhenAll(std::move(squares));
+  int sum = 0;
+  for (const int square : all) sum += square;
+  co_return sum;
+}
+
+int main(int argc, char** argv) {
+  const std::string address = argc > 1 ? argv[1] : "localhost:4001";
+  Worker worker(address);
+  worker.AddActivity("Square", &Square);
+  worker.AddOrchestrator("SumOfSquares", &SumOfSquares);
+  if (const absl::Status status = worker.Start(); !status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    return 1;
+  }
+
+  const auto client = OrchestrationClient::Connect(address);
+  const auto receipt =
+      (*client)->Start({.name = "SumOfSquares", .input = "50"});
+  if (!receipt.ok()) {
+    std::fprintf(stderr, "%s\n", receipt.status().ToString().c_str());
+    return 1;
+  }
+  const auto state =
+      (*client)->WaitForCompletion(receipt->instance_id, absl::Minutes(1));
+  std::printf("%s\n", state.ok() ? state->output.value_or("").c_str()
+                                 : state.status().ToString().c_str());
+  return state.ok() ? 0 : 1;
+}

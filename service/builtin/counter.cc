@@ -1,0 +1,54 @@
+#include "service/builtin/counter.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold::builtin {
+
+std::optional<int64_t> Apply(const nlohmann::json& operation, int64_t value) {
+  int64_t add = 0;
+  if (operation == "incr") {
+    add = 1;
+  } else if (operation == "decr") {
+    add = -1;
+  } else if (operation == "reset") {
+    return 0;
+  } else if (operation.is_object() && operation.size() == 1 &&
+             operation.contains("add") &&
+             operation["add"].is_number_integer() &&
+             !(operation["add"].is_number_unsigned() &&
+               operation["add"] > INT64_MAX)) {
+    add = operation["add"].get<int64_t>();
+  } else {
+    return std::nullopt;
+  }
+  int64_t sum = 0;
+  if (__builtin_add_overflow(value, add, &sum)) return std::nullopt;
+  return sum;
+}
+
+worker::Task<int64_t> Counter(worker::OrchestrationContext& context,
+                              std::optional<int64_t> value) {
+  int64_t now = value.value_or(0);
+  context.SetCustomStatus(now);
+  for (int i = 0; i < kOperationsOfARun; ++i) {
+    const auto operation =
+        co_await context.WaitForEvent<nlohmann::json>("operation");
+    if (operation == "end") co_return now;
+    const std::optional<int64_t> next = Apply(operation, now);
+    if (!next.has_value()) {
+      context.Log(absl::StrCat(
+          "Counter \"", context.instance_id(), "\": passed over ",
+          operation.dump().substr(0, 100),
+          R"(; an operation is "incr", "decr", "reset", "end" or {"add": n})"));
+      continue;
+    }
+    now = *next;
+    context.SetCustomStatus(now);
+  }
+  context.ContinueAsNew(now);
+  co_return now;
+}
+
+}  // namespace leasehold::builtin

@@ -1,0 +1,54 @@
+// EchoSequence, FanOutEcho and Ping; and the activity Echo, which goes to the
+// Echo instance of the context that the orchestration lives in.
+//
+// Thread-safety: EchoActivity is safe; the others are pure.   Lifetime: the
+// channel is shared.
+#ifndef LEASEHOLD_SERVICE_BUILTIN_ECHO_SEQUENCE_H_
+#define LEASEHOLD_SERVICE_BUILTIN_ECHO_SEQUENCE_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/worker/activity_context.h"
+#include "client/worker/orchestration_context.h"
+#include "client/worker/task.h"
+#include "grpcpp/channel.h"
+#include "nlohmann/json.hpp"
+
+namespace leasehold::builtin {
+
+using Texts = std::vector<std::string>;
+
+// What is echoed if nothing else is said.
+Texts DefaultTexts();
+
+// Echoes one text after the other.
+worker::Task<nlohmann::json> EchoSequence(worker::OrchestrationContext& context,
+                                          std::optional<Texts> texts);
+// Each by a sub-orchestration of its own, all at once.
+worker::Task<nlohmann::json> FanOutEcho(worker::OrchestrationContext& context,
+                                        std::optional<Texts> texts);
+// One turn.
+worker::Task<nlohmann::json> Ping(worker::OrchestrationContext& context,
+                                  std::optional<nlohmann::json> input);
+
+class EchoActivity {
+ public:
+  // `channel`: to the server.
+  explicit EchoActivity(std::shared_ptr<grpc::Channel> channel)
+      : channel_(std::move(channel)) {}
+
+  // `{"text": …, "sequence": …, "generation": …}`, as the service Echo has it.
+  absl::StatusOr<nlohmann::json> operator()(worker::ActivityContext& context,
+                                            std::string text) const;
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+}  // namespace leasehold::builtin
+
+#endif  // LEASEHOLD_SERVICE_BUILTIN_ECHO_SEQUENCE_H_

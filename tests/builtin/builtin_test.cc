@@ -1,0 +1,152 @@
+// The built-in orchestrators, through a real server.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/channel.h"
+#include "client/worker/log.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "service/builtin/builtin_worker.h"
+#include "service/builtin/counter.h"
+#include "tests/worker/task_hub.h"
+
+namespace leasehold {
+namespace {
+
+using nlohmann::json;
+
+// ---- The counter's operations -----------------------------------------------
+
+TEST(CounterOperations, AreIncrDecrResetAndAdd) {
+  EXPECT_EQ(builtin::Apply("incr", 5), 6);
+  EXPECT_EQ(builtin::Apply("decr", 5), 4);
+  EXPECT_EQ(builtin::Apply("reset", 5), 0);
+  EXPECT_EQ(builtin::Apply({{"add", 10}}, 5), 15);
+  EXPECT_EQ(builtin::Apply({{"add", -10}}, 5), -5);
+}
+
+TEST(CounterOperations, OthersAreNone) {
+  for (const json& operation :
+       {json("end"), json("INCR"), json(""), json(1), json(nullptr),
+        json::array({"incr"}), json::object(), json{{"add", "1"}},
+        json{{"add", 1.5}}, json{{"add", nullptr}}, json{{"sub", 1}},
+        json{{"add", 1}, {"sub", 1}}, json{{"add", UINT64_MAX}}}) {
+    EXPECT_EQ(builtin::Apply(operation, 5), std::nullopt) << operation;
+  }
+}
+
+TEST(CounterOperations, SumsThatAreNoNumbersAnyMoreAreNone) {
+  EXPECT_EQ(builtin::Apply("incr", INT64_MAX), std::nullopt);
+  EXPECT_EQ(builtin::Apply("decr", INT64_MIN), std::nullopt);
+  EXPECT_EQ(builtin::Apply({{"add", INT64_MIN}}, -1), std::nullopt);
+  EXPECT_EQ(builtin::Apply({{"add", INT64_MAX}}, 0), INT64_MAX);
+}
+
+// ---- Through a server -------------------------------------------------------
+
+class BuiltinTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    worker_ = std::make_unique<BuiltinWorker>(
+        client::OpenChannel(hub_.address()), [](const worker::LogLine&) {});
+    const absl::Status status = worker_->Start();
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  void Operate(const json& operation) {
+    hub_.Raise("a", "operation", operation.dump());
+  }
+  json Output(const std::string& name, const std::optional<std::string>& input,
+              const std::string& id = "a") {
+    hub_.Start(id, name, input);
+    const OrchestrationState state = hub_.Await(id);
+    EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_COMPLETED)
+        << state.failuredetails().errormessage();
+    return json::parse(state.output().value(), nullptr, false);
+  }
+
+  worker::TaskHub hub_;
+  std::unique_ptr<BuiltinWorker> worker_;
+};
+
+TEST_F(BuiltinTest, CounterCountsUntilItIsEnded) {
+  hub_.Start("a", "Counter", "10");
+  Operate({{"add", 5}});
+  Operate("incr");
+  Operate("decr");
+  Operate("decr");
+  Operate("end");
+  const OrchestrationState state = hub_.Await("a");
+  EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_COMPLETED);
+  EXPECT_EQ(state.output().value(), "14");
+  EXPECT_EQ(state.customstatus().value(), "14");
+}
+
+TEST_F(BuiltinTest, CounterBeginsWithZero) {
+  hub_.Start("a", "Counter");
+  Operate("incr");
+  Operate("end");
+  EXPECT_EQ(hub_.Await("a").output().value(), "1");
+}
+
+TEST_F(BuiltinTest, CounterPassesOverWhatIsNoOperation) {
+  hub_.Start("a", "Counter", "1");
+  Operate("more");
+  hub_.Raise("a", "other", "1");
+  Operate("incr");
+  Operate("end");
+  EXPECT_EQ(hub_.Await("a").output().value(), "2");
+}
+
+TEST_F(BuiltinTest, CounterWithAnInputThatIsNoNumberFails) {
+  hub_.Start("a", "Counter", R"("many")");
+  const OrchestrationState state = hub_.Await("a");
+  EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_FAILED);
+  EXPECT_FALSE(state.failuredetails().errormessage().empty());
+}
+
+TEST_F(BuiltinTest, CounterContinuesAsNewAndLosesNoOperation) {
+  hub_.Start("a", "Counter", "0");
+  const std::string first = hub_.AwaitStart("a").executionid().value();
+  constexpr int kOperations = 3 * builtin::kOperationsOfARun + 7;
+  for (int i = 0; i < kOperations; ++i) Operate("incr");
+  Operate("end");
+  const OrchestrationState state = hub_.Await("a");
+  EXPECT_EQ(state.output().value(), absl::StrCat(kOperations));
+  EXPECT_NE(state.executionid().value(), first);
+}
+
+TEST_F(BuiltinTest, EchoSequenceMovesTheSequenceOfItsOwnContext) {
+  const json echoes = Output("EchoSequence", R"(["x","y"])");
+  ASSERT_EQ(echoes.size(), 2u);
+  EXPECT_EQ(echoes[0]["text"], "x");
+  EXPECT_EQ(echoes[0]["sequence"], 1);
+  EXPECT_EQ(echoes[1]["text"], "y");
+  EXPECT_EQ(echoes[1]["sequence"], 2);
+  EXPECT_EQ(echoes[0]["generation"], echoes[1]["generation"]);
+}
+
+TEST_F(BuiltinTest, EchoSequenceHasTextsOfItsOwn) {
+  EXPECT_EQ(Output("EchoSequence", std::nullopt).size(), 3u);
+  EXPECT_EQ(Output("EchoSequence", "[]", "none").size(), 0u);
+}
+
+TEST_F(BuiltinTest, FanOutEchoAwaitsAllItsChildren) {
+  const json echoes = Output("FanOutEcho", R"(["x","y","z"])");
+  ASSERT_EQ(echoes.size(), 3u);
+  EXPECT_EQ(echoes[2]["text"], "z");
+  // Each child has an instance of its own.
+  EXPECT_EQ(echoes[2]["sequence"], 1);
+  EXPECT_NE(echoes[0]["generation"], echoes[2]["generation"]);
+}
+
+TEST_F(BuiltinTest, PingReturnsItsInput) {
+  EXPECT_EQ(Output("Ping", R"({"n":[1,2]})"), (json{{"n", {1, 2}}}));
+  EXPECT_EQ(Output("Ping", std::nullopt, "b"), nullptr);
+}
+
+}  // namespace
+}  // namespace leasehold
