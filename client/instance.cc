@@ -1,5 +1,7 @@
 #include "client/instance.h"
 
+#include "client/timestamp.h"
+
 namespace leasehold::client {
 namespace {
 
@@ -18,11 +20,6 @@ InstanceState FromProto(ProtoInstance::State state) {
     default:
       return InstanceState::kUnknown;
   }
-}
-
-absl::Time FromProto(const google::protobuf::Timestamp& proto) {
-  return absl::FromUnixSeconds(proto.seconds()) +
-         absl::Nanoseconds(proto.nanos());
 }
 
 }  // namespace

@@ -1,0 +1,91 @@
+// OrchestrationEvent: something that happened to an orchestration, as its
+// history has it.
+//
+// One flat value for every kind of event; beside each member stands which kinds
+// have it.
+//
+// Thread-safety: safe.   Lifetime: values only.
+#ifndef LEASEHOLD_CLIENT_ORCHESTRATION_EVENT_H_
+#define LEASEHOLD_CLIENT_ORCHESTRATION_EVENT_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "client/orchestration.h"
+#include "leasehold/v1/orchestration.pb.h"
+
+namespace leasehold::client {
+
+struct OrchestrationEvent {
+  enum class Kind {
+    // One that the server, or this library, has no words for.
+    kOther,
+    kExecutionStarted,
+    kExecutionCompleted,
+    kExecutionTerminated,
+    kExecutionSuspended,
+    kExecutionResumed,
+    kActivityScheduled,
+    kActivityCompleted,
+    kActivityFailed,
+    kSubOrchestrationStarted,
+    kSubOrchestrationCompleted,
+    kSubOrchestrationFailed,
+    kTimerCreated,
+    kTimerFired,
+    kTurnStarted,
+    kTurnCompleted,
+    kEventRaised,
+    kEventSent,
+  };
+
+  Kind kind = Kind::kOther;
+  // Counts what the orchestrator did; -1: it came from outside.
+  int32_t id = 0;
+  absl::Time time;
+
+  // The `id` of the event that began what ends here. Ends of activities,
+  // sub-orchestrations and timers; empty for all other kinds.
+  std::optional<int32_t> scheduled_id;
+  // Of the orchestrator, the activity or the event. kExecutionStarted,
+  // kActivityScheduled, kSubOrchestrationStarted, kEventRaised, kEventSent.
+  std::string name;
+  // The first three of these.
+  std::string version;
+  // All that have a name.
+  std::optional<std::string> input;
+  // kExecutionCompleted, kExecutionTerminated, and ends that went well.
+  std::optional<std::string> output;
+  // kExecutionCompleted, and ends that did not go well.
+  std::optional<OrchestrationFailure> failure;
+  // Of another orchestration. kSubOrchestrationStarted, kEventSent.
+  std::string instance_id;
+
+  // kExecutionStarted.
+  std::string execution_id;
+  std::string parent_instance_id;
+  std::optional<absl::Time> scheduled_start_time;
+  std::map<std::string, std::string> tags;
+  // kExecutionCompleted.
+  OrchestrationStatus status = OrchestrationStatus::kUnknown;
+  // kExecutionTerminated.
+  bool recursive = false;
+  // kExecutionSuspended, kExecutionResumed.
+  std::string reason;
+  // kTimerCreated, kTimerFired.
+  std::optional<absl::Time> fire_time;
+  // kOther: its number in the Durable Task contract; 0: not told.
+  int32_t number = 0;
+};
+
+// As the contract writes it: `execution_started`, `activity_scheduled`, …
+const char* OrchestrationEventName(OrchestrationEvent::Kind kind);
+
+OrchestrationEvent FromProto(const leasehold::v1::OrchestrationEvent& proto);
+
+}  // namespace leasehold::client
+
+#endif  // LEASEHOLD_CLIENT_ORCHESTRATION_EVENT_H_
