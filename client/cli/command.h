@@ -25,12 +25,15 @@ namespace leasehold::client::cli {
 struct GlobalOptions {
   std::string address = "localhost:4001";
   OutputFormat output = OutputFormat::kTable;
-  // Of calls; streams have none.
+  // Of calls; streams have none, and waits have it if it was given.
   absl::Duration timeout = absl::Seconds(30);
+  // Whether somebody gave it, rather than leave it at that.
+  bool timeout_given = false;
 };
 
 // What a command may touch besides the network.
 struct Surroundings {
+  std::istream& in;
   std::ostream& out;
   std::ostream& err;
   std::function<void(absl::Duration)> sleep;
@@ -38,6 +41,8 @@ struct Surroundings {
   std::function<const char*(const char* name)> environment;
   // Standard input and output are both a terminal: someone reads along.
   bool interactive = false;
+  // `err` is a terminal: it can show how far something is.
+  bool err_is_terminal = false;
   // Blocks until Enter was pressed. Called only if `interactive`.
   std::function<void()> wait_for_enter;
   std::function<absl::Time()> now;
@@ -53,7 +58,8 @@ struct Surroundings {
 struct Command {
   CLI::App* app = nullptr;
   // OK: done, or nobody reads the output any more. Any other status is
-  // reported as `CODE: message`.
+  // reported as `CODE: message`. Throws UsageError (usage.h) if the options
+  // make no sense together: then it has done nothing.
   std::function<absl::Status(const GlobalOptions&, Surroundings&)> run;
 };
 

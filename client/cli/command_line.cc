@@ -12,6 +12,7 @@
 #include "client/cli/echo_command.h"
 #include "client/cli/instances_command.h"
 #include "client/cli/join_command.h"
+#include "client/cli/orchestration_command.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
 
@@ -61,8 +62,8 @@ CommandLine::CommandLine(Surroundings& surroundings)
   output->type_name("table|json")->default_str("table");
   CLI::Option* timeout =
       AddValue(parser_, "--timeout", global_.timeout, ReadDuration,
-               "how long a call may take (streams have no limit), as in 500ms, "
-               "30s or 1h30m "
+               "how long a call may take, as in 500ms, 30s or 1h30m (streams "
+               "have no limit, and waits only if it is given) "
                "(environment: LEASEHOLD_TIMEOUT)");
   timeout->type_name("DURATION")
       ->default_str(absl::FormatDuration(global_.timeout));
@@ -84,6 +85,9 @@ CommandLine::CommandLine(Surroundings& surroundings)
     commands_.push_back(std::move(command));
   }
   commands_.push_back(AddJoinCommand(parser_));
+  for (Command& command : AddOrchestrationCommands(parser_)) {
+    commands_.push_back(std::move(command));
+  }
   for (const Command& command : commands_) {
     command.app->footer(
         "--address, --output, --timeout and --config are taken here too: see "
@@ -92,10 +96,13 @@ CommandLine::CommandLine(Surroundings& surroundings)
 }
 
 int CommandLine::Run(int argc, const char* const* argv) {
+  absl::Status status;
   try {
     parser_.parse(argc, argv);
     ReadEnvironment();
     ReadFile();
+    global_.timeout_given = parser_.get_option("--timeout")->count() > 0;
+    status = GivenCommand(commands_)->run(global_, surroundings_);
   } catch (const CLI::CallForHelp&) {
     const Command* command = GivenCommand(commands_);
     const CLI::App& app =
@@ -116,8 +123,6 @@ int CommandLine::Run(int argc, const char* const* argv) {
                       << "\n";
     return kWrongUsage;
   }
-  const absl::Status status =
-      GivenCommand(commands_)->run(global_, surroundings_);
   if (status.ok()) return kDone;
   const std::string message(status.message());
   surroundings_.err << absl::StatusCodeToString(status.code()) << ": "

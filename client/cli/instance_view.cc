@@ -13,11 +13,6 @@ std::string Milliseconds(absl::Duration duration) {
   return absl::StrCat(absl::ToInt64Milliseconds(duration));
 }
 
-std::string Time(absl::Time time) {
-  return JsonString(
-      absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()));
-}
-
 // The members of an instance's object, without the braces.
 std::string Members(const Instance& instance, absl::Time now) {
   const auto pins = [](std::string* json, const Instance::Pins& pin) {
@@ -37,8 +32,9 @@ std::string Members(const Instance& instance, absl::Time now) {
           : "null",
       ",\"pins\":{", absl::StrJoin(instance.pins, ",", pins),
       "},\"extensions\":[", absl::StrJoin(instance.extensions, ",", extensions),
-      "],\"create_time\":", Time(instance.create_time), ",\"last_use_time\":",
-      instance.last_use_time.has_value() ? Time(*instance.last_use_time)
+      "],\"create_time\":", JsonTime(instance.create_time),
+      ",\"last_use_time\":",
+      instance.last_use_time.has_value() ? JsonTime(*instance.last_use_time)
                                          : "null",
       ",\"age_ms\":",
       Milliseconds(std::max(now - instance.create_time, absl::ZeroDuration())));

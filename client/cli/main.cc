@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
 
   leasehold::client::cli::Surroundings surroundings{
+      .in = std::cin,
       .out = std::cout,
       .err = std::cerr,
       .sleep = absl::SleepFor,
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
         return std::getenv(name);
       },
       .interactive = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1,
+      .err_is_terminal = isatty(STDERR_FILENO) == 1,
       .wait_for_enter =
           [] {
             std::cin.ignore(std::numeric_limits<std::streamsize>::max(), '\n');

@@ -81,6 +81,11 @@ std::string JsonString(std::string_view text) {
   return json + "\"";
 }
 
+std::string JsonTime(absl::Time time) {
+  return JsonString(
+      absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()));
+}
+
 Output::Output(OutputFormat format, std::ostream& out)
     : format_(format), out_(out) {}
 

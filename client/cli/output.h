@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "client/shared_session.h"
 
 namespace leasehold::client::cli {
@@ -30,6 +31,8 @@ std::string Printable(std::string_view text);
 
 // `text` as a JSON string, with its quotes.
 std::string JsonString(std::string_view text);
+// A time as one, in UTC: "2024-10-04T17:46:40+00:00".
+std::string JsonTime(absl::Time time);
 
 class Output {
  public:

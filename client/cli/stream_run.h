@@ -22,7 +22,9 @@ namespace leasehold::client::cli {
 class StreamRun {
  public:
   explicit StreamRun(Surroundings& surroundings)
-      : stop_(surroundings.output_fd) {
+      : StreamRun(surroundings, surroundings.output_fd) {}
+  // `output` below 0: the run goes on though nobody reads its output.
+  StreamRun(Surroundings& surroundings, int output) : stop_(output) {
     surroundings.stop_on_signal(stop_);
   }
 
@@ -36,6 +38,8 @@ class StreamRun {
   }
   // Nothing more can be written: the run ends, and the output knows why.
   void OutputFailed() { EndWith(absl::OkStatus()); }
+  // What the run was for is done.
+  void Done() { EndWith(absl::OkStatus()); }
 
   // Blocks until the run is to end. OK: not by the server.
   absl::Status Await() {

@@ -51,6 +51,16 @@ absl::StatusOr<std::string> ReadAddress(const std::string& text) {
   return text;
 }
 
+absl::StatusOr<std::string> ReadText(const std::string& text) {
+  if (IsUtf8(text)) return text;
+  return absl::InvalidArgumentError("the text is not UTF-8");
+}
+
+absl::StatusOr<std::string> ReadName(const std::string& text) {
+  if (text.empty()) return Wrong(text, "no name; write at least one character");
+  return ReadText(text);
+}
+
 absl::StatusOr<std::string> ReadId(const std::string& text) {
   if (text.empty()) {
     return Wrong(text,

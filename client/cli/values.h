@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -28,8 +29,11 @@ absl::StatusOr<int> ReadCount(const std::string& text);
 absl::StatusOr<uint64_t> ReadSequence(const std::string& text);
 // HOST:PORT or unix:PATH.
 absl::StatusOr<std::string> ReadAddress(const std::string& text);
-// Anything of UTF-8 but nothing.
+// Anything of UTF-8.
+absl::StatusOr<std::string> ReadText(const std::string& text);
+// Anything of UTF-8 but nothing: an ID, and a name.
 absl::StatusOr<std::string> ReadId(const std::string& text);
+absl::StatusOr<std::string> ReadName(const std::string& text);
 // `table` or `json`.
 absl::StatusOr<OutputFormat> ReadOutputFormat(const std::string& text);
 // `new` or `existing`.
@@ -55,6 +59,31 @@ CLI::Option* AddValue(CLI::App& app, const std::string& name, Target& target,
         target = *std::move(value);
       },
       description);
+}
+
+// The same for an option that may be given more than once, each time with one
+// value.
+template <typename T>
+CLI::Option* AddValues(CLI::App& app, const std::string& name,
+                       std::vector<T>& target,
+                       absl::StatusOr<T> (*read)(const std::string&),
+                       const std::string& description) {
+  return app
+      .add_option_function<std::vector<std::string>>(
+          name,
+          [name, &target, read](const std::vector<std::string>& texts) {
+            target.clear();
+            for (const std::string& text : texts) {
+              absl::StatusOr<T> value = read(text);
+              if (!value.ok()) {
+                throw CLI::ValidationError(
+                    name, std::string(value.status().message()));
+              }
+              target.push_back(*std::move(value));
+            }
+          },
+          description)
+      ->allow_extra_args(false);
 }
 
 // The argument ID of a command.

@@ -117,6 +117,11 @@ void FakeOrchestrationServer::AwaitWatches(size_t count) {
   changed_.wait(lock, [&] { return watches_ >= count; });
 }
 
+bool FakeOrchestrationServer::WatchHasDeadline() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return watch_has_deadline_;
+}
+
 grpc::Status FakeOrchestrationServer::Record(
     const google::protobuf::Message& request) {
   std::lock_guard<std::mutex> lock(mu_);
@@ -224,13 +229,15 @@ grpc::Status FakeOrchestrationServer::WaitForCompletion(
 }
 
 grpc::Status FakeOrchestrationServer::Watch(
-    grpc::ServerContext*, const v1::GetOrchestrationRequest* request,
+    grpc::ServerContext* context, const v1::GetOrchestrationRequest* request,
     grpc::ServerWriter<State>* writer) {
   grpc::Status status = Record(*request);
   if (!status.ok()) return status;
   const std::string& id = request->instance_id();
   int told = 0;
   std::unique_lock<std::mutex> lock(mu_);
+  watch_has_deadline_ =
+      context->deadline() != std::chrono::system_clock::time_point::max();
   while (true) {
     const auto found = states_.find(id);
     if (found == states_.end()) return Unknown(id);

@@ -48,9 +48,11 @@ class FakeOrchestrationServer final
   void HurryNextPurge(int64_t most);
   // Receipts come with URLs.
   void ServeUrls();
-  // Ends the watches that are open, and blocks until there are so many.
+  // Ends the watches that are open; blocks until there are so many.
   void EndWatches(grpc::Status status);
   void AwaitWatches(size_t count);
+  // Whether the last watch has a deadline.
+  bool WatchHasDeadline() const;
 
   // What the calls of one kind asked for.
   template <typename Request>
@@ -138,6 +140,7 @@ class FakeOrchestrationServer final
   std::optional<int64_t> purge_most_;
   bool urls_ = false;
   size_t watches_ = 0;
+  bool watch_has_deadline_ = false;
   std::optional<grpc::Status> watches_end_;
   bool stopping_ = false;
 };

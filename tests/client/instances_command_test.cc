@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "client/shared_session.h"
 #include "tests/client/leasehold_run.h"
 #include "tests/client/local_server.h"
+#include "tests/client/streaming_run.h"
 #include "tests/server/events.h"
 
 namespace leasehold::client::cli {
@@ -24,43 +24,6 @@ using testing::IsEmpty;
 using testing::MatchesRegex;
 using testing::SizeIs;
 using testing::StartsWith;
-
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
-
-// A command that streams, on a thread of its own.
-class Streaming {
- public:
-  explicit Streaming(std::vector<std::string> arguments,
-                     int terminal_rows = 0) {
-    run_.terminal_rows = terminal_rows;
-    run_.on_stop = [this](Stop& stop) { stop_.Put(&stop); };
-    thread_ = std::thread(
-        [this, arguments = std::move(arguments)] { run_.With(arguments); });
-  }
-
-  void Await(const std::string& part) { run_.shown.Await(part); }
-  std::string shown() const { return run_.shown.text(); }
-
-  // As a signal would end it.
-  Outcome Interrupt() {
-    stop_.Take("the command to be ready for signals")->Request();
-    return End();
-  }
-  // It ends by itself.
-  Outcome End() {
-    thread_.join();
-    return {run_.code, run_.out, run_.err};
-  }
-
- private:
-  LeaseholdRun run_;
-  Mailbox<Stop*> stop_;
-  std::thread thread_;
-};
 
 class InstancesCommand : public testing::Test {
  protected:
@@ -227,7 +190,7 @@ TEST_F(InstancesCommand, AServerThatIsNotThereIsUnavailable) {
 // ---- Streams
 
 TEST_F(InstancesCommand, HoldKeepsAnInstanceBusyUntilItIsInterrupted) {
-  Streaming hold(At({"instances", "hold", "a", "--idle-timeout=7s"}));
+  StreamingRun hold(At({"instances", "hold", "a", "--idle-timeout=7s"}));
   hold.Await("yes");
   EXPECT_EQ((*client_->Get("a"))->pin_count("hold"), 1u);
   server_.clock().Advance(absl::Hours(1));
@@ -238,7 +201,7 @@ TEST_F(InstancesCommand, HoldKeepsAnInstanceBusyUntilItIsInterrupted) {
 }
 
 TEST_F(InstancesCommand, HoldEndsWithTheInstance) {
-  Streaming hold(At({"instances", "hold", "a", "--output=json"}));
+  StreamingRun hold(At({"instances", "hold", "a", "--output=json"}));
   hold.Await("\"created\":true}\n");
   ASSERT_TRUE(client_->Release("a", /*force=*/true).ok());
   const Outcome run = hold.End();
@@ -248,7 +211,8 @@ TEST_F(InstancesCommand, HoldEndsWithTheInstance) {
 
 TEST_F(InstancesCommand, KeepAliveShowsEachRenewal) {
   Create("a");
-  Streaming keep_alive(At({"instances", "keep-alive", "a", "--interval=1ms"}));
+  StreamingRun keep_alive(
+      At({"instances", "keep-alive", "a", "--interval=1ms"}));
   keep_alive.Await("a         " + Generation("a") + "  20s\n" + "a  ");
   const Outcome run = keep_alive.Interrupt();
   EXPECT_EQ(run.code, 0) << run.err;
@@ -263,7 +227,7 @@ TEST_F(InstancesCommand, KeepAliveOfAnUnknownInstanceIsNotFound) {
 
 TEST_F(InstancesCommand, WatchIsOneLineAnEvent) {
   Create("a");
-  Streaming watch(At({"instances", "watch"}));
+  StreamingRun watch(At({"instances", "watch"}));
   watch.Await("SNAPSHOT_DONE");
   ASSERT_TRUE(client_->Release("a").ok());
   watch.Await("CLOSED");
@@ -279,8 +243,8 @@ TEST_F(InstancesCommand, WatchIsOneLineAnEvent) {
 
 TEST_F(InstancesCommand, WatchAsJsonIsOneObjectALine) {
   Create("a-1");
-  Streaming watch(At({"instances", "watch", "--prefix=a-", "--output=json"}),
-                  /*terminal_rows=*/24);
+  StreamingRun watch(At({"instances", "watch", "--prefix=a-", "--output=json"}),
+                     {.terminal_rows = 24, .err_is_terminal = false});
   watch.Await("{\"event\":\"SNAPSHOT_DONE\"}\n");
   Create("b");
   Create("a-2");
@@ -297,7 +261,8 @@ TEST_F(InstancesCommand, WatchAsJsonIsOneObjectALine) {
 
 TEST_F(InstancesCommand, WatchOnATerminalRedrawsATable) {
   Create("a");
-  Streaming watch(At({"instances", "watch"}), /*terminal_rows=*/24);
+  StreamingRun watch(At({"instances", "watch"}),
+                     {.terminal_rows = 24, .err_is_terminal = false});
   watch.Await("1 instance\x1b[K\n");
   Create("b");
   watch.Await("2 instances\x1b[K\n");
@@ -309,7 +274,7 @@ TEST_F(InstancesCommand, WatchOnATerminalRedrawsATable) {
 }
 
 TEST_F(InstancesCommand, AStreamEndsWhenTheServerDrains) {
-  Streaming watch(At({"instances", "watch"}));
+  StreamingRun watch(At({"instances", "watch"}));
   watch.Await("SNAPSHOT_DONE");
   server_.Stop();
   const Outcome run = watch.End();
@@ -318,7 +283,7 @@ TEST_F(InstancesCommand, AStreamEndsWhenTheServerDrains) {
 }
 
 TEST_F(InstancesCommand, JoinShowsEveryEcho) {
-  Streaming join(At({"join", "room \u20ac"}));
+  StreamingRun join(At({"join", "room \u20ac"}));
   join.Await("Joined room \u20ac: generation ");
   SharedSessionOptions options;
   options.instance_id = "room \u20ac";
@@ -326,7 +291,7 @@ TEST_F(InstancesCommand, JoinShowsEveryEcho) {
   ASSERT_TRUE(session->Echo("Apple\n", 0).ok());
   ASSERT_TRUE(session->Echo("Pear", 0).ok());
   join.Await("2         Pear\n");
-  Streaming late(At({"join", "room \u20ac", "--after=1", "--output=json"}));
+  StreamingRun late(At({"join", "room \u20ac", "--after=1", "--output=json"}));
   late.Await("\"sequence\":2,\"text\":\"Pear\"}\n");
   const Outcome late_run = late.Interrupt();
   EXPECT_THAT(Lines(late_run.out),

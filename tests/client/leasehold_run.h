@@ -59,6 +59,9 @@ class SharedText : public std::streambuf {
 struct LeaseholdRun {
   std::map<std::string, std::string> environment;
   bool interactive = false;
+  // What standard input holds, and whether standard error is a terminal.
+  std::string in;
+  bool err_is_terminal = false;
   int terminal_rows = 0;
   std::function<void(absl::Duration)> on_sleep = [](absl::Duration) {};
   // Does not move, so that what is waited for is waited for until it comes;
@@ -72,8 +75,9 @@ struct LeaseholdRun {
   std::string out;
   std::string err;
   int enters = 0;
-  // Safe.
+  // Safe: standard output and standard error, of all runs.
   SharedText shown;
+  SharedText complained;
 
   LeaseholdRun& With(const std::vector<std::string>& arguments) {
     std::vector<const char*> argv = {"leasehold"};
@@ -81,8 +85,10 @@ struct LeaseholdRun {
       argv.push_back(argument.c_str());
     }
     std::ostream out_stream(&shown);
-    std::ostringstream err_stream;
+    std::ostream err_stream(&complained);
+    std::istringstream in_stream(in);
     Surroundings surroundings{
+        .in = in_stream,
         .out = out_stream,
         .err = err_stream,
         .sleep =
@@ -95,6 +101,7 @@ struct LeaseholdRun {
           return found == environment.end() ? nullptr : found->second.c_str();
         },
         .interactive = interactive,
+        .err_is_terminal = err_is_terminal,
         .wait_for_enter = [this] { ++enters; },
         .now = [this] { return now; },
         .stop_on_signal = [this](Stop& stop) { on_stop(stop); },
@@ -102,10 +109,11 @@ struct LeaseholdRun {
         .terminal_rows = [this] { return terminal_rows; },
     };
     const size_t before = shown.text().size();
+    const size_t err_before = complained.text().size();
     code = RunCommandLine(static_cast<int>(argv.size()), argv.data(),
                           surroundings);
     out = shown.text().substr(before);
-    err = err_stream.str();
+    err = complained.text().substr(err_before);
     return *this;
   }
 };

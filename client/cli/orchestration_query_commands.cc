@@ -1,0 +1,181 @@
+#include "client/cli/orchestration_query_commands.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/history_view.h"
+#include "client/cli/orchestration_command.h"
+#include "client/cli/orchestration_values.h"
+#include "client/cli/orchestration_view.h"
+#include "client/cli/output.h"
+#include "client/cli/usage.h"
+#include "client/cli/values.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+// The most that a page has.
+constexpr int kPageMax = 1000;
+
+struct ListCommandOptions {
+  FilterOptions filter;
+  std::optional<int> limit;
+  bool payloads = false;
+};
+
+absl::Status RunList(OrchestrationClient& client,
+                     const ListCommandOptions& options,
+                     const GlobalOptions& global, Surroundings& around) {
+  Output output(global.output, around.out);
+  Table table(OrchestrationHeading());
+  size_t left = options.limit.value_or(INT32_MAX);
+  const auto on_page = [&](const std::vector<OrchestrationState>& page) {
+    std::vector<Table::Row> rows;
+    for (const OrchestrationState& state : page) {
+      if (left == 0) break;
+      --left;
+      if (output.format() == OutputFormat::kTable) {
+        rows.push_back(OrchestrationRow(state));
+      } else if (!output.Write(OrchestrationJson(state).text() + "\n")) {
+        return false;
+      }
+    }
+    return output.Say(table.Lines(rows)) && left > 0;
+  };
+  ListOrchestrationsOptions list;
+  list.filter = options.filter.At(around.now());
+  list.payloads = options.payloads;
+  if (options.limit.has_value()) {
+    list.page_size = std::min(*options.limit, kPageMax);
+  }
+  const absl::Status status = client.List(list, on_page);
+  return status.ok() ? output.status() : status;
+}
+
+struct PurgeOptions {
+  std::string id;
+  FilterOptions filter;
+  bool all = false;
+  bool recursive = false;
+};
+
+// Throws UsageError unless the options say clearly what to purge.
+void CheckPurge(const PurgeOptions& options) {
+  const int ways =
+      !options.id.empty() + options.filter.any() + (options.all ? 1 : 0);
+  if (ways == 1) return;
+  throw UsageError(absl::StrCat(
+      "orchestration purge: ", ways == 0 ? "say what to purge" : "say one",
+      ": an ID, or a filter (--status, --id-prefix, --created-from, "
+      "--created-to), or --all"));
+}
+
+absl::StatusOr<int64_t> PurgeAll(OrchestrationClient& client,
+                                 const OrchestrationFilter& filter,
+                                 bool recursive) {
+  int64_t purged = 0;
+  while (true) {
+    const auto result = client.PurgeMatching(filter, recursive);
+    if (!result.ok()) return result.status();
+    purged += result->purged;
+    if (result->complete) return purged;
+    if (result->purged == 0) {
+      return absl::UnavailableError(absl::StrCat(
+          "the server purged ", purged,
+          " and gets no further; what is left can be purged later"));
+    }
+  }
+}
+
+absl::Status RunPurge(OrchestrationClient& client, const PurgeOptions& options,
+                      const GlobalOptions& global, Surroundings& around) {
+  CheckPurge(options);
+  const auto purged =
+      options.id.empty()
+          ? PurgeAll(client, options.filter.At(around.now()), options.recursive)
+          : client.Purge(options.id, options.recursive);
+  if (!purged.ok()) return purged.status();
+  return WriteDone(
+      absl::StrCat("Purged ", *purged,
+                   *purged == 1 ? " orchestration." : " orchestrations."),
+      JsonObject().Json("purged", absl::StrCat(*purged)).text(), global,
+      around);
+}
+
+absl::Status RunHistory(OrchestrationClient& client, const std::string& id,
+                        const std::string& execution,
+                        const GlobalOptions& global, Surroundings& around) {
+  Output output(global.output, around.out);
+  HistoryView view;
+  const absl::Status status =
+      client.GetHistory(id, execution, [&](const OrchestrationEvent& event) {
+        return output.Write(output.format() == OutputFormat::kJson
+                                ? EventJson(event) + "\n"
+                                : view.Lines(event));
+      });
+  return status.ok() ? output.status() : status;
+}
+
+}  // namespace
+
+Command AddListCommand(CLI::App& group) {
+  const auto options = std::make_shared<ListCommandOptions>();
+  CLI::App* app = group.add_subcommand(
+      "list", "Show orchestrations, in the order of their starts");
+  AddFilter(*app, options->filter);
+  AddValue(*app, "--limit", options->limit, ReadCount,
+           "the first so many; without it all")
+      ->type_name("N");
+  app->add_flag("--payloads", options->payloads,
+                "with input, output and failure: JSON shows them");
+  return CallingCommand(
+      app, [options](OrchestrationClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        return RunList(client, *options, global, around);
+      });
+}
+
+Command AddPurgeCommand(CLI::App& group) {
+  const auto options = std::make_shared<PurgeOptions>();
+  CLI::App* app = group.add_subcommand(
+      "purge",
+      "Erase an orchestration that has ended, or all that have ended and match "
+      "a filter");
+  AddId(*app, options->id);
+  AddFilter(*app, options->filter);
+  app->add_flag("--all", options->all, "all that have ended");
+  app->add_flag("--recursive", options->recursive,
+                "their sub-orchestrations too, and theirs");
+  return CallingCommand(
+      app, [options](OrchestrationClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        return RunPurge(client, *options, global, around);
+      });
+}
+
+Command AddHistoryCommand(CLI::App& group) {
+  struct Options {
+    std::string id;
+    std::string execution;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* app = group.add_subcommand(
+      "history",
+      "Show what has happened to an orchestration; --output=json has it all");
+  AddId(*app, options->id)->required();
+  AddValue(*app, "--execution", options->execution, ReadId,
+           "ID of one of its runs; without it the present one")
+      ->type_name("ID");
+  return CallingCommand(app, [options](OrchestrationClient& client,
+                                       const GlobalOptions& global,
+                                       Surroundings& around) {
+    return RunHistory(client, options->id, options->execution, global, around);
+  });
+}
+
+}  // namespace leasehold::client::cli

@@ -1,0 +1,180 @@
+#include "client/cli/orchestration_start_commands.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/orchestration_command.h"
+#include "client/cli/orchestration_values.h"
+#include "client/cli/orchestration_view.h"
+#include "client/cli/orchestration_wait_commands.h"
+#include "client/cli/output.h"
+#include "client/cli/payload.h"
+#include "client/cli/usage.h"
+#include "client/cli/values.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+// What both commands take.
+struct Options {
+  std::string name;
+  std::string id;
+  PayloadOption input{.name = "--input", .text = {}};
+  std::string version;
+  std::optional<Moment> at;
+  std::vector<std::pair<std::string, std::string>> tags;
+  std::optional<IfActive> if_active;
+  std::optional<IfFinished> if_finished;
+  std::string request_id;
+  bool wait = false;
+};
+
+void AddOptions(CLI::App& app, Options& options, const char* id_description,
+                const char* default_choice) {
+  AddValue(app, "NAME", options.name, ReadName,
+           "name of the orchestrator, as workers know it")
+      ->type_name("")
+      ->required();
+  AddValue(app, "--id", options.id, ReadId, id_description)->type_name("ID");
+  AddPayload(app, options.input, "what it starts with");
+  AddValue(app, "--version", options.version, ReadText,
+           "version of the orchestrator")
+      ->type_name("VERSION");
+  AddValue(app, "--at", options.at, ReadMoment,
+           "start it then, as in 2024-10-04T17:46:40Z, or from now, as in "
+           "+30s; without it at once")
+      ->type_name("TIME");
+  AddValues(app, "--tag", options.tags, ReadTag,
+            "a tag, as in team=blue; may be given again")
+      ->type_name("KEY=VALUE");
+  AddValue(app, "--if-active", options.if_active, ReadIfActive,
+           "if there is one that has not ended: fail, take it (attach), or end "
+           "it and start anew (terminate)")
+      ->type_name("fail|attach|terminate")
+      ->default_str(default_choice);
+  AddValue(app, "--if-finished", options.if_finished, ReadIfFinished,
+           "if there is one that has ended: fail, take it (attach), or start "
+           "one in its place (replace)")
+      ->type_name("fail|attach|replace")
+      ->default_str(default_choice);
+  AddValue(app, "--request-id", options.request_id, ReadName,
+           "name of this very start: said again, it starts nothing and shows "
+           "the first one's receipt")
+      ->type_name("ID");
+  app.add_flag("--wait", options.wait,
+               "wait until it has ended, and show what it came to");
+}
+
+// The start that the options mean. Throws UsageError.
+StartOptions StartOf(const Options& options, Surroundings& around) {
+  StartOptions start{.name = options.name};
+  start.instance_id = options.id;
+  start.input = ReadPayload(options.input, around);
+  start.version = options.version;
+  if (options.at.has_value()) {
+    start.scheduled_start_time = options.at->At(around.now());
+  }
+  for (const auto& [key, value] : options.tags) {
+    if (start.tags.emplace(key, value).second) continue;
+    throw UsageError(
+        absl::StrCat("--tag: \"", key, "\" is given more than once"));
+  }
+  start.request_id = options.request_id;
+  return start;
+}
+
+absl::Status RunStart(OrchestrationClient& client, const Options& options,
+                      const GlobalOptions& global, Surroundings& around) {
+  StartOptions start = StartOf(options, around);
+  start.if_active = options.if_active.value_or(IfActive::kFail);
+  start.if_finished = options.if_finished.value_or(IfFinished::kFail);
+  const auto receipt = client.Start(start);
+  if (!receipt.ok()) return receipt.status();
+  absl::Status status = WriteReceipt(*receipt, global, around);
+  if (!status.ok() || !options.wait) return status;
+  return WaitAndShow(client, receipt->instance_id, Until::kEnded, global,
+                     around);
+}
+
+// Shows what is there, and in JSON whether this call made it.
+absl::Status WriteEnsured(OrchestrationClient& client,
+                          const OrchestrationReceipt& receipt,
+                          const GlobalOptions& global, Surroundings& around) {
+  Output output(global.output, around.out);
+  const bool json = output.format() == OutputFormat::kJson;
+  if (receipt.created && !json) {
+    output.SayLine(absl::StrCat("Creating singleton instance with ID = ",
+                                Printable(receipt.instance_id)));
+    return output.status();
+  }
+  const auto state = client.Get(receipt.instance_id);
+  if (!state.ok()) return state.status();
+  if (!state->has_value()) return NoOrchestration(receipt.instance_id);
+  output.Write(
+      json
+          ? OrchestrationJson(**state).Flag("created", receipt.created).text() +
+                "\n"
+          : OrchestrationText(**state));
+  return output.status();
+}
+
+absl::Status RunEnsure(OrchestrationClient& client, const Options& options,
+                       const GlobalOptions& global, Surroundings& around) {
+  if (options.id.empty()) {
+    throw UsageError(
+        "orchestration ensure: --id is required: there shall be one of that "
+        "ID");
+  }
+  StartOptions start = StartOf(options, around);
+  start.if_active = options.if_active.value_or(IfActive::kAttach);
+  start.if_finished = options.if_finished.value_or(IfFinished::kAttach);
+  const auto receipt = client.Start(start);
+  if (!receipt.ok()) return receipt.status();
+  absl::Status status = WriteEnsured(client, *receipt, global, around);
+  if (!status.ok() || !options.wait) return status;
+  return WaitAndShow(client, receipt->instance_id, Until::kEnded, global,
+                     around);
+}
+
+}  // namespace
+
+Command AddStartCommand(CLI::App& group) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* app = group.add_subcommand("start", "Start an orchestration");
+  AddOptions(*app, *options, "instance ID; without it the server makes one",
+             "fail");
+  return CallingCommand(
+      app, [options](OrchestrationClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        return RunStart(client, *options, global, around);
+      });
+}
+
+Command AddEnsureCommand(CLI::App& group) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* app = group.add_subcommand(
+      "ensure",
+      "Start an orchestration unless there is one of its ID, and show that");
+  AddOptions(*app, *options, "instance ID; required", "attach");
+  return CallingCommand(
+      app, [options](OrchestrationClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        return RunEnsure(client, *options, global, around);
+      });
+}
+
+absl::Status WriteReceipt(const OrchestrationReceipt& receipt,
+                          const GlobalOptions& global,
+                          Surroundings& surroundings) {
+  Output output(global.output, surroundings.out);
+  output.Write(output.format() == OutputFormat::kJson
+                   ? ReceiptJson(receipt).text() + "\n"
+                   : ReceiptText(receipt));
+  return output.status();
+}
+
+}  // namespace leasehold::client::cli

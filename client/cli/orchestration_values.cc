@@ -1,0 +1,107 @@
+#include "client/cli/orchestration_values.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/output.h"
+#include "client/cli/values.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+absl::Status Wrong(const std::string& text, const char* right) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", Printable(text), "\" is ", right));
+}
+
+}  // namespace
+
+absl::StatusOr<Moment> ReadMoment(const std::string& text) {
+  const bool from_now = text.starts_with('+') || text.starts_with('-');
+  absl::Duration duration;
+  if (from_now && absl::ParseDuration(text, &duration) &&
+      absl::AbsDuration(duration) != absl::InfiniteDuration()) {
+    return Moment(duration);
+  }
+  absl::Time time;
+  if (!from_now && absl::ParseTime(absl::RFC3339_full, text, &time, nullptr) &&
+      time != absl::InfiniteFuture() && time != absl::InfinitePast()) {
+    return Moment(time);
+  }
+  return Wrong(text,
+               "no time; write it as in 2024-10-04T17:46:40Z, or from now, as "
+               "in +30s or -1h");
+}
+
+absl::StatusOr<OrchestrationStatus> ReadStatus(const std::string& text) {
+  for (const OrchestrationStatus status :
+       {OrchestrationStatus::kPending, OrchestrationStatus::kRunning,
+        OrchestrationStatus::kSuspended, OrchestrationStatus::kCompleted,
+        OrchestrationStatus::kFailed, OrchestrationStatus::kTerminated}) {
+    if (absl::EqualsIgnoreCase(text, OrchestrationStatusName(status))) {
+      return status;
+    }
+  }
+  return Wrong(text,
+               "no status; write pending, running, suspended, completed, "
+               "failed or terminated");
+}
+
+absl::StatusOr<IfActive> ReadIfActive(const std::string& text) {
+  if (text == "fail") return IfActive::kFail;
+  if (text == "attach") return IfActive::kAttach;
+  if (text == "terminate") return IfActive::kTerminate;
+  return Wrong(text, "no choice; write fail, attach or terminate");
+}
+
+absl::StatusOr<IfFinished> ReadIfFinished(const std::string& text) {
+  if (text == "fail") return IfFinished::kFail;
+  if (text == "attach") return IfFinished::kAttach;
+  if (text == "replace") return IfFinished::kReplace;
+  return Wrong(text, "no choice; write fail, attach or replace");
+}
+
+absl::StatusOr<std::pair<std::string, std::string>> ReadTag(
+    const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) {
+    return Wrong(text, "no tag; write KEY=VALUE, as in team=blue");
+  }
+  absl::StatusOr<std::string> checked = ReadText(text);
+  if (!checked.ok()) return checked.status();
+  return std::make_pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+bool FilterOptions::any() const {
+  return !statuses.empty() || !id_prefix.empty() || created_from.has_value() ||
+         created_to.has_value();
+}
+
+OrchestrationFilter FilterOptions::At(absl::Time now) const {
+  OrchestrationFilter filter;
+  filter.statuses = statuses;
+  filter.id_prefix = id_prefix;
+  if (created_from.has_value()) filter.created_from = created_from->At(now);
+  if (created_to.has_value()) filter.created_to = created_to->At(now);
+  return filter;
+}
+
+void AddFilter(CLI::App& app, FilterOptions& options) {
+  AddValues(app, "--status", options.statuses, ReadStatus,
+            "only of this status: pending, running, suspended, completed, "
+            "failed or terminated; several with commas, or given again")
+      ->delimiter(',')
+      ->type_name("STATUS");
+  AddValue(app, "--id-prefix", options.id_prefix, ReadId,
+           "only IDs that begin so")
+      ->type_name("PREFIX");
+  AddValue(app, "--created-from", options.created_from, ReadMoment,
+           "only those created then or later, as in 2024-10-04T17:46:40Z, or "
+           "from now, as in -1h")
+      ->type_name("TIME");
+  AddValue(app, "--created-to", options.created_to, ReadMoment,
+           "only those created then or earlier")
+      ->type_name("TIME");
+}
+
+}  // namespace leasehold::client::cli

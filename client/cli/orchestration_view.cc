@@ -1,0 +1,191 @@
+#include "client/cli/orchestration_view.h"
+
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "client/cli/output.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+constexpr size_t kBriefBytes = 60;
+
+std::string BriefIfAny(const std::optional<std::string>& text) {
+  return text.has_value() ? Brief(*text, kBriefBytes) : "";
+}
+
+// Under the names known from Durable Functions.
+std::vector<std::pair<const char*, std::string>> Named(
+    const ManagementUrls& urls) {
+  return {{"id", urls.id},
+          {"statusQueryGetUri", urls.status_query_get_uri},
+          {"sendEventPostUri", urls.send_event_post_uri},
+          {"terminatePostUri", urls.terminate_post_uri},
+          {"rewindPostUri", urls.rewind_post_uri},
+          {"purgeHistoryDeleteUri", urls.purge_history_delete_uri},
+          {"restartPostUri", urls.restart_post_uri},
+          {"suspendPostUri", urls.suspend_post_uri},
+          {"resumePostUri", urls.resume_post_uri}};
+}
+
+// Lines `Name           value`.
+class Paragraph {
+ public:
+  void Add(std::string_view name, std::string_view value) {
+    absl::StrAppendFormat(&text_, "%-15s%s\n", name, Printable(value));
+  }
+  void AddIfAny(std::string_view name, const std::string& value) {
+    if (!value.empty()) Add(name, value);
+  }
+  void AddIfAny(std::string_view name,
+                const std::optional<std::string>& value) {
+    if (value.has_value()) Add(name, *value);
+  }
+  void AddIfAny(std::string_view name, const std::optional<absl::Time>& time) {
+    if (time.has_value()) Add(name, TimeText(*time));
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+}
+
+std::string Brief(std::string_view text, size_t most) {
+  if (text.size() <= most) return Printable(text);
+  // Not within a character.
+  while (most > 0 && (text[most] & 0xC0) == 0x80) --most;
+  return Printable(text.substr(0, most)) + "\u2026";
+}
+
+std::string FailureText(const OrchestrationFailure& failure) {
+  std::string text = absl::StrCat(
+      failure.type, failure.type.empty() ? "" : ": ", failure.message);
+  if (failure.cause == nullptr) return text;
+  return absl::StrCat(text, ", because of ", FailureText(*failure.cause));
+}
+
+std::string FailureJson(const OrchestrationFailure& failure) {
+  JsonObject object;
+  object.Text("type", failure.type).Text("message", failure.message);
+  object.TextIfAny("stack_trace", failure.stack_trace);
+  if (failure.non_retriable) object.Flag("non_retriable", true);
+  if (failure.cause != nullptr) {
+    object.Json("cause", FailureJson(*failure.cause));
+  }
+  return object.text();
+}
+
+Table::Row OrchestrationHeading() {
+  return {"INSTANCE", "NAME", "STATUS", "CREATED", "UPDATED", "CUSTOM STATUS"};
+}
+
+Table::Row OrchestrationRow(const OrchestrationState& state) {
+  return {
+      Printable(state.instance_id),          Printable(state.name),
+      OrchestrationStatusName(state.status), TimeText(state.create_time),
+      TimeText(state.update_time),           BriefIfAny(state.custom_status)};
+}
+
+std::string OrchestrationText(const OrchestrationState& state) {
+  Paragraph lines;
+  lines.Add("Instance", state.instance_id);
+  lines.Add("Execution", state.execution_id);
+  lines.Add("Name", state.name);
+  lines.AddIfAny("Version", state.version);
+  lines.Add("Status", OrchestrationStatusName(state.status));
+  lines.AddIfAny("Custom status", state.custom_status);
+  lines.Add("Created", TimeText(state.create_time));
+  lines.AddIfAny("Not before", state.scheduled_start_time);
+  lines.Add("Updated", TimeText(state.update_time));
+  lines.AddIfAny("Ended", state.end_time);
+  lines.AddIfAny("Parent", state.parent_instance_id);
+  lines.AddIfAny("Tags",
+                 absl::StrJoin(state.tags, ", ", absl::PairFormatter("=")));
+  lines.AddIfAny("Input", state.input);
+  lines.AddIfAny("Output", state.output);
+  if (state.failure.has_value()) {
+    lines.Add("Failure", FailureText(*state.failure));
+    for (const std::string& line : std::vector<std::string>(absl::StrSplit(
+             state.failure->stack_trace, '\n', absl::SkipEmpty()))) {
+      lines.Add("", line);
+    }
+  }
+  return lines.text();
+}
+
+JsonObject OrchestrationJson(const OrchestrationState& state) {
+  JsonObject object;
+  object.Text("instance_id", state.instance_id)
+      .Text("execution_id", state.execution_id)
+      .Text("name", state.name)
+      .TextIfAny("version", state.version)
+      .Text("status", OrchestrationStatusName(state.status))
+      .Json("create_time", JsonTime(state.create_time))
+      .Json("update_time", JsonTime(state.update_time))
+      .TimeIfAny("end_time", state.end_time)
+      .TimeIfAny("scheduled_start_time", state.scheduled_start_time)
+      .TextIfAny("custom_status", state.custom_status)
+      .MapIfAny("tags", state.tags)
+      .TextIfAny("parent_instance_id", state.parent_instance_id)
+      .TextIfAny("input", state.input)
+      .TextIfAny("output", state.output);
+  if (state.failure.has_value()) {
+    object.Json("failure", FailureJson(*state.failure));
+  }
+  return object;
+}
+
+Table::Row StateHeading() {
+  // As wide as the widest that comes, since they come one by one.
+  return {"UPDATED                 ", "STATUS    ", "CUSTOM STATUS", "RESULT"};
+}
+
+Table::Row StateRow(const OrchestrationState& state) {
+  return {TimeText(state.update_time), OrchestrationStatusName(state.status),
+          BriefIfAny(state.custom_status),
+          state.failure.has_value()
+              ? Brief(FailureText(*state.failure), kBriefBytes)
+              : BriefIfAny(state.output)};
+}
+
+std::string ReceiptText(const OrchestrationReceipt& receipt) {
+  std::string text = Table({"INSTANCE", "CREATED", "EXECUTION"})
+                         .Lines({{Printable(receipt.instance_id),
+                                  receipt.created ? "yes" : "no",
+                                  Printable(receipt.execution_id)}});
+  if (!receipt.urls.has_value()) return text;
+  for (const auto& [name, url] : Named(*receipt.urls)) {
+    if (url.empty()) continue;
+    absl::StrAppendFormat(&text, "%-23s%s\n", name, Printable(url));
+  }
+  return text;
+}
+
+JsonObject ReceiptJson(const OrchestrationReceipt& receipt) {
+  JsonObject object;
+  object.Text("instance_id", receipt.instance_id)
+      .Text("execution_id", receipt.execution_id)
+      .Flag("created", receipt.created);
+  if (receipt.urls.has_value()) {
+    JsonObject urls;
+    for (const auto& [name, url] : Named(*receipt.urls)) {
+      urls.TextIfAny(name, url);
+    }
+    object.Json("urls", urls.text());
+  }
+  return object;
+}
+
+}  // namespace leasehold::client::cli

@@ -1,0 +1,195 @@
+#include "client/cli/orchestration_wait_commands.h"
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/orchestration_command.h"
+#include "client/cli/orchestration_view.h"
+#include "client/cli/output.h"
+#include "client/cli/progress_line.h"
+#include "client/cli/stream_run.h"
+#include "client/cli/values.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+// How often the line is redrawn though nothing happens: time passes.
+constexpr absl::Duration kRedraw = absl::Seconds(1);
+// How much of a custom status stands in it.
+constexpr size_t kStatusBytes = 60;
+
+bool Reached(Until until, OrchestrationStatus status) {
+  return until == Until::kEnded ? HasEnded(status)
+                                : status != OrchestrationStatus::kPending;
+}
+
+// The latest state of an orchestration, as another thread tells it. Safe.
+class Latest {
+ public:
+  void Set(const OrchestrationState& state) {
+    std::lock_guard<std::mutex> lock(mu_);
+    state_ = state;
+  }
+  std::optional<OrchestrationState> Get() const {
+    std::lock_guard<std::mutex> lock(mu_);
+    return state_;
+  }
+
+ private:
+  mutable std::mutex mu_;
+  std::optional<OrchestrationState> state_;
+};
+
+std::string ProgressText(const OrchestrationState& state,
+                         absl::Duration elapsed) {
+  return absl::StrCat(
+      Printable(state.instance_id), "  ", OrchestrationStatusName(state.status),
+      "  ",
+      state.custom_status.has_value()
+          ? Brief(*state.custom_status, kStatusBytes) + "  "
+          : "",
+      absl::FormatDuration(absl::Trunc(elapsed, absl::Seconds(1))));
+}
+
+// Waits until `run` is over, and gives the state that was waited for.
+absl::StatusOr<OrchestrationState> Await(OrchestrationClient& client,
+                                         const std::string& id, Until until,
+                                         StreamRun& run,
+                                         const GlobalOptions& global,
+                                         Surroundings& around) {
+  Latest latest;
+  OrchestrationWatchOptions options;
+  options.instance_id = id;
+  if (global.timeout_given) options.timeout = global.timeout;
+  options.on_state = [&](const OrchestrationState& state) {
+    latest.Set(state);
+    if (Reached(until, state.status)) run.Done();
+    run.stop().Wake();
+  };
+  options.on_end = [&](const absl::Status& status) { run.End(status); };
+  auto watch = client.StartWatch(std::move(options));
+  if (!watch.ok()) return watch.status();
+
+  ProgressLine line(around);
+  const absl::Time begin = around.now();
+  while (
+      run.stop().Await(line.visible() ? kRedraw : absl::InfiniteDuration())) {
+    const auto state = latest.Get();
+    if (!state.has_value()) continue;
+    line.Draw(ProgressText(*state, around.now() - begin));
+  }
+  watch->reset();
+  const std::string not_yet =
+      absl::StrCat("orchestration \"", id, "\" has not ",
+                   until == Until::kEnded ? "ended" : "begun");
+  const auto state = latest.Get();
+  if (absl::IsDeadlineExceeded(run.status())) {
+    if (!state.has_value()) {
+      return absl::UnavailableError(
+          absl::StrCat(global.address, ": no answer within ",
+                       absl::FormatDuration(global.timeout)));
+    }
+    return absl::DeadlineExceededError(absl::StrCat(
+        not_yet, " within ", absl::FormatDuration(global.timeout)));
+  }
+  if (!run.status().ok()) return run.status();
+  if (state.has_value() && Reached(until, state->status)) return *state;
+  return absl::CancelledError(not_yet + " yet");
+}
+
+// What the end of an orchestration is to whoever waited for it.
+absl::Status StatusOf(const OrchestrationState& state) {
+  const std::string which =
+      absl::StrCat("orchestration \"", state.instance_id, "\" ");
+  switch (state.status) {
+    case OrchestrationStatus::kFailed:
+      return absl::UnknownError(absl::StrCat(
+          which, "FAILED",
+          state.failure.has_value() ? ": " + FailureText(*state.failure) : ""));
+    case OrchestrationStatus::kTerminated:
+      return absl::AbortedError(which + "was TERMINATED");
+    default:
+      return absl::OkStatus();
+  }
+}
+
+absl::Status RunWatch(OrchestrationClient& client, const std::string& id,
+                      const GlobalOptions& global, Surroundings& around) {
+  StreamRun run(around);
+  Output output(global.output, around.out);
+  Table table(StateHeading());
+  OrchestrationWatchOptions options;
+  options.instance_id = id;
+  options.on_state = [&](const OrchestrationState& state) {
+    const bool written =
+        output.Write(output.format() == OutputFormat::kJson
+                         ? OrchestrationJson(state).text() + "\n"
+                         : table.Lines({StateRow(state)}));
+    if (!written) run.OutputFailed();
+  };
+  options.on_end = [&](const absl::Status& status) {
+    if (status.ok()) {
+      run.Done();
+    } else {
+      run.End(status);
+    }
+  };
+  auto watch = client.StartWatch(std::move(options));
+  if (!watch.ok()) return watch.status();
+  const absl::Status status = run.Await();
+  watch->reset();
+  return status.ok() ? output.status() : status;
+}
+
+}  // namespace
+
+absl::Status WaitAndShow(OrchestrationClient& client, const std::string& id,
+                         Until until, const GlobalOptions& global,
+                         Surroundings& surroundings) {
+  // How it ends is told though nobody reads the output.
+  StreamRun run(surroundings, /*output=*/-1);
+  const auto state = Await(client, id, until, run, global, surroundings);
+  if (!state.ok()) return state.status();
+  absl::Status written = WriteOrchestration(*state, global, surroundings);
+  return written.ok() ? StatusOf(*state) : written;
+}
+
+Command AddWaitCommand(CLI::App& group) {
+  struct Options {
+    std::string id;
+    bool started = false;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* app = group.add_subcommand(
+      "wait",
+      "Wait until an orchestration has ended, and show what it came to; exit "
+      "code 1 unless it COMPLETED");
+  AddId(*app, options->id)->required();
+  app->add_flag("--started", options->started,
+                "only until a worker has begun it");
+  return CallingCommand(
+      app, [options](OrchestrationClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        return WaitAndShow(client, options->id,
+                           options->started ? Until::kStarted : Until::kEnded,
+                           global, around);
+      });
+}
+
+Command AddOrchestrationWatchCommand(CLI::App& group) {
+  const auto id = std::make_shared<std::string>();
+  CLI::App* app = group.add_subcommand(
+      "watch",
+      "Show how an orchestration stands as it changes, until it has ended");
+  AddId(*app, *id)->required();
+  return CallingCommand(
+      app, [id](OrchestrationClient& client, const GlobalOptions& global,
+                Surroundings& around) {
+        return RunWatch(client, *id, global, around);
+      });
+}
+
+}  // namespace leasehold::client::cli

@@ -1,0 +1,46 @@
+// ProgressLine: how far something is, on a line of a terminal that is redrawn.
+//
+// Nothing is written if standard error is no terminal. A line that is too long
+// is cut, rather than take two.
+//
+// Thread-safety: one thread.   Lifetime: the stream outlives it.
+#ifndef LEASEHOLD_CLIENT_CLI_PROGRESS_LINE_H_
+#define LEASEHOLD_CLIENT_CLI_PROGRESS_LINE_H_
+
+#include <ostream>
+#include <string_view>
+
+#include "client/cli/command.h"
+
+namespace leasehold::client::cli {
+
+class ProgressLine {
+ public:
+  explicit ProgressLine(Surroundings& surroundings)
+      : err_(surroundings.err), visible_(surroundings.err_is_terminal) {}
+  // The line is gone.
+  ~ProgressLine() {
+    if (drawn_) err_ << "\r\x1b[K" << std::flush;
+  }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  // Whether anybody sees it.
+  bool visible() const { return visible_; }
+
+  // `text` takes the place of what was there. It is printable.
+  void Draw(std::string_view text) {
+    if (!visible_) return;
+    err_ << "\r\x1b[?7l" << text << "\x1b[K\x1b[?7h" << std::flush;
+    drawn_ = true;
+  }
+
+ private:
+  std::ostream& err_;
+  const bool visible_;
+  bool drawn_ = false;
+};
+
+}  // namespace leasehold::client::cli
+
+#endif  // LEASEHOLD_CLIENT_CLI_PROGRESS_LINE_H_

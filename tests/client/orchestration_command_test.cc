@@ -1,0 +1,379 @@
+// `leasehold orchestration …`: what starts, tells and erases orchestrations,
+// against a server that does as a test says.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/client/orchestration_command_run.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::StartsWith;
+using testing::UnorderedElementsAre;
+
+class OrchestrationCommand : public OrchestrationCommandRun {};
+
+// ---- Start
+
+TEST_F(OrchestrationCommand, StartShowsTheReceipt) {
+  EXPECT_EQ(Done({"start", "Greet", "--id=a"}),
+            "INSTANCE  CREATED  EXECUTION\n"
+            "a         yes      run-of-a\n");
+  EXPECT_EQ(Done({"start", "Greet", "--output=json"}),
+            "{\"instance_id\":\"made-by-server\","
+            "\"execution_id\":\"run-of-made-by-server\",\"created\":true}\n");
+}
+
+TEST_F(OrchestrationCommand, StartShowsTheUrlsThatComeWithTheReceipt) {
+  server_.ServeUrls();
+  EXPECT_THAT(Done({"start", "Greet", "--id=a"}),
+              HasSubstr("\nid                     a\n"
+                        "statusQueryGetUri      http://here/a\n"));
+  EXPECT_THAT(Done({"start", "Greet", "--id=b", "--output=json"}),
+              HasSubstr(",\"urls\":{\"id\":\"b\",\"statusQueryGetUri\":"
+                        "\"http://here/b\"}}\n"));
+}
+
+TEST_F(OrchestrationCommand, StartSaysAllThatItIsGiven) {
+  Done({"start", "Greet", "--id=a", R"(--input={"who":"Ada"})", "--version=1.2",
+        "--at=2024-10-04T20:00:00.5+02:00", "--tag=team=blue", "--tag", "x=y=z",
+        "--if-active=terminate", "--if-finished=replace", "--request-id=r-1"});
+  const auto asked = Asked<v1::StartOrchestrationRequest>();
+  EXPECT_EQ(asked.name(), "Greet");
+  EXPECT_EQ(asked.instance_id(), "a");
+  EXPECT_EQ(asked.input(), R"({"who":"Ada"})");
+  EXPECT_EQ(asked.version(), "1.2");
+  EXPECT_EQ(asked.scheduled_start_time().seconds(), 1728064800);
+  EXPECT_EQ(asked.scheduled_start_time().nanos(), 500000000);
+  EXPECT_THAT(asked.tags(),
+              UnorderedElementsAre(Pair("team", "blue"), Pair("x", "y=z")));
+  EXPECT_EQ(asked.if_active(), v1::IfActive::TERMINATE);
+  EXPECT_EQ(asked.if_finished(), v1::IfFinished::REPLACE);
+  EXPECT_EQ(asked.request_id(), "r-1");
+}
+
+TEST_F(OrchestrationCommand, StartOfATakenIdFailsUnlessToldOtherwise) {
+  server_.Put(Fake::StateOf("a", State::RUNNING));
+  ExpectFailure(Execute({"start", "Greet", "--id=a"}),
+                "ALREADY_EXISTS: a is taken\n");
+  EXPECT_THAT(Done({"start", "Greet", "--id=a", "--if-active=attach"}),
+              HasSubstr("a         no "));
+}
+
+TEST_F(OrchestrationCommand, AStartMayBeSoLongFromNow) {
+  Done({"start", "Greet", "--at=+1m30s"});
+  EXPECT_EQ(
+      Asked<v1::StartOrchestrationRequest>().scheduled_start_time().seconds(),
+      absl::ToUnixSeconds(now_) + 90);
+}
+
+TEST_F(OrchestrationCommand, AnInputIsWhatAFileHolds) {
+  const std::string path = testing::TempDir() + "orchestration_command_input";
+  std::ofstream(path) << " {\"a\": [1]}\n";
+  Done({"start", "Greet", "--input=@" + path});
+  EXPECT_EQ(Asked<v1::StartOrchestrationRequest>().input(), "{\"a\": [1]}");
+}
+
+TEST_F(OrchestrationCommand, AnInputIsWhatStandardInputHolds) {
+  in_ = "\"Ada\"\n";
+  Done({"start", "Greet", "--input", "-"});
+  EXPECT_EQ(Asked<v1::StartOrchestrationRequest>().input(), "\"Ada\"");
+}
+
+TEST_F(OrchestrationCommand, NoInputIsNoneAtAll) {
+  Done({"start", "Greet"});
+  EXPECT_FALSE(Asked<v1::StartOrchestrationRequest>().has_input());
+}
+
+TEST_F(OrchestrationCommand, InputThatIsNoJsonIsRefusedWithWhatAndWhere) {
+  ExpectWrongUsage({"start", "Greet", "--input=Ada"},
+                   "--input is no JSON: line 1, column 1: ");
+  ExpectWrongUsage({"start", "Greet", "--input=Ada"},
+                   "a text has quotes of its own, as in --input='\"Ada\"'");
+  ExpectWrongUsage({"start", "Greet", "--input={\"a\":1,}"},
+                   "line 1, column 8: ");
+  ExpectWrongUsage({"start", "Greet", "--input=[1] 2"}, "line 1, column 5: ");
+  ExpectWrongUsage({"start", "Greet", "--input=1e999"}, "number overflow");
+  ExpectWrongUsage({"start", "Greet", "--input=@/nowhere"},
+                   "--input: cannot read /nowhere");
+  ExpectWrongUsage({"start", "Greet", "--input=@/"}, "cannot read /");
+  in_ = "{\n  a: 1\n}";
+  ExpectWrongUsage({"start", "Greet", "--input=-"},
+                   "--input: standard input is no JSON: line 2, column 3: ");
+  in_ = "";
+  ExpectWrongUsage({"start", "Greet", "--input=-"}, "no JSON: line 1");
+  EXPECT_THAT(server_.Asked<v1::StartOrchestrationRequest>(), IsEmpty());
+}
+
+TEST_F(OrchestrationCommand, StartCanWaitForTheEnd) {
+  StreamingRun start(At({"start", "Greet", "--id=a", "--wait"}));
+  start.Await("run-of-a");
+  State last = Fake::StateOf("a", State::COMPLETED);
+  last.set_output("\"Hello\"");
+  server_.Put(last);
+  const Outcome run = start.End();
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.out, StartsWith("INSTANCE  CREATED  EXECUTION\n"));
+  EXPECT_THAT(run.out, HasSubstr("\nOutput         \"Hello\"\n"));
+}
+
+// ---- Ensure
+
+TEST_F(OrchestrationCommand, EnsureSaysThatItCreatesASingleton) {
+  EXPECT_EQ(Done({"ensure", "Greet", "--id=a"}),
+            "Creating singleton instance with ID = a\n");
+  const auto asked = Asked<v1::StartOrchestrationRequest>();
+  EXPECT_EQ(asked.if_active(), v1::IfActive::ATTACH);
+  EXPECT_EQ(asked.if_finished(), v1::IfFinished::ATTACH);
+}
+
+TEST_F(OrchestrationCommand, EnsureShowsTheOneThatIsThere) {
+  server_.Put(Fake::StateOf("a", State::RUNNING));
+  EXPECT_THAT(Done({"ensure", "Greet", "--id=a"}),
+              HasSubstr("\nStatus         RUNNING\n"));
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  EXPECT_THAT(Done({"ensure", "Greet", "--id=a"}),
+              HasSubstr("\nStatus         COMPLETED\n"));
+}
+
+TEST_F(OrchestrationCommand, EnsureAsJsonIsTheStateAndWhetherItWasCreated) {
+  const std::string created =
+      Done({"ensure", "Greet", "--id=a", "--output=json"});
+  EXPECT_THAT(created, HasSubstr("\"status\":\"PENDING\""));
+  EXPECT_THAT(created, HasSubstr(",\"created\":true}\n"));
+  EXPECT_THAT(Done({"ensure", "Greet", "--id=a", "--output=json"}),
+              HasSubstr(",\"created\":false}\n"));
+}
+
+TEST_F(OrchestrationCommand, EnsureCanBeToldOtherwise) {
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  EXPECT_EQ(Done({"ensure", "Greet", "--id=a", "--if-finished=replace"}),
+            "Creating singleton instance with ID = a\n");
+  ExpectFailure(Execute({"ensure", "Greet", "--id=a", "--if-active=fail"}),
+                "ALREADY_EXISTS: a is taken\n");
+}
+
+TEST_F(OrchestrationCommand, EnsureNeedsAnId) {
+  ExpectWrongUsage({"ensure", "Greet"}, "--id is required");
+}
+
+// ---- Commands to one
+
+TEST_F(OrchestrationCommand, RaiseEventSendsIt) {
+  server_.Put(Fake::StateOf("a", State::RUNNING));
+  EXPECT_EQ(Done({"raise-event", "a", "go", "--input=[1,2]"}),
+            "Raised go for a.\n");
+  const auto asked = Asked<v1::RaiseOrchestrationEventRequest>();
+  EXPECT_EQ(asked.instance_id(), "a");
+  EXPECT_EQ(asked.name(), "go");
+  EXPECT_EQ(asked.input(), "[1,2]");
+}
+
+TEST_F(OrchestrationCommand, SuspendAndResumeSayWhy) {
+  server_.Put(Fake::StateOf("a", State::RUNNING));
+  EXPECT_EQ(Done({"suspend", "a", "--reason=lunch"}), "Suspended a.\n");
+  EXPECT_EQ(Asked<v1::SuspendOrchestrationRequest>().reason(), "lunch");
+  EXPECT_EQ(server_.Find("a")->status(), State::SUSPENDED);
+  EXPECT_EQ(Done({"resume", "a", "--output=json"}),
+            "{\"instance_id\":\"a\",\"done\":\"resume\"}\n");
+  EXPECT_EQ(server_.Find("a")->status(), State::RUNNING);
+}
+
+TEST_F(OrchestrationCommand, TerminateMayLeaveAResult) {
+  server_.Put(Fake::StateOf("a", State::RUNNING));
+  EXPECT_EQ(Done({"terminate", "a", "--result=\"over\"", "--recursive"}),
+            "Terminated a; it ends with its next turn.\n");
+  const auto asked = Asked<v1::TerminateOrchestrationRequest>();
+  EXPECT_EQ(asked.output(), "\"over\"");
+  EXPECT_TRUE(asked.recursive());
+  ExpectWrongUsage({"terminate", "a", "--result=over"}, "--result is no JSON");
+}
+
+TEST_F(OrchestrationCommand, CommandsToOneThatHasEndedFail) {
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"raise-event", "a", "go"},
+                                             {"suspend", "a"},
+                                             {"resume", "a"},
+                                             {"terminate", "a"}}) {
+    ExpectFailure(Execute(command),
+                  "FAILED_PRECONDITION: orchestration \"a\" has ended\n");
+  }
+}
+
+TEST_F(OrchestrationCommand, RestartShowsTheReceipt) {
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  EXPECT_THAT(Done({"restart", "a"}), HasSubstr("\na         yes "));
+  EXPECT_THAT(Done({"restart", "a", "--new-id", "--output=json"}),
+              HasSubstr("\"instance_id\":\"made-by-server\""));
+}
+
+// ---- Purge
+
+TEST_F(OrchestrationCommand, PurgeErasesOne) {
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  EXPECT_EQ(Done({"purge", "a", "--recursive"}), "Purged 1 orchestration.\n");
+  EXPECT_TRUE(Asked<v1::PurgeOrchestrationRequest>().recursive());
+  EXPECT_FALSE(server_.Find("a").has_value());
+  EXPECT_EQ(Execute({"purge", "a"}).err,
+            "NOT_FOUND: there is no orchestration \"a\"\n");
+}
+
+TEST_F(OrchestrationCommand, PurgeErasesThoseThatMatch) {
+  server_.Put(Fake::StateOf("a-1", State::COMPLETED));
+  server_.Put(Fake::StateOf("a-2", State::FAILED));
+  server_.Put(Fake::StateOf("b", State::FAILED));
+  EXPECT_EQ(Done({"purge", "--status=failed,terminated", "--id-prefix=a-",
+                  "--created-from=-1h", "--created-to=2030-01-01T00:00:00Z",
+                  "--output=json"}),
+            "{\"purged\":1}\n");
+  const auto filter = Asked<v1::PurgeOrchestrationsRequest>().filter();
+  EXPECT_THAT(filter.statuses(), ElementsAre(State::FAILED, State::TERMINATED));
+  EXPECT_EQ(filter.created_from().seconds(), absl::ToUnixSeconds(now_) - 3600);
+  EXPECT_EQ(filter.created_to().seconds(), 1893456000);
+  EXPECT_FALSE(server_.Find("a-2").has_value());
+  EXPECT_TRUE(server_.Find("b").has_value());
+}
+
+TEST_F(OrchestrationCommand, PurgeGoesOnUntilItIsComplete) {
+  for (int i = 0; i < 5; ++i) {
+    server_.Put(Fake::StateOf(absl::StrCat(i), State::COMPLETED));
+  }
+  server_.HurryNextPurge(2);
+  EXPECT_EQ(Done({"purge", "--all"}), "Purged 5 orchestrations.\n");
+}
+
+TEST_F(OrchestrationCommand, APurgeThatGetsNoFurtherSaysSo) {
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  server_.HurryNextPurge(0);
+  const Outcome run = Execute({"purge", "--all"});
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: the server purged 0 "));
+}
+
+TEST_F(OrchestrationCommand, PurgeOfEverythingHasToBeSaid) {
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  ExpectWrongUsage({"purge"}, "say what to purge: an ID, or a filter");
+  ExpectWrongUsage({"purge", "--recursive"}, "or --all");
+  ExpectWrongUsage({"purge", "a", "--all"}, "say one");
+  ExpectWrongUsage({"purge", "a", "--status=failed"}, "say one");
+  ExpectWrongUsage({"purge", "--all", "--status=failed"}, "say one");
+  EXPECT_TRUE(server_.Find("a").has_value());
+}
+
+// ---- Usage and errors
+
+TEST_F(OrchestrationCommand, EachCommandHasHelpWithItsOptions) {
+  const std::map<std::string, std::vector<std::string>> commands = {
+      {"start",
+       {"NAME", "--id", "--input", "@FILE", "--version", "--at", "+30s",
+        "--tag", "fail|attach|terminate=fail", "fail|attach|replace=fail",
+        "--request-id", "--wait"}},
+      {"ensure", {"NAME", "fail|attach|terminate=attach", "--wait"}},
+      {"status", {"ID"}},
+      {"wait", {"ID", "--started", "exit code 1"}},
+      {"watch", {"ID"}},
+      {"raise-event", {"ID", "NAME", "--input"}},
+      {"suspend", {"ID", "--reason"}},
+      {"resume", {"ID", "--reason"}},
+      {"terminate", {"ID", "--result", "--recursive"}},
+      {"restart", {"ID", "--new-id"}},
+      {"purge",
+       {"ID", "--status", "--id-prefix", "--created-from", "--created-to",
+        "--all", "--recursive"}},
+      {"list",
+       {"--status", "--id-prefix", "--created-from", "--created-to", "--limit",
+        "--payloads"}},
+      {"history", {"ID", "--execution"}}};
+  const std::string group = Done({"--help"});
+  for (const auto& [command, words] : commands) {
+    EXPECT_THAT(group, HasSubstr("\n  " + command + " "));
+    const std::string help = Done({command, "--help"});
+    EXPECT_THAT(help, HasSubstr("Usage: leasehold orchestration " + command));
+    for (const std::string& word : words) EXPECT_THAT(help, HasSubstr(word));
+  }
+}
+
+TEST_F(OrchestrationCommand, WrongUsageSaysWhatWouldBeRight) {
+  ExpectWrongUsage({}, "the commands of orchestration are start, ensure");
+  ExpectWrongUsage({"strt"}, "unknown command \"strt\"");
+  ExpectWrongUsage({"start"}, "orchestration start: NAME is required");
+  ExpectWrongUsage({"start", ""}, "no name");
+  ExpectWrongUsage({"start", "a", "b"}, "unexpected argument \"b\"");
+  ExpectWrongUsage({"start", "a", "--id="}, "write --id=ID");
+  ExpectWrongUsage({"start", "a", "--idd=b"}, "unknown option --idd=b");
+  ExpectWrongUsage({"start", "a", "--if-active=replace"},
+                   "fail, attach or terminate");
+  ExpectWrongUsage({"start", "a", "--if-finished=terminate"},
+                   "fail, attach or replace");
+  for (const char* at : {"soon", "30s", "+30", "+inf", "2024-10-04",
+                         "infinite-future", "2024-10-04T17:46:40"}) {
+    ExpectWrongUsage({"start", "a", absl::StrCat("--at=", at)},
+                     "2024-10-04T17:46:40Z");
+  }
+  ExpectWrongUsage({"start", "a", "--tag=blue"}, "KEY=VALUE");
+  ExpectWrongUsage({"start", "a", "--tag=a=1", "--tag=a=2"},
+                   "\"a\" is given more than once");
+  ExpectWrongUsage({"start", "a", "--version"}, "write --version=VERSION");
+  ExpectWrongUsage({"start", "a", "--version=\xff"}, "not UTF-8");
+  for (const char* command :
+       {"status", "wait", "watch", "raise-event", "suspend", "resume",
+        "terminate", "restart", "history"}) {
+    ExpectWrongUsage({command}, "ID is required");
+    ExpectWrongUsage({command, ""}, "no ID");
+  }
+  ExpectWrongUsage({"raise-event", "a"}, "NAME is required");
+  ExpectWrongUsage({"raise-event", "a", ""}, "no name");
+  ExpectWrongUsage({"raise-event", "a", "go", "--input=x"}, "no JSON");
+  ExpectWrongUsage({"list", "--status=done"}, "pending, running, suspended");
+  ExpectWrongUsage({"list", "--status=failed,done"}, "\"done\"");
+  ExpectWrongUsage({"list", "--limit=0"}, "1 to 1000000");
+  ExpectWrongUsage({"list", "--created-to=today"}, "-1h");
+}
+
+TEST_F(OrchestrationCommand, AFileStandsInForOptionsButPolicesThemAlike) {
+  const std::string path = testing::TempDir() + "orchestration_command_config";
+  std::ofstream(path) << "[orchestration.ensure]\nid=a\n"
+                         "[orchestration.purge]\nall=true\n";
+  EXPECT_EQ(Done({"ensure", "Greet", "--config=" + path}),
+            "Creating singleton instance with ID = a\n");
+  EXPECT_EQ(Done({"purge", "--config=" + path}), "Purged 0 orchestrations.\n");
+}
+
+TEST_F(OrchestrationCommand, WhatTheServerRefusesIsShownAsItSaysIt) {
+  server_.FailNext({grpc::StatusCode::RESOURCE_EXHAUSTED, "input: 9 > 8"});
+  ExpectFailure(Execute({"start", "Greet"}),
+                "RESOURCE_EXHAUSTED: input: 9 > 8\n");
+  server_.FailNext({grpc::StatusCode::NOT_FOUND, "no such execution"});
+  ExpectFailure(Execute({"history", "a", "--execution=x"}),
+                "NOT_FOUND: no such execution\n");
+}
+
+TEST_F(OrchestrationCommand, AServerThatIsNotThereIsUnavailable) {
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"start", "a"},
+                                             {"status", "a"},
+                                             {"wait", "a"},
+                                             {"watch", "a"},
+                                             {"history", "a"},
+                                             {"list"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.push_back("--address=unix:/nowhere");
+    const Outcome run = Execute(arguments);
+    EXPECT_EQ(run.code, 1);
+    EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: unix:/nowhere: "));
+  }
+}
+
+}  // namespace
+}  // namespace leasehold::client::cli
