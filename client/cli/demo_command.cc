@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "client/channel.h"
 #include "client/cli/instance_view.h"
+#include "client/cli/singleton_demo.h"
 #include "client/instances_client.h"
 #include "client/shared_session.h"
 
@@ -49,8 +50,8 @@ class Demo {
         surroundings_(surroundings),
         output_(global.output, surroundings.out),
         session_({}, SessionOptions(global)),
-        instances_(OpenChannel(global.address), global.address,
-                   global.timeout) {}
+        instances_(OpenChannel(global.address), global.address, global.timeout),
+        singleton_(FreshId(), global, surroundings, output_) {}
 
   absl::Status Run() {
     output_.SayLine(absl::StrCat("Instance ID: ", session_.instance_id()));
@@ -65,6 +66,8 @@ class Demo {
     if (absl::Status status = Open(); !status.ok()) return status;
     if (absl::Status status = Echo(1); !status.ok()) return status;
     output_.SayLine("The same ID, but a new instance that counts from 1.");
+    output_.SayLine("");
+    if (absl::Status status = singleton_.Run(); !status.ok()) return status;
     if (surroundings_.interactive && output_.Say("Press Enter to end. ")) {
       surroundings_.wait_for_enter();
     }
@@ -259,6 +262,7 @@ class Demo {
   Output output_;
   SharedSession session_;
   InstancesClient instances_;
+  SingletonDemo singleton_;
   // The channel opened last.
   size_t channel_ = 0;
   // The generation that answers must show; 0: not known yet.
@@ -274,7 +278,8 @@ Command AddDemoCommand(CLI::App& parser) {
   CLI::App* app = parser.add_subcommand(
       "demo",
       "Show two channels meet in one instance, its lease start with the last "
-      "one closed and run out, and a third get a new one");
+      "one closed and run out, and a third get a new one; then a durable "
+      "singleton, from its start to its purge");
   app->add_flag("--fast", *fast, "a lease of 1s instead of 20s");
   return {app, [fast](const GlobalOptions& global, Surroundings& around) {
             return Demo(*fast ? kFastIdleTimeout : kIdleTimeout, global, around)

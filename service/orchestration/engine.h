@@ -338,6 +338,29 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string NewExecutionIdLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  // An event for an open one, from the moment that `commit` is durable.
+  void PostLocked(const OrchestrationPtr& target, std::string execution_id,
+                  const HistoryEvent& event, PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReceiveLocked(Orchestration& target, Message message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SendCommand(const InstanceKey& key, HistoryEvent event, DoneStatus done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void OnCommitted(std::vector<PendingCommit> batch, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // It is over: nothing of it stays but what somebody still holds.
+  void EndLocked(Orchestration& orchestration)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // It has changed: tells who waits for that.
+  void WakeLocked(const Orchestration& orchestration, OrchestrationInfo info)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsAwaitedLocked(const InstanceKey& key) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !waiters_.empty() && waiters_.contains(DirectoryKey(key));
+  }
+
+  // ---- engine_start.cc ----
   // Puts a new one into the directory, and what that takes into `commit`.
   OrchestrationPtr CreateLocked(const InstanceKey& key,
                                 ExecutionStarted started, PendingCommit& commit)
@@ -369,28 +392,6 @@ class Engine {
   // Another takes its place: what is kept of it says that it was terminated.
   void TerminateLocked(Orchestration& orchestration, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-
-  // An event for an open one, from the moment that `commit` is durable.
-  void PostLocked(const OrchestrationPtr& target, std::string execution_id,
-                  const HistoryEvent& event, PendingCommit& commit)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ReceiveLocked(Orchestration& target, Message message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SendCommand(const InstanceKey& key, HistoryEvent event, DoneStatus done)
-      ABSL_LOCKS_EXCLUDED(mu_);
-  void OnCommitted(std::vector<PendingCommit> batch, const absl::Status& status)
-      ABSL_LOCKS_EXCLUDED(mu_);
-
-  // It is over: nothing of it stays but what somebody still holds.
-  void EndLocked(Orchestration& orchestration)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // It has changed: tells who waits for that.
-  void WakeLocked(const Orchestration& orchestration, OrchestrationInfo info)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool IsAwaitedLocked(const InstanceKey& key) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !waiters_.empty() && waiters_.contains(DirectoryKey(key));
-  }
 
   // ---- engine_work.cc ----
   void LineUpLocked(Orchestration& orchestration)

@@ -256,6 +256,15 @@ std::string PayloadTooLarge(std::string_view what, size_t size,
                       limits.payload_bytes_max, " are allowed (--max-payload)");
 }
 
+absl::Status CheckPayload(const Payload& payload, std::string_view what,
+                          const TurnLimits& limits) {
+  if (!payload.has_value() || payload->size() <= limits.payload_bytes_max) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      PayloadTooLarge(what, payload->size(), limits));
+}
+
 TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,
                          TurnAnswer answer, const TurnLimits& limits,
                          Timestamp now) {

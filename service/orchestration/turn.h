@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/runtime_state.h"
 
@@ -74,6 +75,9 @@ struct TurnLimits {
 // how the sentence begins: "the input has".
 std::string PayloadTooLarge(std::string_view what, size_t size,
                             const TurnLimits& limits);
+// ResourceExhausted, with those words; OK: it keeps the limit.
+absl::Status CheckPayload(const Payload& payload, std::string_view what,
+                          const TurnLimits& limits);
 
 struct TurnOutcome {
   struct Task {

@@ -175,7 +175,8 @@ def _():
         contains(result.out, *words)
 
 
-@check("A8.14 `demo --fast` walks the sample: two channels, one instance, then a new one")
+@check("A8.14 `demo --fast` walks the sample: two channels, one instance, then a new one; "
+       "then a singleton from its start to its purge")
 def _():
     with Server("--console") as server:
         result = leasehold(f"--address={server.address}", "demo", "--fast")
@@ -189,7 +190,16 @@ def _():
         contains(result.out, "Channel 1 opened", "Channel 2 opened",
                  "Channel 1 closed", "Channel 2 closed", "Channel 3 opened",
                  "of 1s left")
-        events = [line.split("  ")[0].strip() for line in server.out]
+        singleton = re.search(r"Singleton ID: (\S+)", result.out).group(1)
+        equal(result.out.count(f"Creating singleton instance with ID = {singleton}\n"), 1,
+              "told that it was created")
+        contains(result.out, "Ensured again: it is there", 'operation {"add":3}',
+                 'operation {"add":-1}', "The counter reads 2.", "COMPLETED, output 2",
+                 f'ALREADY_EXISTS: orchestration "{singleton}" is Completed', "Purged")
+        equal(server.out.count(f"Creating singleton instance with ID = {singleton}"), 1,
+              "on the console")
+        events = [line.split("  ")[0].strip() for line in server.out
+                  if singleton not in line]
         equal([e for e in events if e in ("context created", "lease expired",
                                           "context removed")],
               ["context created", "lease expired", "context removed",

@@ -305,7 +305,8 @@ TEST(DemoCommand, WalksThroughTwoLivesOfOneInstance) {
   EXPECT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(run.enters, 0);
   const std::string out = std::regex_replace(
-      run.out, std::regex("Instance ID: [0-9a-f-]{36}\n"), "Instance ID: ID\n");
+      run.out, std::regex("(Instance|Singleton) ID: [0-9a-f-]{36}\n"),
+      "$1 ID: ID\n");
   const std::string address = server.address();
   EXPECT_EQ(
       out,
@@ -334,7 +335,10 @@ TEST(DemoCommand, WalksThroughTwoLivesOfOneInstance) {
           "Channel 3 requests: Echo(\"Apple\")\n"
           "The session notices: generation 1001 has become 1002.\n"
           "Service returned: Apple  (sequence 1, generation 1002)\n"
-          "The same ID, but a new instance that counts from 1.\n");
+          "The same ID, but a new instance that counts from 1.\n"
+          "\n"
+          "Singleton ID: ID\n"
+          "This server has no orchestrations.\n");
 }
 
 TEST(DemoCommand, FastUsesALeaseOfOneSecond) {

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""The client's examples in C++ against the installed package and its server.
+
+usage: client_examples_test.py --build=DIR --examples=DIR [options]
+
+Installs the build into an empty prefix, copies the examples into an empty folder,
+builds them there with find_package(Leasehold), and runs each against the installed
+leasehold-server.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from install_test import PATIENCE_S, equal, run
+
+# Arguments after the address, and what is printed.
+RUNS = (
+    ("ensure_singleton", ("nightly",),
+     "Creating singleton instance with ID = nightly\n"),
+    ("ensure_singleton", ("nightly",),
+     "An instance with ID = nightly exists already\n"),
+    ("chain", (), '"Hello, Ada!"\n'),
+    ("fan_out", (), "42925\n"),
+    ("human_interaction", ("yes",), '"approved"\n'),
+    ("human_interaction", ("no",), '"refused"\n'),
+    ("human_interaction", ("silence",), '"nobody answered"\n'),
+    ("eternal_counter", ("tally",), "2\n"),
+)
+
+
+def check_examples(programs, server):
+    process = subprocess.Popen(
+        [server, "--store=memory", "--listen=127.0.0.1:0", "--print-address"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={k: v for k, v in os.environ.items() if not k.startswith("LEASEHOLD_")})
+    try:
+        address = process.stdout.readline().strip().removeprefix("address=")
+        for name, arguments, wanted in RUNS:
+            said = subprocess.run([programs / name, address, *arguments],
+                                  stdout=subprocess.PIPE, text=True,
+                                  timeout=PATIENCE_S)
+            what = f"{name} {' '.join(arguments)}"
+            equal((said.returncode, said.stdout), (0, wanted), what)
+            print(f"ok  {what}")
+        process.terminate()
+        equal(process.wait(timeout=PATIENCE_S), 0, "exit code of the server")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--examples", type=pathlib.Path, required=True)
+    parser.add_argument("--compiler", default="")
+    parser.add_argument("--launcher", default="")
+    parser.add_argument("--sanitize", default="")
+    given = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        prefix, source, build = folder / "prefix", folder / "cpp", folder / "build"
+        run("cmake", "--install", given.build, "--prefix", prefix)
+        shutil.copytree(given.examples, source)
+        options = [f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Debug"]
+        if given.compiler:
+            options.append(f"-DCMAKE_CXX_COMPILER={given.compiler}")
+        if given.launcher:
+            options.append(f"-DCMAKE_CXX_COMPILER_LAUNCHER={given.launcher}")
+        flags = "-Wall -Wextra -Werror"
+        if given.sanitize:
+            flags += f" -fsanitize={given.sanitize}"
+        run("cmake", "-G", "Ninja", "-S", source, "-B", build, *options,
+            f"-DCMAKE_CXX_FLAGS={flags}")
+        run("cmake", "--build", build)
+        print("ok  they build against the installed package")
+        check_examples(build, prefix / "bin/leasehold-server")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
