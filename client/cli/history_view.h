@@ -22,6 +22,8 @@ class HistoryView {
  public:
   // Lines for an event; the first time below the heading. Events come in order.
   std::string Lines(const OrchestrationEvent& event);
+  // The heading, if no event came.
+  std::string End() { return table_.Lines({}); }
 
  private:
   // What it says beyond its kind.

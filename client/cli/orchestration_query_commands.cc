@@ -118,7 +118,9 @@ absl::Status RunHistory(OrchestrationClient& client, const std::string& id,
                                 ? EventJson(event) + "\n"
                                 : view.Lines(event));
       });
-  return status.ok() ? output.status() : status;
+  if (!status.ok()) return status;
+  output.Say(view.End());
+  return output.status();
 }
 
 }  // namespace

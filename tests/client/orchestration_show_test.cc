@@ -375,6 +375,12 @@ TEST_F(OrchestrationShow, HistoryIsATimeline) {
               "FAILED, failure no")));
 }
 
+TEST_F(OrchestrationShow, HistoryOfNothingIsAHeadingOrNothing) {
+  server_.PutHistory("a", {});
+  EXPECT_THAT(Lines(Done({"history", "a"})), ElementsAre(StartsWith("TIME ")));
+  EXPECT_THAT(Done({"history", "a", "--output=json"}), IsEmpty());
+}
+
 TEST_F(OrchestrationShow, HistoryAsJsonHasItAll) {
   v1::OrchestrationEvent scheduled;
   scheduled.set_id(1);
