@@ -11,11 +11,18 @@ namespace {
 // Turns and echoes take microseconds: whatever runs longer is not worth a wait.
 constexpr absl::Duration kStopTimeout = absl::Seconds(1);
 
+worker::WorkerOptions Options(worker::LogSink log) {
+  worker::WorkerOptions options;
+  options.only_registered = true;
+  options.log = std::move(log);
+  return options;
+}
+
 }  // namespace
 
 BuiltinWorker::BuiltinWorker(std::shared_ptr<grpc::Channel> channel,
                              worker::LogSink log)
-    : worker_(channel, {.only_registered = true, .log = std::move(log)}) {
+    : worker_(channel, Options(std::move(log))) {
   worker_.AddOrchestrator("Counter", &builtin::Counter);
   worker_.AddOrchestrator("EchoSequence", &builtin::EchoSequence);
   worker_.AddOrchestrator("FanOutEcho", &builtin::FanOutEcho);

@@ -203,7 +203,7 @@ void Engine::Restart(const InstanceKey& key, bool new_id,
     return RefuseLocked(done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(key);
-  if (open != nullptr && !new_id) {
+  if (open != nullptr && open->durable && !new_id) {
     const std::string_view is = StatusName(open->status);
     return RefuseLocked(
         done,
@@ -393,13 +393,24 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
   bool next = true;
   {
     Section section(*this);
-    const bool open = directory_.contains(DirectoryKey(key));
+    const auto it = directory_.find(DirectoryKey(key));
+    const bool open = it != directory_.end();
     const absl::Status status = row.ok() ? ServingLocked() : row.status();
     if (!status.ok()) {
       RefuseLocked(job->done, status);
       next = false;
     } else if (LookupIsOutdatedLocked(key, epoch)) {
       job->keys.push_front(key);
+    } else if (open && (!it->second->durable || it->second->ending)) {
+      // Which one is there shows when what is on its way is durable.
+      PendingCommit nothing;
+      nothing.done = [this, job, key](const absl::Status& status) {
+        if (!status.ok()) return job->done(status);
+        job->keys.push_front(key);
+        PurgeNext(job);
+      };
+      commits_.Submit(std::move(nothing));
+      next = false;
     } else if (!open && row->has_value() && (*row)->finished.has_value()) {
       // The lookup goes on until the row is gone for good.
       PendingCommit commit;

@@ -182,9 +182,18 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
   }
   PendingCommit commit;
   switch (DecideStart(present, request.policy)) {
-    case StartDecision::kRefuse:
-      return RefuseLocked(
-          start->done, AlreadyExists(request.key.id, *present, request.policy));
+    case StartDecision::kRefuse: {
+      const absl::Status refusal =
+          AlreadyExists(request.key.id, *present, request.policy);
+      if (open == nullptr || open->durable) {
+        return RefuseLocked(start->done, refusal);
+      }
+      // The one that is there may never be.
+      commit.done = [start, refusal](const absl::Status& status) {
+        start->done(status.ok() ? refusal : status);
+      };
+      return commits_.Submit(std::move(commit));
+    }
     case StartDecision::kAttach:
       // Behind what is on its way: the one that is there may not be durable.
       break;

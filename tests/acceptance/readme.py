@@ -70,6 +70,7 @@ def masked(text):
         text = masked_table(text)
     text = UUID.sub("UUID", text)
     text = re.sub(r"\b\d{16}\b", "GENERATION", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b", "EXECUTION", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 

@@ -110,15 +110,14 @@ TEST_F(DispatcherTest, NameThatNobodyWantsHoldsUpNothing) {
 TEST_F(DispatcherTest, LastResortGetsOnlyWhatNoOtherWouldTake) {
   WorkerOptions options;
   options.last_resort = true;
-  options.filters[0] = {{.name = "a", .versions = {}},
-                        {.name = "b", .versions = {}}};
+  options.filters[0] = Only({{"a", {}}, {"b", {}}});
   const WorkerId last = Add(std::move(options));
   TestWork alone("a");
   EXPECT_EQ(Give(alone), last);
 
   WorkerOptions other;
   other.slots = {1, 0};
-  other.filters[0] = {{.name = "a", .versions = {}}};
+  other.filters[0] = Only({{"a", {}}});
   const WorkerId worker = Add(std::move(other));
   TestWork first("a");
   TestWork second("a");

@@ -96,6 +96,35 @@ TEST_F(EngineSingletonTest, StartSaysWhatItWantsOfItsContext) {
   EXPECT_EQ(StatusOf("b"), "none");
 }
 
+TEST_F(EngineSingletonTest, RefusalBecauseOfOneThatMayNeverBeWaitsForIt) {
+  const auto first = Start(Ensure("a"));
+  tasks_.RunAll();
+  readers_.RunAll();
+  const auto second = Start(Chosen("a", IfActive::kFail, IfFinished::kFail));
+  tasks_.RunAll();
+  readers_.RunAll();
+  EXPECT_FALSE(second.answered());
+  store_.FailCommit(0, FaultStore::Effect::kNone);
+  Settle();
+  EXPECT_EQ(first.code(), Code::kUnavailable);
+  EXPECT_EQ(second.code(), Code::kUnavailable);
+}
+
+TEST_F(EngineSingletonTest, PurgeIsNotStoppedByOneThatMayNeverBe) {
+  FakeWorker& worker = Connect();
+  StartAndSettle(Ensure("a"));
+  Answer(worker.TakeTurn(), {Complete("out")});
+  Settle();
+  const auto start = Start("a");  // In place of the one that has ended.
+  const auto purge = Purge("a");
+  readers_.RunAll();
+  EXPECT_FALSE(purge.answered());
+  store_.FailCommit(0, FaultStore::Effect::kNone);
+  Settle();
+  EXPECT_EQ(start.code(), Code::kUnavailable);
+  EXPECT_EQ(purge.code(), Code::kUnavailable);
+}
+
 // ---- Replacing --------------------------------------------------------------
 
 TEST_F(EngineSingletonTest, ReplacedRunKeepsItsHistoryUnderItsExecutionId) {

@@ -246,7 +246,7 @@ class SingletonWorld final : public EngineTest {
 
 TEST(SingletonLinearizability, SomeOrderExplainsEveryAnswer) {
   LinearizabilityCounts counts;
-  ForEachSeed(1'000, [&counts](Random& random) {
+  ForEachSeed(300, [&counts](Random& random) {
     const auto contradiction = SingletonWorld(random, counts).Run();
     if (contradiction.has_value()) ADD_FAILURE() << *contradiction;
   });
