@@ -112,7 +112,7 @@ absl::Status RunHistory(OrchestrationClient& client, const std::string& id,
                         const GlobalOptions& global, Surroundings& around) {
   Output output(global.output, around.out);
   HistoryView view;
-  const absl::Status status =
+  absl::Status status =
       client.GetHistory(id, execution, [&](const OrchestrationEvent& event) {
         return output.Write(output.format() == OutputFormat::kJson
                                 ? EventJson(event) + "\n"
