@@ -18,7 +18,7 @@ std::optional<int64_t> Apply(const nlohmann::json& operation, int64_t value) {
              operation.contains("add") &&
              operation["add"].is_number_integer() &&
              !(operation["add"].is_number_unsigned() &&
-               operation["add"] > INT64_MAX)) {
+               operation["add"].get<uint64_t>() > INT64_MAX)) {
     add = operation["add"].get<int64_t>();
   } else {
     return std::nullopt;
