@@ -193,7 +193,7 @@ def _(server, sidecar):
 @on_both_stores("A23.9 `ensure` creates a singleton and says so; again it shows the one that "
                 "is there, running or ended")
 def _(server, sidecar):
-    ensure = ("ensure", "Counter", "--id=nightly")
+    ensure = ("ensure", "Nightly", "--id=nightly")
     equal(text(server, *ensure), "Creating singleton instance with ID = nightly\n",
           "the first")
     contains(text(server, *ensure), "Instance       nightly\n",
@@ -214,7 +214,7 @@ def _(server, sidecar):
     said = []
 
     def race():
-        said.append(text(server, "ensure", "Counter", "--id=nightly"))
+        said.append(text(server, "ensure", "Nightly", "--id=nightly"))
     racers = [threading.Thread(target=race) for _ in range(50)]
     for racer in racers:
         racer.start()

@@ -145,12 +145,16 @@ def _():
     text = README.read_text()
     instances = ("list", "get", "create", "watch", "keep-alive", "hold",
                  "set-timeout", "release")
+    orchestration = ("start", "ensure", "status", "wait", "watch", "raise-event",
+                     "suspend", "resume", "terminate", "restart", "purge", "list",
+                     "history")
     helps = "".join(
         harness.run(harness.programs / program, *words, "--help").out
         for program, *words in (
             ("leasehold-server",), ("leasehold",), ("leasehold", "echo"),
             ("leasehold", "demo"), ("leasehold", "join"),
-            *(("leasehold", "instances", command) for command in instances)))
+            *(("leasehold", "instances", command) for command in instances),
+            *(("leasehold", "orchestration", command) for command in orchestration)))
     named = set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", text))
     unknown = sorted(flag for flag in named if flag not in helps
                      and flag not in ("--prefix", "--install"))

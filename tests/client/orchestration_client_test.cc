@@ -113,12 +113,12 @@ TEST_F(OrchestrationClientTest, StartGivesTheReceipt) {
 
 // As the README has it.
 TEST_F(OrchestrationClientTest, AStartCanBeWaitedFor) {
-  server_.Put(Fake::StateOf("greeting-1", State::RUNNING));
+  server_.Put(Fake::StateOf("greeting-1", State::COMPLETED));
   const auto receipt = *client_->Start({.name = "Greet",
                                         .instance_id = "greeting-1",
                                         .input = "\"Ada\"",
-                                        .if_active = IfActive::kAttach});
-  server_.Put(Fake::StateOf("greeting-1", State::COMPLETED));
+                                        .if_active = IfActive::kAttach,
+                                        .if_finished = IfFinished::kAttach});
   const auto state =
       *client_->WaitForCompletion(receipt.instance_id, absl::Minutes(5));
   EXPECT_EQ(state.status, OrchestrationStatus::kCompleted);
