@@ -19,8 +19,9 @@ constexpr absl::Duration kPurgeTimeoutMax = absl::Minutes(5);
 constexpr size_t kHistoryChunkBytes = 256 << 10;
 constexpr int kHistoryChunkField = 1;
 
-// What gRPC calls a peer that has an in-process channel.
-constexpr char kPeerInProcess[] = "inproc";
+// What gRPC 1.51 calls a peer that has no address: one with an in-process
+// channel. Others have theirs (`ipv4:`, `ipv6:`, `unix:`).
+constexpr char kPeerInProcess[] = "unknown";
 
 grpc::ByteBuffer ToBuffer(std::string bytes) {
   // The slice keeps the string until it was written.
