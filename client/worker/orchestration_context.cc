@@ -1,5 +1,6 @@
 #include "client/worker/orchestration_context.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -14,8 +15,11 @@ namespace {
 using internal::PayloadSink;
 using internal::TaskAccess;
 
+// The last second that a Timestamp can hold.
+constexpr absl::Duration kLast = absl::Seconds(253402300799);
+
 google::protobuf::Timestamp ToProto(absl::Time time) {
-  const absl::Duration since = time - absl::UnixEpoch();
+  const absl::Duration since = std::min(time - absl::UnixEpoch(), kLast);
   google::protobuf::Timestamp timestamp;
   absl::Duration rest;
   timestamp.set_seconds(absl::IDivDuration(since, absl::Seconds(1), &rest));

@@ -183,7 +183,7 @@ class OrchestrationContext {
 
   // Begins this orchestration anew, with another input and an empty history:
   // what an orchestration that lives for ever does now and then. It ends this
-  // execution at the next co_await or co_return, whose value does not count.
+  // execution when the code next waits or returns; that value does not count.
   // Events that have come and were not awaited are kept for the new one.
   // Activities and timers of which the result is not there yet are forgotten.
   template <typename T>

@@ -60,10 +60,6 @@ struct Signature<R (Class::*)(Parameters...)> {
 };
 
 template <typename T>
-inline constexpr bool kIsTask = false;
-template <typename T>
-inline constexpr bool kIsTask<Task<T>> = true;
-template <typename T>
 inline constexpr bool kIsStatusOr = false;
 template <typename T>
 inline constexpr bool kIsStatusOr<absl::StatusOr<T>> = true;

@@ -69,6 +69,11 @@ namespace internal {
 template <typename T>
 class CoroutineState;
 
+template <typename T>
+inline constexpr bool kIsTask = false;
+template <typename T>
+inline constexpr bool kIsTask<Task<T>> = true;
+
 // The state that a task shares.
 struct TaskAccess {
   template <typename T>

@@ -46,10 +46,35 @@ TaskFailureDetails NonDeterminism(const std::exception_ptr& error) {
   return details;
 }
 
-// Whether `event` is held back while the orchestration is suspended.
+// Whether `event` says that the code had not ended before it. Results and
+// events may still have come in the turn in which it did.
+bool GoesOn(const HistoryEvent& event) {
+  switch (event.eventType_case()) {
+    case HistoryEvent::kOrchestratorStarted:
+    case HistoryEvent::kTaskScheduled:
+    case HistoryEvent::kSubOrchestrationInstanceCreated:
+    case HistoryEvent::kTimerCreated:
+    case HistoryEvent::kEventSent:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Whether `event` is held back while the orchestration is suspended: what the
+// code would go on with. Not the echo of what it did before.
 bool WaitsForResume(const HistoryEvent& event) {
-  return event.eventType_case() != HistoryEvent::kExecutionResumed &&
-         event.eventType_case() != HistoryEvent::kExecutionTerminated;
+  switch (event.eventType_case()) {
+    case HistoryEvent::kTaskCompleted:
+    case HistoryEvent::kTaskFailed:
+    case HistoryEvent::kSubOrchestrationInstanceCompleted:
+    case HistoryEvent::kSubOrchestrationInstanceFailed:
+    case HistoryEvent::kTimerFired:
+    case HistoryEvent::kEventRaised:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -85,8 +110,10 @@ void Turn::HandleAll(
 
 void Turn::Handle(const HistoryEvent& event) {
   if (completion_.has_value()) {
-    if (replaying_ &&
-        completion_->orchestrationstatus() != ORCHESTRATION_STATUS_TERMINATED) {
+    const auto started = unconfirmed_.find(event.eventid());
+    if (started != unconfirmed_.end() && IsEchoOf(event, started->second)) {
+      unconfirmed_.erase(started);  // Begun by the turn that ended.
+    } else if (replaying_ && GoesOn(event)) {
       throw NonDeterminismError(
           absl::StrCat("the history goes on with \"", EventText(event),
                        "\", the code now ends before that", kSameOnReplay));
@@ -200,7 +227,7 @@ void Turn::Begin(const ExecutionStartedEvent& started) {
 }
 
 void Turn::RunReady() {
-  while (!completion_.has_value() && !queue_.empty()) queue_.RunOne();
+  while (!queue_.empty()) queue_.RunOne();
   NoteEnd();
 }
 

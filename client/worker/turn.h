@@ -16,7 +16,7 @@
 // begins. So code that does not what it did is found where it departs, and
 // fails the orchestration with NonDeterminismError.
 //
-// While it is suspended, events wait until it is resumed.
+// While it is suspended, results and events wait until it is resumed.
 //
 // Thread-safety: one thread.   Lifetime: registry, request and log outlive it.
 #ifndef LEASEHOLD_CLIENT_WORKER_TURN_H_
@@ -108,7 +108,7 @@ class Turn {
                 OrchestratorAction::OrchestratorActionTypeCase kind,
                 const TaskFailureDetails& details);
   void Raise(const HistoryEvent& event);
-  // Runs the coroutines until all wait, or it has ended.
+  // Runs the coroutines until all wait or have ended.
   void RunReady();
   void NoteEnd();
   void Complete(OrchestrationStatus status, const Payload& result);

@@ -182,7 +182,7 @@ inline Task<size_t> AnyOf(std::vector<std::shared_ptr<TaskStateBase>> tasks) {
 // results are then not seen. Values of tasks given as lvalues are copied.
 template <typename... Tasks>
 requires(sizeof...(Tasks) > 0 &&
-         (... && requires { typename internal::PartOf<Tasks&&>; }))
+         (... && internal::kIsTask<std::remove_cvref_t<Tasks>>))
     Task<std::tuple<typename internal::PartOf<Tasks&&>::value_type...>> WhenAll(
         Tasks&&... tasks) {
   return internal::AllOf(std::tuple<internal::PartOf<Tasks&&>...>(
