@@ -12,8 +12,8 @@ import grpc
 
 import sidecar as protocol
 from grpc_calls import ECHO, INSTANCES, OpenCall, call, fails
-from harness import Server, UUID, check, contains, equal, expect, temporary_folder
-from harness import wait_until
+from harness import Server, UUID, check, contains, equal, expect, leasehold
+from harness import temporary_folder, wait_until
 from orchestrations import on_both_stores
 from sidecar import (complete, continue_as_new, create_child, create_timer, fail, now,
                      schedule_task)
@@ -564,6 +564,8 @@ def _(server, sidecar):
         equal(seen["generation"], echoed["generation"], "generation")
         contains(" ".join(seen["extensions"]), "Echo", "Orchestration")
         equal(kinds(), {"work-item": "1"}, "pins")
+        shown = leasehold(f"--address={server.address}", "instances", "get", "a-1").out
+        contains(shown, "EchoInstance", "OrchestrationInstance", "work-item")
         time.sleep(0.8)  # Longer than a lease: the work holds it.
         equal(kinds(), {"work-item": "1"}, "pins")
         with OpenCall(server, ECHO + "EchoStream", None, ["instance-id: a-1"]) as stream:

@@ -33,6 +33,22 @@ RUNS = (
 )
 
 
+def check_hello_worker(program, leasehold, address):
+    """The twenty lines of the top README."""
+    worker = subprocess.Popen([program, address], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL)
+    try:
+        said = run(leasehold, f"--address={address}", "orchestration", "start",
+                   "Greetings", "--id=hello", "--wait")
+        equal("Hello, Tokyo! Hello, Seattle! Hello, London!" in said, True, said)
+        worker.communicate(b"\n", timeout=PATIENCE_S)
+        equal(worker.returncode, 0, f"exit code of {program}")
+        print("ok  hello_worker")
+    finally:
+        worker.kill()
+        worker.wait()
+
+
 def check_examples(programs, server):
     process = subprocess.Popen(
         [server, "--store=memory", "--listen=127.0.0.1:0", "--print-address"],
@@ -47,6 +63,8 @@ def check_examples(programs, server):
             what = f"{name} {' '.join(arguments)}"
             equal((said.returncode, said.stdout), (0, wanted), what)
             print(f"ok  {what}")
+        check_hello_worker(programs / "hello_worker", server.parent / "leasehold",
+                           address)
         process.terminate()
         equal(process.wait(timeout=PATIENCE_S), 0, "exit code of the server")
     finally:
