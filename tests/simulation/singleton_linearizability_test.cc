@@ -152,9 +152,10 @@ class SingletonWorld final : public EngineTest {
   void Start(size_t i) {
     StartRequest request = Request(Id(i));
     if (!OneIn(random_, 4)) {  // Else as most clients of the other door.
-      request.policy =
-          PolicyOf(static_cast<IfActive>(Uniform(random_, 0, 2)),
-                   static_cast<IfFinished>(Uniform(random_, 0, 2)));
+      // One after the other: the same seed is the same world everywhere.
+      const auto if_active = static_cast<IfActive>(Uniform(random_, 0, 2));
+      const auto if_finished = static_cast<IfFinished>(Uniform(random_, 0, 2));
+      request.policy = PolicyOf(if_active, if_finished);
     }
     const auto operation = Begin(i, Kind::kStart);
     operation->policy = request.policy;
