@@ -33,7 +33,7 @@ class DurableState final : public TaskState<T>, public PayloadSink {
     } else {
       try {
         this->SetValue(FromPayload<T>(payload));
-      } catch (const PayloadError&) {
+      } catch (...) {  // Also what a from_json of the user throws.
         this->SetError(std::current_exception());
       }
     }

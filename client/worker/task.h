@@ -130,7 +130,7 @@ class PromiseBase {
 
   // Only tasks are awaited: anything else would not be there on replay.
   template <typename U>
-  TaskAwaiter<U, false> await_transform(Task<U>& task) const {
+  TaskAwaiter<U, false> await_transform(const Task<U>& task) const {
     return TaskAwaiter<U, false>(*TaskAccess::State(task));
   }
   template <typename U>

@@ -218,7 +218,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     turns_.Drop();
     activities_.Drop();
     if (tell) {
-      Log(absl::StrCat("the server is lost and will be sought: ",
+      Log(absl::StrCat("the server is out of reach and will be sought: ",
                        client::ToAbslStatus(status).ToString()));
     }
     run_after_(wait, [weak = weak_from_this()] {
@@ -241,7 +241,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
                !item.orchestratorrequest().requireshistorystreaming()));
       if (take) ++at_hand_;
     }
-    if (found_again) Log("the server is back");
+    if (found_again) Log("the server is within reach again");
     if (item.has_healthping()) return;
     // The pool's functions are copied; the item is not.
     const auto taken = std::make_shared<WorkItem>();

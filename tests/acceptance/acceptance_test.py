@@ -28,9 +28,12 @@ def main():
     parser.add_argument("--programs", required=True)
     parser.add_argument("--clients", help="where leasehold and lease_storm are, if "
                         "not there")
+    parser.add_argument("--without-builtin", action="store_true", help="servers have "
+                        "no worker of their own: gRPC's client is not instrumented")
     parser.add_argument("chosen", nargs="*")
     arguments = parser.parse_args()
-    harness.use_programs(arguments.programs, arguments.clients)
+    harness.use_programs(arguments.programs, arguments.clients,
+                         not arguments.without_builtin)
 
     missing = harness.missing_tools()
     if missing:

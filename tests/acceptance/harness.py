@@ -137,12 +137,14 @@ def wait_until(condition, what):
 
 programs = None  # Where leasehold-server is.
 clients = None  # Where leasehold and lease_storm are.
+builtin = True  # Whether servers have their built-in worker.
 
 
-def use_programs(folder, clients_folder=None):
-    global programs, clients
+def use_programs(folder, clients_folder=None, with_builtin=True):
+    global programs, clients, builtin
     programs = pathlib.Path(folder).resolve()
     clients = pathlib.Path(clients_folder or folder).resolve()
+    builtin = with_builtin
 
 
 def missing_tools():
@@ -172,6 +174,8 @@ def environment(extra=None, args=()):
     """
     if not any(str(a).startswith("--data") for a in args):
         extra = {"LEASEHOLD_STORE": "memory", **(extra or {})}
+    if not builtin:
+        extra = {"LEASEHOLD_BUILTIN": "off", **(extra or {})}
     clean = {k: v for k, v in os.environ.items()
              if not k.startswith("LEASEHOLD_") and not k.endswith("_proxy")}
     suppressions = pathlib.Path(__file__).resolve().parent / "lsan.supp"

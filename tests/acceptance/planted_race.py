@@ -12,7 +12,7 @@ from harness import Program, Server, contains
 
 
 def main(server_folder, clients_folder):
-    harness.use_programs(server_folder, clients_folder)
+    harness.use_programs(server_folder, clients_folder, with_builtin=False)
     with Server("--queue-threads=2") as server, \
             Program(harness.clients / "lease_storm", "forever", server.address):
         server.wait()  # The first race that is found ends it.

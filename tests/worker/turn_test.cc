@@ -175,6 +175,26 @@ TEST(WorkerTurn, ResultThatIsNotOfTheTypeIsThrownToWhoAwaitsIt) {
   EXPECT_THAT(Replay(registry, history), CompletesWith(R"("caught")"));
 }
 
+struct Picky {};
+void from_json(const nlohmann::json&, Picky&) {
+  throw std::domain_error("not this one");
+}
+
+TEST(WorkerTurn, WhatAConversionOfTheUserThrowsGoesToWhoAwaits) {
+  Registry registry;
+  registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {
+    co_await ctx.CallActivity<Picky>("Pick");
+  });
+  const TurnHistory history = TurnHistory()
+                                  .Turn(1)               // 1
+                                  .Started("Main")       // 2
+                                  .Scheduled(1, "Pick")  // 3
+                                  .Turn(2)               // 4
+                                  .Done(1, "1");         // 5
+  EXPECT_THAT(Replay(registry, history),
+              FailsWith("std::domain_error", "not this one"));
+}
+
 TEST(WorkerTurn, OrchestratorOfAnUnknownNameFailsAndSaysWhatThereIs) {
   Registry registry;
   registry.AddOrchestrator("Main", &Greetings);

@@ -216,7 +216,7 @@ TEST_F(WorkerTest, SeeksALostServerAndGoesOn) {
   Start();
   hub_.AwaitStream();
   hub_.Stop();
-  said_.Await("the server is lost and will be sought: UNAVAILABLE");
+  said_.Await("the server is out of reach and will be sought: UNAVAILABLE");
   const absl::Duration first = waits_.Fire();
   EXPECT_GT(waits_.Fire(), first) << "it tries again, more and more seldom";
   waits_.Await();
@@ -225,8 +225,8 @@ TEST_F(WorkerTest, SeeksALostServerAndGoesOn) {
   waits_.Fire();
   hub_.SendActivity("Seven", "after");
   EXPECT_EQ(hub_.AwaitActivity().completiontoken(), "after");
-  EXPECT_THAT(said_.lines(),
-              ElementsAre(HasSubstr("is lost"), "the server is back"))
+  EXPECT_THAT(said_.lines(), ElementsAre(HasSubstr("out of reach"),
+                                         "the server is within reach again"))
       << "each is said once";
 }
 
