@@ -70,7 +70,7 @@ ActivityResponse Failed(const ActivityResponse& refused,
 std::shared_ptr<grpc::Channel> OpenUnlimited(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
-  return client::OpenChannel(address, std::move(arguments));
+  return client::OpenChannel(address, arguments);
 }
 
 }  // namespace

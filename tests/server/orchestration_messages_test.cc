@@ -20,9 +20,7 @@ std::string Message(const absl::Status& status) {
   return std::string(status.message());
 }
 
-InstanceRequest Named(std::string id) {
-  return {.key = {.id = std::move(id)}};
-}
+InstanceRequest Named(std::string id) { return {.key = {.id = std::move(id)}}; }
 
 v1::StartOrchestrationRequest Start() {
   v1::StartOrchestrationRequest message;

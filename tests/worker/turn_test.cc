@@ -176,6 +176,7 @@ TEST(WorkerTurn, ResultThatIsNotOfTheTypeIsThrownToWhoAwaitsIt) {
 }
 
 struct Picky {};
+// NOLINTNEXTLINE(readability-identifier-naming): as the library calls it.
 void from_json(const nlohmann::json&, Picky&) {
   throw std::domain_error("not this one");
 }
