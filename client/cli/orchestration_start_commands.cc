@@ -87,19 +87,6 @@ StartOptions StartOf(const Options& options, Surroundings& around) {
   return start;
 }
 
-absl::Status RunStart(OrchestrationClient& client, const Options& options,
-                      const GlobalOptions& global, Surroundings& around) {
-  StartOptions start = StartOf(options, around);
-  start.if_active = options.if_active.value_or(IfActive::kFail);
-  start.if_finished = options.if_finished.value_or(IfFinished::kFail);
-  const auto receipt = client.Start(start);
-  if (!receipt.ok()) return receipt.status();
-  absl::Status status = WriteReceipt(*receipt, global, around);
-  if (!status.ok() || !options.wait) return status;
-  return WaitAndShow(client, receipt->instance_id, Until::kEnded, global,
-                     around);
-}
-
 // Shows what is there, and in JSON whether this call made it.
 absl::Status WriteEnsured(OrchestrationClient& client,
                           const OrchestrationReceipt& receipt,
@@ -122,19 +109,19 @@ absl::Status WriteEnsured(OrchestrationClient& client,
   return output.status();
 }
 
-absl::Status RunEnsure(OrchestrationClient& client, const Options& options,
-                       const GlobalOptions& global, Surroundings& around) {
-  if (options.id.empty()) {
-    throw UsageError(
-        "orchestration ensure: --id is required: there shall be one of that "
-        "ID");
-  }
+// `ensure`: unless told otherwise, one that is there will do.
+absl::Status Run(OrchestrationClient& client, const Options& options,
+                 bool ensure, const GlobalOptions& global,
+                 Surroundings& around) {
   StartOptions start = StartOf(options, around);
-  start.if_active = options.if_active.value_or(IfActive::kAttach);
-  start.if_finished = options.if_finished.value_or(IfFinished::kAttach);
+  start.if_active =
+      options.if_active.value_or(ensure ? IfActive::kAttach : IfActive::kFail);
+  start.if_finished = options.if_finished.value_or(ensure ? IfFinished::kAttach
+                                                          : IfFinished::kFail);
   const auto receipt = client.Start(start);
   if (!receipt.ok()) return receipt.status();
-  absl::Status status = WriteEnsured(client, *receipt, global, around);
+  absl::Status status = ensure ? WriteEnsured(client, *receipt, global, around)
+                               : WriteReceipt(*receipt, global, around);
   if (!status.ok() || !options.wait) return status;
   return WaitAndShow(client, receipt->instance_id, Until::kEnded, global,
                      around);
@@ -150,7 +137,7 @@ Command AddStartCommand(CLI::App& group) {
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
-        return RunStart(client, *options, global, around);
+        return Run(client, *options, /*ensure=*/false, global, around);
       });
 }
 
@@ -163,7 +150,12 @@ Command AddEnsureCommand(CLI::App& group) {
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
-        return RunEnsure(client, *options, global, around);
+        if (options->id.empty()) {
+          throw UsageError(
+              "orchestration ensure: --id is required: there shall be one of "
+              "that ID");
+        }
+        return Run(client, *options, /*ensure=*/true, global, around);
       });
 }
 

@@ -78,6 +78,12 @@ std::string Engine::NewExecutionIdLocked() {
 
 // ---- Commits ----------------------------------------------------------------
 
+void Engine::AfterCommitsLocked(DoneStatus done) {
+  PendingCommit nothing;
+  nothing.done = std::move(done);
+  commits_.Submit(std::move(nothing));
+}
+
 void Engine::OnCommitted(std::vector<PendingCommit> batch,
                          const absl::Status& status) {
   absl::Status told = status;

@@ -316,6 +316,9 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     deferred_.calls.push_back([done, status] { done(status); });
   }
+  // Tells `done`, once the lock is gone, when all that is on its way to the
+  // store is durable, or that it is not.
+  void AfterCommitsLocked(DoneStatus done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunTimers() ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<StoredTime> NextDueLocked() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

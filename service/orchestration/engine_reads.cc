@@ -403,13 +403,11 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
       job->keys.push_front(key);
     } else if (open && (!it->second->durable || it->second->ending)) {
       // Which one is there shows when what is on its way is durable.
-      PendingCommit nothing;
-      nothing.done = [this, job, key](const absl::Status& status) {
+      AfterCommitsLocked([this, job, key](const absl::Status& status) {
         if (!status.ok()) return job->done(status);
         job->keys.push_front(key);
         PurgeNext(job);
-      };
-      commits_.Submit(std::move(nothing));
+      });
       next = false;
     } else if (!open && row->has_value() && (*row)->finished.has_value()) {
       // The lookup goes on until the row is gone for good.

@@ -155,12 +155,10 @@ void Engine::DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
 }
 
 void Engine::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
-  PendingCommit nothing;
-  nothing.done = [this, start](const absl::Status& status) {
+  AfterCommitsLocked([this, start](const absl::Status& status) {
     if (!status.ok()) return start->done(status);
     StartWithPin(start);
-  };
-  commits_.Submit(std::move(nothing));
+  });
 }
 
 void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
@@ -189,10 +187,9 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
         return RefuseLocked(start->done, refusal);
       }
       // The one that is there may never be.
-      commit.done = [start, refusal](const absl::Status& status) {
+      return AfterCommitsLocked([start, refusal](const absl::Status& status) {
         start->done(status.ok() ? refusal : status);
-      };
-      return commits_.Submit(std::move(commit));
+      });
     }
     case StartDecision::kAttach:
       // Behind what is on its way: the one that is there may not be durable.

@@ -10,6 +10,7 @@
 #include "durabletask/orchestrator_service.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "service/server/instance_messages.h"
 
 namespace leasehold {
 namespace {
@@ -40,10 +41,6 @@ absl::StatusOr<Timestamp> FromMessage(
 void ToMessage(const Timestamp& value, google::protobuf::Timestamp& message) {
   message.set_seconds(value.seconds);
   message.set_nanos(value.nanos);
-}
-
-void ToMessage(absl::Time time, google::protobuf::Timestamp& message) {
-  ToMessage(ToTimestamp(time), message);
 }
 
 Status::Status ToMessage(OrchestrationStatus status) {
