@@ -272,6 +272,17 @@ absl::Status OrchestrationClient::Terminate(const std::string& id,
   return Call(&Stub::Terminate, request, response);
 }
 
+absl::Status OrchestrationClient::Rewind(const std::string& id,
+                                         const std::string& reason) {
+  absl::Status status = CheckUtf8({{"instance ID", id}, {"reason", reason}});
+  if (!status.ok()) return status;
+  v1::RewindOrchestrationRequest request;
+  request.set_instance_id(id);
+  request.set_reason(reason);
+  v1::RewindOrchestrationResponse response;
+  return Call(&Stub::Rewind, request, response);
+}
+
 absl::StatusOr<OrchestrationReceipt> OrchestrationClient::Restart(
     const std::string& id, bool new_id) {
   absl::Status status = CheckId(id);

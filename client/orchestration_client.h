@@ -161,6 +161,10 @@ class OrchestrationClient {
   absl::Status Terminate(const std::string& id,
                          const TerminateOptions& options = {});
 
+  // Has one that failed go on from its last good point, with what failed done
+  // again. FAILED_PRECONDITION: it has not failed.
+  absl::Status Rewind(const std::string& id, const std::string& reason = "");
+
   // Starts one that has ended again, with what it was started with; or, if
   // `new_id`, another one under an ID that the server makes: then it need not
   // have ended. FAILED_PRECONDITION: it has not.

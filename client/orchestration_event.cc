@@ -64,6 +64,8 @@ const char* OrchestrationEventName(Kind kind) {
       return "execution_suspended";
     case Kind::kExecutionResumed:
       return "execution_resumed";
+    case Kind::kExecutionRewound:
+      return "execution_rewound";
     case Kind::kActivityScheduled:
       return "activity_scheduled";
     case Kind::kActivityCompleted:
@@ -113,6 +115,9 @@ OrchestrationEvent FromProto(const Proto& proto) {
       break;
     case Proto::kExecutionResumed:
       Read(proto.execution_resumed(), Kind::kExecutionResumed, event);
+      break;
+    case Proto::kExecutionRewound:
+      Read(proto.execution_rewound(), Kind::kExecutionRewound, event);
       break;
     case Proto::kActivityScheduled:
       Read(proto.activity_scheduled(), Kind::kActivityScheduled, event);

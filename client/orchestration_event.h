@@ -28,6 +28,7 @@ struct OrchestrationEvent {
     kExecutionTerminated,
     kExecutionSuspended,
     kExecutionResumed,
+    kExecutionRewound,
     kActivityScheduled,
     kActivityCompleted,
     kActivityFailed,
@@ -73,7 +74,7 @@ struct OrchestrationEvent {
   OrchestrationStatus status = OrchestrationStatus::kUnknown;
   // kExecutionTerminated.
   bool recursive = false;
-  // kExecutionSuspended, kExecutionResumed.
+  // kExecutionSuspended, kExecutionResumed, kExecutionRewound.
   std::string reason;
   // kTimerCreated, kTimerFired.
   std::optional<absl::Time> fire_time;

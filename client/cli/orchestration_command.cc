@@ -66,7 +66,7 @@ Command AddRaiseEvent(CLI::App& group) {
       });
 }
 
-// `suspend` and `resume`.
+// `suspend`, `resume` and `rewind`.
 Command AddHolding(CLI::App& group, const char* name, const char* description,
                    const char* done,
                    absl::Status (OrchestrationClient::*call)(
@@ -199,6 +199,10 @@ std::vector<Command> AddOrchestrationCommands(CLI::App& parser) {
                      &OrchestrationClient::Resume),
           AddTerminate(*group),
           AddRestart(*group),
+          AddHolding(*group, "rewind",
+                     "Have an orchestration that failed go on from its last "
+                     "good point",
+                     "Rewound", &OrchestrationClient::Rewind),
           AddPurgeCommand(*group),
           AddListCommand(*group),
           AddHistoryCommand(*group)};

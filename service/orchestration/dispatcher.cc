@@ -39,17 +39,27 @@ WorkerId Dispatcher::AddWorker(WorkerOptions options,
   return id;
 }
 
-std::vector<Work*> Dispatcher::RemoveWorker(WorkerId id) {
-  std::vector<Work*> had;
+void Dispatcher::RemoveWorker(WorkerId id) {
   const auto it = workers_.find(id);
-  if (it == workers_.end()) return had;
-  for (const auto& [ticket, work] : it->second.works) had.push_back(work);
-  for (Work* work : had) PutBack(*work);
+  if (it == workers_.end()) return;
+  for (Work* work : WorkOf(id)) PutBack(*work);
   for (size_t kind = 0; kind < kWorkKinds; ++kind) {
     free_[kind] -= it->second.options.slots[kind];
   }
   workers_.erase(it);
-  return had;
+}
+
+std::vector<Work*> Dispatcher::WorkOf(WorkerId id) const {
+  std::vector<Work*> has;
+  const auto it = workers_.find(id);
+  if (it == workers_.end()) return has;
+  for (const auto& [ticket, work] : it->second.works) has.push_back(work);
+  return has;
+}
+
+bool Dispatcher::StreamsHistory(WorkerId id) const {
+  const auto it = workers_.find(id);
+  return it != workers_.end() && it->second.options.streams_history;
 }
 
 std::shared_ptr<WorkSink> Dispatcher::FindSink(WorkerId id) const {
@@ -90,6 +100,7 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     next->avoid = 0;
     tokens_.erase(next->token);
     next->token = NewToken();
+    next->delivery = last_token_;
     tokens_.emplace(next->token, next);
     return Assignment{next, worker.sink};
   }

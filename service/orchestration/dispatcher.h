@@ -59,10 +59,11 @@ struct Work {
 
   // The dispatcher's.
   State state = State::kIdle;
-  uint64_t ticket = 0;  // Its place in line, kept when it is put back.
-  WorkerId worker = 0;  // Who has it; 0: nobody.
-  WorkerId avoid = 0;   // Who gave it back: others come first.
-  std::string token;    // Of the last time that it went out.
+  uint64_t ticket = 0;    // Its place in line, kept when it is put back.
+  WorkerId worker = 0;    // Who has it; 0: nobody.
+  WorkerId avoid = 0;     // Who gave it back: others come first.
+  std::string token;      // Of the last time that it went out.
+  uint64_t delivery = 0;  // The same as a number: it grows over all work.
 
  protected:
   ~Work() = default;
@@ -81,6 +82,8 @@ struct WorkerOptions {
   std::array<std::optional<std::vector<WorkFilter>>, kWorkKinds> filters;
   // Gets only what no other worker would take, were it free.
   bool last_resort = false;
+  // Fetches long histories by itself.
+  bool streams_history = false;
 };
 
 // Where a worker's work goes to. Called from any thread, without a lock; must
@@ -105,10 +108,12 @@ class Dispatcher {
   explicit Dispatcher(uint64_t secret) : secret_(secret) {}
 
   WorkerId AddWorker(WorkerOptions options, std::shared_ptr<WorkSink> sink);
-  // Puts all back that the worker has, in the order in which it waited. What it
-  // had.
-  std::vector<Work*> RemoveWorker(WorkerId id);
+  // Puts all back that the worker has.
+  void RemoveWorker(WorkerId id);
+  // What the worker has, in the order in which it waited.
+  std::vector<Work*> WorkOf(WorkerId id) const;
   std::shared_ptr<WorkSink> FindSink(WorkerId id) const;
+  bool StreamsHistory(WorkerId id) const;
 
   // Lines idle work up, at the end.
   void Enqueue(Work& work);

@@ -109,13 +109,19 @@ void Engine::PostLocked(const OrchestrationPtr& target,
                         std::string execution_id, const HistoryEvent& event,
                         PendingCommit& commit) {
   Message message;
-  message.sequence = ++target->last_sequence;
   message.execution_id = std::move(execution_id);
   message.event = EncodeEvent(event);
   message.urgent = IsUrgent(event);
+  message.rewinds = event.As<ExecutionRewound>() != nullptr;
   if (event.As<ExecutionResumed>() != nullptr) {
-    target->resume_sequence = message.sequence;
+    target->resume_sequence = target->last_sequence + 1;
   }
+  PostMessageLocked(target, std::move(message), commit);
+}
+
+void Engine::PostMessageLocked(const OrchestrationPtr& target, Message message,
+                               PendingCommit& commit) {
+  message.sequence = ++target->last_sequence;
   commit.changes.push_back(PutMessage{{.number = target->number,
                                        .sequence = message.sequence,
                                        .execution = message.execution_id,
@@ -128,10 +134,7 @@ void Engine::PostLocked(const OrchestrationPtr& target,
 
 void Engine::ReceiveLocked(Orchestration& target, Message message) {
   if (target.gone) return;
-  if (!message.execution_id.empty() &&
-      message.execution_id != target.execution_id) {
-    return;  // For an execution that is over.
-  }
+  if (!IsForPresent(message, target)) return;
   target.inbox.push_back(std::move(message));
   LineUpLocked(target);
 }

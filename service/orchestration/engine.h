@@ -37,6 +37,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/random/random.h"
 #include "absl/status/status.h"
@@ -65,6 +66,8 @@ struct EngineOptions {
   absl::Duration idle_timeout = absl::ZeroDuration();
   TurnLimits limits;
   size_t waiters_max = 1000;  // For one orchestration.
+  // Work that was lost so often in a row has failed (`--max-deliveries`).
+  int deliveries_max = 10;
 };
 
 struct EngineCounts {
@@ -214,6 +217,19 @@ class Engine {
   void Terminate(const InstanceKey& key, Payload output, bool recursive,
                  DoneStatus done) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Has one that failed go on from its last good point, and those of its
+  // sub-orchestrations that failed too. A worker makes the history to go on
+  // with.
+  //   NotFound: there is none.   FailedPrecondition: it has not failed.
+  void Rewind(const InstanceKey& key, Payload reason, DoneStatus done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Records as terminated what is open, without a worker, with `output`. Those
+  // that were not open.
+  void TerminateNow(std::vector<InstanceKey> keys, Payload output,
+                    Done<std::vector<InstanceKey>> done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // Erases finished ones; others, and those that do not exist, are passed over.
   // `recursive`: and their sub-orchestrations.
   void Purge(std::vector<InstanceKey> keys, bool recursive,
@@ -245,10 +261,11 @@ class Engine {
 
   // Which work is meant. Some workers send no token back.
   struct WorkName {
-    std::string token;
-    InstanceKey key;
+    std::string token = {};
+    InstanceKey key = {};
     int32_t task_id = 0;  // Of an activity.
   };
+  // An answer may come in parts; it counts once the last one is there.
   //   NotFound: no such work is out: somebody else has it now, or had it.
   void CompleteTurn(const WorkName& name, TurnAnswer answer, DoneStatus done)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -257,7 +274,7 @@ class Engine {
       ABSL_LOCKS_EXCLUDED(mu_);
   // Gives work back: it goes out again a while later, rather to another worker.
   // What is not out any more stays so.
-  void Abandon(WorkKind kind, std::string_view token) ABSL_LOCKS_EXCLUDED(mu_);
+  void Abandon(WorkKind kind, const WorkName& name) ABSL_LOCKS_EXCLUDED(mu_);
 
   // ---- What is seen of it ---------------------------------------------------
 
@@ -341,7 +358,12 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string NewExecutionIdLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // An event for an open one, from the moment that `commit` is durable.
+  // A message for an open one, from the moment that `commit` is durable. Its
+  // sequence is set here.
+  void PostMessageLocked(const OrchestrationPtr& target, Message message,
+                         PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The same of an event.
   void PostLocked(const OrchestrationPtr& target, std::string execution_id,
                   const HistoryEvent& event, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -392,8 +414,10 @@ class Engine {
   std::string CreateForLocked(const StartRequest& request,
                               PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Another takes its place: what is kept of it says that it was terminated.
-  void TerminateLocked(Orchestration& orchestration, PendingCommit& commit)
+  // It ends here, without a worker: what is kept of it says that it was
+  // terminated.
+  void TerminateLocked(Orchestration& orchestration, Payload output,
+                       PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_work.cc ----
@@ -416,15 +440,52 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // Takes it from its worker; it goes out again a while later.
-  void RetryLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Work* FindWorkLocked(WorkKind kind, const WorkName& name)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddActivityLocked(Orchestration& orchestration, int32_t id,
                          TaskScheduled task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Park(OrchestrationInstance& hot) ABSL_LOCKS_EXCLUDED(mu_);
   void OnForcedRelease(const OrchestrationPtr& orchestration)
       ABSL_LOCKS_EXCLUDED(mu_);
+
+  // ---- engine_answers.cc ----
+  // Takes it from its worker; it goes out again a while later.
+  void RetryLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // It was out and does not come back. Ends it, if that was once too often.
+  void CountLossLocked(Work& work, std::string_view how)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // When work under suspicion that is due then goes out, alone.
+  absl::Time TakeSuspectsTurnLocked(absl::Time due)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Work* FindWorkLocked(WorkKind kind, const WorkName& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndActivityLocked(ActivityWork& activity, EventBody end, DoneStatus done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // ---- engine_rewind.cc ----
+  // An answer with a history to go on with, on its way.
+  struct RewindJob;
+  using RewindJobPtr = std::shared_ptr<RewindJob>;
+  // Opens one that has failed again, with a rewind in its inbox.
+  void ReopenLocked(const InstanceRow& row, const OrchestrationInfo& info,
+                    ExecutionRewound rewound, PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RewindLocked(Orchestration& orchestration,
+                    std::vector<std::string> events, DoneStatus done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LookUpChildLocked(const RewindJobPtr& job)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OnChildFound(const RewindJobPtr& job,
+                    const absl::StatusOr<std::optional<InstanceRow>>& row,
+                    uint64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
+  void ForgetChildrenLocked(RewindJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void GiveUpRewindLocked(const RewindJobPtr& job, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CommitRewindLocked(const RewindJobPtr& job)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RewindChildLocked(const RewindJob& job, int32_t action_id,
+                         const SubOrchestrationCreated& child,
+                         PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyRewindLocked(RewindJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_turn.cc ----
   // The answer to a turn, on its way: what was sent, and what comes of it.
@@ -432,6 +493,9 @@ class Engine {
   void CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
                         DoneStatus done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyTurnLocked(TurnInFlight& turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // It has changed: tells who waits for that. `input`: of its execution.
+  void TellLocked(Orchestration& orchestration, const HotState& hot,
+                  const Payload& input) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void BeginNextLocked(TurnInFlight& turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -530,6 +594,8 @@ class Engine {
       ABSL_GUARDED_BY(mu_);
   Dispatcher dispatcher_ ABSL_GUARDED_BY(mu_);
   Timers timers_ ABSL_GUARDED_BY(mu_);
+  // When work under suspicion goes out: each time but one.
+  absl::btree_set<int64_t> suspects_ ABSL_GUARDED_BY(mu_);
   // When a store that has failed is tried again.
   std::optional<StoredTime> recover_at_ ABSL_GUARDED_BY(mu_);
   absl::Duration recover_delay_ ABSL_GUARDED_BY(mu_);

@@ -7,6 +7,16 @@
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
+namespace {
+
+// How one began, from the first chunk of its history.
+ExecutionStarted FirstStart(std::string_view chunk) {
+  RuntimeState state;
+  state.ApplyFrames(chunk);
+  return state.started;
+}
+
+}  // namespace
 
 // ---- Lookups ----------------------------------------------------------------
 
@@ -65,9 +75,11 @@ absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
       const OrchestrationPtr open =
           it == directory_.end() ? nullptr : it->second;
       const bool same = open != nullptr && open->number == (*row)->number;
-      // It is durable already, but memory does not know yet.
-      if (same && (!open->durable ||
-                   open->execution_id != info->summary.execution_id)) {
+      // It is durable already, but memory does not know yet. (Of one that is
+      // being opened again the store may still have the end.)
+      if (same && !info->finished.has_value() &&
+          (!open->durable ||
+           open->execution_id != info->summary.execution_id)) {
         continue;
       }
       std::optional<ExecutionStarted> start;
@@ -224,6 +236,64 @@ void Engine::Restart(const InstanceKey& key, bool new_id,
     request.input = std::move((*info)->input);
     request.tags = std::move(summary.tags);
     Start(std::move(request), done);
+  });
+}
+
+// ---- Ending without a worker ------------------------------------------------
+
+void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
+                          Done<std::vector<InstanceKey>> done) {
+  {
+    Section section(*this);
+    if (absl::Status status = ServingLocked(); !status.ok()) {
+      return RefuseLocked(done, status);
+    }
+  }
+  readers_.Post([this, keys = std::move(keys), output = std::move(output),
+                 done = std::move(done)] {
+    // Who is to be told stands at the beginning of the history.
+    std::vector<std::optional<InstanceRow>> rows;
+    std::vector<std::optional<ParentLink>> parents;
+    for (const InstanceKey& key : keys) {
+      auto row = store_.Find(key.tenant, key.id);
+      if (!row.ok()) return done(row.status());
+      HistoryEnds ends;
+      if (row->has_value()) {
+        auto read = store_.ReadHistoryEnds((*row)->number);
+        if (!read.ok()) return done(read.status());
+        ends = *std::move(read);
+      }
+      parents.push_back(FirstStart(ends.first).parent);
+      rows.push_back(*std::move(row));
+    }
+    Section section(*this);
+    std::vector<InstanceKey> not_open;
+    PendingCommit commit;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const OrchestrationPtr open = FindOpenLocked(keys[i]);
+      if (open == nullptr || !rows[i].has_value() ||
+          open->number != rows[i]->number) {
+        not_open.push_back(keys[i]);
+        continue;
+      }
+      if (const auto start = PendingStartOf(*open)) parents[i] = start->parent;
+      TerminateLocked(*open, output, commit);
+      if (!parents[i].has_value()) continue;
+      const ExecutionOf& parent = parents[i]->orchestration;
+      const OrchestrationPtr told =
+          FindOpenLocked(NormalKey(keys[i].tenant, parent.instance_id));
+      if (told == nullptr) continue;
+      PostLocked(told, parent.execution_id.value_or(""),
+                 {HistoryEvent::kFromOutside, NowLocked(),
+                  EndOfChild(keys[i].id, parents[i]->task_scheduled_id,
+                             OrchestrationStatus::kTerminated, {}, {})},
+                 commit);
+    }
+    commit.done = [done, not_open](const absl::Status& status) {
+      if (!status.ok()) return done(status);
+      done(not_open);
+    };
+    commits_.Submit(std::move(commit));
   });
 }
 

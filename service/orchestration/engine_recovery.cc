@@ -58,6 +58,7 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
   orchestration->revision = ++last_revision_;
   orchestration->status = info->status;
   orchestration->turn_time = summary.turn_time;
+  orchestration->former_executions = summary.former_executions;
   if (info->status == OrchestrationStatus::kPending &&
       summary.scheduled_start.has_value()) {
     const absl::Time at = ToTime(*summary.scheduled_start);
@@ -75,22 +76,21 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
         std::min(orchestration->first_sequence, row.sequence);
     orchestration->last_sequence =
         std::max(orchestration->last_sequence, row.sequence);
-    if (!row.execution.empty() && row.execution != summary.execution_id) {
-      continue;  // For an execution that is over.
-    }
-    const std::optional<HistoryEvent> event = DecodeEvent(row.event);
+    Message message{.sequence = row.sequence,
+                    .execution_id = std::move(row.execution),
+                    .event = std::move(row.event)};
+    if (!IsForPresent(message, *orchestration)) continue;
+    const std::optional<HistoryEvent> event = DecodeEvent(message.event);
     if (!event.has_value()) {
       return absl::DataLossError(
           absl::StrCat("a stored message of orchestration ",
                        QuoteForMessage(key.id), " cannot be read"));
     }
-    Message message{.sequence = row.sequence,
-                    .execution_id = std::move(row.execution),
-                    .event = std::move(row.event)};
     if (event->As<ExecutionResumed>() != nullptr) {
       orchestration->resume_sequence = row.sequence;
     }
     message.urgent = IsUrgent(*event);
+    message.rewinds = event->As<ExecutionRewound>() != nullptr;
     orchestration->inbox.push_back(std::move(message));
   }
   for (const TimerRow& row : stored.timers) {

@@ -195,7 +195,7 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
       // Behind what is on its way: the one that is there may not be durable.
       break;
     case StartDecision::kReplace:
-      if (open != nullptr) TerminateLocked(*open, commit);
+      if (open != nullptr) TerminateLocked(*open, std::nullopt, commit);
       [[fallthrough]];
     case StartDecision::kCreate:
       receipt.execution_id = CreateForLocked(request, commit);
@@ -230,7 +230,7 @@ std::string Engine::CreateForLocked(const StartRequest& request,
   return CreateLocked(request.key, std::move(started), commit)->execution_id;
 }
 
-void Engine::TerminateLocked(Orchestration& orchestration,
+void Engine::TerminateLocked(Orchestration& orchestration, Payload output,
                              PendingCommit& commit) {
   const Timestamp now = NowLocked();
   std::string events;
@@ -244,9 +244,10 @@ void Engine::TerminateLocked(Orchestration& orchestration,
   if (std::optional<ExecutionStarted> start = PendingStartOf(orchestration)) {
     add(*std::move(start));
   }
-  add(ExecutionTerminated{});
-  add(ExecutionCompleted{
-      static_cast<int32_t>(OrchestrationStatus::kTerminated), {}, {}});
+  add(ExecutionTerminated{output});
+  add(ExecutionCompleted{static_cast<int32_t>(OrchestrationStatus::kTerminated),
+                         std::move(output),
+                         {}});
   commit.changes.push_back(
       FinishInstance{orchestration.number,
                      static_cast<int32_t>(OrchestrationStatus::kTerminated),

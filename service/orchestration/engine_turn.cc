@@ -23,6 +23,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   turn->orchestration = orchestration.shared_from_this();
   dispatcher_.Take(orchestration.turn);
   orchestration.turn.given_back = 0;
+  orchestration.turn.lost = 0;
   orchestration.held = false;
   orchestration.committing = true;
   const std::unique_ptr<SentTurn> sent = std::move(orchestration.sent);
@@ -77,7 +78,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   if (finished) {
     update.finished = ToStored(ToTime(now));  // Nothing else of it stays.
   } else if (!turn->outcome.next.has_value()) {
-    if (!sent->sequences.empty()) {
+    if (sent->stored) {
       commit.changes.push_back(TakeMessages{number, turn->last_sequence});
     }
     for (const int32_t timer : sent->timers) {
@@ -143,6 +144,7 @@ void Engine::ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit) {
   const std::string execution_id = NewExecutionIdLocked();
   next.started.orchestration = {orchestration.key.id, execution_id};
   hot.summary.execution_id = execution_id;
+  hot.summary.former_executions.clear();
   hot.summary.version = next.started.version;
   hot.summary.scheduled_start.reset();
   CancelTimersLocked(orchestration.number, hot.state);
@@ -208,24 +210,10 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
     }
   }
 
-  const bool finished = IsFinished(state.status);
-  orchestration.revision = ++last_revision_;
-  if (IsAwaitedLocked(orchestration.key)) {
-    OrchestrationInfo info;
-    info.id = orchestration.key.id;
-    info.status = state.status;
-    info.created = turn.hot->created;
-    if (finished) info.finished = ToTime(turn.hot->summary.updated);
-    info.summary = turn.hot->summary;
-    info.has_payloads = true;
-    info.input = turn.outcome.next.has_value()
-                     ? turn.outcome.next->started.input
-                     : state.started.input;
-    info.output = state.output;
-    info.failure = state.failure;
-    WakeLocked(orchestration, std::move(info));
-  }
-  if (finished) {
+  TellLocked(orchestration, *turn.hot,
+             turn.outcome.next.has_value() ? turn.outcome.next->started.input
+                                           : state.started.input);
+  if (IsFinished(state.status)) {
     CancelTimersLocked(orchestration.number, state);
     return EndLocked(orchestration);
   }
@@ -236,9 +224,27 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
   UnpinLocked(orchestration.turn);
 }
 
+void Engine::TellLocked(Orchestration& orchestration, const HotState& hot,
+                        const Payload& input) {
+  orchestration.revision = ++last_revision_;
+  if (!IsAwaitedLocked(orchestration.key)) return;
+  OrchestrationInfo info;
+  info.id = orchestration.key.id;
+  info.status = hot.state.status;
+  info.created = hot.created;
+  if (IsFinished(info.status)) info.finished = ToTime(hot.summary.updated);
+  info.summary = hot.summary;
+  info.has_payloads = true;
+  info.input = input;
+  info.output = hot.state.output;
+  info.failure = hot.state.failure;
+  WakeLocked(orchestration, std::move(info));
+}
+
 void Engine::BeginNextLocked(TurnInFlight& turn) {
   Orchestration& orchestration = *turn.orchestration;
   orchestration.execution_id = turn.hot->summary.execution_id;
+  orchestration.former_executions.clear();
   orchestration.turn.version = turn.hot->summary.version.value_or("");
   for (auto& [id, activity] : orchestration.activities) {
     UnpinLocked(*activity);

@@ -10,23 +10,10 @@
 namespace leasehold {
 namespace {
 
-// Work that was given back goes out again after this, twice as long each time:
-// a worker of another version gives the same work back again and again.
-constexpr absl::Duration kRetryDelay = absl::Milliseconds(200);
-constexpr int kRetryDoublingsMax = 7;
-// The ID of a retry that is for the turn.
-constexpr int32_t kTurnRetry = -1;
+// Of a longer history only a part is sent to workers that fetch the rest.
+constexpr size_t kStreamedHistoryBytes = 1 << 20;
 
 constexpr absl::Duration kTurnClockStep = absl::Milliseconds(1);
-
-OwnedWork& Owned(Work& work) { return static_cast<OwnedWork&>(work); }
-
-absl::Status NotOut(const InstanceKey& key) {
-  return absl::NotFoundError(absl::StrCat(
-      "this work is not out: it was done, was handed to another worker, or its "
-      "orchestration ",
-      key.id.empty() ? "" : QuoteForMessage(key.id) + " ", "has gone"));
-}
 
 }  // namespace
 
@@ -50,7 +37,7 @@ void Engine::LineUpLocked(Orchestration& orchestration) {
 }
 
 void Engine::LineUpAgainLocked(Orchestration& orchestration, int32_t id) {
-  if (id == kTurnRetry) {
+  if (id == Timers::kTurn) {
     orchestration.held = false;
     return LineUpLocked(orchestration);
   }
@@ -137,6 +124,7 @@ class Engine::ForcedRelease final : public ReleaseListener {
 
 void Engine::SendOutLocked(Work& work) {
   Orchestration& orchestration = Owned(work).owner;
+  Owned(work).sent = false;
   if (!std::exchange(Owned(work).pins, true)) ++orchestration.pins;
   if (orchestration.pin != nullptr) return SendLocked(work);
   orchestration.unsent.push_back(&work);
@@ -204,6 +192,7 @@ void Engine::SendLocked(Work& work) {
 
 void Engine::SendActivityLocked(ActivityWork& work) {
   const Orchestration& orchestration = work.owner;
+  work.sent = true;
   deferred_.items.emplace_back(
       dispatcher_.FindSink(work.worker),
       EncodeActivityItem({.token = work.token,
@@ -223,6 +212,9 @@ void Engine::SendTurnLocked(Orchestration& orchestration) {
                ToTimestamp(ToTime(orchestration.turn_time) + kTurnClockStep));
   sent->events.emplace_back();  // OrchestratorStarted, once its time is known.
   for (const Message& message : orchestration.inbox) {
+    // A rewind goes alone.
+    if (sent->rewinds || (message.rewinds && sent->last_sequence != 0)) break;
+    sent->rewinds = message.rewinds;
     sent->last_sequence = message.sequence;
     std::string event = message.event;
     if (message.timer.has_value()) {
@@ -232,20 +224,29 @@ void Engine::SendTurnLocked(Orchestration& orchestration) {
       sent->time = std::max(sent->time, timer->second);
       event = EncodeEvent({HistoryEvent::kFromOutside, timer->second,
                            TimerFired{timer->second, timer->first}});
+    } else {
+      sent->stored = true;
     }
+    if (event.empty()) continue;  // It only wakes.
     sent->events.push_back(std::move(event));
     sent->sequences.push_back(message.sequence);
   }
   sent->events.front() = EncodeEvent(
       {HistoryEvent::kFromOutside, sent->time, OrchestratorStarted{}});
-  deferred_.items.emplace_back(
-      dispatcher_.FindSink(orchestration.turn.worker),
-      EncodeTurnItem({.token = orchestration.turn.token,
-                      .instance_id = orchestration.key.id,
-                      .execution_id = orchestration.execution_id,
-                      .past = hot.past,
-                      .events = sent->events,
-                      .trace_context = hot.summary.trace_context}));
+  OwnedWork& work = orchestration.turn;
+  std::string item = EncodeTurnItem(
+      {.token = work.token,
+       .instance_id = orchestration.key.id,
+       .execution_id = orchestration.execution_id,
+       .past = hot.past,
+       .past_is_streamed = hot.past.size() > kStreamedHistoryBytes &&
+                           dispatcher_.StreamsHistory(work.worker),
+       .events = sent->events,
+       .trace_context = hot.summary.trace_context});
+  work.sent = true;
+  sent->bytes = item.size();
+  deferred_.items.emplace_back(dispatcher_.FindSink(work.worker),
+                               std::move(item));
   orchestration.sent = std::move(sent);
 }
 
@@ -323,133 +324,6 @@ void Engine::OnForcedRelease(const OrchestrationPtr& orchestration) {
   orchestration->unsent.clear();
   take_back(orchestration->turn);
   for (auto& [id, activity] : orchestration->activities) take_back(*activity);
-}
-
-// ---- Coming back ------------------------------------------------------------
-
-WorkerId Engine::Connect(WorkerOptions options,
-                         std::shared_ptr<WorkSink> sink) {
-  Section section(*this);
-  return dispatcher_.AddWorker(std::move(options), std::move(sink));
-}
-
-void Engine::Disconnect(WorkerId id) {
-  Section section(*this);
-  for (Work* work : dispatcher_.RemoveWorker(id)) {
-    std::erase(Owned(*work).owner.unsent, work);
-    UnpinLocked(*work);
-  }
-}
-
-void Engine::RetryLocked(Work& work) {
-  OwnedWork& owned = Owned(work);
-  Orchestration& orchestration = owned.owner;
-  const bool turn = work.kind == WorkKind::kTurn;
-  if (work.state != Work::State::kOut) return;
-  dispatcher_.Hold(work);
-  UnpinLocked(work);
-  if (turn) orchestration.held = true;
-  const absl::Duration delay =
-      kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
-  AddTimerLocked({ToStored(clock_.WallNow() + delay), orchestration.number,
-                  Timers::Kind::kRetry,
-                  turn ? kTurnRetry : static_cast<ActivityWork&>(work).id});
-}
-
-void Engine::Abandon(WorkKind kind, std::string_view token) {
-  Section section(*this);
-  Work* work = dispatcher_.Find(token);
-  if (work != nullptr && work->kind == kind) RetryLocked(*work);
-}
-
-Work* Engine::FindWorkLocked(WorkKind kind, const WorkName& name) {
-  Work* work = nullptr;
-  if (!name.token.empty()) {
-    work = dispatcher_.Find(name.token);
-  } else if (const OrchestrationPtr open = FindOpenLocked(name.key)) {
-    const auto activity = open->activities.find(name.task_id);
-    if (kind == WorkKind::kTurn) {
-      work = &open->turn;
-    } else if (activity != open->activities.end()) {
-      work = activity->second.get();
-    }
-    if (work != nullptr && work->token.empty()) work = nullptr;
-  }
-  return work != nullptr && work->kind == kind ? work : nullptr;
-}
-
-void Engine::CompleteActivity(const WorkName& name, EventBody end,
-                              DoneStatus done) {
-  Section section(*this);
-  absl::Status status = ServingLocked();
-  Work* work = nullptr;
-  if (status.ok()) {
-    work = FindWorkLocked(WorkKind::kActivity, name);
-    if (work == nullptr) status = NotOut(name.key);
-  }
-  if (!status.ok()) {
-    return RefuseLocked(done, status);
-  }
-  auto& activity = static_cast<ActivityWork&>(*work);
-  const OrchestrationPtr orchestration = activity.owner.shared_from_this();
-  const int32_t id = activity.id;
-  dispatcher_.Take(*work);
-  activity.ended = true;
-
-  if (auto* completed = std::get_if<TaskCompleted>(&end)) {
-    completed->task_scheduled_id = id;
-    if (completed->result.has_value() &&
-        completed->result->size() > options_.limits.payload_bytes_max) {
-      const size_t size = completed->result->size();
-      end = TaskFailed{0, MakeFailure("PayloadTooLarge",
-                                      PayloadTooLarge("the result has", size,
-                                                      options_.limits))};
-    }
-  }
-  if (auto* failed = std::get_if<TaskFailed>(&end)) {
-    failed->task_scheduled_id = id;
-  }
-  PendingCommit commit;
-  commit.done = std::move(done);
-  if (!orchestration->ending) {
-    commit.changes.push_back(DropTask{orchestration->number, id});
-    PostLocked(orchestration, orchestration->execution_id,
-               {HistoryEvent::kFromOutside, NowLocked(), std::move(end)},
-               commit);
-  }
-  commit.apply.push_back([this, orchestration, id,
-                          execution_id = orchestration->execution_id] {
-    mu_.AssertHeld();
-    // With a new execution all that is gone already.
-    if (orchestration->gone || orchestration->execution_id != execution_id) {
-      return;
-    }
-    const auto ended = orchestration->activities.find(id);
-    UnpinLocked(*ended->second);
-    orchestration->activities.erase(ended);
-  });
-  commits_.Submit(std::move(commit));
-}
-
-void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
-                          DoneStatus done) {
-  Section section(*this);
-  absl::Status status = ServingLocked();
-  Work* work = nullptr;
-  if (status.ok()) {
-    work = FindWorkLocked(WorkKind::kTurn, name);
-    if (work == nullptr || Owned(*work).owner.sent == nullptr ||
-        Owned(*work).owner.committing) {
-      status = NotOut(name.key);
-    }
-  }
-  if (!status.ok()) return RefuseLocked(done, status);
-  Orchestration& orchestration = Owned(*work).owner;
-  if (orchestration.hot == nullptr || orchestration.hot->state_ == nullptr) {
-    // It was put back, and the history is forgotten: somebody else does it.
-    return RefuseLocked(done, NotOut(name.key));
-  }
-  CommitTurnLocked(orchestration, std::move(answer), std::move(done));
 }
 
 }  // namespace leasehold

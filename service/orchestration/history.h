@@ -288,6 +288,36 @@ struct ExecutionPaused {
 using ExecutionSuspended = ExecutionPaused<21>;
 using ExecutionResumed = ExecutionPaused<22>;
 
+// One that had failed goes on from its last good point.
+struct ExecutionRewound {
+  static constexpr int kNumber = 30;
+  Payload reason = {};
+  // Of a sub-orchestration that was rewound with its parent: the parent's new
+  // execution.
+  Payload parent_execution_id = {};
+  // The rest is how it was started, for those who have no history of it.
+  Payload instance_id = {};
+  OpaqueMessage trace = {};
+  Payload name = {};
+  Payload version = {};
+  Payload input = {};
+  std::optional<ParentLink> parent = {};
+  StringMap tags = {};
+
+  template <typename Self, typename Fields>
+  static void Visit(Self& self, Fields&& field) {
+    field(1, self.reason);
+    field(2, self.parent_execution_id);
+    field(3, self.instance_id);
+    field(4, self.trace);
+    field(5, self.name);
+    field(6, self.version);
+    field(7, self.input);
+    field(8, self.parent);
+    field(9, self.tags);
+  }
+};
+
 // One that the engine carries and does not look into.
 struct OtherEvent {
   int number = 0;
@@ -300,7 +330,7 @@ using EventBody =
                  SubOrchestrationCreated, SubOrchestrationCompleted,
                  SubOrchestrationFailed, TimerCreated, TimerFired,
                  OrchestratorStarted, EventSent, EventRaised,
-                 ExecutionSuspended, ExecutionResumed>;
+                 ExecutionSuspended, ExecutionResumed, ExecutionRewound>;
 
 struct HistoryEvent {
   static constexpr int32_t kFromOutside = -1;

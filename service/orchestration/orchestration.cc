@@ -1,8 +1,17 @@
 #include "service/orchestration/orchestration.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace leasehold {
+
+bool IsForPresent(const Message& message, const Orchestration& orchestration) {
+  const std::vector<std::string>& former = orchestration.former_executions;
+  return message.execution_id.empty() ||
+         message.execution_id == orchestration.execution_id ||
+         std::find(former.begin(), former.end(), message.execution_id) !=
+             former.end();
+}
 
 std::optional<ExecutionStarted> PendingStartOf(
     const Orchestration& orchestration) {

@@ -30,6 +30,7 @@
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/runtime_state.h"
 #include "service/orchestration/timers.h"
+#include "service/orchestration/turn.h"
 
 namespace leasehold {
 
@@ -41,8 +42,9 @@ struct Message {
   int64_t sequence = 0;
   // For this execution only; empty: for any.
   std::string execution_id;
-  std::string event = {};  // Encoded.
+  std::string event = {};  // Encoded; empty: it only wakes.
   bool urgent = false;     // As IsUrgent.
+  bool rewinds = false;    // It is an ExecutionRewound.
   // The timer that fired. There is no such message in the store, only the
   // timer, and its event is made when it is sent.
   std::optional<int32_t> timer = std::nullopt;
@@ -62,18 +64,31 @@ struct SentTurn {
   int64_t last_sequence = 0;    // Of all messages that it took.
   std::vector<int32_t> timers;  // That have fired.
   Timestamp time;
+  size_t bytes = 0;      // Of the whole item.
+  bool stored = false;   // Some of its messages are in the store.
+  bool rewinds = false;  // It asks for a history to go on with.
+  // What has come of an answer that comes in parts.
+  TurnAnswer answer;
+  int parts = 0;
+  size_t answer_bytes = 0;
 };
 
-// What workers do for an orchestration: all work is this.
+// What workers do for an orchestration.
 struct OwnedWork : Work {
   OwnedWork(Orchestration& owner, WorkKind kind, std::string name,
             std::string version)
       : Work(kind, std::move(name), std::move(version)), owner(owner) {}
   Orchestration& owner;
   int given_back = 0;  // Times in a row.
+  // Times in a row that it went out and did not come back, or was given back.
+  int lost = 0;
+  bool sent = false;  // Its worker has been sent it.
   // It holds the context: it is out, or its end is on the way to the store.
   bool pins = false;
 };
+
+// All work is of this type.
+inline OwnedWork& Owned(Work& work) { return static_cast<OwnedWork&>(work); }
 
 struct ActivityWork final : OwnedWork {
   ActivityWork(Orchestration& owner, int32_t id, TaskScheduled task,
@@ -135,6 +150,7 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   bool durable = false;   // That there is one.
   uint64_t revision = 0;  // As OrchestrationInfo; 0: not durable yet.
   std::string execution_id;
+  std::vector<std::string> former_executions;  // As in Summary.
   OrchestrationStatus status = OrchestrationStatus::kPending;
   Timestamp turn_time;
 
@@ -167,6 +183,9 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
 
   OrchestrationInstance* hot = nullptr;
 };
+
+// Whether it is for the present execution, or for any.
+bool IsForPresent(const Message& message, const Orchestration& orchestration);
 
 // How one was started that has no history yet; nullopt: it has.
 std::optional<ExecutionStarted> PendingStartOf(

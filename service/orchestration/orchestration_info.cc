@@ -42,7 +42,9 @@ absl::Status AddPayloads(const HistoryEnds& ends, OrchestrationInfo& info) {
     if (auto* started = std::get_if<ExecutionStarted>(&event->body)) {
       info.input = std::move(started->input);
     }
-    if (auto* completed = std::get_if<ExecutionCompleted>(&event->body)) {
+    // One that is being rewound has an end in its history, and goes on.
+    auto* completed = std::get_if<ExecutionCompleted>(&event->body);
+    if (completed != nullptr && info.finished.has_value()) {
       info.output = std::move(completed->result);
       info.failure = std::move(completed->failure);
     }

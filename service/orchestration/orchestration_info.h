@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -30,6 +31,9 @@ struct Summary {
   // next.
   Timestamp turn_time;
   OpaqueMessage trace_context;  // A worker's own, for its next turn.
+  // Of the same run before it was rewound: sub-orchestrations that began then
+  // still answer to these.
+  std::vector<std::string> former_executions;
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -43,6 +47,7 @@ struct Summary {
     field(8, self.custom_status);
     field(9, self.turn_time);
     field(10, self.trace_context);
+    field(11, self.former_executions);
   }
 };
 

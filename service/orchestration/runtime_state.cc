@@ -29,6 +29,12 @@ struct Fold {
   void operator()(const ExecutionResumed&) {
     state.status = OrchestrationStatus::kRunning;
   }
+  void operator()(const ExecutionRewound&) {
+    state.status = OrchestrationStatus::kRunning;
+    state.output.reset();
+    state.failure = {};
+    state.terminated.reset();
+  }
   void operator()(const TaskScheduled&) { state.tasks.insert(event.id); }
   void operator()(const TaskCompleted& completed) {
     state.tasks.erase(completed.task_scheduled_id);

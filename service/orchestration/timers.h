@@ -23,8 +23,11 @@ class Timers {
     kTimer,  // An orchestrator's own: `id` is its number.
     kStart,  // A scheduled start.
     kRetry,  // Work that was given back is lined up again; `id`: its task, or
-             // -1 for a turn.
+             // kTurn.
   };
+
+  // The ID of a retry that is for the turn.
+  static constexpr int32_t kTurn = -1;
 
   // In this order: of two that are due together the one with the smaller ID is
   // first.

@@ -62,6 +62,11 @@ std::optional<CompleteExecution> Refusal(const RuntimeState& state,
           "Unsupported",
           absl::StrCat(unsupported->what, " are not supported by this server"));
     }
+    if (std::holds_alternative<RewindHistory>(action.what)) {
+      return Failed("NotRewinding",
+                    "the worker answered with a history to go on with, and was "
+                    "not asked to rewind");
+    }
     const size_t size = std::visit(PayloadSize{}, action.what);
     if (size > limits.payload_bytes_max) {
       return Failed("PayloadTooLarge",
@@ -111,14 +116,10 @@ class Conclusion {
     if (child.instance_id.empty()) {
       child.instance_id = absl::StrFormat("%s:%04x", id_, id);
     }
-    if (child.instance_id.front() == '@') {
-      RefuseChild(id, "instance IDs that begin with @ are those of entities");
-    } else if (const auto key = MakeInstanceKey(
-                   kDefaultTenant, child.instance_id, "its instance ID");
-               !key.ok()) {
-      RefuseChild(id, std::string(key.status().message()));
-    } else {
+    if (absl::Status status = CheckChildId(child.instance_id); status.ok()) {
       Start(id, child);
+    } else {
+      RefuseChild(id, std::string(status.message()));
     }
     Echo(id, std::move(child));
   }
@@ -136,7 +137,9 @@ class Conclusion {
          FromOutside(ExecutionTerminated{other.reason, other.recursive})});
   }
 
-  void Do(int32_t, const UnsupportedAction&) {}  // Refused before.
+  // Both are refused before: this is no turn that rewinds.
+  void Do(int32_t, const RewindHistory&) {}
+  void Do(int32_t, const UnsupportedAction&) {}
 
   void Do(int32_t id, CompleteExecution completion) {
     if (as_new_) {
@@ -162,15 +165,7 @@ class Conclusion {
   }
 
   void Start(int32_t id, const SubOrchestrationCreated& child) {
-    ExecutionStarted started;
-    started.name = child.name;
-    started.version = child.version;
-    started.input = child.input;
-    started.orchestration.instance_id = child.instance_id;
-    started.parent = ParentLink{
-        id, state_.started.name, state_.started.version, {id_, execution_id()}};
-    started.trace = child.trace;
-    started.tags = child.tags;
+    ExecutionStarted started = StartOfChild(state_, id_, id, child);
     created_.insert(child.instance_id);
     outcome_.children.push_back({id, std::move(started)});
   }
@@ -208,24 +203,9 @@ class Conclusion {
   void TellParent(const CompleteExecution& completion) {
     const std::optional<ParentLink>& parent = state_.started.parent;
     if (!parent.has_value()) return;
-    EventBody body;
-    if (completion.status == OrchestrationStatus::kCompleted) {
-      body = SubOrchestrationCompleted{parent->task_scheduled_id,
-                                       completion.result};
-    } else {
-      OpaqueMessage failure = completion.failure;
-      if (!failure.has_value()) {
-        const bool terminated =
-            completion.status == OrchestrationStatus::kTerminated;
-        failure = MakeFailure(
-            terminated ? "SubOrchestrationTerminated"
-                       : "SubOrchestrationFailed",
-            absl::StrCat("the sub-orchestration ", QuoteForMessage(id_),
-                         terminated ? " was terminated" : " failed"));
-      }
-      body =
-          SubOrchestrationFailed{parent->task_scheduled_id, std::move(failure)};
-    }
+    EventBody body =
+        EndOfChild(id_, parent->task_scheduled_id, completion.status,
+                   completion.result, completion.failure);
     outcome_.messages.push_back({parent->orchestration.instance_id,
                                  parent->orchestration.execution_id,
                                  FromOutside(std::move(body))});
@@ -263,6 +243,47 @@ absl::Status CheckPayload(const Payload& payload, std::string_view what,
   }
   return absl::ResourceExhaustedError(
       PayloadTooLarge(what, payload->size(), limits));
+}
+
+absl::Status CheckChildId(const std::string& id) {
+  if (id.starts_with('@')) {
+    return absl::InvalidArgumentError(
+        "instance IDs that begin with @ are those of entities");
+  }
+  return MakeInstanceKey(kDefaultTenant, id, "its instance ID").status();
+}
+
+ExecutionStarted StartOfChild(const RuntimeState& state, const std::string& id,
+                              int32_t action_id,
+                              const SubOrchestrationCreated& child) {
+  ExecutionStarted started;
+  started.name = child.name;
+  started.version = child.version;
+  started.input = child.input;
+  started.orchestration.instance_id = child.instance_id;
+  started.parent = ParentLink{action_id,
+                              state.started.name,
+                              state.started.version,
+                              {id, state.started.orchestration.execution_id}};
+  started.trace = child.trace;
+  started.tags = child.tags;
+  return started;
+}
+
+EventBody EndOfChild(const std::string& id, int32_t action_id,
+                     OrchestrationStatus status, const Payload& result,
+                     const OpaqueMessage& failure) {
+  if (status == OrchestrationStatus::kCompleted) {
+    return SubOrchestrationCompleted{action_id, result};
+  }
+  if (failure.has_value()) return SubOrchestrationFailed{action_id, failure};
+  const bool terminated = status == OrchestrationStatus::kTerminated;
+  return SubOrchestrationFailed{
+      action_id,
+      MakeFailure(
+          terminated ? "SubOrchestrationTerminated" : "SubOrchestrationFailed",
+          absl::StrCat("the sub-orchestration ", QuoteForMessage(id),
+                       terminated ? " was terminated" : " failed"))};
 }
 
 TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,

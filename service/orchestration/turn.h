@@ -44,6 +44,11 @@ struct CompleteExecution {
   std::vector<std::string> carried_over;  // Encoded events.
 };
 
+// The answer to a turn that rewinds: the history to go on with, whole.
+struct RewindHistory {
+  std::vector<std::string> events;  // Encoded.
+};
+
 // What this server does not do.
 struct UnsupportedAction {
   std::string what;
@@ -53,7 +58,8 @@ struct UnsupportedAction {
 struct OrchestratorAction {
   int32_t id = 0;
   std::variant<TaskScheduled, SubOrchestrationCreated, TimerCreated, EventSent,
-               TerminateOther, CompleteExecution, UnsupportedAction>
+               TerminateOther, CompleteExecution, RewindHistory,
+               UnsupportedAction>
       what;
 };
 
@@ -62,6 +68,12 @@ struct TurnAnswer {
   Payload custom_status;        // Absent: as it was.
   OpaqueMessage trace_context;  // For the next turn; absent: as it was.
   std::optional<int32_t> events_processed;  // Of those sent; absent: all.
+
+  // An answer may come in parts, one after the other; only the last one is not
+  // partial.
+  bool partial = false;
+  std::optional<int32_t> part;  // Its number, from 0.
+  size_t bytes = 0;             // That the worker sent.
 };
 
 // ---- What comes of it -------------------------------------------------------
@@ -110,6 +122,21 @@ struct TurnOutcome {
   std::vector<Message> messages;
   std::optional<Next> next;
 };
+
+// Not OK: why no sub-orchestration can have this ID.
+absl::Status CheckChildId(const std::string& id);
+
+// How a sub-orchestration is started: action `action_id` of the orchestration
+// `id`, whose state that is, has asked for it.
+ExecutionStarted StartOfChild(const RuntimeState& state, const std::string& id,
+                              int32_t action_id,
+                              const SubOrchestrationCreated& child);
+
+// What its parent is told of the end of the orchestration `id`. `action_id`: of
+// the parent's, which asked for it.
+EventBody EndOfChild(const std::string& id, int32_t action_id,
+                     OrchestrationStatus status, const Payload& result,
+                     const OpaqueMessage& failure);
 
 // The outcome of a turn of the orchestration `id`. `state`: after the events
 // that were sent. What breaks a limit fails the orchestration; the failure

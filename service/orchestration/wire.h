@@ -86,6 +86,9 @@ class WireWriter {
     if (value.has_value()) Bytes(number, *value.bytes);
   }
   void operator()(int number, const StringMap& map);
+  void operator()(int number, const std::vector<std::string>& values) {
+    for (const std::string& value : values) Bytes(number, value);
+  }
   template <typename Message>
   requires requires(const Message& m, WireWriter& w) { Message::Visit(m, w); }
   void operator()(int number, const Message& message) {
@@ -155,6 +158,10 @@ class WireReader {
     return true;
   }
   bool Read(StringMap& map) const;
+  bool Read(std::vector<std::string>& values) const {
+    values.emplace_back(bytes_);
+    return true;
+  }
   template <typename Message>
   requires requires(Message& m, WireWriter& w) { Message::Visit(m, w); }
   bool Read(Message& message) const { return ReadMessage(bytes_, message); }

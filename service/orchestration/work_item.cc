@@ -11,7 +11,8 @@ constexpr int kTokenField = 10;
 }  // namespace
 
 std::string EncodeTurnItem(const TurnItem& item) {
-  size_t size = 256 + item.past.size() + item.instance_id.size();
+  size_t size = 256 + item.instance_id.size();
+  if (!item.past_is_streamed) size += item.past.size();
   for (const std::string& event : item.events) size += event.size() + 8;
   std::string bytes;
   bytes.reserve(size);
@@ -19,13 +20,14 @@ std::string EncodeTurnItem(const TurnItem& item) {
   const size_t begin = writer.Begin(kTurnField);
   writer.Bytes(1, item.instance_id);
   writer(2, Payload(item.execution_id));
-  bytes.append(item.past);  // Field 3.
+  if (!item.past_is_streamed) bytes.append(item.past);  // Field 3.
   for (const std::string& event : item.events) AppendFrame(bytes, 4, event);
   // Entity parameters with a reorder window of zero: some workers refuse to
   // speak of entities without.
   const size_t parameters = writer.Begin(5);
   writer.Bytes(1, "");
   writer.End(parameters);
+  writer(6, item.past_is_streamed);
   writer(8, item.trace_context);
   writer.End(begin);
   writer.Bytes(kTokenField, item.token);

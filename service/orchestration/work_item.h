@@ -18,7 +18,8 @@ struct TurnItem {
   std::string_view token;
   std::string_view instance_id;
   const std::string& execution_id;
-  std::string_view past;  // In frames of kStoredFrame.
+  std::string_view past;          // In frames of kStoredFrame.
+  bool past_is_streamed = false;  // The worker fetches it by itself.
   const std::vector<std::string>& events;
   const OpaqueMessage& trace_context;
 };

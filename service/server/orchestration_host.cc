@@ -29,8 +29,9 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
       engine_(clock, *store_, host.registry(), writer_, readers_, *this,
               {.idle_timeout = options.IdleTimeoutOf("orchestration"),
                .limits = {.payload_bytes_max = options.payload_bytes_max,
-                          .history_events_max = static_cast<int64_t>(
-                              options.history_events_max)}}),
+                          .history_events_max =
+                              static_cast<int64_t>(options.history_events_max)},
+               .deliveries_max = options.deliveries_max}),
       sidecar_(engine_, clock, {.allow_hub_wipe = options.allow_hub_wipe}),
       orchestration_(engine_, host.door(), console) {
   host.Add(sidecar_);

@@ -339,6 +339,9 @@ struct EventWords {
   void operator()(const ExecutionResumed& e) const {
     message.mutable_execution_resumed()->set_reason(e.reason.value_or(""));
   }
+  void operator()(const ExecutionRewound& e) const {
+    message.mutable_execution_rewound()->set_reason(e.reason.value_or(""));
+  }
   void operator()(const TaskScheduled& e) const {
     auto& to = *message.mutable_activity_scheduled();
     to.set_name(e.name);

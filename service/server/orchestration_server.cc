@@ -53,6 +53,7 @@ void OrchestrationServer::Serve(RpcQueue& queue) {
   ServeOne(queue, &Service::RequestResume, &OrchestrationServer::Resume);
   ServeOne(queue, &Service::RequestTerminate, &OrchestrationServer::Terminate);
   ServeRestart(queue);
+  ServeOne(queue, &Service::RequestRewind, &OrchestrationServer::Rewind);
   ServeOne(queue, &Service::RequestPurge, &OrchestrationServer::Purge);
   ServeMany(queue, &Service::RequestPurgeMany, &OrchestrationServer::PurgeMany);
   ServeMany(queue, &Service::RequestList, &OrchestrationServer::List);
@@ -313,6 +314,13 @@ void OrchestrationServer::Terminate(const InstanceKey& key,
   if (request.has_output()) output = std::move(*request.mutable_output());
   engine_.Terminate(key, std::move(output), request.recursive(),
                     std::move(done));
+}
+
+void OrchestrationServer::Rewind(const InstanceKey& key,
+                                 v1::RewindOrchestrationRequest& request,
+                                 v1::RewindOrchestrationResponse&,
+                                 DoneStatus done) {
+  engine_.Rewind(key, ToPayload(*request.mutable_reason()), std::move(done));
 }
 
 void OrchestrationServer::Purge(const InstanceKey& key,

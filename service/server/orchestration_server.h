@@ -59,6 +59,8 @@ class OrchestrationServer final : public Served {
                v1::SuspendOrchestrationResponse& response, DoneStatus done);
   void Resume(const InstanceKey& key, v1::ResumeOrchestrationRequest& request,
               v1::ResumeOrchestrationResponse& response, DoneStatus done);
+  void Rewind(const InstanceKey& key, v1::RewindOrchestrationRequest& request,
+              v1::RewindOrchestrationResponse& response, DoneStatus done);
   void Terminate(const InstanceKey& key,
                  v1::TerminateOrchestrationRequest& request,
                  v1::TerminateOrchestrationResponse& response, DoneStatus done);

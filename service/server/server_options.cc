@@ -198,6 +198,9 @@ std::vector<Setting> Settings(ServerOptions& o) {
       Count("max-history-events", o.history_events_max, size_t{10'000'000},
             "How many events the history of an orchestration may have; one "
             "that would have more fails."),
+      Count("max-deliveries", o.deliveries_max, 1'000'000,
+            "How often in a row a turn or an activity is handed to workers "
+            "that go away with it or give it back; then it has failed."),
       Switch("allow-hub-wipe", o.allow_hub_wipe,
              "Let callers erase all orchestrations (CreateTaskHub with "
              "recreateIfExists, DeleteTaskHub)."),

@@ -49,6 +49,7 @@ struct ServerOptions {
   bool builtin = true;
   size_t payload_bytes_max = 16 << 20;
   size_t history_events_max = 100'000;
+  int deliveries_max = 10;
 
   // What a service wants at least for the contexts that it uses.
   absl::Duration IdleTimeoutOf(const std::string& service) const {

@@ -73,6 +73,58 @@ absl::Status BadToken(const std::string& token) {
       "answer holds"));
 }
 
+// ---- Starts -----------------------------------------------------------------
+
+// What an older form of the contract asks for, in a field that ours does not
+// have: what to do with one whose status is listed.
+enum class OldReuseAction : uint64_t {
+  kNone = 0,  // Is not sent, and cannot be told from the present form.
+  kIgnore = 1,
+  kTerminate = 2,
+};
+
+OldReuseAction OldActionOf(const OrchestrationIdReusePolicy& policy) {
+  constexpr int kActionField = 2;
+  const google::protobuf::UnknownFieldSet& unknown =
+      policy.GetReflection()->GetUnknownFields(policy);
+  auto action = OldReuseAction::kNone;
+  for (int i = 0; i < unknown.field_count(); ++i) {
+    const google::protobuf::UnknownField& field = unknown.field(i);
+    if (field.number() == kActionField &&
+        field.type() == google::protobuf::UnknownField::TYPE_VARINT) {
+      action = static_cast<OldReuseAction>(field.varint());
+    }
+  }
+  return action;
+}
+
+absl::StatusOr<ReusePolicy> ToValue(const OrchestrationIdReusePolicy& message) {
+  using Status = leasehold::OrchestrationStatus;
+  ReusePolicy policy;
+  std::set<Status>& replaceable = policy.replaceable.emplace();
+  for (const int status : message.replaceablestatus()) {
+    replaceable.insert(static_cast<Status>(status));
+  }
+  switch (OldActionOf(message)) {
+    case OldReuseAction::kNone:
+      break;
+    case OldReuseAction::kIgnore:
+      policy.attachable = std::exchange(replaceable, {});
+      return policy;
+    case OldReuseAction::kTerminate:
+      return policy;
+  }
+  const bool running = replaceable.contains(Status::kRunning) ||
+                       replaceable.contains(Status::kPending) ||
+                       replaceable.contains(Status::kSuspended);
+  if (running && !replaceable.contains(Status::kTerminated)) {
+    return absl::InvalidArgumentError(
+        "Invalid reusable statuses: cannot exclude 'Terminated' while also "
+        "allowing reuse of running instances");
+  }
+  return policy;
+}
+
 // ---- Actions ----------------------------------------------------------------
 
 TaskScheduled ToValue(ScheduleTaskAction& action) {
@@ -123,11 +175,21 @@ absl::StatusOr<CompleteExecution> ToValue(
   return completion;
 }
 
-// The field is marked deprecated, and with it all that reads it by name.
+// Both fields are marked deprecated, and with them all that reads them by name.
 bool IsPartial(const OrchestratorResponse& message) {
   static const google::protobuf::FieldDescriptor* field =
       OrchestratorResponse::descriptor()->FindFieldByName("isPartial");
   return message.GetReflection()->GetBool(message, field);
+}
+
+std::optional<int32_t> PartOf(const OrchestratorResponse& message) {
+  static const google::protobuf::FieldDescriptor* field =
+      OrchestratorResponse::descriptor()->FindFieldByName("chunkIndex");
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  if (!reflection.HasField(message, field)) return std::nullopt;
+  return static_cast<const google::protobuf::Int32Value&>(
+             reflection.GetMessage(message, field))
+      .value();
 }
 
 absl::StatusOr<leasehold::OrchestratorAction> ToValue(
@@ -170,9 +232,15 @@ absl::StatusOr<leasehold::OrchestratorAction> ToValue(
     case ::OrchestratorAction::kSendEntityMessage:
       value.what = UnsupportedAction{"entities"};
       break;
-    case ::OrchestratorAction::kRewindOrchestration:
-      value.what = UnsupportedAction{"rewinds"};
+    case ::OrchestratorAction::kRewindOrchestration: {
+      RewindHistory history;
+      for (const ::HistoryEvent& event :
+           action.rewindorchestration().newhistory()) {
+        history.events.push_back(event.SerializeAsString());
+      }
+      value.what = std::move(history);
       break;
+    }
     case ::OrchestratorAction::ORCHESTRATORACTIONTYPE_NOT_SET:
       return absl::InvalidArgumentError(
           absl::StrCat("action ", action.id(), " says nothing to do"));
@@ -223,31 +291,19 @@ absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message) {
       Opaque(message.has_parenttracecontext(), message.parenttracecontext());
   request.tags = ToMap(message.tags());
   if (message.has_orchestrationidreusepolicy()) {
-    std::set<OrchestrationStatus>& replaceable =
-        request.policy.replaceable.emplace();
-    for (const int status :
-         message.orchestrationidreusepolicy().replaceablestatus()) {
-      replaceable.insert(static_cast<OrchestrationStatus>(status));
-    }
-    const bool running = replaceable.contains(OrchestrationStatus::kRunning) ||
-                         replaceable.contains(OrchestrationStatus::kPending) ||
-                         replaceable.contains(OrchestrationStatus::kSuspended);
-    if (running && !replaceable.contains(OrchestrationStatus::kTerminated)) {
-      return absl::InvalidArgumentError(
-          "Invalid reusable statuses: cannot exclude 'Terminated' while also "
-          "allowing reuse of running instances");
-    }
+    absl::StatusOr<ReusePolicy> policy =
+        ToValue(message.orchestrationidreusepolicy());
+    if (!policy.ok()) return policy.status();
+    request.policy = *std::move(policy);
   }
   return request;
 }
 
 absl::StatusOr<TurnAnswer> FromMessage(OrchestratorResponse message) {
-  if (IsPartial(message)) {
-    return absl::UnimplementedError(
-        "answers in parts are not supported by this server; send the whole "
-        "answer at once");
-  }
   TurnAnswer answer;
+  answer.partial = IsPartial(message);
+  answer.part = PartOf(message);
+  answer.bytes = message.ByteSizeLong();
   answer.actions.reserve(message.actions_size());
   for (::OrchestratorAction& action : *message.mutable_actions()) {
     absl::StatusOr<leasehold::OrchestratorAction> value = ToValue(action);
@@ -279,6 +335,10 @@ WorkerOptions FromMessage(const GetWorkItemsRequest& message) {
   };
   options.slots = {slots(message.maxconcurrentorchestrationworkitems()),
                    slots(message.maxconcurrentactivityworkitems())};
+  options.streams_history =
+      std::find(message.capabilities().begin(), message.capabilities().end(),
+                WORKER_CAPABILITY_HISTORY_STREAMING) !=
+      message.capabilities().end();
   if (!message.has_workitemfilters()) return options;
   const WorkItemFilters& filters = message.workitemfilters();
   auto& [turns, activities] = options.filters;

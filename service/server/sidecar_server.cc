@@ -15,6 +15,8 @@ namespace {
 constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
 constexpr absl::Duration kPurgeTimeoutMax = absl::Minutes(5);
 
+constexpr int kTerminateNowMax = 500;
+
 // Of a history that is streamed: what one message holds, about.
 constexpr size_t kHistoryChunkBytes = 256 << 10;
 constexpr int kHistoryChunkField = 1;
@@ -37,6 +39,17 @@ Engine::DoneStatus ForgivingEnd(Engine::DoneStatus done) {
   return [done = std::move(done)](const absl::Status& status) {
     done(absl::IsFailedPrecondition(status) ? absl::OkStatus() : status);
   };
+}
+
+absl::StatusOr<std::vector<InstanceKey>> SidecarKeys(
+    const google::protobuf::RepeatedPtrField<std::string>& ids) {
+  std::vector<InstanceKey> keys;
+  for (const std::string& id : ids) {
+    absl::StatusOr<InstanceKey> key = SidecarKey(id);
+    if (!key.ok()) return key.status();
+    keys.push_back(*std::move(key));
+  }
+  return keys;
 }
 
 template <typename Message>
@@ -147,6 +160,8 @@ void SidecarServer::Serve(RpcQueue& queue) {
              &SidecarServer::StartInstance);
   ServeUnary(queue, &Service::RequestRestartInstance,
              &SidecarServer::RestartInstance);
+  ServeUnary(queue, &Service::RequestRewindInstance,
+             &SidecarServer::RewindInstance);
   ServeUnary(queue, &Service::RequestGetInstance, &SidecarServer::GetInstance);
   ServeWait(queue, &Service::RequestWaitForInstanceStart,
             Engine::Until::kStarted);
@@ -155,6 +170,8 @@ void SidecarServer::Serve(RpcQueue& queue) {
   ServeUnary(queue, &Service::RequestRaiseEvent, &SidecarServer::RaiseEvent);
   ServeUnary(queue, &Service::RequestTerminateInstance,
              &SidecarServer::TerminateInstance);
+  ServeUnary(queue, &Service::RequestSkipGracefulOrchestrationTerminations,
+             &SidecarServer::TerminateNow);
   ServeUnary(queue, &Service::RequestSuspendInstance,
              &SidecarServer::SuspendInstance);
   ServeUnary(queue, &Service::RequestResumeInstance,
@@ -180,8 +197,6 @@ void SidecarServer::Serve(RpcQueue& queue) {
   ServeGetWorkItems(queue);
   ServeStreamInstanceHistory(queue);
 
-  ServeNothing<RewindInstanceRequest, RewindInstanceResponse>(
-      queue, &Service::RequestRewindInstance, "rewinding");
   ServeNothing<EntityBatchResult, CompleteTaskResponse>(
       queue, &Service::RequestCompleteEntityTask, "entities");
   ServeNothing<SignalEntityRequest, SignalEntityResponse>(
@@ -194,10 +209,6 @@ void SidecarServer::Serve(RpcQueue& queue) {
       queue, &Service::RequestCleanEntityStorage, "entities");
   ServeNothing<AbandonEntityTaskRequest, AbandonEntityTaskResponse>(
       queue, &Service::RequestAbandonTaskEntityWorkItem, "entities");
-  ServeNothing<SkipGracefulOrchestrationTerminationsRequest,
-               SkipGracefulOrchestrationTerminationsResponse>(
-      queue, &Service::RequestSkipGracefulOrchestrationTerminations,
-      "terminating without a worker");
 }
 
 // ---- How methods are served -------------------------------------------------
@@ -382,6 +393,43 @@ void SidecarServer::RestartInstance(RestartInstanceRequest& request,
       });
 }
 
+void SidecarServer::RewindInstance(RewindInstanceRequest& request,
+                                   RewindInstanceResponse&, DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
+  if (!key.ok()) return done(key.status());
+  Payload reason;
+  if (request.has_reason()) reason = request.reason().value();
+  engine_.Rewind(*key, std::move(reason), std::move(done));
+}
+
+void SidecarServer::TerminateNow(
+    SkipGracefulOrchestrationTerminationsRequest& request,
+    SkipGracefulOrchestrationTerminationsResponse& response, DoneStatus done) {
+  const auto& ids = request.instancebatch().instanceids();
+  if (ids.size() > kTerminateNowMax) {
+    return done(absl::InvalidArgumentError(
+        absl::StrCat("instanceBatch names ", ids.size(),
+                     " orchestrations; at "
+                     "most ",
+                     kTerminateNowMax, " are allowed")));
+  }
+  absl::StatusOr<std::vector<InstanceKey>> keys = SidecarKeys(ids);
+  if (!keys.ok()) return done(keys.status());
+  Payload output;
+  if (request.has_reason()) output = request.reason().value();
+  engine_.TerminateNow(
+      *std::move(keys), std::move(output),
+      [&response,
+       done](const absl::StatusOr<std::vector<InstanceKey>>& not_open) {
+        if (not_open.ok()) {
+          for (const InstanceKey& key : *not_open) {
+            response.add_unterminatedinstanceids(key.id);
+          }
+        }
+        done(not_open.status());
+      });
+}
+
 void SidecarServer::GetInstance(GetInstanceRequest& request,
                                 GetInstanceResponse& response,
                                 DoneStatus done) {
@@ -473,26 +521,21 @@ void SidecarServer::PurgeInstances(PurgeInstancesRequest& request,
   };
   if (request.has_purgeinstancefilter()) {
     const PurgeInstanceFilter& filter = request.purgeinstancefilter();
-    absl::Duration timeout = kPurgeTimeout;
-    if (filter.has_timeout()) {
-      timeout = absl::Seconds(filter.timeout().seconds()) +
-                absl::Nanoseconds(filter.timeout().nanos());
-    }
+    absl::Duration timeout = absl::Seconds(filter.timeout().seconds()) +
+                             absl::Nanoseconds(filter.timeout().nanos());
+    if (timeout <= absl::ZeroDuration()) timeout = kPurgeTimeout;
     return engine_.PurgeMatching(FromMessage(filter), request.recursive(),
                                  std::min(timeout, kPurgeTimeoutMax), purged);
   }
-  std::vector<std::string> ids = {request.instanceid()};
+  google::protobuf::RepeatedPtrField<std::string> ids;
   if (request.has_instancebatch()) {
-    ids.assign(request.instancebatch().instanceids().begin(),
-               request.instancebatch().instanceids().end());
+    ids.Swap(request.mutable_instancebatch()->mutable_instanceids());
+  } else {
+    ids.Add()->swap(*request.mutable_instanceid());
   }
-  std::vector<InstanceKey> keys;
-  for (const std::string& id : ids) {
-    absl::StatusOr<InstanceKey> key = SidecarKey(id);
-    if (!key.ok()) return done(key.status());
-    keys.push_back(*std::move(key));
-  }
-  engine_.Purge(std::move(keys), request.recursive(), purged);
+  absl::StatusOr<std::vector<InstanceKey>> keys = SidecarKeys(ids);
+  if (!keys.ok()) return done(keys.status());
+  engine_.Purge(*std::move(keys), request.recursive(), purged);
 }
 
 void SidecarServer::CompleteActivityTask(ActivityResponse& request,
@@ -512,22 +555,31 @@ void SidecarServer::CompleteOrchestratorTask(OrchestratorResponse& request,
   const Engine::WorkName name{
       .token = request.completiontoken(),
       .key = NormalKey(kDefaultTenant, request.instanceid())};
+  if (request.requireshistory()) {
+    // The worker has not the history, and did nothing.
+    engine_.Abandon(WorkKind::kTurn, name);
+    return done(absl::OkStatus());
+  }
   absl::StatusOr<TurnAnswer> answer = FromMessage(std::move(request));
-  if (!answer.ok()) return done(answer.status());
+  if (!answer.ok()) {
+    // No other answer may come: workers do not try again.
+    engine_.Abandon(WorkKind::kTurn, name);
+    return done(answer.status());
+  }
   engine_.CompleteTurn(name, *std::move(answer), std::move(done));
 }
 
 void SidecarServer::AbandonActivity(AbandonActivityTaskRequest& request,
                                     AbandonActivityTaskResponse&,
                                     DoneStatus done) {
-  engine_.Abandon(WorkKind::kActivity, request.completiontoken());
+  engine_.Abandon(WorkKind::kActivity, {.token = request.completiontoken()});
   done(absl::OkStatus());
 }
 
 void SidecarServer::AbandonTurn(AbandonOrchestrationTaskRequest& request,
                                 AbandonOrchestrationTaskResponse&,
                                 DoneStatus done) {
-  engine_.Abandon(WorkKind::kTurn, request.completiontoken());
+  engine_.Abandon(WorkKind::kTurn, {.token = request.completiontoken()});
   done(absl::OkStatus());
 }
 

@@ -72,6 +72,11 @@ class SidecarServer final : public Served {
                      CreateInstanceResponse& response, DoneStatus done);
   void RestartInstance(RestartInstanceRequest& request,
                        RestartInstanceResponse& response, DoneStatus done);
+  void RewindInstance(RewindInstanceRequest& request,
+                      RewindInstanceResponse& response, DoneStatus done);
+  void TerminateNow(SkipGracefulOrchestrationTerminationsRequest& request,
+                    SkipGracefulOrchestrationTerminationsResponse& response,
+                    DoneStatus done);
   void GetInstance(GetInstanceRequest& request, GetInstanceResponse& response,
                    DoneStatus done);
   void RaiseEvent(RaiseEventRequest& request, RaiseEventResponse& response,

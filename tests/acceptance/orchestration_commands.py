@@ -624,7 +624,7 @@ def _():
             ("ensure", ("NAME", "--id", "--if-active", "--if-finished")),
             ("status", ("ID",)), ("wait", ("ID", "--started")), ("watch", ("ID",)),
             ("raise-event", ("ID", "NAME", "--input")), ("suspend", ("--reason",)),
-            ("resume", ("--reason",)), ("terminate", ("--result", "--recursive")),
+            ("resume", ("--reason",)), ("rewind", ("--reason",)), ("terminate", ("--result", "--recursive")),
             ("restart", ("--new-id",)),
             ("purge", ("--status", "--id-prefix", "--created-from", "--created-to",
                        "--all", "--recursive")),
@@ -660,3 +660,24 @@ def _(server, sidecar):
     equal(result.code, 0, f"{result}")
     expect(any("Orchestration" in e for e in json.loads(result.out)["extensions"]),
            f"{result}")
+
+
+@on_both_stores("A23.36 `rewind` has one that failed go on; of another it is refused")
+def _(server, sidecar):
+    with sidecar.worker() as worker:
+        rows(server, "start", "Greet", "--id=a-1")
+        worker.turn().complete(fail(1, "E", "no"))
+        wait_until(lambda: status(server, "a-1") == "FAILED", "the failure")
+        equal(text(server, "rewind", "a-1", "--reason=mended"), "Rewound a-1.\n",
+              "what it says")
+        turn = worker.turn()
+        equal((turn.new, turn.event("executionRewound")["reason"]),
+              (["OS", "executionRewound"], "mended"), "turn")
+        equal(status(server, "a-1"), "RUNNING", "status")
+        turn.complete(complete(1))
+        wait_until(lambda: status(server, "a-1") == "COMPLETED", "the end")
+    result = command(server, "rewind", "a-1")
+    equal(result.code, 1, "exit code")
+    contains(result.err, "FAILED_PRECONDITION", "Completed")
+    equal([e["reason"] for e in rows(server, "history", "a-1")
+           if e["event"] == "execution_rewound"], ["mended"], "reasons")

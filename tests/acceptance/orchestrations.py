@@ -773,12 +773,10 @@ def _(server, sidecar):
 def _(server, sidecar):
     sidecar.start(NOBODY, id="a-1")
     for method, fields in (
-            ("RewindInstance", dict(instanceId="a-1")),
             ("SignalEntity", dict(instanceId="@c@a", name="add")),
             ("GetEntity", dict(instanceId="@c@a")), ("QueryEntities", {}),
             ("CleanEntityStorage", {}), ("CompleteEntityTask", {}),
-            ("AbandonTaskEntityWorkItem", {}),
-            ("SkipGracefulOrchestrationTerminations", {})):
+            ("AbandonTaskEntityWorkItem", {})):
         contains(refused("UNIMPLEMENTED", sidecar.call, method, _timeout=5, **fields),
                  "not supported")
     for path in ("/TaskHubSidecarService/Nonsense", "/TaskHubSidecarService/",

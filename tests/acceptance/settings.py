@@ -28,6 +28,7 @@ SETTINGS = {
     "data": ("leasehold-data", "DIR", "-x"),
     "store": ("sqlite", "sqlite|memory", "disk"),
     "max-payload": ("16777216", "N", "0"),
+    "max-deliveries": ("10", "N", "0"),
     "max-history-events": ("100000", "N", "none"),
     "allow-hub-wipe": ("off", "", "perhaps"),
     "builtin": ("on", "", "perhaps"),

@@ -338,16 +338,22 @@ def _(server, sidecar):
             "eventRaised z", "eventRaised later"], "history")
 
 
-@on_both_stores("A20.13 an answer in parts is UNIMPLEMENTED, and the turn stays out")
+@on_both_stores("A20.13 an answer in parts counts when its last part is there; a part that is "
+                "sent again counts once")
 def _(server, sidecar):
     with sidecar.worker() as worker:
         sidecar.start("long", id="a-1")
         turn = worker.turn()
-        refused("UNIMPLEMENTED", turn.complete, schedule_task(1, "x"), isPartial=True)
+        for _ in range(2):
+            turn.complete(schedule_task(1, "x"), custom_status='"first"', isPartial=True,
+                          chunkIndex=0)
+        worker.quiet()
         equal(sidecar.status("a-1"), "PENDING", "status")
-        turn.complete(complete(1))
-        equal(sidecar.wait_for_completion("a-1")["orchestrationStatus"], "COMPLETED",
-              "status")
+        turn.complete(schedule_task(2, "y"), chunkIndex=1, numEventsProcessed=0)
+        equal([worker.activity().name for _ in range(2)], ["x", "y"], "activities")
+        equal(sidecar.get("a-1")["customStatus"], '"first"', "custom status")
+        equal(brief(sidecar, "a-1"),
+              ["OS", "executionStarted", "taskScheduled 1", "taskScheduled 2"], "history")
 
 
 @on_both_stores("A20.14 an event, and a terminate, from one orchestration to another; to "

@@ -248,8 +248,8 @@ TEST_F(DispatcherTest, PutBackStandsWhereItStood) {
   ASSERT_THAT(GiveAll(), ElementsAre(&works[0], &works[1]));
   dispatcher_.PutBack(works[1]);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[1]));
-  EXPECT_THAT(dispatcher_.RemoveWorker(worker),
-              ElementsAre(&works[0], &works[1]));
+  EXPECT_THAT(dispatcher_.WorkOf(worker), ElementsAre(&works[0], &works[1]));
+  dispatcher_.RemoveWorker(worker);
   Add();
   EXPECT_THAT(GiveAll(),
               ElementsAre(&works[0], &works[1], &works[2], &works[3]));
@@ -259,13 +259,15 @@ TEST_F(DispatcherTest, RemovedWorkerGetsNothingAndItsSlotsGoWithIt) {
   const WorkerId worker = AddWithSlots(1);
   TestWork work("a");
   EXPECT_EQ(Give(work), worker);
-  EXPECT_THAT(dispatcher_.RemoveWorker(worker), ElementsAre(&work));
+  EXPECT_THAT(dispatcher_.WorkOf(worker), ElementsAre(&work));
+  dispatcher_.RemoveWorker(worker);
   EXPECT_EQ(work.state, Work::State::kQueued);
   EXPECT_EQ(work.worker, 0u);
   EXPECT_THAT(GiveAll(), IsEmpty());
   EXPECT_EQ(dispatcher_.workers(), 0u);
   EXPECT_EQ(dispatcher_.FindSink(worker), nullptr);
-  EXPECT_THAT(dispatcher_.RemoveWorker(worker), IsEmpty());
+  EXPECT_THAT(dispatcher_.WorkOf(worker), IsEmpty());
+  dispatcher_.RemoveWorker(worker);
   EXPECT_NE(Add(), worker);
 }
 
@@ -511,14 +513,15 @@ TEST(DispatcherModel, DoesAsTheNaiveOneDoes) {
           if (!model.workers.empty() && OneIn(random, 3)) {
             auto at = model.workers.begin();
             std::advance(at, Uniform(random, 0, model.workers.size() - 1));
-            std::vector<Work*> had = dispatcher.RemoveWorker(at->first);
+            const size_t had = dispatcher.WorkOf(at->first).size();
+            dispatcher.RemoveWorker(at->first);
             size_t count = 0;
             for (auto& [one, of] : model.places) {
               if (of.worker != at->first) continue;
               of = {of.ticket, 0, 0, Model::Place::kQueued};
               ++count;
             }
-            ASSERT_EQ(had.size(), count);
+            ASSERT_EQ(had, count);
             model.workers.erase(at);
           }
           break;

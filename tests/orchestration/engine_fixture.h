@@ -16,6 +16,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +44,7 @@ struct FakeItem {
   std::string instance_id = {};
   std::string execution_id = {};
   // Of a turn.
+  bool past_is_streamed = false;
   std::vector<HistoryEvent> past = {};
   std::vector<HistoryEvent> events = {};
   // Of an activity.
@@ -80,6 +82,7 @@ inline FakeItem ParseItem(std::string_view bytes) {
         if (inner.field() == 4) {
           item.events.push_back(*DecodeEvent(inner.bytes()));
         }
+        if (inner.field() == 6) item.past_is_streamed = inner.varint() != 0;
       } else {
         if (inner.field() == 1) item.name = inner.bytes();
         if (inner.field() == 2) item.version = ValueOf(inner.bytes());
@@ -133,6 +136,7 @@ inline std::string Word(const HistoryEvent& event) {
     std::string operator()(const EventRaised& e) { return "raised " + e.name; }
     std::string operator()(const ExecutionSuspended&) { return "suspended"; }
     std::string operator()(const ExecutionResumed&) { return "resumed"; }
+    std::string operator()(const ExecutionRewound&) { return "rewound"; }
     std::string operator()(const OtherEvent& e) {
       return absl::StrCat("other ", e.number);
     }
@@ -242,6 +246,39 @@ inline OrchestratorAction CallChild(int32_t id, std::string instance_id) {
 inline OrchestratorAction SendTo(int32_t id, std::string instance_id,
                                  std::string name) {
   return {id, EventSent{std::move(instance_id), std::move(name), std::nullopt}};
+}
+
+inline OrchestratorAction Fail(std::string type) {
+  CompleteExecution completion;
+  completion.status = OrchestrationStatus::kFailed;
+  completion.failure = MakeFailure(std::move(type), "it failed");
+  return {100, std::move(completion)};
+}
+// As an SDK's worker answers a turn that rewinds: without what failed, and with
+// another execution.
+inline OrchestratorAction GoOn(const FakeItem& turn, std::string execution_id) {
+  std::vector<HistoryEvent> all = turn.past;
+  all.insert(all.end(), turn.events.begin(), turn.events.end());
+  std::set<int32_t> failed;
+  for (const HistoryEvent& event : all) {
+    if (const auto* task = event.As<TaskFailed>()) {
+      failed.insert(task->task_scheduled_id);
+    }
+  }
+  RewindHistory history;
+  for (HistoryEvent& event : all) {
+    if (event.As<TaskFailed>() != nullptr ||
+        event.As<SubOrchestrationFailed>() != nullptr ||
+        event.As<ExecutionCompleted>() != nullptr ||
+        (event.As<TaskScheduled>() != nullptr && failed.contains(event.id))) {
+      continue;
+    }
+    if (auto* started = std::get_if<ExecutionStarted>(&event.body)) {
+      started->orchestration.execution_id = execution_id;
+    }
+    history.events.push_back(EncodeEvent(event));
+  }
+  return {HistoryEvent::kFromOutside, std::move(history)};
 }
 
 // ---- The engine -------------------------------------------------------------
@@ -365,6 +402,11 @@ class EngineTest : public testing::Test, public EngineObserver {
     engine().Purge({Key(id)}, recursive, asked.done());
     return asked;
   }
+  AskedStatus Rewind(std::string_view id) {
+    AskedStatus asked;
+    engine().Rewind(Key(id), "again", asked.done());
+    return asked;
+  }
   AskedStatus Answer(const FakeItem& turn, TurnAnswer answer) {
     AskedStatus asked;
     engine().CompleteTurn(turn.work_name(), std::move(answer), asked.done());
@@ -384,7 +426,7 @@ class EngineTest : public testing::Test, public EngineObserver {
     return asked;
   }
   void Abandon(const FakeItem& item) {
-    engine().Abandon(item.kind, item.token);
+    engine().Abandon(item.kind, item.work_name());
   }
   // Starts one, and has its first turn answered.
   void Run(FakeWorker& worker, std::string_view id,

@@ -195,8 +195,8 @@ TEST_F(EngineWorkTest, TokenOfATurnEndsNoActivityNorTheOtherWayRound) {
   const FakeItem turn = worker.TakeTurn();
   EXPECT_EQ(Done(turn).code(), Code::kNotFound);
   EXPECT_EQ(Answer(activity).code(), Code::kNotFound);
-  engine().Abandon(WorkKind::kTurn, activity.token);
-  engine().Abandon(WorkKind::kActivity, turn.token);
+  engine().Abandon(WorkKind::kTurn, {.token = activity.token});
+  engine().Abandon(WorkKind::kActivity, {.token = turn.token});
   EXPECT_EQ(engine().NextDue(), std::nullopt);
 }
 
@@ -282,8 +282,8 @@ TEST_F(EngineWorkTest, ActivityThatWasGivenBackAndEndedDoesNotGoOutAgain) {
 
 TEST_F(EngineWorkTest, UnknownTokenIsGivenBackWithoutEffect) {
   Connect();
-  engine().Abandon(WorkKind::kTurn, "none");
-  engine().Abandon(WorkKind::kActivity, "");
+  engine().Abandon(WorkKind::kTurn, {.token = "none"});
+  engine().Abandon(WorkKind::kActivity, {.token = ""});
   EXPECT_EQ(engine().NextDue(), std::nullopt);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/history_builder.h"
@@ -93,11 +94,25 @@ TEST(OrchestrationInfo, PayloadsAreThoseOfBothEnds) {
       .Ended(2, OrchestrationStatus::kCompleted, "out");
   ends.last = history.Frames(6).substr(ends.first.size());
   OrchestrationInfo info;
+  info.finished = absl::UnixEpoch();
   ASSERT_TRUE(AddPayloads(ends, info).ok());
   EXPECT_TRUE(info.has_payloads);
   EXPECT_EQ(info.input, "in");
   EXPECT_EQ(info.output, "out");
   EXPECT_FALSE(info.failure.has_value());
+}
+
+TEST(OrchestrationInfo, OneThatGoesOnHasNoEndThoughItsHistoryHas) {
+  HistoryBuilder history;
+  history.Turn(1)
+      .Started("Greet", "in")
+      .Ended(2, OrchestrationStatus::kFailed, "out");
+  OrchestrationInfo info;
+  HistoryEnds ends;
+  ends.first = ends.last = history.Frames(3);
+  ASSERT_TRUE(AddPayloads(ends, info).ok());
+  EXPECT_EQ(info.input, "in");
+  EXPECT_EQ(info.output, std::nullopt);
 }
 
 TEST(OrchestrationInfo, OneChunkIsBothEnds) {
@@ -106,6 +121,7 @@ TEST(OrchestrationInfo, OneChunkIsBothEnds) {
       .Started("Greet", "")
       .Ended(0, OrchestrationStatus::kCompleted, "");
   OrchestrationInfo info;
+  info.finished = absl::UnixEpoch();
   ASSERT_TRUE(AddPayloads({history.Frames(3), history.Frames(3)}, info).ok());
   EXPECT_EQ(info.input, "");
   EXPECT_EQ(info.output, "");

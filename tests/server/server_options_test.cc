@@ -54,6 +54,7 @@ Shown Show(const ServerOptions& o) {
           {"data", o.data},
           {"store", o.memory_store ? "memory" : "sqlite"},
           {"max-payload", absl::StrCat(o.payload_bytes_max)},
+          {"max-deliveries", absl::StrCat(o.deliveries_max)},
           {"max-history-events", absl::StrCat(o.history_events_max)},
           {"allow-hub-wipe", on(o.allow_hub_wipe)},
           {"builtin", on(o.builtin)}};
@@ -107,6 +108,8 @@ const std::vector<Setting>& AllSettings() {
        "must be a whole number from 1 to 50331648"},
       {"max-history-events", "10", "10000000", "none",
        "must be a whole number from 1 to 10000000"},
+      {"max-deliveries", "3", "1000000", "0",
+       "must be a whole number from 1 to 1000000"},
       {"allow-hub-wipe", "on", "off", "perhaps", "must be on or off"},
       {"builtin", "off", "on", "perhaps", "must be on or off"},
   };
@@ -305,6 +308,7 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"data", "leasehold-data"},
                             {"store", "sqlite"},
                             {"max-payload", "16777216"},
+                            {"max-deliveries", "10"},
                             {"max-history-events", "100000"},
                             {"allow-hub-wipe", "off"},
                             {"builtin", "on"}};

@@ -147,6 +147,29 @@ TEST(SidecarStart, PolicyThatReplacesRunningOnesReplacesTerminatedOnes) {
   }
 }
 
+TEST(SidecarStart, OldPolicySaysWhatToDoWithTheStatusesThatItLists) {
+  // As older clients have it: field 1 the statuses, field 2 what to do.
+  const auto start = [](int action) {
+    CreateInstanceRequest message = Create();
+    auto& policy = *message.mutable_orchestrationidreusepolicy();
+    EXPECT_TRUE(policy.ParseFromString(
+        absl::StrCat("\x0a\x02", std::string("\x00\x03", 2), "\x10",
+                     std::string(1, static_cast<char>(action)))));
+    return FromMessage(message);
+  };
+  const std::set<OrchestrationStatus> listed = {OrchestrationStatus::kRunning,
+                                                OrchestrationStatus::kFailed};
+  auto request = start(1);  // Ignore.
+  ASSERT_TRUE(request.ok());
+  EXPECT_EQ(request->policy.attachable, listed);
+  EXPECT_THAT(*request->policy.replaceable, IsEmpty());
+  request = start(2);  // Terminate.
+  ASSERT_TRUE(request.ok());
+  EXPECT_THAT(request->policy.attachable, IsEmpty());
+  EXPECT_EQ(*request->policy.replaceable, listed);
+  EXPECT_EQ(start(0).status().code(), Code::kInvalidArgument);
+}
+
 TEST(SidecarKey, NamesTheFieldAndTheRule) {
   EXPECT_EQ(SidecarKey("a-1")->id, "a-1");
   const auto empty = SidecarKey("");
@@ -277,9 +300,14 @@ TEST(SidecarAnswer, SaysWhatIsNotSupported) {
   OrchestratorResponse entities;
   entities.add_actions()->mutable_sendentitymessage();
   EXPECT_EQ(OnlyAction<UnsupportedAction>(entities, 0).what, "entities");
-  OrchestratorResponse rewinds;
-  rewinds.add_actions()->mutable_rewindorchestration();
-  EXPECT_EQ(OnlyAction<UnsupportedAction>(rewinds, 0).what, "rewinds");
+}
+
+TEST(SidecarAnswer, TakesAHistoryToGoOnWith) {
+  OrchestratorResponse message;
+  auto* rewind = message.add_actions()->mutable_rewindorchestration();
+  rewind->add_newhistory()->mutable_eventraised()->set_name("e");
+  const std::string event = rewind->newhistory(0).SerializeAsString();
+  EXPECT_THAT(OnlyAction<RewindHistory>(message, 0).events, ElementsAre(event));
 }
 
 TEST(SidecarAnswer, RefusesAnActionThatSaysNothing) {
@@ -290,13 +318,20 @@ TEST(SidecarAnswer, RefusesAnActionThatSaysNothing) {
   EXPECT_EQ(Message(answer.status()), "action 4 says nothing to do");
 }
 
-TEST(SidecarAnswer, RefusesParts) {
+TEST(SidecarAnswer, SaysWhichPartItIs) {
   OrchestratorResponse message;
-  // Field 8, isPartial, which is marked deprecated.
-  ASSERT_TRUE(message.ParseFromString("\x40\x01"));
-  const auto answer = FromMessage(message);
-  EXPECT_EQ(answer.status().code(), Code::kUnimplemented);
-  EXPECT_THAT(Message(answer.status()), HasSubstr("in parts"));
+  auto answer = FromMessage(message);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_FALSE(answer->partial);
+  EXPECT_EQ(answer->part, std::nullopt);
+  // Fields 8, isPartial, and 9, chunkIndex, which are marked deprecated.
+  const std::string bytes = "\x40\x01\x4a\x02\x08\x02";
+  ASSERT_TRUE(message.ParseFromString(bytes));
+  answer = FromMessage(message);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_TRUE(answer->partial);
+  EXPECT_EQ(answer->part, 2);
+  EXPECT_EQ(answer->bytes, bytes.size());
 }
 
 TEST(SidecarAnswer, TakesWhatStandsBesideTheActions) {

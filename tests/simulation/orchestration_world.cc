@@ -609,7 +609,7 @@ class World final : private EngineObserver {
     } else if (!items_.empty()) {
       const Item& item = items_[Uniform(random_, 0, items_.size() - 1)];
       server_->engine.Abandon(item.turn ? WorkKind::kTurn : WorkKind::kActivity,
-                              item.token);
+                              {.token = item.token});
     }
   }
 

@@ -1,0 +1,279 @@
+// Work that does not come back: how often it goes out again, and when it has
+// failed; answers in parts, and histories that workers fetch by themselves.
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/orchestration/engine_fixture.h"
+
+namespace leasehold {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+using Code = absl::StatusCode;
+
+class EngineLossTest : public EngineTest {
+ protected:
+  // A worker comes, and goes with all that it was given within `wait`. How many
+  // items that were.
+  size_t LoseAll(absl::Duration wait = absl::Minutes(1)) {
+    FakeWorker& worker = Connect();
+    Settle();
+    Pass(wait);
+    engine().Disconnect(worker.id);
+    Settle();
+    return worker.items.size();
+  }
+  std::string FailureOf(std::string_view id) {
+    const AskedInfo info = Get(id);
+    Settle();
+    return info.value()->failure.bytes.value_or("");
+  }
+};
+
+// ---- Poison -----------------------------------------------------------------
+
+TEST_F(EngineLossTest, ATurnThatIsLostTenTimesFailsItsOrchestration) {
+  Start("a");
+  Settle();
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_EQ(StatusOf("a"), "Pending") << i;
+    ASSERT_EQ(LoseAll(), 1u) << i;
+  }
+  EXPECT_EQ(StatusOf("a"), "Failed");
+  EXPECT_THAT(FailureOf("a"),
+              AllOf(HasSubstr("DeliveryLimit"), HasSubstr("10 times"),
+                    HasSubstr("stream ended"), HasSubstr("4 MiB"),
+                    HasSubstr("--max-deliveries")));
+  EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "ended(3)"));
+  EXPECT_EQ(LoseAll(), 0u);
+}
+
+TEST_F(EngineLossTest, AnActivityThatIsLostTenTimesHasFailed) {
+  Run(Connect({.slots = {1, 0}, .filters = {{{}, {{}}}}}), "a",
+      {CallTask(1, "Bad")});
+  WorkerOptions activities;
+  activities.filters[0].emplace();
+  for (int i = 0; i < 10; ++i) {
+    FakeWorker& worker = Connect(activities);
+    Settle();
+    Pass(absl::Minutes(1));
+    ASSERT_THAT(worker.items, SizeIs(1)) << i;
+    engine().Disconnect(worker.id);
+    Settle();
+  }
+  EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "task Bad"));
+  FakeWorker& worker = Connect();
+  Settle();
+  ASSERT_THAT(worker.items, IsEmpty());  // The first one has the turn.
+}
+
+TEST_F(EngineLossTest, GivingBackCountsAsWell) {
+  options_.deliveries_max = 3;
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  for (int i = 0; i < 3; ++i) {
+    Abandon(worker.TakeTurn());
+    Pass(absl::Minutes(1));
+  }
+  EXPECT_THAT(worker.items, IsEmpty());
+  EXPECT_EQ(StatusOf("a"), "Failed");
+  EXPECT_THAT(FailureOf("a"), HasSubstr("it was given back"));
+}
+
+TEST_F(EngineLossTest, AnAnswerForgetsLosses) {
+  options_.deliveries_max = 3;
+  Start("a");
+  Settle();
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(LoseAll(), 1u);
+    EXPECT_EQ(LoseAll(), 1u);
+    FakeWorker& worker = Connect();
+    Settle();
+    Pass(absl::Minutes(1));
+    Answer(worker.TakeTurn());
+    Raise("a", "e");
+    Settle();
+    engine().Disconnect(worker.id);
+    ASSERT_EQ(StatusOf("a"), "Running");
+    // That one went with it too.
+    FakeWorker& next = Connect();
+    Settle();
+    Answer(next.TakeTurn());
+    Settle();
+    engine().Disconnect(next.id);
+    Raise("a", "e");
+    Settle();
+  }
+}
+
+TEST_F(EngineLossTest, TheFirstTwoTimesItGoesOutAgainAtOnceThenLaterAndLater) {
+  Start("a");
+  Settle();
+  EXPECT_EQ(LoseAll(absl::ZeroDuration()), 1u);
+  EXPECT_EQ(LoseAll(absl::ZeroDuration()), 1u);
+  EXPECT_EQ(LoseAll(absl::Milliseconds(199)), 0u);
+  EXPECT_EQ(LoseAll(absl::Milliseconds(51)), 1u);
+  EXPECT_EQ(LoseAll(absl::Milliseconds(399)), 0u);
+  EXPECT_EQ(LoseAll(absl::Milliseconds(51)), 1u);
+}
+
+TEST_F(EngineLossTest, OthersThatWentDownWithItAreNotBlamed) {
+  options_.deliveries_max = 4;
+  constexpr int kGood = 5;
+  for (int i = 0; i < kGood; ++i) Start(absl::StrCat("good-", i));
+  Start("bad");
+  Settle();
+  // Its worker dies of it at once.
+  int deaths = 0;
+  FakeWorker* worker = &Connect();
+  Settle();
+  for (int step = 0; step < 200 && StatusOf("bad") == "Pending"; ++step) {
+    for (const FakeItem& item : worker->items) {
+      if (item.instance_id != "bad") continue;
+      ++deaths;
+      engine().Disconnect(worker->id);
+      Settle();
+      worker = &Connect();
+      Settle();
+      break;
+    }
+    Pass(absl::Milliseconds(50));
+  }
+  EXPECT_EQ(deaths, 4);
+  EXPECT_EQ(StatusOf("bad"), "Failed");
+  Pass(absl::Minutes(1));
+  for (int i = 0; i < kGood; ++i) Answer(worker->TakeTurn(), {Complete()});
+  Settle();
+  for (int i = 0; i < kGood; ++i) {
+    EXPECT_EQ(StatusOf(absl::StrCat("good-", i)), "Completed");
+  }
+}
+
+TEST_F(EngineLossTest, WorkThatWasNotSentYetIsNotLost) {
+  options_.deliveries_max = 1;
+  Start("a");
+  Settle();
+  FakeWorker& worker = Connect();
+  engine().Disconnect(worker.id);  // Its context is not pinned yet.
+  Settle();
+  EXPECT_EQ(StatusOf("a"), "Pending");
+  EXPECT_EQ(LoseAll(), 1u);
+  EXPECT_EQ(StatusOf("a"), "Failed");
+}
+
+// ---- Answers in parts -------------------------------------------------------
+
+TurnAnswer Part(std::vector<OrchestratorAction> actions, bool partial,
+                std::optional<int32_t> number = std::nullopt) {
+  TurnAnswer answer;
+  answer.actions = std::move(actions);
+  answer.partial = partial;
+  answer.part = number;
+  return answer;
+}
+
+TEST_F(EngineLossTest, PartsOfAnAnswerAreOneTurn) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  TurnAnswer first = Part({CallTask(1, "One")}, true, 0);
+  first.custom_status = "status";
+  const AskedStatus one = Answer(turn, std::move(first));
+  Settle();
+  EXPECT_TRUE(one.ok());
+  EXPECT_THAT(worker.items, IsEmpty());
+  EXPECT_EQ(StatusOf("a"), "Pending");
+  TurnAnswer last = Part({CallTask(2, "Two")}, false, 1);
+  last.events_processed = 0;
+  const AskedStatus two = Answer(turn, std::move(last));
+  Settle();
+  EXPECT_TRUE(two.ok());
+  EXPECT_EQ(worker.TakeActivity().name, "One");
+  EXPECT_EQ(worker.TakeActivity().name, "Two");
+  EXPECT_THAT(History("a"),
+              ElementsAre("turn", "started()", "task One", "task Two"));
+  const AskedInfo info = Get("a");
+  Settle();
+  EXPECT_EQ(info.value()->summary.custom_status, "status");
+}
+
+TEST_F(EngineLossTest, APartThatIsSentAgainCountsOnce) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE((Answer(turn, Part({CallTask(1, "One")}, true, 0)), true));
+  }
+  Answer(turn, Part({CallTask(2, "Two")}, false, 1));
+  Settle();
+  EXPECT_THAT(History("a"),
+              ElementsAre("turn", "started()", "task One", "task Two"));
+}
+
+TEST_F(EngineLossTest, PartsAreForgottenWhenTheTurnGoesOutAgain) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  Answer(turn, Part({CallTask(1, "One")}, true, 0));
+  engine().Disconnect(worker.id);
+  FakeWorker& second = Connect();
+  Settle();
+  EXPECT_EQ(Answer(turn, Part({CallTask(2, "Two")}, false, 1)).code(),
+            Code::kNotFound);
+  Answer(second.TakeTurn(), {CallTask(1, "Only")});
+  Settle();
+  EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "task Only"));
+}
+
+TEST_F(EngineLossTest, PartsThatAreTooMuchTogetherFailIt) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  TurnAnswer part = Part({CallTask(1, "One")}, true);
+  part.bytes = size_t{200} << 20;
+  Answer(turn, part);
+  Answer(turn, part);
+  Settle();
+  EXPECT_EQ(StatusOf("a"), "Failed");
+  EXPECT_THAT(FailureOf("a"), HasSubstr("AnswerTooLarge"));
+}
+
+// ---- Long histories ---------------------------------------------------------
+
+TEST_F(EngineLossTest, ALongHistoryIsFetchedByWorkersThatCan) {
+  WorkerOptions can;
+  can.streams_history = true;
+  FakeWorker& worker = Connect(can);
+  Start("a", std::string(1'100'000, 'x'));
+  Settle();
+  const FakeItem first = worker.TakeTurn();
+  EXPECT_FALSE(first.past_is_streamed);  // It is new, not past.
+  Answer(first);
+  Raise("a", "e");
+  Settle();
+  const FakeItem second = worker.TakeTurn();
+  EXPECT_TRUE(second.past_is_streamed);
+  EXPECT_THAT(second.past, IsEmpty());
+  EXPECT_THAT(Words(second.events), ElementsAre("turn", "raised e"));
+  engine().Disconnect(worker.id);
+  FakeWorker& cannot = Connect();
+  Settle();
+  const FakeItem whole = cannot.TakeTurn();
+  EXPECT_FALSE(whole.past_is_streamed);
+  EXPECT_THAT(whole.past, SizeIs(2));
+}
+
+}  // namespace
+}  // namespace leasehold
