@@ -323,7 +323,7 @@ def _():
     until_status(slow, RUNNING)
     repair(key)
     client.rewind_orchestration(id)
-    output(end(bad))
+    until_status(bad, COMPLETED)
     raise_event(slow, "go", "at last")
     equal(output(end(id)), [[key], "at last"])
     equal(events(slow, "ExecutionRewound"), [])
