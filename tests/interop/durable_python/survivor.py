@@ -12,11 +12,14 @@ from durabletask import task
 from durabletask.grpc_options import GrpcWorkerResiliencyOptions
 
 from hub import (
-    ALL, client, end, equal, expect, new_id, output, raise_event, start, working)
+    ALL, client, end, equal, expect, failure, new_id, output, raise_event, start, working)
 
 EACH = 8  # Orchestrations of a kind.
 STEPS = 40
 EVENTS = 150
+FRAGILE = 30  # Orchestrations that fail, and are rewound.
+
+mended = set()
 
 
 def add_one(_, n):
@@ -58,6 +61,20 @@ def collector(ctx, got):
     ctx.continue_as_new([*got, item], save_events=True)
 
 
+def breaks(_, n):
+    if n not in mended:
+        raise OSError(f"{n} is broken")
+    return n
+
+
+def brittle(ctx, n):
+    return (yield ctx.call_activity(breaks, input=n))
+
+
+def fragile(ctx, n):
+    return (yield ctx.call_sub_orchestrator(brittle, input=n))
+
+
 WANTED = {
     "chain": lambda n: (n, n + STEPS),
     "sleeper": lambda n: (n, n),
@@ -76,8 +93,8 @@ def insist(call, *args):
             pass
         except grpc.RpcError as error:
             code = error.code().name
-            if again and code == "ALREADY_EXISTS":  # It was heard.
-                return None, again
+            if again and code in ("ALREADY_EXISTS", "FAILED_PRECONDITION"):
+                return None, again  # It was heard.
             if code not in ("UNAVAILABLE", "CANCELLED"):
                 raise
         again = True
@@ -90,6 +107,14 @@ def result(id):
     return output(state)
 
 
+def mend(n, ids):
+    """It has failed, and goes on."""
+    state, _ = insist(end, ids[n])
+    expect(failure(state), f"{ids[n]} did not fail")
+    mended.add(n)
+    insist(client.rewind_orchestration, ids[n])
+
+
 def survive():
     running = []
     for name, make in WANTED.items():
@@ -98,6 +123,10 @@ def survive():
             id = new_id(name)
             insist(start, name, input, id)
             running.append((id, wanted))
+    ids = [new_id("fragile") for _ in range(FRAGILE)]
+    for n, id in enumerate(ids):
+        insist(start, "fragile", n, id)
+        running.append((id, n))
     id = new_id("collector")
     insist(start, "collector", [], id)
     repeated = set()  # Events that may have been heard twice.
@@ -105,6 +134,8 @@ def survive():
         _, again = insist(raise_event, id, "item", n)
         if again:
             repeated.add(n)
+        if n % (EVENTS // FRAGILE) == 0:
+            mend(n // (EVENTS // FRAGILE), ids)
         time.sleep(0.03)
     insist(raise_event, id, "item", "end")
     for one, wanted in running:
@@ -117,8 +148,8 @@ def survive():
 
 QUICKLY = GrpcWorkerResiliencyOptions(
     reconnect_backoff_base_seconds=0.1, reconnect_backoff_cap_seconds=0.5)
-with working(chain, sleeper, parent, countdown, collector, activities=[add_one],
-             filters=ALL, resiliency_options=QUICKLY):
+with working(chain, sleeper, parent, countdown, collector, fragile, brittle,
+             activities=[add_one, breaks], filters=ALL, resiliency_options=QUICKLY):
     survive()
 client.close()
 print("done", flush=True)
