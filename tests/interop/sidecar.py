@@ -357,11 +357,13 @@ class Worker:
 
     with sidecar.worker(activities=1, filters={"orchestrations": [{"name": "a"}]}) as w:
         item = w.next()    or w.turn(), w.activity(), w.batch() if it must be that
+
+    `on_item` is called with each item as it arrives, on a thread of the worker's.
     """
 
     def __init__(self, sidecar, turns=0, activities=0, batches=0, capabilities=(),
-                 filters=None, **more):
-        self.sidecar = sidecar
+                 filters=None, on_item=lambda item: None, **more):
+        self.sidecar, self.on_item = sidecar, on_item
         self.request = dict(
             maxConcurrentOrchestrationWorkItems=turns,
             maxConcurrentActivityWorkItems=activities,
@@ -388,7 +390,9 @@ class Worker:
                 if kind == "healthPing":
                     self.pings += 1
                 else:
-                    self.items.put(KINDS.get(kind, Item)(self.sidecar, item, kind))
+                    item = KINDS.get(kind, Item)(self.sidecar, item, kind)
+                    self.on_item(item)
+                    self.items.put(item)
             self.code = "OK"
         except grpc.RpcError as error:
             self.code = error.code().name

@@ -1,0 +1,131 @@
+"""A26: the published Python SDK of Durable Task, unchanged, is at home here.
+
+The programs are in durable_python/, each a file of tests that takes the address of a
+server. What each of their tests is called is printed, and is the promise.
+"""
+
+import contextlib
+import os
+import re
+import signal
+
+import harness
+from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
+
+SOURCES = harness.ROOT / "tests/interop/durable_python"
+PROGRAM_TIMEOUT_S = 600
+PROGRESS = 300  # Activities between two deaths of the server.
+
+
+def python(name, *args):
+    return [harness.PYTHON, "-B", SOURCES / f"{name}.py", *args]
+
+
+def log():
+    """SDK_LOG=1 lets the SDK say what it does."""
+    return {"SDK_LOG": os.environ.get("SDK_LOG", "")}
+
+
+def run_tests(name):
+    """All tests of a program pass, whatever the store."""
+    with temporary_folder() as folder:
+        for store in ("--store=memory", f"--data={folder}"):
+            run_tests_on(name, store)
+
+
+def run_tests_on(name, store):
+    with Server(store) as server:
+        result = harness.run(*python(name, server.address), env=log(),
+                             timeout=PROGRAM_TIMEOUT_S)
+        expect(not server.ended(), f"{name}.py with {store}: the server ended: "
+                                   f"{server.err[-3:]}\n{result.out}")
+    passed = re.findall(r"^ok (.*)$", result.out, re.M)
+    failed = re.findall(r"^FAILED (?s:.*?)(?=^ok |^FAILED |^\d+ of |\Z)", result.out, re.M)
+    counts = re.search(r"^(\d+) of (\d+) tests passed$", result.out, re.M)
+    expect(result.code == 0,
+           f"{name}.py with {store}:\n{''.join(failed) or result.out}{result.err}")
+    expect(counts and int(counts[1]) == int(counts[2]) == len(passed) > 0,
+           f"not all tests of {name}.py were run: {counts and counts[0]}")
+    print(f"      {store}: {len(passed)} tests")
+    if store == "--store=memory":
+        print("".join(f"        {sentence}\n" for sentence in passed), end="")
+
+
+@check("A26.1 the SDK's hello, with no option set, runs to its end")
+def _():
+    with Server("--store=memory", listen=(), print_address=False):
+        result = harness.run(*python("hello"))
+    equal(result.code, 0, f"exit code of {result}")
+    equal(result.out, '["Hello, Tokyo!", "Hello, Seattle!", "Hello, London!"]\n', "result")
+
+
+@check("A26.2 activities: inputs, results, many at once, failures, retries")
+def _():
+    run_tests("activities")
+
+
+@check("A26.3 time: timers, scheduled starts, deterministic time and ids")
+def _():
+    run_tests("timing")
+
+
+@check("A26.4 events, custom status, continue-as-new")
+def _():
+    run_tests("events")
+
+
+@check("A26.5 children: results, failures, retries, ids, recursive ends")
+def _():
+    run_tests("children")
+
+
+@check("A26.6 life: start, suspend, terminate, purge, restart, the same id again")
+def _():
+    run_tests("lifecycle")
+
+
+@check("A26.7 queries and lists, filtered and paged")
+def _():
+    run_tests("queries")
+
+
+@check("A26.8 several workers: shares, filters, versions, limits, some that are killed")
+def _():
+    run_tests("workers")
+
+
+@check("A26.9 large payloads, and payloads that are no JSON")
+def _():
+    run_tests("payloads")
+
+
+@check("A26.10 the client of asyncio")
+def _():
+    run_tests("asynchronous")
+
+
+@check("A26.11 rewind: what has failed goes on from its last good point")
+def _():
+    run_tests("rewinds")
+
+
+@check("A26.12 a server is killed three times amid work of all kinds: all goes on to its "
+       "end")
+def _():
+    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(f"--data={folder}"))
+        survivor = stack.enter_context(
+            Program(*python("survivor", server.address), env=log()))
+
+        def more():
+            return survivor.ended() or survivor.out.count("did") >= wanted
+        for _ in range(3):
+            wanted = survivor.out.count("did") + PROGRESS
+            wait_until(more, f"{PROGRESS} more activities; {survivor.err[-3:]}")
+            expect("done" not in survivor.out, "all was over before the server was killed")
+            expect(not survivor.ended(), f"it ended: {survivor.err[-3:]}")
+            server.end(signal.SIGKILL)
+            server = stack.enter_context(
+                Server(f"--data={folder}", listen=(server.address,)))
+        survivor.await_line("out", "done")
+        equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
