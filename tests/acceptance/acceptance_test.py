@@ -20,7 +20,8 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "command_line", "load", "readme", "instances", "streams",
            "instance_commands", "bounds", "languages", "machines", "descriptor",
            "durable_js", "orchestrations", "turns", "work", "stores",
-           "orchestration_commands", "singletons", "builtin_orchestrators")
+           "orchestration_commands", "singletons", "builtin_orchestrators",
+           "surprises")
 
 
 def main():
