@@ -311,15 +311,13 @@ def _(server, sidecar):
     for _ in range(5):
         sidecar.raise_event("big", "x", "x" * MIB)
     small, endings = Sidecar(server, receive_limit=4 * MIB), []
-    while len(endings) < 4:
-        id = sidecar.start("hello")
-        with small.worker() as worker:
-            item = worker.next()
-            while item:
-                item.complete(complete(1))
-                item = worker.next()
-            endings.append(worker.code)
-        sidecar.terminate(id)
+    with sidecar.worker(filters=turns_only("other")) as other:
+        for _ in range(4):
+            with small.worker(filters=turns_only("hello")) as worker:
+                equal(worker.next(), None, "what it could take")
+                endings.append(worker.code)
+            sidecar.start("other")
+            other.turn().complete(complete(1))
     equal(endings, ["RESOURCE_EXHAUSTED"] * 4, "how its streams ended")
     state = sidecar.wait_for_completion("big")
     equal((state["orchestrationStatus"], state["failureDetails"]["errorType"]),
