@@ -227,12 +227,13 @@ class Sidecar:
     """A client, and the workers on its connection; of a Server or an address.
 
     `impatient`: looks for a server that is gone every few milliseconds.
+    `receive_limit`: how many bytes a message may have that it takes, or -1.
     """
 
-    def __init__(self, server, impatient=False):
+    def __init__(self, server, impatient=False, receive_limit=-1):
         self.channel = grpc.insecure_channel(
             getattr(server, "address", server),
-            [("grpc.max_receive_message_length", -1),
+            [("grpc.max_receive_message_length", receive_limit),
              ("grpc.use_local_subchannel_pool", 1)]  # A connection of its own.
             + impatient * [("grpc.initial_reconnect_backoff_ms", 100),
                            ("grpc.min_reconnect_backoff_ms", 100),
