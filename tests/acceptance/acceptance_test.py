@@ -21,7 +21,7 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "instance_commands", "bounds", "languages", "machines", "descriptor",
            "durable_js", "orchestrations", "turns", "work", "stores",
            "orchestration_commands", "singletons", "builtin_orchestrators",
-           "durable_go")
+           "durable_go", "durable_java")
 
 
 def main():
