@@ -33,6 +33,9 @@ REQUIREMENTS = pathlib.Path(__file__).resolve().parent / "requirements.txt"
 # For what hangs, not for what is slow: a sanitizer on a busy machine is in time.
 PATIENCE_S = 60
 
+# The exit code if none of the checks could be run: ctest says "Skipped".
+NOTHING_RUN = 77
+
 # gRPC's codes by number, as grpc-status has them.
 CODES = (
     "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED",
@@ -62,6 +65,10 @@ def equal(got, wanted, what="value"):
 def contains(text, *parts):
     for part in parts:
         expect(part in text, f"wanted {part!r} in {text!r}")
+
+
+class NotRun(Exception):
+    """What would be checked was not chosen: nothing has passed and nothing failed."""
 
 
 class Check:
@@ -96,12 +103,15 @@ def check_numbering():
 
 
 def run_checks(checks):
-    """Runs them, a line each; how many failed."""
-    failed = []
+    """Runs them, a line each: (how many failed, how many were not run)."""
+    failed, not_run = [], []
     for c in checks:
         start = time.monotonic()
         try:
             c.body()
+        except NotRun as reason:
+            not_run.append(c)
+            print(f"{c.number} not run  {c.sentence}: {reason}")
         except Exception as error:  # Whatever it is, the others are still run.
             failed.append(c)
             print(f"{c.number} FAILED  {c.sentence}")
@@ -115,9 +125,10 @@ def run_checks(checks):
         else:
             print(f"{c.number} ok  {c.sentence}  ({time.monotonic() - start:.1f} s)")
         sys.stdout.flush()
-    print(f"{len(checks) - len(failed)} of {len(checks)} checks passed"
+    print(f"{len(checks) - len(failed) - len(not_run)} of {len(checks)} checks passed"
+          + (f", {len(not_run)} not run" if not_run else "")
           + "".join(f", {c.number} FAILED" for c in failed))
-    return len(failed)
+    return len(failed), len(not_run)
 
 
 # ---- Waiting ----------------------------------------------------------------

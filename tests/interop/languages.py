@@ -34,6 +34,12 @@ def languages():
     return chosen
 
 
+def need(language):
+    """Ends the check, as one that was not run, if the language is not chosen."""
+    if language not in languages():
+        raise harness.NotRun(f"{language} is not chosen (LEASEHOLD_LANGUAGES)")
+
+
 def commands(language):
     """(how to build it, how to run it), as the README says."""
     readme = (EXAMPLES / "README.md").read_text()

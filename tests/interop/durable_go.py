@@ -1,0 +1,120 @@
+"""A28: the published Go SDK of Durable Task, unchanged, is at home here.
+
+The programs are in durable_go/: Go tests that take the address of a server, a room of them
+in each Test function. What each of them is called is printed, and is the promise.
+"""
+
+import contextlib
+import os
+import re
+import signal
+
+import harness
+import languages
+from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
+
+SOURCES = harness.ROOT / "tests/interop/durable_go"
+PLACE = harness.ROOT / "build/interop/durable_go"
+TESTS, PROCESSES = PLACE / "tests", PLACE / "processes"
+PROGRAM_TIMEOUT_S = 300
+PROGRESS = 300  # Activities between two deaths of the server.
+
+
+def environment():
+    """SDK_LOG=1 lets the SDK say what it does."""
+    return {**languages.environment(), "SDK_LOG": os.environ.get("SDK_LOG", "")}
+
+
+def build():
+    """Go's own cache knows what there is to be done."""
+    languages.need("Go")
+    PLACE.mkdir(parents=True, exist_ok=True)
+    result = harness.run(
+        "/bin/bash", "-euo", "pipefail", "-c",
+        f"cd {SOURCES}; go build -buildvcs=false -o {PROCESSES} .; go test -c -o {TESTS} .",
+        env=environment(), timeout=languages.BUILD_TIMEOUT_S)
+    equal(result.code, 0, f"exit code of {result}")
+
+
+def run_tests(room):
+    """All tests of a room pass, whatever the store."""
+    build()
+    with temporary_folder() as folder:
+        for store in ("--store=memory", f"--data={folder}"):
+            run_tests_on(room, store)
+
+
+def run_tests_on(room, store):
+    with Server(store) as server:
+        result = harness.run(
+            TESTS, f"-test.run=^Test{room}$", "-test.v", "-test.parallel=100",
+            f"-test.timeout={PROGRAM_TIMEOUT_S}s", f"-address={server.address}",
+            f"-processes={PROCESSES}", env=environment(), timeout=2 * PROGRAM_TIMEOUT_S)
+        expect(not server.ended(), f"the server ended: {server.err[-3:]}")
+    begun = re.findall(rf"^=== RUN +Test{room}/", result.out, re.M)
+    passed = [sentence.replace("_", " ") for sentence in re.findall(
+        rf"^ +--- PASS: Test{room}/(.*) \(.*\)$", result.out, re.M)]
+    said = "".join(line for line in result.out.splitlines(keepends=True)
+                   if not re.match("===|PASS| *--- PASS", line))
+    expect(result.code == 0, f"{room} with {store}:\n{said}{result.err}")
+    expect(begun and len(passed) == len(begun),
+           f"not all tests of {room} were run: {len(passed)} of {len(begun)}")
+    print(f"      {store}: {len(passed)} tests")
+    if store == "--store=memory":
+        print("".join(f"        {sentence}\n" for sentence in passed), end="")
+
+
+@check("A28.1 activities: inputs, results, many at once, failures, retries")
+def _():
+    run_tests("Activities")
+
+
+@check("A28.2 time: timers, scheduled starts, a clock that replays")
+def _():
+    run_tests("Time")
+
+
+@check("A28.3 events, their time-outs, custom status, continue-as-new")
+def _():
+    run_tests("Events")
+
+
+@check("A28.4 children: results, failures, retries, ids, recursive ends")
+def _():
+    run_tests("Children")
+
+
+@check("A28.5 life: start, look, wait, suspend, terminate, purge")
+def _():
+    run_tests("Lifecycle")
+
+
+@check("A28.6 the same id again: what this SDK asks of it, in each status")
+def _():
+    run_tests("Reuse")
+
+
+@check("A28.7 several workers: shares, large histories, one that is killed")
+def _():
+    run_tests("Workers")
+
+
+@check("A28.8 a server is killed three times amid work of all kinds: all goes on")
+def _():
+    build()
+    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(f"--data={folder}"))
+        survivor = stack.enter_context(
+            Program(PROCESSES, "survivor", server.address, env=environment()))
+
+        def more():
+            return survivor.ended() or survivor.out.count("did") >= wanted
+        for _ in range(3):
+            wanted = survivor.out.count("did") + PROGRESS
+            wait_until(more, f"{PROGRESS} more activities; {survivor.err[-3:]}")
+            expect("done" not in survivor.out, "all was over before the server was killed")
+            server.end(signal.SIGKILL)
+            server = stack.enter_context(
+                Server(f"--data={folder}", listen=(server.address,)))
+        survivor.await_line("out", "done")
+        equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
