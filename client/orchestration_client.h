@@ -165,7 +165,7 @@ class OrchestrationClient {
   // again. FAILED_PRECONDITION: it has not failed.
   absl::Status Rewind(const std::string& id, const std::string& reason = "");
 
-  // Starts one that has ended again, with what it was started with; or, if
+  // Starts one that has ended again, with what its last run had; or, if
   // `new_id`, another one under an ID that the server makes: then it need not
   // have ended. FAILED_PRECONDITION: it has not.
   absl::StatusOr<OrchestrationReceipt> Restart(const std::string& id,

@@ -77,7 +77,7 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     if (queued_[kind] == 0 || free_[kind] == 0) continue;
     Work* next = nullptr;
     WorkerId chosen = 0;
-    const LaneKey first{static_cast<WorkKind>(kind), "", ""};
+    const LaneKey first{.kind = static_cast<WorkKind>(kind)};
     for (auto lane = lanes_.lower_bound(first);
          lane != lanes_.end() && lane->first.kind == first.kind; ++lane) {
       Work* head = lane->second.begin()->second;
@@ -93,6 +93,7 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     Worker& worker = workers_.at(chosen);
     --free_[kind];
     ++worker.out[kind];
+    if (next->alone) ++worker.alone;
     worker.served = ++last_served_;
     worker.works.emplace(next->ticket, next);
     next->state = Work::State::kOut;
@@ -100,7 +101,6 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     next->avoid = 0;
     tokens_.erase(next->token);
     next->token = NewToken();
-    next->delivery = last_token_;
     tokens_.emplace(next->token, next);
     return Assignment{next, worker.sink};
   }
@@ -140,6 +140,7 @@ void Dispatcher::Clear() {
       free_[kind] += worker.out[kind];
     }
     worker.out = {0, 0};
+    worker.alone = 0;
     worker.works.clear();
   }
 }
@@ -147,9 +148,13 @@ void Dispatcher::Clear() {
 bool Dispatcher::Wants(const Worker& worker, const Work& work) {
   const auto& filters = worker.options.filters[Index(work.kind)];
   if (!filters.has_value()) return true;
+  const bool exactly = worker.options.last_resort;
   return std::any_of(
-      filters->begin(), filters->end(), [&work](const WorkFilter& filter) {
-        if (!SameName(filter.name, work.name)) return false;
+      filters->begin(), filters->end(), [&](const WorkFilter& filter) {
+        if (exactly ? filter.name != work.name
+                    : !SameName(filter.name, work.name)) {
+          return false;
+        }
         return filter.versions.empty() ||
                std::find(filter.versions.begin(), filter.versions.end(),
                          work.version) != filter.versions.end();
@@ -167,6 +172,7 @@ WorkerId Dispatcher::Choose(const Work& work) const {
   for (const auto& [id, worker] : workers_) {
     if (worker.options.last_resort && others) continue;
     if (worker.out[kind] >= worker.options.slots[kind]) continue;
+    if (work.alone && worker.alone > 0) continue;
     if (!Wants(worker, work)) continue;
     const auto rank = [&](WorkerId of, const Worker& who) {
       return std::tuple(of == work.avoid, who.out[kind], who.served);
@@ -182,12 +188,19 @@ WorkerId Dispatcher::Choose(const Work& work) const {
 void Dispatcher::Line(Work& work) {
   work.state = Work::State::kQueued;
   ++queued_[Index(work.kind)];
-  lanes_[{work.kind, work.name, work.version}].emplace(work.ticket, &work);
+  lanes_[LaneOf(work)].emplace(work.ticket, &work);
+}
+
+Dispatcher::LaneKey Dispatcher::LaneOf(const Work& work) {
+  return {.kind = work.kind,
+          .name = work.name,
+          .version = work.version,
+          .alone = work.alone};
 }
 
 void Dispatcher::Unline(Work& work) {
   --queued_[Index(work.kind)];
-  const auto lane = lanes_.find({work.kind, work.name, work.version});
+  const auto lane = lanes_.find(LaneOf(work));
   lane->second.erase(work.ticket);
   if (lane->second.empty()) lanes_.erase(lane);
 }
@@ -196,6 +209,7 @@ void Dispatcher::TakeFromWorker(Work& work) {
   Worker& worker = workers_.at(work.worker);
   ++free_[Index(work.kind)];
   --worker.out[Index(work.kind)];
+  if (work.alone) --worker.alone;
   worker.works.erase(work.ticket);
   work.worker = 0;
 }

@@ -56,14 +56,15 @@ struct Work {
   const WorkKind kind;
   const std::string name;
   std::string version;  // Empty: none. Changes only while it is idle.
+  // A worker has one such at a time. Changes only while it is not queued.
+  bool alone = false;
 
   // The dispatcher's.
   State state = State::kIdle;
-  uint64_t ticket = 0;    // Its place in line, kept when it is put back.
-  WorkerId worker = 0;    // Who has it; 0: nobody.
-  WorkerId avoid = 0;     // Who gave it back: others come first.
-  std::string token;      // Of the last time that it went out.
-  uint64_t delivery = 0;  // The same as a number: it grows over all work.
+  uint64_t ticket = 0;  // Its place in line, kept when it is put back.
+  WorkerId worker = 0;  // Who has it; 0: nobody.
+  WorkerId avoid = 0;   // Who gave it back: others come first.
+  std::string token;    // Of the last time that it went out.
 
  protected:
   ~Work() = default;
@@ -80,7 +81,8 @@ struct WorkerOptions {
   std::array<size_t, kWorkKinds> slots = {0, 0};
   // What it takes of each kind: nullopt: everything; an empty list: nothing.
   std::array<std::optional<std::vector<WorkFilter>>, kWorkKinds> filters;
-  // Gets only what no other worker would take, were it free.
+  // Gets only what no other worker would take, were it free; and only if the
+  // name is the very same.
   bool last_resort = false;
   // Fetches long histories by itself.
   bool streams_history = false;
@@ -138,8 +140,9 @@ class Dispatcher {
  private:
   struct LaneKey {
     WorkKind kind;
-    std::string name;
-    std::string version;
+    std::string name = {};
+    std::string version = {};
+    bool alone = false;
     friend auto operator<=>(const LaneKey&, const LaneKey&) = default;
   };
   using Lane = std::map<uint64_t, Work*>;  // By ticket.
@@ -148,10 +151,12 @@ class Dispatcher {
     WorkerOptions options;
     std::shared_ptr<WorkSink> sink;
     std::array<size_t, kWorkKinds> out = {0, 0};
+    size_t alone = 0;                      // How many of these are so.
     std::map<uint64_t, Work*> works = {};  // By ticket.
     uint64_t served = 0;                   // When it was given something last.
   };
 
+  static LaneKey LaneOf(const Work& work);
   static bool Wants(const Worker& worker, const Work& work);
   // Who is to get `work`, of those with a free slot; 0: nobody.
   WorkerId Choose(const Work& work) const;

@@ -113,9 +113,7 @@ void Engine::PostLocked(const OrchestrationPtr& target,
   message.event = EncodeEvent(event);
   message.urgent = IsUrgent(event);
   message.rewinds = event.As<ExecutionRewound>() != nullptr;
-  if (event.As<ExecutionResumed>() != nullptr) {
-    target->resume_sequence = target->last_sequence + 1;
-  }
+  NoteSuspension(event, *target);
   PostMessageLocked(target, std::move(message), commit);
 }
 
@@ -164,9 +162,10 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
     return;
   }
   PendingCommit commit;
-  const bool is_so = event.As<ExecutionSuspended>() != nullptr &&
-                     open->status == OrchestrationStatus::kSuspended &&
-                     open->resume_sequence == 0;
+  // Some workers fail if they are told what is so already.
+  const bool is_so =
+      (event.As<ExecutionSuspended>() != nullptr && open->suspended) ||
+      (event.As<ExecutionResumed>() != nullptr && !open->suspended);
   if (!is_so) PostLocked(open, "", event, commit);
   commit.done = std::move(done);
   commits_.Submit(std::move(commit));

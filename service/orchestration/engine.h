@@ -37,7 +37,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/random/random.h"
 #include "absl/status/status.h"
@@ -180,11 +179,11 @@ class Engine {
   void Start(StartRequest request, Done<StartReceipt> done)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Starts one again as it was started, under its own ID or a new one.
+  // Starts one again as it was started, under its own ID or `new_id`.
   //   NotFound: there is none.   FailedPrecondition: under its own ID, and it
   //     has not ended.
-  void Restart(const InstanceKey& key, bool new_id, Done<StartReceipt> done)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  void Restart(const InstanceKey& key, std::optional<std::string> new_id,
+               Done<StartReceipt> done) ABSL_LOCKS_EXCLUDED(mu_);
 
   // What is known of it; nullopt: there is none.
   void Get(const InstanceKey& key, bool payloads,
@@ -266,12 +265,17 @@ class Engine {
     int32_t task_id = 0;  // Of an activity.
   };
   // An answer may come in parts; it counts once the last one is there.
-  //   NotFound: no such work is out: somebody else has it now, or had it.
+  //   NotFound: no such work is out: somebody else has it now, or had it. Not
+  //     for work that was named without a token: that is dropped, and OK.
   void CompleteTurn(const WorkName& name, TurnAnswer answer, DoneStatus done)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // `end`: TaskCompleted or TaskFailed, whose ID the engine sets.
+  // `end`: TaskCompleted or TaskFailed, whose ID the engine sets. As
+  // CompleteTurn; also that of an orchestration that has finished is dropped.
   void CompleteActivity(const WorkName& name, EventBody end, DoneStatus done)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // As Abandon; the worker has answered what cannot be read. Work is lost by
+  // that, as by the end of its worker's stream.
+  void RefuseAnswer(const WorkName& turn) ABSL_LOCKS_EXCLUDED(mu_);
   // Gives work back: it goes out again a while later, rather to another worker.
   // What is not out any more stays so.
   void Abandon(WorkKind kind, const WorkName& name) ABSL_LOCKS_EXCLUDED(mu_);
@@ -452,9 +456,6 @@ class Engine {
   // It was out and does not come back. Ends it, if that was once too often.
   void CountLossLocked(Work& work, std::string_view how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // When work under suspicion that is due then goes out, alone.
-  absl::Time TakeSuspectsTurnLocked(absl::Time due)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Work* FindWorkLocked(WorkKind kind, const WorkName& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndActivityLocked(ActivityWork& activity, EventBody end, DoneStatus done)
@@ -594,8 +595,6 @@ class Engine {
       ABSL_GUARDED_BY(mu_);
   Dispatcher dispatcher_ ABSL_GUARDED_BY(mu_);
   Timers timers_ ABSL_GUARDED_BY(mu_);
-  // When work under suspicion goes out: each time but one.
-  absl::btree_set<int64_t> suspects_ ABSL_GUARDED_BY(mu_);
   // When a store that has failed is tried again.
   std::optional<StoredTime> recover_at_ ABSL_GUARDED_BY(mu_);
   absl::Duration recover_delay_ ABSL_GUARDED_BY(mu_);

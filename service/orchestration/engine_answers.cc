@@ -4,10 +4,9 @@
 // Work may be at fault itself: a history that is too long for its workers, an
 // activity that brings their process down. It would come back for ever, and
 // bring down what else its workers have each time. So it is counted how often
-// in a row work is lost; what was lost twice is under suspicion, and goes out
-// again a while later, away from others under suspicion; and in the end it has
-// failed. When a worker goes that had several of these, the last one that it
-// got is blamed: of the others it is known that it lived on with them.
+// in a row work is lost. What was lost twice is under suspicion: it goes out
+// again a while later, and a worker has one such at a time; so if that worker
+// goes too, it is known with what. In the end it has failed.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -25,12 +24,9 @@ constexpr absl::Duration kRetryDelay = absl::Milliseconds(200);
 constexpr int kRetryDoublingsMax = 7;
 
 constexpr int kSuspectAfter = 2;
-constexpr absl::Duration kSuspectsApart = absl::Milliseconds(50);
 
 // Of an answer that comes in parts, all together.
 constexpr size_t kAnswerBytesMax = 256 << 20;
-
-bool IsSuspect(Work& work) { return Owned(work).lost >= kSuspectAfter; }
 
 absl::Status NotOut(const InstanceKey& key) {
   return absl::NotFoundError(absl::StrCat(
@@ -82,20 +78,10 @@ WorkerId Engine::Connect(WorkerOptions options,
 void Engine::Disconnect(WorkerId id) {
   Section section(*this);
   const std::vector<Work*> had = dispatcher_.WorkOf(id);
-  const Work* blamed = nullptr;
   for (Work* work : had) {
-    if (Owned(*work).sent && IsSuspect(*work) &&
-        (blamed == nullptr || blamed->delivery < work->delivery)) {
-      blamed = work;
-    }
-  }
-  for (Work* work : had) {
-    const bool counts =
-        Owned(*work).sent && (work == blamed || !IsSuspect(*work));
-    if (counts) CountLossLocked(*work, "its worker's stream ended");
-    if (work->state == Work::State::kOut && IsSuspect(*work)) {
-      RetryLocked(*work);
-    }
+    const bool sent = Owned(*work).sent;
+    if (sent) CountLossLocked(*work, "its worker's stream ended");
+    if (sent && Owned(*work).lost >= kSuspectAfter) RetryLocked(*work);
   }
   dispatcher_.RemoveWorker(id);
   for (Work* work : had) {
@@ -140,29 +126,25 @@ void Engine::RetryLocked(Work& work) {
   UnpinLocked(work);
   const bool turn = work.kind == WorkKind::kTurn;
   if (turn) owned.owner.held = true;
-  absl::Time due =
+  work.alone = owned.lost >= kSuspectAfter;
+  const absl::Time due =
       clock_.WallNow() +
       kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
-  if (IsSuspect(work)) due = TakeSuspectsTurnLocked(due);
   AddTimerLocked({ToStored(due), owned.owner.number, Timers::Kind::kRetry,
                   turn ? Timers::kTurn : static_cast<ActivityWork&>(work).id});
-}
-
-absl::Time Engine::TakeSuspectsTurnLocked(absl::Time due) {
-  const auto turn_of = [](absl::Time time) {
-    return absl::ToUnixMillis(time) / absl::ToInt64Milliseconds(kSuspectsApart);
-  };
-  suspects_.erase(suspects_.begin(),
-                  suspects_.lower_bound(turn_of(clock_.WallNow())));
-  while (!suspects_.insert(turn_of(due)).second) due += kSuspectsApart;
-  return due;
 }
 
 void Engine::Abandon(WorkKind kind, const WorkName& name) {
   Section section(*this);
   Work* work = FindWorkLocked(kind, name);
+  if (work != nullptr) RetryLocked(*work);
+}
+
+void Engine::RefuseAnswer(const WorkName& name) {
+  Section section(*this);
+  Work* work = FindWorkLocked(WorkKind::kTurn, name);
   if (work == nullptr || work->state != Work::State::kOut) return;
-  CountLossLocked(*work, "it was given back");
+  CountLossLocked(*work, "its answer could not be read");
   RetryLocked(*work);
 }
 
@@ -188,14 +170,23 @@ void Engine::CompleteActivity(const WorkName& name, EventBody end,
                               DoneStatus done) {
   Section section(*this);
   absl::Status status = ServingLocked();
-  Work* work = nullptr;
-  if (status.ok()) {
-    work = FindWorkLocked(WorkKind::kActivity, name);
-    if (work == nullptr) status = NotOut(name.key);
-  }
   if (!status.ok()) return RefuseLocked(done, status);
-  EndActivityLocked(static_cast<ActivityWork&>(*work), std::move(end),
-                    std::move(done));
+  Work* work = FindWorkLocked(WorkKind::kActivity, name);
+  if (work != nullptr) {
+    return EndActivityLocked(static_cast<ActivityWork&>(*work), std::move(end),
+                             std::move(done));
+  }
+  if (name.token.empty()) return RefuseLocked(done, absl::OkStatus());
+  if (name.key.id.empty() || FindOpenLocked(name.key) != nullptr) {
+    return RefuseLocked(done, NotOut(name.key));
+  }
+  readers_.Post([this, key = name.key, done = std::move(done)] {
+    const auto row = store_.Find(key.tenant, key.id);
+    if (!row.ok()) return done(row.status());
+    // Of one that has finished nobody wants it any more.
+    const bool finished = row->has_value() && (*row)->finished.has_value();
+    done(finished ? absl::OkStatus() : NotOut(key));
+  });
 }
 
 void Engine::EndActivityLocked(ActivityWork& activity, EventBody end,
@@ -252,7 +243,9 @@ void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
       status = NotOut(name.key);
     }
   }
-  if (!status.ok()) return RefuseLocked(done, status);
+  // A worker that sends no token takes this for the end of its connection.
+  if (absl::IsNotFound(status) && name.token.empty()) status = absl::OkStatus();
+  if (work == nullptr || !status.ok()) return RefuseLocked(done, status);
   Orchestration& orchestration = Owned(*work).owner;
   if (orchestration.hot == nullptr || orchestration.hot->state_ == nullptr) {
     // It was put back, and the history is forgotten: somebody else does it.

@@ -208,14 +208,14 @@ bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
 
 // ---- Restart ----------------------------------------------------------------
 
-void Engine::Restart(const InstanceKey& key, bool new_id,
+void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
                      Done<StartReceipt> done) {
   Section section(*this);
   if (absl::Status status = AcceptingLocked(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(key);
-  if (open != nullptr && open->durable && !new_id) {
+  if (open != nullptr && open->durable && !new_id.has_value()) {
     const std::string_view is = StatusName(open->status);
     return RefuseLocked(
         done,
@@ -230,7 +230,7 @@ void Engine::Restart(const InstanceKey& key, bool new_id,
     if (!info->has_value()) return done(NoSuchOrchestration(key));
     Summary& summary = (*info)->summary;
     StartRequest request;
-    request.key = new_id ? InstanceKey{key.tenant, NewInstanceId()} : key;
+    request.key = {key.tenant, new_id.value_or(key.id)};
     request.name = std::move(summary.name);
     request.version = std::move(summary.version);
     request.input = std::move((*info)->input);
@@ -278,6 +278,10 @@ void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
       }
       if (const auto start = PendingStartOf(*open)) parents[i] = start->parent;
       TerminateLocked(*open, output, commit);
+      commit.apply.push_back([this, key = keys[i]] {
+        mu_.AssertHeld();
+        ReviewWaitersLocked(key);
+      });
       if (!parents[i].has_value()) continue;
       const ExecutionOf& parent = parents[i]->orchestration;
       const OrchestrationPtr told =

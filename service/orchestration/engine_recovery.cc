@@ -57,6 +57,7 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
   orchestration->durable = true;
   orchestration->revision = ++last_revision_;
   orchestration->status = info->status;
+  orchestration->suspended = info->status == OrchestrationStatus::kSuspended;
   orchestration->turn_time = summary.turn_time;
   orchestration->former_executions = summary.former_executions;
   if (info->status == OrchestrationStatus::kPending &&
@@ -86,9 +87,7 @@ absl::Status Engine::LoadOneLocked(OpenInstance& stored) {
           absl::StrCat("a stored message of orchestration ",
                        QuoteForMessage(key.id), " cannot be read"));
     }
-    if (event->As<ExecutionResumed>() != nullptr) {
-      orchestration->resume_sequence = row.sequence;
-    }
+    NoteSuspension(*event, *orchestration);
     message.urgent = IsUrgent(*event);
     message.rewinds = event->As<ExecutionRewound>() != nullptr;
     orchestration->inbox.push_back(std::move(message));

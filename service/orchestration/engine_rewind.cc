@@ -185,6 +185,7 @@ void Engine::RewindLocked(Orchestration& orchestration,
   dispatcher_.Take(orchestration.turn);
   orchestration.turn.given_back = 0;
   orchestration.turn.lost = 0;
+  orchestration.turn.alone = false;
   orchestration.committing = true;
   job->orchestration = orchestration.shared_from_this();
   job->sent = std::move(orchestration.sent);

@@ -282,6 +282,11 @@ Engine::OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
   if (created->start_at != 0) summary.scheduled_start = started.scheduled_start;
   summary.updated = ToTimestamp(now);
   summary.tags = started.tags;
+  if (created->start_at == 0) {
+    created->fresh = std::make_unique<HotState>();
+    created->fresh->created = FromStored(ToStored(now));
+    created->fresh->summary = summary;
+  }
   commit.changes.push_back(PutInstance{
       {.number = created->number,
        .tenant = key.tenant,

@@ -24,6 +24,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   dispatcher_.Take(orchestration.turn);
   orchestration.turn.given_back = 0;
   orchestration.turn.lost = 0;
+  orchestration.turn.alone = false;
   orchestration.held = false;
   orchestration.committing = true;
   const std::unique_ptr<SentTurn> sent = std::move(orchestration.sent);
@@ -164,9 +165,12 @@ void Engine::ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit) {
        .event = EncodeEvent(
            {HistoryEvent::kFromOutside, hot.summary.updated, next.started})});
   for (std::string& event : next.carried_over) {
-    turn.first_messages.push_back({.sequence = ++sequence,
-                                   .execution_id = "",
-                                   .event = std::move(event)});
+    const std::optional<HistoryEvent> decoded = DecodeEvent(event);
+    turn.first_messages.push_back(
+        {.sequence = ++sequence,
+         .execution_id = "",
+         .event = std::move(event),
+         .urgent = decoded.has_value() && IsUrgent(*decoded)});
   }
   // Those that were taken go first: a sequence may stand there twice.
   commit.changes.push_back(
@@ -190,9 +194,6 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
   orchestration.committing = false;
   orchestration.status = state.status;
   orchestration.turn_time = turn.hot->summary.turn_time;
-  if (orchestration.resume_sequence <= turn.last_sequence) {
-    orchestration.resume_sequence = 0;
-  }
   std::erase_if(orchestration.inbox, [&turn](const Message& message) {
     return message.sequence <= turn.last_sequence;
   });

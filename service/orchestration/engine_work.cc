@@ -253,6 +253,10 @@ void Engine::SendTurnLocked(Orchestration& orchestration) {
 // ---- Thawing and parking ----------------------------------------------------
 
 void Engine::ThawLocked(Orchestration& orchestration) {
+  if (orchestration.fresh != nullptr) {
+    orchestration.hot->state_ = std::move(orchestration.fresh);
+    return SendTurnLocked(orchestration);
+  }
   if (orchestration.hot->load_ != 0) return;
   orchestration.hot->load_ = ++last_load_;
   readers_.Post([this, orchestration = orchestration.shared_from_this(),

@@ -5,6 +5,11 @@
 
 namespace leasehold {
 
+void NoteSuspension(const HistoryEvent& event, Orchestration& orchestration) {
+  if (event.As<ExecutionSuspended>() != nullptr) orchestration.suspended = true;
+  if (event.As<ExecutionResumed>() != nullptr) orchestration.suspended = false;
+}
+
 bool IsForPresent(const Message& message, const Orchestration& orchestration) {
   const std::vector<std::string>& former = orchestration.former_executions;
   return message.execution_id.empty() ||

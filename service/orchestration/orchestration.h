@@ -166,8 +166,8 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   // stand before all others.
   int64_t last_sequence = 0;
   int64_t first_sequence = 0;
-  // Of the last resume that is in no turn yet; 0: there is none.
-  int64_t resume_sequence = 0;
+  // As it will be once all that has come for it is in a turn.
+  bool suspended = false;
   std::vector<Message> inbox;  // In order of their sequences.
 
   OwnedWork turn;
@@ -182,7 +182,12 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   std::vector<Work*> unsent;  // Out already, but not sent.
 
   OrchestrationInstance* hot = nullptr;
+  // Of one that has just been created: there is nothing to read.
+  std::unique_ptr<HotState> fresh;
 };
+
+// Keeps `suspended` up with an event that has come.
+void NoteSuspension(const HistoryEvent& event, Orchestration& orchestration);
 
 // Whether it is for the present execution, or for any.
 bool IsForPresent(const Message& message, const Orchestration& orchestration);

@@ -1,5 +1,6 @@
 #include "service/orchestration/orchestration_info.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -24,6 +25,11 @@ absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row) {
   info.created = FromStored(row.created);
   if (row.finished.has_value()) info.finished = FromStored(*row.finished);
   info.summary = *std::move(summary);
+  // Who is ended without a worker keeps the summary of before.
+  if (info.finished.has_value()) {
+    info.summary.updated =
+        std::max(info.summary.updated, ToTimestamp(*info.finished));
+  }
   return info;
 }
 

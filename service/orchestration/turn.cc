@@ -187,6 +187,13 @@ class Conclusion {
       next.started.version = std::move(completion.new_version);
     }
     next.carried_over = std::move(completion.carried_over);
+    // Whoever asked for these was told OK, and workers do not carry them over.
+    if (state_.terminated.has_value()) {
+      next.carried_over.push_back(EncodeEvent(FromOutside(*state_.terminated)));
+    } else if (state_.status == OrchestrationStatus::kSuspended) {
+      next.carried_over.push_back(
+          EncodeEvent(FromOutside(ExecutionSuspended{})));
+    }
     outcome_.next = std::move(next);
   }
 

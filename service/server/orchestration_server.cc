@@ -187,7 +187,9 @@ CallTask OrchestrationServer::ServeRestart(RpcQueue& queue) {
     using Answer = absl::StatusOr<StartReceipt>;
     const std::function<void(AnswerAwaiter<Answer>::Done)> begin =
         [&](const AnswerAwaiter<Answer>::Done& done) {
-          engine_.Restart(*key, call.request().new_instance_id(), done);
+          std::optional<std::string> new_id;
+          if (call.request().new_instance_id()) new_id = NewInstanceId();
+          engine_.Restart(*key, std::move(new_id), done);
         };
     AnswerAwaiter<Answer> answered(queue, begin);
     const Answer receipt = co_await answered;

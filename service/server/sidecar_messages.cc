@@ -256,6 +256,12 @@ absl::StatusOr<InstanceKey> SidecarKey(const std::string& id) {
   return MakeInstanceKey(kDefaultTenant, id, "instanceId");
 }
 
+std::string NewSidecarId() {
+  std::string id = NewInstanceId();
+  std::erase(id, '-');
+  return id;
+}
+
 absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message) {
   if (message.name().empty()) {
     return absl::InvalidArgumentError(
@@ -272,7 +278,7 @@ absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message) {
         absl::StrCat("instanceId ", QuoteForMessage(message.instanceid()),
                      " begins with @; such IDs are those of entities"));
   }
-  if (message.instanceid().empty()) message.set_instanceid(NewInstanceId());
+  if (message.instanceid().empty()) message.set_instanceid(NewSidecarId());
   absl::StatusOr<InstanceKey> key = SidecarKey(message.instanceid());
   if (!key.ok()) return key.status();
 

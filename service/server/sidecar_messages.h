@@ -18,6 +18,10 @@
 
 namespace leasehold {
 
+// A new random ID: 32 hexadecimal digits, as clients of this contract make
+// them.
+std::string NewSidecarId();
+
 // The key of an orchestration that a call names.
 //   InvalidArgument: the ID breaks a rule; the message says which.
 absl::StatusOr<InstanceKey> SidecarKey(const std::string& id);

@@ -385,8 +385,10 @@ void SidecarServer::RestartInstance(RestartInstanceRequest& request,
                                     DoneStatus done) {
   const absl::StatusOr<InstanceKey> key = SidecarKey(request.instanceid());
   if (!key.ok()) return done(key.status());
+  std::optional<std::string> new_id;
+  if (request.restartwithnewinstanceid()) new_id = NewSidecarId();
   engine_.Restart(
-      *key, request.restartwithnewinstanceid(),
+      *key, std::move(new_id),
       [&response, done](const absl::StatusOr<StartReceipt>& receipt) {
         if (receipt.ok()) response.set_instanceid(receipt->instance_id);
         done(receipt.status());
@@ -557,13 +559,13 @@ void SidecarServer::CompleteOrchestratorTask(OrchestratorResponse& request,
       .key = NormalKey(kDefaultTenant, request.instanceid())};
   if (request.requireshistory()) {
     // The worker has not the history, and did nothing.
-    engine_.Abandon(WorkKind::kTurn, name);
+    engine_.RefuseAnswer(name);
     return done(absl::OkStatus());
   }
   absl::StatusOr<TurnAnswer> answer = FromMessage(std::move(request));
   if (!answer.ok()) {
     // No other answer may come: workers do not try again.
-    engine_.Abandon(WorkKind::kTurn, name);
+    engine_.RefuseAnswer(name);
     return done(answer.status());
   }
   engine_.CompleteTurn(name, *std::move(answer), std::move(done));

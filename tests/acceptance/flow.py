@@ -438,19 +438,16 @@ def _(server, sidecar):
     equal(sidecar.status("a-1"), "COMPLETED", "status")
 
 
-@on_both_stores("A31.14 a turn that was given back --max-deliveries times fails its "
-                "orchestration, and its parent's task", "--max-deliveries=3")
+@on_both_stores("A31.14 a turn that was lost --max-deliveries times fails its orchestration, "
+                "and its parent's task", "--max-deliveries=3")
 def _(server, sidecar):
     with sidecar.worker(filters=turns_only("top")) as worker:
         sidecar.start("top", id="top")
         worker.turn().complete(create_child(1, "deadly", child="child"))
-        with sidecar.worker(filters=turns_only("deadly")) as other:
-            for _ in range(3):
-                other.turn().abandon()
-            turn = worker.turn()
-            expect_delivery_limit(
-                turn.event("subOrchestrationInstanceFailed 1")["failureDetails"], 3)
-            other.quiet()
+        lose(sidecar, 3, filters=turns_only("deadly"))
+        turn = worker.turn()
+        expect_delivery_limit(
+            turn.event("subOrchestrationInstanceFailed 1")["failureDetails"], 3)
     state = sidecar.get("child")
     equal(state["orchestrationStatus"], "FAILED", "status")
     expect_delivery_limit(state["failureDetails"], 3)

@@ -238,6 +238,36 @@ TEST_F(DispatcherTest, VersionThatChangedWhileItWasIdleCounts) {
   EXPECT_NE(Give(work), 0u);
 }
 
+// ---- Alone ------------------------------------------------------------------
+
+TEST_F(DispatcherTest, AWorkerHasOneThatIsAloneAndOthersBesideIt) {
+  const WorkerId first = AddWithSlots(9);
+  TestWork works[] = {TestWork("a"), TestWork("a"), TestWork("a"),
+                      TestWork("a")};
+  works[0].alone = works[1].alone = works[2].alone = true;
+  for (TestWork& work : works) dispatcher_.Enqueue(work);
+  EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[3]));
+  AddWithSlots(9);
+  EXPECT_THAT(GiveAll(), ElementsAre(&works[1]));
+  dispatcher_.Take(works[0]);
+  EXPECT_THAT(GiveAll(), ElementsAre(&works[2]));
+  dispatcher_.RemoveWorker(first);
+  dispatcher_.Take(works[1]);
+  EXPECT_THAT(GiveAll(), ElementsAre(&works[2], &works[3]));
+}
+
+TEST_F(DispatcherTest, ALastResortTakesNamesExactlyAsTheyAre) {
+  WorkerOptions options;
+  options.filters[0].emplace().push_back({"Ping", {}});
+  options.last_resort = true;
+  dispatcher_.AddWorker(options, nullptr);
+  TestWork lower("ping");
+  TestWork same("Ping");
+  dispatcher_.Enqueue(lower);
+  dispatcher_.Enqueue(same);
+  EXPECT_THAT(GiveAll(), ElementsAre(&same));
+}
+
 // ---- Put back ---------------------------------------------------------------
 
 TEST_F(DispatcherTest, PutBackStandsWhereItStood) {

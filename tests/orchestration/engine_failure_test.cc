@@ -62,7 +62,7 @@ TEST_F(EngineFailureTest, EverythingIsUnavailableUntilTheStoreIsOpenAgain) {
   Asked<std::vector<std::string>> history;
   engine().ReadHistory(Key("a"), std::nullopt, false, history.done());
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), true, restart.done());
+  engine().Restart(Key("a"), "new", restart.done());
   Settle();
   EXPECT_EQ(second.code(), Code::kUnavailable);
   EXPECT_EQ(get.code(), Code::kUnavailable);

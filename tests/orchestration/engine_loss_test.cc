@@ -1,5 +1,6 @@
 // Work that does not come back: how often it goes out again, and when it has
 // failed; answers in parts, and histories that workers fetch by themselves.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -74,18 +75,23 @@ TEST_F(EngineLossTest, AnActivityThatIsLostTenTimesHasFailed) {
   ASSERT_THAT(worker.items, IsEmpty());  // The first one has the turn.
 }
 
-TEST_F(EngineLossTest, GivingBackCountsAsWell) {
+TEST_F(EngineLossTest, AnswersThatCannotBeReadCountAndGivingBackDoesNot) {
   options_.deliveries_max = 3;
   FakeWorker& worker = Connect();
   Start("a");
   Settle();
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 30; ++i) {
     Abandon(worker.TakeTurn());
+    Pass(absl::Minutes(1));
+  }
+  ASSERT_EQ(StatusOf("a"), "Pending");
+  for (int i = 0; i < 3; ++i) {
+    engine().RefuseAnswer(worker.TakeTurn().work_name());
     Pass(absl::Minutes(1));
   }
   EXPECT_THAT(worker.items, IsEmpty());
   EXPECT_EQ(StatusOf("a"), "Failed");
-  EXPECT_THAT(FailureOf("a"), HasSubstr("it was given back"));
+  EXPECT_THAT(FailureOf("a"), HasSubstr("could not be read"));
 }
 
 TEST_F(EngineLossTest, AnAnswerForgetsLosses) {
@@ -131,42 +137,100 @@ TEST_F(EngineLossTest, OthersThatWentDownWithItAreNotBlamed) {
   for (int i = 0; i < kGood; ++i) Start(absl::StrCat("good-", i));
   Start("bad");
   Settle();
-  // Its worker dies of it at once.
+  // Its worker dies of it at once, and does the others.
   int deaths = 0;
-  FakeWorker* worker = &Connect();
-  Settle();
-  for (int step = 0; step < 200 && StatusOf("bad") == "Pending"; ++step) {
-    for (const FakeItem& item : worker->items) {
-      if (item.instance_id != "bad") continue;
-      ++deaths;
-      engine().Disconnect(worker->id);
+  int with_others = 0;
+  for (int step = 0; step < 100; ++step) {
+    FakeWorker& worker = Connect();
+    Settle();
+    const auto has_bad = [&worker] {
+      return std::any_of(
+          worker.items.begin(), worker.items.end(),
+          [](const FakeItem& i) { return i.instance_id == "bad"; });
+    };
+    while (!worker.items.empty() && !has_bad()) {
+      Answer(worker.TakeTurn(), {Complete()});
       Settle();
-      worker = &Connect();
-      Settle();
-      break;
     }
-    Pass(absl::Milliseconds(50));
+    if (has_bad()) {
+      ++deaths;
+      if (worker.items.size() > 1) ++with_others;
+    }
+    engine().Disconnect(worker.id);
+    Settle();
+    Pass(absl::Seconds(10));
   }
   EXPECT_EQ(deaths, 4);
+  EXPECT_EQ(with_others, 2);
   EXPECT_EQ(StatusOf("bad"), "Failed");
-  Pass(absl::Minutes(1));
-  for (int i = 0; i < kGood; ++i) Answer(worker->TakeTurn(), {Complete()});
-  Settle();
   for (int i = 0; i < kGood; ++i) {
     EXPECT_EQ(StatusOf(absl::StrCat("good-", i)), "Completed");
   }
+}
+
+TEST_F(EngineLossTest, AWorkerHasOneUnderSuspicionAtATimeAndAllElseBeside) {
+  for (const char* id : {"a", "b", "c"}) Start(id);
+  Settle();
+  EXPECT_EQ(LoseAll(absl::ZeroDuration()), 3u);
+  EXPECT_EQ(LoseAll(absl::ZeroDuration()), 3u);
+  Pass(absl::Minutes(1));
+  FakeWorker& first = Connect();
+  Start("new");
+  Settle();
+  EXPECT_THAT(first.items, SizeIs(2));
+  FakeWorker& second = Connect();
+  Settle();
+  EXPECT_THAT(second.items, SizeIs(1));
+  Answer(second.TakeTurn());
+  Settle();
+  EXPECT_THAT(second.items, SizeIs(1));
 }
 
 TEST_F(EngineLossTest, WorkThatWasNotSentYetIsNotLost) {
   options_.deliveries_max = 1;
   Start("a");
   Settle();
+  Reopen();
   FakeWorker& worker = Connect();
-  engine().Disconnect(worker.id);  // Its context is not pinned yet.
+  engine().Disconnect(worker.id);  // Its history is being read.
   Settle();
   EXPECT_EQ(StatusOf("a"), "Pending");
   EXPECT_EQ(LoseAll(), 1u);
   EXPECT_EQ(StatusOf("a"), "Failed");
+}
+
+// ---- Late answers -----------------------------------------------------------
+
+TEST_F(EngineLossTest, ResultsForOneThatHasFinishedAreDropped) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {CallTask(1, "Work")});
+  const FakeItem activity = worker.TakeActivity();
+  Raise("a", "end");
+  Settle();
+  Answer(worker.TakeTurn(), {Complete()});
+  Settle();
+  Engine::WorkName name = activity.work_name();
+  name.key = Key("a");
+  AskedStatus late;
+  engine().CompleteActivity(name, TaskCompleted{}, late.done());
+  Settle();
+  EXPECT_TRUE(late.ok());
+  name.key = Key("unknown");
+  AskedStatus unknown;
+  engine().CompleteActivity(name, TaskCompleted{}, unknown.done());
+  Settle();
+  EXPECT_EQ(unknown.code(), Code::kNotFound);
+}
+
+TEST_F(EngineLossTest, WhatIsNamedWithoutATokenAndIsNotOutIsDropped) {
+  AskedStatus activity;
+  engine().CompleteActivity({.key = Key("a"), .task_id = 1}, TaskCompleted{},
+                            activity.done());
+  AskedStatus turn;
+  engine().CompleteTurn({.key = Key("a")}, {}, turn.done());
+  Settle();
+  EXPECT_TRUE(activity.ok());
+  EXPECT_TRUE(turn.ok());
 }
 
 // ---- Answers in parts -------------------------------------------------------

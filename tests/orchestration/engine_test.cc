@@ -447,6 +447,66 @@ TEST_F(EngineTest, SuspendOfASuspendedOneAddsNothing) {
 }
 
 // The last word counts: the one before has not had its turn yet.
+TEST_F(EngineTest, ResumeOfOneThatIsNotSuspendedAddsNothing) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  const AskedStatus resumed = Resume("a");
+  Settle();
+  EXPECT_TRUE(resumed.ok());
+  EXPECT_THAT(worker.items, IsEmpty());
+  Suspend("a");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  Resume("a");
+  Settle();
+  Answer(turn);
+  Settle();
+  EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "resumed"));
+}
+
+TEST_F(EngineTest, ResumeIsTheSameAfterAReopen) {
+  {
+    FakeWorker& worker = Connect();
+    Run(worker, "a");
+    Suspend("a");
+    Settle();
+    Answer(worker.TakeTurn());
+    Settle();
+  }
+  Reopen();
+  FakeWorker& worker = Connect();
+  Suspend("a");
+  Settle();
+  EXPECT_THAT(worker.items, IsEmpty());
+  Resume("a");
+  Settle();
+  EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "resumed"));
+}
+
+TEST_F(EngineTest, TerminateAndSuspendOutliveContinueAsNew) {
+  FakeWorker& worker = Connect();
+  for (const bool terminate : {true, false}) {
+    const std::string id = terminate ? "t" : "s";
+    Start(id);
+    Settle();
+    if (terminate) {
+      Terminate(id);
+    } else {
+      Suspend(id);
+    }
+    const FakeItem first = worker.TakeTurn();
+    Settle();
+    Answer(first);
+    Settle();
+    // The worker does as if it had not seen it.
+    Answer(worker.TakeTurn(), {AsNew("2")});
+    Settle();
+    EXPECT_THAT(Words(worker.TakeTurn().events),
+                ElementsAre("turn", "started(2)",
+                            terminate ? "terminated" : "suspended"));
+  }
+}
+
 TEST_F(EngineTest, SuspendBehindAResumeThatWaitsIsNotLost) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
@@ -836,7 +896,7 @@ TEST_F(EngineTest, RestartStartsItAsItWasStarted) {
   Answer(worker.TakeTurn(), {Complete("out")});
   Settle();
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), false, restart.done());
+  engine().Restart(Key("a"), std::nullopt, restart.done());
   Settle();
   ASSERT_TRUE(restart.ok());
   EXPECT_EQ(restart.value().instance_id, "a");
@@ -851,12 +911,12 @@ TEST_F(EngineTest, RestartOfARunningOneNeedsANewId) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
   Asked<StartReceipt> same;
-  engine().Restart(Key("a"), false, same.done());
+  engine().Restart(Key("a"), std::nullopt, same.done());
   EXPECT_EQ(same.code(), Code::kFailedPrecondition);
   Asked<StartReceipt> fresh;
-  engine().Restart(Key("a"), true, fresh.done());
+  engine().Restart(Key("a"), "new", fresh.done());
   Asked<StartReceipt> unknown;
-  engine().Restart(Key("none"), true, unknown.done());
+  engine().Restart(Key("none"), "new", unknown.done());
   Settle();
   ASSERT_TRUE(fresh.ok());
   EXPECT_NE(fresh.value().instance_id, "a");

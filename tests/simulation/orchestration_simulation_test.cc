@@ -42,7 +42,7 @@ TEST(OrchestrationSimulation, WithoutAnySyncTheSameCheckFindsALoss) {
 // Goal: the worlds go where it hurts. Method: count it over a few hundred.
 TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
   OrchestrationCounts counts;
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
     Random random(seed);
     RunOrchestrationWorld(random, Durability::kFull, counts);
   }
