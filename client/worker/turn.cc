@@ -8,6 +8,7 @@
 #include "client/worker/echo_check.h"
 #include "client/worker/failure_messages.h"
 #include "client/worker/name_uuid.h"
+#include "client/worker/rewind.h"
 
 namespace leasehold::worker::internal {
 namespace {
@@ -85,7 +86,8 @@ Turn::Turn(const Registry& registry, const OrchestratorRequest& request,
       request_(request),
       log_(log),
       started_(&ExecutionStartedEvent::default_instance()),
-      execution_id_(request.executionid().value()) {}
+      execution_id_(request.executionid().value()),
+      rewound_(WasRewound(request)) {}
 
 Turn::~Turn() = default;
 
@@ -192,13 +194,13 @@ void Turn::Apply(const HistoryEvent& event) {
       Raise(event);
       break;
     default:
-      // OrchestratorCompleted, and what only entities and rewinds have.
+      // OrchestratorCompleted, ExecutionRewound, and what only entities have.
       break;
   }
 }
 
 void Turn::BeginTurn(const HistoryEvent& event) {
-  if (!unconfirmed_.empty()) {
+  if (!unconfirmed_.empty() && !rewound_) {
     const OrchestratorAction& action = unconfirmed_.begin()->second;
     throw NonDeterminismError(absl::StrCat(
         "the code now ", ActionText(action), " as task ", action.id(),
@@ -395,6 +397,7 @@ OrchestratorResponse Turn::Response() {
 OrchestratorResponse RunTurn(const Registry& registry,
                              const OrchestratorRequest& request,
                              const LogSink& log) {
+  if (AsksForRewind(request)) return RunRewind(request);
   return Turn(registry, request, log).Run();
 }
 

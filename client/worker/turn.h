@@ -125,6 +125,7 @@ class Turn {
   // From ExecutionStarted on.
   const ExecutionStartedEvent* started_;
   std::string execution_id_;
+  const bool rewound_;  // Its history may lack what the code begins.
   std::optional<std::string> version_;
   std::optional<std::string> parent_instance_id_;
 
