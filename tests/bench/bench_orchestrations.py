@@ -9,6 +9,7 @@ import pathlib
 import queue
 import re
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -127,15 +128,29 @@ def syncs(rounds, _):
                    sum(calls) / commits)
 
 
+def kept_bytes(data):
+    """Of histories and summaries, in the database of a server that has ended."""
+    with contextlib.closing(sqlite3.connect(f"{data}/leasehold.db")) as database:
+        return database.execute(
+            "SELECT (SELECT sum(length(events)) FROM history)"
+            " + (SELECT sum(length(summary)) FROM instance)").fetchone()[0]
+
+
 def floor(rounds, _):
     """The server beside a bare loop that commits the same rows, 64 at a time."""
     for _ in range(rounds):
         for work, activities in (("ping", 0), ("chain:3", 3)):
             with tempfile.TemporaryDirectory(prefix="lh-") as folder:
-                [bare] = run_json(program("bench_store"), f"{folder}/data", activities,
+                of_bare, of_server = f"{folder}/bare", f"{folder}/server"
+                [bare] = run_json(program("bench_store"), of_bare, activities,
                                   WORKS[work])
-            with leasehold("sqlite") as server:
-                [found] = load(server, work, WORKS[work])
+                with Leasehold(f"--data={of_server}") as server:
+                    [found] = load(server, work, WORKS[work])
+                    server.end()
+                kept, wanted = kept_bytes(of_bare), kept_bytes(of_server)
+            if abs(kept / wanted - 1) > 0.01:
+                raise SystemExit(f"bench: bench_store keeps {kept} bytes of {work}, the "
+                                 f"server {wanted}: its rows are no longer the engine's")
             yield f"{work}: bare store", "us CPU/orchestration", bare["cpu_us"]
             yield f"{work}: bare store", "orchestrations/s", bare["per_second"]
             yield f"{work}: bare store", "us/commit", bare["commit_us"]
