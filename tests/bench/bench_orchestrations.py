@@ -148,7 +148,7 @@ def floor(rounds, _):
                     [found] = load(server, work, WORKS[work])
                     server.end()
                 kept, wanted = kept_bytes(of_bare), kept_bytes(of_server)
-            if abs(kept / wanted - 1) > 0.01:
+            if abs(kept / wanted - 1) > 0.02:  # A time has a byte more or less.
                 raise SystemExit(f"bench: bench_store keeps {kept} bytes of {work}, the "
                                  f"server {wanted}: its rows are no longer the engine's")
             yield f"{work}: bare store", "us CPU/orchestration", bare["cpu_us"]

@@ -21,6 +21,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "lease/clock.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/orchestration_info.h"
@@ -122,7 +123,8 @@ class Orchestration {
 
   const InstanceNumber number_;
   const int activities_;
-  const Timestamp now_ = ToTimestamp(absl::Now());
+  // Three of four times have as many bytes as this one.
+  const Timestamp now_ = {absl::ToUnixSeconds(absl::Now()), 500'000'000};
   Summary summary_;
   int64_t sequence_ = 0;
   std::string message_;  // The last one, encoded.
