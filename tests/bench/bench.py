@@ -6,9 +6,8 @@ usage: bench.py --programs=FOLDER [--rounds=N] [--seconds=S] [SECTION]...
   bench.py --programs=build/release/bin                 everything
   bench.py --programs=build/release/bin instructions    one section
 
-Sections: instructions, echo, streams, pins, contexts, lateness, orchestrations, parked;
-not in "everything": memory (ten million contexts), finished (200,000 orchestrations).
- Each figure is measured in N rounds (default 10), those that are
+README.md says what the sections measure, how long they take, and which of them are not
+in "everything". Each figure is measured in N rounds (default 10), those that are
 compared with each other in turn within each round, and given as the median with the
 least and the greatest. Results go to build/bench/<time>.json; "before" in the table is
 the last run's median.
@@ -30,70 +29,55 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / "tests/acceptance"), str(ROOT / "tests/interop")]
+
+import harness  # noqa: E402
+
+if os.path.realpath(sys.prefix) != os.path.realpath(harness.PYTHON.parent.parent):
+    # The packages that the rest needs are there.
+    os.execv(harness.PYTHON, [str(harness.PYTHON), "-B", *sys.argv])
+
+import bench_orchestrations as bo  # noqa: E402
+import bench_process  # noqa: E402
+from bench_process import PATIENCE_S, Server, program  # noqa: E402
+
 RESULTS = ROOT / "build/bench"
 SERVERS = ("leasehold", "bare", "tuned bare")
 IN_FLIGHT = (1, 16, 128)
 SHORT_CALLS, LONG_CALLS = 2000, 6000  # The first 1,000 make the contexts.
-PATIENCE_S = 120
-
-programs = None
 
 
 # ---- Servers and load -------------------------------------------------------
 
 def server_command(name, address):
     if name == "leasehold":
-        return [programs / "leasehold-server", "--print-address",
+        return [program("leasehold-server"), "--print-address",
                 f"--listen={address}", "--idle-timeout=1h", "--store=memory"]
     if name == "bare":  # As the distribution has it: shared libraries, no switch.
-        return [programs / "bench_bare_echo_shared", address]
-    return [programs / "bench_bare_echo", address, "--tuned"]  # As ours is.
+        return [program("bench_bare_echo_shared"), address]
+    return [program("bench_bare_echo"), address, "--tuned"]  # As ours is.
 
 
-class Server:
-    """A server process, perhaps under a tool such as valgrind."""
+class EchoServer(Server):
+    """A server of echoes, perhaps under a tool such as valgrind."""
 
     def __init__(self, name, transport="tcp", tool=()):
         self.folder = tempfile.TemporaryDirectory(prefix="lh-", dir="/tmp")
         address = ("127.0.0.1:0" if transport == "tcp"
                    else f"unix:{self.folder.name}/socket")
-        self.process = subprocess.Popen(
-            [str(part) for part in (*tool, *server_command(name, address))],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line.startswith("address="):
-            raise SystemExit(f"bench: {name} does not serve: {self.end()}")
-        # Said of a socket with or without the scheme.
-        self.address = line.removeprefix("address=").strip()
-        if transport != "tcp":
+        super().__init__(*tool, *server_command(name, address))
+        if transport != "tcp":  # It is said with or without the scheme.
             self.address = address
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.end()
+        super().__exit__()
         self.folder.cleanup()
-
-    def cpu_s(self):
-        """Seconds of CPU that its threads have had, to the nanosecond."""
-        total = 0
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
-
-    def end(self):
-        """Ends it; its standard error."""
-        self.process.terminate()
-        return self.process.communicate(timeout=PATIENCE_S)[1]
 
 
 def load(server, kind, in_flight, calls=0, seconds=0):
     """What bench_load says of a load, {name: number}."""
     done = subprocess.run(
-        [str(x) for x in (programs / "bench_load", server.address, kind, in_flight,
+        [str(x) for x in (program("bench_load"), server.address, kind, in_flight,
                           calls, seconds)],
         capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if done.returncode != 0:
@@ -111,7 +95,7 @@ def instructions(rounds, _):
         for name in SERVERS:
             counted = []
             for calls in (SHORT_CALLS, LONG_CALLS):
-                with Server(name, tool=tool) as server:
+                with EchoServer(name, tool=tool) as server:
                     load(server, "unary", 16, calls=calls)
                     said = server.end()
                 counted.append(int(re.search(r"Collected : (\d+)", said)[1]))
@@ -122,7 +106,7 @@ def instructions(rounds, _):
 def calls(kind, transports):
     def section(rounds, seconds):
         with contextlib.ExitStack() as stack:
-            servers = {(name, transport): stack.enter_context(Server(name, transport))
+            servers = {(name, transport): stack.enter_context(EchoServer(name, transport))
                        for name in SERVERS for transport in transports}
             for server in servers.values():  # Contexts are made, caches warm.
                 load(server, kind, 16, calls=5000)
@@ -148,7 +132,7 @@ def google(name):
         for _ in range(rounds):
             with tempfile.NamedTemporaryFile(suffix=".json") as out:
                 subprocess.run(
-                    [str(programs / "bench_instance"), f"--benchmark_filter={name}",
+                    [str(program("bench_instance")), f"--benchmark_filter={name}",
                      f"--benchmark_out={out.name}", "--benchmark_min_time=0.2"],
                     check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 runs = json.loads(pathlib.Path(out.name).read_text())["benchmarks"]
@@ -165,108 +149,11 @@ def google(name):
 
 def lateness(rounds, _):
     for _ in range(rounds):
-        done = subprocess.run([str(programs / "bench_lateness")], check=True,
+        done = subprocess.run([str(program("bench_lateness"))], check=True,
                               capture_output=True, text=True)
         for name, value in re.findall(r"^(\w+)=([\d.]+)$", done.stdout, re.M):
             figure, unit = name.rsplit("_", 1)
             yield figure.replace("_", " "), unit, float(value)
-
-
-# ---- Orchestrations: orchestration_load is client and worker in one ------------
-
-WORKS = {"ping": 5000, "chain:3": 3000, "fan:50": 200}
-
-
-class OrchestrationServer:
-    """A server with a store of its own, killed or ended at will."""
-
-    def __init__(self, *flags):
-        begin = time.monotonic()
-        self.process = subprocess.Popen(
-            [str(programs / "leasehold-server"), "--listen=127.0.0.1:0",
-             "--print-address", "--idle-timeout=1s", *flags],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.address = self.process.stdout.readline().strip().removeprefix("address=")
-        self.start_s = time.monotonic() - begin
-
-    def run(self, work, count, in_flight, slices=1):
-        """What orchestration_load measures, a dict for each slice."""
-        done = subprocess.run(
-            [str(x) for x in (programs / "orchestration_load", self.address, work, count,
-                              in_flight, self.process.pid, slices)],
-            capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SystemExit(f"bench: {done.stderr}")
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    cpu_s = Server.cpu_s
-
-    def end(self):
-        """What the store has done: commits, microseconds of each, changes, turns."""
-        self.process.terminate()
-        said = self.process.communicate(timeout=PATIENCE_S)[1]
-        found = re.search(r"store_closed commits=(\d+) commit_us=(\d+) changes=(\d+) "
-                          r"turns=(\d+)", said)
-        return [int(n) for n in found.groups()]
-
-
-@contextlib.contextmanager
-def folders():
-    with tempfile.TemporaryDirectory(prefix="lh-") as folder:
-        yield {"memory": "--store=memory", "sqlite": f"--data={folder}/data"}
-
-
-def orchestrations(rounds, _):
-    for _ in range(rounds):
-        for work, count in WORKS.items():
-            for store in ("memory", "sqlite"):
-                with folders() as flags:
-                    server = OrchestrationServer(flags[store])
-                    [found] = server.run(work, count, 256)
-                    commits, _, changes, turns = server.end()
-                cell = f"{store}: {work}, 256 in flight"
-                yield cell, "us CPU/orchestration", found["server_us"]
-                yield cell, "orchestrations/s", found["per_second"]
-                yield cell, "turns/commit", turns / commits
-                yield cell, "changes/commit", changes / commits
-        for store in ("memory", "sqlite"):
-            with folders() as flags:
-                server = OrchestrationServer(flags[store])
-                [found] = server.run("ping", 300, 1)
-                _, commit_us, _, _ = server.end()
-            yield f"{store}: a lone start", "us, with its call", found["start_us_p50"]
-            yield f"{store}: a lone commit", "us", commit_us
-
-
-def parked(rounds, _):
-    for _ in range(rounds):
-        with folders() as flags:
-            server = OrchestrationServer(flags["sqlite"])
-            server.run("park", 10_000, 256)
-            time.sleep(3)
-            before = server.cpu_s()
-            time.sleep(5)
-            yield "10,000 parked", "% of a core", (server.cpu_s() - before) / 5 * 100
-            server.run("park", 90_000, 256)
-            server.process.kill()
-            server.process.wait()
-            server = OrchestrationServer(flags["sqlite"])
-            yield "100,000 open", "s from start to serving", server.start_s
-            server.end()
-
-
-def finished(rounds, _):
-    """200,000 orchestrations: whether the last ones cost what the first did."""
-    for _ in range(rounds):
-        with folders() as flags:
-            server = OrchestrationServer(flags["sqlite"])
-            slices = server.run("ping", 200_000, 256, slices=20)
-            server.end()
-        yield "first 10,000 of 200,000", "us CPU", slices[0]["server_us"]
-        yield "last 10,000 of 200,000", "us CPU", slices[-1]["server_us"]
-        yield "last by first", "ratio", slices[-1]["server_us"] / slices[0]["server_us"]
-        yield "after 100,000", "MiB resident", slices[9]["server_rss_mib"]
-        yield "after 200,000", "MiB resident", slices[19]["server_rss_mib"]
 
 
 SECTIONS = {
@@ -276,12 +163,14 @@ SECTIONS = {
     "pins": google("PinUnpin"),
     "contexts": google("Contexts/Million"),
     "lateness": lateness,
-    "orchestrations": orchestrations,
-    "parked": parked,
+    **{section.__name__: section for section in (
+        bo.orchestrations, bo.starts, bo.syncs, bo.floor, bo.death, bo.parked,
+        bo.recovery)},
     "memory": google("Contexts/TenMillion"),
-    "finished": finished,
+    **{section.__name__: section for section in (
+        bo.finished, bo.drivers, bo.durable_go)},
 }
-LONG = ("memory", "finished")  # Only if they are asked for.
+LONG = ("memory", "finished", "drivers", "durable_go")  # Only if they are asked for.
 
 
 # ---- The table --------------------------------------------------------------
@@ -317,7 +206,6 @@ def show(name, found, before):
 
 
 def main():
-    global programs
     parser = argparse.ArgumentParser(
         usage=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", required=True, type=pathlib.Path)
@@ -325,7 +213,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("sections", nargs="*")
     arguments = parser.parse_args()
-    programs = arguments.programs.resolve()
+    bench_process.programs = arguments.programs.resolve()
     for name in arguments.sections:
         if name not in SECTIONS:
             parser.exit(2, f"bench: no section {name!r}; there are "

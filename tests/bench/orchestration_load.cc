@@ -4,10 +4,10 @@
 //   orchestration_load ADDRESS WORK COUNT IN_FLIGHT [SERVER_PID] [SLICES]
 //
 // WORK: `ping` (one turn), `chain:N` (N activities one after the other),
-// `fan:N` (N at once), `park` (waits for an event that never comes). COUNT of
-// them run, IN_FLIGHT at a time. Prints a line of JSON for each of SLICES
-// (default 1) equal parts of COUNT; what the server's process used is in it if
-// its number is given.
+// `fan:N` (N at once), `park` (a timer that is due in a day; it counts as ended
+// once that is noted). COUNT of them run, IN_FLIGHT at a time. Prints a line of
+// JSON for each of SLICES (default 1) equal parts of COUNT; what the server's
+// process used is in it if its number is given.
 //
 // One thread and one completion queue, so that it costs little beside the
 // server.
@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -169,8 +170,9 @@ class Load {
     if (started_ == count_) return;
     ++started_;
     CreateInstanceRequest request;
-    request.set_instanceid(absl::StrCat(getpid(), "-0000-0000-0000-",
-                                        absl::Dec(started_, absl::kZeroPad12)));
+    request.set_instanceid(  // As long as a UUID.
+        absl::StrCat(absl::Dec(getpid(), absl::kZeroPad8), "-0000-0000-0000-",
+                     absl::Dec(started_, absl::kZeroPad12)));
     request.set_name("Load");
     request.mutable_input()->set_value("\"0123456789 0123456789 0123456789\"");
     const auto at = SteadyClock::now();
@@ -178,7 +180,6 @@ class Load {
         [this, at](const grpc::Status& status, const CreateInstanceResponse&) {
           Check(status, "StartInstance");
           start_us_.push_back(1e6 * SecondsSince(at));
-          if (work_.kind == Work::Kind::kPark) End();
         });
     call->reader = stub_->AsyncStartInstance(&call->context, request, &queue_);
     call->reader->Finish(&call->response, &call->status, call);
@@ -227,6 +228,11 @@ class Load {
       if (request.pastevents().empty()) {
         for (int i = 1; i <= work_.activities; ++i) Schedule(response, i);
       }
+    } else {
+      OrchestratorAction& action = *response.add_actions();
+      action.set_id(1);
+      action.mutable_createtimer()->mutable_fireat()->set_seconds(
+          std::time(nullptr) + 24 * 60 * 60);
     }
     if (ends) {
       OrchestratorAction& action = *response.add_actions();
@@ -235,9 +241,10 @@ class Load {
           ORCHESTRATION_STATUS_COMPLETED);
     }
     auto* call = new Unary<CompleteTaskResponse>(
-        [this, ends](const grpc::Status& status, const CompleteTaskResponse&) {
+        [this, over = ends || work_.kind == Work::Kind::kPark](
+            const grpc::Status& status, const CompleteTaskResponse&) {
           Check(status, "CompleteOrchestratorTask");
-          if (ends) End();
+          if (over) End();
         });
     call->reader =
         stub_->AsyncCompleteOrchestratorTask(&call->context, response, &queue_);
