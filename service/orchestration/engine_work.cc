@@ -312,7 +312,12 @@ void OrchestrationInstance::Forget() {
 
 void Engine::Park(OrchestrationInstance& hot) {
   MutexLock lock(mu_);
-  if (hot.owner_ != nullptr) hot.owner_->hot = nullptr;
+  if (Orchestration* owner = hot.owner_) {
+    owner->hot = nullptr;
+    // What is left of it may lie here for long.
+    owner->inbox.shrink_to_fit();
+    owner->turn.token.shrink_to_fit();
+  }
   hot.Forget();
 }
 
