@@ -53,6 +53,7 @@ TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
   EXPECT_GT(counts.turns, 1'000u);
   EXPECT_GT(counts.activities, 200u);
   EXPECT_GT(counts.purges, 10u);
+  EXPECT_GT(counts.rewinds, 50u);
   EXPECT_GT(counts.ended, 300u);
   EXPECT_GT(counts.power_losses, 300u);
   EXPECT_GT(counts.unknown, 300u);

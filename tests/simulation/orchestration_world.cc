@@ -16,6 +16,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "service/orchestration/engine.h"
+#include "tests/simulation/orchestration_program.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/power_vfs.h"
 #include "tests/support/simulated_clock.h"
@@ -25,180 +26,8 @@ namespace {
 
 constexpr size_t kIds = 6;
 constexpr size_t kWorkers = 2;
-constexpr const char* kKinds[] = {"collect", "chain",  "fan",
-                                  "timer",   "parent", "eternal"};
-constexpr int kEternalRounds = 3;
-
-// What a worker was handed.
-struct Item {
-  size_t worker = 0;
-  std::string token;
-  std::string id;
-  std::string execution_id;
-  std::vector<std::string> past;    // Of a turn.
-  std::vector<std::string> events;  // New ones.
-  bool turn = false;
-  int32_t task_id = 0;  // Of an activity.
-};
-
-Item ReadItem(const std::string& bytes) {
-  Item item;
-  WireReader work(bytes);
-  while (work.Next()) {
-    if (work.field() == 10) item.token = work.bytes();
-    if (work.field() != 1 && work.field() != 2) continue;
-    item.turn = work.field() == 1;
-    WireReader request(work.bytes());
-    Payload execution_id;
-    ExecutionOf of;
-    while (request.Next()) {
-      if (item.turn) {
-        if (request.field() == 1) item.id = request.bytes();
-        if (request.field() == 2) request.Read(execution_id);
-        if (request.field() == 3) item.past.emplace_back(request.bytes());
-        if (request.field() == 4) item.events.emplace_back(request.bytes());
-      } else {
-        if (request.field() == 4) request.Read(of);
-        if (request.field() == 5) request.Read(item.task_id);
-      }
-    }
-    if (!item.turn) {
-      item.id = of.instance_id;
-      execution_id = of.execution_id;
-    }
-    item.execution_id = execution_id.value_or("");
-  }
-  return item;
-}
-
-// What an orchestrator knows after its history.
-struct Replay {
-  std::string kind;
-  std::string label;
-  int round = 0;
-  std::vector<std::string> raised;
-  int scheduled = 0;
-  int completed = 0;
-  bool timer = false;
-  bool fired = false;
-  bool child = false;
-  std::optional<std::string> child_result;
-  std::optional<Payload> terminated;
-  bool suspended = false;
-  Timestamp now;
-
-  explicit Replay(const Item& item) {
-    for (const auto* events : {&item.past, &item.events}) {
-      for (const std::string& bytes : *events) {
-        if (const auto event = DecodeEvent(bytes)) See(*event);
-      }
-    }
-  }
-
-  void See(const HistoryEvent& event) {
-    if (event.As<OrchestratorStarted>() != nullptr) now = event.time;
-    if (const auto* started = event.As<ExecutionStarted>()) {
-      const std::vector<std::string> parts =
-          absl::StrSplit(started->input.value_or(""), ':');
-      kind = parts[0];
-      label = parts[1];
-      round = parts.size() > 2 ? std::stoi(parts[2]) : 0;
-    }
-    if (const auto* one = event.As<EventRaised>()) {
-      raised.push_back(one->input.value_or(""));
-    }
-    scheduled += event.As<TaskScheduled>() != nullptr ? 1 : 0;
-    completed += event.As<TaskCompleted>() != nullptr ? 1 : 0;
-    timer = timer || event.As<TimerCreated>() != nullptr;
-    fired = fired || event.As<TimerFired>() != nullptr;
-    child = child || event.As<SubOrchestrationCreated>() != nullptr;
-    if (const auto* end = event.As<SubOrchestrationCompleted>()) {
-      child_result = end->result.value_or("");
-    }
-    if (event.As<SubOrchestrationFailed>() != nullptr) child_result = "failed";
-    if (const auto* end = event.As<ExecutionTerminated>()) {
-      terminated = end->output;
-    }
-    if (event.As<ExecutionSuspended>() != nullptr) suspended = true;
-    if (event.As<ExecutionResumed>() != nullptr) suspended = false;
-  }
-
-  TurnAnswer Answer() const {
-    TurnAnswer answer;
-    const auto add = [&answer](int32_t id, auto what) {
-      answer.actions.push_back({id, std::move(what)});
-    };
-    const auto end = [&](OrchestrationStatus status, Payload result) {
-      CompleteExecution completion;
-      completion.status = status;
-      completion.result = std::move(result);
-      add(99, std::move(completion));
-    };
-    const auto schedule = [&](int32_t id) {
-      TaskScheduled task;
-      task.name = "act";
-      add(id, std::move(task));
-    };
-    if (terminated.has_value()) {
-      end(OrchestrationStatus::kTerminated, *terminated);
-    } else if (suspended) {
-      // It buffers what comes.
-    } else if (kind == "collect") {
-      std::vector<std::string> seen = raised;
-      const auto last = std::find(seen.begin(), seen.end(), "end");
-      if (last == seen.end()) return answer;
-      std::erase(seen, "end");
-      end(OrchestrationStatus::kCompleted,
-          absl::StrCat(label, "|", absl::StrJoin(seen, ",")));
-    } else if (kind == "chain") {
-      if (completed == 3) {
-        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|3"));
-      } else if (scheduled == completed) {
-        schedule(completed + 1);
-      }
-    } else if (kind == "fan") {
-      if (scheduled == 0) {
-        for (int32_t id = 1; id <= 4; ++id) schedule(id);
-      } else if (completed == 4) {
-        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|4"));
-      }
-    } else if (kind == "timer") {
-      if (!timer) {
-        add(1, TimerCreated{ToTimestamp(ToTime(now) + absl::Milliseconds(50))});
-      } else if (fired) {
-        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|t"));
-      }
-    } else if (kind == "parent") {
-      if (!child) {
-        SubOrchestrationCreated start;
-        start.instance_id = absl::StrCat("child-", label);
-        start.name = "world";
-        start.input = absl::StrCat("chain:child-", label);
-        add(1, std::move(start));
-      } else if (child_result.has_value()) {
-        end(OrchestrationStatus::kCompleted,
-            absl::StrCat(label, "|", *child_result));
-      }
-    } else if (kind == "eternal") {
-      if (round == kEternalRounds) {
-        end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|end"));
-      } else if (!raised.empty()) {
-        CompleteExecution next;
-        next.status = OrchestrationStatus::kContinuedAsNew;
-        next.result = absl::StrCat("eternal:", label, ":", round + 1);
-        for (size_t i = 1; i < raised.size(); ++i) {
-          next.carried_over.push_back(EncodeEvent(
-              {HistoryEvent::kFromOutside, now, EventRaised{"e", raised[i]}}));
-        }
-        add(99, std::move(next));
-        if (round == 0) add(98, EventSent{id, "e", "self"});
-      }
-    }
-    return answer;
-  }
-
-  std::string id;
-};
+constexpr const char* kKinds[] = {"collect", "chain",   "fan",   "timer",
+                                  "parent",  "eternal", "flaky", "hopeful"};
 
 // One start, and what was acknowledged of it.
 struct Life {
@@ -382,6 +211,8 @@ class World final : private EngineObserver {
         return Meddle();
       case 11:
         return Bother();
+      case 12:
+        return Rewind(AnyId());
       default:
         RunOne();
     }
@@ -402,7 +233,7 @@ class World final : private EngineObserver {
 
   void Start() {
     const std::string id = AnyId();
-    const std::string kind = kKinds[Uniform(random_, 0, 5)];
+    const std::string kind = kKinds[Uniform(random_, 0, std::size(kKinds) - 1)];
     const std::string label = absl::StrCat(++last_label_);
     Life& life = lives_[label];
     life.id = id;
@@ -515,6 +346,15 @@ class World final : private EngineObserver {
         });
   }
 
+  void Rewind(const std::string& id) {
+    Note(absl::StrCat("rewind ", id));
+    server_->engine.Rewind(Key(id), "again",
+                           [this, boot = boots_](const absl::Status& status) {
+                             if (Unheard(boot) || !status.ok()) return;
+                             ++counts_.rewinds;
+                           });
+  }
+
   void Get(const std::string& id) {
     server_->engine.Get(
         Key(id), /*payloads=*/true,
@@ -575,10 +415,9 @@ class World final : private EngineObserver {
       counts_.late += absl::IsNotFound(status) ? 1 : 0;
     };
     if (item.turn) {
-      Replay replay(item);
-      replay.id = item.id;
+      const Replay replay(item);
       server_->engine.CompleteTurn(
-          name, replay.Answer(),
+          name, replay.Answer(item),
           [this, item, late, boot = boots_](const absl::Status& status) {
             if (Unheard(boot)) return;
             if (!status.ok()) return late(status);
@@ -589,8 +428,12 @@ class World final : private EngineObserver {
           });
       return;
     }
+    EventBody end = TaskCompleted{0, "r"};
+    if (item.name == kFlakyActivity && !calm_ && OneIn(random_, 2)) {
+      end = TaskFailed{0, MakeFailure("Flaky", "not this time")};
+    }
     server_->engine.CompleteActivity(
-        name, TaskCompleted{0, "r"},
+        name, std::move(end),
         [this, item, late, boot = boots_](const absl::Status& status) {
           if (Unheard(boot)) return;
           if (!status.ok()) return late(status);
@@ -646,9 +489,24 @@ class World final : private EngineObserver {
     if (info->finished.has_value()) CheckEnd(label, *info);
   }
 
+  // Those that may fail are rewound, and in the end they have not.
+  void CheckFailed(const std::string& label, const Life& life) {
+    if (life.output.has_value()) {
+      Break(absl::StrCat("life ", label, " ended as ", *life.output,
+                         " before, and now it failed"));
+    }
+    const bool may_fail = life.kind == "flaky" || life.kind == "hopeful";
+    if (!may_fail || (over_ && !life.meddled)) {
+      Break(absl::StrCat("life ", label, " has failed"));
+    }
+  }
+
   void CheckEnd(const std::string& label, const OrchestrationInfo& info) {
     Life& life = lives_[label];
     const std::string output = info.output.value_or("");
+    if (info.status == OrchestrationStatus::kFailed) {
+      return CheckFailed(label, life);
+    }
     if (life.output.has_value() && *life.output != output) {
       return Break(absl::StrCat("life ", label, " ended as ", *life.output,
                                 " before, and now as ", output));
@@ -667,7 +525,9 @@ class World final : private EngineObserver {
         {"fan", "4"},
         {"timer", "t"},
         {"parent", absl::StrCat("child-", label, "|3")},
-        {"eternal", "end"}};
+        {"eternal", "end"},
+        {"flaky", "f"},
+        {"hopeful", absl::StrCat("child-", label, "|f")}};
     if (life.kind != "collect") {
       const std::string wanted = absl::StrCat(label, "|", results[life.kind]);
       const bool right =
@@ -703,10 +563,13 @@ class World final : private EngineObserver {
   // Nothing fails any more: every orchestration comes to its end.
   void DriveToEnd() {
     vfs_.FillUp(std::nullopt);
+    calm_ = true;
     size_t open = 0;
     for (int round = 0; round < 60 && !violation_; ++round) {
       for (size_t i = 0; i < kIds; ++i) {
         const std::string id = absl::StrCat("o", i);
+        Rewind(id);
+        RunAll();
         server_->engine.Resume(Key(id), std::nullopt,
                                [](const absl::Status&) {});
         RunAll();
@@ -727,6 +590,7 @@ class World final : private EngineObserver {
     if (open > 0) {
       return Break(absl::StrCat(open, " orchestrations never end"));
     }
+    over_ = true;
     CheckAll();
     for (const auto& [label, life] : lives_) {
       counts_.ended += life.output.has_value() ? 1 : 0;
@@ -741,6 +605,9 @@ class World final : private EngineObserver {
   std::unique_ptr<Server> server_;
   bool down_ = false;
   uint64_t boots_ = 0;
+
+  bool calm_ = false;  // Nothing fails any more.
+  bool over_ = false;  // All has ended.
 
   std::deque<std::string> trace_;
   std::optional<std::string> violation_;

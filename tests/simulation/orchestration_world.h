@@ -10,6 +10,7 @@
 //   - A history only grows; what a worker has seen of it is how it begins.
 //   - An activity whose end was acknowledged never goes out again.
 //   - The clock of an orchestrator goes forward.
+//   - What failed and is rewound goes on, and in the end has not failed.
 //
 // Thread-safety: one thread.
 #ifndef LEASEHOLD_TESTS_SIMULATION_ORCHESTRATION_WORLD_H_
@@ -33,6 +34,7 @@ struct OrchestrationCounts {
   uint64_t turns = 0;
   uint64_t activities = 0;
   uint64_t purges = 0;
+  uint64_t rewinds = 0;
   uint64_t ended = 0;
   uint64_t power_losses = 0;
   uint64_t unknown = 0;  // Calls that the power took the answer from.

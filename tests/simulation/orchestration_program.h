@@ -1,0 +1,69 @@
+// What orchestrators of the simulated worlds do: programs by values, one for
+// each kind, which replay a history and answer as a worker would.
+//
+// The input of one says its kind and its label, `chain:7`; its output begins
+// with its label. The kinds `flaky` and `hopeful` fail while their activity, or
+// their child, does, and end well when they are rewound often enough.
+//
+// Thread-safety: values; callers synchronise.
+#ifndef LEASEHOLD_TESTS_SIMULATION_ORCHESTRATION_PROGRAM_H_
+#define LEASEHOLD_TESTS_SIMULATION_ORCHESTRATION_PROGRAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "service/orchestration/history.h"
+#include "service/orchestration/turn.h"
+
+namespace leasehold {
+
+// The activity that fails now and then.
+inline constexpr char kFlakyActivity[] = "flaky";
+
+// What a worker was handed.
+struct Item {
+  size_t worker = 0;
+  std::string token;
+  std::string id;
+  std::string execution_id;
+  std::vector<std::string> past;    // Of a turn.
+  std::vector<std::string> events;  // New ones.
+  bool turn = false;
+  int32_t task_id = 0;  // Of an activity, as is the next.
+  std::string name;
+};
+
+Item ReadItem(const std::string& bytes);
+
+// What an orchestrator knows after its history.
+struct Replay {
+  std::string kind;
+  std::string label;
+  int round = 0;
+  std::vector<std::string> raised;
+  int scheduled = 0;
+  int completed = 0;
+  bool timer = false;
+  bool fired = false;
+  bool child = false;
+  std::optional<std::string> child_result;
+  std::optional<Payload> terminated;
+  bool suspended = false;
+  bool task_failed = false;
+  bool rewinds = false;  // It is asked for the history to go on with.
+  Timestamp now;
+
+  explicit Replay(const Item& item);
+
+  TurnAnswer Answer(const Item& item) const;
+
+ private:
+  void See(const HistoryEvent& event);
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_SIMULATION_ORCHESTRATION_PROGRAM_H_
