@@ -271,7 +271,7 @@ std::shared_ptr<PayloadSink> Turn::TakeTask(const HistoryEvent& event,
         "the history has \"", EventText(event), "\", but task ", id,
         " of the code is now ", found->second.name, kSameOnReplay));
   }
-  const std::shared_ptr<PayloadSink> sink = std::move(found->second.sink);
+  std::shared_ptr<PayloadSink> sink = std::move(found->second.sink);
   open_tasks_.erase(found);
   return sink;
 }
