@@ -36,6 +36,7 @@ WorkerId Dispatcher::AddWorker(WorkerOptions options,
   }
   const WorkerId id = ++last_worker_;
   workers_.emplace(id, std::move(worker));
+  FindTakersAnew();
   return id;
 }
 
@@ -47,6 +48,7 @@ void Dispatcher::RemoveWorker(WorkerId id) {
     free_[kind] -= it->second.options.slots[kind];
   }
   workers_.erase(it);
+  FindTakersAnew();
 }
 
 std::vector<Work*> Dispatcher::WorkOf(WorkerId id) const {
@@ -80,9 +82,9 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     const LaneKey first{.kind = static_cast<WorkKind>(kind)};
     for (auto lane = lanes_.lower_bound(first);
          lane != lanes_.end() && lane->first.kind == first.kind; ++lane) {
-      Work* head = lane->second.begin()->second;
+      Work* head = lane->second.works.begin()->second;
       if (next != nullptr && next->ticket < head->ticket) continue;
-      const WorkerId worker = Choose(*head);
+      const WorkerId worker = Choose(*head, lane->second.takers);
       if (worker == 0) continue;
       next = head;
       chosen = worker;
@@ -133,6 +135,7 @@ void Dispatcher::Hold(Work& work) {
 
 void Dispatcher::Clear() {
   lanes_.clear();
+  unwanted_.clear();
   tokens_.clear();
   queued_ = {0, 0};
   for (auto& [id, worker] : workers_) {
@@ -161,19 +164,36 @@ bool Dispatcher::Wants(const Worker& worker, const Work& work) {
       });
 }
 
-WorkerId Dispatcher::Choose(const Work& work) const {
+std::vector<WorkerId> Dispatcher::TakersOf(const Work& work) const {
+  std::vector<WorkerId> takers;
+  std::vector<WorkerId> last_resort;
+  for (const auto& [id, worker] : workers_) {
+    if (!Wants(worker, work)) continue;
+    (worker.options.last_resort ? last_resort : takers).push_back(id);
+  }
+  return takers.empty() ? last_resort : takers;
+}
+
+void Dispatcher::FindTakersAnew() {
+  lanes_.merge(unwanted_);
+  for (auto it = lanes_.begin(); it != lanes_.end();) {
+    Lane& lane = it->second;
+    lane.takers = TakersOf(*lane.works.begin()->second);
+    const auto next = std::next(it);
+    if (lane.takers.empty()) unwanted_.insert(lanes_.extract(it));
+    it = next;
+  }
+}
+
+WorkerId Dispatcher::Choose(const Work& work,
+                            const std::vector<WorkerId>& takers) const {
   const size_t kind = Index(work.kind);
   WorkerId best = 0;
   const Worker* chosen = nullptr;
-  bool others = false;  // Than those of last resort would take it.
-  for (const auto& [id, worker] : workers_) {
-    others = others || (!worker.options.last_resort && Wants(worker, work));
-  }
-  for (const auto& [id, worker] : workers_) {
-    if (worker.options.last_resort && others) continue;
+  for (const WorkerId id : takers) {
+    const Worker& worker = workers_.at(id);
     if (worker.out[kind] >= worker.options.slots[kind]) continue;
     if (work.alone && worker.alone > 0) continue;
-    if (!Wants(worker, work)) continue;
     const auto rank = [&](WorkerId of, const Worker& who) {
       return std::tuple(of == work.avoid, who.out[kind], who.served);
     };
@@ -188,7 +208,17 @@ WorkerId Dispatcher::Choose(const Work& work) const {
 void Dispatcher::Line(Work& work) {
   work.state = Work::State::kQueued;
   ++queued_[Index(work.kind)];
-  lanes_[LaneOf(work)].emplace(work.ticket, &work);
+  const LaneKey key = LaneOf(work);
+  auto lane = lanes_.find(key);
+  if (lane == lanes_.end()) {
+    lane = unwanted_.find(key);
+    if (lane == unwanted_.end()) {
+      Lane made{.works = {}, .takers = TakersOf(work)};
+      Lanes& lanes = made.takers.empty() ? unwanted_ : lanes_;
+      lane = lanes.emplace(key, std::move(made)).first;
+    }
+  }
+  lane->second.works.emplace(work.ticket, &work);
 }
 
 Dispatcher::LaneKey Dispatcher::LaneOf(const Work& work) {
@@ -200,9 +230,14 @@ Dispatcher::LaneKey Dispatcher::LaneOf(const Work& work) {
 
 void Dispatcher::Unline(Work& work) {
   --queued_[Index(work.kind)];
-  const auto lane = lanes_.find(LaneOf(work));
-  lane->second.erase(work.ticket);
-  if (lane->second.empty()) lanes_.erase(lane);
+  const LaneKey key = LaneOf(work);
+  for (Lanes* lanes : {&lanes_, &unwanted_}) {
+    const auto lane = lanes->find(key);
+    if (lane == lanes->end()) continue;
+    lane->second.works.erase(work.ticket);
+    if (lane->second.works.empty()) lanes->erase(lane);
+    return;
+  }
 }
 
 void Dispatcher::TakeFromWorker(Work& work) {

@@ -145,7 +145,12 @@ class Dispatcher {
     bool alone = false;
     friend auto operator<=>(const LaneKey&, const LaneKey&) = default;
   };
-  using Lane = std::map<uint64_t, Work*>;  // By ticket.
+  struct Lane {
+    std::map<uint64_t, Work*> works;  // By ticket.
+    // Who wants it, free or not. None: it waits for somebody to come.
+    std::vector<WorkerId> takers;
+  };
+  using Lanes = std::map<LaneKey, Lane>;
 
   struct Worker {
     WorkerOptions options;
@@ -158,8 +163,11 @@ class Dispatcher {
 
   static LaneKey LaneOf(const Work& work);
   static bool Wants(const Worker& worker, const Work& work);
+  std::vector<WorkerId> TakersOf(const Work& work) const;
+  // After a worker has come or gone.
+  void FindTakersAnew();
   // Who is to get `work`, of those with a free slot; 0: nobody.
-  WorkerId Choose(const Work& work) const;
+  WorkerId Choose(const Work& work, const std::vector<WorkerId>& takers) const;
   void Line(Work& work);
   void Unline(Work& work);
   void TakeFromWorker(Work& work);
@@ -171,7 +179,10 @@ class Dispatcher {
   uint64_t last_served_ = 0;
   WorkerId last_worker_ = 0;
   std::map<WorkerId, Worker> workers_;
-  std::map<LaneKey, Lane> lanes_;
+  // Those that somebody wants, and those that nobody does: however many these
+  // are, they cost nothing.
+  Lanes lanes_;
+  Lanes unwanted_;
   std::array<size_t, kWorkKinds> queued_ = {0, 0};
   std::array<size_t, kWorkKinds> free_ = {0, 0};  // Slots of all workers.
   absl::flat_hash_map<std::string, Work*> tokens_;

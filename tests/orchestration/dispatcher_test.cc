@@ -238,6 +238,24 @@ TEST_F(DispatcherTest, VersionThatChangedWhileItWasIdleCounts) {
   EXPECT_NE(Give(work), 0u);
 }
 
+TEST_F(DispatcherTest, WorkThatNobodyWantedGoesToWhoComesForIt) {
+  WorkerOptions a;
+  a.filters[0].emplace().push_back({"a", {}});
+  const WorkerId first = dispatcher_.AddWorker(a, nullptr);
+  TestWork works[] = {TestWork("b"), TestWork("a"), TestWork("b")};
+  for (TestWork& work : works) dispatcher_.Enqueue(work);
+  EXPECT_THAT(GiveAll(), ElementsAre(&works[1]));
+  WorkerOptions b;
+  b.filters[0].emplace().push_back({"B", {}});
+  const WorkerId second = dispatcher_.AddWorker(b, nullptr);
+  EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[2]));
+  dispatcher_.RemoveWorker(second);
+  EXPECT_THAT(GiveAll(), IsEmpty());
+  dispatcher_.RemoveWorker(first);
+  Add();
+  EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[1], &works[2]));
+}
+
 // ---- Alone ------------------------------------------------------------------
 
 TEST_F(DispatcherTest, AWorkerHasOneThatIsAloneAndOthersBesideIt) {

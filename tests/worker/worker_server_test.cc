@@ -353,7 +353,8 @@ TEST_F(WorkerServerTest, CodeThatHasChangedUnderARunningOrchestrationIsFound) {
   Activity("Pay", [] {});
   Serve();
   hub_.Raise("a", "go", "null");
-  const OrchestrationState state = hub_.Await("a");
+  // What the first worker gave back when it stopped waits for a moment.
+  const OrchestrationState state = hub_.AwaitWhileTimePasses("a");
   EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_FAILED);
   EXPECT_EQ(state.failuredetails().errortype(), "NonDeterminismError");
   EXPECT_EQ(
