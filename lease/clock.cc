@@ -17,7 +17,7 @@ constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
 
 Instant operator+(Instant t, absl::Duration d) {
   if (t == Instant::Infinite()) return t;
-  // Saturates at both ends of int64_t. Cuts what is finer than a nanosecond.
+  // Saturates at both ends of int64_t. Truncates fractions of a nanosecond.
   const int64_t ns = absl::ToInt64Nanoseconds(d);
   if (ns > 0 && t.ns > kMax - ns) return Instant::Infinite();
   if (ns < 0 && t.ns < kMin - ns) return {kMin};

@@ -1,8 +1,8 @@
-// Clock: the door through which time enters.
+// Clock: the interface through which all time is read.
 //
 // Leases, contexts and timers ask a Clock that they were constructed with, so
-// that a test can put a simulated one in its place. clock.cc is the only file
-// of the house that reads real time.
+// that a test can substitute a simulated one. clock.cc is the only file in the
+// repository that reads real time.
 //
 // Thread-safety: safe.   Lifetime: a clock outlives everything built on it.
 #ifndef LEASEHOLD_LEASE_CLOCK_H_
@@ -18,8 +18,8 @@
 
 namespace leasehold {
 
-// A point on the monotonic clock: nanoseconds since an arbitrary origin. Eight
-// bytes, where absl::Time has sixteen: it stands in every lease.
+// A point on the monotonic clock: nanoseconds since an arbitrary origin. Takes
+// eight bytes where absl::Time takes sixteen, because every lease has one.
 struct Instant {
   int64_t ns = 0;
 
@@ -29,9 +29,10 @@ struct Instant {
   friend auto operator<=>(const Instant&, const Instant&) = default;
 
   // Saturates: an Instant plus absl::InfiniteDuration() is Infinite(), and
-  // Infinite() stays so whatever is added. Cuts fractions of a nanosecond.
+  // Infinite() plus any duration stays Infinite(). Truncates fractions of a
+  // nanosecond.
   friend Instant operator+(Instant t, absl::Duration d);
-  // Infinite() less anything is absl::InfiniteDuration().
+  // Infinite() minus any instant is absl::InfiniteDuration().
   friend absl::Duration operator-(Instant a, Instant b);
 };
 
@@ -39,15 +40,15 @@ class Clock {
  public:
   virtual ~Clock() = default;
 
-  // Monotonic and precise (not the coarse clock, whose grain of 4 ms would end
-  // leases early). Never negative, never goes back.
+  // Monotonic and precise (not the coarse clock, whose 4 ms resolution would
+  // end leases early). Never negative, never goes back.
   virtual Instant Now() const = 0;
 
   // The time of day, for people and for generation numbers; may jump.
   virtual absl::Time WallNow() const = 0;
 
   // Waits on `cv` until it is notified or the clock reaches `deadline`,
-  // whichever is first. May wake without cause.
+  // whichever comes first. May wake spuriously.
   virtual void WaitUntil(CondVar& cv, Mutex& mu, Instant deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) = 0;
 };

@@ -1,16 +1,17 @@
-// Lease: the promise that something idle lives until a deadline.
+// Lease: the promise that an idle object lives until a deadline.
 //
 // The deadline is last use + timeout. Renewing is one atomic store of the last
-// use: no lock, no timer work. The manager keeps a lease filed under a deadline
-// that may have passed out of date, and looks again when that comes.
+// use: it takes no lock and moves no timer. The manager may therefore have a
+// lease filed under an old deadline; when that deadline comes, the manager
+// reads the current one.
 //
 //   Free ──Grant──▶ Running ──found over──▶ Over ──Grant──▶ Running
 //     ▲                │                     │
-//     └────Revoke──────┘◀───(its listener decides)
+//     └────Revoke──────┘◀───(the listener decides)
 //
-// Thread-safety: Renew, last_use, timeout and deadline are safe; the rest is
-// the LeaseManager's.   Lifetime: whatever a Lease stands in outlives its stay
-// with the manager (see LeaseManager::Revoke).
+// Thread-safety: Renew, last_use, timeout and deadline are safe; the
+// LeaseManager guards the rest.   Lifetime: the object that contains a Lease
+// outlives the lease's stay with the manager (see LeaseManager::Revoke).
 #ifndef LEASEHOLD_LEASE_LEASE_H_
 #define LEASEHOLD_LEASE_LEASE_H_
 
@@ -24,12 +25,12 @@
 
 namespace leasehold {
 
-// What a caller may know of a lease: values only.
+// A lease as callers see it: plain values.
 struct LeaseState {
   bool running = false;      // Granted, and not over.
   absl::Duration timeout;    // Its length.
   absl::Duration remaining;  // Until the deadline; never negative, and zero
-                             // if it is not running.
+                             // if the lease is not running.
   Instant last_use;
 };
 
@@ -38,8 +39,8 @@ class Lease : private TimingWheel::Entry {
   Lease() = default;
 
   // The lease now runs until `now` + timeout. One atomic exchange; a `now`
-  // older than the last use is dropped. Not a plain store: a thread that was
-  // held up between reading its clock and storing would undo a later renewal,
+  // older than the last use is ignored. A plain store would be wrong: a thread
+  // delayed between reading its clock and storing would undo a later renewal,
   // and the lease would end early.
   void Renew(Instant now) {
     int64_t last = last_use_ns_.load(std::memory_order_relaxed);
@@ -52,7 +53,8 @@ class Lease : private TimingWheel::Entry {
   Instant last_use() const {
     return {last_use_ns_.load(std::memory_order_acquire)};
   }
-  // Never negative. What does not fit in int64_t nanoseconds is infinite.
+  // Never negative. A value that does not fit in int64_t nanoseconds counts as
+  // infinite.
   absl::Duration timeout() const {
     const int64_t ns = timeout_ns_.load(std::memory_order_acquire);
     return ns == kInfiniteNs ? absl::InfiniteDuration() : absl::Nanoseconds(ns);
@@ -68,7 +70,7 @@ class Lease : private TimingWheel::Entry {
   std::atomic<int64_t> timeout_ns_{0};
 };
 
-// One stands in every context, and ten million of them are to fit.
+// Every context contains one, and ten million of them must fit in memory.
 static_assert(sizeof(Lease) <= 48);
 
 }  // namespace leasehold

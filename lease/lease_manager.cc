@@ -16,12 +16,12 @@
 namespace leasehold {
 namespace {
 
-// Where leases without end are filed. No clock gets there.
+// Infinite leases are filed here. No clock reaches this tick.
 constexpr uint64_t kNeverTick = std::numeric_limits<uint64_t>::max();
 
-// In whole nanoseconds, rounded up: a lease is not to end early by a fraction
-// of one either. The largest int64_t stands for what does not fit, and for
-// infinity.
+// In whole nanoseconds, rounded up: a lease must not end early even by a
+// fraction of one. The largest int64_t stands for values that do not fit, and
+// for infinity.
 int64_t TimeoutNs(absl::Duration timeout) {
   if (timeout <= absl::ZeroDuration()) return 0;
   return absl::ToInt64Nanoseconds(absl::Ceil(timeout, absl::Nanoseconds(1)));
@@ -42,7 +42,8 @@ LeaseManager::LeaseManager(Clock& clock, LeaseListener& listener,
 }
 
 LeaseManager::~LeaseManager() {
-  // A lease that is still filed may be gone already: the wheel touches none.
+  // Leases that are still filed may already be destroyed; destroying the wheel
+  // does not touch them.
   MutexLock lock(thread_mu_);
   assert(!thread_.joinable());
 }
@@ -87,9 +88,10 @@ void LeaseManager::SetTimeout(Lease& lease, absl::Duration timeout) {
   MutexLock lock(mu_);
   lease.timeout_ns_.store(TimeoutNs(timeout), std::memory_order_release);
   if (!lease.filed()) return;
-  // Filed too early does no harm: when that comes, it is looked at again. Filed
-  // too late would have it live on; but where it is due by now anyway, it
-  // stays, so as not to fall behind the turn that may be under way.
+  // Filing a lease too early is harmless: the manager checks it again when that
+  // tick comes. Filing it too late would let it outlive its deadline. A lease
+  // that is due by now stays filed, so that it does not fall behind a turn
+  // under way.
   const uint64_t tick = std::max(TickFor(lease.deadline()), wheel_.now());
   if (tick < lease.tick()) {
     wheel_.Cancel(lease);
@@ -147,11 +149,11 @@ void LeaseManager::Run() {
     HandOut(/*until_stopped=*/true);
     MutexLock lock(mu_);
     if (stopping_) return;
-    // Nothing is due: time to prepare, in steps as small as a batch.
+    // Nothing is due: use the time to refile ahead, at most a batch at a time.
     if (wheel_.RefileAhead(batch_max_)) continue;
     sleeps_until_ = std::min(wheel_.NextTick().value_or(kNeverTick),
                              wheel_.NextAhead().value_or(kNeverTick));
-    // Returns at once if that has passed.
+    // Returns at once if that time has passed.
     clock_.WaitUntil(wake_, mu_, StartOf(sleeps_until_));
     sleeps_until_ = 0;
     if (stopping_) return;
@@ -159,7 +161,7 @@ void LeaseManager::Run() {
 }
 
 size_t LeaseManager::HandOut(bool until_stopped) {
-  // One look at the clock: a call whose present moves on might never end.
+  // Reads the clock once: if "now" kept moving, the call might never end.
   const uint64_t now = clock_.Now().ns / tick_ns_;
   std::vector<Lease*> over;
   size_t handed_out = 0;
@@ -169,8 +171,8 @@ size_t LeaseManager::HandOut(bool until_stopped) {
     {
       MutexLock lock(mu_);
       if (until_stopped && stopping_) break;
-      // A turn that another call began leaves to the next what became due in
-      // between: this call owes that one too.
+      // A turn that another call began leaves out whatever became due since.
+      // This call must hand that out too, so it runs one more turn.
       if (first) joined = wheel_.turning();
       more = TakeBatchLocked(now, over);
       if (!more && joined) {
@@ -192,7 +194,7 @@ bool LeaseManager::TakeBatchLocked(uint64_t now, std::vector<Lease*>& over) {
   const bool more = wheel_.Advance(now, batch_max_, due_);
   for (TimingWheel::Entry* entry : due_) {
     Lease& lease = static_cast<Lease&>(*entry);
-    // It was filed for this tick, but uses since then took no note of that.
+    // The lease was renewed after it was filed for this tick.
     if (TickFor(lease.deadline()) > wheel_.now()) {
       FileLocked(lease);
     } else {

@@ -1,10 +1,10 @@
 // Mutex, MutexLock and CondVar: std::mutex with thread-safety annotations.
 //
-// A thin wrapper, so that Clang's -Wthread-safety checks who holds what. Not
-// absl::Mutex: std::mutex is the faster one here, and ThreadSanitizer
-// understands it without an instrumented Abseil.
+// A thin wrapper that lets Clang's -Wthread-safety check which locks are held.
+// Not absl::Mutex: std::mutex is faster here, and ThreadSanitizer understands
+// it without an instrumented Abseil.
 //
-// Thread-safety: safe; that is what they are for.   Lifetime: a Mutex outlives
+// Thread-safety: safe; that is their purpose.   Lifetime: a Mutex outlives
 // every MutexLock on it.
 #ifndef LEASEHOLD_LEASE_MUTEX_H_
 #define LEASEHOLD_LEASE_MUTEX_H_
@@ -24,7 +24,8 @@ class ABSL_LOCKABLE Mutex {
 
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mu_.lock(); }
   void Unlock() ABSL_UNLOCK_FUNCTION() { mu_.unlock(); }
-  // Tells the analysis, where it cannot see it, that the caller holds this.
+  // Tells the analysis that the caller holds this mutex, where it cannot see
+  // it.
   void AssertHeld() ABSL_ASSERT_EXCLUSIVE_LOCK() {}
 
  private:
@@ -32,7 +33,7 @@ class ABSL_LOCKABLE Mutex {
   std::mutex mu_;
 };
 
-// Holds a Mutex for the length of a scope.
+// Holds a Mutex for the duration of a scope.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
   explicit MutexLock(Mutex& mu) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu) : mu_(mu) {
@@ -46,22 +47,22 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mu_;
 };
 
-// A condition variable for Mutex. Waits may wake without cause: callers test
-// their condition in a loop.
+// A condition variable for Mutex. Waits may wake spuriously: callers test their
+// condition in a loop.
 class CondVar {
  public:
   CondVar() = default;
   CondVar(const CondVar&) = delete;
   CondVar& operator=(const CondVar&) = delete;
 
-  // Waits until notified. REQUIRES: the caller holds `mu`, and no other.
+  // Waits until notified. REQUIRES: the caller holds `mu` and no other mutex.
   void Wait(Mutex& mu) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     std::unique_lock<std::mutex> lock(mu.mu_, std::adopt_lock);
     cv_.wait(lock);
     lock.release();
   }
 
-  // As Wait, but no longer than until `deadline`.
+  // Like Wait, but returns at `deadline` at the latest.
   template <typename TimePoint>
   void WaitUntil(Mutex& mu, TimePoint deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {

@@ -1,12 +1,13 @@
-// The problem: millions of entries, each due at some tick. Filing and
-// cancelling must not cost more with more of them (a heap would: log n, all
-// over memory), turning the wheel over an hour in which nothing is due must not
-// cost a step a tick, and no single step may be long.
+// The problem: millions of entries, each due at some tick. The cost of filing
+// and cancelling must not grow with their number (a heap costs log n, and cache
+// misses), turning the wheel over an hour in which nothing is due must not take
+// a step per tick, and no single step may be long.
 //
-// The idea: look at ticks as numbers with digits. Level 0 has a slot a tick,
-// level 1 a slot for each ten of them, level 2 for each hundred. A level has
-// two pages of ten slots, the one where now stands and the next, and an entry
-// goes to the lowest level that has its tick. In decimal, for reading:
+// The idea: treat ticks as numbers with digits. Level 0 has one slot per tick,
+// level 1 one slot per ten ticks, level 2 one per hundred. A level has two
+// pages of ten slots, the page that contains now and the next one, and an entry
+// goes to the lowest level whose pages contain its tick. In decimal, for
+// illustration:
 //
 //   now = 042      Insert 047    level 0: its pages are 040..049 and 050..059
 //                  Insert 053    level 0, the second page
@@ -14,34 +15,33 @@
 //                  Insert 085    level 1, slot 8_
 //                  Insert 310    level 2, slot 3__
 //
-//   The first thing to do is in the slot that begins first; where a coarse and
-//   a fine one begin together, the coarse one is first. Advance to 084:
+//   The next work is in the slot that begins first; if a coarse and a fine slot
+//   begin together, the coarse one comes first. Advance to 084:
 //
 //   level 0, slot 047 fires, then 053.
-//   level 1, slot 8_ begins at 080. The wheel now stands at 080, and the slot
-//   is
-//     filed anew: 083 and 085 are on level 0's pages by now.
+//   level 1, slot 8_ begins at 080. The wheel now stands at 080, and the slot's
+//     entries are refiled: 083 and 085 are now on level 0's pages.
 //   level 0, slot 083 fires.
 //   level 0, slot 085 is beyond 084, so the wheel stops, at 084.
 //
-// An entry is filed anew at most once a level. Here a digit has 6 bits, so that
-// the slots of a page that are not empty are the bits of one word, and the
-// lowest is one instruction away. Eleven digits write any uint64_t: no tick is
-// too far away for a slot, and what is filed for the last tick of all, as
-// "never" is, rests on the highest level and costs nothing.
+// An entry is refiled at most once per level. In the code a digit has 6 bits,
+// so the nonempty slots of a page are the bits of one word, and finding the
+// lowest takes one instruction. Eleven digits represent any uint64_t: every
+// tick has a slot, and an entry filed for the very last tick, which stands for
+// "never", rests on the highest level and costs nothing.
 //
-// Why two pages: a coarse slot may hold a million entries, and to file all of
-// them anew takes longer than a tick; if that has to wait until the slot is
-// reached, all of them are late. With a second page it can be done bit by bit
-// while the wheel stands in the slot before (RefileAhead): when now is 074,
-// slot 8_ is the next of its level, and all that it holds is on level 0's
+// Why two pages: a coarse slot may hold a million entries, and refiling them
+// all takes longer than a tick. If that had to wait until the wheel reaches the
+// slot, all of them would be late. With a second page they can be refiled bit
+// by bit while the wheel is still in the slot before (RefileAhead): when now is
+// 074, slot 8_ is the next of its level, and all its entries are on level 0's
 // pages.
 //
-// Bounded steps: a slot that is reached is spliced, in constant time, onto the
-// list `firing_` (level 0) or `refiling_` (others), and these are worked off
-// one entry at a time; the limit may fall between any two. What is already due
-// when it is filed goes to `late_`, and only the start of a turn moves that to
-// `firing_`.
+// Bounded steps: when the wheel reaches a slot, the slot's list is spliced, in
+// constant time, onto `firing_` (level 0) or `refiling_` (other levels). These
+// lists are worked off one entry at a time, and the limit may fall between any
+// two. An entry that is already due when it is filed goes to `late_`; only the
+// start of a turn moves `late_` to `firing_`.
 #include "lease/timing_wheel.h"
 
 #include <algorithm>
@@ -106,8 +106,8 @@ bool TimingWheel::Advance(uint64_t now, size_t limit,
     SetOccupied(slot->list(), false);
     Splice(lists_[slot->list()], slot->level == 0 ? firing_ : refiling_);
   }
-  // No slot begins at or before target_: what is filed is ahead of it, on the
-  // same two pages or, if a page has been passed, on the first of them.
+  // No slot begins at or before target_: all filed entries are ahead of it, on
+  // the same two pages or, if a page has been passed, on the first of them.
   now_ = target_;
   turning_ = false;
   return false;
@@ -115,7 +115,7 @@ bool TimingWheel::Advance(uint64_t now, size_t limit,
 
 std::optional<uint64_t> TimingWheel::NextTick() const {
   if (size_ == 0) return std::nullopt;
-  // Nothing that is filed is due before now_, whatever list it is on.
+  // No filed entry is due before now_, whichever list it is on.
   if (turning_ || !Empty(late_)) return now_;
   const std::optional<Slot> slot = FirstSlot();
   assert(slot.has_value());
@@ -144,7 +144,7 @@ std::optional<uint64_t> TimingWheel::NextAhead() const {
   for (size_t level = 1; level < kLevels; ++level) {
     std::optional<Slot> slot = FirstSlot(level);
     if (!slot.has_value()) continue;
-    --slot->number;  // From where it is the next.
+    --slot->number;  // The time during which it is the next.
     const uint64_t tick = std::max(slot->start(), now_);
     earliest = std::min(earliest.value_or(tick), tick);
   }
@@ -154,7 +154,7 @@ std::optional<uint64_t> TimingWheel::NextAhead() const {
 void TimingWheel::File(Entry& entry) {
   const uint64_t differs = entry.tick_ ^ now_;
   size_t level = differs == 0 ? 0 : (std::bit_width(differs) - 1) / kDigitBits;
-  // On the next page of the level below?
+  // Is it on the next page of the level below?
   while (level > 0 &&
          SlotOf(entry.tick_, level).number - SlotOf(now_, level).number <= 1) {
     --level;
@@ -165,7 +165,7 @@ void TimingWheel::File(Entry& entry) {
 }
 
 std::optional<TimingWheel::Slot> TimingWheel::FirstSlot(size_t level) const {
-  const uint64_t here = SlotOf(now_, level).number / kPage;  // Pages, counted.
+  const uint64_t here = SlotOf(now_, level).number / kPage;  // Page number.
   for (const uint64_t page : {here, here + 1}) {
     const uint64_t word = occupied_[2 * level + page % 2];
     if (word != 0) return Slot{level, page * kPage + std::countr_zero(word)};

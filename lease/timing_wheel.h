@@ -1,12 +1,12 @@
 // TimingWheel: entries filed by the tick at which they are due.
 //
-// A hierarchical wheel: level 0 has one slot a tick, each slot of the next
-// level spans a page of the level below it. An entry goes to the finest level
-// that still holds its tick; when the wheel turns into a coarser slot, or
-// before, the slot's entries are filed again, finer (the algorithm file
-// explains with an example). Insert and Cancel are O(1); Advance skips empty
-// stretches by a bitmap a level. Entries are intrusive: the wheel allocates
-// nothing.
+// A hierarchical wheel: level 0 has one slot per tick, and each slot of a
+// higher level spans a page of the level below. An entry goes to the finest
+// level whose pages contain its tick; when the wheel reaches a coarse slot, or
+// before, the slot's entries are refiled on finer levels (the .cc file explains
+// this with an example). Insert and Cancel are O(1); Advance skips empty
+// stretches with one bitmap per level. Entries are intrusive: the wheel
+// allocates nothing.
 //
 // Thread-safety: callers synchronise.   Lifetime: an entry outlives its stay.
 #ifndef LEASEHOLD_LEASE_TIMING_WHEEL_H_
@@ -22,7 +22,7 @@ namespace leasehold {
 
 class TimingWheel {
  public:
-  // What is filed. Its owner derives from it.
+  // An element of the wheel. Its owner derives from it.
   class Entry {
    public:
     Entry() = default;
@@ -30,8 +30,8 @@ class TimingWheel {
     Entry& operator=(const Entry&) = delete;
 
     bool filed() const { return next_ != nullptr; }
-    // The tick at which it is due; if that had passed at its Insert, the tick
-    // at which the wheel then stood. Meaningful while filed.
+    // The tick at which the entry is due; if that had passed when it was
+    // inserted, the wheel's tick at that time. Meaningful while filed.
     uint64_t tick() const { return tick_; }
 
    private:
@@ -41,53 +41,52 @@ class TimingWheel {
     uint64_t tick_ = 0;
   };
 
-  // The wheel stands at `now`: entries due then or before fire at the next
+  // The wheel starts at `now`: entries due then or before fire at the next
   // Advance.
   explicit TimingWheel(uint64_t now);
   TimingWheel(const TimingWheel&) = delete;
   TimingWheel& operator=(const TimingWheel&) = delete;
 
-  // Files `entry` to fire at `tick`, never earlier. A tick that has passed
-  // fires at the next Advance; while a turn is under way (see Advance), at the
-  // turn after it. REQUIRES: not filed.
+  // Files `entry` to fire at `tick`, never earlier. If `tick` has passed, the
+  // entry fires at the next Advance, or, while a turn is under way (see
+  // Advance), in the turn after it. REQUIRES: not filed.
   void Insert(Entry& entry, uint64_t tick);
 
-  // Takes `entry` out; it does not fire. REQUIRES: filed here.
+  // Removes `entry`, which then does not fire. REQUIRES: filed in this wheel.
   void Cancel(Entry& entry);
 
   // Turns the wheel to `now` and appends what is due, in order of ticks, to
   // `due`, at most `limit` entries. Returns true if it stopped at the limit
-  // with more to do: the turn is then under way, and the next Advance goes on
-  // with it. Filing anew what stood in a coarse slot counts towards the limit
-  // too, so that a call's work is bounded; it may thus stop with fewer entries,
-  // or none.
+  // with more to do: the turn is then under way, and the next Advance continues
+  // it. Refiling the entries of a coarse slot counts towards the limit too, so
+  // that a call's work is bounded; a call may thus append fewer entries, or
+  // none.
   //
-  // A turn hands out what was filed when it began: an entry that is filed while
-  // it is under way and due at once waits for the next turn, so that whoever
-  // files anew what he is handed does not keep the turn from ending.
+  // A turn hands out the entries that were filed when it began. An entry that
+  // is filed during a turn and is due at once waits for the next turn, so that
+  // a caller who refiles what it receives does not keep the turn from ending.
   //
-  // What was appended is no longer filed. A `now` in the past changes nothing
-  // but may still hand out what is due. REQUIRES: limit > 0.
+  // Appended entries are no longer filed. A `now` in the past does not move the
+  // wheel but may still hand out due entries. REQUIRES: limit > 0.
   [[nodiscard]] bool Advance(uint64_t now, size_t limit,
                              std::vector<Entry*>& due);
 
   // The earliest tick at which Advance may have something to do: never later
   // than the first due tick (or than now(), if that has passed); earlier only
-  // where a coarse slot has to be filed anew. nullopt if nothing is filed.
+  // where a coarse slot has to be refiled. nullopt if nothing is filed.
   std::optional<uint64_t> NextTick() const;
 
-  // Does early what a later Advance would have to do all at once: files anew up
-  // to `limit` entries of coarse slots that are next to be reached. Returns
-  // true if it stopped at the limit. Changes nothing that callers see, but for
-  // NextTick, which comes closer to the truth. While a turn is under way it
-  // does nothing.
+  // Does early what a later Advance would have to do all at once: refiles up to
+  // `limit` entries of coarse slots that the wheel reaches next. Returns true
+  // if it stopped at the limit. Callers see no change except that NextTick
+  // becomes more accurate. Does nothing while a turn is under way.
   [[nodiscard]] bool RefileAhead(size_t limit);
 
-  // The earliest tick at which RefileAhead may have something to do; nullopt:
-  // as things are, never. Not before now().
+  // The earliest tick at which RefileAhead may have something to do, not before
+  // now(); nullopt if there is none as things stand.
   std::optional<uint64_t> NextAhead() const;
 
-  // The latest tick that it was told to turn to. What is handed out was filed
+  // The latest tick passed to Advance. Entries that are handed out were filed
   // for this tick or an earlier one.
   uint64_t now() const { return target_; }
 
@@ -98,16 +97,16 @@ class TimingWheel {
   size_t size() const { return size_; }
 
  private:
-  // A level has two pages: the one where the wheel stands and the one after it.
-  // The slots of a page are one bit each of a word; a tick has eleven such
-  // digits, and so any tick has a slot.
+  // A level has two pages: the one that contains now, and the next. Each slot
+  // of a page is one bit of a word. A tick has eleven such digits, so every
+  // tick has a slot.
   static constexpr int kDigitBits = 6;
   static constexpr size_t kPage = size_t{1} << kDigitBits;
   static constexpr size_t kSlots = 2 * kPage;
   static constexpr size_t kLevels = (64 + kDigitBits - 1) / kDigitBits;
 
-  // The `number`-th of all slots of its level, as if there were no end to them:
-  // it begins at tick `number << (level * kDigitBits)`.
+  // The `number`-th slot of its level, counting as if levels were endless: it
+  // begins at tick `number << (level * kDigitBits)`.
   struct Slot {
     size_t level;
     uint64_t number;
@@ -130,9 +129,9 @@ class TimingWheel {
   }
   // Puts `entry`, whose tick is set, into the slot of its tick.
   void File(Entry& entry);
-  // The first slot of a level that is not empty.
+  // The first nonempty slot of a level.
   std::optional<Slot> FirstSlot(size_t level) const;
-  // The first of all; of those that begin together the coarsest.
+  // The first nonempty slot of all; if several begin together, the coarsest.
   std::optional<Slot> FirstSlot() const;
 
   static bool Empty(const Entry& head) { return head.next_ == &head; }
@@ -142,18 +141,18 @@ class TimingWheel {
   // Appends all of `from` to `to`, in constant time.
   static void Splice(Entry& from, Entry& to);
 
-  // Circular lists, each with a head of its own: first the slots, then three
-  // that stand outside of the levels (one array, so that Cancel can tell a
-  // slot's head from these by its index).
+  // Circular lists, each with its own head: the slots first, then three lists
+  // outside the levels (all in one array, so that Cancel can tell a slot's head
+  // from those three by its index).
   std::array<Entry, kLevels * kSlots + 3> lists_;
-  Entry& firing_ = lists_[kLevels * kSlots];        // Due; next to go out.
+  Entry& firing_ = lists_[kLevels * kSlots];        // Due; handed out next.
   Entry& refiling_ = lists_[kLevels * kSlots + 1];  // From a coarse slot.
   Entry& late_ = lists_[kLevels * kSlots + 2];      // Due; for the next turn.
-  // Bit i of word p: list i of the p-th page is not empty.
+  // Bit i of word p: list i of the p-th page is nonempty.
   std::array<uint64_t, 2 * kLevels> occupied_{};
 
   uint64_t now_;     // How far the wheel has turned. Slots are relative to it.
-  uint64_t target_;  // How far it is to turn. Equal to now_ between turns.
+  uint64_t target_;  // Where it turns to. Equal to now_ between turns.
   bool turning_ = false;
   size_t size_ = 0;
 };

@@ -6,22 +6,30 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "lease/clock.h"
 #include "service/builtin/builtin_worker.h"
-#include "service/server/console.h"
-#include "service/server/health_server.h"
-#include "service/server/line_writer.h"
-#include "service/server/orchestration_host.h"
-#include "service/server/server_host.h"
-#include "service/server/server_log.h"
-#include "service/server/server_options.h"
+#include "service/doors/health_server.h"
+#include "service/doors/reflection_server.h"
+#include "service/host/check_command.h"
+#include "service/host/console.h"
+#include "service/host/line_budget.h"
+#include "service/host/line_writer.h"
+#include "service/host/orchestration_host.h"
+#include "service/host/server_host.h"
+#include "service/host/server_log.h"
+#include "service/host/server_options.h"
+#include "service/network/frame_guard.h"
+#include "service/network/frame_wraps.h"
 
 namespace {
 
@@ -34,17 +42,27 @@ int Fail(const absl::Status& status) {
 }
 
 // What gRPC and Protocol Buffers have to say goes into the log too: their own
-// lines on standard error would break it, and a caller can provoke them.
+// lines on standard error would break it, and a caller can provoke them: as
+// many as it likes, so that they are counted beyond a bound.
 leasehold::ServerLog* library_log = nullptr;  // Their hooks take no argument.
+leasehold::LineBudget* library_lines = nullptr;
+
+// Whether a line of the library `event` is written now.
+bool Admit(std::string_view event) {
+  uint64_t left_out = 0;
+  const bool admitted = library_lines->Admit(left_out);
+  if (left_out > 0) library_log->Warning(event, {{"lines_left_out", left_out}});
+  return admitted;
+}
 
 void LogOfGrpc(gpr_log_func_args* args) {
-  if (args->severity < GPR_LOG_SEVERITY_ERROR) return;
+  if (args->severity < GPR_LOG_SEVERITY_ERROR || !Admit("grpc")) return;
   library_log->Error("grpc", {{"message", std::string(args->message)}});
 }
 
 void LogOfProtobuf(google::protobuf::LogLevel level, const char*, int,
                    const std::string& message) {
-  if (level < google::protobuf::LOGLEVEL_ERROR) return;
+  if (level < google::protobuf::LOGLEVEL_ERROR || !Admit("protobuf")) return;
   library_log->Error("protobuf", {{"message", message}});
 }
 
@@ -55,8 +73,10 @@ void OnAbort(int) { poll(nullptr, 0, /*timeout=*/100); }
 // For as long as it lives.
 class LibraryLog {
  public:
-  explicit LibraryLog(leasehold::ServerLog& log) {
+  LibraryLog(const leasehold::Clock& clock, leasehold::ServerLog& log)
+      : lines_(clock, /*lines=*/20, absl::Seconds(10)) {
     library_log = &log;
+    library_lines = &lines_;
     gpr_set_log_function(&LogOfGrpc);
     google::protobuf::SetLogHandler(&LogOfProtobuf);
   }
@@ -66,6 +86,78 @@ class LibraryLog {
   }
   LibraryLog(const LibraryLog&) = delete;
   LibraryLog& operator=(const LibraryLog&) = delete;
+
+ private:
+  leasehold::LineBudget lines_;
+};
+
+const char* ReasonOf(leasehold::FrameGuard::Cut cut) {
+  switch (cut) {
+    case leasehold::FrameGuard::Cut::kHeaderBlock:
+      return "a header block of more than 64 KiB";
+    case leasehold::FrameGuard::Cut::kResets:
+      return "more young streams reset than --max-resets and "
+             "--max-resets-per-second allow";
+  }
+  return "unknown";
+}
+
+// Bounds floods of frames on all connections, for as long as it lives.
+class FloodBounds {
+ public:
+  FloodBounds(const leasehold::Clock& clock, leasehold::ServerLog& log,
+              const leasehold::ServerOptions& options)
+      : log_(log),
+        lines_(clock, /*lines=*/10, absl::Seconds(10)),
+        guard_(clock,
+               {.resets_max = static_cast<double>(options.resets_max),
+                .resets_per_second_max =
+                    static_cast<double>(options.resets_per_second_max)},
+               [this](leasehold::FrameGuard::Cut cut) { OnCut(cut); }),
+        half_sent_({.connection_bytes_max = options.connection_bytes_max,
+                    .bytes_max = options.total_bytes_max},
+                   [this] { OnRefused(); }) {
+    leasehold::InstallFrameGuard(&guard_);
+    leasehold::InstallHalfSent(&half_sent_);
+  }
+  ~FloodBounds() {
+    leasehold::InstallFrameGuard(nullptr);
+    leasehold::InstallHalfSent(nullptr);
+  }
+  FloodBounds(const FloodBounds&) = delete;
+  FloodBounds& operator=(const FloodBounds&) = delete;
+
+  // Says so where the bounds do not hold.
+  void LogIfOff() {
+    if (leasehold::HasFrameWraps()) return;
+    log_.Warning("flood_bounds_off",
+                 {{"reason",
+                   "this program is not linked with gRPC 1.51.1's static "
+                   "archive; put a proxy in front if strangers reach it"}});
+  }
+
+ private:
+  void OnCut(leasehold::FrameGuard::Cut cut) {
+    uint64_t left_out = 0;
+    if (!lines_.Admit(left_out)) return;
+    log_.Warning("connection_cut",
+                 {{"reason", ReasonOf(cut)}, {"lines_left_out", left_out}});
+  }
+
+  void OnRefused() {
+    uint64_t left_out = 0;
+    if (!lines_.Admit(left_out)) return;
+    log_.Warning("request_refused",
+                 {{"reason",
+                   "unfinished requests of more than --max-connection-bytes "
+                   "or --max-total-bytes"},
+                  {"lines_left_out", left_out}});
+  }
+
+  leasehold::ServerLog& log_;
+  leasehold::LineBudget lines_;
+  leasehold::FrameGuard guard_;
+  leasehold::HalfSent half_sent_;
 };
 
 // SIGINT and SIGTERM, kept from every thread and read from a descriptor.
@@ -97,6 +189,10 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGABRT, &OnAbort);
 
+  if (argc > 1 && std::string_view(argv[1]) == "check") {
+    const leasehold::RealClock clock;
+    return leasehold::RunCheckCommand({argv + 2, argv + argc}, clock);
+  }
   auto parsed = leasehold::ParseServerOptions(argc, argv);
   if (!parsed.ok()) return Fail(parsed.status());
   if (const auto* help = std::get_if<leasehold::ServerHelp>(&*parsed)) {
@@ -117,16 +213,21 @@ int main(int argc, char** argv) {
   // With a console, contexts are shown there.
   leasehold::ServerLog log(clock, err, options.log_format,
                            /*lifecycle=*/!options.console);
-  const LibraryLog library_log(log);
+  const LibraryLog library_log(clock, log);
+  FloodBounds flood_bounds(clock, log, options);
   std::unique_ptr<leasehold::Console> console;
   if (options.console) {
     console = std::make_unique<leasehold::Console>(out);
   }
   leasehold::HealthServer health;
+  leasehold::ReflectionServer<leasehold::ReflectionV1> reflection;
+  leasehold::ReflectionServer<leasehold::ReflectionV1Alpha> reflection_alpha;
   leasehold::ServerHost host(options, clock, log, console.get());
   leasehold::OrchestrationHost orchestrations(options, clock, log, host,
                                               console.get());
   host.Add(health);
+  host.Add(reflection);
+  host.Add(reflection_alpha);
   if (const absl::Status status = orchestrations.Start(); !status.ok()) {
     return Fail(status);
   }
@@ -134,10 +235,11 @@ int main(int argc, char** argv) {
     return Fail(status);
   }
   orchestrations.LogOpen();
+  flood_bounds.LogIfOff();
   std::unique_ptr<leasehold::BuiltinWorker> builtin;
   if (options.builtin) {
     builtin = std::make_unique<leasehold::BuiltinWorker>(
-        host.InProcessChannel(),
+        clock, orchestrations.work(), host.InProcessChannel(),
         [&log](const leasehold::worker::LogLine& line) {
           log.Info("builtin", {{"instance_id", line.instance_id},
                                {"message", line.message}});

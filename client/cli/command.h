@@ -1,11 +1,11 @@
 // Command: one command of `leasehold`, as command_line.h registers and runs it;
-// and what every command is given.
+// and the arguments that every command gets.
 //
 // A command group has a file that makes its Commands: each adds its subcommand
-// and options to the parser and brings the function that runs it.
+// and options to the parser and has the function that runs it.
 //
 // Thread-safety: one thread.   Lifetime: a Command's `app` belongs to the
-// parser; what Surroundings refers to outlives the run.
+// parser; everything that Surroundings refers to outlives the run.
 #ifndef LEASEHOLD_CLIENT_CLI_COMMAND_H_
 #define LEASEHOLD_CLIENT_CLI_COMMAND_H_
 
@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "client/cli/output.h"
 #include "client/cli/stop.h"
+#include "client/cli/table.h"
 
 namespace leasehold::client::cli {
 
@@ -25,13 +26,13 @@ namespace leasehold::client::cli {
 struct GlobalOptions {
   std::string address = "localhost:4001";
   OutputFormat output = OutputFormat::kTable;
-  // Of calls; streams have none, and waits have it if it was given.
+  // For calls; streams have none, and waits only if it was given.
   absl::Duration timeout = absl::Seconds(30);
-  // Whether somebody gave it, rather than leave it at that.
+  // Whether the user gave it, so that it is not just the default.
   bool timeout_given = false;
 };
 
-// What a command may touch besides the network.
+// Everything outside that a command may use, besides the network.
 struct Surroundings {
   std::istream& in;
   std::ostream& out;
@@ -39,27 +40,34 @@ struct Surroundings {
   std::function<void(absl::Duration)> sleep;
   // The value of an environment variable, or null.
   std::function<const char*(const char* name)> environment;
-  // Standard input and output are both a terminal: someone reads along.
+  // Standard input and output are both a terminal: a person is there.
   bool interactive = false;
-  // `err` is a terminal: it can show how far something is.
+  // `err` is a terminal: it can show progress.
   bool err_is_terminal = false;
-  // Blocks until Enter was pressed. Called only if `interactive`.
+  // Blocks until Enter is pressed. Called only if `interactive`.
   std::function<void()> wait_for_enter;
   std::function<absl::Time()> now;
-  // From the call on, an interrupt or a request to terminate goes to `stop`.
+  // From the call on, SIGINT and SIGTERM go to `stop`.
   // Commands that stream call it once; `stop` lives until they are done.
   std::function<void(Stop& stop)> stop_on_signal;
-  // What `out` writes to, to see when nobody reads it any more; -1: unknown.
+  // The descriptor of `out`, to see when its reader is gone; -1 if unknown.
   int output_fd = -1;
-  // How many rows the terminal has that `out` writes to. 0: it is none.
+  // The rows of the terminal that `out` writes to; 0 if it is not a terminal.
   std::function<int()> terminal_rows;
+  // The same for its columns.
+  std::function<int()> terminal_columns;
+
+  // How tables show very long texts: whole, unless on a terminal.
+  Cells cells() const {
+    return terminal_rows && terminal_rows() > 0 ? Cells::kCut : Cells::kWhole;
+  }
 };
 
 struct Command {
   CLI::App* app = nullptr;
-  // OK: done, or nobody reads the output any more. Any other status is
+  // OK: done, or the reader of the output is gone. Any other status is
   // reported as `CODE: message`. Throws UsageError (usage.h) if the options
-  // make no sense together: then it has done nothing.
+  // contradict each other, before it has done anything.
   std::function<absl::Status(const GlobalOptions&, Surroundings&)> run;
 };
 

@@ -1,18 +1,20 @@
 #include "client/cli/command_line.h"
 
-#include <fstream>
 #include <map>
 #include <ostream>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/bounded_input.h"
 #include "client/cli/demo_command.h"
 #include "client/cli/echo_command.h"
 #include "client/cli/instances_command.h"
 #include "client/cli/join_command.h"
 #include "client/cli/orchestration_command.h"
+#include "client/cli/printable.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
 
@@ -31,8 +33,8 @@ class CommandLine {
   int Run(int argc, const char* const* argv);
 
  private:
-  // Gives options that the command line left out their value from the
-  // environment, or else from the file.
+  // Sets options that are not on the command line from the environment, or else
+  // from the file.
   void ReadEnvironment();
   void ReadFile();
   void ReadFileItem(const CLI::ConfigItem& item);
@@ -63,7 +65,7 @@ CommandLine::CommandLine(Surroundings& surroundings)
   CLI::Option* timeout =
       AddValue(parser_, "--timeout", global_.timeout, ReadDuration,
                "how long a call may take, as in 500ms, 30s or 1h30m (streams "
-               "have no limit, and waits only if it is given) "
+               "have no limit, and waits only have one if you set this) "
                "(environment: LEASEHOLD_TIMEOUT)");
   timeout->type_name("DURATION")
       ->default_str(absl::FormatDuration(global_.timeout));
@@ -74,7 +76,7 @@ CommandLine::CommandLine(Surroundings& surroundings)
   parser_
       .add_option("--config", config_file_,
                   "file of option=value lines, those of a command under "
-                  "[COMMAND]; command line and environment come first")
+                  "[COMMAND]; command line and environment override it")
       ->type_name("FILE")
       ->configurable(false);
 
@@ -90,7 +92,8 @@ CommandLine::CommandLine(Surroundings& surroundings)
   }
   for (const Command& command : commands_) {
     command.app->footer(
-        "--address, --output, --timeout and --config are taken here too: see "
+        "You can also use --address, --output, --timeout and --config here: "
+        "see "
         "leasehold --help.");
   }
 }
@@ -145,11 +148,8 @@ void CommandLine::ReadEnvironment() {
 
 void CommandLine::ReadFile() {
   if (config_file_.empty()) return;
-  std::ifstream file(config_file_);
-  // A directory opens, and fails to be read.
-  if (!file || (file.peek(), file.bad())) {
-    throw UsageError(absl::StrCat("--config: cannot read ", config_file_));
-  }
+  constexpr size_t kBytesMax = size_t{1} << 20;
+  std::istringstream file(ReadBoundedFile("--config", config_file_, kBytesMax));
   try {
     for (const CLI::ConfigItem& item : CLI::ConfigBase().from_config(file)) {
       ReadFileItem(item);
@@ -160,20 +160,20 @@ void CommandLine::ReadFile() {
 }
 
 void CommandLine::ReadFileItem(const CLI::ConfigItem& item) {
-  // The reader marks where a section begins and ends.
+  // The file's reader marks the beginning and the end of a section.
   if (item.name == "++" || item.name == "--") return;
   CLI::App* app = &parser_;
   for (const std::string& parent : item.parents) {
     try {
       app = app->get_subcommand(parent);
     } catch (const CLI::OptionNotFound&) {
-      throw UsageError(absl::StrCat("[", parent, "] is no command"));
+      throw UsageError(absl::StrCat("[", parent, "] is not a command"));
     }
   }
   CLI::Option* option = app->get_option_no_throw("--" + item.name);
   if (option == nullptr || !option->get_configurable()) {
     throw UsageError(absl::StrCat("\"", item.fullname(),
-                                  "\" is no option that a file can set"));
+                                  "\" is not an option that a file can set"));
   }
   if (option->count() > 0) return;
   if (option->get_expected_min() == 0) {  // A flag.

@@ -1,9 +1,9 @@
-// RunCommandLine: all of `leasehold` but what touches the process.
+// RunCommandLine: all of `leasehold` except what concerns the process itself.
 //
 // An option's value comes from the command line, else from the environment
-// (LEASEHOLD_ADDRESS, LEASEHOLD_OUTPUT, LEASEHOLD_TIMEOUT), else from the file
-// of --config, else it is the default. A file has `option=value` lines, those
-// of a command under `[command]`.
+// (LEASEHOLD_ADDRESS, LEASEHOLD_OUTPUT, LEASEHOLD_TIMEOUT), else from the
+// --config file, else it is the default. A file has `option=value` lines; those
+// of a command are under `[command]`.
 //
 // | exit code | meaning                                                       |
 // | 0         | done                                                          |
@@ -18,7 +18,8 @@
 
 namespace leasehold::client::cli {
 
-// Runs what the arguments say (argv[0] is the program) and gives the exit code.
+// Runs the command in the arguments (argv[0] is the program); returns the exit
+// code.
 int RunCommandLine(int argc, const char* const* argv,
                    Surroundings& surroundings);
 

@@ -10,27 +10,29 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/channel.h"
 #include "client/cli/instance_view.h"
+#include "client/cli/output.h"
+#include "client/cli/printable.h"
 #include "client/cli/singleton_demo.h"
-#include "client/instances_client.h"
-#include "client/shared_session.h"
+#include "client/instances/instances_client.h"
+#include "client/session/shared_session.h"
+#include "client/wire/channel.h"
 
 namespace leasehold::client::cli {
 namespace {
 
 constexpr absl::Duration kIdleTimeout = absl::Seconds(20);
 constexpr absl::Duration kFastIdleTimeout = absl::Seconds(1);
-// A lease never ends early; this is for one that ends a little late.
+// A lease never ends early; this allows for one that ends a little late.
 constexpr absl::Duration kMargin = absl::Milliseconds(500);
 
-// How long a server may take to see that a channel was closed.
+// How long the server may take to notice that a channel was closed.
 constexpr absl::Duration kPatience = absl::Seconds(5);
 constexpr absl::Duration kPoll = absl::Milliseconds(10);
 
 constexpr char kText[] = "Apple";
 
-// A random UUID (version 4): fresh each run, so that runs do not meet.
+// A random UUID (version 4), so that each run has its own instance.
 std::string FreshId() {
   std::random_device random;
   const uint32_t a = random();
@@ -48,7 +50,7 @@ class Demo {
       : address_(global.address),
         idle_timeout_(idle_timeout),
         surroundings_(surroundings),
-        output_(global.output, surroundings.out),
+        output_(global.output, surroundings.out, surroundings.cells()),
         session_({}, SessionOptions(global)),
         instances_(OpenChannel(global.address), global.address, global.timeout),
         singleton_(FreshId(), global, surroundings, output_) {}
@@ -96,7 +98,7 @@ class Demo {
     return absl::OkStatus();
   }
 
-  // Echoes on the last channel; the instance's `sequence`-th echo is promised.
+  // Echoes on the last channel; expects the instance's `sequence`-th echo.
   absl::Status Echo(uint64_t sequence) {
     output_.SayLine(absl::StrCat("Channel ", channel_ + 1, " requests: Echo(\"",
                                  kText, "\")"));
@@ -113,7 +115,7 @@ class Demo {
     return Check(*reply, sequence);
   }
 
-  // Whether an answer is what the demo promises.
+  // Checks that an answer is what the demo promises.
   absl::Status Check(const EchoReply& reply, uint64_t sequence) {
     const std::string who = absl::StrCat("channel ", channel_ + 1, ": ");
     if (reply.text != kText) {
@@ -156,8 +158,8 @@ class Demo {
     return status;
   }
 
-  // What the server tells of the instance, once it is as wanted; if it does not
-  // become so, as it is.
+  // What the server says about the instance, as soon as it is as wanted, or
+  // when the time for that is over.
   absl::StatusOr<Instance> Look(
       const std::function<bool(const Instance&)>& as_wanted) {
     const absl::Time end = surroundings_.now() + kPatience;
@@ -256,7 +258,7 @@ class Demo {
   }
 
   const std::string address_;
-  // What was asked for; the server's word once the first answer is here.
+  // What was asked for; after the first answer, what the server said.
   absl::Duration idle_timeout_;
   Surroundings& surroundings_;
   Output output_;
@@ -265,9 +267,9 @@ class Demo {
   SingletonDemo singleton_;
   // The channel opened last.
   size_t channel_ = 0;
-  // The generation that answers must show; 0: not known yet.
+  // The generation that answers must have; 0 until it is known.
   uint64_t generation_ = 0;
-  // The generation whose lease ran out; 0: none has.
+  // The generation whose lease ran out; 0 if none has.
   uint64_t first_life_ = 0;
 };
 
@@ -277,9 +279,9 @@ Command AddDemoCommand(CLI::App& parser) {
   const auto fast = std::make_shared<bool>(false);
   CLI::App* app = parser.add_subcommand(
       "demo",
-      "Show two channels meet in one instance, its lease start with the last "
-      "one closed and run out, and a third get a new one; then a durable "
-      "singleton, from its start to its purge");
+      "Show how two channels share one instance, how its lease starts when the "
+      "last one is closed and runs out, and how a third channel gets a new "
+      "instance; then a durable singleton, from its start to its purge");
   app->add_flag("--fast", *fast, "a lease of 1s instead of 20s");
   return {app, [fast](const GlobalOptions& global, Surroundings& around) {
             return Demo(*fast ? kFastIdleTimeout : kIdleTimeout, global, around)

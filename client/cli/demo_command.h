@@ -1,10 +1,10 @@
 // `leasehold demo`: the shared instance and its lease, shown in half a minute.
 //
-// Two channels with one ID meet in one instance and hold it. Closing the first
+// Two channels with one ID share one instance and hold it. Closing the first
 // changes nothing; closing the second starts the lease; it runs out; a third
-// channel gets a new instance. The demo checks what it says, by the answers and
-// by what the server tells of the instance: what differs from what was promised
-// ends it with INTERNAL, and the message says what was expected and what came.
+// channel gets a new instance. The demo checks each claim, by the answers and
+// by what the server says about the instance. If something differs, it ends
+// with INTERNAL, and the message says what was expected and what came instead.
 //
 // Thread-safety: one thread.   Lifetime: the command's subcommand belongs to
 // the parser it was added to.

@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/output.h"
 #include "client/cli/values.h"
-#include "client/shared_session.h"
+#include "client/session/shared_session.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -33,7 +34,7 @@ absl::Status RunEcho(const EchoOptions& options, const GlobalOptions& global,
       session_options);
   if (!session.ok()) return session.status();
 
-  Output output(global.output, surroundings.out);
+  Output output(global.output, surroundings.out, surroundings.cells());
   for (int round = 0; round < options.repeat; ++round) {
     for (int channel = 0; channel < options.channels; ++channel) {
       const auto reply = (*session)->Echo(options.text, channel);
@@ -49,20 +50,21 @@ absl::Status RunEcho(const EchoOptions& options, const GlobalOptions& global,
 Command AddEchoCommand(CLI::App& parser) {
   const auto options = std::make_shared<EchoOptions>();
   CLI::App* app = parser.add_subcommand(
-      "echo", "Echo a text through one shared instance and show who answered");
+      "echo",
+      "Echo a text through one shared instance and show which answered");
   app->add_option("TEXT", options->text,
-                  "what to echo; after -- if it begins with a dash")
+                  "text to echo; after -- if it begins with a dash")
       ->required()
       ->type_name("");
   AddValue(*app, "--id", options->id, ReadId,
-           "instance ID; without it the server makes one and shows it")
+           "instance ID (default: the server makes one, and it is shown)")
       ->type_name("ID");
   AddValue(*app, "--channels", options->channels, ReadCount,
-           "channels to open, each a connection of its own")
+           "number of channels to open, each with its own connection")
       ->type_name("N")
       ->default_str("1");
   AddValue(*app, "--repeat", options->repeat, ReadCount,
-           "echoes on each channel, in turns")
+           "number of echoes on each channel, in turns")
       ->type_name("N")
       ->default_str("1");
   AddIdleTimeoutOption(*app, options->idle_timeout);

@@ -1,5 +1,5 @@
 // `leasehold echo`: echoes a text through one instance over any number of
-// channels, and shows who answered.
+// channels, and shows which instance answered.
 //
 // Thread-safety: one thread.   Lifetime: the command's subcommand belongs to
 // the parser it was added to.

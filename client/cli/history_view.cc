@@ -6,16 +6,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/instance_view.h"
-#include "client/cli/json_object.h"
 #include "client/cli/orchestration_view.h"
-#include "client/cli/output.h"
+#include "client/cli/printable.h"
 
 namespace leasehold::client::cli {
 namespace {
 
 using Kind = OrchestrationEvent::Kind;
 
-// Payloads are cut to this: whoever wants all of them takes JSON.
+// Payloads are cut to this length; JSON output has all of them.
 constexpr size_t kPayloadBytes = 100;
 
 bool HasStatus(const OrchestrationEvent& event) {
@@ -79,13 +78,13 @@ std::string HistoryView::Detail(const OrchestrationEvent& event) const {
   return absl::StrJoin(parts, ", ");
 }
 
-std::string EventJson(const OrchestrationEvent& event) {
+JsonObject EventJson(const OrchestrationEvent& event) {
   JsonObject object;
-  object.Json("id", absl::StrCat(event.id))
-      .Json("time", JsonTime(event.time))
+  object.Number("id", event.id)
+      .Time("time", event.time)
       .Text("event", OrchestrationEventName(event.kind));
   if (event.scheduled_id.has_value()) {
-    object.Json("scheduled_id", absl::StrCat(*event.scheduled_id));
+    object.Number("scheduled_id", *event.scheduled_id);
   }
   object.TextIfAny("name", event.name)
       .TextIfAny("version", event.version)
@@ -99,13 +98,13 @@ std::string EventJson(const OrchestrationEvent& event) {
   }
   object.TextIfAny("input", event.input).TextIfAny("output", event.output);
   if (event.failure.has_value()) {
-    object.Json("failure", FailureJson(*event.failure));
+    object.Object("failure", FailureJson(*event.failure));
   }
   object.TextIfAny("reason", event.reason)
       .TimeIfAny("fire_time", event.fire_time);
   if (event.recursive) object.Flag("recursive", true);
-  if (event.number != 0) object.Json("number", absl::StrCat(event.number));
-  return object.text();
+  if (event.number != 0) object.Number("number", event.number);
+  return object;
 }
 
 }  // namespace leasehold::client::cli

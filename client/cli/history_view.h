@@ -1,7 +1,7 @@
-// HistoryView: what has happened to an orchestration, a row an event.
+// HistoryView: the history of an orchestration, one row per event.
 //
-// An event that ends something names what that was: it remembers the names of
-// what was begun, by their ids.
+// An event that ends something names what has ended: the view remembers the
+// names of activities and sub-orchestrations by their IDs.
 //
 // Thread-safety: one thread.   Lifetime: values only.
 #ifndef LEASEHOLD_CLIENT_CLI_HISTORY_VIEW_H_
@@ -13,20 +13,21 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "client/cli/json_object.h"
 #include "client/cli/table.h"
-#include "client/orchestration_event.h"
+#include "client/orchestrations/orchestration_event.h"
 
 namespace leasehold::client::cli {
 
 class HistoryView {
  public:
-  // Lines for an event; the first time below the heading. Events come in order.
+  // Lines for an event; the first time with the heading. Events come in order.
   std::string Lines(const OrchestrationEvent& event);
-  // The heading, if no event came.
+  // The heading, if there was no event.
   std::string End() { return table_.Lines({}); }
 
  private:
-  // What it says beyond its kind.
+  // Everything about the event except its kind.
   std::string Detail(const OrchestrationEvent& event) const;
 
   Table table_{{"TIME                    ", "ELAPSED", "ID  ",
@@ -35,8 +36,7 @@ class HistoryView {
   std::map<int32_t, std::string> begun_;
 };
 
-// An object, without a line's end.
-std::string EventJson(const OrchestrationEvent& event);
+JsonObject EventJson(const OrchestrationEvent& event);
 
 }  // namespace leasehold::client::cli
 

@@ -6,18 +6,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/instance_view.h"
+#include "client/cli/json_object.h"
+#include "client/cli/output.h"
+#include "client/cli/printable.h"
 #include "client/cli/stream_run.h"
 #include "client/cli/values.h"
 #include "client/cli/watch_screen.h"
-#include "client/instances_client.h"
+#include "client/instances/instances_client.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-// How often a terminal is redrawn though nothing happens: leases run.
+// How often a terminal is redrawn without an event, because leases run.
 constexpr absl::Duration kRedraw = absl::Seconds(1);
 
-// The end of a run: what the server said, or else how writing went.
+// The status of a run: the server's, or else that of the output.
 absl::Status EndOf(const absl::Status& run, const Output& output) {
   return run.ok() ? output.status() : run;
 }
@@ -28,15 +31,20 @@ absl::Status WatchOnScreen(InstancesClient& client, WatchOptions options,
   WatchScreen screen;
   Output output(OutputFormat::kTable, around.out);
   options.on_event = [&](const WatchEvent& event) {
+    run.Heard();
     screen.Apply(event, around.now());
     run.stop().Wake();
   };
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
   options.on_end = [&](const absl::Status& status) { run.End(status); };
   auto watch = client.StartWatch(std::move(options));
   if (!watch.ok()) return watch.status();
   output.Write("\x1b[2J");
   while (run.stop().Await(kRedraw)) {
-    if (!output.Write(screen.Draw(around.now(), around.terminal_rows()))) break;
+    if (!output.Write(screen.Draw(around.now(), around.terminal_rows(),
+                                  around.terminal_columns())))
+      break;
   }
   watch->reset();
   return EndOf(run.status(), output);
@@ -46,14 +54,17 @@ absl::Status WatchInLines(InstancesClient& client, WatchOptions options,
                           const GlobalOptions& global, Surroundings& around) {
   StreamRun run(around);
   Output output(global.output, around.out);
-  Table table(WatchEventHeading());
+  Table table(WatchEventHeading(), around.cells());
   options.on_event = [&](const WatchEvent& event) {
+    run.Heard();
     const bool written =
         output.format() == OutputFormat::kJson
-            ? output.Write(WatchEventJson(event, around.now()) + "\n")
+            ? output.Write(WatchEventJson(event, around.now()).line())
             : output.Write(table.Lines({WatchEventRow(event)}));
     if (!written) run.OutputFailed();
   };
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
   options.on_end = [&](const absl::Status& status) { run.End(status); };
   auto watch = client.StartWatch(std::move(options));
   if (!watch.ok()) return watch.status();
@@ -62,11 +73,12 @@ absl::Status WatchInLines(InstancesClient& client, WatchOptions options,
   return EndOf(status, output);
 }
 
-std::string RenewedJson(const RenewedLease& renewed) {
-  return absl::StrCat(
-      "{\"instance_id\":", JsonString(renewed.instance_id),
-      ",\"generation\":", renewed.generation, ",\"lease_remaining_ms\":",
-      absl::ToInt64Milliseconds(renewed.lease_remaining), "}\n");
+JsonObject RenewedJson(const RenewedLease& renewed) {
+  JsonObject object;
+  object.Text("instance_id", renewed.instance_id)
+      .Number("generation", renewed.generation)
+      .Milliseconds("lease_remaining_ms", renewed.lease_remaining);
+  return object;
 }
 
 absl::Status RunKeepAlive(KeepAliveOptions options, const GlobalOptions& global,
@@ -75,20 +87,23 @@ absl::Status RunKeepAlive(KeepAliveOptions options, const GlobalOptions& global,
   if (!client.ok()) return client.status();
   StreamRun run(around);
   Output output(global.output, around.out);
-  Table table({"INSTANCE", "GENERATION", "LEASE"});
+  Table table({"INSTANCE", "GENERATION", "LEASE"}, around.cells());
   options.on_renewed = [&](const RenewedLease& renewed) {
+    run.Heard();
     if (!renewed.found) {
       run.End(NoInstance(renewed.instance_id));
       return;
     }
     const bool written = output.format() == OutputFormat::kJson
-                             ? output.Write(RenewedJson(renewed))
+                             ? output.Write(RenewedJson(renewed).line())
                              : output.Write(table.Lines(
                                    {{Printable(renewed.instance_id),
                                      absl::StrCat(renewed.generation),
                                      BriefDuration(renewed.lease_remaining)}}));
     if (!written) run.OutputFailed();
   };
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
   options.on_end = [&](const absl::Status& status) { run.End(status); };
   auto keep_alive = (*client)->StartKeepAlive(std::move(options));
   if (!keep_alive.ok()) return keep_alive.status();
@@ -104,9 +119,12 @@ absl::Status RunHold(HoldOptions options, const GlobalOptions& global,
   StreamRun run(around);
   absl::Status written;
   options.on_held = [&](const OpenedInstance& opened) {
+    run.Heard();
     written = WriteOpened(opened, global, around);
     if (!around.out) run.OutputFailed();
   };
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
   options.on_end = [&](const absl::Status& status) { run.End(status); };
   auto hold = (*client)->StartHold(std::move(options));
   if (!hold.ok()) return hold.status();
@@ -127,14 +145,15 @@ absl::Status WriteOpened(const OpenedInstance& opened,
   Output output(global.output, surroundings.out);
   const absl::Time now = surroundings.now();
   if (output.format() == OutputFormat::kJson) {
-    output.Write(OpenedInstanceJson(opened, now) + "\n");
+    output.Write(OpenedInstanceJson(opened, now).line());
     return output.status();
   }
   Table::Row heading = InstanceHeading();
   heading.push_back("CREATED");
   Table::Row row = InstanceRow(opened.instance, now);
   row.push_back(opened.created ? "yes" : "no");
-  output.Write(Table(std::move(heading)).Lines({std::move(row)}));
+  output.Write(
+      Table(std::move(heading), surroundings.cells()).Lines({std::move(row)}));
   return output.status();
 }
 
@@ -142,7 +161,7 @@ Command AddWatchCommand(CLI::App& group) {
   const auto prefix = std::make_shared<std::string>();
   CLI::App* app = group.add_subcommand(
       "watch", "Show what happens to instances as it happens, until Ctrl-C");
-  AddValue(*app, "--prefix", *prefix, ReadId, "only IDs that begin so")
+  AddValue(*app, "--prefix", *prefix, ReadId, "only IDs with this prefix")
       ->type_name("PREFIX");
   return {app, [prefix](const GlobalOptions& global, Surroundings& around) {
             const auto client =
@@ -165,11 +184,11 @@ Command AddKeepAliveCommand(CLI::App& group) {
   };
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
-      "keep-alive", "Renew an instance's lease time and again, until Ctrl-C");
+      "keep-alive", "Renew an instance's lease at intervals, until Ctrl-C");
   AddId(*app, options->id)->required();
   AddValue(*app, "--interval", options->interval, ReadDuration,
-           "time between renewals, as in 500ms or 5s; without it a third of "
-           "the lease")
+           "time between renewals, as in 500ms or 5s (default: a third of "
+           "the lease)")
       ->type_name("DURATION");
   return {app, [options](const GlobalOptions& global, Surroundings& around) {
             KeepAliveOptions keep_alive;

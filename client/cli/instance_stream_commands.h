@@ -1,8 +1,8 @@
 // `leasehold instances watch|keep-alive|hold`: the commands of the group that
 // stream.
 //
-// They run until a signal, or until nobody reads their output (exit code 0), or
-// until the server ends them (1).
+// They run until a signal or until the reader of their output is gone (exit
+// code 0), or until the server ends them (1).
 //
 // Thread-safety: one thread.   Lifetime: the commands' subcommands belong to
 // the parser or group they were added to.
@@ -12,7 +12,7 @@
 #include <string>
 
 #include "client/cli/command.h"
-#include "client/instance.h"
+#include "client/instances/instance.h"
 
 namespace leasehold::client::cli {
 
@@ -20,10 +20,10 @@ Command AddWatchCommand(CLI::App& group);
 Command AddKeepAliveCommand(CLI::App& group);
 Command AddHoldCommand(CLI::App& group);
 
-// What a command ends with whose instance is not there.
+// The error of a command whose instance does not exist.
 absl::Status NoInstance(const std::string& id);
 
-// Writes an instance that was found or made.
+// Writes an instance that was found or created.
 absl::Status WriteOpened(const OpenedInstance& opened,
                          const GlobalOptions& global,
                          Surroundings& surroundings);

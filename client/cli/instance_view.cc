@@ -4,43 +4,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/cli/output.h"
+#include "client/cli/printable.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-std::string Milliseconds(absl::Duration duration) {
-  return absl::StrCat(absl::ToInt64Milliseconds(duration));
-}
-
-// The members of an instance's object, without the braces.
-std::string Members(const Instance& instance, absl::Time now) {
-  const auto pins = [](std::string* json, const Instance::Pins& pin) {
-    absl::StrAppend(json, JsonString(pin.kind), ":", pin.count);
-  };
-  const auto extensions = [](std::string* json, const std::string& extension) {
-    json->append(JsonString(extension));
-  };
-  return absl::StrCat(
-      "\"instance_id\":", JsonString(instance.instance_id),
-      ",\"generation\":", instance.generation,
-      ",\"state\":", JsonString(InstanceStateName(instance.state)),
-      ",\"idle_timeout_ms\":", Milliseconds(instance.idle_timeout),
-      ",\"lease_remaining_ms\":",
-      instance.lease_remaining.has_value()
-          ? Milliseconds(*instance.lease_remaining)
-          : "null",
-      ",\"pins\":{", absl::StrJoin(instance.pins, ",", pins),
-      "},\"extensions\":[", absl::StrJoin(instance.extensions, ",", extensions),
-      "],\"create_time\":", JsonTime(instance.create_time),
-      ",\"last_use_time\":",
-      instance.last_use_time.has_value() ? JsonTime(*instance.last_use_time)
-                                         : "null",
-      ",\"age_ms\":",
-      Milliseconds(std::max(now - instance.create_time, absl::ZeroDuration())));
-}
-
+// An instance that its provider holds has no remaining time.
 std::string LeaseText(const Instance& instance) {
+  if (instance.held_by_provider) return "provider";
   return instance.lease_remaining.has_value()
              ? BriefDuration(*instance.lease_remaining)
              : "";
@@ -78,17 +49,35 @@ Table::Row InstanceRow(const Instance& instance, absl::Time now) {
           Printable(absl::StrJoin(instance.extensions, ", "))};
 }
 
-std::string InstanceJson(const Instance& instance, absl::Time now) {
-  return absl::StrCat("{", Members(instance, now), "}");
+JsonObject InstanceJson(const Instance& instance, absl::Time now) {
+  JsonObject pins;
+  for (const Instance::Pins& pin : instance.pins) {
+    pins.Number(pin.kind, pin.count);
+  }
+  JsonObject object;
+  object.Text("instance_id", instance.instance_id)
+      .Number("generation", instance.generation)
+      .Text("state", InstanceStateName(instance.state))
+      .Milliseconds("idle_timeout_ms", instance.idle_timeout)
+      .MillisecondsOrNull("lease_remaining_ms", instance.lease_remaining)
+      .Flag("held_by_provider", instance.held_by_provider)
+      .Object("pins", pins)
+      .Texts("extensions", instance.extensions)
+      .Time("create_time", instance.create_time)
+      .TimeOrNull("last_use_time", instance.last_use_time)
+      .Milliseconds("age_ms",
+                    std::max(now - instance.create_time, absl::ZeroDuration()));
+  return object;
 }
 
-std::string OpenedInstanceJson(const OpenedInstance& opened, absl::Time now) {
-  return absl::StrCat("{", Members(opened.instance, now),
-                      ",\"created\":", opened.created ? "true" : "false", "}");
+JsonObject OpenedInstanceJson(const OpenedInstance& opened, absl::Time now) {
+  JsonObject object = InstanceJson(opened.instance, now);
+  object.Flag("created", opened.created);
+  return object;
 }
 
 Table::Row WatchEventHeading() {
-  // As wide as the widest that comes, since they come one by one.
+  // As wide as the widest value, since rows are written one by one.
   return {"EVENT        ", "GENERATION      ", "LEASE ",
           "PINS  ",        "REASON  ",         "INSTANCE"};
 }
@@ -103,16 +92,14 @@ Table::Row WatchEventRow(const WatchEvent& event) {
           Printable(instance.instance_id)};
 }
 
-std::string WatchEventJson(const WatchEvent& event, absl::Time now) {
-  std::string json =
-      absl::StrCat("{\"event\":", JsonString(WatchEventName(event.kind)));
+JsonObject WatchEventJson(const WatchEvent& event, absl::Time now) {
+  JsonObject object;
+  object.Text("event", WatchEventName(event.kind));
   if (!event.instance.instance_id.empty()) {
-    absl::StrAppend(&json, ",\"instance\":", InstanceJson(event.instance, now));
+    object.Object("instance", InstanceJson(event.instance, now));
   }
-  if (!event.reason.empty()) {
-    absl::StrAppend(&json, ",\"reason\":", JsonString(event.reason));
-  }
-  return json + "}";
+  object.TextIfAny("reason", event.reason);
+  return object;
 }
 
 }  // namespace leasehold::client::cli

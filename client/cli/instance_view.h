@@ -7,32 +7,33 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "client/cli/json_object.h"
 #include "client/cli/table.h"
-#include "client/instance.h"
-#include "client/watch.h"
+#include "client/instances/instance.h"
+#include "client/instances/watch.h"
 
 namespace leasehold::client::cli {
 
-// The columns of a table of instances, and an instance as their row: `age` is
-// told from `now`.
+// The columns of a table of instances, and an instance as a row. Its age is as
+// of `now`.
 Table::Row InstanceHeading();
 Table::Row InstanceRow(const Instance& instance, absl::Time now);
 
-// What keeps it busy: `hold 1, call 2`; empty: nothing.
+// What keeps it busy: `hold 1, call 2`; empty if nothing does.
 std::string PinsText(const Instance& instance);
 
-// As a person reads it, rounded down: `19.48s`, `1m5s`.
+// For people to read, rounded down: `19.48s`, `1m5s`.
 std::string BriefDuration(absl::Duration duration);
 
-// An object, without a line's end. Durations are in whole milliseconds.
-std::string InstanceJson(const Instance& instance, absl::Time now);
+// Durations are in whole milliseconds; `age_ms` is as of `now`.
+JsonObject InstanceJson(const Instance& instance, absl::Time now);
 // The same with `created`.
-std::string OpenedInstanceJson(const OpenedInstance& opened, absl::Time now);
+JsonObject OpenedInstanceJson(const OpenedInstance& opened, absl::Time now);
 
-// An event as a row of its table, or as an object.
+// An event as a row of its table, or as JSON.
 Table::Row WatchEventHeading();
 Table::Row WatchEventRow(const WatchEvent& event);
-std::string WatchEventJson(const WatchEvent& event, absl::Time now);
+JsonObject WatchEventJson(const WatchEvent& event, absl::Time now);
 
 }  // namespace leasehold::client::cli
 

@@ -7,8 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/instance_stream_commands.h"
 #include "client/cli/instance_view.h"
+#include "client/cli/output.h"
 #include "client/cli/values.h"
-#include "client/instances_client.h"
+#include "client/instances/instances_client.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -17,7 +18,9 @@ namespace {
 class InstanceOutput {
  public:
   InstanceOutput(const GlobalOptions& global, Surroundings& surroundings)
-      : output_(global.output, surroundings.out), now_(surroundings.now()) {}
+      : output_(global.output, surroundings.out),
+        table_(InstanceHeading(), surroundings.cells()),
+        now_(surroundings.now()) {}
 
   bool Write(const std::vector<Instance>& instances) {
     if (output_.format() == OutputFormat::kTable) {
@@ -26,10 +29,10 @@ class InstanceOutput {
       for (const Instance& instance : instances) {
         rows.push_back(InstanceRow(instance, now_));
       }
-      return output_.Write(table_.Lines(rows));
+      return output_.Write(table_.Lines(std::move(rows)));
     }
     for (const Instance& instance : instances) {
-      if (!output_.Write(InstanceJson(instance, now_) + "\n")) return false;
+      if (!output_.Write(InstanceJson(instance, now_).line())) return false;
     }
     return true;
   }
@@ -44,7 +47,7 @@ class InstanceOutput {
 
  private:
   Output output_;
-  Table table_{InstanceHeading()};
+  Table table_;
   const absl::Time now_;
 };
 
@@ -54,7 +57,7 @@ Command AddList(CLI::App& group) {
   const auto options = std::make_shared<ListOptions>();
   CLI::App* app = group.add_subcommand("list", "Show all instances");
   AddValue(*app, "--prefix", options->id_prefix, ReadId,
-           "only IDs that begin so")
+           "only IDs with this prefix")
       ->type_name("PREFIX");
   AddValue(*app, "--state", options->state, ReadInstanceState,
            "only instances in this state")
@@ -90,9 +93,9 @@ Command AddGet(CLI::App& group) {
 Command AddCreate(CLI::App& group) {
   const auto options = std::make_shared<CreateOptions>();
   CLI::App* app = group.add_subcommand(
-      "create", "Make an instance, or renew the lease of one that is there");
+      "create", "Create an instance, or renew the lease of an existing one");
   AddId(*app, options->instance_id)
-      ->description("instance ID; without it the server makes one");
+      ->description("instance ID (default: the server makes one)");
   AddIdleTimeoutOption(*app, options->idle_timeout);
   return {app, [options](const GlobalOptions& global, Surroundings& around) {
             const Client client =
@@ -114,7 +117,7 @@ Command AddSetTimeout(CLI::App& group) {
       "set-timeout", "Change how long an instance is kept once it is idle");
   AddId(*app, options->id)->required();
   AddValue(*app, "DURATION", options->timeout, ReadDuration,
-           "its new idle timeout, as in 500ms or 20s; the server has bounds")
+           "new idle timeout, as in 500ms or 20s; the server may limit it")
       ->type_name("")
       ->required();
   return {
@@ -134,10 +137,10 @@ Command AddRelease(CLI::App& group) {
   };
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
-      "release", "Close an instance now, and show what it was");
+      "release", "Close an instance now, and show its last state");
   AddId(*app, options->id)->required();
   app->add_flag("--force", options->force,
-                "also if it is busy: calls that keep it so are ended");
+                "even if it is busy; ends the calls that keep it busy");
   return {app, [options](const GlobalOptions& global, Surroundings& around) {
             const Client client =
                 InstancesClient::Connect(global.address, global.timeout);
@@ -151,7 +154,7 @@ Command AddRelease(CLI::App& group) {
 
 std::vector<Command> AddInstancesCommands(CLI::App& parser) {
   CLI::App* group = parser.add_subcommand(
-      "instances", "See and handle the instances of a server");
+      "instances", "Inspect and manage the instances of a server");
   group->require_subcommand(1);
   return {AddList(*group),
           AddGet(*group),

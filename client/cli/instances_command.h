@@ -1,4 +1,4 @@
-// `leasehold instances …`: the instance contexts of a server, seen and handled.
+// `leasehold instances …`: inspects and manages the instances of a server.
 //
 // This file has the commands that make calls (list, get, create, set-timeout,
 // release); instance_stream_commands.h has those that stream.

@@ -4,27 +4,31 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/channel.h"
+#include "client/cli/json_object.h"
+#include "client/cli/output.h"
+#include "client/cli/printable.h"
 #include "client/cli/stream_run.h"
 #include "client/cli/values.h"
-#include "client/join_reader.h"
+#include "client/session/join_reader.h"
+#include "client/wire/channel.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-std::string JsonLine(const JoinEvent& event) {
+JsonObject EventJson(const JoinEvent& event) {
+  JsonObject object;
   if (event.kind == JoinEvent::Kind::kLagged) {
-    return absl::StrCat("{\"event\":\"lagged\",\"missed\":", event.missed,
-                        "}\n");
+    object.Text("event", "lagged").Number("missed", event.missed);
+    return object;
   }
   const bool echo = event.kind == JoinEvent::Kind::kEcho;
-  return absl::StrCat(
-      "{\"event\":", echo ? "\"echo\"" : "\"joined\"",
-      ",\"instance_id\":", JsonString(event.instance_id),
-      ",\"generation\":", event.generation, ",\"sequence\":", event.sequence,
-      echo ? absl::StrCat(",\"text\":", JsonString(event.text)) : "", "}\n");
+  object.Text("event", echo ? "echo" : "joined")
+      .Text("instance_id", event.instance_id)
+      .Number("generation", event.generation)
+      .Number("sequence", event.sequence);
+  if (echo) object.Text("text", event.text);
+  return object;
 }
 
 std::string TextLine(const JoinEvent& event) {
@@ -46,11 +50,23 @@ std::string TextLine(const JoinEvent& event) {
 absl::Status RunJoin(JoinOptions options, const GlobalOptions& global,
                      Surroundings& around) {
   StreamRun run(around);
-  Output output(global.output, around.out);
+  Output output(global.output, around.out, around.cells());
+  bool joined = false;
   options.on_event = [&](const JoinEvent& event) {
+    joined = true;
+    run.Heard();
     const bool json = output.format() == OutputFormat::kJson;
-    if (!output.Write(json ? JsonLine(event) : TextLine(event))) {
+    if (!output.Write(json ? EventJson(event).line() : TextLine(event))) {
       run.OutputFailed();
+    }
+  };
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) {
+    // If it never got in, this is an error and not an interruption.
+    if (joined) {
+      run.Lost(why);
+    } else {
+      run.End(why);
     }
   };
   options.on_end = [&](const absl::Status& status) { run.End(status); };
@@ -71,8 +87,8 @@ Command AddJoinCommand(CLI::App& parser) {
       "join", "Show every echo of an instance, whoever sent it, until Ctrl-C");
   AddId(*app, options->instance_id)->required();
   AddValue(*app, "--after", options->after_sequence, ReadSequence,
-           "begin after this echo; 0: with the oldest that the server has; "
-           "without it only what is yet to come")
+           "start after this echo; 0 means with the oldest that the server "
+           "has (default: only new echoes)")
       ->type_name("N");
   return {app, [options](const GlobalOptions& global, Surroundings& around) {
             return RunJoin(*options, global, around);

@@ -1,6 +1,4 @@
-// JsonObject: an object of JSON, put together member by member.
-//
-// What is not there is left out.
+// JsonObject: a JSON object, put together member by member, in that order.
 //
 // Thread-safety: one thread.   Lifetime: values only.
 #ifndef LEASEHOLD_CLIENT_CLI_JSON_OBJECT_H_
@@ -10,31 +8,57 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "client/cli/output.h"
 
 namespace leasehold::client::cli {
 
+// `text` as a JSON string, with its quotes. A byte that is not UTF-8 becomes
+// U+FFFD, and control characters are escaped, also those that JSON would allow.
+std::string JsonString(std::string_view text);
+
 class JsonObject {
  public:
-  // Members with these values.
+  // Adds a member with this value.
   JsonObject& Text(std::string_view name, std::string_view text) {
     return Json(name, JsonString(text));
+  }
+  JsonObject& Texts(std::string_view name,
+                    const std::vector<std::string>& texts);
+  template <typename Integer>
+  JsonObject& Number(std::string_view name, Integer number) {
+    static_assert(std::is_integral_v<Integer> &&
+                  !std::is_same_v<Integer, bool>);
+    return Json(name, absl::StrCat(number));
   }
   JsonObject& Flag(std::string_view name, bool flag) {
     return Json(name, flag ? "true" : "false");
   }
-  // `json` is written as it is.
-  JsonObject& Json(std::string_view name, std::string_view json) {
-    members_ += members_.empty() ? "" : ",";
-    members_ += JsonString(name);
-    members_ += ":";
-    members_ += json;
-    return *this;
+  // In UTC: "2024-10-04T17:46:40+00:00".
+  JsonObject& Time(std::string_view name, absl::Time time);
+  // In whole milliseconds.
+  JsonObject& Milliseconds(std::string_view name, absl::Duration duration) {
+    return Number(name, absl::ToInt64Milliseconds(duration));
+  }
+  JsonObject& Object(std::string_view name, const JsonObject& object) {
+    return Json(name, object.text());
   }
 
-  // The same, unless there is nothing to tell.
+  // Adds a member that is null if there is no value.
+  JsonObject& TimeOrNull(std::string_view name,
+                         const std::optional<absl::Time>& time) {
+    return time.has_value() ? Time(name, *time) : Json(name, "null");
+  }
+  JsonObject& MillisecondsOrNull(
+      std::string_view name, const std::optional<absl::Duration>& duration) {
+    return duration.has_value() ? Milliseconds(name, *duration)
+                                : Json(name, "null");
+  }
+
+  // Adds a member only if there is a value.
   JsonObject& TextIfAny(std::string_view name, const std::string& text) {
     return text.empty() ? *this : Text(name, text);
   }
@@ -44,20 +68,19 @@ class JsonObject {
   }
   JsonObject& TimeIfAny(std::string_view name,
                         const std::optional<absl::Time>& time) {
-    return time.has_value() ? Json(name, JsonTime(*time)) : *this;
+    return time.has_value() ? Time(name, *time) : *this;
   }
   JsonObject& MapIfAny(std::string_view name,
-                       const std::map<std::string, std::string>& map) {
-    if (map.empty()) return *this;
-    JsonObject object;
-    for (const auto& [key, value] : map) object.Text(key, value);
-    return Json(name, object.text());
-  }
+                       const std::map<std::string, std::string>& map);
 
-  // Without a line's end.
+  // The object, on one line; and with that line's end.
   std::string text() const { return "{" + members_ + "}"; }
+  std::string line() const { return text() + "\n"; }
 
  private:
+  // `json` is written as it is.
+  JsonObject& Json(std::string_view name, std::string_view json);
+
   std::string members_;
 };
 

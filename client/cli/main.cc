@@ -22,8 +22,8 @@ using leasehold::client::cli::Stop;
 std::atomic<Stop*> stopped_by_signal = nullptr;
 static_assert(std::atomic<Stop*>::is_always_lock_free);
 
-// The first signal ends the command in good order; a second one ends the
-// process, should that take too long.
+// The first signal ends the command gracefully; a second one ends the process,
+// in case that takes too long.
 void StopOnSignal(Stop& stop) {
   stopped_by_signal = &stop;
   struct sigaction action = {};
@@ -34,20 +34,22 @@ void StopOnSignal(Stop& stop) {
   }
 }
 
-int TerminalRows() {
+// The size of the terminal on standard output; 0s if it is not a terminal.
+winsize TerminalSize() {
   winsize size = {};
-  if (isatty(STDOUT_FILENO) != 1) return 0;
-  const bool known =
-      ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0;
-  return known ? size.ws_row : 24;
+  if (isatty(STDOUT_FILENO) != 1) return size;
+  ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+  if (size.ws_row == 0) size.ws_row = 24;
+  if (size.ws_col == 0) size.ws_col = 80;
+  return size;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Debian's Abseil looks for deadlocks at every lock inside gRPC.
+  // Debian's Abseil searches for deadlocks at every lock inside gRPC.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  // `leasehold … | head` ends by a failing write, not by a signal.
+  // With `leasehold … | head` a write fails, instead of a signal ending it.
   std::signal(SIGPIPE, SIG_IGN);
 
   leasehold::client::cli::Surroundings surroundings{
@@ -67,7 +69,9 @@ int main(int argc, char** argv) {
       .now = absl::Now,
       .stop_on_signal = StopOnSignal,
       .output_fd = STDOUT_FILENO,
-      .terminal_rows = TerminalRows,
+      .terminal_rows = [] { return static_cast<int>(TerminalSize().ws_row); },
+      .terminal_columns =
+          [] { return static_cast<int>(TerminalSize().ws_col); },
   };
   return leasehold::client::cli::RunCommandLine(argc, argv, surroundings);
 }

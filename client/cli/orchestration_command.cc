@@ -10,25 +10,25 @@
 #include "client/cli/orchestration_wait_commands.h"
 #include "client/cli/output.h"
 #include "client/cli/payload.h"
+#include "client/cli/printable.h"
 #include "client/cli/values.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-// What came of a command to the orchestration `id`.
+// The outcome of a command for the orchestration `id`.
 absl::Status WriteTold(const absl::Status& status, const std::string& done,
                        const char* command, const std::string& id,
                        const GlobalOptions& global, Surroundings& around) {
   if (!status.ok()) return status;
   JsonObject object;
   object.Text("instance_id", id).Text("done", command);
-  return WriteDone(done, object.text(), global, around);
+  return WriteDone(done, object, global, around);
 }
 
 Command AddStatus(CLI::App& group) {
   const auto id = std::make_shared<std::string>();
-  CLI::App* app =
-      group.add_subcommand("status", "Show what is known of an orchestration");
+  CLI::App* app = group.add_subcommand("status", "Show an orchestration");
   AddId(*app, *id)->required();
   return CallingCommand(
       app, [id](OrchestrationClient& client, const GlobalOptions& global,
@@ -49,12 +49,13 @@ Command AddRaiseEvent(CLI::App& group) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
       "raise-event",
-      "Send an event to an orchestration; it waits there until asked for");
+      "Send an event to an orchestration (queued until it asks for one of that "
+      "name)");
   AddId(*app, options->id)->required();
   AddValue(*app, "NAME", options->name, ReadName, "name of the event")
       ->type_name("")
       ->required();
-  AddPayload(*app, options->input, "what the event brings");
+  AddPayload(*app, options->input, "payload of the event");
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
@@ -79,7 +80,7 @@ Command AddHolding(CLI::App& group, const char* name, const char* description,
   CLI::App* app = group.add_subcommand(name, description);
   AddId(*app, options->id)->required();
   AddValue(*app, "--reason", options->reason, ReadText,
-           "why; its history will say so")
+           "reason, which its history records")
       ->type_name("TEXT");
   return CallingCommand(
       app, [options, name, done, call](OrchestrationClient& client,
@@ -96,24 +97,32 @@ Command AddTerminate(CLI::App& group) {
     std::string id;
     PayloadOption result{.name = "--result", .text = {}};
     bool recursive = false;
+    bool force = false;
   };
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
-      "terminate", "End an orchestration, whatever it waits for");
+      "terminate", "End an orchestration, whatever it is waiting for");
   AddId(*app, options->id)->required();
-  AddPayload(*app, options->result, "what it leaves as its output");
+  AddPayload(*app, options->result, "its output");
   app->add_flag("--recursive", options->recursive,
-                "its sub-orchestrations too, and theirs");
+                "also its sub-orchestrations, and theirs");
+  app->add_flag(
+      "--force", options->force,
+      "at once, even if its worker does not answer; a later answer is "
+      "refused");
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
         TerminateOptions terminate;
         terminate.output = ReadPayload(options->result, around);
         terminate.recursive = options->recursive;
-        return WriteTold(client.Terminate(options->id, terminate),
-                         absl::StrCat("Terminated ", options->id,
-                                      "; it ends with its next turn."),
-                         "terminate", options->id, global, around);
+        terminate.force = options->force;
+        return WriteTold(
+            client.Terminate(options->id, terminate),
+            absl::StrCat("Terminated ", options->id,
+                         options->force ? "; it has ended."
+                                        : "; it ends with its next turn."),
+            "terminate", options->id, global, around);
       });
 }
 
@@ -125,12 +134,12 @@ Command AddRestart(CLI::App& group) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
       "restart",
-      "Start an orchestration that has ended again, with what it was started "
-      "with");
+      "Start an orchestration that has ended again, with the same name and "
+      "input");
   AddId(*app, options->id)->required();
   app->add_flag("--new-id", options->new_id,
-                "under an ID that the server makes; this one stays, and need "
-                "not have ended");
+                "start a copy under an ID that the server makes, even if this "
+                "one has not ended");
   return CallingCommand(
       app,
       [options](OrchestrationClient& client, const GlobalOptions& global,
@@ -167,45 +176,44 @@ absl::Status WriteOrchestration(const OrchestrationState& state,
                                 Surroundings& surroundings) {
   Output output(global.output, surroundings.out);
   output.Write(output.format() == OutputFormat::kJson
-                   ? OrchestrationJson(state).text() + "\n"
+                   ? OrchestrationJson(state).line()
                    : OrchestrationText(state));
   return output.status();
 }
 
-absl::Status WriteDone(const std::string& done, const std::string& json,
+absl::Status WriteDone(const std::string& done, const JsonObject& json,
                        const GlobalOptions& global,
                        Surroundings& surroundings) {
   Output output(global.output, surroundings.out);
-  output.Write(
-      (output.format() == OutputFormat::kJson ? json : Printable(done)) + "\n");
+  output.Write(output.format() == OutputFormat::kJson ? json.line()
+                                                      : Printable(done) + "\n");
   return output.status();
 }
 
 std::vector<Command> AddOrchestrationCommands(CLI::App& parser) {
   CLI::App* group = parser.add_subcommand(
-      "orchestration", "Start, see and handle the orchestrations of a server");
+      "orchestration",
+      "Start, inspect and manage the orchestrations of a server");
   group->require_subcommand(1);
-  return {AddStartCommand(*group),
-          AddEnsureCommand(*group),
-          AddStatus(*group),
-          AddWaitCommand(*group),
-          AddOrchestrationWatchCommand(*group),
-          AddRaiseEvent(*group),
-          AddHolding(*group, "suspend",
-                     "Hold the turns of an orchestration until it is resumed",
-                     "Suspended", &OrchestrationClient::Suspend),
-          AddHolding(*group, "resume",
-                     "Let an orchestration that was suspended go on", "Resumed",
-                     &OrchestrationClient::Resume),
-          AddTerminate(*group),
-          AddRestart(*group),
-          AddHolding(*group, "rewind",
-                     "Have an orchestration that failed go on from its last "
-                     "good point",
-                     "Rewound", &OrchestrationClient::Rewind),
-          AddPurgeCommand(*group),
-          AddListCommand(*group),
-          AddHistoryCommand(*group)};
+  return {
+      AddStartCommand(*group),
+      AddEnsureCommand(*group),
+      AddStatus(*group),
+      AddWaitCommand(*group),
+      AddOrchestrationWatchCommand(*group),
+      AddRaiseEvent(*group),
+      AddHolding(*group, "suspend", "Pause an orchestration", "Suspended",
+                 &OrchestrationClient::Suspend),
+      AddHolding(*group, "resume", "Resume a paused orchestration", "Resumed",
+                 &OrchestrationClient::Resume),
+      AddTerminate(*group),
+      AddRestart(*group),
+      AddHolding(*group, "rewind",
+                 "Retry a failed orchestration from its last successful step",
+                 "Rewound", &OrchestrationClient::Rewind),
+      AddPurgeCommand(*group),
+      AddListCommand(*group),
+      AddHistoryCommand(*group)};
 }
 
 }  // namespace leasehold::client::cli

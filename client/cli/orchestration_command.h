@@ -1,9 +1,9 @@
-// `leasehold orchestration …`: the orchestrations of a server, started, seen
-// and handled.
+// `leasehold orchestration …`: starts, inspects and manages the orchestrations
+// of a server.
 //
-// This file has those that say something to one orchestration, and what all of
-// the group share; beside it stand those that start (orchestration_start_…),
-// wait (orchestration_wait_…) and look at many (orchestration_query_…).
+// This file has the commands that act on one orchestration, and what the group
+// has in common. Others have those that start (orchestration_start_…), wait
+// (orchestration_wait_…) and look at many (orchestration_query_…).
 //
 // Thread-safety: one thread.   Lifetime: the commands' subcommands belong to
 // the parser they were added to.
@@ -16,32 +16,33 @@
 
 #include "absl/status/status.h"
 #include "client/cli/command.h"
-#include "client/orchestration_client.h"
+#include "client/cli/json_object.h"
+#include "client/orchestrations/orchestration_client.h"
 
 namespace leasehold::client::cli {
 
 // Adds `orchestration` and all its commands to `parser`.
 std::vector<Command> AddOrchestrationCommands(CLI::App& parser);
 
-// A command that makes calls: `run` is given a client of the server that was
-// named.
+// A command that makes calls: `run` gets a client for the server that --address
+// names.
 Command CallingCommand(
     CLI::App* app,
     std::function<absl::Status(OrchestrationClient&, const GlobalOptions&,
                                Surroundings&)>
         run);
 
-// NOT_FOUND, and of which.
+// NOT_FOUND, with the ID.
 absl::Status NoOrchestration(const std::string& id);
 
-// Shows one, on its own.
+// Shows a single orchestration.
 absl::Status WriteOrchestration(const OrchestrationState& state,
                                 const GlobalOptions& global,
                                 Surroundings& surroundings);
 
-// Shows what came of a command that has nothing to tell: `done` as a line, or
+// Shows that a command without a result was done: `done` as a line, or
 // `json`.
-absl::Status WriteDone(const std::string& done, const std::string& json,
+absl::Status WriteDone(const std::string& done, const JsonObject& json,
                        const GlobalOptions& global, Surroundings& surroundings);
 
 }  // namespace leasehold::client::cli

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/history_view.h"
+#include "client/cli/json_object.h"
 #include "client/cli/orchestration_command.h"
 #include "client/cli/orchestration_values.h"
 #include "client/cli/orchestration_view.h"
@@ -19,7 +20,7 @@
 namespace leasehold::client::cli {
 namespace {
 
-// The most that a page has.
+// The largest page.
 constexpr int kPageMax = 1000;
 
 struct ListCommandOptions {
@@ -32,7 +33,7 @@ absl::Status RunList(OrchestrationClient& client,
                      const ListCommandOptions& options,
                      const GlobalOptions& global, Surroundings& around) {
   Output output(global.output, around.out);
-  Table table(OrchestrationHeading());
+  Table table(OrchestrationHeading(), around.cells());
   size_t left = options.limit.value_or(INT32_MAX);
   const auto on_page = [&](const std::vector<OrchestrationState>& page) {
     std::vector<Table::Row> rows;
@@ -41,11 +42,11 @@ absl::Status RunList(OrchestrationClient& client,
       --left;
       if (output.format() == OutputFormat::kTable) {
         rows.push_back(OrchestrationRow(state));
-      } else if (!output.Write(OrchestrationJson(state).text() + "\n")) {
+      } else if (!output.Write(OrchestrationJson(state).line())) {
         return false;
       }
     }
-    return output.Say(table.Lines(rows)) && left > 0;
+    return output.Say(table.Lines(std::move(rows))) && left > 0;
   };
   ListOrchestrationsOptions list;
   list.filter = options.filter.At(around.now());
@@ -85,9 +86,9 @@ absl::StatusOr<int64_t> PurgeAll(OrchestrationClient& client,
     purged += result->purged;
     if (result->complete) return purged;
     if (result->purged == 0) {
-      return absl::UnavailableError(absl::StrCat(
-          "the server purged ", purged,
-          " and gets no further; what is left can be purged later"));
+      return absl::UnavailableError(
+          absl::StrCat("the server purged ", purged,
+                       " but cannot purge the rest now; try again later"));
     }
   }
 }
@@ -103,8 +104,7 @@ absl::Status RunPurge(OrchestrationClient& client, const PurgeOptions& options,
   return WriteDone(
       absl::StrCat("Purged ", *purged,
                    *purged == 1 ? " orchestration." : " orchestrations."),
-      JsonObject().Json("purged", absl::StrCat(*purged)).text(), global,
-      around);
+      JsonObject().Number("purged", *purged), global, around);
 }
 
 absl::Status RunHistory(OrchestrationClient& client, const std::string& id,
@@ -115,7 +115,7 @@ absl::Status RunHistory(OrchestrationClient& client, const std::string& id,
   absl::Status status =
       client.GetHistory(id, execution, [&](const OrchestrationEvent& event) {
         return output.Write(output.format() == OutputFormat::kJson
-                                ? EventJson(event) + "\n"
+                                ? EventJson(event).line()
                                 : view.Lines(event));
       });
   if (!status.ok()) return status;
@@ -128,13 +128,13 @@ absl::Status RunHistory(OrchestrationClient& client, const std::string& id,
 Command AddListCommand(CLI::App& group) {
   const auto options = std::make_shared<ListCommandOptions>();
   CLI::App* app = group.add_subcommand(
-      "list", "Show orchestrations, in the order of their starts");
+      "list", "Show orchestrations, in the order in which they started");
   AddFilter(*app, options->filter);
   AddValue(*app, "--limit", options->limit, ReadCount,
-           "the first so many; without it all")
+           "show at most this many (default: all)")
       ->type_name("N");
   app->add_flag("--payloads", options->payloads,
-                "with input, output and failure: JSON shows them");
+                "include input, output and failure (shown in JSON)");
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
@@ -152,7 +152,7 @@ Command AddPurgeCommand(CLI::App& group) {
   AddFilter(*app, options->filter);
   app->add_flag("--all", options->all, "all that have ended");
   app->add_flag("--recursive", options->recursive,
-                "their sub-orchestrations too, and theirs");
+                "also their sub-orchestrations, and theirs");
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
@@ -168,10 +168,10 @@ Command AddHistoryCommand(CLI::App& group) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
       "history",
-      "Show what has happened to an orchestration; --output=json has it all");
+      "Show the history of an orchestration; --output=json shows all of it");
   AddId(*app, options->id)->required();
   AddValue(*app, "--execution", options->execution, ReadId,
-           "ID of one of its runs; without it the present one")
+           "ID of one of its runs (default: the current one)")
       ->type_name("ID");
   return CallingCommand(app, [options](OrchestrationClient& client,
                                        const GlobalOptions& global,

@@ -13,13 +13,14 @@
 #include "client/cli/orchestration_wait_commands.h"
 #include "client/cli/output.h"
 #include "client/cli/payload.h"
+#include "client/cli/printable.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-// What both commands take.
+// The options of both commands.
 struct Options {
   std::string name;
   std::string id;
@@ -40,33 +41,33 @@ void AddOptions(CLI::App& app, Options& options, const char* id_description,
       ->type_name("")
       ->required();
   AddValue(app, "--id", options.id, ReadId, id_description)->type_name("ID");
-  AddPayload(app, options.input, "what it starts with");
+  AddPayload(app, options.input, "its input");
   AddValue(app, "--version", options.version, ReadText,
            "version of the orchestrator")
       ->type_name("VERSION");
   AddValue(app, "--at", options.at, ReadMoment,
-           "start it then, as in 2024-10-04T17:46:40Z, or from now, as in "
-           "+30s; without it at once")
+           "when to start it, as in 2024-10-04T17:46:40Z, or from now, as in "
+           "+30s (default: now)")
       ->type_name("TIME");
   AddValues(app, "--tag", options.tags, ReadTag,
-            "a tag, as in team=blue; may be given again")
+            "a tag, as in team=blue; may be repeated")
       ->type_name("KEY=VALUE");
   AddValue(app, "--if-active", options.if_active, ReadIfActive,
-           "if there is one that has not ended: fail, take it (attach), or end "
-           "it and start anew (terminate)")
+           "if one with this ID is active: fail, use it (attach), or end it "
+           "and start a new one (terminate)")
       ->type_name("fail|attach|terminate")
       ->default_str(default_choice);
   AddValue(app, "--if-finished", options.if_finished, ReadIfFinished,
-           "if there is one that has ended: fail, take it (attach), or start "
-           "one in its place (replace)")
+           "if one with this ID has ended: fail, use it (attach), or start a "
+           "new one in its place (replace)")
       ->type_name("fail|attach|replace")
       ->default_str(default_choice);
   AddValue(app, "--request-id", options.request_id, ReadName,
-           "name of this very start: said again, it starts nothing and shows "
-           "the first one's receipt")
+           "makes the start idempotent: repeated with the same request ID, it "
+           "starts nothing and shows the first receipt")
       ->type_name("ID");
   app.add_flag("--wait", options.wait,
-               "wait until it has ended, and show what it came to");
+               "wait until it has ended, and show the result");
 }
 
 // The start that the options mean. Throws UsageError.
@@ -87,7 +88,7 @@ StartOptions StartOf(const Options& options, Surroundings& around) {
   return start;
 }
 
-// Shows what is there, and in JSON whether this call made it.
+// Shows the orchestration, and in JSON whether this call created it.
 absl::Status WriteEnsured(OrchestrationClient& client,
                           const OrchestrationReceipt& receipt,
                           const GlobalOptions& global, Surroundings& around) {
@@ -102,14 +103,12 @@ absl::Status WriteEnsured(OrchestrationClient& client,
   if (!state.ok()) return state.status();
   if (!state->has_value()) return NoOrchestration(receipt.instance_id);
   output.Write(
-      json
-          ? OrchestrationJson(**state).Flag("created", receipt.created).text() +
-                "\n"
-          : OrchestrationText(**state));
+      json ? OrchestrationJson(**state).Flag("created", receipt.created).line()
+           : OrchestrationText(**state));
   return output.status();
 }
 
-// `ensure`: unless told otherwise, one that is there will do.
+// `ensure` attaches to an existing one, unless the options say otherwise.
 absl::Status Run(OrchestrationClient& client, const Options& options,
                  bool ensure, const GlobalOptions& global,
                  Surroundings& around) {
@@ -132,7 +131,7 @@ absl::Status Run(OrchestrationClient& client, const Options& options,
 Command AddStartCommand(CLI::App& group) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand("start", "Start an orchestration");
-  AddOptions(*app, *options, "instance ID; without it the server makes one",
+  AddOptions(*app, *options, "instance ID (default: the server makes one)",
              "fail");
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
@@ -145,15 +144,16 @@ Command AddEnsureCommand(CLI::App& group) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
       "ensure",
-      "Start an orchestration unless there is one of its ID, and show that");
+      "Start an orchestration unless one with this ID exists; shows the "
+      "existing one (even if it has ended)");
   AddOptions(*app, *options, "instance ID; required", "attach");
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
         if (options->id.empty()) {
           throw UsageError(
-              "orchestration ensure: --id is required: there shall be one of "
-              "that ID");
+              "orchestration ensure: --id is required, to say which one shall "
+              "exist");
         }
         return Run(client, *options, /*ensure=*/true, global, around);
       });
@@ -164,7 +164,7 @@ absl::Status WriteReceipt(const OrchestrationReceipt& receipt,
                           Surroundings& surroundings) {
   Output output(global.output, surroundings.out);
   output.Write(output.format() == OutputFormat::kJson
-                   ? ReceiptJson(receipt).text() + "\n"
+                   ? ReceiptJson(receipt).line()
                    : ReceiptText(receipt));
   return output.status();
 }

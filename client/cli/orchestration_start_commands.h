@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "client/cli/command.h"
-#include "client/orchestration.h"
+#include "client/orchestrations/orchestration.h"
 
 namespace leasehold::client::cli {
 
@@ -15,7 +15,7 @@ namespace leasehold::client::cli {
 Command AddStartCommand(CLI::App& group);
 Command AddEnsureCommand(CLI::App& group);
 
-// Shows what a start came to.
+// Shows the outcome of a start.
 absl::Status WriteReceipt(const OrchestrationReceipt& receipt,
                           const GlobalOptions& global,
                           Surroundings& surroundings);

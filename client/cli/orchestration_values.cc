@@ -3,19 +3,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/output.h"
 #include "client/cli/values.h"
 
 namespace leasehold::client::cli {
-namespace {
-
-absl::Status Wrong(const std::string& text, const char* right) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", Printable(text), "\" is ", right));
-}
-
-}  // namespace
-
 absl::StatusOr<Moment> ReadMoment(const std::string& text) {
   const bool from_now = text.starts_with('+') || text.starts_with('-');
   absl::Duration duration;
@@ -28,9 +18,10 @@ absl::StatusOr<Moment> ReadMoment(const std::string& text) {
       time != absl::InfiniteFuture() && time != absl::InfinitePast()) {
     return Moment(time);
   }
-  return Wrong(text,
-               "no time; write it as in 2024-10-04T17:46:40Z, or from now, as "
-               "in +30s or -1h");
+  return WrongValue(
+      text,
+      "not a time; write a date, as in 2024-10-04T17:46:40Z, or a "
+      "time from now, as in +30s or -1h");
 }
 
 absl::StatusOr<OrchestrationStatus> ReadStatus(const std::string& text) {
@@ -42,30 +33,30 @@ absl::StatusOr<OrchestrationStatus> ReadStatus(const std::string& text) {
       return status;
     }
   }
-  return Wrong(text,
-               "no status; write pending, running, suspended, completed, "
-               "failed or terminated");
+  return WrongValue(text,
+                    "not a status; write pending, running, suspended, "
+                    "completed, failed or terminated");
 }
 
 absl::StatusOr<IfActive> ReadIfActive(const std::string& text) {
   if (text == "fail") return IfActive::kFail;
   if (text == "attach") return IfActive::kAttach;
   if (text == "terminate") return IfActive::kTerminate;
-  return Wrong(text, "no choice; write fail, attach or terminate");
+  return WrongValue(text, "not a choice; write fail, attach or terminate");
 }
 
 absl::StatusOr<IfFinished> ReadIfFinished(const std::string& text) {
   if (text == "fail") return IfFinished::kFail;
   if (text == "attach") return IfFinished::kAttach;
   if (text == "replace") return IfFinished::kReplace;
-  return Wrong(text, "no choice; write fail, attach or replace");
+  return WrongValue(text, "not a choice; write fail, attach or replace");
 }
 
 absl::StatusOr<std::pair<std::string, std::string>> ReadTag(
     const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos) {
-    return Wrong(text, "no tag; write KEY=VALUE, as in team=blue");
+    return WrongValue(text, "not a tag; write KEY=VALUE, as in team=blue");
   }
   absl::StatusOr<std::string> checked = ReadText(text);
   if (!checked.ok()) return checked.status();
@@ -88,19 +79,19 @@ OrchestrationFilter FilterOptions::At(absl::Time now) const {
 
 void AddFilter(CLI::App& app, FilterOptions& options) {
   AddValues(app, "--status", options.statuses, ReadStatus,
-            "only of this status: pending, running, suspended, completed, "
-            "failed or terminated; several with commas, or given again")
+            "only with this status: pending, running, suspended, completed, "
+            "failed or terminated; may be a list with commas, or repeated")
       ->delimiter(',')
       ->type_name("STATUS");
   AddValue(app, "--id-prefix", options.id_prefix, ReadId,
-           "only IDs that begin so")
+           "only IDs with this prefix")
       ->type_name("PREFIX");
   AddValue(app, "--created-from", options.created_from, ReadMoment,
-           "only those created then or later, as in 2024-10-04T17:46:40Z, or "
-           "from now, as in -1h")
+           "only those created at this time or later, as in "
+           "2024-10-04T17:46:40Z, or from now, as in -1h")
       ->type_name("TIME");
   AddValue(app, "--created-to", options.created_to, ReadMoment,
-           "only those created then or earlier")
+           "only those created at this time or earlier")
       ->type_name("TIME");
 }
 

@@ -1,4 +1,4 @@
-// What options of `leasehold orchestration …` can say.
+// The values of options of `leasehold orchestration …`.
 //
 // Thread-safety: safe.   Lifetime: no state; the targets of AddFilter outlive
 // the parser.
@@ -14,11 +14,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "client/orchestration_client.h"
+#include "client/orchestrations/orchestration_client.h"
 
 namespace leasehold::client::cli {
 
-// A point in time, or so long from the moment at which the command runs.
+// A point in time, or a duration from the moment at which the command runs.
 class Moment {
  public:
   Moment() = default;
@@ -34,9 +34,9 @@ class Moment {
   std::variant<absl::Time, absl::Duration> when_;
 };
 
-// RFC 3339, as in 2024-10-04T17:46:40Z; or +30s, -1h: from now.
+// RFC 3339, as in 2024-10-04T17:46:40Z; or from now, as in +30s or -1h.
 absl::StatusOr<Moment> ReadMoment(const std::string& text);
-// `pending`, `running`, …, in either case.
+// `pending`, `running`, …, in upper or lower case.
 absl::StatusOr<OrchestrationStatus> ReadStatus(const std::string& text);
 // `fail`, `attach` or `terminate`.
 absl::StatusOr<IfActive> ReadIfActive(const std::string& text);
@@ -46,14 +46,14 @@ absl::StatusOr<IfFinished> ReadIfFinished(const std::string& text);
 absl::StatusOr<std::pair<std::string, std::string>> ReadTag(
     const std::string& text);
 
-// The options of a command that chooses among all orchestrations.
+// The options of a command that selects orchestrations.
 struct FilterOptions {
   std::vector<OrchestrationStatus> statuses;
   std::string id_prefix;
   std::optional<Moment> created_from;
   std::optional<Moment> created_to;
 
-  // Whether any was given.
+  // Whether any of them was given.
   bool any() const;
   OrchestrationFilter At(absl::Time now) const;
 };

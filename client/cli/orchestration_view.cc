@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/output.h"
+#include "client/cli/printable.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -20,7 +21,7 @@ std::string BriefIfAny(const std::optional<std::string>& text) {
   return text.has_value() ? Brief(*text, kBriefBytes) : "";
 }
 
-// Under the names known from Durable Functions.
+// With the names used by Durable Functions.
 std::vector<std::pair<const char*, std::string>> Named(
     const ManagementUrls& urls) {
   return {{"id", urls.id},
@@ -62,13 +63,6 @@ std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
 }
 
-std::string Brief(std::string_view text, size_t most) {
-  if (text.size() <= most) return Printable(text);
-  // Not within a character.
-  while (most > 0 && (text[most] & 0xC0) == 0x80) --most;
-  return Printable(text.substr(0, most)) + "\u2026";
-}
-
 std::string FailureText(const OrchestrationFailure& failure) {
   std::string text = absl::StrCat(
       failure.type, failure.type.empty() ? "" : ": ", failure.message);
@@ -76,15 +70,15 @@ std::string FailureText(const OrchestrationFailure& failure) {
   return absl::StrCat(text, ", because of ", FailureText(*failure.cause));
 }
 
-std::string FailureJson(const OrchestrationFailure& failure) {
+JsonObject FailureJson(const OrchestrationFailure& failure) {
   JsonObject object;
   object.Text("type", failure.type).Text("message", failure.message);
   object.TextIfAny("stack_trace", failure.stack_trace);
   if (failure.non_retriable) object.Flag("non_retriable", true);
   if (failure.cause != nullptr) {
-    object.Json("cause", FailureJson(*failure.cause));
+    object.Object("cause", FailureJson(*failure.cause));
   }
-  return object.text();
+  return object;
 }
 
 Table::Row OrchestrationHeading() {
@@ -105,6 +99,7 @@ std::string OrchestrationText(const OrchestrationState& state) {
   lines.Add("Name", state.name);
   lines.AddIfAny("Version", state.version);
   lines.Add("Status", OrchestrationStatusName(state.status));
+  lines.AddIfAny("Waiting for", state.waiting_for);
   lines.AddIfAny("Custom status", state.custom_status);
   lines.Add("Created", TimeText(state.create_time));
   lines.AddIfAny("Not before", state.scheduled_start_time);
@@ -132,23 +127,24 @@ JsonObject OrchestrationJson(const OrchestrationState& state) {
       .Text("name", state.name)
       .TextIfAny("version", state.version)
       .Text("status", OrchestrationStatusName(state.status))
-      .Json("create_time", JsonTime(state.create_time))
-      .Json("update_time", JsonTime(state.update_time))
+      .Time("create_time", state.create_time)
+      .Time("update_time", state.update_time)
       .TimeIfAny("end_time", state.end_time)
       .TimeIfAny("scheduled_start_time", state.scheduled_start_time)
       .TextIfAny("custom_status", state.custom_status)
       .MapIfAny("tags", state.tags)
       .TextIfAny("parent_instance_id", state.parent_instance_id)
+      .TextIfAny("waiting_for", state.waiting_for)
       .TextIfAny("input", state.input)
       .TextIfAny("output", state.output);
   if (state.failure.has_value()) {
-    object.Json("failure", FailureJson(*state.failure));
+    object.Object("failure", FailureJson(*state.failure));
   }
   return object;
 }
 
 Table::Row StateHeading() {
-  // As wide as the widest that comes, since they come one by one.
+  // As wide as the widest value, since rows are written one by one.
   return {"UPDATED                 ", "STATUS    ", "CUSTOM STATUS", "RESULT"};
 }
 
@@ -183,7 +179,7 @@ JsonObject ReceiptJson(const OrchestrationReceipt& receipt) {
     for (const auto& [name, url] : Named(*receipt.urls)) {
       urls.TextIfAny(name, url);
     }
-    object.Json("urls", urls.text());
+    object.Object("urls", urls);
   }
   return object;
 }

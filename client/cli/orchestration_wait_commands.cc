@@ -9,6 +9,7 @@
 #include "client/cli/orchestration_command.h"
 #include "client/cli/orchestration_view.h"
 #include "client/cli/output.h"
+#include "client/cli/printable.h"
 #include "client/cli/progress_line.h"
 #include "client/cli/stream_run.h"
 #include "client/cli/values.h"
@@ -16,9 +17,9 @@
 namespace leasehold::client::cli {
 namespace {
 
-// How often the line is redrawn though nothing happens: time passes.
+// How often the line is redrawn without a change, because time passes.
 constexpr absl::Duration kRedraw = absl::Seconds(1);
-// How much of a custom status stands in it.
+// How much of a custom status it shows.
 constexpr size_t kStatusBytes = 60;
 
 bool Reached(Until until, OrchestrationStatus status) {
@@ -26,7 +27,7 @@ bool Reached(Until until, OrchestrationStatus status) {
                                 : status != OrchestrationStatus::kPending;
 }
 
-// The latest state of an orchestration, as another thread tells it. Safe.
+// The latest state of an orchestration, set by another thread. Safe.
 class Latest {
  public:
   void Set(const OrchestrationState& state) {
@@ -54,7 +55,7 @@ std::string ProgressText(const OrchestrationState& state,
       absl::FormatDuration(absl::Trunc(elapsed, absl::Seconds(1))));
 }
 
-// Waits until `run` is over, and gives the state that was waited for.
+// Waits until `run` is over, and returns the state that was waited for.
 absl::StatusOr<OrchestrationState> Await(OrchestrationClient& client,
                                          const std::string& id, Until until,
                                          StreamRun& run,
@@ -64,7 +65,10 @@ absl::StatusOr<OrchestrationState> Await(OrchestrationClient& client,
   OrchestrationWatchOptions options;
   options.instance_id = id;
   if (global.timeout_given) options.timeout = global.timeout;
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
   options.on_state = [&](const OrchestrationState& state) {
+    run.Heard();
     latest.Set(state);
     if (Reached(until, state.status)) run.Done();
     run.stop().Wake();
@@ -100,7 +104,7 @@ absl::StatusOr<OrchestrationState> Await(OrchestrationClient& client,
   return absl::CancelledError(not_yet + " yet");
 }
 
-// What the end of an orchestration is to whoever waited for it.
+// The outcome of a wait for an orchestration that has ended.
 absl::Status StatusOf(const OrchestrationState& state) {
   const std::string which =
       absl::StrCat("orchestration \"", state.instance_id, "\" ");
@@ -111,6 +115,10 @@ absl::Status StatusOf(const OrchestrationState& state) {
           state.failure.has_value() ? ": " + FailureText(*state.failure) : ""));
     case OrchestrationStatus::kTerminated:
       return absl::AbortedError(which + "was TERMINATED");
+    case OrchestrationStatus::kDamaged:
+      return absl::DataLossError(absl::StrCat(
+          which, "is DAMAGED",
+          state.failure.has_value() ? ": " + FailureText(*state.failure) : ""));
     default:
       return absl::OkStatus();
   }
@@ -120,14 +128,16 @@ absl::Status RunWatch(OrchestrationClient& client, const std::string& id,
                       const GlobalOptions& global, Surroundings& around) {
   StreamRun run(around);
   Output output(global.output, around.out);
-  Table table(StateHeading());
+  Table table(StateHeading(), around.cells());
   OrchestrationWatchOptions options;
   options.instance_id = id;
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
   options.on_state = [&](const OrchestrationState& state) {
-    const bool written =
-        output.Write(output.format() == OutputFormat::kJson
-                         ? OrchestrationJson(state).text() + "\n"
-                         : table.Lines({StateRow(state)}));
+    run.Heard();
+    const bool written = output.Write(output.format() == OutputFormat::kJson
+                                          ? OrchestrationJson(state).line()
+                                          : table.Lines({StateRow(state)}));
     if (!written) run.OutputFailed();
   };
   options.on_end = [&](const absl::Status& status) {
@@ -149,7 +159,7 @@ absl::Status RunWatch(OrchestrationClient& client, const std::string& id,
 absl::Status WaitAndShow(OrchestrationClient& client, const std::string& id,
                          Until until, const GlobalOptions& global,
                          Surroundings& surroundings) {
-  // How it ends is told though nobody reads the output.
+  // The exit code matters even if nobody reads the output.
   StreamRun run(surroundings, /*output=*/-1);
   const auto state = Await(client, id, until, run, global, surroundings);
   if (!state.ok()) return state.status();
@@ -165,11 +175,11 @@ Command AddWaitCommand(CLI::App& group) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = group.add_subcommand(
       "wait",
-      "Wait until an orchestration has ended, and show what it came to; exit "
-      "code 1 unless it COMPLETED");
+      "Wait until an orchestration has ended, and show the result; exit code 1 "
+      "unless it COMPLETED");
   AddId(*app, options->id)->required();
   app->add_flag("--started", options->started,
-                "only until a worker has begun it");
+                "only until a worker has started it");
   return CallingCommand(
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
@@ -183,7 +193,7 @@ Command AddOrchestrationWatchCommand(CLI::App& group) {
   const auto id = std::make_shared<std::string>();
   CLI::App* app = group.add_subcommand(
       "watch",
-      "Show how an orchestration stands as it changes, until it has ended");
+      "Show the state of an orchestration as it changes, until it has ended");
   AddId(*app, *id)->required();
   return CallingCommand(
       app, [id](OrchestrationClient& client, const GlobalOptions& global,

@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "client/cli/command.h"
-#include "client/orchestration_client.h"
+#include "client/orchestrations/orchestration_client.h"
 
 namespace leasehold::client::cli {
 
@@ -17,14 +17,14 @@ namespace leasehold::client::cli {
 Command AddWaitCommand(CLI::App& group);
 Command AddOrchestrationWatchCommand(CLI::App& group);
 
-// What is waited for: that it has begun, or that it has ended.
+// What to wait for: that it has started, or that it has ended.
 enum class Until { kStarted, kEnded };
 
-// Waits, on a terminal with a line that says how far it is, and shows the
-// orchestration. OK: it has begun, or COMPLETED. UNKNOWN: it FAILED; the
+// Waits, on a terminal with a line that shows the progress, and then shows the
+// orchestration. OK: it has started, or COMPLETED. UNKNOWN: it FAILED; the
 // message says why. ABORTED: it was TERMINATED. DEADLINE_EXCEEDED: --timeout
-// was given, and has passed. CANCELLED: a signal came before. NOT_FOUND: there
-// is none, or it was purged meanwhile.
+// was given and has passed. CANCELLED: a signal came first. NOT_FOUND: there is
+// none, or it was purged meanwhile.
 absl::Status WaitAndShow(OrchestrationClient& client, const std::string& id,
                          Until until, const GlobalOptions& global,
                          Surroundings& surroundings);

@@ -1,9 +1,9 @@
-// Payloads: what `--input` and its like say, read and looked at before it is
-// sent.
+// Payloads: the values of `--input` and similar options, read and checked
+// before they are sent.
 //
-// A payload is JSON: the text itself, `@FILE` for what a file holds, or `-` for
-// standard input. The server takes any text; JSON is what workers read, and a
-// mistake is told best where it was made.
+// A payload is JSON: the text itself, `@FILE` for the content of a file, or `-`
+// for standard input. The server takes any text, but workers expect JSON, and a
+// mistake is best reported where it was made.
 //
 // Thread-safety: one thread.   Lifetime: AddPayload's target outlives the
 // parser.
@@ -21,15 +21,16 @@ namespace leasehold::client::cli {
 // The option of a command that sends a payload.
 struct PayloadOption {
   std::string name;
-  // As it was given.
+  // As given by the user.
   std::optional<std::string> text;
 };
 void AddPayload(CLI::App& app, PayloadOption& option,
                 const std::string& description);
 
-// The payload that is meant; empty: none was given. Reads the file or standard
-// input, without the white space around it. Throws UsageError: it cannot be
-// read, or is no JSON; says what is wrong, and where.
+// The payload, or nothing if the option was not given. Reads the file or
+// standard input and strips surrounding white space. Throws UsageError, which
+// says what is wrong and where, if it cannot be read, is larger than any server
+// takes, or is not valid JSON (client/wire/json.h).
 std::optional<std::string> ReadPayload(const PayloadOption& option,
                                        Surroundings& surroundings);
 

@@ -1,7 +1,7 @@
-// ProgressLine: how far something is, on a line of a terminal that is redrawn.
+// ProgressLine: shows progress on a line of the terminal that is redrawn.
 //
-// Nothing is written if standard error is no terminal. A line that is too long
-// is cut, rather than take two.
+// Nothing is written if standard error is not a terminal. A line that is too
+// long is cut instead of wrapped.
 //
 // Thread-safety: one thread.   Lifetime: the stream outlives it.
 #ifndef LEASEHOLD_CLIENT_CLI_PROGRESS_LINE_H_
@@ -18,17 +18,17 @@ class ProgressLine {
  public:
   explicit ProgressLine(Surroundings& surroundings)
       : err_(surroundings.err), visible_(surroundings.err_is_terminal) {}
-  // The line is gone.
+  // Removes the line.
   ~ProgressLine() {
     if (drawn_) err_ << "\r\x1b[K" << std::flush;
   }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  // Whether anybody sees it.
+  // Whether the line is shown at all.
   bool visible() const { return visible_; }
 
-  // `text` takes the place of what was there. It is printable.
+  // Replaces the line with `text`. REQUIRES: `text` is printable.
   void Draw(std::string_view text) {
     if (!visible_) return;
     err_ << "\r\x1b[?7l" << text << "\x1b[K\x1b[?7h" << std::flush;

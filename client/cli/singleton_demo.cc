@@ -4,12 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel.h"
+#include "client/wire/channel.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-// How long a turn may take, on a machine that is busy.
+// How long a turn may take on a busy machine.
 constexpr absl::Duration kPatience = absl::Seconds(10);
 constexpr absl::Duration kPoll = absl::Milliseconds(10);
 

@@ -21,15 +21,15 @@ void Stop::Request() {
 }
 
 void Stop::Wake() {
-  const int error = errno;  // A signal handler leaves no trace.
+  const int error = errno;  // A signal handler must preserve it.
   const uint64_t one = 1;
-  // Full means that it is readable, which is all that is wanted.
+  // If it is full, it is readable, which is all that is needed.
   [[maybe_unused]] const ssize_t written = write(event_, &one, sizeof(one));
   errno = error;
 }
 
 bool Stop::Await(absl::Duration timeout) {
-  // Of the output only errors are asked for: they come unasked.
+  // For the output only errors matter, which poll reports without asking.
   pollfd watched[] = {{.fd = event_, .events = POLLIN, .revents = 0},
                       {.fd = output_, .events = 0, .revents = 0}};
   const int ms = timeout == absl::InfiniteDuration()

@@ -1,10 +1,10 @@
-// Stop: what ends a command that streams, and what wakes it.
+// Stop: ends a command that streams, or wakes it.
 //
-// A signal, the end of its stream, and an output that nobody reads any more all
-// come here; the command waits for nothing else.
+// A signal, the end of its stream, and the loss of the reader of its output all
+// arrive here; the command waits for nothing else.
 //
-// Thread-safety: safe; Request and Wake may be called by a signal handler.
-// Await: one thread.   Lifetime: outlives what may call it.
+// Thread-safety: safe; a signal handler may call Request and Wake.
+// Await: one thread.   Lifetime: outlives everything that may call it.
 #ifndef LEASEHOLD_CLIENT_CLI_STOP_H_
 #define LEASEHOLD_CLIENT_CLI_STOP_H_
 
@@ -16,25 +16,25 @@ namespace leasehold::client::cli {
 
 class Stop {
  public:
-  // `output` is the file descriptor to which the command writes: once nobody
-  // reads it, the command is to stop. Below 0: none is watched.
+  // `output` is the file descriptor to which the command writes: the command
+  // stops when its reader is gone. Below 0, none is watched.
   explicit Stop(int output);
   ~Stop();
   Stop(const Stop&) = delete;
   Stop& operator=(const Stop&) = delete;
 
-  // The command is to stop.
+  // Tells the command to stop.
   void Request();
-  // Something is to be looked at.
+  // Wakes the command to check its state.
   void Wake();
 
-  // Blocks until Request, Wake, the end of whoever read the output, or for
-  // `timeout`. False: the command is to stop, now and for ever.
+  // Blocks until Request, Wake, the loss of the output's reader, or for
+  // `timeout`. False: the command must stop; every later call returns false.
   bool Await(absl::Duration timeout = absl::InfiniteDuration());
 
  private:
   const int output_;
-  // An eventfd that is readable once there is something to wake up for.
+  // An eventfd that is readable when there is a reason to wake up.
   const int event_;
   std::atomic<bool> requested_ = false;
 };

@@ -1,16 +1,17 @@
 // StreamRun: one run of a command that streams, from its start to its end.
 //
-// The command starts its stream, whose callbacks write the output; then it
-// awaits the end: by a signal or because nobody reads any more (OK), or by the
-// server (its status).
+// The command starts its stream, whose callbacks write the output. Then it
+// waits for the end: a signal or the loss of its reader (OK), or the server's
+// status.
 //
-// Thread-safety: End and Fail are safe; the rest: one thread.   Lifetime:
-// outlives the stream.
+// Thread-safety: End and Fail are safe; Lost and Heard: the stream's thread;
+// the rest: one thread.   Lifetime: outlives the stream.
 #ifndef LEASEHOLD_CLIENT_CLI_STREAM_RUN_H_
 #define LEASEHOLD_CLIENT_CLI_STREAM_RUN_H_
 
 #include <mutex>
 #include <optional>
+#include <ostream>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -23,25 +24,40 @@ class StreamRun {
  public:
   explicit StreamRun(Surroundings& surroundings)
       : StreamRun(surroundings, surroundings.output_fd) {}
-  // `output` below 0: the run goes on though nobody reads its output.
-  StreamRun(Surroundings& surroundings, int output) : stop_(output) {
+  // If `output` is below 0, the run continues even if nobody reads the output.
+  StreamRun(Surroundings& surroundings, int output)
+      : stop_(output), err_(surroundings.err) {
     surroundings.stop_on_signal(stop_);
   }
 
   Stop& stop() { return stop_; }
 
-  // The run ends, with `status` unless it has ended before. OK is no end that a
-  // server should bring: it becomes UNAVAILABLE.
+  // Ends the run with `status`, unless it has ended before. A server should not
+  // end it with OK, so that becomes UNAVAILABLE.
   void End(const absl::Status& status) {
     EndWith(status.ok() ? absl::UnavailableError("the server ended the call")
                         : status);
   }
-  // Nothing more can be written: the run ends, and the output knows why.
+  // Nothing more can be written: ends the run; the output knows why.
   void OutputFailed() { EndWith(absl::OkStatus()); }
-  // What the run was for is done.
+  // Ends the run because its task is done.
   void Done() { EndWith(absl::OkStatus()); }
 
-  // Blocks until the run is to end. OK: not by the server.
+  // The stream was lost and reconnects: says so, once.
+  void Lost(const absl::Status& why) {
+    if (std::exchange(lost_, true)) return;
+    err_ << "leasehold: connection lost, reconnecting: "
+         << absl::StatusCodeToString(why.code()) << ": " << why.message()
+         << "\n"
+         << std::flush;
+  }
+  // The stream has delivered something.
+  void Heard() {
+    if (!std::exchange(lost_, false)) return;
+    err_ << "leasehold: reconnected\n" << std::flush;
+  }
+
+  // Blocks until the run ends. OK: the server did not end it.
   absl::Status Await() {
     while (stop_.Await()) {
     }
@@ -63,6 +79,8 @@ class StreamRun {
   }
 
   Stop stop_;
+  std::ostream& err_;
+  bool lost_ = false;  // Used by the stream's thread.
   std::mutex mu_;
   std::optional<absl::Status> status_;
 };

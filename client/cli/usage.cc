@@ -7,7 +7,7 @@
 namespace leasehold::client::cli {
 namespace {
 
-// `the commands are echo, demo`, of the group that was given.
+// `the commands are echo, demo`, for the given group.
 std::string CommandNames(const CLI::App& parser) {
   const CLI::App& group = GivenGroup(parser);
   std::string names = "the commands";
@@ -19,7 +19,7 @@ std::string CommandNames(const CLI::App& parser) {
                                     }));
 }
 
-// The options of the command that was given, then the global ones.
+// The options of the given command, then the global ones.
 std::vector<const CLI::Option*> Options(const CLI::App& parser,
                                         const Command* given) {
   const auto named = [](const CLI::Option* option) {
@@ -44,7 +44,7 @@ const CLI::Option* Find(const std::vector<const CLI::Option*>& options,
   return nullptr;
 }
 
-// What to say of an argument that the parser had no place for.
+// The message for an argument that the parser could not place.
 std::string ExplainStranger(const std::string& stranger, const CLI::App& parser,
                             const std::vector<Command>& commands) {
   const Command* given = GivenCommand(commands);
@@ -71,7 +71,7 @@ std::string ExplainStranger(const std::string& stranger, const CLI::App& parser,
                     }));
 }
 
-// What to say of an option with too few or too many values. The parser's text
+// The message for an option with too few or too many values. The parser's text
 // is `--name: …`.
 std::string ExplainCount(const std::string& text,
                          const std::vector<const CLI::Option*>& options) {
@@ -119,7 +119,7 @@ std::string ExplainUsage(const CLI::ParseError& error, const CLI::App& parser,
   if (kind == "ArgumentMismatch") {
     return ExplainCount(error.what(), Options(parser, given));
   }
-  // Before what is missing: it may stand there misspelt.
+  // Before what is missing: that may be here, but misspelt.
   const std::vector<std::string> strangers = parser.remaining(true);
   if (!strangers.empty()) {
     return ExplainStranger(strangers.front(), parser, commands);

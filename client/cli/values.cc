@@ -3,28 +3,29 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "client/channel.h"
-#include "client/utf8.h"
+#include "client/cli/printable.h"
+#include "client/wire/channel.h"
+#include "client/wire/utf8.h"
 
 namespace leasehold::client::cli {
 namespace {
 
 constexpr int kCountMax = 1000000;
 
-absl::Status Wrong(const std::string& text, const char* right) {
+}  // namespace
+
+absl::Status WrongValue(const std::string& text, const char* right) {
   return absl::InvalidArgumentError(
       absl::StrCat("\"", Printable(text), "\" is ", right));
 }
-
-}  // namespace
 
 absl::StatusOr<absl::Duration> ReadDuration(const std::string& text) {
   absl::Duration value;
   if (!absl::ParseDuration(text, &value) || value <= absl::ZeroDuration() ||
       value == absl::InfiniteDuration()) {
-    return Wrong(text,
-                 "no positive duration; write a number with a unit, as in "
-                 "500ms, 20s or 1h30m");
+    return WrongValue(text,
+                      "not a positive duration; write a number with a unit, as "
+                      "in 500ms, 20s or 1h30m");
   }
   return value;
 }
@@ -32,7 +33,7 @@ absl::StatusOr<absl::Duration> ReadDuration(const std::string& text) {
 absl::StatusOr<int> ReadCount(const std::string& text) {
   int value = 0;
   if (!absl::SimpleAtoi(text, &value) || value < 1 || value > kCountMax) {
-    return Wrong(text, "no whole number from 1 to 1000000");
+    return WrongValue(text, "not a whole number from 1 to 1000000");
   }
   return value;
 }
@@ -40,7 +41,8 @@ absl::StatusOr<int> ReadCount(const std::string& text) {
 absl::StatusOr<uint64_t> ReadSequence(const std::string& text) {
   uint64_t value = 0;
   if (!absl::SimpleAtoi(text, &value)) {
-    return Wrong(text, "no sequence; write a whole number, as in 0 or 17");
+    return WrongValue(text,
+                      "not a sequence; write a whole number, as in 0 or 17");
   }
   return value;
 }
@@ -57,15 +59,17 @@ absl::StatusOr<std::string> ReadText(const std::string& text) {
 }
 
 absl::StatusOr<std::string> ReadName(const std::string& text) {
-  if (text.empty()) return Wrong(text, "no name; write at least one character");
+  if (text.empty())
+    return WrongValue(text, "not a name; write at least one character");
   return ReadText(text);
 }
 
 absl::StatusOr<std::string> ReadId(const std::string& text) {
   if (text.empty()) {
-    return Wrong(text,
-                 "no ID; write at least one character, or leave the option "
-                 "out to have the server make one");
+    return WrongValue(
+        text,
+        "not an ID; write at least one character, or leave out the "
+        "option to let the server make one");
   }
   if (!IsUtf8(text)) {
     return absl::InvalidArgumentError("the ID is not UTF-8");
@@ -76,13 +80,13 @@ absl::StatusOr<std::string> ReadId(const std::string& text) {
 absl::StatusOr<OutputFormat> ReadOutputFormat(const std::string& text) {
   if (text == "table") return OutputFormat::kTable;
   if (text == "json") return OutputFormat::kJson;
-  return Wrong(text, "no output format; write table or json");
+  return WrongValue(text, "not an output format; write table or json");
 }
 
 absl::StatusOr<Expect> ReadExpect(const std::string& text) {
   if (text == "new") return Expect::kNew;
   if (text == "existing") return Expect::kExisting;
-  return Wrong(text, "no expectation; write new or existing");
+  return WrongValue(text, "not an expectation; write new or existing");
 }
 
 absl::StatusOr<InstanceState> ReadInstanceState(const std::string& text) {
@@ -91,7 +95,7 @@ absl::StatusOr<InstanceState> ReadInstanceState(const std::string& text) {
         InstanceState::kClosing}) {
     if (absl::EqualsIgnoreCase(text, InstanceStateName(state))) return state;
   }
-  return Wrong(text, "no state; write opening, busy, idle or closing");
+  return WrongValue(text, "not a state; write opening, busy, idle or closing");
 }
 
 CLI::Option* AddId(CLI::App& app, std::string& id) {
@@ -105,7 +109,7 @@ CLI::Option* AddIdleTimeoutOption(CLI::App& app,
   return AddValue(
              app, "--idle-timeout", timeout, ReadDuration,
              "how long the instance is kept once idle, if this call creates "
-             "it, as in 500ms or 20s; without it the server's own")
+             "it, as in 500ms or 20s (default: the server's)")
       ->type_name("DURATION");
 }
 

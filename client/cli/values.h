@@ -1,4 +1,4 @@
-// Values: the text of an option's value, read; the error says what would be
+// Values: reads the text of an option's value; the error says what would be
 // right.
 //
 // Thread-safety: safe.   Lifetime: no state; AddValue's target outlives the
@@ -13,13 +13,18 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/cli/output.h"
-#include "client/instance.h"
-#include "client/instance_metadata.h"
+#include "client/instances/instance.h"
+#include "client/wire/instance_metadata.h"
 
 namespace leasehold::client::cli {
+
+// INVALID_ARGUMENT: `"tea" is not a time; write ...` for the text `tea` and the
+// rest of the sentence after "is".
+absl::Status WrongValue(const std::string& text, const char* right);
 
 // A positive, finite duration with its unit: 500ms, 20s, 1h30m.
 absl::StatusOr<absl::Duration> ReadDuration(const std::string& text);
@@ -29,9 +34,9 @@ absl::StatusOr<int> ReadCount(const std::string& text);
 absl::StatusOr<uint64_t> ReadSequence(const std::string& text);
 // HOST:PORT or unix:PATH.
 absl::StatusOr<std::string> ReadAddress(const std::string& text);
-// Anything of UTF-8.
+// Any UTF-8 text.
 absl::StatusOr<std::string> ReadText(const std::string& text);
-// Anything of UTF-8 but nothing: an ID, and a name.
+// Any UTF-8 text that is not empty: an ID, and a name.
 absl::StatusOr<std::string> ReadId(const std::string& text);
 absl::StatusOr<std::string> ReadName(const std::string& text);
 // `table` or `json`.
@@ -39,11 +44,11 @@ absl::StatusOr<OutputFormat> ReadOutputFormat(const std::string& text);
 // `new` or `existing`.
 absl::StatusOr<Expect> ReadExpect(const std::string& text);
 
-// `opening`, `busy`, `idle` or `closing`, in either case.
+// `opening`, `busy`, `idle` or `closing`, in upper or lower case.
 absl::StatusOr<InstanceState> ReadInstanceState(const std::string& text);
 
-// Adds an option whose value is read into `target`; a value that cannot be is
-// the parser's ValidationError, which names the option.
+// Adds an option whose value is read into `target`. A wrong value throws the
+// parser's ValidationError, which names the option.
 template <typename Target, typename T>
 CLI::Option* AddValue(CLI::App& app, const std::string& name, Target& target,
                       absl::StatusOr<T> (*read)(const std::string&),
@@ -61,7 +66,7 @@ CLI::Option* AddValue(CLI::App& app, const std::string& name, Target& target,
       description);
 }
 
-// The same for an option that may be given more than once, each time with one
+// The same for an option that may be repeated, each time with one
 // value.
 template <typename T>
 CLI::Option* AddValues(CLI::App& app, const std::string& name,
@@ -86,9 +91,9 @@ CLI::Option* AddValues(CLI::App& app, const std::string& name,
       ->allow_extra_args(false);
 }
 
-// The argument ID of a command.
+// Adds the argument ID of a command.
 CLI::Option* AddId(CLI::App& app, std::string& id);
-// The option --idle-timeout of a command that may create an instance.
+// Adds the option --idle-timeout of a command that may create an instance.
 CLI::Option* AddIdleTimeoutOption(CLI::App& app,
                                   std::optional<absl::Duration>& timeout);
 

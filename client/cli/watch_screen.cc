@@ -5,20 +5,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/display_width.h"
 #include "client/cli/instance_view.h"
-#include "client/cli/output.h"
+#include "client/cli/printable.h"
 #include "client/cli/table.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-// A line that is too long is cut, rather than take two of the rows.
+// A line that is too long is cut instead of wrapped.
 constexpr char kHome[] = "\x1b[?7l\x1b[H";
 constexpr char kWrapAgain[] = "\x1b[?7h";
 constexpr char kClearLine[] = "\x1b[K";
 constexpr char kClearBelow[] = "\x1b[J";
 
-// Lines that are no instances: count, latest event, heading, and the cursor's.
+// Lines without an instance: count, latest event, heading, the cursor's.
 constexpr int kOtherLines = 4;
 
 }  // namespace
@@ -48,13 +49,14 @@ void WatchScreen::Apply(const WatchEvent& event, absl::Time now) {
       break;
   }
   if (event.kind == Kind::kSnapshot) return;
-  latest_ = absl::StrCat(WatchEventName(event.kind), " ", Printable(id));
+  latest_ = absl::StrCat(WatchEventName(event.kind), " ",
+                         CutToWidth(Printable(id), kCellWidthMax));
   if (!event.reason.empty()) {
     absl::StrAppend(&latest_, " (", Printable(event.reason), ")");
   }
 }
 
-std::string WatchScreen::Draw(absl::Time now, int rows) const {
+std::string WatchScreen::Draw(absl::Time now, int rows, int columns) const {
   const size_t fit = std::max(rows - kOtherLines, 1);
   std::vector<Table::Row> shown;
   std::string text;
@@ -75,8 +77,9 @@ std::string WatchScreen::Draw(absl::Time now, int rows) const {
     }
     absl::StrAppend(&text, "\n", latest_, "\n");
   }
-  text += Table(InstanceHeading()).Lines(shown);
-  text.pop_back();  // The last line's end is written with the others'.
+  text += Table(InstanceHeading(), static_cast<size_t>(std::max(columns, 1)))
+              .Lines(std::move(shown));
+  text.pop_back();  // The last line ends like the others below.
   std::string drawn = kHome;
   for (const std::string& line :
        std::vector<std::string>(absl::StrSplit(text, '\n'))) {

@@ -1,8 +1,8 @@
-// WatchScreen: the instance contexts of a server on a terminal, redrawn as they
-// change.
+// WatchScreen: shows the instance contexts of a server on a terminal, and
+// redraws them as they change.
 //
-// Fed by a watch's events; draws what fits, sorted by ID, and counts leases
-// down between events.
+// It gets the events of a watch, draws as many contexts as fit, sorted by ID,
+// and counts leases down between events.
 //
 // Thread-safety: safe.   Lifetime: values only.
 #ifndef LEASEHOLD_CLIENT_CLI_WATCH_SCREEN_H_
@@ -13,19 +13,20 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "client/instance.h"
-#include "client/watch.h"
+#include "client/instances/instance.h"
+#include "client/instances/watch.h"
 
 namespace leasehold::client::cli {
 
 class WatchScreen {
  public:
-  // Takes in an event that came at `now`.
+  // Processes an event that came at `now`.
   void Apply(const WatchEvent& event, absl::Time now);
 
-  // What to write to a terminal of `rows` rows to show how it stands at `now`,
-  // in the place of what was drawn before.
-  std::string Draw(absl::Time now, int rows) const;
+  // The text that shows the state at `now` on a terminal with this many rows
+  // and columns, in place of what was drawn before. A long ID is cut so that
+  // the rest of its line fits.
+  std::string Draw(absl::Time now, int rows, int columns) const;
 
  private:
   struct Seen {
@@ -35,7 +36,7 @@ class WatchScreen {
 
   mutable std::mutex mu_;
   std::map<std::string, Seen> seen_;
-  // The latest event in words; empty: none worth telling.
+  // The latest event in words; empty if none is worth showing.
   std::string latest_;
 };
 

@@ -1,7 +1,7 @@
-// ActivityContext: what an activity may know about the call that it serves.
+// ActivityContext: what an activity knows about the call that it serves.
 //
-// Thread-safety: safe.   Lifetime: the activity's; refers to nothing of the
-// caller's.
+// Thread-safety: safe.   Lifetime: as long as the activity runs; it refers to
+// nothing else.
 #ifndef LEASEHOLD_CLIENT_WORKER_ACTIVITY_CONTEXT_H_
 #define LEASEHOLD_CLIENT_WORKER_ACTIVITY_CONTEXT_H_
 
@@ -15,11 +15,11 @@ namespace leasehold::worker {
 
 // An activity runs at least once: if its worker or its server is lost before
 // the result is durable, it runs again. Instance ID, execution ID and task ID
-// together name the call, the same each time it is made.
+// together identify the call and are the same each time it runs.
 struct ActivityCall {
   std::string name;
   std::string instance_id;
-  std::string execution_id;  // Empty: the server does not tell.
+  std::string execution_id;  // Empty if the server does not send it.
   int32_t task_id = 0;
   std::map<std::string, std::string> tags;
 };
@@ -35,8 +35,8 @@ class ActivityContext {
   int32_t task_id() const { return call_.task_id; }
   const std::map<std::string, std::string>& tags() const { return call_.tags; }
 
-  // The worker has given this call up: its result will not be heard, so an
-  // activity that takes long had better end.
+  // Whether the worker has given up this call. Its result will be ignored, so a
+  // long activity should end.
   bool stopping() const { return stopping_; }
 
  private:

@@ -11,7 +11,7 @@
 
 namespace leasehold::worker::internal {
 
-// Without completion token. Blocks for as long as the activity does.
+// Without the completion token. Blocks for as long as the activity does.
 ActivityResponse RunActivity(const Registry& registry,
                              const ActivityRequest& request,
                              const std::atomic<bool>& stopping);

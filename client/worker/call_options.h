@@ -1,10 +1,10 @@
 // ActivityOptions and SubOrchestrationOptions: how a call differs from the
-// plain one.
+// default.
 //
 //   ctx.CallSubOrchestrator<int>("Ship", order,
 //                                SubOrchestrationOptions().Id("ship-7"));
 //
-// They have constructors, and so may be temporaries in a co_await expression.
+// They have constructors, so they may be temporaries in a co_await expression.
 //
 // Thread-safety: values.   Lifetime: no references.
 #ifndef LEASEHOLD_CLIENT_WORKER_CALL_OPTIONS_H_
@@ -19,11 +19,11 @@
 
 namespace leasehold::worker {
 
-// What both have. `Options`: the class that derives from it.
+// What both have in common. `Options`: the derived class.
 template <typename Options>
 class CallOptions {
  public:
-  // Called again when it fails. Default: never.
+  // How a failed call is retried. Default: not at all.
   Options& Retry(RetryPolicy policy) {
     retry_ = std::move(policy);
     return self();
@@ -32,7 +32,7 @@ class CallOptions {
     version_ = std::move(version);
     return self();
   }
-  // Adds one. The server hands tags over with the work.
+  // Adds a tag. The server passes tags on with the work.
   Options& Tag(const std::string& key, std::string value) {
     tags_[key] = std::move(value);
     return self();
@@ -56,7 +56,7 @@ class CallOptions {
 class ActivityOptions final : public CallOptions<ActivityOptions> {
  public:
   ActivityOptions() = default;
-  // Implicit: a policy is all that most calls want to say.
+  // Implicit: most calls need only a policy.
   ActivityOptions(RetryPolicy policy) { Retry(std::move(policy)); }
 };
 
@@ -66,9 +66,9 @@ class SubOrchestrationOptions final
   SubOrchestrationOptions() = default;
   SubOrchestrationOptions(RetryPolicy policy) { Retry(std::move(policy)); }
 
-  // The child's instance ID. Default: one that is new with each call, the
-  // parent's execution ID and the number of the task. A child of an ID that is
-  // active fails; one that has ended is replaced.
+  // The child's instance ID. By default each call gets a new one: the parent's
+  // execution ID and the number of the task. If the ID is active, the call
+  // fails; if it has ended, the child replaces it.
   SubOrchestrationOptions& Id(std::string instance_id) {
     instance_id_ = std::move(instance_id);
     return *this;

@@ -1,11 +1,11 @@
 // Delivery: a result on its way to the server.
 //
-// One unary call, made again while what it fails with will pass. The server
-// answers when the result is durable; a second copy of one that has arrived
-// does no harm.
+// One unary call, repeated for as long as it fails with a temporary error. The
+// server answers when the result is durable; a second copy of a result that has
+// arrived does no harm.
 //
-// Thread-safety: safe.   Lifetime: the loop outlives it; whoever made it keeps
-// it until `done` has been called.
+// Thread-safety: safe.   Lifetime: the loop outlives it; its owner keeps it
+// until `done` has been called.
 #ifndef LEASEHOLD_CLIENT_WORKER_DELIVERY_H_
 #define LEASEHOLD_CLIENT_WORKER_DELIVERY_H_
 
@@ -15,10 +15,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "client/backoff.h"
-#include "client/event_loop.h"
-#include "client/mutex.h"
-#include "client/timespan.h"
+#include "client/wire/backoff.h"
+#include "client/wire/event_loop.h"
+#include "client/wire/mutex.h"
+#include "client/wire/timespan.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/async_unary_call.h"
 #include "grpcpp/support/status.h"
@@ -29,7 +29,7 @@ class AnyDelivery {
  public:
   virtual ~AnyDelivery() = default;
   virtual void Start() = 0;
-  // `done` comes soon, with CANCELLED unless it had ended.
+  // `done` follows soon, with CANCELLED unless it had ended.
   virtual void Cancel() = 0;
 };
 
@@ -73,7 +73,7 @@ class Delivery final
 
  private:
   static constexpr absl::Duration kTimeout = absl::Seconds(60);
-  // With their waits half a minute.
+  // Together with the waits, half a minute.
   static constexpr int kAttempts = 10;
 
   static bool WillPass(const grpc::Status& status) {
@@ -115,7 +115,7 @@ class Delivery final
   const client::RunAfter run_after_;
   client::EventLoop::Tag tag_;
 
-  // Used by one attempt after the other.
+  // Used by one attempt after another.
   Call call_;
   Response response_;
   grpc::Status status_;

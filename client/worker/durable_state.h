@@ -1,6 +1,6 @@
-// DurableState: the state of a task that the history completes.
+// DurableState: the state of a task whose result is in the history.
 //
-// Thread-safety: one thread: that which runs the turn.   Lifetime: its task's.
+// Thread-safety: one thread: the turn's.   Lifetime: as long as its task.
 #ifndef LEASEHOLD_CLIENT_WORKER_DURABLE_STATE_H_
 #define LEASEHOLD_CLIENT_WORKER_DURABLE_STATE_H_
 
@@ -13,7 +13,7 @@
 
 namespace leasehold::worker::internal {
 
-// Where the history's results go. Each is called once, and one of them.
+// Where a result from the history goes. Exactly one function is called, once.
 class PayloadSink {
  public:
   virtual ~PayloadSink() = default;
@@ -21,7 +21,7 @@ class PayloadSink {
   virtual void Fail(std::exception_ptr error) = 0;
 };
 
-// A payload that is no T fails the task with PayloadError.
+// A payload that is not a T fails the task with PayloadError.
 template <typename T>
 class DurableState final : public TaskState<T>, public PayloadSink {
  public:
@@ -33,7 +33,7 @@ class DurableState final : public TaskState<T>, public PayloadSink {
     } else {
       try {
         this->SetValue(FromPayload<T>(payload));
-      } catch (...) {  // Also what a from_json of the user throws.
+      } catch (...) {  // Also what a user's from_json throws.
         this->SetError(std::current_exception());
       }
     }

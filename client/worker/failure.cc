@@ -17,15 +17,19 @@ std::string Demangled(const std::type_info& type) {
   return status == 0 ? name.get() : type.name();
 }
 
-// The failure of what is nested in `error`, if something is.
-std::shared_ptr<const TaskFailure> Nested(const std::exception& error) {
+TaskFailure Describe(const std::exception_ptr& error, int depth);
+
+// The failure of the exception nested in `error`, if any and not too deep.
+std::shared_ptr<const TaskFailure> Nested(const std::exception& error,
+                                          int depth) {
+  if (depth >= kFailuresNested) return nullptr;
   const auto* const nested = dynamic_cast<const std::nested_exception*>(&error);
   if (nested == nullptr || nested->nested_ptr() == nullptr) return nullptr;
   return std::make_shared<const TaskFailure>(
-      DescribeException(nested->nested_ptr()));
+      Describe(nested->nested_ptr(), depth + 1));
 }
 
-// std::throw_with_nested throws a type of its own, which holds the user's.
+// std::throw_with_nested throws a type of its own that wraps the user's.
 std::string TypeName(const std::exception& error) {
   static const std::string kWrapped = "std::_Nested_exception<";
   std::string name = Demangled(typeid(error));
@@ -33,16 +37,14 @@ std::string TypeName(const std::exception& error) {
   return name.substr(kWrapped.size(), name.size() - kWrapped.size() - 1);
 }
 
-}  // namespace
-
-TaskFailure DescribeException(const std::exception_ptr& error) {
+TaskFailure Describe(const std::exception_ptr& error, int depth) {
   TaskFailure failure;
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& thrown) {
     failure.error_type = TypeName(thrown);
     failure.error_message = thrown.what();
-    failure.inner = Nested(thrown);
+    failure.inner = Nested(thrown, depth);
     if (const auto* status =
             dynamic_cast<const internal::StatusError*>(&thrown)) {
       failure.error_type = absl::StatusCodeToString(status->code());
@@ -56,9 +58,15 @@ TaskFailure DescribeException(const std::exception_ptr& error) {
   } catch (...) {
     const std::type_info* const type = abi::__cxa_current_exception_type();
     failure.error_type = type == nullptr ? "unknown" : Demangled(*type);
-    failure.error_message = "something that is no std::exception was thrown";
+    failure.error_message = "something that is not a std::exception was thrown";
   }
   return failure;
+}
+
+}  // namespace
+
+TaskFailure DescribeException(const std::exception_ptr& error) {
+  return Describe(error, 1);
 }
 
 }  // namespace leasehold::worker

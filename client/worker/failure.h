@@ -1,9 +1,10 @@
 // TaskFailure: why an activity, a sub-orchestration or an orchestration failed;
-// and the exceptions that this library throws into orchestrator code, or knows.
+// and the exceptions that this library throws into orchestrator code.
 //
-// User code may throw whatever it likes: it is caught once, at the boundary of
-// a turn or an activity, and becomes a TaskFailure: the exception's type, its
-// message, and what is nested in it (std::throw_with_nested).
+// User code may throw anything. It is caught once, at the boundary of a turn or
+// an activity, and becomes a TaskFailure: the exception's type, its message,
+// and the exceptions nested in it (std::throw_with_nested). Bytes of its text
+// that are not UTF-8 are sent as U+FFFD.
 //
 // Thread-safety: safe.   Lifetime: values.
 #ifndef LEASEHOLD_CLIENT_WORKER_FAILURE_H_
@@ -21,20 +22,24 @@
 
 namespace leasehold::worker {
 
+// How deeply failures may be nested, since code that reads them recurses;
+// deeper ones are left out.
+inline constexpr int kFailuresNested = 32;
+
 struct TaskFailure {
-  // The exception's type, as its language writes it; of an absl::Status its
+  // The exception's type, as its language writes it; for an absl::Status its
   // code, as in NOT_FOUND.
   std::string error_type;
   std::string error_message;
   std::optional<std::string> stack_trace;
-  // Whoever failed says that to try again is of no use.
+  // Whether the code that failed says that a retry is pointless.
   bool is_non_retriable = false;
-  // What that failure came from; null if it came from nothing.
+  // The cause of this failure; null if there is none.
   std::shared_ptr<const TaskFailure> inner;
 };
 
-// An activity or a sub-orchestration has failed. `co_await` throws it; one that
-// leaves the orchestrator fails it, with the failure within.
+// An activity or a sub-orchestration has failed. `co_await` throws this. If the
+// orchestrator does not catch it, the orchestration fails with that failure.
 class TaskFailedError : public std::runtime_error {
  public:
   // `task`: as in `activity "Pay"`.
@@ -56,14 +61,14 @@ class TaskFailedError : public std::runtime_error {
   std::shared_ptr<const TaskFailure> failure_;
 };
 
-// For an activity to throw: no RetryPolicy tries it again.
+// For an activity to throw: no RetryPolicy retries it.
 class NonRetriableError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// The orchestrator does something else than its history says that it did. Never
-// seen by orchestrator code: it fails the orchestration.
+// The orchestrator does something other than its history says that it did. It
+// fails the orchestration; orchestrator code never sees it.
 class NonDeterminismError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -71,7 +76,7 @@ class NonDeterminismError : public std::runtime_error {
 
 namespace internal {
 
-// What an activity that returns a status throws.
+// Thrown for an activity that returns an error status.
 class StatusError : public std::runtime_error {
  public:
   explicit StatusError(const absl::Status& status)
@@ -85,7 +90,7 @@ class StatusError : public std::runtime_error {
 
 }  // namespace internal
 
-// What becomes of an exception. REQUIRES: not null.
+// The failure for an exception. REQUIRES: not null.
 TaskFailure DescribeException(const std::exception_ptr& error);
 
 }  // namespace leasehold::worker

@@ -5,19 +5,34 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/wire/utf8.h"
 
 namespace leasehold::worker::internal {
 
-TaskFailureDetails ToProto(const TaskFailure& failure) {
-  TaskFailureDetails details;
-  details.set_errortype(failure.error_type);
-  details.set_errormessage(failure.error_message);
+namespace {
+
+// An exception's text may contain any bytes; the contract allows only UTF-8.
+void Fill(const TaskFailure& failure, TaskFailureDetails& details) {
+  details.set_errortype(client::ToUtf8(failure.error_type));
+  details.set_errormessage(client::ToUtf8(failure.error_message));
   if (failure.stack_trace.has_value()) {
-    details.mutable_stacktrace()->set_value(*failure.stack_trace);
+    details.mutable_stacktrace()->set_value(
+        client::ToUtf8(*failure.stack_trace));
   }
   details.set_isnonretriable(failure.is_non_retriable);
-  if (failure.inner != nullptr) {
-    *details.mutable_innerfailure() = ToProto(*failure.inner);
+}
+
+}  // namespace
+
+TaskFailureDetails ToProto(const TaskFailure& failure) {
+  TaskFailureDetails details;
+  TaskFailureDetails* to = &details;
+  const TaskFailure* from = &failure;
+  Fill(*from, *to);
+  for (int i = 1; i < kFailuresNested && from->inner != nullptr; ++i) {
+    from = from->inner.get();
+    to = to->mutable_innerfailure();
+    Fill(*from, *to);
   }
   return details;
 }

@@ -1,4 +1,4 @@
-// Failures as they stand in the messages of the Durable Task contract.
+// Failures in the messages of the Durable Task contract.
 //
 // Thread-safety: safe.   Lifetime: values.
 #ifndef LEASEHOLD_CLIENT_WORKER_FAILURE_MESSAGES_H_
@@ -15,7 +15,7 @@ namespace leasehold::worker::internal {
 TaskFailureDetails ToProto(const TaskFailure& failure);
 TaskFailure FromProto(const TaskFailureDetails& details);
 
-// The failure of work under a name that the worker does not have. `kind`:
+// The failure of work with a name that the worker has not registered. `kind`:
 // `Orchestrator` or `Activity`.
 TaskFailureDetails NotFound(const std::string& kind, const std::string& name,
                             const std::vector<std::string>& known);

@@ -1,7 +1,7 @@
-// LogSink: where a worker says what it has to say.
+// LogSink: where a worker writes its log lines.
 //
-// Thread-safety: a sink is called by several threads at once.   Lifetime: what
-// it refers to outlives the worker.
+// Thread-safety: several threads call a sink at once.   Lifetime: everything
+// that it refers to outlives the worker.
 #ifndef LEASEHOLD_CLIENT_WORKER_LOG_H_
 #define LEASEHOLD_CLIENT_WORKER_LOG_H_
 
@@ -11,14 +11,15 @@
 namespace leasehold::worker {
 
 struct LogLine {
-  // Who speaks. Empty: the worker itself.
+  // Whom the line is about. Empty: the worker itself.
   std::string instance_id;
+  // UTF-8; other bytes have become U+FFFD.
   std::string message;
 };
 
 using LogSink = std::function<void(const LogLine&)>;
 
-// A line on standard error.
+// Writes a line to standard error.
 void LogToStandardError(const LogLine& line);
 
 }  // namespace leasehold::worker

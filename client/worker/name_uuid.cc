@@ -8,8 +8,8 @@ namespace {
 
 using Digest = std::array<uint32_t, 5>;
 
-// One block of 64 bytes of FIPS 180-4's SHA-1, which the UUID's version asks
-// for. Nothing here rests on its strength.
+// One block of 64 bytes of FIPS 180-4's SHA-1, which this version of UUID
+// requires. Nothing here relies on its strength.
 void AddBlock(const uint8_t* block, Digest& digest) {
   std::array<uint32_t, 80> words;
   for (size_t i = 0; i < 16; ++i) {

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/wire/utf8.h"
 #include "client/worker/turn.h"
 
 namespace leasehold::worker {
@@ -31,7 +34,25 @@ google::protobuf::Timestamp ToProto(absl::Time time) {
   return timestamp;
 }
 
-// Fills what activities and children have in common.
+// Throws for a name or an ID that is not UTF-8, since it cannot be repaired.
+void RequireUtf8(std::string_view what, std::string_view text) {
+  const absl::Status status = client::CheckUtf8(what, text);
+  if (!status.ok()) throw std::invalid_argument(std::string(status.message()));
+}
+
+// The same for all options of a call.
+template <typename Options>
+void RequireUtf8(std::string_view what, std::string_view name,
+                 const Options& options) {
+  RequireUtf8(what, name);
+  RequireUtf8("the version", options.version().value_or(""));
+  for (const auto& [key, value] : options.tags()) {
+    RequireUtf8("the key of a tag", key);
+    RequireUtf8("the tag", value);
+  }
+}
+
+// Sets what activities and children have in common.
 template <typename Message, typename Options>
 void Describe(std::string_view name, const Payload& input,
               const Options& options, Message& message) {
@@ -45,7 +66,7 @@ void Describe(std::string_view name, const Payload& input,
   }
 }
 
-// The result of `attempt`, or of one of those that `again` makes after it.
+// The result of `attempt`, or of one of the later ones that `again` makes.
 Task<Payload> Retried(OrchestrationContext& context, RetryPolicy policy,
                       absl::Time began, Task<Payload> attempt,
                       std::function<Task<Payload>()> again) {
@@ -90,6 +111,7 @@ void OrchestrationContext::ScheduleActivity(std::string_view name,
                                             const Payload& input,
                                             const ActivityOptions& options,
                                             std::shared_ptr<PayloadSink> sink) {
+  RequireUtf8("the name of the activity", name, options);
   OrchestratorAction& action = turn_.NewAction();
   Describe(name, input, options, *action.mutable_scheduletask());
   turn_.OpenTask(action, std::move(sink));
@@ -99,6 +121,8 @@ void OrchestrationContext::ScheduleChild(std::string_view name,
                                          const Payload& input,
                                          const SubOrchestrationOptions& options,
                                          std::shared_ptr<PayloadSink> sink) {
+  RequireUtf8("the name of the sub-orchestration", name, options);
+  RequireUtf8("the instance ID", options.instance_id().value_or(""));
   OrchestratorAction& action = turn_.NewAction();
   CreateSubOrchestrationAction& child =
       *action.mutable_createsuborchestration();
@@ -137,7 +161,7 @@ Task<Payload> OrchestrationContext::RetryChild(
 
 Task<Payload> OrchestrationContext::BeginRetries(
     const RetryPolicy& policy, std::function<Task<Payload>()> call) {
-  // The first attempt begins at once, as every call does.
+  // The first attempt starts at once, like every call.
   Task<Payload> first = call();
   Task<Payload> retried =
       Retried(*this, policy, Now(), std::move(first), std::move(call));
@@ -159,6 +183,7 @@ Task<void> OrchestrationContext::CreateTimer(absl::Time fire_at) {
 
 void OrchestrationContext::AwaitEvent(
     std::string_view name, const std::shared_ptr<PayloadSink>& sink) {
+  RequireUtf8("the name of the event", name);
   turn_.AwaitEvent(name, sink);
 }
 
@@ -176,6 +201,8 @@ void OrchestrationContext::SendEvent(std::string_view instance_id,
 void OrchestrationContext::SendPayload(std::string_view instance_id,
                                        std::string_view name,
                                        const Payload& data) {
+  RequireUtf8("the instance ID", instance_id);
+  RequireUtf8("the name of the event", name);
   SendEventAction& sent = *turn_.NewAction().mutable_sendevent();
   sent.mutable_instance()->set_instanceid(std::string(instance_id));
   sent.set_name(std::string(name));

@@ -1,25 +1,29 @@
-// OrchestrationContext: what an orchestrator has its effects through.
+// OrchestrationContext: everything that an orchestrator may do to the outside.
 //
 // An orchestrator is replayed: each turn runs its code from the beginning, and
-// what has happened before is answered from the history. So it must do the same
-// each time: no clock, no random numbers, no I/O, no threads of its own, no
-// state outside of it. Instead: Now, NewUuid, activities, timers, events.
+// the history supplies the results of what has happened before. So the code
+// must do the same each time: no clock, no random numbers, no I/O, no threads,
+// no outside state. Use Now, NewUuid, activities, timers and events instead.
 //
-// Every call that returns a Task has had its effect by then, whether or not the
-// task is awaited. At the end of a turn the coroutine is destroyed where it
-// waits, and the destructors of its variables run: they had better do nothing
-// that counts.
+// If a name, ID, version or tag is not UTF-8, the call throws
+// std::invalid_argument, which names it. In inputs, statuses and log lines,
+// bytes that are not UTF-8 become U+FFFD.
 //
-// g++ 12 destroys some temporaries of a co_await expression twice. What is
-// passed here is safe: it is taken by reference and written as JSON at once. An
-// aggregate (a struct without constructors) must have a name, as must a braced
-// list and a lambda that captures:
+// A call that returns a Task takes effect at once, whether or not the task is
+// awaited. At the end of a turn the coroutine is destroyed where it waits, and
+// the destructors of its variables run: they should have no effects outside of
+// the orchestrator.
+//
+// g++ 12 destroys some temporaries of a co_await expression twice. Arguments of
+// these calls are safe: they are taken by reference and written as JSON at
+// once. But an aggregate (a struct without constructors), a braced list and a
+// lambda that captures must have a name:
 //
 //   const Order order{"tea", 2};
 //   co_await ctx.CallActivity<Receipt>("Pay", order);
 //
-// Thread-safety: one thread: that which runs the turn.   Lifetime: outlives the
-// orchestrator's coroutines; does not outlive the turn.
+// Thread-safety: one thread: the one that runs the turn.   Lifetime: outlives
+// the orchestrator's coroutines; does not outlive the turn.
 #ifndef LEASEHOLD_CLIENT_WORKER_ORCHESTRATION_CONTEXT_H_
 #define LEASEHOLD_CLIENT_WORKER_ORCHESTRATION_CONTEXT_H_
 
@@ -41,14 +45,14 @@
 
 namespace leasehold::worker {
 
-// What stands for the input of a call that has options and no input.
+// The input of a call that has options but no input.
 struct NoInput {};
 
 namespace internal {
 
 class Turn;
 
-// Whether a temporary `Input` may be passed. Clang has no trouble with any.
+// Whether a temporary `Input` may be passed. With Clang, always.
 template <typename Input>
 inline constexpr bool kMayBeTemporary =
 #ifdef __clang__
@@ -74,7 +78,7 @@ Payload Written(Input&& input) {
 
 }  // namespace internal
 
-// What becomes of events that nobody has awaited yet.
+// What happens to events that nobody has awaited yet.
 enum class UnreadEvents { kKeep, kDrop };
 
 class OrchestrationContext {
@@ -85,28 +89,28 @@ class OrchestrationContext {
   OrchestrationContext& operator=(const OrchestrationContext&) = delete;
 
   const std::string& instance_id() const;
-  // New with each start, restart and ContinueAsNew.
+  // New after each start, restart and ContinueAsNew.
   const std::string& execution_id() const;
-  // The orchestrator's.
+  // The orchestrator's name.
   const std::string& name() const;
   // The version that it was started with.
   const std::optional<std::string>& version() const;
-  // Empty: it was started by a client.
+  // Empty if a client started it.
   const std::optional<std::string>& parent_instance_id() const;
 
-  // The time of the present turn, the same on each replay.
+  // The time of the current turn, the same on each replay.
   absl::Time Now() const;
-  // A UUID that is new with each call, and the same on each replay.
+  // A new UUID for each call, the same on each replay.
   std::string NewUuid();
-  // Whether what runs now has run in an earlier turn.
+  // Whether the code that runs now has run in an earlier turn.
   bool IsReplaying() const;
-  // Says something to the worker's log, once: nothing on replay.
+  // Writes to the worker's log, once: nothing is written on replay.
   void Log(std::string_view message);
 
-  // Calls an activity. `co_await` gives its result as an `R`, or throws
-  // TaskFailedError; PayloadError: the result is no R.
+  // Calls an activity. `co_await` returns its result as an `R`, or throws
+  // TaskFailedError, or PayloadError if the result is not an R.
   //
-  // R must be written, and is void if it is not.
+  // R cannot be deduced; it is void if it is left out.
   template <typename R = void>
   Task<R> CallActivity(std::string_view name) {
     return StartActivity<R>(name, std::nullopt, ActivityOptions());
@@ -124,7 +128,7 @@ class OrchestrationContext {
   }
 
   // Starts another orchestration as a child of this one, and awaits its end.
-  // Otherwise as CallActivity.
+  // Otherwise like CallActivity.
   template <typename R = void>
   Task<R> CallSubOrchestrator(std::string_view name) {
     return StartChild<R>(name, std::nullopt, SubOrchestrationOptions());
@@ -141,32 +145,32 @@ class OrchestrationContext {
                          options);
   }
 
-  // A durable timer, which ends when it is due. It may be years; how long a
-  // timer the server takes is the server's. One that is not awaited any more
-  // fires all the same, and does nothing.
+  // A durable timer, which ends when it is due. It may run for years, within
+  // the server's limit. A timer that nobody awaits any more fires all the same,
+  // and does nothing.
   Task<void> CreateTimer(absl::Duration delay);
   Task<void> CreateTimer(absl::Time fire_at);
 
-  // The next event of this name that nobody has got yet, whether it came before
-  // or comes later: names are compared without regard to case, events are given
-  // out in the order in which they came, in that in which they were asked for.
-  // PayloadError: its data is no T.
+  // The next event of this name that nobody has received yet, whether it came
+  // before or comes later. Names are compared without regard to case. Events
+  // are delivered in the order in which they came, to waiters in the order in
+  // which they asked. PayloadError: its data is not a T.
   template <typename T = void>
   Task<T> WaitForEvent(std::string_view name) {
     const auto state = std::make_shared<internal::DurableState<T>>();
     AwaitEvent(name, state);
     return internal::TaskAccess::Make<T>(state);
   }
-  // The same, for so long: empty, or for void false, if none came in time. That
-  // which comes too late is left for the next who asks.
+  // The same with a timeout: empty, or false for void, if none came in time. An
+  // event that comes too late is left for the next waiter.
   template <typename T = void>
   auto WaitForEvent(std::string_view name, absl::Duration timeout) {
     Task<T> event = WaitForEvent<T>(name);
     return InTime(std::move(event), CreateTimer(timeout));
   }
 
-  // Sends an event to another orchestration. One that is not there, or has
-  // ended, does not get it.
+  // Sends an event to another orchestration. If that does not exist or has
+  // ended, nobody gets the event.
   void SendEvent(std::string_view instance_id, std::string_view name);
   template <typename T>
   void SendEvent(std::string_view instance_id, std::string_view name,
@@ -174,18 +178,18 @@ class OrchestrationContext {
     SendPayload(instance_id, name, internal::Written(std::forward<T>(data)));
   }
 
-  // What those see who ask for this orchestration's status. It stays until it
-  // is set again, also over ContinueAsNew.
+  // A text that is shown with this orchestration's status. It stays until it is
+  // set again, also across ContinueAsNew.
   template <typename T>
   void SetCustomStatus(T&& status) {
     SetStatusPayload(internal::Written(std::forward<T>(status)));
   }
 
-  // Begins this orchestration anew, with another input and an empty history:
-  // what an orchestration that lives for ever does now and then. It ends this
-  // execution when the code next waits or returns; that value does not count.
-  // Events that have come and were not awaited are kept for the new one.
-  // Activities and timers of which the result is not there yet are forgotten.
+  // Restarts this orchestration with another input and an empty history: an
+  // orchestration that lives for ever does this now and then. This execution
+  // ends when the code next waits or returns; a returned value is ignored.
+  // Events that were received but not awaited are kept for the new execution.
+  // Activities and timers without a result yet are forgotten.
   template <typename T>
   void ContinueAsNew(T&& input, UnreadEvents unread = UnreadEvents::kKeep) {
     ContinueWithPayload(internal::Written(std::forward<T>(input)), unread);
@@ -222,7 +226,7 @@ class OrchestrationContext {
   }
   template <typename T>
   static Task<std::optional<T>> InTime(Task<T> event, Task<void> timer) {
-    // A variable goes when the coroutine ends; a parameter when its task does.
+    // A variable is destroyed with the coroutine, a parameter with its task.
     Task<T> awaited = std::move(event);
     const size_t first = co_await WhenAny(awaited, timer);
     std::optional<T> value;
@@ -235,7 +239,7 @@ class OrchestrationContext {
                               const ActivityOptions& options);
   Task<Payload> RetryChild(std::string_view name, Payload input,
                            const SubOrchestrationOptions& options);
-  // `call` makes an attempt.
+  // `call` makes one attempt.
   Task<Payload> BeginRetries(const RetryPolicy& policy,
                              std::function<Task<Payload>()> call);
   void ScheduleActivity(std::string_view name, const Payload& input,

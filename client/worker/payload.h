@@ -4,7 +4,8 @@
 // strings, containers, nlohmann::json itself, and your own types if they have
 // to_json and from_json (NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE writes both). A
 // std::optional is its value or null. An absent payload, and an empty one,
-// which some SDKs send for it, reads as null.
+// which some SDKs send for it, reads as null. JSON is nested at most
+// client::kJsonDepthMax deep, whoever wrote it (client/wire/json.h).
 //
 // Thread-safety: safe.   Lifetime: values.
 #ifndef LEASEHOLD_CLIENT_WORKER_PAYLOAD_H_
@@ -14,14 +15,18 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+
+#include "client/wire/json.h"
+#include "client/wire/utf8.h"
 
 namespace leasehold::worker {
 
 // Absent, or JSON text.
 using Payload = std::optional<std::string>;
 
-// A payload that is no JSON, or no value of the type that is wanted; or a value
-// that has no JSON, as a string that is not UTF-8.
+// A payload that is not valid JSON, is nested too deeply, or is not of the
+// expected type; or a value that is nested too deeply to be written.
 class PayloadError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -34,26 +39,38 @@ inline constexpr bool kIsOptional = false;
 template <typename T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
 
-// At most so much of a payload is quoted in an error.
-inline constexpr size_t kQuotedBytes = 64;
+// The beginning of an error about `payload`: a short form of it.
+inline std::string Quoted(const Payload& payload) {
+  constexpr size_t kQuotedBytes = 64;
+  if (!payload.has_value() || payload->empty()) return "no payload: ";
+  const std::string_view brief = client::Utf8Prefix(*payload, kQuotedBytes);
+  return std::string(brief) + (brief.size() < payload->size() ? "…: " : ": ");
+}
 
 }  // namespace internal
 
-// PayloadError: it has no JSON.
+// PayloadError: it is nested too deeply, or its to_json throws one of
+// nlohmann's exceptions. Bytes that are not UTF-8 become U+FFFD.
 template <typename T>
 Payload ToPayload(const T& value) {
   if constexpr (internal::kIsOptional<T>) {
     return value.has_value() ? ToPayload(*value) : Payload("null");
   } else {
     try {
-      return nlohmann::json(value).dump();
+      if constexpr (std::is_same_v<T, nlohmann::json>) {
+        return client::WriteJson(value);  // Not a copy, which would recurse.
+      } else {
+        return client::WriteJson(nlohmann::json(value));
+      }
     } catch (const nlohmann::json::exception& error) {
+      throw PayloadError(error.what());
+    } catch (const client::JsonDepthError& error) {
       throw PayloadError(error.what());
     }
   }
 }
 
-// PayloadError: it is no JSON, or no T.
+// PayloadError: it is not valid JSON, is nested too deeply, or is not a T.
 template <typename T>
 T FromPayload(const Payload& payload) {
   const bool absent = !payload.has_value() || payload->empty();
@@ -62,15 +79,13 @@ T FromPayload(const Payload& payload) {
       if (absent || *payload == "null") return std::nullopt;
       return FromPayload<typename T::value_type>(payload);
     } else {
-      return (absent ? nlohmann::json() : nlohmann::json::parse(*payload))
+      return (absent ? nlohmann::json() : client::ParseJson(*payload))
           .template get<T>();
     }
   } catch (const nlohmann::json::exception& error) {
-    throw PayloadError(
-        (absent ? "no payload"
-                : payload->substr(0, internal::kQuotedBytes) +
-                      (payload->size() > internal::kQuotedBytes ? "…" : "")) +
-        ": " + error.what());
+    throw PayloadError(internal::Quoted(payload) + error.what());
+  } catch (const client::JsonDepthError& error) {
+    throw PayloadError(internal::Quoted(payload) + error.what());
   }
 }
 

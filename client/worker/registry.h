@@ -1,16 +1,16 @@
 // Registry: the orchestrators and activities of a worker, by name.
 //
-// Each is a callable, kept for as long as the registry lives and called where
-// it is kept. That is why an orchestrator may be a lambda that captures: such a
-// coroutine refers to its closure, which a temporary would have taken along.
-// Many runs use one callable at once, so it is called as const.
+// Each is a callable that lives as long as the registry and is called in place.
+// That is why an orchestrator may be a lambda that captures: such a coroutine
+// refers to its closure, which would not outlive a temporary lambda. Many runs
+// use one callable at the same time, so it is called as const.
 //
 //   orchestrator: Task<R>(OrchestrationContext&), or with an input as well
 //   activity:     R(), R(In), R(ActivityContext&), R(ActivityContext&, In);
 //                 R may be void, absl::Status or absl::StatusOr<T>
 //
 // Thread-safety: Add* by one thread, before it is shared; then safe.
-// Lifetime: outlives the runs of what is in it.
+// Lifetime: outlives the runs of its callables.
 #ifndef LEASEHOLD_CLIENT_WORKER_REGISTRY_H_
 #define LEASEHOLD_CLIENT_WORKER_REGISTRY_H_
 
@@ -25,6 +25,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/wire/utf8.h"
 #include "client/worker/activity_context.h"
 #include "client/worker/failure.h"
 #include "client/worker/orchestration_context.h"
@@ -56,13 +57,25 @@ struct Signature<R (Class::*)(Parameters...) const noexcept>
 template <typename Class, typename R, typename... Parameters>
 struct Signature<R (Class::*)(Parameters...)> {
   static_assert(sizeof(Class) == 0,
-                "it is called by several runs at once: not a mutable lambda");
+                "several runs call it at once: it cannot be a mutable lambda");
 };
 
 template <typename T>
 inline constexpr bool kIsStatusOr = false;
 template <typename T>
 inline constexpr bool kIsStatusOr<absl::StatusOr<T>> = true;
+
+// Whether this compiler awaits only what is evaluated. g++ 12 also awaits, and
+// so calls, the right side of && and || and both sides of a conditional, if
+// that is part of a larger expression or of a loop's condition.
+template <typename Callable>
+inline constexpr bool kAwaitsWhatItShould =
+#if defined(__clang__) || __GNUC__ > 12 || \
+    defined(LEASEHOLD_GCC12_ORCHESTRATORS)
+    true;
+#else
+    sizeof(Callable) == 0;
+#endif
 
 template <typename Parameter>
 using InputOf = std::remove_cvref_t<Parameter>;
@@ -85,7 +98,7 @@ Task<Payload> OrchestratorPayload(const Callable& code,
     }
   } else {
     using Parameter = typename Called::template Parameter<1>;
-    // Stands here for a parameter that is a reference.
+    // Holds the input for a parameter that is a reference.
     auto input = FromPayload<InputOf<Parameter>>(payload);
     Task<R> run = code(context, static_cast<Parameter&&>(input));
     if constexpr (std::is_void_v<R>) {
@@ -98,7 +111,7 @@ Task<Payload> OrchestratorPayload(const Callable& code,
   }
 }
 
-// What an activity's result is as a payload; an error is thrown.
+// An activity's result as a payload; an error is thrown.
 template <typename R>
 Payload ResultPayload(const R& result) {
   if constexpr (std::is_same_v<R, absl::Status>) {
@@ -137,8 +150,8 @@ Payload ActivityPayload(const Callable& code, ActivityContext& context,
       return CallForPayload(code, context);
     } else {
       static_assert(Called::kCount == (kTakesContext ? 2 : 1),
-                    "an activity takes an ActivityContext& and one input, or "
-                    "less");
+                    "an activity takes at most an ActivityContext& and one "
+                    "input");
       using Parameter = typename Called::template Parameter<kTakesContext>;
       auto input = FromPayload<InputOf<Parameter>>(payload);
       if constexpr (kTakesContext) {
@@ -161,11 +174,17 @@ class Registry {
   template <typename Callable>
   void AddOrchestrator(std::string name, Callable callable) {
     using Called = internal::Signature<Callable>;
+    static_assert(internal::kAwaitsWhatItShould<Callable>,
+                  "g++ 12 calls what it should not in some expressions with "
+                  "co_await after &&, || or ?. Compile orchestrators with "
+                  "Clang; or follow the rules for g++ 12 in "
+                  "client/worker/README.md, and define "
+                  "LEASEHOLD_GCC12_ORCHESTRATORS");
     static_assert(internal::kIsTask<typename Called::Result>,
                   "an orchestrator returns a Task");
     static_assert(Called::kCount == 1 || Called::kCount == 2,
-                  "an orchestrator takes an OrchestrationContext&, and an "
-                  "input or none");
+                  "an orchestrator takes an OrchestrationContext& and at "
+                  "most one input");
     static_assert(std::is_same_v<typename Called::template Parameter<0>,
                                  OrchestrationContext&>,
                   "an orchestrator takes an OrchestrationContext& first");
@@ -188,15 +207,16 @@ class Registry {
         activities_);
   }
 
-  // Null: there is none of this name. Case counts.
+  // Null if there is none with this name, which is case-sensitive.
   const Orchestrator* FindOrchestrator(const std::string& name) const;
   const Activity* FindActivity(const std::string& name) const;
   // In alphabetical order.
   std::vector<std::string> OrchestratorNames() const;
   std::vector<std::string> ActivityNames() const;
 
-  // OK, or what was wrong first: INVALID_ARGUMENT: an empty name.
-  // ALREADY_EXISTS: a name was given twice; the first holds.
+  // OK, or the first error.
+  // INVALID_ARGUMENT: a name is empty or is not UTF-8.
+  // ALREADY_EXISTS: a name was added twice; the first callable is kept.
   const absl::Status& status() const { return status_; }
 
  private:
@@ -205,6 +225,12 @@ class Registry {
            std::map<std::string, Erased>& to) {
     if (name.empty()) {
       Note(absl::InvalidArgumentError(std::string(kind) + " without a name"));
+      return;
+    }
+    if (absl::Status status =
+            client::CheckUtf8(std::string("the name of the ") + kind, name);
+        !status.ok()) {
+      Note(status);
       return;
     }
     const auto [place, added] = to.emplace(std::move(name), std::move(erased));

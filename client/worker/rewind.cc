@@ -10,13 +10,13 @@
 namespace leasehold::worker::internal {
 namespace {
 
-// The name space of the execution IDs that are made here.
+// The namespace of the execution IDs that are made here.
 constexpr Uuid kExecutions = {0x3d, 0x1c, 0xb7, 0x0a, 0x52, 0xf8, 0x4e, 0x66,
                               0xa4, 0x0d, 0x91, 0x27, 0xc5, 0xe3, 0x6b, 0x18};
 
 using Events = google::protobuf::RepeatedPtrField<HistoryEvent>;
 
-// The rewind that is asked for; nullptr: none is.
+// The rewind that is asked for, or nullptr.
 const HistoryEvent* FindRewind(const Events& events) {
   const auto it = std::find_if(
       events.begin(), events.end(),
@@ -30,7 +30,7 @@ bool HasEnd(const Events& events) {
       [](const HistoryEvent& event) { return event.has_executioncompleted(); });
 }
 
-// The same each time that this rewind is asked for.
+// The same each time this rewind is asked for.
 std::string NewExecutionId(const OrchestratorRequest& request,
                            const HistoryEvent& rewind) {
   std::string id =
@@ -90,7 +90,7 @@ class GoodHistory {
   }
 
   const std::string execution_id_;
-  const std::string parent_;  // The parent's new execution; empty: as it was.
+  const std::string parent_;  // The parent's new execution; empty if unchanged.
   std::set<int32_t> failed_;  // Activities.
 };
 

@@ -1,8 +1,8 @@
-// Rewinding: the history with which an orchestration that has failed goes on.
+// Rewinding: the history with which a failed orchestration continues.
 //
-// The turn that asks for it has an end in its past and a rewind among what is
-// new. The answer is a whole history, without what failed: failed activities
-// with what began them, so that the code begins them again; the failures of
+// Such a turn has an end among its past events and a rewind among its new ones.
+// The answer is a whole history without the failed parts: failed activities and
+// the events that started them, so that the code starts them again; failures of
 // sub-orchestrations, which are rewound themselves; and the end.
 //
 // Thread-safety: pure functions.
@@ -15,8 +15,8 @@ namespace leasehold::worker::internal {
 
 bool AsksForRewind(const OrchestratorRequest& request);
 
-// Whether the history went on from a rewind once: the code may begin again what
-// stands there no more.
+// Whether the history has continued from a rewind before: the code may start
+// again what the history no longer contains.
 bool WasRewound(const OrchestratorRequest& request);
 
 // REQUIRES: AsksForRewind.

@@ -6,17 +6,17 @@
 //     co_return more + b;
 //   }
 //
-// What the context gives (CallActivity, CreateTimer, …) has begun when it is
-// returned. A coroutine begins when it is first awaited, by itself or through
-// WhenAll or WhenAny. `co_await` gives its value, or throws what it failed
-// with; it resumes in the turn that runs, on the turn's thread.
+// A task from the context (CallActivity, CreateTimer, …) has started when it is
+// returned. A coroutine starts when it is first awaited, by itself or through
+// WhenAll or WhenAny. `co_await` returns its value, or throws its failure; it
+// resumes in the current turn, on the turn's thread.
 //
-// A task that is destroyed is no longer wanted: a coroutine is ended where it
-// stands, an event is left for the next who waits for it.
+// Destroying a task abandons it: a coroutine is ended where it waits, and an
+// event is left for the next waiter.
 //
-// Thread-safety: one thread: that which runs the turn.   Lifetime: a coroutine
-// outlives neither the OrchestrationContext nor what its parameters refer to.
-// Parameters by value live as long as the task.
+// Thread-safety: one thread: the one that runs the turn.   Lifetime: a
+// coroutine outlives neither the OrchestrationContext nor what its parameters
+// refer to. Parameters by value live as long as the task.
 #ifndef LEASEHOLD_CLIENT_WORKER_TASK_H_
 #define LEASEHOLD_CLIENT_WORKER_TASK_H_
 
@@ -50,10 +50,10 @@ class [[nodiscard]] Task {
   Task(Task&&) noexcept = default;
   Task& operator=(Task&&) noexcept = default;
 
-  // Whether it has ended, well or not: then co_await does not wait.
+  // Whether it has ended, with or without success: co_await does not wait then.
   bool done() const { return state_->done(); }
 
-  // co_await task             gives a copy of the value; may be repeated
+  // co_await task             returns a copy of the value; may be repeated
   // co_await std::move(task)  moves it out
 
  private:
@@ -74,7 +74,7 @@ inline constexpr bool kIsTask = false;
 template <typename T>
 inline constexpr bool kIsTask<Task<T>> = true;
 
-// The state that a task shares.
+// The state that a task shares with what completes it.
 struct TaskAccess {
   template <typename T>
   static const std::shared_ptr<TaskState<T>>& State(const Task<T>& task) {
@@ -89,13 +89,12 @@ struct TaskAccess {
 template <typename T, bool moves>
 class TaskAwaiter {
  public:
-  explicit TaskAwaiter(TaskState<T>& state) : state_(state) {}
+  TaskAwaiter(TaskState<T>& state, Suspended& waiter)
+      : state_(state), waiter_(waiter) {}
   bool await_ready() const { return state_.done(); }
-  template <typename Promise>
-  void await_suspend(std::coroutine_handle<Promise> coroutine) {
-    Suspended& waiter = coroutine.promise().suspended;
-    state_.Start(waiter.queue());
-    state_.Await(waiter);
+  void await_suspend(std::coroutine_handle<>) {
+    state_.Start(waiter_.queue());
+    state_.Await(waiter_);
   }
   T await_resume() const {
     if constexpr (std::is_void_v<T>) {
@@ -109,44 +108,58 @@ class TaskAwaiter {
 
  private:
   TaskState<T>& state_;
+  Suspended& waiter_;
 };
 
+// Awaiters get the promise from its own functions: it may not be where a handle
+// looks for it (see Frame).
 template <typename T>
 class PromiseBase {
  public:
-  struct FinalAwaiter {
+  // Before the coroutine is returned to its caller.
+  struct InitialAwaiter {
+    Promise<T>& promise;
     bool await_ready() const noexcept { return false; }
-    // The coroutine is suspended: its end may be told.
-    template <typename Promise>
-    void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-      coroutine.promise().TellEnd();
+    void await_suspend(std::coroutine_handle<> start) noexcept {
+      promise.frame = Frame(promise, start);
     }
     void await_resume() const noexcept {}
   };
+  struct FinalAwaiter {
+    Promise<T>& promise;
+    bool await_ready() const noexcept { return false; }
+    // The coroutine is suspended: its end may be announced.
+    void await_suspend(std::coroutine_handle<>) noexcept { promise.TellEnd(); }
+    void await_resume() const noexcept {}
+  };
 
-  std::suspend_always initial_suspend() const noexcept { return {}; }
-  FinalAwaiter final_suspend() const noexcept { return {}; }
+  InitialAwaiter initial_suspend() noexcept { return {self()}; }
+  FinalAwaiter final_suspend() noexcept { return {self()}; }
   void unhandled_exception() noexcept { error_ = std::current_exception(); }
 
-  // Only tasks are awaited: anything else would not be there on replay.
+  // Only tasks can be awaited: anything else would be missing on replay.
   template <typename U>
-  TaskAwaiter<U, false> await_transform(const Task<U>& task) const {
-    return TaskAwaiter<U, false>(*TaskAccess::State(task));
+  TaskAwaiter<U, false> await_transform(const Task<U>& task) {
+    return TaskAwaiter<U, false>(*TaskAccess::State(task), suspended);
   }
   template <typename U>
-  TaskAwaiter<U, true> await_transform(Task<U>&& task) const {
-    return TaskAwaiter<U, true>(*TaskAccess::State(task));
+  TaskAwaiter<U, true> await_transform(Task<U>&& task) {
+    return TaskAwaiter<U, true>(*TaskAccess::State(task), suspended);
   }
   template <std::same_as<GateAwaiter> Awaiter>
-  Awaiter await_transform(Awaiter gate) const {
-    return gate;
+  Awaiter await_transform(Awaiter gate) {
+    return gate.By(suspended);
   }
 
   Suspended suspended;
+  Frame frame;
   CoroutineState<T>* state = nullptr;
 
  protected:
   std::exception_ptr error_;
+
+ private:
+  Promise<T>& self() { return static_cast<Promise<T>&>(*this); }
 };
 
 template <typename T>
@@ -155,12 +168,9 @@ class Promise final : public PromiseBase<T> {
   Task<T> get_return_object();
   template <typename U>
   void return_value(U&& value) {
-    value_.emplace(std::forward<U>(value));
+    this->state->Keep(std::forward<U>(value));
   }
   void TellEnd() noexcept;
-
- private:
-  std::optional<T> value_;
 };
 
 template <>
@@ -175,28 +185,33 @@ class Promise<void> final : public PromiseBase<void> {
 template <typename T>
 class CoroutineState final : public TaskState<T> {
  public:
-  explicit CoroutineState(std::coroutine_handle<Promise<T>> coroutine)
-      : coroutine_(coroutine) {
-    coroutine.promise().state = this;
+  explicit CoroutineState(Promise<T>& coroutine) : coroutine_(coroutine) {
+    coroutine.state = this;
   }
-  ~CoroutineState() override { coroutine_.destroy(); }
+  ~CoroutineState() override { coroutine_.frame.Destroy(); }
 
   void Start(RunQueue& queue) override {
     if (std::exchange(started_, true)) return;
-    Suspended& suspended = coroutine_.promise().suspended;
-    suspended.Enter(queue, coroutine_);
-    queue.Push(suspended);
+    coroutine_.suspended.Enter(queue, coroutine_.frame);
+    queue.Push(coroutine_.suspended);
   }
+  // The returned value, until the coroutine has ended. Not in the promise: T
+  // may have a stricter alignment than a pointer.
+  template <typename U>
+  void Keep(U&& value) {
+    returned_.emplace(std::forward<U>(value));
+  }
+  ValueOf<T> TakeReturned() { return *std::move(returned_); }
 
  private:
-  const std::coroutine_handle<Promise<T>> coroutine_;
+  Promise<T>& coroutine_;
+  std::optional<ValueOf<T>> returned_;
   bool started_ = false;
 };
 
 template <typename T>
 Task<T> Promise<T>::get_return_object() {
-  return TaskAccess::Make<T>(std::make_shared<CoroutineState<T>>(
-      std::coroutine_handle<Promise>::from_promise(*this)));
+  return TaskAccess::Make<T>(std::make_shared<CoroutineState<T>>(*this));
 }
 
 template <typename T>
@@ -204,13 +219,12 @@ void Promise<T>::TellEnd() noexcept {
   if (this->error_ != nullptr) {
     this->state->SetError(this->error_);
   } else {
-    this->state->SetValue(*std::move(value_));
+    this->state->SetValue(this->state->TakeReturned());
   }
 }
 
 inline Task<void> Promise<void>::get_return_object() {
-  return TaskAccess::Make<void>(std::make_shared<CoroutineState<void>>(
-      std::coroutine_handle<Promise>::from_promise(*this)));
+  return TaskAccess::Make<void>(std::make_shared<CoroutineState<void>>(*this));
 }
 
 inline void Promise<void>::TellEnd() noexcept {

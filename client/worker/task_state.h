@@ -1,19 +1,21 @@
-// What a Task shares with whoever completes it, and how coroutines take turns.
+// What a Task shares with what completes it, and how coroutines are scheduled.
 //
-// A task's end is noted in its TaskState; that wakes its waiters, and a waiting
-// coroutine is put into the RunQueue. No coroutine resumes another one itself:
-// a loop that awaits a million tasks which end at once needs no stack for them.
+// A task's end is recorded in its TaskState, which wakes its waiters: a waiting
+// coroutine is put into the RunQueue. No coroutine resumes another one itself,
+// so a loop that awaits a million tasks that end at once needs no deep stack.
 //
-// Waiters and queue entries are links of rings, and leave their ring when they
-// are destroyed. So a coroutine may be destroyed at any time, whatever it waits
-// for.
+// Waiters and queue entries are links of rings and leave their ring when they
+// are destroyed. So a coroutine may be destroyed at any time, whatever it is
+// waiting for.
 //
-// Thread-safety: one thread: that which runs the turn.   Lifetime: a RunQueue
+// Thread-safety: one thread: the one that runs the turn.   Lifetime: a RunQueue
 // outlives the coroutines that run in it.
 #ifndef LEASEHOLD_CLIENT_WORKER_TASK_STATE_H_
 #define LEASEHOLD_CLIENT_WORKER_TASK_STATE_H_
 
 #include <coroutine>
+#include <cstddef>
+#include <cstring>
 #include <exception>
 #include <optional>
 #include <type_traits>
@@ -22,7 +24,51 @@
 
 namespace leasehold::worker::internal {
 
-// A place in a ring; alone, a ring of its own.
+// A coroutine's frame, to resume and to destroy.
+//
+// Like std::coroutine_handle<>, but works with g++ 12. If a coroutine has no
+// variable in its outermost block, g++ 12 puts the variable that it makes for a
+// condition with co_await (`if (co_await …)`, `switch`, loops) at the beginning
+// of the frame, before the pointers to the functions (GCC's bug 106188, fixed
+// in 12.3), and a handle then calls something that is not a function. The
+// pointers are still right before the promise, and the functions expect the
+// frame as the compiler lays it out:
+//
+//   std::coroutine_handle   [resume][destroy][promise] …
+//   g++ 12, in such a case  [condition][resume][destroy][promise] …
+class Frame {
+ public:
+  Frame() = default;
+  // `start`: as the compiler passes it to an awaiter. REQUIRES: the promise has
+  // the alignment of a pointer.
+  template <typename Promise>
+  Frame(Promise& promise, std::coroutine_handle<> start) : start_(start) {
+    static_assert(alignof(Promise) <= alignof(void*));
+    functions_ =
+        std::coroutine_handle<Promise>::from_promise(promise).address();
+  }
+
+  void Resume() const { Call(0); }
+  void Destroy() const { Call(1); }
+
+ private:
+  void Call(size_t index) const {
+#ifdef __clang__
+    index == 0 ? start_.resume() : start_.destroy();
+#else
+    void (*function)(void*) = nullptr;
+    std::memcpy(&function,
+                static_cast<const char*>(functions_) + index * sizeof(function),
+                sizeof(function));
+    function(start_.address());
+#endif
+  }
+
+  std::coroutine_handle<> start_;
+  const void* functions_ = nullptr;
+};
+
+// A link in a ring; a single one is a ring of its own.
 class Link {
  public:
   Link() = default;
@@ -37,7 +83,7 @@ class Link {
     previous_->next_ = next_;
     next_ = previous_ = this;
   }
-  // Leaves its ring and stands before `place` in that one's.
+  // Leaves its ring and joins that of `place`, right before it.
   void InsertBefore(Link& place) {
     Unlink();
     next_ = &place;
@@ -51,24 +97,24 @@ class Link {
   Link* previous_ = this;
 };
 
-// Whoever waits for a task: a coroutine, or a part of WhenAll.
+// A waiter for a task: a coroutine, or a part of WhenAll.
 class Waiter : public Link {
  public:
   virtual ~Waiter() = default;
-  // The task has ended. Called once, when it waits no more.
+  // The task has ended. Called once, when it no longer waits.
   virtual void Wake() = 0;
 };
 
 class RunQueue;
 
-// A coroutine that is suspended: in the ring of what it waits for, or in the
+// A suspended coroutine: in the ring of what it waits for, or in the run
 // queue.
 class Suspended final : public Waiter {
  public:
   // It runs in `queue` from now on. Only the first call has an effect.
-  void Enter(RunQueue& queue, std::coroutine_handle<> coroutine) {
+  void Enter(RunQueue& queue, const Frame& frame) {
     queue_ = &queue;
-    coroutine_ = coroutine;
+    frame_ = frame;
   }
   RunQueue& queue() const { return *queue_; }
   void Wake() override;
@@ -76,10 +122,10 @@ class Suspended final : public Waiter {
  private:
   friend class RunQueue;
   RunQueue* queue_ = nullptr;
-  std::coroutine_handle<> coroutine_;
+  Frame frame_;
 };
 
-// The coroutines that can go on, in the order in which they became able to.
+// The coroutines that can continue, in the order in which they became ready.
 class RunQueue {
  public:
   void Push(Suspended& coroutine) { coroutine.InsertBefore(ready_); }
@@ -88,7 +134,7 @@ class RunQueue {
   void RunOne() {
     auto* const first = static_cast<Suspended*>(ready_.next());
     first->Unlink();
-    first->coroutine_.resume();
+    first->frame_.Resume();
   }
 
  private:
@@ -111,7 +157,7 @@ class TaskStateBase {
 
   // Has `waiter` woken at the end. REQUIRES: not done.
   void Await(Waiter& waiter) { waiter.InsertBefore(waiters_); }
-  // Begins what has not begun; a coroutine then runs in `queue`.
+  // Starts the task if it has not started; a coroutine then runs in `queue`.
   virtual void Start(RunQueue& queue) { (void)queue; }
 
  protected:
@@ -134,7 +180,7 @@ class TaskStateBase {
   Link waiters_;
 };
 
-// What stands for a task's value if it has none.
+// Stands for the value of a task that has none.
 template <typename T>
 using ValueOf = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
@@ -153,7 +199,7 @@ class TaskState : public TaskStateBase {
     if (failed()) std::rethrow_exception(error());
     return *value_;
   }
-  // The same, and leaves a value that was moved from.
+  // The same, and moves the value out.
   ValueOf<T> MoveValue() {
     if (failed()) std::rethrow_exception(error());
     return std::move(*value_);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "client/wire/utf8.h"
 #include "client/worker/echo_check.h"
 #include "client/worker/failure_messages.h"
 #include "client/worker/name_uuid.h"
@@ -19,11 +20,11 @@ using google::protobuf::StringValue;
 constexpr char kSameOnReplay[] =
     "; orchestrator code must do the same on each replay";
 
-// The name space that the other SDKs take their UUIDs from.
+// The namespace of the other SDKs' UUIDs.
 constexpr Uuid kUuids = {0x9e, 0x95, 0x29, 0x58, 0x5e, 0x33, 0x4d, 0xaf,
                          0x82, 0x7f, 0x2f, 0xa1, 0x29, 0x37, 0xb8, 0x75};
 
-// Thrown by Begin: this worker has no such orchestrator.
+// Thrown by Begin: this worker has no orchestrator of this name.
 struct UnknownOrchestrator {};
 
 absl::Time ToTime(const google::protobuf::Timestamp& timestamp) {
@@ -48,7 +49,7 @@ TaskFailureDetails NonDeterminism(const std::exception_ptr& error) {
 }
 
 // Whether `event` says that the code had not ended before it. Results and
-// events may still have come in the turn in which it did.
+// events may still have come in the turn in which it ended.
 bool GoesOn(const HistoryEvent& event) {
   switch (event.eventType_case()) {
     case HistoryEvent::kOrchestratorStarted:
@@ -62,8 +63,8 @@ bool GoesOn(const HistoryEvent& event) {
   }
 }
 
-// Whether `event` is held back while the orchestration is suspended: what the
-// code would go on with. Not the echo of what it did before.
+// Whether `event` is held back while the orchestration is suspended, because
+// the code would continue with it. Not the echo of what it did before.
 bool WaitsForResume(const HistoryEvent& event) {
   switch (event.eventType_case()) {
     case HistoryEvent::kTaskCompleted:
@@ -96,6 +97,7 @@ OrchestratorResponse Turn::Run() {
     HandleAll(request_.pastevents());
     replaying_ = false;
     HandleAll(request_.newevents());
+    FailIfStuck();
   } catch (const NonDeterminismError&) {
     unconfirmed_.clear();
     Fail(NonDeterminism(std::current_exception()));
@@ -103,6 +105,26 @@ OrchestratorResponse Turn::Run() {
     Fail(NotFound("Orchestrator", name(), registry_.OrchestratorNames()));
   }
   return Response();
+}
+
+void Turn::FailIfStuck() {
+  // If no end was noted, root_ exists: the code is waiting.
+  if (!root_.has_value() || completion_.has_value() || suspended_) return;
+  if (!open_tasks_.empty()) return;
+  for (const auto& [name, sinks] : waiting_) {
+    for (const std::weak_ptr<PayloadSink>& sink : sinks) {
+      if (!sink.expired()) return;
+    }
+  }
+  TaskFailureDetails details;
+  details.set_errortype("StuckOrchestratorError");
+  details.set_errormessage(
+      "the orchestrator has not ended, but waits for nothing that could come: "
+      "no activity, sub-orchestration, timer or event is outstanding. Look for "
+      "a task that waits for itself, and for a co_await that the compiler "
+      "gets wrong (client/worker/README.md, \"Rules for g++ 12\")");
+  details.set_isnonretriable(true);
+  Fail(std::move(details));
 }
 
 void Turn::HandleAll(
@@ -114,10 +136,10 @@ void Turn::Handle(const HistoryEvent& event) {
   if (completion_.has_value()) {
     const auto started = unconfirmed_.find(event.eventid());
     if (started != unconfirmed_.end() && IsEchoOf(event, started->second)) {
-      unconfirmed_.erase(started);  // Begun by the turn that ended.
+      unconfirmed_.erase(started);  // Started by the turn that ended.
     } else if (replaying_ && GoesOn(event)) {
       throw NonDeterminismError(
-          absl::StrCat("the history goes on with \"", EventText(event),
+          absl::StrCat("the history continues with \"", EventText(event),
                        "\", the code now ends before that", kSameOnReplay));
     }
     late_.push_back(&event);
@@ -139,7 +161,7 @@ void Turn::Apply(const HistoryEvent& event) {
       break;
     case HistoryEvent::kExecutionTerminated: {
       const auto& terminated = event.executionterminated();
-      // What this turn has begun, it had better not.
+      // This turn should not have started what it has started.
       unconfirmed_.clear();
       Complete(ORCHESTRATION_STATUS_TERMINATED,
                ToPayload(terminated.has_input(), terminated.input()));
@@ -204,7 +226,7 @@ void Turn::BeginTurn(const HistoryEvent& event) {
     const OrchestratorAction& action = unconfirmed_.begin()->second;
     throw NonDeterminismError(absl::StrCat(
         "the code now ", ActionText(action), " as task ", action.id(),
-        ", of which the history has nothing", kSameOnReplay));
+        ", which is not in the history", kSameOnReplay));
   }
   now_ = ToTime(event.timestamp());
 }
@@ -237,12 +259,12 @@ void Turn::NoteEnd() {
   if (!root_.has_value() || !root_->done()) return;
   const auto& state = TaskAccess::State(*root_);
   if (state->failed()) {
-    // Also one that continues as new: what failed on the way counts.
+    // Also if it continues as new: a failure on the way counts.
     Fail(ToProto(DescribeException(state->error())));
   } else if (!completion_.has_value()) {
     Complete(ORCHESTRATION_STATUS_COMPLETED, state->MoveValue());
   }
-  // Not to be noted again.
+  // Not recorded again.
   root_.reset();
 }
 
@@ -251,7 +273,7 @@ void Turn::Confirm(const HistoryEvent& event) {
   if (found == unconfirmed_.end()) {
     throw NonDeterminismError(absl::StrCat(
         "the history has \"", EventText(event), "\", the code now ",
-        "does nothing of the kind by then", kSameOnReplay));
+        "does nothing like that at this point", kSameOnReplay));
   }
   if (!IsEchoOf(event, found->second)) {
     throw NonDeterminismError(absl::StrCat(
@@ -264,7 +286,7 @@ void Turn::Confirm(const HistoryEvent& event) {
 std::shared_ptr<PayloadSink> Turn::TakeTask(const HistoryEvent& event,
                                             int32_t id, Kind kind) {
   const auto found = open_tasks_.find(id);
-  // It may come twice, after a crash of the server.
+  // A result may come twice, after a crash of the server.
   if (found == open_tasks_.end()) return nullptr;
   if (found->second.kind != kind) {
     throw NonDeterminismError(absl::StrCat(
@@ -336,12 +358,13 @@ std::string Turn::NewUuid() {
 
 void Turn::Log(std::string_view message) {
   if (replaying_ || !log_) return;
-  log_({instance_id(), std::string(message)});
+  log_({instance_id(), client::ToUtf8(message)});
 }
 
 void Turn::SetCustomStatus(Payload status) {
-  // One of an earlier turn has been told by that turn.
-  if (!replaying_) custom_status_ = std::move(status);
+  // An earlier turn has already reported its own, unless that turn failed and
+  // was rewound into a part of the past.
+  if (!replaying_ || rewound_) custom_status_ = std::move(status);
 }
 
 void Turn::ContinueAsNew(Payload input, UnreadEvents unread) {

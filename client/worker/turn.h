@@ -1,22 +1,22 @@
 // Turn: one execution of an orchestrator against its history.
 //
 // A pure function: registry and request in, response out; no clock, no I/O. The
-// orchestrator's coroutine begins anew in each turn. The events of the history,
-// then the new ones, are handed to it one by one, and after each it runs until
-// it waits. What it starts gets a number, its ID. The history confirms it
-// under this ID (`TaskScheduled`), or, if the turn is the one that starts it,
-// it becomes an action of the response:
+// orchestrator's coroutine starts from the beginning in each turn. It gets the
+// events of the history and then the new ones, one by one, and after each it
+// runs until it waits. What it starts gets a number, its ID. The history
+// confirms it under this ID (`TaskScheduled`), or, if this is the turn that
+// starts it, it becomes an action of the response:
 //
 //   past  OrchestratorStarted, ExecutionStarted      runs; calls activity 1
 //   past  TaskScheduled 1                            confirmed
 //   new   OrchestratorStarted, TaskCompleted 1       runs on; calls activity 2
 //   response: [ScheduleTask 2]
 //
-// A turn of the history has confirmed all that it started before the next
-// begins. So code that does not what it did is found where it departs, and
-// fails the orchestration with NonDeterminismError.
+// In the history, each turn confirms all that it started before the next turn
+// begins. So code that does something other than before is found right there,
+// and fails the orchestration with NonDeterminismError.
 //
-// While it is suspended, results and events wait until it is resumed.
+// While an orchestration is suspended, results and events wait for its resume.
 //
 // Thread-safety: one thread.   Lifetime: registry, request and log outlive it.
 #ifndef LEASEHOLD_CLIENT_WORKER_TURN_H_
@@ -54,7 +54,7 @@ class Turn {
   // REQUIRES: called once.
   OrchestratorResponse Run();
 
-  // What the context needs.
+  // For the context.
   const std::string& instance_id() const { return request_.instanceid(); }
   const std::string& execution_id() const { return execution_id_; }
   const std::string& name() const { return started_->name(); }
@@ -68,9 +68,9 @@ class Turn {
   std::string NewUuid();
   void Log(std::string_view message);
 
-  // An action with an ID of its own, for the caller to fill.
+  // An action with a new ID, for the caller to fill.
   OrchestratorAction& NewAction();
-  // The history will have a result of `action`; it goes to `sink`.
+  // The history will have a result of `action`, which goes to `sink`.
   void OpenTask(const OrchestratorAction& action,
                 std::shared_ptr<PayloadSink> sink);
   void AwaitEvent(std::string_view name,
@@ -79,7 +79,7 @@ class Turn {
   void ContinueAsNew(Payload input, UnreadEvents unread);
 
  private:
-  // A result of a kind that the task is not is non-determinism too.
+  // A result whose kind is not the task's is non-determinism too.
   struct Open {
     OrchestratorAction::OrchestratorActionTypeCase kind;
     std::string name;
@@ -92,15 +92,15 @@ class Turn {
 
   void HandleAll(
       const google::protobuf::RepeatedPtrField<HistoryEvent>& events);
-  // Unless it has to wait for a resume.
+  // Handles the event, unless it has to wait for a resume.
   void Handle(const HistoryEvent& event);
   void Apply(const HistoryEvent& event);
   void Begin(const ExecutionStartedEvent& started);
   void BeginTurn(const HistoryEvent& event);
-  // `event` says that the history has this action. Takes it off those that are
+  // `event` says that the history has this action, which is then no longer
   // open.
   void Confirm(const HistoryEvent& event);
-  // The task that `event` is the result of. Null: nobody knows of one.
+  // The task that `event` is the result of; null if there is none.
   std::shared_ptr<PayloadSink> TakeTask(
       const HistoryEvent& event, int32_t id,
       OrchestratorAction::OrchestratorActionTypeCase kind);
@@ -108,12 +108,14 @@ class Turn {
                 OrchestratorAction::OrchestratorActionTypeCase kind,
                 const TaskFailureDetails& details);
   void Raise(const HistoryEvent& event);
-  // Runs the coroutines until all wait or have ended.
+  // Runs the coroutines until each one waits or has ended.
   void RunReady();
   void NoteEnd();
+  // An orchestration that nothing can wake would be RUNNING for ever.
+  void FailIfStuck();
   void Complete(OrchestrationStatus status, const Payload& result);
   void Fail(TaskFailureDetails details);
-  // Events that go over into the next execution, in order.
+  // Events that are kept for the next execution, in order.
   void AddCarriedOver(CompleteOrchestrationAction& completion) const;
   OrchestratorResponse Response();
 
@@ -125,7 +127,7 @@ class Turn {
   // From ExecutionStarted on.
   const ExecutionStartedEvent* started_;
   std::string execution_id_;
-  const bool rewound_;  // Its history may lack what the code begins.
+  const bool rewound_;  // Its history may lack what the code starts.
   std::optional<std::string> version_;
   std::optional<std::string> parent_instance_id_;
 
@@ -133,14 +135,14 @@ class Turn {
   bool replaying_ = true;
   bool begun_ = false;
   bool suspended_ = false;
-  std::deque<const HistoryEvent*> held_;  // Until a resume.
+  std::deque<const HistoryEvent*> held_;  // Until it is resumed.
   uint64_t uuids_ = 0;
 
   int32_t next_id_ = 1;
-  // Actions that the history has not confirmed; in the end, those of this turn.
+  // Actions that the history has not confirmed: at the end, those of this turn.
   std::map<int32_t, OrchestratorAction> unconfirmed_;
   std::map<int32_t, Open> open_tasks_;
-  // By names in lower case. A task that is gone waits no more.
+  // By names in lower case. A task that is destroyed no longer waits.
   std::map<std::string, std::deque<std::weak_ptr<PayloadSink>>> waiting_;
   std::map<std::string, std::deque<Unread>> unread_;
   uint64_t arrivals_ = 0;
@@ -151,7 +153,7 @@ class Turn {
   // Events that came after the end.
   std::vector<const HistoryEvent*> late_;
 
-  // Outlive the coroutines.
+  // These outlive the coroutines.
   RunQueue queue_;
   OrchestrationContext context_{*this};
   std::optional<Task<Payload>> root_;

@@ -1,13 +1,13 @@
 // WhenAll and WhenAny: tasks that wait for other tasks.
 //
-//   auto [paid, packed] = co_await …        no: g++ 12 breaks on that; name it
+//   auto [paid, packed] = co_await …        g++ 12 breaks on this: name it
 //   const std::tuple<Receipt, Box> done = co_await WhenAll(pay, pack);
 //   const size_t first = co_await WhenAny(approval, deadline);
 //
-// All of them begin when the combination is awaited, in the order given; what
-// the context gave has begun already. The tasks may be temporaries.
+// All of them start when the combination is awaited, in the given order; tasks
+// from the context have started already. The tasks may be temporaries.
 //
-// Thread-safety: one thread: that which runs the turn.   Lifetime: keeps what
+// Thread-safety: one thread: the one that runs the turn.   Lifetime: keeps what
 // it needs of the tasks alive.
 #ifndef LEASEHOLD_CLIENT_WORKER_WHEN_H_
 #define LEASEHOLD_CLIENT_WORKER_WHEN_H_
@@ -29,13 +29,13 @@
 namespace leasehold::worker {
 namespace internal {
 
-// Awaited by one coroutine; lets it go on with the first of some tasks that
-// ends, or when all have ended or one has failed.
+// Awaited by one coroutine, which continues when the first of some tasks has
+// ended, or when all have ended or one has failed.
 class Gate {
  public:
   enum class Opens { kWithFirst, kWithAllOrFailure };
 
-  // The tasks outlive it.
+  // The tasks must outlive it.
   Gate(const std::vector<TaskStateBase*>& tasks, Opens opens)
       : opens_(opens), left_(tasks.size()) {
     for (TaskStateBase* task : tasks) legs_.emplace_back(*this, *task);
@@ -43,7 +43,7 @@ class Gate {
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
-  // False: it is open already. REQUIRES: called once.
+  // False if it is open already. REQUIRES: called once.
   bool Await(Suspended& coroutine) {
     waiting_ = &coroutine;
     for (Leg& leg : legs_) leg.task.Start(coroutine.queue());
@@ -56,8 +56,8 @@ class Gate {
     }
     return true;
   }
-  // The task that opened it: the first to end, or the first to fail. Null: all
-  // have ended well.
+  // The task that opened it: the first to end, or the first to fail. Null if
+  // all have succeeded.
   const TaskStateBase* opened_by() const { return opened_by_; }
 
  private:
@@ -70,7 +70,7 @@ class Gate {
     TaskStateBase& task;
   };
 
-  // `leg`'s task has ended. True: that opens the gate.
+  // `leg`'s task has ended. Returns whether that opens the gate.
   bool Pass(const Leg& leg) {
     --left_;
     if (opened_by_ != nullptr) return false;
@@ -82,7 +82,7 @@ class Gate {
   }
 
   const Opens opens_;
-  std::deque<Leg> legs_;  // Do not move.
+  std::deque<Leg> legs_;  // Never moved.
   size_t left_;
   const TaskStateBase* opened_by_ = nullptr;
   Suspended* waiting_ = nullptr;
@@ -92,15 +92,19 @@ class Gate {
 class GateAwaiter {
  public:
   explicit GateAwaiter(Gate& gate) : gate_(gate) {}
-  bool await_ready() const { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-    return gate_.Await(coroutine.promise().suspended);
+  // The same, for the coroutine of `waiter`.
+  GateAwaiter By(Suspended& waiter) const {
+    GateAwaiter by(gate_);
+    by.waiter_ = &waiter;
+    return by;
   }
+  bool await_ready() const { return false; }
+  bool await_suspend(std::coroutine_handle<>) { return gate_.Await(*waiter_); }
   const TaskStateBase* await_resume() const { return gate_.opened_by(); }
 
  private:
   Gate& gate_;
+  Suspended* waiter_ = nullptr;
 };
 
 // A task as WhenAll keeps it: whether its value may be moved out.
@@ -163,7 +167,7 @@ Task<std::tuple<typename Parts::value_type...>> AllOf(
       parts);
 }
 
-// In the order of the tasks: the index of the first to end.
+// The index of the first task to end, in the order of the tasks.
 inline Task<size_t> AnyOf(std::vector<std::shared_ptr<TaskStateBase>> tasks) {
   std::vector<TaskStateBase*> states;
   states.reserve(tasks.size());
@@ -178,8 +182,8 @@ inline Task<size_t> AnyOf(std::vector<std::shared_ptr<TaskStateBase>> tasks) {
 }  // namespace internal
 
 // All values, in the order of the tasks; std::monostate for a task without one.
-// Throws with the first that fails, without waiting for the others, whose
-// results are then not seen. Values of tasks given as lvalues are copied.
+// Throws as soon as one fails, without waiting for the others, whose results
+// are then ignored. Values of tasks passed as lvalues are copied.
 template <typename... Tasks>
 requires(sizeof...(Tasks) > 0 &&
          (... && internal::kIsTask<std::remove_cvref_t<Tasks>>))
@@ -189,7 +193,7 @@ requires(sizeof...(Tasks) > 0 &&
       internal::PartOf<Tasks&&>{internal::TaskAccess::State(tasks)}...));
 }
 
-// The same for any number of tasks of one type. Task<void> for those without a
+// The same for any number of tasks of one type; Task<void> if they have no
 // value.
 template <typename T>
 auto WhenAll(std::vector<Task<T>>&& tasks) {
@@ -210,15 +214,15 @@ auto WhenAll(const std::vector<Task<T>>& tasks) {
   return internal::AllOf(std::move(parts));
 }
 
-// The index of the first task that ends, well or not; of several that have
-// ended already, the lowest. Await that one for its value. The others go on,
+// The index of the first task that ends, successfully or not; if several have
+// ended already, the lowest. Await that task for its value. The others continue
 // for as long as their tasks live.
 template <typename... Ts>
 requires(sizeof...(Ts) > 0) Task<size_t> WhenAny(const Task<Ts>&... tasks) {
   return internal::AnyOf(std::vector<std::shared_ptr<internal::TaskStateBase>>{
       internal::TaskAccess::State(tasks)...});
 }
-// std::invalid_argument: there is none to wait for.
+// Throws std::invalid_argument if there is no task.
 template <typename T>
 Task<size_t> WhenAny(const std::vector<Task<T>>& tasks) {
   if (tasks.empty()) throw std::invalid_argument("WhenAny of no tasks");

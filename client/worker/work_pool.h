@@ -1,9 +1,9 @@
-// WorkPool: threads that run what they are given, first come first served.
+// WorkPool: threads that run work in the order in which it was added.
 //
-// Threads are made as they are needed, up to a bound; they stay.
+// Threads are started when they are needed, up to a bound, and then kept.
 //
-// Thread-safety: safe, but for the destructor.   Lifetime: what the work refers
-// to outlives it.
+// Thread-safety: safe, except the destructor.   Lifetime: everything that the
+// work refers to outlives it.
 #ifndef LEASEHOLD_CLIENT_WORKER_WORK_POOL_H_
 #define LEASEHOLD_CLIENT_WORKER_WORK_POOL_H_
 
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "client/mutex.h"
+#include "client/wire/mutex.h"
 
 namespace leasehold::worker::internal {
 
@@ -27,13 +27,13 @@ class WorkPool {
   };
 
   explicit WorkPool(size_t max_threads) : max_threads_(max_threads) {}
-  // Drops what has not begun, without giving it back; waits for what runs.
+  // Drops work that has not started, without a callback; waits for the rest.
   ~WorkPool();
   WorkPool(const WorkPool&) = delete;
   WorkPool& operator=(const WorkPool&) = delete;
 
   void Post(Work work) ABSL_LOCKS_EXCLUDED(mu_);
-  // Gives back all that has not begun.
+  // Gives back all work that has not started.
   void Drop() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -7,12 +7,13 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "client/backoff.h"
-#include "client/channel.h"
-#include "client/mutex.h"
-#include "client/server_stream.h"
-#include "client/status.h"
-#include "client/timespan.h"
+#include "client/wire/backoff.h"
+#include "client/wire/channel.h"
+#include "client/wire/mutex.h"
+#include "client/wire/server_stream.h"
+#include "client/wire/status.h"
+#include "client/wire/timespan.h"
+#include "client/wire/utf8.h"
 #include "client/worker/activity_run.h"
 #include "client/worker/delivery.h"
 #include "client/worker/turn.h"
@@ -28,14 +29,14 @@ using client::MutexLock;
 using internal::AnyDelivery;
 using internal::Delivery;
 
-// What a server says to a result that it will not take: the orchestration, or
-// the activity, fails with that rather than be tried for ever.
+// If the server refuses a result, the orchestration or the activity fails with
+// the server's reason, rather than being retried for ever.
 TaskFailureDetails Refused(const char* what, const grpc::Status& status) {
   TaskFailureDetails details;
   details.set_errortype("ResultRefused");
-  details.set_errormessage(
+  details.set_errormessage(client::ToUtf8(
       absl::StrCat("the server refused the result of this ", what, ": ",
-                   client::ToAbslStatus(status).ToString()));
+                   client::ToAbslStatus(status).ToString())));
   details.set_isnonretriable(true);
   return details;
 }
@@ -66,7 +67,7 @@ ActivityResponse Failed(const ActivityResponse& refused,
   return response;
 }
 
-// Without a limit to what it receives: a turn brings its whole history along.
+// Without a limit on received messages: a turn comes with its whole history.
 std::shared_ptr<grpc::Channel> OpenUnlimited(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
@@ -97,12 +98,13 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     if (options_.max_concurrent_turns < 1 ||
         options_.max_concurrent_activities < 1) {
       return absl::InvalidArgumentError(
-          "a worker does at least one turn and one activity at a time");
+          "a worker must allow at least one turn and one activity at a time");
     }
     {
       MutexLock lock(mu_);
       if (std::exchange(started_, true)) {
-        return absl::FailedPreconditionError("the worker was started before");
+        return absl::FailedPreconditionError(
+            "the worker has already been started");
       }
     }
     Connect();
@@ -180,8 +182,8 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     return request;
   }
 
-  // Looks again in a while: whether `stream`, which had brought `heard`
-  // messages, has brought another one.
+  // Checks after a while whether `stream`, which had brought `heard` messages,
+  // has brought another one.
   void ListenForSilence(const std::shared_ptr<Stream>& stream, uint64_t heard) {
     run_after_(options_.silence_timeout,
                [weak = weak_from_this(),
@@ -198,7 +200,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
       MutexLock lock(mu_);
       if (stream_ != stream) return;
       now_heard = heard_;
-      // Its end is told by OnStreamEnd.
+      // OnStreamEnd reports the end.
       if (pinged_ && heard == now_heard) stream->Cancel();
     }
     ListenForSilence(stream, now_heard);
@@ -214,11 +216,11 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
       wait = backoff_.Next();
       tell = !std::exchange(lost_, true);
     }
-    // What has not begun comes again, to this worker or to another.
+    // The server sends work that has not started again, here or elsewhere.
     turns_.Drop();
     activities_.Drop();
     if (tell) {
-      Log(absl::StrCat("the server is out of reach and will be sought: ",
+      Log(absl::StrCat("cannot reach the server, reconnecting: ",
                        client::ToAbslStatus(status).ToString()));
     }
     run_after_(wait, [weak = weak_from_this()] {
@@ -241,9 +243,9 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
                !item.orchestratorrequest().requireshistorystreaming()));
       if (take) ++at_hand_;
     }
-    if (found_again) Log("the server is within reach again");
+    if (found_again) Log("reconnected to the server");
     if (item.has_healthping()) return;
-    // The pool's functions are copied; the item is not.
+    // The pool copies its functions, but not the item.
     const auto taken = std::make_shared<WorkItem>();
     taken->Swap(&item);
     if (!take) {
@@ -276,8 +278,8 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
   using Method = std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (
       Stub::*)(grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
 
-  // Sends a result; when that is done, its item is no longer at hand. One that
-  // is refused is replaced by one that says so, which is small.
+  // Sends a result; after that, its item no longer counts. If the server
+  // refuses it, a small one that says so is sent instead.
   template <typename Result>
   void Deliver(Result result, Method<Result, CompleteTaskResponse> method,
                bool replaces = false) {
@@ -299,8 +301,8 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
           NoteDone();
         });
   }
-  // Not for lack of a server, and not because the server has given the work to
-  // another worker meanwhile, but because it will not have it.
+  // Whether the server refuses this result for good: not because there is no
+  // connection, and not because another worker has the work meanwhile.
   static bool IsRefusal(const grpc::Status& status) {
     return status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED ||
            status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
@@ -311,8 +313,8 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     GiveBack(item);
     NoteDone();
   }
-  // For other workers, if there are any. What fails here is given back by the
-  // stream's end.
+  // Gives work back for other workers. If that fails, the end of the stream
+  // gives it back.
   void GiveBack(const WorkItem& item) {
     if (item.has_orchestratorrequest()) {
       Abandon<AbandonOrchestrationTaskRequest,
@@ -346,7 +348,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
                                   grpc::CompletionQueue* queue) {
       return (*stub_.*method)(context, sent, queue);
     };
-    // Set before it is called: the delivery starts below.
+    // Set before it can be called: the delivery starts below.
     const auto weak = std::make_shared<std::weak_ptr<AnyDelivery>>();
     call.done = [this, weak, done = std::move(done)](const grpc::Status& status,
                                                      Request& sent) {
@@ -373,8 +375,8 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     changed_.NotifyAll();
   }
 
-  void Log(std::string message) const {
-    if (options_.log) options_.log({"", std::move(message)});
+  void Log(const std::string& message) const {
+    if (options_.log) options_.log({"", client::ToUtf8(message)});
   }
 
   // Constant after construction.
@@ -398,11 +400,11 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mu_);
   uint64_t heard_ ABSL_GUARDED_BY(mu_) = 0;
   bool pinged_ ABSL_GUARDED_BY(mu_) = false;
-  // Items taken whose results are not with the server yet.
+  // Items taken whose results the server does not have yet.
   size_t at_hand_ ABSL_GUARDED_BY(mu_) = 0;
   std::set<std::shared_ptr<AnyDelivery>> deliveries_ ABSL_GUARDED_BY(mu_);
 
-  // Their threads use all of the above.
+  // Their threads use all members above.
   internal::WorkPool turns_;
   internal::WorkPool activities_;
 };

@@ -1,35 +1,236 @@
 #include "service/builtin/builtin_worker.h"
 
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
-#include "service/builtin/counter.h"
-#include "service/builtin/echo_sequence.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "client/worker/work_pool.h"
+#include "durabletask/orchestrator_service.pb.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "lease/mutex.h"
+#include "service/builtin/builtin_work.h"
+#include "service/doors/worker_answer.h"
+#include "service/rpc/caller.h"
 
 namespace leasehold {
 namespace {
 
-// Turns and echoes take microseconds: whatever runs longer is not worth a wait.
+// Turns and echoes take microseconds: anything that runs longer is abandoned.
 constexpr absl::Duration kStopTimeout = absl::Seconds(1);
 
-worker::WorkerOptions Options(worker::LogSink log) {
-  worker::WorkerOptions options;
-  options.only_registered = true;
-  options.log = std::move(log);
-  return options;
+constexpr size_t kActivitiesMax = 100;
+
+size_t TurnThreads() {
+  return std::max<size_t>(std::thread::hardware_concurrency(), 1);
+}
+
+grpc::ByteBuffer ToBytes(const std::string& encoded) {
+  const grpc::Slice slice(encoded);
+  return {&slice, 1};
+}
+
+std::vector<WorkFilter> ByName(const std::vector<std::string>& names) {
+  std::vector<WorkFilter> filters;
+  for (const std::string& name : names) filters.push_back({name, {}});
+  return filters;
+}
+
+void GiveBack(WorkExchange& work, const WorkItem& item) {
+  work.Abandon(
+      item.has_orchestratorrequest() ? WorkKind::kTurn : WorkKind::kActivity,
+      {.token = item.completiontoken()});
 }
 
 }  // namespace
 
-BuiltinWorker::BuiltinWorker(std::shared_ptr<grpc::Channel> channel,
-                             worker::LogSink log)
-    : worker_(channel, Options(std::move(log))) {
-  worker_.AddOrchestrator("Counter", &builtin::Counter);
-  worker_.AddOrchestrator("EchoSequence", &builtin::EchoSequence);
-  worker_.AddOrchestrator("FanOutEcho", &builtin::FanOutEcho);
-  worker_.AddOrchestrator("Ping", &builtin::Ping);
-  worker_.AddActivity("Echo", builtin::EchoActivity(std::move(channel)));
+// What the exchange and its answers know of the worker: may outlive it.
+class BuiltinWorker::Sink final : public WorkSink {
+ public:
+  Sink(Host& host, WorkExchange& work) : work_(work), host_(&host) {}
+
+  void Send(std::string item) override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnAnswered(const std::string& id, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // The worker is about to be destroyed.
+  void Close() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    host_ = nullptr;
+  }
+
+ private:
+  WorkExchange& work_;
+
+  Mutex mu_;
+  Host* host_ ABSL_GUARDED_BY(mu_);
+};
+
+class BuiltinWorker::Host {
+ public:
+  Host(Clock& clock, WorkExchange& work, std::shared_ptr<grpc::Channel> channel,
+       worker::LogSink log)
+      : clock_(clock),
+        work_(work),
+        log_(log),
+        builtin_(std::move(channel), std::move(log)) {}
+  ~Host() {
+    Stop();
+    sink_->Close();
+  }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  absl::Status Start() ABSL_LOCKS_EXCLUDED(mu_) {
+    if (absl::Status status = builtin_.status(); !status.ok()) return status;
+    WorkerOptions options;
+    options.filters[static_cast<size_t>(WorkKind::kTurn)] =
+        ByName(builtin_.OrchestratorNames());
+    options.filters[static_cast<size_t>(WorkKind::kActivity)] =
+        ByName(builtin_.ActivityNames());
+    options.slots[static_cast<size_t>(WorkKind::kActivity)] = kActivitiesMax;
+    options.last_resort = true;
+    options.peer = "built-in";
+    const WorkerId id = work_.Connect(std::move(options), sink_);
+    MutexLock lock(mu_);
+    id_ = id;
+    return absl::OkStatus();
+  }
+
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_) {
+    WorkerId id = 0;
+    {
+      MutexLock lock(mu_);
+      id = std::exchange(id_, 0);
+      stopping_ = true;
+    }
+    if (id == 0) return;
+    turns_.Drop();
+    activities_.Drop();
+    {
+      MutexLock lock(mu_);
+      const Instant deadline = clock_.Now() + kStopTimeout;
+      while (at_hand_ > 0 && clock_.Now() < deadline) {
+        clock_.WaitUntil(changed_, mu_, deadline);
+      }
+    }
+    gave_up_ = true;
+    work_.Disconnect(id);
+  }
+
+  // False: it takes no more work.
+  bool Take(const std::shared_ptr<WorkItem>& item) ABSL_LOCKS_EXCLUDED(mu_) {
+    {
+      MutexLock lock(mu_);
+      if (stopping_) return false;
+      ++at_hand_;
+    }
+    if (item->has_orchestratorrequest()) {
+      turns_.Post({[this, item] { DoTurn(*item); },
+                   [this, item] { GiveBackTaken(*item); }});
+    } else {
+      activities_.Post({[this, item] { DoActivity(*item); },
+                        [this, item] { GiveBackTaken(*item); }});
+    }
+    return true;
+  }
+
+  void OnAnswered(const std::string& id, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    // While nothing can be stored, the work is handed out again later.
+    if (!status.ok() && !absl::IsUnavailable(status) && log_) {
+      log_({id, absl::StrCat("a result was not accepted: ",
+                             std::string(status.message()))});
+    }
+    NoteDone();
+  }
+
+ private:
+  void DoTurn(const WorkItem& item) {
+    grpc::ByteBuffer bytes = ToBytes(builtin_.DoTurn(item));
+    AnswerTurn(work_, *caller_, bytes,
+               Answered(item.orchestratorrequest().instanceid()));
+  }
+
+  void DoActivity(const WorkItem& item) {
+    grpc::ByteBuffer bytes = ToBytes(builtin_.DoActivity(item, gave_up_));
+    AnswerActivity(
+        work_, *caller_, bytes,
+        Answered(item.activityrequest().orchestrationinstance().instanceid()));
+  }
+
+  DoneStatus Answered(std::string id) {
+    return [sink = sink_, id = std::move(id)](const absl::Status& status) {
+      sink->OnAnswered(id, status);
+    };
+  }
+
+  void GiveBackTaken(const WorkItem& item) {
+    GiveBack(work_, item);
+    NoteDone();
+  }
+
+  void NoteDone() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    --at_hand_;
+    changed_.NotifyAll();
+  }
+
+  // Constant after construction.
+  Clock& clock_;
+  WorkExchange& work_;
+  const std::shared_ptr<const Caller> caller_ = Anonymous();
+  const worker::LogSink log_;
+  const BuiltinWork builtin_;
+  const std::shared_ptr<Sink> sink_ = std::make_shared<Sink>(*this, work_);
+
+  std::atomic<bool> gave_up_ = false;  // Activities check it.
+
+  Mutex mu_;
+  CondVar changed_;
+  WorkerId id_ ABSL_GUARDED_BY(mu_) = 0;  // While it is connected.
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  // Items taken and neither answered nor given back yet.
+  size_t at_hand_ ABSL_GUARDED_BY(mu_) = 0;
+
+  // Their threads use everything above.
+  worker::internal::WorkPool turns_{TurnThreads()};
+  worker::internal::WorkPool activities_{kActivitiesMax};
+};
+
+void BuiltinWorker::Sink::Send(std::string item) {
+  const auto taken = std::make_shared<WorkItem>();
+  // The exchange sends its own encoding.
+  if (!taken->ParseFromString(item)) std::abort();
+  {
+    MutexLock lock(mu_);
+    if (host_ == nullptr || host_->Take(taken)) return;
+  }
+  // Without the lock: the exchange may have something to send at once.
+  GiveBack(work_, *taken);
 }
 
-void BuiltinWorker::Stop() { worker_.Stop(kStopTimeout).IgnoreError(); }
+void BuiltinWorker::Sink::OnAnswered(const std::string& id,
+                                     const absl::Status& status) {
+  MutexLock lock(mu_);
+  if (host_ != nullptr) host_->OnAnswered(id, status);
+}
+
+BuiltinWorker::BuiltinWorker(Clock& clock, WorkExchange& work,
+                             std::shared_ptr<grpc::Channel> channel,
+                             worker::LogSink log)
+    : host_(std::make_unique<Host>(clock, work, std::move(channel),
+                                   std::move(log))) {}
+
+BuiltinWorker::~BuiltinWorker() = default;
+
+absl::Status BuiltinWorker::Start() { return host_->Start(); }
+
+void BuiltinWorker::Stop() { host_->Stop(); }
 
 }  // namespace leasehold

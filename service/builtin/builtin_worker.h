@@ -1,35 +1,47 @@
-// BuiltinWorker: the server's own worker, with the orchestrators that are there
-// without a worker of anybody's (`--builtin`).
+// BuiltinWorker: the server's own worker, whose orchestrators are available
+// without any connected worker (`--builtin`).
 //
-// It is a client of its server like any other, over a channel that stays in the
-// process. The server hands it only what no other worker would take.
+// It gets its work directly from the exchange, without a connection, and is the
+// exchange's last resort: it gets only work that no other worker would take.
+// (As a client over an in-process channel it cost every call of the server: the
+// client's threads also polled the server's sockets.)
 //
-// Thread-safety: one thread.   Lifetime: ended before its server is.
+// Thread-safety: one thread.   Lifetime: clock and exchange outlive it; Stop it
+// before its server ends.
 #ifndef LEASEHOLD_SERVICE_BUILTIN_BUILTIN_WORKER_H_
 #define LEASEHOLD_SERVICE_BUILTIN_BUILTIN_WORKER_H_
 
-#include <functional>
 #include <memory>
-#include <string_view>
 
 #include "absl/status/status.h"
-#include "client/worker/worker.h"
+#include "client/worker/log.h"
 #include "grpcpp/channel.h"
+#include "lease/clock.h"
+#include "service/orchestration/work_exchange.h"
 
 namespace leasehold {
 
 class BuiltinWorker {
  public:
-  // `log`: takes what there is to say.
-  BuiltinWorker(std::shared_ptr<grpc::Channel> channel, worker::LogSink log);
+  // `channel`: to the server, for the activity Echo. `log` receives the
+  // worker's log lines.
+  BuiltinWorker(Clock& clock, WorkExchange& work,
+                std::shared_ptr<grpc::Channel> channel, worker::LogSink log);
+  ~BuiltinWorker();
+  BuiltinWorker(const BuiltinWorker&) = delete;
+  BuiltinWorker& operator=(const BuiltinWorker&) = delete;
 
   // As worker::Worker::Start.
-  absl::Status Start() { return worker_.Start(); }
-  // Takes no more work; what runs is finished, or goes back.
+  absl::Status Start();
+  // Takes no more work. Gives back work that has not begun; running work has a
+  // second to end. Blocks. Idempotent.
   void Stop();
 
  private:
-  worker::Worker worker_;
+  class Host;
+  class Sink;
+
+  const std::unique_ptr<Host> host_;
 };
 
 }  // namespace leasehold

@@ -3,8 +3,28 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "client/wire/json.h"
+#include "client/wire/utf8.h"
+#include "client/worker/payload.h"
 
 namespace leasehold::builtin {
+namespace {
+
+// Logs each ignored event: there is no caller to tell.
+void PassOver(worker::OrchestrationContext& context, std::string_view event) {
+  context.Log(absl::StrCat(
+      "Counter \"", context.instance_id(), "\": ignored ", std::string(event),
+      R"(; an operation is "incr", "decr", "reset", "end" or {"add": n})"));
+}
+
+// A short form of an operation.
+std::string Brief(const nlohmann::json& operation) {
+  constexpr size_t kShownBytes = 100;
+  const std::string text = client::WriteJson(operation);
+  return std::string(client::Utf8Prefix(text, kShownBytes));
+}
+
+}  // namespace
 
 std::optional<int64_t> Apply(const nlohmann::json& operation, int64_t value) {
   int64_t add = 0;
@@ -33,15 +53,18 @@ worker::Task<int64_t> Counter(worker::OrchestrationContext& context,
   int64_t now = value.value_or(0);
   context.SetCustomStatus(now);
   for (int i = 0; i < kOperationsOfARun; ++i) {
-    const auto operation =
-        co_await context.WaitForEvent<nlohmann::json>("operation");
+    nlohmann::json operation;
+    try {
+      operation = co_await context.WaitForEvent<nlohmann::json>("operation");
+    } catch (const worker::PayloadError& error) {
+      // A bad event must not end a counter that others use.
+      PassOver(context, error.what());
+      continue;
+    }
     if (operation == "end") co_return now;
     const std::optional<int64_t> next = Apply(operation, now);
     if (!next.has_value()) {
-      context.Log(absl::StrCat(
-          "Counter \"", context.instance_id(), "\": passed over ",
-          operation.dump().substr(0, 100),
-          R"(; an operation is "incr", "decr", "reset", "end" or {"add": n})"));
+      PassOver(context, Brief(operation));
       continue;
     }
     now = *next;

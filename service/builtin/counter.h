@@ -1,8 +1,7 @@
-// Counter: the eternal counter, a singleton that lives for as long as nobody
-// ends it.
+// Counter: the eternal counter, a singleton that lives until someone ends it.
 //
-// Its state is its input: every so many operations it continues as new with the
-// value that it has come to, so its history never grows long.
+// Its state is its input: after a fixed number of operations it continues as
+// new with its current value, so its history never grows long.
 //
 // Thread-safety: pure functions.
 #ifndef LEASEHOLD_SERVICE_BUILTIN_COUNTER_H_
@@ -17,15 +16,15 @@
 
 namespace leasehold::builtin {
 
-// Operations that one execution sees.
+// Operations per execution.
 inline constexpr int kOperationsOfARun = 100;
 
-// `value`: what it begins with; none: 0. Ends with the value.
+// `value`: the initial value; 0 if absent. Returns the final value.
 worker::Task<int64_t> Counter(worker::OrchestrationContext& context,
                               std::optional<int64_t> value);
 
-// What `operation` makes of `value`; nullopt: it is none ("end" is not one of
-// those), or leaves the numbers.
+// Applies `operation` to `value`; nullopt if it is not an operation ("end" does
+// not count as one here), or if the result would overflow.
 std::optional<int64_t> Apply(const nlohmann::json& operation, int64_t value);
 
 }  // namespace leasehold::builtin

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "client/instance_metadata.h"
-#include "client/status.h"
+#include "client/wire/instance_metadata.h"
+#include "client/wire/status.h"
 #include "client/worker/when.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 

@@ -1,5 +1,5 @@
-// EchoSequence, FanOutEcho and Ping; and the activity Echo, which goes to the
-// Echo instance of the context that the orchestration lives in.
+// EchoSequence, FanOutEcho and Ping; and the activity Echo, which calls the
+// Echo instance in the context that the orchestration lives in.
 //
 // Thread-safety: EchoActivity is safe; the others are pure.   Lifetime: the
 // channel is shared.
@@ -22,13 +22,13 @@ namespace leasehold::builtin {
 
 using Texts = std::vector<std::string>;
 
-// What is echoed if nothing else is said.
+// The texts to echo if the input names none.
 Texts DefaultTexts();
 
 // Echoes one text after the other.
 worker::Task<nlohmann::json> EchoSequence(worker::OrchestrationContext& context,
                                           std::optional<Texts> texts);
-// Each by a sub-orchestration of its own, all at once.
+// Runs one sub-orchestration per text, all at once.
 worker::Task<nlohmann::json> FanOutEcho(worker::OrchestrationContext& context,
                                         std::optional<Texts> texts);
 // One turn.
@@ -41,7 +41,8 @@ class EchoActivity {
   explicit EchoActivity(std::shared_ptr<grpc::Channel> channel)
       : channel_(std::move(channel)) {}
 
-  // `{"text": …, "sequence": …, "generation": …}`, as the service Echo has it.
+  // Returns `{"text": …, "sequence": …, "generation": …}` from the Echo
+  // service.
   absl::StatusOr<nlohmann::json> operator()(worker::ActivityContext& context,
                                             std::string text) const;
 

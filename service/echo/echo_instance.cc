@@ -24,7 +24,8 @@ EchoRoom& EchoInstance::Room() {
   EchoRoom* there = nullptr;
   made->Open([this, &made, &there]() -> std::optional<uint64_t> {
     if (!room_.compare_exchange_strong(there, made.get())) return std::nullopt;
-    // From here on every echo is recorded; this is the one before the first.
+    // From here on every echo is recorded; the result is the last unrecorded
+    // one.
     return echoes_.fetch_or(kRecorded, std::memory_order_acq_rel);
   });
   return there != nullptr ? *there : *made.release();

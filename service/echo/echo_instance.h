@@ -1,8 +1,8 @@
 // EchoInstance: the in-memory instance of the Echo service, an extension.
 //
 // It counts the echoes of its context, over all channels, and lives and dies
-// with the context. From the first reader that joins on, it keeps the latest
-// echoes in an EchoRoom for those who join.
+// with the context. Once the first reader has joined, it keeps the latest
+// echoes in an EchoRoom for all readers.
 //
 // Thread-safety: safe.   Lifetime: as every Extension.
 #ifndef LEASEHOLD_SERVICE_ECHO_ECHO_INSTANCE_H_
@@ -24,14 +24,14 @@ class EchoInstance final : public Extension {
 
   bool MayBlock() const override { return false; }
 
-  // The one of `context`, made by the first call that asks.
+  // The EchoInstance of `context`, created on first use.
   static EchoInstance& Of(InstanceContext& context);
 
-  // Counts one echo, and tells it to those who joined. Returns its number, from
-  // 1. One atomic addition if nobody ever joined.
+  // Counts one echo, and passes it to the readers. Returns its number, from 1.
+  // One atomic addition if nobody ever joined.
   uint64_t Echo(std::string_view text);
 
-  // The room of those who join; made by the first who asks.
+  // The room of the readers; created on first use.
   EchoRoom& Room();
 
  private:

@@ -21,12 +21,12 @@ void EchoRoom::Record(uint64_t sequence, std::string_view text) {
   std::vector<std::shared_ptr<Reader>> dropped;
   {
     MutexLock lock(mu_);
-    if (sequence < first_) return;  // So late that its place is gone.
+    if (sequence < first_) return;  // Too late: its place is gone.
     const size_t place = sequence - first_;
     if (place >= echoes_.size()) echoes_.resize(place + 1);
-    echoes_[place] = std::string(text);
+    echoes_[place] = std::make_shared<const std::string>(text);
     bytes_ += text.size();
-    while (complete_ < echoes_.size() && echoes_[complete_].has_value()) {
+    while (complete_ < echoes_.size() && echoes_[complete_] != nullptr) {
       ++complete_;
     }
     while (complete_ > 1 &&
@@ -51,7 +51,7 @@ uint64_t EchoRoom::Join(const std::shared_ptr<Reader>& reader,
                         std::optional<uint64_t> after) {
   MutexLock lock(mu_);
   const uint64_t latest = LatestLocked();
-  // Who has seen more than there is saw an earlier context of the ID.
+  // A reader ahead of this context has read an earlier context of the ID.
   reader->after_ = std::min(after.value_or(latest), latest);
   auto readers = std::make_shared<Readers>(*readers_);
   readers->push_back(reader);
@@ -77,7 +77,7 @@ EchoRoom::Batch EchoRoom::Read(Reader& reader) {
   while (reader.after_ < LatestLocked() &&
          batch.echoes.size() < kBatchEchoesMax) {
     const size_t place = reader.after_ + 1 - first_;
-    batch.echoes.push_back({reader.after_ + 1, *echoes_[place]});
+    batch.echoes.push_back({reader.after_ + 1, echoes_[place]});
     ++reader.after_;
   }
   if (reader.after_ >= LatestLocked()) reader.caught_up_ = true;

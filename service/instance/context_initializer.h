@@ -1,9 +1,9 @@
-// ContextInitializer: bootstraps a context before the first call sees it.
+// ContextInitializer: prepares a context before the first call sees it.
 //
-// Initializers run once for each context, in the order in which the registry
-// was given them, while calls for the key wait. They may attach extensions. If
+// Initializers run once per context, in the order in which the registry
+// received them, while calls for the key wait. They may attach extensions. If
 // one fails, the extensions attached so far are detached (`failed
-// initializer`), the context is gone, and all who waited get its status.
+// initializer`), the context is erased, and all waiting calls get its status.
 //
 // Thread-safety: called from many threads at once, for different contexts.
 // Lifetime: outlives the registry.
@@ -20,9 +20,9 @@
 
 namespace leasehold {
 
-// The first caller's request, copied: the caller itself may have gone.
+// A copy of the first caller's request: the caller itself may be gone.
 struct InitializerRequest {
-  InstanceRequest request;  // Its `metadata` is null: it is here.
+  InstanceRequest request;  // `metadata` is null: see below.
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
@@ -30,9 +30,9 @@ class ContextInitializer {
  public:
   virtual ~ContextInitializer() = default;
 
-  // False: Initialize is short and never blocks. If that is so of all of a
-  // registry's initializers, they run on the thread of the first caller, and a
-  // context opens without a change of threads. Asked once.
+  // False: Initialize is short and never blocks. If all initializers of a
+  // registry say so, they run on the first caller's thread, and a context opens
+  // without a thread switch. Asked once.
   virtual bool MayBlock() const { return true; }
 
   // May block for a while (see MayBlock), or return at once and answer later.

@@ -1,8 +1,8 @@
-// ContextLease: the lease of a context, as one of its extensions.
+// ContextLease: a context's lease, in the form of an extension.
 //
 // An initializer attaches it; code that has the context finds it by this
-// interface: `context.Find<ContextLease>()`. An embedder may attach a lease of
-// its own instead, and a provider that asks it (compare the custom lease of
+// interface: `context.Find<ContextLease>()`. Embedders may instead attach their
+// own lease, with a provider that consults it (compare the custom lease of
 // WCF's shared instancing sample).
 //
 // Thread-safety: safe.   Lifetime: as every Extension.
@@ -22,20 +22,20 @@ class ContextLease {
  public:
   virtual ~ContextLease() = default;
 
-  // What remains if the context were left alone now; never negative. While it
-  // is busy, the whole timeout.
+  // Time that would remain if the context became idle now; never negative.
+  // While the context is busy, the whole timeout.
   virtual absl::Duration Remaining() const = 0;
-  // Runs for its whole length from now.
+  // The lease runs for its full timeout from now.
   virtual void Renew() = 0;
-  // Whether it is over.
+  // Whether the lease is over.
   virtual bool IsIdle() const = 0;
-  // Who to tell that IsIdle may have changed: what a provider was given with
-  // NotifyIdle. In place of any earlier one.
+  // Sets the callback to run when IsIdle may have changed: the one that a
+  // provider received with NotifyIdle. Replaces any earlier one.
   virtual void SetIdleCallback(std::function<void()> callback) = 0;
 };
 
-// The lease that the registry's lease manager keeps, which asks again by itself
-// when it is over: so it needs no callback, and drops what it is given.
+// The lease that the registry's lease manager keeps. The manager itself asks
+// again when the lease is over, so this class ignores the callback.
 class LeaseExtension final : public Extension, public ContextLease {
  public:
   explicit LeaseExtension(InstanceContext& context) : context_(context) {}

@@ -13,8 +13,8 @@ ContextTable::KeyView ContextTable::View(const InstanceKey& key) {
 }
 
 InstanceContext* ContextTable::Shard::Find(const KeyView& key) {
-  // Where the table's two arrays are likely to be looked at: fetched side by
-  // side, not one after the other.
+  // Prefetches both of the table's arrays at once where the lookup is likely to
+  // read them, instead of one after the other.
   by_key_.prefetch(key);
   const auto it = by_key_.find(key);
   return it == by_key_.end() ? nullptr : *it;

@@ -1,10 +1,10 @@
 // ContextTable: the contexts of a registry by key, in shards.
 //
-// A shard is a lock, a hash table over the keys and a plain array of the same
-// contexts, from which eviction draws its samples and List its pages.
+// A shard is a lock, a hash table over the keys, and a plain array of the same
+// contexts, from which eviction samples and List takes its pages.
 //
-// Thread-safety: what needs a shard's lock says so.   Lifetime: contexts are
-// the registry's; the table owns none.
+// Thread-safety: functions that need a shard's lock say so.   Lifetime: the
+// registry owns the contexts; the table owns none.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_CONTEXT_TABLE_H_
 #define LEASEHOLD_SERVICE_INSTANCE_CONTEXT_TABLE_H_
 
@@ -22,7 +22,7 @@ namespace leasehold {
 
 class ContextTable {
  public:
-  // A key with its hash, for a lookup without a copy.
+  // A key with its hash, for lookups without a copy.
   struct KeyView {
     std::string_view tenant;
     std::string_view id;
@@ -34,11 +34,11 @@ class ContextTable {
    public:
     Mutex mu;
 
-    // nullptr: there is none.
+    // Returns nullptr if the key is not in the table.
     InstanceContext* Find(const KeyView& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-    // REQUIRES: its key is not there.
+    // REQUIRES: its key is not in the table.
     void Insert(InstanceContext& context) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-    // REQUIRES: it is there.
+    // REQUIRES: it is in the table.
     void Erase(InstanceContext& context) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
     // In no order.
     const std::vector<InstanceContext*>& contexts() const
@@ -70,8 +70,8 @@ class ContextTable {
 
   static constexpr size_t kShards = 64;
 
-  // The number of the shard of a key. The hash table uses the low bits, so the
-  // shard takes others.
+  // The index of a key's shard. The hash table uses the low bits of the hash,
+  // so this uses others.
   static size_t ShardIndex(size_t hash) { return (hash >> 32) % kShards; }
   Shard& ShardOf(size_t hash) { return shards_[ShardIndex(hash)]; }
   Shard& shard(size_t index) { return shards_[index]; }

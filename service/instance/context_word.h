@@ -1,16 +1,16 @@
-// ContextWord: the life of a context in one atomic word.
+// ContextWord: the state of a context in one atomic word.
 //
 //   Opening ──▶ Open (busy ⇄ idle) ──▶ Closing ──▶ Closed
 //
 //   bits  0-1   state
-//   bit   2     attention: the last unpin has something to look after
+//   bit   2     attention: the last unpin has work to do
 //   bits  3-23  pins
-//   bits 24-63  uses: grows with each pin taken
+//   bits 24-63  uses: incremented with each use
 //
-// Whether a call or an expiry wins is decided here and nowhere else: TryPin and
-// TryClose are compare-and-swaps on one word. The use count closes the gap
-// between "the lease is over" and "close it": a call that came and went in
-// between leaves the context idle again, but with another word.
+// Only this class decides whether a call or an expiry wins: TryPin and TryClose
+// are compare-and-swaps on one word. The use count closes the gap between "the
+// lease is over" and "close it": a call that came and went in between leaves
+// the context idle again, but the word has changed.
 //
 // Thread-safety: safe.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_CONTEXT_WORD_H_
@@ -33,7 +33,7 @@ enum class ContextState : uint64_t {
 
 class ContextWord {
  public:
-  // What the word said at one moment.
+  // A snapshot of the word.
   class Value {
    public:
     Value() = default;
@@ -52,14 +52,14 @@ class ContextWord {
   };
 
   enum class Unpinned {
-    kNotLast,  // Given back.
-    kLast,     // Given back; the context is idle now.
-    kNotYet,   // Not given back: hold the context and unpin again.
+    kNotLast,  // Released.
+    kLast,     // Released; the context is idle now.
+    kNotYet,   // Not released: reference the context, unpin again.
   };
 
   Value Load() const { return Value(word_.load(std::memory_order_acquire)); }
 
-  // Takes a pin on an open context. `was_idle`: it was the first one.
+  // Takes a pin on an open context. `was_idle`: it is the only one.
   bool TryPin(bool& was_idle) {
     uint64_t word = word_.load(std::memory_order_acquire);
     do {
@@ -72,15 +72,15 @@ class ContextWord {
     return true;
   }
 
-  // Takes one more pin. REQUIRES: the caller has one.
+  // Takes another pin. REQUIRES: the caller has one.
   void PinAgain() {
     CheckPins(word_.fetch_add(kPin + kUse, std::memory_order_relaxed));
   }
 
-  // Gives a pin back. Once it is gone the context may be closed and freed by
-  // anyone: touch it no more, unless it is `held` (referenced). Without that,
-  // the last pin of a context that wants attention (`attend`: as all do now)
-  // stays where it is.
+  // Releases a pin. After that, anyone may close and free the context: do not
+  // touch it again unless it is `held` (referenced). Without a reference, the
+  // last pin of a context that wants attention (`attend`: as if all did) is not
+  // released.
   Unpinned Unpin(bool held, bool attend = false) {
     uint64_t word = word_.load(std::memory_order_relaxed);
     do {
@@ -106,16 +106,16 @@ class ContextWord {
   }
 
   // From idle to Closing, unless something has happened since `seen`. This is
-  // the one decision between a call and the end of a context.
-  // REQUIRES: seen.idle().
+  // the one decision between a call and the end of a context. REQUIRES:
+  // seen.idle().
   bool TryClose(Value seen) {
     return word_.compare_exchange_strong(
         seen.bits_, WithState(seen.bits_, ContextState::kClosing),
         std::memory_order_acq_rel, std::memory_order_relaxed);
   }
 
-  // From Open to Closing whatever pins there are: no new ones can be taken, and
-  // the last one to go asks for attention. False: it was not open.
+  // From Open to Closing even if there are pins: no new ones can be taken, and
+  // the last unpin gets attention. False: the context was not open.
   bool ForceClose() {
     uint64_t word = word_.load(std::memory_order_acquire);
     do {
@@ -126,8 +126,8 @@ class ContextWord {
     return true;
   }
 
-  // Counts a use of an open context without a pin: whoever has seen it idle
-  // sees another word now. False: it is not open.
+  // Counts a use of an open context without a pin: anyone who saw the context
+  // idle before now sees a different word. False: the context is not open.
   bool TryTouch() {
     uint64_t word = word_.load(std::memory_order_acquire);
     do {
@@ -147,8 +147,8 @@ class ContextWord {
     }
   }
 
-  // From now on the last unpin asks for attention. Returns what the word said:
-  // if it was idle, the caller itself has to look after it.
+  // From now on the last unpin has work to do. Returns the previous value: if
+  // it was idle, there is no unpin to come, and the caller must do that work.
   Value WantAttention() {
     return Value(word_.fetch_or(kAttention, std::memory_order_acq_rel));
   }
@@ -165,7 +165,7 @@ class ContextWord {
   static uint64_t WithState(uint64_t word, ContextState state) {
     return (word & ~uint64_t{3}) | static_cast<uint64_t>(state);
   }
-  // Two million pins on one context would spill into the use count.
+  // Two million pins on one context would overflow into the use count.
   static void CheckPins(uint64_t before) {
     if ((before & kPinMask) == kPinMask) std::abort();
   }

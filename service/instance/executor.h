@@ -1,7 +1,7 @@
-// Executor: the door through which the instance room runs what may block.
+// Executor: the interface through which the instance room runs blocking code.
 //
-// Initializers and detach hooks are other people's code: they never run on a
-// thread that serves calls, nor on the lease thread.
+// Initializers and detach hooks are user code: they never run on a thread that
+// serves calls, nor on the lease thread.
 //
 // Thread-safety: safe.   Lifetime: an executor outlives everything that posts
 // to it.
@@ -21,7 +21,7 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  // Runs `task` later, on a thread of the executor's own, never inside Post.
+  // Runs `task` later, on one of the executor's threads, never inside Post.
   virtual void Post(std::function<void()> task) = 0;
 };
 
@@ -29,7 +29,7 @@ class Executor {
 class ThreadExecutor final : public Executor {
  public:
   explicit ThreadExecutor(int threads);
-  // Runs what is queued, then ends the threads.
+  // Runs all queued tasks, then ends the threads.
   ~ThreadExecutor() override;
 
   void Post(std::function<void()> task) override ABSL_LOCKS_EXCLUDED(mu_);

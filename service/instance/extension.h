@@ -3,12 +3,12 @@
 // A context holds at most one extension of a type. It is found by that type
 // (`context.Get<Counter>()`) or by an interface that it was attached with
 // (`context.Find<Clearable>()`). When the context closes, its extensions are
-// told in reverse order of attachment, each with the reason, each only after
-// the one before it has answered.
+// detached in reverse order of attachment, each with the reason, and each only
+// after the previous one has answered.
 //
-// Thread-safety: an extension's methods may be called by many calls at once; it
-// guards its own state.   Lifetime: the context owns it; it lives at least
-// until the last pin of the context that could see it is released.
+// Thread-safety: many calls may call an extension's methods at once; it guards
+// its own state.   Lifetime: the context owns it; it lives at least until the
+// last pin of the context that could see it is released.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_EXTENSION_H_
 #define LEASEHOLD_SERVICE_INSTANCE_EXTENSION_H_
 
@@ -27,12 +27,12 @@ class InstanceContext;
 // Why an extension is detached.
 enum class DetachReason {
   kIdle,               // The lease ran out, or the provider said idle.
-  kReleased,           // Somebody released the context by name.
-  kEvicted,            // Room was needed for another context.
-  kShutdown,           // The server ends.
+  kReleased,           // Someone released the context by name.
+  kEvicted,            // Another context needed the room.
+  kShutdown,           // The server is shutting down.
   kLostOwnership,      // Another node owns the key now.
   kFailedInitializer,  // The context never opened.
-  kRemoved,            // The extension alone was detached; the context lives.
+  kRemoved,            // Only this extension is detached; the context lives.
 };
 
 // `idle`, `released`, `evicted`, `shutdown`, `lost ownership`, ...
@@ -46,29 +46,30 @@ class Extension {
   virtual ~Extension() = default;
 
   // Called once, after the extension can be found in `context` and before
-  // Attach returns. What other calls need to see belongs in the constructor.
+  // Attach returns. State that other calls need belongs in the constructor.
   virtual void OnAttach(InstanceContext& context);
 
-  // False: OnDetach never blocks. Then it runs together with those of other
-  // contexts that close at the same time, rather than in a task of its own.
+  // False: OnDetach never blocks. It then runs in the same task as those of
+  // other contexts that close at the same time, rather than in its own.
   virtual bool MayBlock() const { return true; }
 
   // Called once, without a lock, on a user thread: it may block for a while
   // (see MayBlock), or return at once and answer later through `done`. No call
-  // is running in the context (but for kRemoved). An exception or an error is
-  // logged and counted; the closing goes on. Not called if the process dies.
+  // is running in the context (except for kRemoved). An exception or an error
+  // is logged and counted, and closing continues. Not called if the process
+  // dies.
   virtual void OnDetach(InstanceContext& context, DetachReason reason,
                         HookDone done);
 };
 
-// What identifies a type: the address of its ExtensionType or InterfaceTag.
+// Identifies a type: by the address of its ExtensionType or InterfaceTag.
 struct InterfaceTag {};
 template <typename I>
 inline constexpr InterfaceTag kInterfaceTag{};
 
 struct ExtensionInterface {
   const InterfaceTag* tag;
-  void* (*cast)(Extension*);  // To the interface's own pointer.
+  void* (*cast)(Extension*);  // To the interface's pointer.
 };
 
 struct ExtensionType {
@@ -94,7 +95,7 @@ inline const ExtensionType kExtensionType = {&typeid(T), &kInterfaceTag<T>,
 
 }  // namespace internal
 
-// The type's name for people: demangled.
+// The type's demangled name.
 std::string ExtensionTypeName(const ExtensionType& type);
 
 }  // namespace leasehold

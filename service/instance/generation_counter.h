@@ -1,9 +1,9 @@
 // GenerationCounter: numbers for contexts, never used twice.
 //
-// Each number is `max(last + 1, microseconds since 1970)`: it grows within a
-// server, and over a restart too, unless contexts were made faster than one a
-// microsecond for as long as the server was up. Below 2^53, so that JSON
-// numbers carry it exactly.
+// Each number is `max(last + 1, microseconds since 1970)`: numbers grow within
+// a server, and also across a restart, unless the server created more than one
+// context per microsecond throughout its life. Below 2^53, so that JSON numbers
+// represent them exactly.
 //
 // Thread-safety: safe.   Lifetime: the clock outlives it.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_GENERATION_COUNTER_H_
@@ -23,7 +23,7 @@ class GenerationCounter {
   explicit GenerationCounter(const Clock& clock) : clock_(clock) {}
 
   uint64_t Next() {
-    // A wall clock that was never set may stand before 1970.
+    // A wall clock that was never set may be before 1970.
     const auto wall = static_cast<uint64_t>(
         std::max<int64_t>(absl::ToUnixMicros(clock_.WallNow()), 0));
     uint64_t last = last_.load(std::memory_order_relaxed);

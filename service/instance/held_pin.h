@@ -1,11 +1,11 @@
-// HeldPin: a pin that stays for long, and says what for.
+// HeldPin: a long-lived pin that states its purpose.
 //
-// A stream that keeps its instance busy holds one. It shows in what is known of
-// the context (`pins`), and it can be told to give up: a forced release does
-// so. Short calls hold a plain Pin.
+// A stream that keeps its instance busy holds one. It is listed in the
+// context's InstanceInfo (`pins`), and its holder can be told to let go: a
+// forced release does so. Short calls hold a plain Pin.
 //
 // Thread-safety: one thread.   Lifetime: the registry outlives it; the listener
-// is shared, as it may be told while the stream ends.
+// is shared, because it may be called while the stream ends.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_HELD_PIN_H_
 #define LEASEHOLD_SERVICE_INSTANCE_HELD_PIN_H_
 
@@ -18,12 +18,12 @@ namespace leasehold {
 
 class HeldPin {
  public:
-  // `listener` may be null: then nobody is told.
+  // If `listener` is null, nobody is told.
   HeldPin(Pin pin, PinKind kind, std::shared_ptr<ReleaseListener> listener)
       : pin_(std::move(pin)) {
     pin_->AddHolder(*this, kind, std::move(listener));
   }
-  ~HeldPin() { pin_->RemoveHolder(*this); }
+  ~HeldPin() { pin_->RemoveHolder(*this, pin_); }
   HeldPin(const HeldPin&) = delete;
   HeldPin& operator=(const HeldPin&) = delete;
 

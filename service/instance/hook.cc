@@ -6,9 +6,19 @@
 
 namespace leasehold {
 
+std::string WhatWasThrown() {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "something that is not a std::exception";
+  }
+}
+
 HookDone::~HookDone() {
   if (answer_ == nullptr) return;
-  (*this)(absl::InternalError("the hook dropped its `done` unanswered"));
+  (*this)(absl::InternalError("the hook dropped its `done` without an answer"));
 }
 
 void HookDone::operator()(absl::Status status) {
@@ -17,9 +27,19 @@ void HookDone::operator()(absl::Status status) {
   }
 }
 
-void HookChain::Run(Executor& executor, Steps steps) {
-  std::shared_ptr<HookChain> chain(new HookChain(executor, std::move(steps)));
-  chain->Loop();
+std::shared_ptr<HookChain> HookChain::Make(Executor& executor, Steps steps) {
+  return std::shared_ptr<HookChain>(new HookChain(executor, std::move(steps)));
+}
+
+void HookChain::Abandon() {
+  {
+    MutexLock lock(mu_);
+    abandoned_ = true;
+    // Otherwise Loop is running, and will see it.
+    if (phase_ != Phase::kSuspended) return;
+    phase_ = Phase::kAnswered;
+  }
+  executor_.Post([self = shared_from_this()] { self->Loop(); });
 }
 
 void HookChain::Loop() {
@@ -28,6 +48,7 @@ void HookChain::Loop() {
     bool resumed;  // Hook `i` has run, and has answered since.
     {
       MutexLock lock(mu_);
+      if (abandoned_) step_ = steps_.count;  // Later answers are ignored.
       i = step_;
       if (i == steps_.count) break;
       resumed = phase_ == Phase::kAnswered;
@@ -38,6 +59,7 @@ void HookChain::Loop() {
     {
       MutexLock lock(mu_);
       if (phase_ == Phase::kRunning) {
+        if (abandoned_) continue;
         phase_ = Phase::kSuspended;  // Answer posts the rest.
         return;
       }
@@ -46,7 +68,7 @@ void HookChain::Loop() {
     const bool go_on = steps_.answered(i, status);
     MutexLock lock(mu_);
     step_ = go_on ? i + 1 : steps_.count;
-    phase_ = Phase::kSuspended;
+    phase_ = Phase::kReady;
   }
   steps_.end();
 }
@@ -56,17 +78,16 @@ void HookChain::RunStep(size_t i) {
     steps_.run(i, HookDone([self = shared_from_this(), i](absl::Status status) {
                  self->Answer(i, std::move(status));
                }));
-  } catch (const std::exception& e) {
-    Threw(absl::InternalError(absl::StrCat("it threw: ", e.what())));
   } catch (...) {
-    Threw(absl::InternalError("it threw something that is no exception"));
+    Threw(absl::InternalError(absl::StrCat(steps_.name ? steps_.name(i) : "it",
+                                           " threw: ", WhatWasThrown())));
   }
 }
 
 void HookChain::Threw(absl::Status status) {
   MutexLock lock(mu_);
-  // Its `done` was dropped on the way out, or given away: this is the better
-  // answer. The loop that called the hook is still at this step.
+  // The hook dropped its `done` while unwinding, or gave it away: this status
+  // is the better answer. The loop that called the hook is still at this step.
   phase_ = Phase::kAnswered;
   status_ = std::move(status);
 }

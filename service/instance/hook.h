@@ -1,9 +1,9 @@
-// HookDone and HookChain: other people's code, run step by step.
+// HookDone and HookChain: run user code step by step.
 //
-// A hook (an initializer, an OnDetach) may finish in its call or later. It is
-// handed a HookDone and answers through it once. A chain runs such hooks one
+// A hook (an initializer, an OnDetach) may finish inside its call or later. It
+// receives a HookDone and answers through it once. A chain runs such hooks one
 // after another on an executor; it never recurses, however many there are, and
-// never runs one on the thread that answered for the one before.
+// never runs a hook on the thread that answered for the previous one.
 //
 // Thread-safety: safe.   Lifetime: a chain keeps itself alive until its end.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_HOOK_H_
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -20,9 +21,12 @@
 
 namespace leasehold {
 
-// A hook's answer: called once, from any thread, then or later. Destroyed
-// without being called, it answers for itself with an error, so that a
-// forgotten answer cannot hold a key for ever.
+// The text of the exception being handled. REQUIRES: there is one.
+std::string WhatWasThrown();
+
+// A hook's answer: called once, from any thread, inside the hook or later. If
+// destroyed without being called, it answers with an error, so that a forgotten
+// answer cannot block a key forever.
 class HookDone {
  public:
   explicit HookDone(std::function<void(absl::Status)> answer)
@@ -32,7 +36,7 @@ class HookDone {
   HookDone& operator=(HookDone&&) = delete;
   ~HookDone();
 
-  // The hook is done, well or not. Later calls do nothing.
+  // Reports that the hook is done, with its result. Later calls do nothing.
   void operator()(absl::Status status = absl::OkStatus());
 
  private:
@@ -43,21 +47,35 @@ class HookChain : public std::enable_shared_from_this<HookChain> {
  public:
   struct Steps {
     size_t count = 0;
-    // Starts hook `i`. What it throws becomes an Internal status, whatever it
-    // has answered before.
+    // Starts hook `i`. An exception becomes an Internal status, whatever the
+    // hook has answered before.
     std::function<void(size_t i, HookDone done)> run;
-    // Hook `i` has answered. False: the chain ends here.
+    // Hook `i` has answered. Returning false ends the chain.
     std::function<bool(size_t i, const absl::Status& status)> answered;
-    // After the last answer; no hook is running.
+    // Called after the last answer; no hook is running.
     std::function<void()> end;
+    // Names hook `i` in the status when it throws; if not set: `it`.
+    std::function<std::string(size_t i)> name = {};
   };
 
   // Runs the chain, beginning on the calling thread, which must be one of
   // `executor`.
-  static void Run(Executor& executor, Steps steps);
+  static void Run(Executor& executor, Steps steps) {
+    Make(executor, std::move(steps))->Begin();
+  }
+
+  // Like Run in two parts, for a chain that may be abandoned.
+  static std::shared_ptr<HookChain> Make(Executor& executor, Steps steps);
+  void Begin() { Loop(); }
+  // Skips to the end. Does not wait for a hook that has returned and not yet
+  // answered, but does wait for one that is still inside its call. The end runs
+  // on the executor, or where the chain runs. Does nothing once the end has
+  // begun.
+  void Abandon() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  enum class Phase { kRunning, kSuspended, kAnswered };
+  // kReady: between two hooks.
+  enum class Phase { kReady, kRunning, kSuspended, kAnswered };
 
   HookChain(Executor& executor, Steps steps)
       : executor_(executor), steps_(std::move(steps)) {}
@@ -72,7 +90,8 @@ class HookChain : public std::enable_shared_from_this<HookChain> {
 
   Mutex mu_;
   size_t step_ ABSL_GUARDED_BY(mu_) = 0;
-  Phase phase_ ABSL_GUARDED_BY(mu_) = Phase::kSuspended;
+  Phase phase_ ABSL_GUARDED_BY(mu_) = Phase::kReady;
+  bool abandoned_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -47,8 +47,14 @@ InstanceContext::InstanceContext(ContextHome& home, Mutex& mu,
       id_generated_(id_generated) {}
 
 InstanceContext::~InstanceContext() {
-  // The registry has detached and destroyed the extensions.
-  delete slots_.load(std::memory_order_acquire);
+  // The registry has detached the extensions, and usually destroyed them.
+  const Slots* slots = slots_.load(std::memory_order_acquire);
+  if (keeps_extensions_ && slots != nullptr) {
+    for (auto slot = slots->rbegin(); slot != slots->rend(); ++slot) {
+      delete slot->extension;
+    }
+  }
+  delete slots;
 }
 
 Extension* InstanceContext::FindType(const InterfaceTag* tag) const {
@@ -91,19 +97,24 @@ Extension* InstanceContext::AttachOrFind(const ExtensionType& type,
 bool InstanceContext::DetachType(const InterfaceTag* tag,
                                  std::function<void(absl::Status)> done) {
   Extension* detached = nullptr;
+  const ExtensionType* type = nullptr;
   {
     MutexLock lock(mu_);
     detached = FindType(tag);
     if (detached == nullptr) return false;
     auto slots = std::make_unique<Slots>();
     for (const Slot& slot : *slots_.load(std::memory_order_relaxed)) {
-      if (slot.extension != detached) slots->push_back(slot);
+      if (slot.extension != detached) {
+        slots->push_back(slot);
+      } else {
+        type = slot.type;
+      }
     }
     ReplaceSlotsLocked(std::move(slots));
     ExtrasLocked().old_extensions.emplace_back(detached);
   }
-  word_.PinAgain();  // The hook sees the context, so it keeps it open.
-  home_.executor_.Post([this, detached, done = std::move(done)] {
+  word_.PinAgain();  // The hook sees the context, so keep it open.
+  home_.executor_.Post([this, detached, type, done = std::move(done)] {
     auto answer = std::make_shared<absl::Status>();
     HookChain::Run(home_.executor_,
                    {.count = 1,
@@ -118,9 +129,18 @@ bool InstanceContext::DetachType(const InterfaceTag* tag,
                           return true;
                         },
                     .end =
-                        [this, answer, done] {
-                          if (done) done(*answer);
-                          Unpin();
+                        [this, type, answer, done] {
+                          Ref();
+                          Unpin();  // First: `done` may release it.
+                          if (!answer->ok()) {
+                            home_.OnRemovalFailed(*this, *type, *answer);
+                          }
+                          try {
+                            if (done) done(*answer);
+                          } catch (...) {
+                            home_.OnThrew(*this, "the `done` of Detach");
+                          }
+                          Unref();
                         }});
   });
   return true;
@@ -156,7 +176,7 @@ bool InstanceContext::AskedAgain() {
 }
 
 bool InstanceContext::BeingAsked() {
-  // Not a load: what is written here is what the next BeginAsking reads.
+  // Not a load: the next BeginAsking must read what is written here.
   Asking no = Asking::kNo;
   return !asking_.compare_exchange_strong(no, Asking::kNo);
 }
@@ -169,25 +189,63 @@ absl::Duration InstanceContext::lease_remaining() const {
 void InstanceContext::AddHolder(const HeldPin& pin, PinKind kind,
                                 std::shared_ptr<ReleaseListener> listener) {
   bool released = false;
+  bool draining = false;
   {
     MutexLock lock(mu_);
     released = word_.Load().state() == ContextState::kClosing;
-    ExtrasLocked().holders.push_back({&pin, kind, listener});
-    // So that the extras are freed when the context is idle.
+    // If not set yet, the registry has yet to visit this context, and tells it.
+    draining = home_.draining_.load();
+    ExtrasLocked().holders.push_back({&pin, kind, listener, draining});
+    // So that the extras are freed when the context becomes idle.
     word_.WantAttention();
   }
-  // The force came between the pin and its being held.
-  if (released && listener != nullptr) listener->OnForcedRelease();
+  // The forced release came between taking the pin and registering its holder.
+  if (released) TellForced(listener.get());
+  if (draining) TellDraining(listener.get());
+  TellPinsChanged();
 }
 
-void InstanceContext::RemoveHolder(const HeldPin& pin) {
-  MutexLock lock(mu_);
-  std::vector<Holder>& holders = ExtrasLocked().holders;
-  const auto it =
-      std::find_if(holders.begin(), holders.end(),
-                   [&pin](const Holder& holder) { return holder.pin == &pin; });
-  *it = std::move(holders.back());
-  holders.pop_back();
+void InstanceContext::RemoveHolder(const HeldPin& pin, Pin& held) {
+  {
+    MutexLock lock(mu_);
+    std::vector<Holder>& holders = ExtrasLocked().holders;
+    const auto it = std::find_if(
+        holders.begin(), holders.end(),
+        [&pin](const Holder& holder) { return holder.pin == &pin; });
+    *it = std::move(holders.back());
+    holders.pop_back();
+  }
+  // The event is sent after the pin is released: otherwise the pin would be
+  // shown as a call's.
+  Ref();
+  held.Reset();
+  TellPinsChanged();
+  Unref();
+}
+
+void InstanceContext::TellForced(ReleaseListener* listener) {
+  if (listener == nullptr) return;
+  try {
+    listener->OnForcedRelease();
+  } catch (...) {
+    home_.OnThrew(*this, "ReleaseListener::OnForcedRelease");
+  }
+}
+
+void InstanceContext::TellDraining(ReleaseListener* listener) {
+  if (listener == nullptr) return;
+  try {
+    listener->OnDraining();
+  } catch (...) {
+    home_.OnThrew(*this, "ReleaseListener::OnDraining");
+  }
+}
+
+void InstanceContext::TellPinsChanged() {
+  if (home_.use_watchers_.load(std::memory_order_relaxed) == 0) return;
+  const ContextWord::Value word = word_.Load();
+  if (word.state() != ContextState::kOpen || word.pins() == 0) return;
+  home_.OnPinsChanged(*this);
 }
 
 InstanceInfo InstanceContext::DescribeLocked() const {
@@ -210,13 +268,17 @@ InstanceInfo InstanceContext::DescribeLocked() const {
       info.state = InstanceState::kClosing;
       break;
   }
-  if (info.state == InstanceState::kIdle && home_.leased_) {
-    info.lease_remaining = lease_remaining();
+  if (info.state == InstanceState::kIdle) {
+    info.held_by_provider = held_by_provider_.load();
+    if (home_.leased_ && !info.held_by_provider) {
+      info.lease_remaining = lease_remaining();
+    }
   }
-  // A busy context is used now.
+  // A busy context is in use now.
   info.last_use_time = home_.clock_.WallNow();
   if (info.state == InstanceState::kIdle) {
-    // Two clocks are read, a moment apart; the same use is to show one time.
+    // The two clocks are read at slightly different times, but one use must
+    // always show the same time.
     info.last_use_time =
         std::max(create_time_,
                  absl::FromUnixMillis(absl::ToUnixMillis(
@@ -229,8 +291,8 @@ InstanceInfo InstanceContext::DescribeLocked() const {
     held = extras_->holders.size();
     for (const Holder& holder : extras_->holders) ++pins[holder.kind];
   }
-  // Every pin that says nothing else is a call's. (A holder is counted a moment
-  // before its pin is gone.)
+  // Every pin without a stated purpose is a call's. (A holder is counted until
+  // just before its pin is released.)
   if (word.pins() > held) pins[PinKind::kCall] += word.pins() - held;
   for (const auto& [kind, count] : pins) info.pins.push_back({kind, count});
   if (const Slots* slots = slots_.load(std::memory_order_acquire)) {
@@ -248,7 +310,7 @@ void InstanceContext::Unpin() {
     return;
   }
   Ref();
-  // If another pin has come meanwhile, its own unpin will look after things.
+  // If another pin has been taken meanwhile, its own unpin does the work.
   if (word_.Unpin(/*held=*/true, attend) == ContextWord::Unpinned::kLast) {
     home_.OnLastUnpin(*this);
   }

@@ -1,9 +1,9 @@
 // InstanceContext: the one live server-side object of an instance key.
 //
-// It is found through the registry, kept busy by pins, and kept for a while
-// when idle by its lease. Services hang their state on it as extensions. While
-// a caller holds a Pin, the context stays Open and every extension pointer that
-// it was given stays valid.
+// The registry finds it, pins keep it busy, and its lease keeps it alive for a
+// while when idle. Services attach their state to it as extensions. While a
+// caller holds a Pin, the context stays Open and all extension pointers that
+// the caller obtained stay valid.
 //
 // Thread-safety: safe.   Lifetime: owned by the registry; a Pin keeps it open,
 // and nothing else that an embedder holds does.
@@ -35,18 +35,25 @@
 
 namespace leasehold {
 
+class ContextOpening;
 class HeldPin;
+class Pin;
 class PinWaiter;
 
-// Told that a context is released by force: whoever holds it for long should
-// let go. Called once, from any thread, without a lock; must not block.
+// Tells a long-term holder of a context to let go. Each method is called at
+// most once, from any thread, without a lock, and perhaps after the holder has
+// let go by itself; must not block.
 class ReleaseListener {
  public:
   virtual ~ReleaseListener() = default;
+  // The context is being released by force.
   virtual void OnForcedRelease() = 0;
+  // The server drains: calls that are still running when the drain timeout has
+  // passed are cancelled.
+  virtual void OnDraining() {}
 };
 
-// What a context needs of the registry that it lives in.
+// The registry, as its contexts see it.
 class ContextHome {
  public:
   ContextHome(Clock& clock, Executor& executor, bool leased)
@@ -58,16 +65,28 @@ class ContextHome {
  private:
   friend class InstanceContext;
 
-  // The last pin of a context that wants attention is gone. The caller holds
-  // the context; no lock is held.
+  // The last pin of a context that wants attention is gone. The caller holds a
+  // reference to the context; no lock is held.
   virtual void OnLastUnpin(InstanceContext& context) = 0;
-  // A context's memory is free: nothing of it will touch the home again.
+  // A context's memory is free: it will not touch the home again.
   virtual void OnContextGone() = 0;
+  // The set of pins that keep a busy context busy has changed. No lock is held.
+  virtual void OnPinsChanged(InstanceContext& context) = 0;
+  // The detach hook of an extension that was removed has failed.
+  virtual void OnRemovalFailed(const InstanceContext& context,
+                               const ExtensionType& type,
+                               const absl::Status& status) = 0;
+  // `code`, written by an embedder, has thrown. REQUIRES: the exception is
+  // being handled.
+  virtual void OnThrew(const InstanceContext& context,
+                       std::string_view code) = 0;
 
  protected:
-  // Whether somebody watches contexts becoming idle and busy: then each last
-  // unpin wants attention.
+  // Number of watchers of contexts becoming idle and busy: if there is any,
+  // each last unpin wants attention.
   std::atomic<int> use_watchers_{0};
+  // Whether long-term holders have been told to let go.
+  std::atomic<bool> draining_{false};
 
  private:
   Clock& clock_;
@@ -84,15 +103,15 @@ class InstanceContext : private Lease {
     return {key_end() - id_size_ - tenant_size_, tenant_size_};
   }
   std::string_view id() const { return {key_end() - id_size_, id_size_}; }
-  // The number of this context's memory: grows each time a context of the key
-  // is made, never reused.
+  // The number of this context's lifetime: grows each time a context of the key
+  // is created, never reused.
   uint64_t generation() const { return generation_; }
   absl::Duration idle_timeout() const { return Lease::timeout(); }
   Instant last_use() const { return Lease::last_use(); }
   absl::Time create_time() const { return create_time_; }
   ContextWord::Value word() const { return word_.Load(); }
 
-  // What remains of the lease if the context were left alone now; never
+  // Time that would remain on the lease if the context became idle now; never
   // negative.
   absl::Duration lease_remaining() const;
   // Renews the lease. REQUIRES: the caller holds a pin.
@@ -115,7 +134,7 @@ class InstanceContext : private Lease {
   }
 
   // Attaches a T made from `args`, found by T and by the interfaces `As`.
-  // Returns nullptr, and makes nothing, if there is a T already.
+  // Returns nullptr, without making one, if the context already has a T.
   template <typename T, typename... As, typename... Args>
   T* Attach(Args&&... args) {
     if (Get<T>() != nullptr) return nullptr;
@@ -127,8 +146,8 @@ class InstanceContext : private Lease {
                : nullptr;
   }
 
-  // The T of this context; attaches one made from `args` if there is none. Of
-  // callers that race, all get the same one.
+  // This context's T; attaches one made from `args` if there is none. Callers
+  // that race all get the same one.
   template <typename T, typename... As, typename... Args>
   T* GetOrAttach(Args&&... args) {
     if (T* found = Get<T>()) return found;
@@ -137,23 +156,24 @@ class InstanceContext : private Lease {
                      std::make_unique<T>(std::forward<Args>(args)...)));
   }
 
-  // As GetOrAttach, with one that the caller has made.
+  // Like GetOrAttach, with an extension that the caller has made.
   template <typename T, typename... As>
   T* GetOrAttachMade(std::unique_ptr<T> made) {
     return static_cast<T*>(
         AttachOrFind(internal::kExtensionType<T, As...>, std::move(made)));
   }
 
-  // Detaches the T: it is no longer found, then OnDetach(kRemoved) runs on the
-  // executor, then `done` is called with its answer. It is destroyed when no
-  // pin is left that could have seen it. False if there is no T. REQUIRES: the
-  // caller holds a pin.
+  // Detaches the T: lookups no longer find it, then OnDetach(kRemoved) runs on
+  // the executor, then `done` is called with its answer. It is destroyed once
+  // no pin that could have seen it is left. False if there is no T. REQUIRES:
+  // the caller holds a pin.
   template <typename T>
   bool Detach(std::function<void(absl::Status)> done = {}) {
     return DetachType(&kInterfaceTag<T>, std::move(done));
   }
 
  private:
+  friend class ContextOpening;
   friend class ContextTable;
   friend class HeldPin;
   friend class InstanceRegistry;
@@ -168,38 +188,52 @@ class InstanceContext : private Lease {
     const HeldPin* pin;
     PinKind kind;
     std::shared_ptr<ReleaseListener> listener;
+    bool told_of_drain = false;
   };
-  // In order of attachment; never changes once it is seen.
+  // In order of attachment; immutable once published.
   using Slots = std::vector<Slot>;
 
-  // What few contexts have at any moment.
+  // State that few contexts need at any moment.
   struct Extras {
     // Calls that wait until the context is open, or closed (a linked list).
     PinWaiter* first_waiter = nullptr;
     PinWaiter* last_waiter = nullptr;
-    // Who keeps the context busy for long.
+    // The pins that keep the context busy for long.
     std::vector<Holder> holders;
-    // Who waits until the context is gone.
+    // To call when the context is gone.
     std::vector<std::function<void()>> closed;
-    // While the lease times the hooks: what it was before.
+    // The lease's own timeout, while the lease times the hooks.
     std::optional<absl::Duration> idle_timeout;
     // A hook has been running for longer than the detach timeout.
     bool hangs = false;
-    // Replaced or detached, but perhaps still read by somebody with a pin.
+    // While watched: the registry will look at the pins again; at the last
+    // event, calls were among them.
+    bool pins_looked_at_later = false;
+    bool calls_told = false;
+    // Runs the initializers; present until the context is open or gone.
+    std::shared_ptr<ContextOpening> opening;
+    // Replaced or detached, but a pin holder may still be reading them.
     std::vector<std::unique_ptr<const Slots>> old_slots;
     std::vector<std::unique_ptr<Extension>> old_extensions;
+
+    // None of it is needed any more.
+    bool unused() const {
+      return first_waiter == nullptr && holders.empty() && closed.empty() &&
+             !idle_timeout.has_value() && !hangs && !pins_looked_at_later &&
+             opening == nullptr && old_slots.empty() && old_extensions.empty();
+    }
   };
 
-  // Whether somebody is deciding on the context: one at a time. The provider is
-  // asked, and closing begins, by whoever decides: so the provider is never
-  // asked about a context whose extensions are being detached.
+  // Whether someone is deciding on the context, one at a time. Whoever decides
+  // asks the provider and begins the closing: so the provider is never asked
+  // about a context whose extensions are being detached.
   enum class Asking : uint8_t { kNo, kYes, kYesAndAgain };
-  // True: the caller decides now. False: whoever does will decide once more.
+  // True: the caller decides now. False: the current decider will decide again.
   bool BeginAsking();
-  // True: somebody wants it decided once more, by the caller.
+  // True: someone wants another decision, and the caller must make it.
   bool AskedAgain();
-  // False: nobody decides now, and whoever begins to sees all that the caller
-  // has done.
+  // False: nobody is deciding now, and whoever begins to will see everything
+  // that the caller has done.
   bool BeingAsked();
 
   // The context begins in Opening, with one reference, the registry's. `mu`
@@ -210,19 +244,19 @@ class InstanceContext : private Lease {
   InstanceContext(ContextHome& home, Mutex& mu, const InstanceKey& key,
                   size_t key_hash, uint64_t generation, bool id_generated);
   ~InstanceContext();
-  // Destroys it, and gives back what Make took.
+  // Destroys the context and frees the memory that Make allocated.
   void Free();
 
-  // The key, tenant and then ID, lies in front of the object: among a million
-  // contexts a pin then waits for memory once, not three times, as what it
-  // touches of the object comes first.
+  // The key (tenant, then ID) lies in front of the object, and the members that
+  // a pin touches come first in it: so among a million contexts, taking a pin
+  // waits for memory once, not three times.
   const char* key_end() const { return reinterpret_cast<const char*>(this); }
-  // Of the memory in front.
+  // Size of the memory in front of the object.
   static size_t FrontBytes(size_t key_bytes);
 
   Extension* FindType(const InterfaceTag* tag) const;
   void* FindInterface(const InterfaceTag* tag) const;
-  // Attaches `made`, or destroys it and returns the one that is there.
+  // Attaches `made`, or destroys it and returns the existing extension.
   Extension* AttachOrFind(const ExtensionType& type,
                           std::unique_ptr<Extension> made)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -230,7 +264,7 @@ class InstanceContext : private Lease {
                   std::function<void(absl::Status)> done)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Puts `slots` in place. What was there may still be read, and is kept until
+  // Publishes `slots`. Readers may still use the old ones, which are kept until
   // the last unpin.
   void ReplaceSlotsLocked(std::unique_ptr<const Slots> slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -239,23 +273,35 @@ class InstanceContext : private Lease {
   void AddHolder(const HeldPin& pin, PinKind kind,
                  std::shared_ptr<ReleaseListener> listener)
       ABSL_LOCKS_EXCLUDED(mu_);
-  void RemoveHolder(const HeldPin& pin) ABSL_LOCKS_EXCLUDED(mu_);
+  // Releases the holder's pin, too.
+  void RemoveHolder(const HeldPin& pin, Pin& held) ABSL_LOCKS_EXCLUDED(mu_);
+  void TellPinsChanged();
+  // `listener` may be null.
+  void TellForced(ReleaseListener* listener);
+  void TellDraining(ReleaseListener* listener);
   InstanceInfo DescribeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // Renews the lease and gives one pin back.
+  // Renews the lease and releases one pin.
   void Unpin();
 
-  // References keep memory, not life: the registry has one, a running lease
-  // has one, and whoever works on a context without a pin has one.
+  // References keep the memory, not the context open: the registry has one, a
+  // running lease has one, and whoever works on a context without a pin has
+  // one.
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref() {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     ContextHome& home = home_;
-    Free();
+    DropMemory();
     home.OnContextGone();
   }
+  // Initializers that were given up may still be using the context: its memory
+  // then outlives its references, and even the registry.
+  void ShareMemory() { memory_refs_.fetch_add(1, std::memory_order_relaxed); }
+  void DropMemory() {
+    if (memory_refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) Free();
+  }
 
-  // What a pin touches comes first: the lease, and then this.
+  // The members that a pin touches come first: the lease, then this.
   ContextWord word_;
   ContextHome& home_;
   const uint32_t tenant_size_;
@@ -266,25 +312,31 @@ class InstanceContext : private Lease {
   const size_t key_hash_;
   const uint64_t generation_;
   const absl::Time create_time_;
-  const bool id_generated_;  // The server named it: evicted before others.
+  const bool id_generated_;  // The server chose the ID: evicted first.
 
   // Synchronises itself.
   std::atomic<Asking> asking_{Asking::kNo};
-  // Why it closes, from TryClose until whoever decides takes it up.
+  // Why the context closes, from TryClose until the decider takes it up.
   std::atomic<std::optional<DetachReason>> close_reason_{std::nullopt};
   std::atomic<uint32_t> refs_{1};
-  // Whose hook runs, while closing.
+  // Whether its provider's latest answer was "not idle".
+  std::atomic<bool> held_by_provider_{false};
+  // The extension whose hook is running, while closing.
   std::atomic<const ExtensionType*> detaching_{nullptr};
   // Written under mu_, read without.
   std::atomic<const Slots*> slots_{nullptr};  // Owned; null: none yet.
 
-  uint32_t table_index_ = 0;  // Where it stands in its shard's array.
+  std::atomic<uint32_t> memory_refs_{1};
+  uint32_t table_index_ = 0;  // Its index in the shard's array.
+  // Extensions are freed with the memory: an initializer that was given up may
+  // still use them.
+  bool keeps_extensions_ = false;
   // Set by header or request: services do not make it longer.
   bool timeout_chosen_ ABSL_GUARDED_BY(mu_) = false;
   std::unique_ptr<Extras> extras_ ABSL_GUARDED_BY(mu_);
 };
 
-// Keeps a context busy. Move-only; given back when destroyed, on any thread.
+// Keeps a context busy. Move-only; released when destroyed, on any thread.
 class Pin {
  public:
   Pin() = default;
@@ -299,12 +351,12 @@ class Pin {
   }
   ~Pin() { Reset(); }
 
-  // One more pin of the same context. REQUIRES: this one holds one.
+  // Another pin of the same context. REQUIRES: this one holds one.
   Pin Clone() const {
     context_->word_.PinAgain();
     return Pin(context_);
   }
-  // Gives the pin back: the lease runs from now.
+  // Releases the pin: the lease runs from now.
   void Reset() {
     if (InstanceContext* context = std::exchange(context_, nullptr)) {
       context->Unpin();
@@ -319,7 +371,7 @@ class Pin {
   friend class InstanceContext;
   friend class InstanceRegistry;
 
-  // Takes over a pin that `context` has counted already.
+  // Takes over a pin that `context` has already counted.
   explicit Pin(InstanceContext* context) : context_(context) {}
 
   InstanceContext* context_ = nullptr;

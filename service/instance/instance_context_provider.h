@@ -1,11 +1,12 @@
-// InstanceContextProvider: the policy that says when a context is idle.
+// InstanceContextProvider: the policy that decides when a context is idle.
 //
-// The registry asks it; it never closes anything itself. The protocol is that
-// of WCF's IInstanceContextProvider: before the registry asks IsIdle it hands
-// over, with NotifyIdle, a callback. A provider that answers "not idle" owes
-// one call of that callback when its answer may have changed; it is then asked
-// again. It may veto for as long as it likes: the context stays open meanwhile,
-// and is asked about again whenever its last pin is released.
+// The registry asks the provider; the provider never closes anything itself.
+// The protocol is that of WCF's IInstanceContextProvider: before the registry
+// asks IsIdle, it passes a callback with NotifyIdle. A provider that answers
+// "not idle" owes one call of that callback when its answer may have changed;
+// the registry then asks again. It may veto for as long as it likes: the
+// context stays open meanwhile, and the registry asks again whenever its last
+// pin is released.
 //
 // Thread-safety: called from many threads at once; two questions about one
 // context never overlap.   Lifetime: outlives the registry.
@@ -20,17 +21,17 @@
 
 namespace leasehold {
 
-// Asks the registry to ask IsIdle again. May be called from any thread, more
-// than once, and after the context is gone: then it does nothing.
+// Makes the registry ask IsIdle again. May be called from any thread, more than
+// once, and after the context is gone: then it does nothing.
 using IdleCallback = std::function<void()>;
 
 class InstanceContextProvider {
  public:
   virtual ~InstanceContextProvider() = default;
 
-  // The key of the context that a call belongs to; nullopt: the one that the
-  // request names. (WCF's GetExistingInstanceContext: the registry finds or
-  // makes the one context of the key.) Called on threads that serve calls.
+  // The key of the context that a call belongs to; nullopt: the key in the
+  // request. (WCF's GetExistingInstanceContext: the registry finds or creates
+  // the one context of the key.) Called on threads that serve calls.
   virtual std::optional<InstanceKey> KeyOf(const InstanceRequest& request) {
     (void)request;
     return std::nullopt;
@@ -38,10 +39,10 @@ class InstanceContextProvider {
 
   // True: contexts have a lease, and IsIdle is asked when it is over. False: no
   // lease runs, and IsIdle is asked each time the last pin is released. Asked
-  // once, when the registry is made.
+  // once, when the registry is constructed.
   virtual bool Leased() const = 0;
 
-  // Takes the callback of `context`, in place of any earlier one.
+  // Passes the callback for `context`; it replaces any earlier one.
   virtual void NotifyIdle(IdleCallback callback, InstanceContext& context) = 0;
 
   // Whether `context`, which has no pins, may close now. Must not block.

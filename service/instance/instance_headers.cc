@@ -24,16 +24,18 @@ bool IsMetadataKeyChar(char c) {
          c == '_' || c == '.';
 }
 
-// Headers that mean something else, here or to HTTP/2 and gRPC.
-constexpr std::array<std::string_view, 9> kTakenHeaders = {kIdleTimeoutHeader,
-                                                           kExpectHeader,
-                                                           kGenerationHeader,
-                                                           kCreatedHeader,
-                                                           kIdleTimeoutMsHeader,
-                                                           "user-agent",
-                                                           "content-type",
-                                                           "te",
-                                                           "host"};
+// Headers that have another meaning, here or in HTTP/2 and gRPC.
+constexpr std::array<std::string_view, 10> kTakenHeaders = {
+    kIdleTimeoutHeader,
+    kHeartbeatHeader,
+    kExpectHeader,
+    kGenerationHeader,
+    kCreatedHeader,
+    kIdleTimeoutMsHeader,
+    "user-agent",
+    "content-type",
+    "te",
+    "host"};
 
 }  // namespace
 
@@ -49,12 +51,12 @@ absl::StatusOr<InstanceHeaderNames> InstanceHeaderNames::Make(
   }
   if (absl::EndsWith(View(name), "-bin")) {
     return broken(
-        "must not end in -bin: the binary twin's name is made from it");
+        "must not end in -bin: the binary header's name is derived from it");
   }
   if (absl::StartsWith(View(name), "grpc-") ||
       std::find(kTakenHeaders.begin(), kTakenHeaders.end(), name) !=
           kTakenHeaders.end()) {
-    return broken("must not be a header that has a meaning already");
+    return broken("must not be a header that already has a meaning");
   }
   return InstanceHeaderNames{.text = std::string(name),
                              .binary = absl::StrCat(View(name), "-bin")};
@@ -80,15 +82,16 @@ absl::Status InstanceHeaderReader::CheckCounts() const {
       {kExpectHeader, expect_}};
   for (const auto& [name, seen] : all) {
     if (seen.count > 1) {
-      return Broken(name,
-                    absl::StrCat("given ", seen.count,
-                                 " times; once is allowed; the last value"),
-                    seen.value);
+      return Broken(
+          name,
+          absl::StrCat("given ", seen.count,
+                       " times; only once is allowed; the last value"),
+          seen.value);
     }
   }
   if (text_id_.count + binary_id_.count > 1) {
     return Broken(names_.text,
-                  absl::StrCat("given beside ", names_.binary,
+                  absl::StrCat("given together with ", names_.binary,
                                "; use one of the two; the text value"),
                   text_id_.value);
   }
@@ -144,43 +147,31 @@ absl::Status CheckTextHeaderId(std::string_view header, std::string_view id) {
     return Broken(header,
                   absl::StrCat("the ID has ", id.size(),
                                " bytes; a text header "
-                               "carries at most ",
+                               "accepts at most ",
                                kTextHeaderIdBytesMax, " (", View(header),
-                               "-bin carries ", kInstanceIdBytesMax, ")"),
+                               "-bin accepts ", kInstanceIdBytesMax, ")"),
                   id);
   }
   for (size_t i = 0; i < id.size(); ++i) {
     if (id[i] == ',') {
-      return Broken(header,
-                    absl::StrCat("the ID holds a comma at byte ", i,
-                                 "; a text header must not, as proxies join "
-                                 "repeated headers with one (",
-                                 View(header), "-bin carries any)"),
-                    id);
+      return Broken(
+          header,
+          absl::StrCat("the ID contains a comma at byte ", i,
+                       "; a text header must not, because proxies join "
+                       "repeated headers with one (",
+                       View(header), "-bin accepts any)"),
+          id);
     }
     if (id[i] < 0x21 || id[i] > 0x7E) {
       return Broken(
           header,
-          absl::StrFormat("the ID holds the byte 0x%02X at byte %d; a text "
-                          "header carries 0x21-0x7E (%s-bin carries others)",
+          absl::StrFormat("the ID contains the byte 0x%02X at byte %d; a text "
+                          "header accepts 0x21-0x7E (%s-bin accepts others)",
                           static_cast<unsigned char>(id[i]), i, View(header)),
           id);
     }
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<absl::Duration> ParseTimeout(std::string_view source,
-                                            std::string_view text) {
-  absl::Duration timeout;
-  if (!absl::ParseDuration(View(text), &timeout) ||
-      timeout < absl::ZeroDuration() || timeout == absl::InfiniteDuration()) {
-    return Broken(source,
-                  "must be a finite duration with its unit, such as 90s, 500ms "
-                  "or 1h30m",
-                  text);
-  }
-  return timeout;
 }
 
 }  // namespace leasehold

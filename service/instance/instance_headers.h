@@ -1,12 +1,12 @@
-// The header contract: how a call names its instance, and what it may ask.
+// The header contract: how a call names its instance, and what it may request.
 //
 //   instance-id: room-1            the context; absent: a fresh random UUID
 //   instance-id-bin: <bytes>       the same, for IDs outside printable ASCII
 //   instance-idle-timeout: 90s     the idle timeout, if this call creates it
-//   instance-expect: new|existing  fail rather than attach, or than create
+//   instance-expect: new|existing  fail if it exists, or if it does not
 //
-// The name `instance-id` is a setting; the others are fixed. gRPC's types stay
-// outside: headers come as pairs of strings.
+// The name `instance-id` is configurable; the others are fixed. This room has
+// no gRPC types: headers are pairs of strings.
 //
 // Thread-safety: safe (values, pure functions).
 #ifndef LEASEHOLD_SERVICE_INSTANCE_INSTANCE_HEADERS_H_
@@ -22,29 +22,23 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "service/base/header_names.h"
+#include "service/base/timeout.h"
 #include "service/instance/instance_key.h"
 
 namespace leasehold {
 
 inline constexpr size_t kTextHeaderIdBytesMax = 256;
-inline constexpr std::string_view kDefaultInstanceHeader = "instance-id";
-inline constexpr std::string_view kIdleTimeoutHeader = "instance-idle-timeout";
-inline constexpr std::string_view kExpectHeader = "instance-expect";
-// Response headers.
-inline constexpr std::string_view kGenerationHeader = "instance-generation";
-inline constexpr std::string_view kCreatedHeader = "instance-created";
-inline constexpr std::string_view kIdleTimeoutMsHeader =
-    "instance-idle-timeout-ms";
 
-// What a call says of the context that it wants.
+// What a call expects of its context.
 enum class Expect {
-  kAny,       // Attach to the one that is there, or create it.
-  kNew,       // Create it; AlreadyExists if it is there.
-  kExisting,  // Attach to it; NotFound if it is not there.
+  kAny,       // Attach to an existing one, or create it.
+  kNew,       // Create it; AlreadyExists if there is one.
+  kExisting,  // Attach to it; NotFound if there is none.
 };
 
-// What else a call brought along, for initializers. Copied only if the call
-// makes a context.
+// The other metadata of a call, for initializers. Copied only if the call
+// creates a context.
 class RequestMetadata {
  public:
   virtual ~RequestMetadata() = default;
@@ -55,46 +49,46 @@ struct InstanceRequest {
   InstanceKey key;
   bool id_generated = false;  // The caller named none; `key.id` is fresh.
   std::optional<absl::Duration> idle_timeout =
-      std::nullopt;  // As asked for; not clamped yet.
+      std::nullopt;  // As requested; not yet clamped.
   Expect expect = Expect::kAny;
-  // What the service that is called wants at least
-  // (`--idle-timeout=...,NAME=D`).
+  // The least that the called service wants (`--idle-timeout=...,NAME=D`).
   absl::Duration service_idle_timeout = absl::ZeroDuration();
-  // Null: there is none. Lives as long as the call.
+  // May be null. Lives as long as the call.
   const RequestMetadata* metadata = nullptr;
-  // It was let in long ago, and gets its context even if the server is full.
+  // The call was admitted earlier, and gets its context even if the server is
+  // full.
   bool promised = false;
 };
 
-// The names of the headers that bear an ID.
+// The names of the headers that carry an ID.
 struct InstanceHeaderNames {
   std::string text{kDefaultInstanceHeader};
   std::string binary{"instance-id-bin"};
 
   // The names for `--instance-header=NAME`.
   //   InvalidArgument: NAME is not a lower-case metadata key, ends in `-bin`,
-  //     or means something else already.
+  //     or already has another meaning.
   static absl::StatusOr<InstanceHeaderNames> Make(std::string_view name);
 };
 
-// Collects the headers of one call, then says which context it wants.
+// Collects the headers of one call, then says which context the call wants.
 //
 //   InstanceHeaderReader reader(names);
 //   for (const auto& [name, value] : metadata) reader.Add(name, value);
 //   absl::StatusOr<InstanceRequest> request = reader.Finish(kDefaultTenant);
 //
-// Keeps views: what was added must live until Finish.
+// Keeps views: names and values passed to Add must live until Finish.
 class InstanceHeaderReader {
  public:
   explicit InstanceHeaderReader(const InstanceHeaderNames& names)
       : names_(names) {}
 
-  // Takes a header; names that mean nothing here are passed over. `value` of a
-  // `-bin` header is the decoded bytes, as gRPC gives them.
+  // Adds a header; other names are ignored. `value` of a `-bin` header is the
+  // decoded bytes, as gRPC delivers them.
   void Add(std::string_view name, std::string_view value);
 
-  //   InvalidArgument: a header is ill-formed, stands twice, or text and binary
-  //     ID stand side by side; the message names header, rule and value.
+  //   InvalidArgument: a header is malformed or repeated, or both a text and a
+  //     binary ID are present; the message names header, rule and value.
   absl::StatusOr<InstanceRequest> Finish(std::string_view tenant) const;
 
  private:
@@ -113,15 +107,10 @@ class InstanceHeaderReader {
   Seen expect_;
 };
 
-// The ID of a text header.
-//   InvalidArgument: empty, over 256 bytes, or a byte outside 0x21-0x7E or a
-//     comma (a proxy may have joined two headers with it).
+// Checks the ID of a text header.
+//   InvalidArgument: empty, over 256 bytes, or contains a comma (a proxy may
+//     have joined two headers with it) or a byte outside 0x21-0x7E.
 absl::Status CheckTextHeaderId(std::string_view header, std::string_view id);
-
-// `90s`, `500ms`, `1h30m`: a finite duration, zero or more. (absl's syntax.)
-//   InvalidArgument otherwise; the message begins with `source`.
-absl::StatusOr<absl::Duration> ParseTimeout(std::string_view source,
-                                            std::string_view text);
 
 }  // namespace leasehold
 

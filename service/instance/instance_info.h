@@ -1,4 +1,4 @@
-// InstanceInfo: what is known of a context, as values.
+// InstanceInfo: a snapshot of a context, as plain values.
 //
 // Thread-safety: values; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_INSTANCE_INFO_H_
@@ -39,14 +39,16 @@ struct InstanceInfo {
   uint64_t generation = 0;
   InstanceState state = InstanceState::kOpening;
   absl::Duration idle_timeout;
-  std::optional<absl::Duration> lease_remaining;  // Of an idle one.
+  std::optional<absl::Duration> lease_remaining;  // If idle.
+  // Idle, but kept open because its provider says that it is not idle.
+  bool held_by_provider = false;
   std::vector<Pins> pins;
-  std::vector<std::string> extensions;  // Types, in order of attachment.
+  std::vector<std::string> extensions;  // Type names, in order of attachment.
   absl::Time create_time;
   absl::Time last_use_time;
 };
 
-// Which contexts a List wants, and how many of them.
+// Selects the contexts of a List call, and how many it returns.
 struct InstanceQuery {
   size_t page_size = 100;
   std::string page_token;  // Empty: the first page.

@@ -12,10 +12,11 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "service/base/quote.h"  // For whoever names a key in a message.
+#include "service/base/tenant.h"
 
 namespace leasehold {
 
-inline constexpr std::string_view kDefaultTenant = "default";
 inline constexpr size_t kInstanceIdBytesMax = 1024;
 
 struct InstanceKey {
@@ -39,11 +40,6 @@ InstanceKey NormalKey(std::string_view tenant, std::string_view id);
 
 // A fresh random ID: a version 4 UUID in its text form, lower case (RFC 4122).
 std::string NewInstanceId();
-
-// `value` for a message: in double quotes, with at most 64 bytes between them;
-// what is longer ends in "...". Printable UTF-8 stays as it is; quotes,
-// backslashes, control characters and broken UTF-8 are escaped.
-std::string QuoteForMessage(std::string_view value);
 
 // True if `id` may stand in a text header: 1 to 256 bytes of 0x21-0x7E, without
 // comma. Any other ID travels as `-bin`.

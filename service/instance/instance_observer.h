@@ -1,8 +1,8 @@
-// InstanceObserver: told what happens to contexts.
+// InstanceObserver: receives the events of contexts.
 //
-// The console, the log and the watchers of contexts are observers. The order of
-// events of one context is the order in which they happened, but for kBusy and
-// kIdle, which two threads may report a moment out of order.
+// The console, the log and the watchers of contexts are observers. The events
+// of one context arrive in the order in which they happened, except kBusy and
+// kIdle, which two threads may report slightly out of order.
 //
 // Thread-safety: OnEvent is called from many threads at once.   Lifetime: an
 // observer outlives the registry.
@@ -19,15 +19,18 @@
 namespace leasehold {
 
 enum class InstanceEventKind {
-  kCreated,       // Open for the first call.
-  kIdle,          // The last pin went: the lease runs.
-  kBusy,          // A call took up an idle context: the lease is stopped.
-  kRenewed,       // By KeepAlive: the lease runs from now.
-  kExpired,       // The lease ran out; kClosing follows.
-  kClosing,       // Extensions are about to be detached.
-  kDetachFailed,  // A detach hook threw or failed; the closing goes on.
-  kClosed,        // Gone. The key is free.
-  kOpenFailed,    // An initializer failed; nothing was opened.
+  kCreated,         // Open for the first call.
+  kIdle,            // The last pin was released: the lease runs.
+  kBusy,            // A call pinned an idle context: the lease stops.
+  kRenewed,         // By KeepAlive: the lease runs from now.
+  kExpired,         // The lease ran out; kClosing follows.
+  kClosing,         // Extensions are about to be detached.
+  kDetachFailed,    // A detach hook threw or failed; closing continues.
+  kClosed,          // Gone. The key is free.
+  kOpenFailed,      // An initializer failed; the context never opened.
+  kPinsChanged,     // It stays busy, but other pins keep it busy now.
+  kHeldByProvider,  // It would end, but its provider says "not idle".
+  kThrew,           // An embedder's code threw; the registry continues.
 };
 
 struct InstanceEvent {
@@ -38,8 +41,9 @@ struct InstanceEvent {
   absl::Time create_time = {};
   absl::Duration idle_timeout = {};
   DetachReason reason = DetachReason::kIdle;  // kClosing, kClosed.
-  absl::Status status = {};         // kDetachFailed, kOpenFailed: why.
+  absl::Status status = {};         // kDetachFailed, kOpenFailed, kThrew: why.
   std::string_view extension = {};  // kDetachFailed: whose hook.
+  std::string_view code = {};       // kThrew: which code; e.g. `handler Add`.
 };
 
 class InstanceObserver {
@@ -47,8 +51,9 @@ class InstanceObserver {
   virtual ~InstanceObserver() = default;
 
   // Called without a lock held; must not block and must not call the registry.
-  // kIdle and kBusy come only while somebody asks for them
-  // (InstanceRegistry::WatchUse).
+  // An exception that it throws is reported to the other observers. kIdle,
+  // kBusy, kPinsChanged and kHeldByProvider are sent only while someone asks
+  // for them (InstanceRegistry::WatchUse). kThrew may lack the generation.
   virtual void OnEvent(const InstanceEvent& event) = 0;
 };
 

@@ -6,12 +6,12 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "service/instance/retry_after.h"
+#include "service/base/retry_after.h"
 
 namespace leasehold {
 namespace {
 
-// When a server that is full may have room again: a guess.
+// When a full server may have room again: an estimate.
 constexpr absl::Duration kRetryWhenFull = absl::Seconds(1);
 
 std::string Name(std::string_view id) {
@@ -37,6 +37,7 @@ InstanceRegistry::InstanceRegistry(
       leased_(provider.Leased()),
       generations_(clock),
       leases_(clock, *this),
+      alarms_(clock),
       callback_door_(std::make_shared<CallbackDoor>()) {
   MutexLock lock(callback_door_->mu);
   callback_door_->registry = this;
@@ -48,6 +49,7 @@ InstanceRegistry::~InstanceRegistry() {
     callback_door_->registry = nullptr;
   }
   leases_.Stop();
+  alarms_.Stop();
   if (size() != 0) std::abort();  // A context would outlive its home.
 }
 
@@ -64,8 +66,16 @@ InstanceContext* InstanceRegistry::Find(const InstanceKey& key) {
 
 std::optional<absl::StatusOr<PinGrant>> InstanceRegistry::Acquire(
     PinWaiter& waiter) {
-  if (std::optional<InstanceKey> key = provider_.KeyOf(waiter.request_)) {
-    waiter.request_.key = *std::move(key);
+  try {
+    if (std::optional<InstanceKey> key = provider_.KeyOf(waiter.request_)) {
+      waiter.request_.key = *std::move(key);
+    }
+  } catch (...) {
+    const InstanceKey& key = waiter.request().key;
+    TellThrew(key.tenant, key.id, 0, "InstanceContextProvider::KeyOf",
+              WhatWasThrown());
+    return absl::InternalError(
+        absl::StrCat(Name(key.id), ": the provider threw: ", WhatWasThrown()));
   }
   const ContextTable::KeyView key = ContextTable::View(waiter.request().key);
   ContextTable::Shard& shard = table_.ShardOf(key.hash);
@@ -97,10 +107,14 @@ InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(
   } else if (context.word_.TryPin(acquired.was_idle)) {
     context.mu_.AssertHeld();  // It is the shard's.
     TouchLocked(context, request);
+    if (!acquired.was_idle &&
+        use_watchers_.load(std::memory_order_relaxed) > 0) {
+      LookAtPinsLaterLocked(context);
+    }
     acquired.answer = PinGrant{.pin = Pin(&context)};
   } else {
     context.mu_.AssertHeld();  // It is the shard's.
-    // Before it waits: Open does not ask who it was that waited.
+    // Before waiting: Open does not know which requests waited.
     if (state == ContextState::kOpening) TouchLocked(context, request);
     WaitLocked(context, waiter, /*opens=*/false, acquired);
   }
@@ -132,12 +146,12 @@ void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
   }
   if (!TakeRoom(promised)) {
     acquired.full = true;
-    acquired.answer = WithRetryAfter(
-        absl::ResourceExhaustedError(absl::StrCat(
-            "the server holds ", options_.contexts_max,
-            " instance contexts, as many as it may (--max-contexts); ",
-            Name(key.id), " was not created")),
-        kRetryWhenFull);
+    acquired.answer =
+        WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(
+                           "the server holds ", options_.contexts_max,
+                           " instance contexts, its maximum (--max-contexts); ",
+                           Name(key.id), " was not created")),
+                       kRetryWhenFull);
     return;
   }
   Hold();
@@ -159,11 +173,12 @@ void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
     acquired.answer = PinGrant{.pin = Pin(&context), .created = true};
     return;
   }
+  // A copy, because the first caller may go away.
   auto opening = std::make_shared<InitializerRequest>();
   opening->request = request;
   opening->request.metadata = nullptr;
   if (request.metadata != nullptr) opening->metadata = request.metadata->Copy();
-  acquired.opening_request = std::move(opening);
+  acquired.opening = MakeOpeningLocked(context, std::move(opening));
   WaitLocked(context, waiter, /*opens=*/true, acquired);
 }
 
@@ -171,11 +186,11 @@ void InstanceRegistry::Settle(const Acquired& acquired) {
   if (acquired.created != nullptr) {
     InstanceContext& context = *acquired.created;
     if (initializers_.empty()) {
-      // The caller's pin keeps it open until its lease is there.
+      // The caller's pin keeps it open until its lease is granted.
       if (leased_) GrantLease(context, /*from_now=*/true);
       Observe(Event(InstanceEventKind::kCreated, context));
     } else {
-      RunInitializers(context, acquired.opening_request);
+      RunInitializers(context, acquired.opening);
     }
   } else if (acquired.was_idle && use_watchers_.load() > 0 &&
              acquired.answer.has_value() && acquired.answer->ok()) {
@@ -192,6 +207,10 @@ void InstanceRegistry::WaitLocked(InstanceContext& context, PinWaiter& waiter,
     acquired.answer = Hangs(context);
     return;
   }
+  if (extras.opening != nullptr && !extras.opening->refuses_.ok()) {
+    acquired.answer = extras.opening->refuses_;
+    return;
+  }
   waiter.context_ = &context;
   waiter.opens_ = opens;
   waiter.prev_ = extras.last_waiter;
@@ -199,7 +218,7 @@ void InstanceRegistry::WaitLocked(InstanceContext& context, PinWaiter& waiter,
   (waiter.prev_ != nullptr ? waiter.prev_->next_ : extras.first_waiter) =
       &waiter;
   extras.last_waiter = &waiter;
-  // The first one to wait for a closing has its hooks timed.
+  // The first call to wait for a closing context starts timing its hooks.
   if (waiter.prev_ == nullptr && context.detaching_.load() != nullptr) {
     TimeHooksLocked(context);
   }
@@ -207,7 +226,7 @@ void InstanceRegistry::WaitLocked(InstanceContext& context, PinWaiter& waiter,
 
 void InstanceRegistry::TimeHooksLocked(InstanceContext& context) {
   // A closing context has no lease: the lease manager times its hooks instead,
-  // from when the closing began, its last use.
+  // from the beginning of the closing, which counts as the last use.
   InstanceContext::Extras& extras = context.ExtrasLocked();
   if (!extras.idle_timeout.has_value()) {
     extras.idle_timeout = context.idle_timeout();
@@ -234,7 +253,7 @@ void InstanceRegistry::FailWaitersOfHangingHook(InstanceContext& context) {
       return;
     }
     if (context.last_use() + options_.detach_timeout > clock_.Now()) {
-      // A keep-alive that came with the closing has moved the last use.
+      // A keep-alive that raced with the closing has moved the last use.
       if (context.ExtrasLocked().idle_timeout.has_value() &&
           !leases_.Lookup(context).running) {
         GrantLease(context, /*from_now=*/false);
@@ -276,77 +295,17 @@ std::vector<PinWaiter*> InstanceRegistry::TakeWaitersLocked(
   return waiters;
 }
 
-// ---- Opening
-
-void InstanceRegistry::RunInitializers(
-    InstanceContext& context,
-    std::shared_ptr<const InitializerRequest> request) {
-  auto failure = std::make_shared<absl::Status>();
-  HookChain::Steps steps;
-  steps.count = initializers_.size();
-  steps.run = [this, &context, request = std::move(request)](size_t i,
-                                                             HookDone done) {
-    initializers_[i]->Initialize(context, *request, std::move(done));
-  };
-  steps.answered = [failure](size_t, const absl::Status& status) {
-    *failure = status;
-    return status.ok();
-  };
-  steps.end = [this, &context, failure] {
-    if (failure->ok()) return Open(context);
-    context.word_.MoveTo(ContextState::kClosing);
-    LeaveRoom();
-    if (initializers_block_) return FailOpening(context, *failure);
-    // This may be the thread of a call, which runs no detach hook.
-    Post([this, &context, failure] { FailOpening(context, *failure); });
-  };
-  RunHooks(std::move(steps), initializers_block_);
-}
-
-void InstanceRegistry::Open(InstanceContext& context) {
-  Observe(Event(InstanceEventKind::kCreated, context));
-  std::vector<std::pair<PinWaiter*, absl::StatusOr<PinGrant>>> answers;
-  context.Ref();
-  {
-    MutexLock lock(context.mu_);
-    // One pin for each waiter, and one that this function holds.
-    const std::vector<PinWaiter*> waiters = TakeWaitersLocked(context);
-    context.word_.Open(waiters.size() + 1);
-    for (PinWaiter* waiter : waiters) {
-      answers.emplace_back(
-          waiter, PinGrant{.pin = Pin(&context), .created = waiter->opens_});
-    }
-  }
-  if (leased_) GrantLease(context, /*from_now=*/true);
-  for (auto& [waiter, grant] : answers) waiter->OnGrant(std::move(grant));
-  context.Unpin();
-  context.Unref();
-}
-
-void InstanceRegistry::FailOpening(InstanceContext& context,
-                                   const absl::Status& status) {
-  DetachAll(context, DetachReason::kFailedInitializer, /*in_own_task=*/true,
-            [this, &context, status, idle_timeout = context.idle_timeout()] {
-              InstanceEvent event =
-                  Event(InstanceEventKind::kOpenFailed, context);
-              event.idle_timeout = idle_timeout;
-              event.status = status;
-              Observe(event);
-              Erase(context, status);
-            });
-}
-
 // ---- Idle
 
 void InstanceRegistry::GrantLease(InstanceContext& context, bool from_now) {
   context.Ref();
   if (from_now) context.RenewLease();
-  // With the timeout that it has: somebody may be changing that just now.
+  // With its current timeout: another thread may be changing it right now.
   leases_.GrantAgain(context);
 }
 
 void InstanceRegistry::RevokeLease(InstanceContext& context) {
-  // If it is over already, whoever was told of it drops its reference.
+  // If it is already over, the thread that was told drops its reference.
   if (leases_.Revoke(context)) context.Unref();
 }
 
@@ -355,7 +314,7 @@ void InstanceRegistry::OnLeasesOver(absl::Span<Lease* const> leases) {
   contexts.reserve(leases.size());
   for (Lease* lease : leases) {
     auto* context = static_cast<InstanceContext*>(lease);
-    // Here, as hooks that hang may have taken all threads of the executor.
+    // Here, because hooks that hang may occupy all threads of the executor.
     if (context->word_.Load().state() == ContextState::kClosing) {
       FailWaitersOfHangingHook(*context);
     }
@@ -379,13 +338,15 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
   if (use_watchers_.load() > 0) {
     Observe(Event(InstanceEventKind::kIdle, context));
   }
+  context.held_by_provider_.store(false);
   std::unique_ptr<InstanceContext::Extras> old;
   {
     MutexLock lock(context.mu_);
-    // Another pin's own unpin will look after things.
+    // Another pin's own unpin does the work.
     if (!context.word_.Load().idle()) return;
-    // Pins of an idle context are taken under this lock, so with none left, and
-    // no provider asked, nobody can be reading what was replaced.
+    // Pins of an idle context are taken under this lock, so while there are
+    // none, and no provider is being asked, nobody can be reading the replaced
+    // slots.
     if (!context.BeingAsked()) {
       old = std::move(context.extras_);
       if (leased_ && !shutting_down_.load()) {
@@ -394,7 +355,7 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
     }
   }
   if (old != nullptr && !old->old_extensions.empty()) {
-    // Destructors are other people's code too.
+    // Destructors are user code too.
     Post([old = std::shared_ptr<InstanceContext::Extras>(std::move(old))] {});
   }
   if (shutting_down_.load(std::memory_order_acquire)) {
@@ -403,8 +364,8 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
       BeginClosing(context, DetachReason::kShutdown);
     }
   } else if (!leased_ || !leases_.Lookup(context).running) {
-    // Even if a pin has come meanwhile: with the attention cleared, its unpin
-    // would not have the lease granted again.
+    // Even if a pin has been taken meanwhile: attention is now cleared, so its
+    // unpin would not grant the lease again.
     context.Ref();
     PostDecide({&context});
   }
@@ -428,6 +389,7 @@ void InstanceRegistry::Decide(InstanceContext& context) {
 }
 
 void InstanceRegistry::DecideOnce(InstanceContext& context) {
+  const bool held_before = context.held_by_provider_.load();
   for (;;) {
     const ContextWord::Value seen = context.word_.Load();
     if (seen.closing_unpinned()) {
@@ -441,6 +403,11 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
       const bool busy = seen.pins() > 0;
       if (busy || context.Lease::deadline() > clock_.Now()) {
         GrantLease(context, /*from_now=*/busy);
+        // It was parked, and has been renewed since.
+        if (context.held_by_provider_.exchange(false) && !busy &&
+            use_watchers_.load() > 0) {
+          Observe(Event(InstanceEventKind::kRenewed, context));
+        }
         // Whoever closed it meanwhile found no lease to revoke.
         if (context.word_.Load().state() != ContextState::kOpen) {
           RevokeLease(context);
@@ -448,8 +415,29 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
         return;
       }
     } else if (seen.pins() > 0) {
-      return;  // Asked again at the last unpin.
+      return;  // The last unpin asks again.
     }
+    if (!AskIsIdle(context)) {
+      context.held_by_provider_.store(true);
+      // Parked: the next last unpin, or the callback, triggers another
+      // decision.
+      if (!context.word_.WantAttention().attention()) continue;
+      if (!held_before && use_watchers_.load() > 0 &&
+          context.word_.Load().idle()) {
+        Observe(Event(InstanceEventKind::kHeldByProvider, context));
+      }
+      return;
+    }
+    if (TryClose(context, seen)) {
+      if (leased_) Observe(Event(InstanceEventKind::kExpired, context));
+      Close(context, DetachReason::kIdle);
+      return;
+    }
+  }
+}
+
+bool InstanceRegistry::AskIsIdle(InstanceContext& context) {
+  try {
     provider_.NotifyIdle(
         [door = callback_door_,
          key = InstanceKey{.tenant = std::string(context.tenant()),
@@ -465,16 +453,10 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
           registry->Unhold();
         },
         context);
-    if (!provider_.IsIdle(context)) {
-      // Parked: the next last unpin, or the callback, has it decided anew.
-      if (!context.word_.WantAttention().attention()) continue;
-      return;
-    }
-    if (TryClose(context, seen)) {
-      if (leased_) Observe(Event(InstanceEventKind::kExpired, context));
-      Close(context, DetachReason::kIdle);
-      return;
-    }
+    return provider_.IsIdle(context);
+  } catch (...) {
+    OnThrew(context, "InstanceContextProvider");
+    return false;
   }
 }
 
@@ -492,7 +474,7 @@ void InstanceRegistry::Shutdown(std::function<void()> done) {
     MutexLock lock(shard.mu);
     for (InstanceContext* context : shard.contexts()) {
       context->word_.WantAttention();
-      // No pin can be taken under this lock, so an idle one stays idle.
+      // No pin can be taken under this lock, so an idle context stays idle.
       const ContextWord::Value seen = context->word_.Load();
       if (seen.idle() && TryClose(*context, seen)) {
         context->close_reason_.store(DetachReason::kShutdown);
@@ -501,7 +483,8 @@ void InstanceRegistry::Shutdown(std::function<void()> done) {
       }
     }
   }
-  // The oldest first, wherever they stood: so a simulated run can be repeated.
+  // Oldest first, whichever shard they are in: so a simulated run is
+  // repeatable.
   std::sort(idle.begin(), idle.end(), [](const auto* a, const auto* b) {
     return a->generation() < b->generation();
   });
@@ -517,7 +500,7 @@ void InstanceRegistry::Post(std::function<void()> task) {
   Hold();
   executor_.Post([this, task = std::move(task)]() mutable {
     task();
-    task = nullptr;  // What it holds goes before the registry may.
+    task = nullptr;  // Destroys its captures while the registry still lives.
     Unhold();
   });
 }
@@ -560,7 +543,7 @@ void InstanceRegistry::Close(InstanceContext& context, DetachReason reason) {
   InstanceEvent event = Event(InstanceEventKind::kClosing, context);
   event.reason = reason;
   Observe(event);
-  // While its hooks are timed, the context has another timeout.
+  // While its hooks are timed, the context's timeout is a different one.
   const absl::Duration idle_timeout = event.idle_timeout;
   DetachAll(context, reason, /*in_own_task=*/false,
             [this, &context, reason, idle_timeout] {
@@ -583,9 +566,9 @@ void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
   const absl::Duration idle_timeout = context.idle_timeout();
   {
     MutexLock lock(context.mu_);
-    context.Lease::Renew(clock_.Now());  // From here its hooks are timed.
+    context.Lease::Renew(clock_.Now());  // The hooks are timed from here.
     context.detaching_.store(slot(0).type);
-    // Of those who wait for it to open, too, none shall wait for ever.
+    // The calls that waited for it to open must not wait forever either.
     if (context.extras_ != nullptr &&
         context.extras_->first_waiter != nullptr) {
       TimeHooksLocked(context);
@@ -610,7 +593,7 @@ void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
     return true;
   };
   steps.end = std::move(end);
-  // What may block runs in a task of its own: nobody waits behind it.
+  // Hooks that may block run in a task of their own: nothing waits behind them.
   const bool may_block =
       !in_own_task &&
       std::any_of(slots->begin(), slots->end(),
@@ -625,7 +608,8 @@ void InstanceRegistry::RunHooks(HookChain::Steps steps, bool may_block) {
 
 void InstanceRegistry::Erase(InstanceContext& context,
                              const absl::Status& status) {
-  // Nobody can reach its extensions any more: they go before the key is free.
+  // Nobody can reach its extensions any more: destroy them before the key is
+  // free.
   std::vector<std::unique_ptr<Extension>> removed;
   {
     MutexLock lock(context.mu_);
@@ -634,8 +618,9 @@ void InstanceRegistry::Erase(InstanceContext& context,
     }
   }
   removed.clear();
-  // In reverse, as they were detached.
-  if (const InstanceContext::Slots* slots = context.slots_.load()) {
+  // In reverse order, as they were detached.
+  const InstanceContext::Slots* slots = context.slots_.load();
+  if (slots != nullptr && !context.keeps_extensions_) {
     for (auto slot = slots->rbegin(); slot != slots->rend(); ++slot) {
       delete slot->extension;
     }
@@ -644,18 +629,22 @@ void InstanceRegistry::Erase(InstanceContext& context,
   std::vector<PinWaiter*> waiters;
   std::vector<Acquired> answers;
   std::vector<std::function<void()>> closed;
+  std::shared_ptr<ContextOpening> opening;
   {
     MutexLock lock(shard.mu);
     context.mu_.AssertHeld();  // It is the shard's.
     shard.Erase(context);
     context.word_.MoveTo(ContextState::kClosed);
     size_.fetch_sub(1, std::memory_order_relaxed);
-    if (context.extras_ != nullptr) closed.swap(context.extras_->closed);
+    if (context.extras_ != nullptr) {
+      closed.swap(context.extras_->closed);
+      opening.swap(context.extras_->opening);
+    }
     waiters = TakeWaitersLocked(context);
     for (PinWaiter* waiter : waiters) {
       waiter->opens_ = false;
       if (status.ok()) {
-        // As if it had come a moment later. The first one creates.
+        // As if the call had arrived a moment later. The first one creates.
         answers.push_back(AcquireLocked(
             shard, ContextTable::View(waiter->request().key), *waiter,
             /*promised=*/true));
@@ -664,8 +653,8 @@ void InstanceRegistry::Erase(InstanceContext& context,
       }
     }
   }
-  RevokeLease(context);  // The timing of its hooks.
-  for (const std::function<void()>& told : closed) told();
+  RevokeLease(context);  // It timed its hooks.
+  for (const std::function<void()>& told : closed) Tell(context, told);
   for (size_t i = 0; i < waiters.size(); ++i) {
     Settle(answers[i]);
     if (answers[i].answer.has_value()) {
@@ -688,7 +677,62 @@ InstanceEvent InstanceRegistry::Event(InstanceEventKind kind,
 }
 
 void InstanceRegistry::Observe(const InstanceEvent& event) {
-  for (InstanceObserver* observer : observers_) observer->OnEvent(event);
+  for (InstanceObserver* observer : observers_) {
+    try {
+      observer->OnEvent(event);
+    } catch (...) {
+      // Exceptions thrown while reporting an exception are not reported.
+      if (event.kind == InstanceEventKind::kThrew) continue;
+      TellThrew(event.tenant, event.instance_id, event.generation,
+                "InstanceObserver::OnEvent", WhatWasThrown());
+    }
+  }
+}
+
+void InstanceRegistry::Tell(const InstanceContext& context,
+                            const std::function<void()>& closed) {
+  try {
+    closed();
+  } catch (...) {
+    OnThrew(context, "the `closed` of Release");
+  }
+}
+
+void InstanceRegistry::OnThrew(const InstanceContext& context,
+                               std::string_view code) {
+  TellThrew(context, code, WhatWasThrown());
+}
+
+void InstanceRegistry::OnThrew(const InstanceKey& key, uint64_t generation,
+                               std::string_view code) {
+  TellThrew(key.tenant, key.id, generation, code, WhatWasThrown());
+}
+
+void InstanceRegistry::TellThrew(const InstanceContext& context,
+                                 std::string_view code, std::string_view what) {
+  TellThrew(context.tenant(), context.id(), context.generation(), code, what);
+}
+
+void InstanceRegistry::TellThrew(std::string_view tenant, std::string_view id,
+                                 uint64_t generation, std::string_view code,
+                                 std::string_view what) {
+  Observe({.kind = InstanceEventKind::kThrew,
+           .tenant = tenant,
+           .instance_id = id,
+           .generation = generation,
+           .status = absl::InternalError(std::string(what)),
+           .code = code});
+}
+
+void InstanceRegistry::OnRemovalFailed(const InstanceContext& context,
+                                       const ExtensionType& type,
+                                       const absl::Status& status) {
+  const std::string name = ExtensionTypeName(type);
+  InstanceEvent event = Event(InstanceEventKind::kDetachFailed, context);
+  event.reason = DetachReason::kRemoved;
+  event.status = status;
+  event.extension = name;
+  Observe(event);
 }
 
 }  // namespace leasehold

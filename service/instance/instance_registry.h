@@ -1,32 +1,33 @@
 // InstanceRegistry: finds or creates the one context of a key, and closes it.
 //
-// One context a key, always: a context stays in its shard's table from before
-// its first initializer until after its last detach hook. Calls that come while
-// it opens or closes wait in it, holding no thread.
+// Always one context per key: a context stays in its shard's table from before
+// its first initializer until after its last detach hook. Calls that arrive
+// while it opens or closes wait in it, without occupying a thread.
 //
-//   Acquire ─ none ──▶ create ─▶ Opening ─▶ Open ─ lease over, Release, ─▶
-//   Closing
-//      │                            ▲         ▲     Shutdown                 │
-//      ├─ Opening, Closing: wait ───┴─────────┼───── erased; who waits ◀─────┘
-//      └─ Open: pin ──────────────────────────┘      acquires again
+//   Acquire ─ none ─▶ create ─▶ Opening ─▶ Open ─ lease over, ─▶ Closing
+//      │                           ▲         ▲    Release, Shutdown  │
+//      ├─ Opening, Closing: wait ──┴─────────┼──── erased; waiting ◀─┘
+//      └─ Open: pin ─────────────────────────┘     calls acquire again
 //
 // Taking a pin on an open context is a lookup under its shard's lock and one
-// compare-and-swap; giving it back is a store and one more.
+// compare-and-swap; releasing it is a store and another compare-and-swap.
 //
 // Lock order: a shard's lock, then the lease manager's. No hook, observer,
-// provider or waiter is called with either held.
+// provider or waiter is called while either is held.
 //
 // Thread-safety: safe.   Lifetime: clock, executor, provider, initializers and
 // observer outlive it; it outlives every Pin.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_INSTANCE_REGISTRY_H_
 #define LEASEHOLD_SERVICE_INSTANCE_INSTANCE_REGISTRY_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -38,7 +39,9 @@
 #include "lease/clock.h"
 #include "lease/lease_manager.h"
 #include "lease/mutex.h"
+#include "service/instance/alarm_clock.h"
 #include "service/instance/context_initializer.h"
+#include "service/instance/context_opening.h"
 #include "service/instance/context_table.h"
 #include "service/instance/executor.h"
 #include "service/instance/generation_counter.h"
@@ -51,10 +54,10 @@
 
 namespace leasehold {
 
-// A call's hold on its instance.
+// A call's pin on its instance.
 struct PinGrant {
   Pin pin;
-  bool created = false;  // This call made the context.
+  bool created = false;  // This call created the context.
 };
 
 // A call that may have to wait for its context. Its owner derives from it.
@@ -66,8 +69,8 @@ class PinWaiter {
 
   const InstanceRequest& request() const { return request_; }
 
-  // The end of a wait: called once, on any thread, without a lock held. Not
-  // called if Acquire answered itself, or if CancelWait returned true.
+  // Ends a wait: called once, on any thread, without a lock held. Not called if
+  // Acquire returned the answer, or if CancelWait returned true.
   virtual void OnGrant(absl::StatusOr<PinGrant> grant) = 0;
 
  protected:
@@ -82,7 +85,7 @@ class PinWaiter {
   InstanceContext* context_ = nullptr;
   PinWaiter* prev_ = nullptr;
   PinWaiter* next_ = nullptr;
-  bool opens_ = false;  // This call made the context that it waits for.
+  bool opens_ = false;  // This call created the context that it waits for.
 };
 
 struct InstanceRegistryOptions {
@@ -90,10 +93,13 @@ struct InstanceRegistryOptions {
   absl::Duration idle_timeout_min = absl::Milliseconds(10);
   absl::Duration idle_timeout_max = absl::Hours(24);
   size_t contexts_max = 1'000'000;
-  // At that bound: make room by closing an idle context, or refuse.
+  // At that limit: close an idle context to make room, or reject the call.
   bool evict_idle = true;
   // How long calls wait for a detach hook that does not answer.
   absl::Duration detach_timeout = absl::Seconds(5);
+  // Time limit for all initializers of a context together, counted from the
+  // first call.
+  absl::Duration open_timeout = absl::Seconds(30);
 };
 
 class InstanceRegistry final : private LeaseListener, private ContextHome {
@@ -103,93 +109,125 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
                    std::vector<ContextInitializer*> initializers,
                    std::vector<InstanceObserver*> observers,
                    InstanceRegistryOptions options);
-  // REQUIRES: no context is left (Shutdown has ended).
+  // REQUIRES: no contexts are left (Shutdown has completed).
   ~InstanceRegistry() override;
   InstanceRegistry(const InstanceRegistry&) = delete;
   InstanceRegistry& operator=(const InstanceRegistry&) = delete;
 
   // Starts the lease thread. Without it, leases end when RunDueLeases is
   // called.
-  void Start() { leases_.Start(); }
-  size_t RunDueLeases() { return leases_.RunDue(); }
-  Instant NextLeaseDue() const { return leases_.NextDue(); }
+  void Start() {
+    leases_.Start();
+    alarms_.Start();
+  }
+  // Returns how many leases were over.
+  size_t RunDueLeases() {
+    alarms_.RunDue();
+    return leases_.RunDue();
+  }
+  Instant NextLeaseDue() const {
+    return std::min(leases_.NextDue(), alarms_.NextDue());
+  }
 
   // A pin on the context of `waiter`'s request, which is found or created.
-  // Answers at once if it can; else returns nullopt, and waiter.OnGrant gets
-  // the answer. Never blocks.
+  // Returns the answer at once if possible; else returns nullopt, and
+  // waiter.OnGrant gets the answer. Never blocks.
   //   AlreadyExists, NotFound: as `expect` asked.
-  //   ResourceExhausted: the server holds as many contexts as it may.
-  //   Unavailable: the registry shuts down.
-  //   Anything an initializer answers.
+  //   ResourceExhausted: the server holds its maximum number of contexts.
+  //   Unavailable: the registry is shutting down.
+  //   Unavailable: the initializers have exceeded the open timeout, or a detach
+  //     hook the detach timeout.
+  //   Aborted: the context was released by force while it opened.
+  //   Any status that an initializer returns; Internal if it throws.
   // REQUIRES: `waiter` is not waiting; it lives until the answer, or until
   // CancelWait has returned true.
   [[nodiscard]] std::optional<absl::StatusOr<PinGrant>> Acquire(
       PinWaiter& waiter);
 
   // Stops waiting. True: OnGrant will not be called. False: it has been called,
-  // or is about to be. A context that the waiter was the first to ask for opens
-  // all the same.
+  // or is about to be. A context that the waiter was the first to request opens
+  // nevertheless.
   [[nodiscard]] bool CancelWait(PinWaiter& waiter);
 
-  // What is known of a context; nullopt: there is none.
+  // A snapshot of a context; nullopt if there is none.
   std::optional<InstanceInfo> Describe(const InstanceKey& key);
 
   // A page of all contexts of `tenant`. A context that is open throughout all
-  // pages appears exactly once, others at most once. Takes the time of a walk
-  // through one shard: not for a thread that serves calls.
-  //   InvalidArgument: the page token is none of ours.
+  // pages appears exactly once, others at most once. Takes as long as scanning
+  // one shard: do not call it on a thread that serves calls.
+  //   InvalidArgument: the page token was not issued by List.
   absl::StatusOr<InstancePage> List(std::string_view tenant,
                                     const InstanceQuery& query);
 
-  // Renews a lease: counts as a use, without a pin. (That of an opening context
-  // is yet to begin.) What is known then.
-  //   NotFound: there is no such context, or it is on its way out.
+  // Renews a lease: counts as a use, without a pin. (The lease of an opening
+  // context has yet to begin.) Returns the context's new state.
+  //   NotFound: there is no such context, or it is closing.
   absl::StatusOr<InstanceInfo> KeepAlive(const InstanceKey& key);
 
   // Changes the idle timeout, within the bounds; the lease now ends at last use
-  // + timeout. Services no longer make it longer.
+  // + timeout. From then on services do not make it longer.
   //   NotFound: as above.
   absl::StatusOr<InstanceInfo> SetIdleTimeout(const InstanceKey& key,
                                               absl::Duration timeout);
 
-  // Closes a context. OK: it closes, or did already, and `closed` (which may be
-  // empty) will be called, on the executor, when it is gone. `force`: a busy
-  // one takes no new pins from now on, whoever holds it for long is told, and
-  // it closes when the last pin goes.
-  //   NotFound: there is none.   FailedPrecondition: it has pins and `force` is
-  //   not set, or it is opening.
+  // Closes a context. OK: it is closing, and `closed` (which may be empty) will
+  // be called, on the executor, when it is gone. With `force`, a busy context
+  // takes no new pins from now on, its long-term holders are told, and it
+  // closes when the last pin is released. An opening context is given up: the
+  // calls that wait for it get Aborted, and it is gone as soon as no
+  // initializer is inside its call.
+  //   NotFound: there is none.   FailedPrecondition: it has pins, or is
+  //   opening, and `force` is not set.
   absl::Status Release(const InstanceKey& key, bool force = false,
                        std::function<void()> closed = {});
 
-  // While somebody watches contexts become idle and busy, observers are told of
-  // it (kIdle, kBusy); it costs each call something. Calls nest.
+  // While anyone watches contexts become idle and busy, observers get these
+  // events (kIdle, kBusy), at some cost to each call. Calls nest.
   void WatchUse() { use_watchers_.fetch_add(1); }
   void UnwatchUse() { use_watchers_.fetch_sub(1); }
 
+  // Tells all current and future long-term holders of a context that the server
+  // drains (ReleaseListener::OnDraining). Idempotent.
+  void TellDraining();
+  bool draining() const { return draining_.load(); }
+
+  // Tells observers (kThrew) that an embedder's `code` has thrown while it
+  // worked for a context. REQUIRES: the exception is being handled.
+  void OnThrew(const InstanceContext& context, std::string_view code) override;
+  // The same for a context that may be gone.
+  void OnThrew(const InstanceKey& key, uint64_t generation,
+               std::string_view code);
+  // The same, for an exception already caught.
+  void TellThrew(const InstanceContext& context, std::string_view code,
+                 std::string_view what);
+
   // Refuses new contexts, closes every context as soon as it is idle, and calls
-  // `done` when none is left and nothing of the registry runs any more: `done`
-  // may destroy it. On any thread but the lease thread, perhaps this one.
-  // Called once.
+  // `done` when none is left and the registry runs nothing any more: `done` may
+  // destroy the registry. It runs on any thread but the lease thread, perhaps
+  // the caller's. Called once.
   void Shutdown(std::function<void()> done);
 
   // Contexts in any state.
   size_t size() const { return size_.load(std::memory_order_relaxed); }
-  // Detach hooks of closing contexts that failed, ever.
+  // Number of detach hooks of closing contexts that have ever failed.
   uint64_t detach_failures() const {
     return detach_failures_.load(std::memory_order_relaxed);
   }
 
  private:
-  // What Acquire found, to be told of once the lock is gone.
+  friend class ContextOpening;
+
+  // The result of AcquireLocked, to act on after releasing the lock.
   struct Acquired {
     std::optional<absl::StatusOr<PinGrant>> answer;  // Empty: waiting.
     InstanceContext* created = nullptr;              // Opening or Open.
-    // For the initializers of `created`, as the first caller may go.
-    std::shared_ptr<const InitializerRequest> opening_request = {};
+    // The initializers of `created`, if there are any.
+    std::shared_ptr<HookChain> opening = {};
     bool was_idle = false;
     bool full = false;  // There is no room for one more context.
   };
-  // Through it late callbacks of providers find the registry, or find it gone.
+  // Late callbacks of providers find the registry through it, or learn that the
+  // registry is gone.
   struct CallbackDoor {
     Mutex mu;
     InstanceRegistry* registry ABSL_GUARDED_BY(mu) = nullptr;
@@ -204,77 +242,113 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
                     const ContextTable::KeyView& key, PinWaiter& waiter,
                     bool promised, Acquired& acquired)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
-  // A service has touched `context`: its idle timeout is at least what that
+  // A service has used `context`: its idle timeout is at least what the service
   // wants.
   void TouchLocked(InstanceContext& context, const InstanceRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
-  // `opens`: the waiter's call has just made `context`.
+  // `opens`: the waiter's call has just created `context`.
   void WaitLocked(InstanceContext& context, PinWaiter& waiter, bool opens,
                   Acquired& acquired)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
-  // Takes all waiters off `context`, first come first.
+  // Removes and returns all waiters of `context`, in order of arrival.
   static std::vector<PinWaiter*> TakeWaitersLocked(InstanceContext& context)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
-  // What is left to do after AcquireLocked, without the lock.
+  // The rest of the work after AcquireLocked, without the lock.
   void Settle(const Acquired& acquired);
 
-  // Opening. Runs the initializers, then opens the context or takes it down.
+  // Opening (instance_registry_opening.cc). Creates the chain that runs the
+  // initializers and then opens the context or takes it down.
+  std::shared_ptr<HookChain> MakeOpeningLocked(
+      InstanceContext& context,
+      std::shared_ptr<const InitializerRequest> request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
   void RunInitializers(InstanceContext& context,
-                       std::shared_ptr<const InitializerRequest> request);
-  void Open(InstanceContext& context);
-  void FailOpening(InstanceContext& context, const absl::Status& status);
+                       const std::shared_ptr<HookChain>& chain);
+  std::string InitializerName(size_t i) const;
+  void EndOpening(ContextOpening& opening);
+  void Open(ContextOpening& opening);
+  void TakeDown(ContextOpening& opening);
+  // From Opening to Closing, if its end has not begun. The caller must then,
+  // without the lock, answer the waiters with `status` and abandon the chain.
+  std::vector<PinWaiter*> GiveUpLocked(InstanceContext& context,
+                                       ContextOpening& opening,
+                                       const absl::Status& status,
+                                       DetachReason reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
+  void OnOpeningDue(ContextOpening& opening);
 
-  // Idle: told by the lease manager, the last unpin and the provider's
+  // Pins, while someone watches (instance_registry_admin.cc): changes of
+  // long-term holders are reported at once; calls beside a holder are reported
+  // after a moment, if they stay.
+  class PinsLook;
+  void OnPinsChanged(InstanceContext& context) override;
+  void LookAtPinsLaterLocked(InstanceContext& context)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
+  void LookAtPins(const InstanceKey& key, uint64_t generation);
+
+  void OnRemovalFailed(const InstanceContext& context,
+                       const ExtensionType& type,
+                       const absl::Status& status) override;
+  // Reports what `code` has thrown as an event.
+  void TellThrew(std::string_view tenant, std::string_view id,
+                 uint64_t generation, std::string_view code,
+                 std::string_view what);
+
+  // Idle: called by the lease manager, the last unpin and the provider's
   // callback.
   void OnLeasesOver(absl::Span<Lease* const> leases) override;
   void OnLastUnpin(InstanceContext& context) override;
   void OnProviderIdle(const InstanceKey& key, uint64_t generation);
-  // Has each of `contexts` decided on the executor; takes over a reference
-  // each.
+  // Posts a Decide for each of `contexts` to the executor; takes over a
+  // reference to each.
   void PostDecide(std::vector<InstanceContext*> contexts);
-  // Decides whether `context` ends now, runs on with a lease, or waits for its
-  // provider; one that was moved to Closing begins to close here. Takes over
-  // one reference. Runs on the executor.
+  // Decides whether `context` ends now, continues with a lease, or waits for
+  // its provider; a context that was moved to Closing begins to close here.
+  // Takes over one reference. Runs on the executor.
   void Decide(InstanceContext& context);
   void DecideOnce(InstanceContext& context);
+  // Asks the provider. An exception counts as "not idle".
+  bool AskIsIdle(InstanceContext& context);
   void GrantLease(InstanceContext& context, bool from_now);
   void RevokeLease(InstanceContext& context);
 
-  // Room: contexts that are opening or open are bounded, and so are those that
-  // close. TakeRoom counts one more; false: there is no room.
+  // Room: contexts that are opening or open are limited, and so are those that
+  // are closing. TakeRoom counts one more; false: there is no room.
   bool TakeRoom(bool promised);
   void LeaveRoom() { live_.fetch_sub(1, std::memory_order_relaxed); }
-  // Evicts one idle context, looking through the shards from `first` on. False:
-  // none was found, or eviction is off.
+  // Evicts one idle context, searching the shards from `first` on. False: none
+  // was found, or eviction is off.
   bool EvictOne(size_t first);
   bool EvictFrom(ContextTable::Shard& shard);
 
-  // Has the hooks of a closing context timed, so that who waits is told.
+  // Starts timing the hooks of a closing context, so that waiting calls are
+  // told when they hang.
   void TimeHooksLocked(InstanceContext& context)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
-  // Tells them, if the hooks of `context` have had the detach timeout.
+  // Answers them, if the hooks of `context` have exceeded the detach timeout.
   void FailWaitersOfHangingHook(InstanceContext& context);
   absl::Status Hangs(const InstanceContext& context) const;
 
   // From idle to Closing, if nothing has happened since `seen`.
   bool TryClose(InstanceContext& context, ContextWord::Value seen);
-  // Closing. Has the closing begun on the executor, by Decide. REQUIRES: the
-  // word was moved to Closing by the caller.
+  // Closing. Posts the closing to the executor, where Decide begins it.
+  // REQUIRES: the caller has moved the word to Closing.
   void BeginClosing(InstanceContext& context, DetachReason reason);
   void Close(InstanceContext& context, DetachReason reason);
-  // `in_own_task`: nobody waits for this thread.
+  // `in_own_task`: nothing else waits for this thread.
   void DetachAll(InstanceContext& context, DetachReason reason,
                  bool in_own_task, std::function<void()> end);
-  // Runs hooks on the executor: here, or if they may block in their own task.
+  // Runs hooks on the executor: on this thread or, if they may block, in a
+  // separate task.
   void RunHooks(HookChain::Steps steps, bool may_block);
-  // Destroys the extensions, takes the context out of its table, and has those
-  // who waited for it answered: with `status`, or if that is OK by acquiring
-  // the key anew.
+  // Destroys the extensions, removes the context from its table, and answers
+  // the calls that waited for it: with `status` or, if that is OK, by acquiring
+  // the key again.
   void Erase(InstanceContext& context, const absl::Status& status);
 
-  // Adds contexts of one shard to `found`, up to `count_max` in all, in order
-  // of their hashes after `after_hash`. Returns the hash to go on after;
-  // nullopt: the shard is done.
+  // Appends contexts of one shard to `found`, up to `count_max` in all, in
+  // order of their hashes after `after_hash`. Returns the hash to continue
+  // after; nullopt: the shard is done.
   std::optional<uint64_t> ListShard(std::string_view tenant,
                                     const InstanceQuery& query, size_t index,
                                     std::optional<uint64_t> after_hash,
@@ -286,11 +360,14 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   InstanceEvent Event(InstanceEventKind kind,
                       const InstanceContext& context) const;
   void Observe(const InstanceEvent& event);
-  // Runs `task` on the executor; the registry is not done before it is.
+  // Reports that `context` is gone.
+  void Tell(const InstanceContext& context,
+            const std::function<void()>& closed);
+  // Runs `task` on the executor; the registry is not done before it has run.
   void Post(std::function<void()> task);
   void Hold() { holds_.fetch_add(1, std::memory_order_relaxed); }
-  bool TryHold();  // False: all is done, and Shutdown has said so.
-  void Unhold();   // The last one, after Shutdown, says that all is done.
+  bool TryHold();  // False: Shutdown has completed.
+  void Unhold();   // The last one after Shutdown calls `done`.
   void OnContextGone() override { Unhold(); }
 
   // Constant after construction.
@@ -308,12 +385,16 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   std::atomic<size_t> size_{0};  // Contexts in any state.
   std::atomic<size_t> live_{0};  // Those that are opening or open.
   std::atomic<uint64_t> detach_failures_{0};
-  // Contexts in memory, posted tasks, and one until Shutdown has told all.
+  // Contexts in memory, posted tasks, and one until Shutdown has told everyone.
   std::atomic<size_t> holds_{1};
   std::atomic<bool> shutting_down_{false};
   LeaseManager leases_;
+  AlarmClock alarms_;
 
-  ContextTable table_;
+  // Shared with initializers that were given up: its locks are the contexts'.
+  const std::shared_ptr<ContextTable> table_owner_ =
+      std::make_shared<ContextTable>();
+  ContextTable& table_ = *table_owner_;
   const std::shared_ptr<CallbackDoor> callback_door_;
 
   Mutex shutdown_mu_;

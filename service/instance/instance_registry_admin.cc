@@ -1,9 +1,11 @@
-// The part of InstanceRegistry that looks at contexts and handles them from
-// outside: Describe, List, KeepAlive, SetIdleTimeout, Release, and eviction.
+// The part of InstanceRegistry that inspects and manages contexts from outside:
+// Describe, List, KeepAlive, SetIdleTimeout, Release, and eviction.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/random/random.h"
 #include "absl/strings/match.h"
@@ -15,7 +17,7 @@
 namespace leasehold {
 namespace {
 
-// How many contexts of a shard eviction looks at, and how many idle ones of
+// How many contexts of a shard eviction examines, and how many idle ones of
 // them it compares.
 constexpr size_t kLookedAtMax = 256;
 constexpr size_t kSamples = 16;
@@ -27,7 +29,13 @@ absl::Status NoSuch(const InstanceKey& key) {
       absl::StrCat("there is no instance ", QuoteForMessage(key.id)));
 }
 
-// Where a listing goes on: a shard, and the hash of the last one told.
+absl::Status ReleasedWhileOpening(const InstanceKey& key) {
+  return absl::AbortedError(
+      absl::StrCat("instance ", QuoteForMessage(key.id),
+                   " was released by force while it was opening"));
+}
+
+// Where a listing continues: a shard, and the hash of the last one returned.
 struct PagePlace {
   uint64_t shard = 0;
   uint64_t after_hash = 0;
@@ -111,8 +119,8 @@ std::optional<uint64_t> InstanceRegistry::ListShard(
       rest.push_back(context);
     }
   }
-  // By hash, which a context has for as long as it lives: so whatever comes and
-  // goes between two pages, who stays is told once.
+  // By hash, which a context keeps for life: so whatever comes and goes between
+  // two pages, a context that stays is listed once.
   const size_t count = std::min(rest.size(), count_max - found.size());
   std::partial_sort(rest.begin(), rest.begin() + count, rest.end(),
                     [](const InstanceContext* a, const InstanceContext* b) {
@@ -133,9 +141,9 @@ absl::StatusOr<InstanceInfo> InstanceRegistry::KeepAlive(
     const InstanceKey& key) {
   InstanceContext* context = Find(key);
   if (context == nullptr) return NoSuch(key);
-  // In this order: whoever still sees the word from before the touch fails to
-  // close, and whoever sees the one after it sees the renewal. (A closing one
-  // has its hooks timed from when its closing began.)
+  // In this order: a thread that still sees the word from before the touch
+  // fails to close, and one that sees the word after it sees the renewal. (The
+  // hooks of a closing context are timed from when its closing began.)
   if (context->word_.Load().state() == ContextState::kOpen) {
     context->Lease::Renew(clock_.Now());
   }
@@ -143,7 +151,7 @@ absl::StatusOr<InstanceInfo> InstanceRegistry::KeepAlive(
   const bool touched = context->word_.TryTouch();
   {
     MutexLock lock(context->mu_);
-    // The lease of one that is opening is yet to begin.
+    // The lease of an opening context has yet to begin.
     if (touched || context->word_.Load().state() == ContextState::kOpening) {
       info = context->DescribeLocked();
     }
@@ -179,6 +187,8 @@ absl::Status InstanceRegistry::Release(const InstanceKey& key, bool force,
   if (context == nullptr) return NoSuch(key);
   absl::Status status;
   std::vector<std::shared_ptr<ReleaseListener>> listeners;
+  std::vector<PinWaiter*> waiters;  // For it to open.
+  std::shared_ptr<HookChain> chain;
   bool begin = false;
   {
     MutexLock lock(context->mu_);
@@ -186,9 +196,9 @@ absl::Status InstanceRegistry::Release(const InstanceKey& key, bool force,
     const std::string name = absl::StrCat("instance ", QuoteForMessage(key.id));
     if (seen.state() == ContextState::kClosed) {
       status = NoSuch(key);
-    } else if (seen.state() == ContextState::kOpening) {
-      status = absl::FailedPreconditionError(
-          absl::StrCat(name, " is opening; it cannot be released yet"));
+    } else if (seen.state() == ContextState::kOpening && !force) {
+      status = absl::FailedPreconditionError(absl::StrCat(
+          name, " is opening; until it is open, only force can release it"));
     } else if (seen.state() == ContextState::kOpen && seen.pins() > 0 &&
                !force) {
       status = absl::FailedPreconditionError(
@@ -196,12 +206,23 @@ absl::Status InstanceRegistry::Release(const InstanceKey& key, bool force,
                        seen.pins() == 1 ? " pin" : " pins",
                        "; only an idle one can be released without force"));
     } else {
-      // Pins of an idle context are taken under this lock only: an open one
-      // that is idle stays so, and one that is on its way out stays that.
-      begin = context->word_.ForceClose();
-      if (begin) LeaveRoom();
       InstanceContext::Extras& extras = context->ExtrasLocked();
       if (closed) extras.closed.push_back(std::move(closed));
+      if (seen.state() == ContextState::kOpening) {
+        if (extras.opening->ended_) {
+          extras.opening->release_when_open_ = true;  // It opens at any moment.
+        } else {
+          waiters =
+              GiveUpLocked(*context, *extras.opening, ReleasedWhileOpening(key),
+                           DetachReason::kReleased);
+          chain = extras.opening->chain_.lock();
+        }
+      } else {
+        // Pins of an idle context are taken only under this lock: so an open
+        // idle context stays idle, and a closing one stays closing.
+        begin = context->word_.ForceClose();
+        if (begin) LeaveRoom();
+      }
       if (begin) {
         for (const InstanceContext::Holder& holder : extras.holders) {
           if (holder.listener != nullptr) listeners.push_back(holder.listener);
@@ -209,18 +230,107 @@ absl::Status InstanceRegistry::Release(const InstanceKey& key, bool force,
       }
     }
   }
+  for (PinWaiter* waiter : waiters) waiter->OnGrant(ReleasedWhileOpening(key));
+  if (chain != nullptr) chain->Abandon();
   if (begin) {
     context->close_reason_.store(DetachReason::kReleased);
-    // Whoever gives back the last pin after this sees the reason, and whoever
-    // has done so before is seen here.
+    // A thread that releases the last pin after this sees the reason; one that
+    // has done so before is noticed here.
     if (context->word_.WantAttention().pins() == 0) {
       context->Ref();
       PostDecide({context});
     }
-    for (const auto& listener : listeners) listener->OnForcedRelease();
+    for (const auto& listener : listeners) context->TellForced(listener.get());
   }
   context->Unref();
   return status;
+}
+
+void InstanceRegistry::TellDraining() {
+  draining_.store(true);
+  for (size_t i = 0; i < ContextTable::kShards; ++i) {
+    std::vector<std::pair<InstanceContext*, std::shared_ptr<ReleaseListener>>>
+        told;
+    ContextTable::Shard& shard = table_.shard(i);
+    {
+      MutexLock lock(shard.mu);
+      for (InstanceContext* context : shard.contexts()) {
+        context->mu_.AssertHeld();  // It is the shard's.
+        if (context->extras_ == nullptr) continue;
+        for (InstanceContext::Holder& holder : context->extras_->holders) {
+          if (std::exchange(holder.told_of_drain, true)) continue;
+          context->Ref();
+          told.emplace_back(context, holder.listener);
+        }
+      }
+    }
+    for (const auto& [context, listener] : told) {
+      context->TellDraining(listener.get());
+      context->Unref();
+    }
+  }
+}
+
+// ---- Pins, while someone watches
+
+// Delay until calls beside a holder are reported, and until their end is: so
+// short calls beside a holder cost next to nothing.
+constexpr absl::Duration kLookAtPinsAfter = absl::Milliseconds(500);
+
+class InstanceRegistry::PinsLook final : public Alarm {
+ public:
+  PinsLook(InstanceRegistry& registry, const InstanceContext& context)
+      : registry_(registry),
+        key_{.tenant = std::string(context.tenant()),
+             .id = std::string(context.id())},
+        generation_(context.generation()) {}
+  void OnDue() override { registry_.LookAtPins(key_, generation_); }
+
+ private:
+  InstanceRegistry& registry_;
+  const InstanceKey key_;
+  const uint64_t generation_;
+};
+
+void InstanceRegistry::OnPinsChanged(InstanceContext& context) {
+  Observe(Event(InstanceEventKind::kPinsChanged, context));
+  MutexLock lock(context.mu_);
+  // Calls that are in flight are reported now, and may end at once.
+  if (context.extras_ != nullptr &&
+      context.word_.Load().pins() > context.extras_->holders.size()) {
+    LookAtPinsLaterLocked(context);
+  }
+}
+
+void InstanceRegistry::LookAtPinsLaterLocked(InstanceContext& context) {
+  InstanceContext::Extras* extras = context.extras_.get();
+  // Without a holder, the context becomes idle when calls end, which is
+  // reported.
+  if (extras == nullptr || extras->holders.empty() ||
+      std::exchange(extras->pins_looked_at_later, true)) {
+    return;
+  }
+  alarms_.Set(std::make_shared<PinsLook>(*this, context), kLookAtPinsAfter);
+}
+
+void InstanceRegistry::LookAtPins(const InstanceKey& key, uint64_t generation) {
+  InstanceContext* context = Find(key);
+  if (context == nullptr) return;
+  bool tell = false;
+  if (context->generation() == generation && use_watchers_.load() > 0) {
+    MutexLock lock(context->mu_);
+    InstanceContext::Extras* extras = context->extras_.get();
+    const ContextWord::Value word = context->word_.Load();
+    if (extras != nullptr && word.state() == ContextState::kOpen) {
+      extras->pins_looked_at_later = false;
+      const bool calls = word.pins() > extras->holders.size();
+      tell = !extras->holders.empty() && !(calls && extras->calls_told);
+      extras->calls_told = calls;
+      if (calls) LookAtPinsLaterLocked(*context);
+    }
+  }
+  if (tell) Observe(Event(InstanceEventKind::kPinsChanged, *context));
+  context->Unref();
 }
 
 // ---- Room
@@ -239,7 +349,7 @@ bool InstanceRegistry::TakeRoom(bool promised) {
 
 bool InstanceRegistry::EvictOne(size_t first) {
   if (!options_.evict_idle) return false;
-  // Contexts that close are as many as may be: more of them is no way out.
+  // As many contexts are closing as may be: evicting more would not help.
   if (size_.load() >= 2 * options_.contexts_max) return false;
   if (live_.load() < options_.contexts_max)
     return true;  // By now there is room.
@@ -276,7 +386,7 @@ bool InstanceRegistry::EvictFrom(ContextTable::Shard& shard) {
       if (++samples == kSamples) break;
     }
     if (victim == nullptr) return false;
-    // KeepAlive may have come between; then the next one is tried.
+    // A KeepAlive may have come between; then the caller tries the next one.
     if (!TryClose(*victim, victim_seen)) return true;
     victim->Ref();
   }

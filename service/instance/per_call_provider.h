@@ -1,6 +1,6 @@
-// PerCallProvider: each call has a context of its own, gone when the call ends.
+// PerCallProvider: each call has its own context, gone when the call ends.
 //
-// The ID that a call names is not looked at; the context's own is a fresh UUID.
+// The ID in the call is ignored; the context's ID is a fresh UUID.
 //
 // Thread-safety: safe (no state).
 #ifndef LEASEHOLD_SERVICE_INSTANCE_PER_CALL_PROVIDER_H_

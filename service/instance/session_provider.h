@@ -1,8 +1,8 @@
-// SessionProvider: a context lives as long as somebody is connected to it.
+// SessionProvider: a context lives as long as anyone is connected to it.
 //
-// It closes when its last pin goes: when the last call in flight ends or, for
-// clients that hold it (`Instances.Hold`), when the last of them lets go. There
-// is no lease.
+// It closes when its last pin is released: when the last call in flight ends,
+// or the last client that holds it (`Instances.Hold`) lets go. There is no
+// lease.
 //
 // Thread-safety: safe (no state).
 #ifndef LEASEHOLD_SERVICE_INSTANCE_SESSION_PROVIDER_H_

@@ -1,8 +1,8 @@
-// SharedProvider: contexts are shared by all calls that name them, and live
-// while they are busy or their lease runs. The default.
+// SharedProvider: all calls that name a context share it, and it lives while it
+// is busy or its lease runs. The default.
 //
-// The registry asks it only when a lease is over, and a lease that is over is
-// all that it wants: so it never vetoes, and never owes a callback.
+// The registry asks this provider only when a lease is over, and that is its
+// only condition: so it never vetoes, and never owes a callback.
 //
 // Thread-safety: safe (no state).
 #ifndef LEASEHOLD_SERVICE_INSTANCE_SHARED_PROVIDER_H_

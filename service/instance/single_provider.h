@@ -1,7 +1,7 @@
 // SingleProvider: all calls of a tenant share one context, which never ends by
 // itself.
 //
-// The ID that a call names is not looked at; the context's own is `single`.
+// The ID in the call is ignored; the context's ID is `single`.
 //
 // Thread-safety: safe (no state).
 #ifndef LEASEHOLD_SERVICE_INSTANCE_SINGLE_PROVIDER_H_
@@ -19,7 +19,7 @@ class SingleProvider final : public InstanceContextProvider {
     return InstanceKey{.tenant = request.key.tenant, .id = "single"};
   }
   bool Leased() const override { return false; }
-  // It vetoes for ever, and so never calls back.
+  // It vetoes forever, and so never calls back.
   void NotifyIdle(IdleCallback, InstanceContext&) override {}
   bool IsIdle(InstanceContext&) override { return false; }
 };

@@ -11,15 +11,16 @@ namespace leasehold {
 struct TurnQueue::Core {
   Mutex mu;
   bool held ABSL_GUARDED_BY(mu) = false;
-  // While held: by which message, and since when.
+  // While held: the message that holds it, and since when.
   std::string method ABSL_GUARDED_BY(mu);
   Instant since ABSL_GUARDED_BY(mu);
   // In order of arrival.
   std::list<std::shared_ptr<TurnWait>> waits ABSL_GUARDED_BY(mu);
 };
 
-// One wait for a turn, and the lease that ends it. Apart from the TurnWaiter,
-// as the lease manager may look at it after the waiter has had its answer.
+// One wait for a turn, and the lease that ends it. Separate from the
+// TurnWaiter, because the lease manager may access it after the waiter was
+// answered.
 class TurnWait final : public Lease {
  public:
   TurnWait(std::shared_ptr<TurnQueue::Core> core, TurnTimer& timer,
@@ -38,7 +39,7 @@ class TurnWait final : public Lease {
   std::string method;
   bool waiting = true;
   std::list<std::shared_ptr<TurnWait>>::iterator place;  // While waiting.
-  // What the lease manager holds while the lease runs.
+  // Keeps this object alive for the lease manager while the lease runs.
   std::shared_ptr<TurnWait> leased;
 };
 
@@ -48,7 +49,7 @@ TurnQueue::~TurnQueue() = default;
 
 std::optional<Turn> TurnQueue::Acquire(TurnTimer& timer, TurnWaiter& waiter,
                                        std::string method) {
-  // Once the lock is gone, OnTurn may run and this queue be destroyed.
+  // Once the lock is released, OnTurn may run and this queue be destroyed.
   const std::shared_ptr<Core> core = core_;
   MutexLock lock(core->mu);
   if (!core->held) {
@@ -67,10 +68,10 @@ std::optional<Turn> TurnQueue::Acquire(TurnTimer& timer, TurnWaiter& waiter,
 }
 
 bool TurnQueue::CancelWait(TurnWaiter& waiter) {
-  // Not the waiter's own: with a false answer it may go at any moment.
+  // A copy: once this returns false, the waiter may be destroyed at any moment.
   const std::shared_ptr<TurnWait> wait = waiter.wait_;
   if (wait == nullptr) return false;
-  std::shared_ptr<TurnWait> leased;  // Goes after the lock.
+  std::shared_ptr<TurnWait> leased;  // Destroyed after the lock.
   Core& core = *wait->core;
   MutexLock lock(core.mu);
   if (!std::exchange(wait->waiting, false)) return false;
@@ -114,10 +115,8 @@ void TurnQueue::Fail(TurnWait& lease) {
         " for its turn (turn timeout); ", core.method, " has held it for ",
         absl::FormatDuration(absl::Trunc(age, absl::Milliseconds(1)))));
   }
-  Executor& executor = wait->timer.executor_;
-  executor.Post([wait = std::move(wait), status = std::move(status)] {
-    wait->waiter.OnTurn(status);
-  });
+  // Here, because turn holders may occupy all threads of the executor.
+  wait->waiter.OnTurn(status);
 }
 
 void TurnTimer::OnLeasesOver(absl::Span<Lease* const> leases) {

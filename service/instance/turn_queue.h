@@ -1,18 +1,21 @@
-// TurnQueue: the messages of a serial extension, one at a time in arrival
-// order.
+// TurnQueue: the messages of a serial extension, one at a time in order of
+// arrival.
 //
-// An extension whose methods may not run side by side is kSerial: each message
-// takes a turn before it touches the state, and passes it on at its end. Who
-// waits holds no thread. A turn is one message, not the life of a stream.
+// An extension whose methods must not run concurrently is kSerial: each message
+// takes a turn before it uses the state, and passes the turn on at its end. A
+// waiting message occupies no thread. A turn is one message, not a whole
+// stream.
 //
 //   Acquire ── free ──▶ Turn ── destroyed ──▶ the next one's OnTurn, or free
 //      └────── held ──▶ waiting ── turn timeout ──▶ Unavailable
 //                          └────── CancelWait
 //
-// OnTurn always runs on the executor, never inside whatever freed the turn: so
-// a long queue is no deep stack, and user code runs on no thread that serves
-// calls. A message that waits for a turn of its own instance, while it holds
-// one, waits until the timeout: turns are not recursive.
+// A turn is passed on through the executor, never inside the call that freed
+// it: so a long queue causes no deep recursion, and user code runs on no thread
+// that serves calls. Time-outs are reported on the timer's thread, because turn
+// holders may occupy all threads of the executor. A message that holds a turn
+// and waits for another turn of the same instance waits until the timeout:
+// turns are not recursive.
 //
 // Thread-safety: safe.   Lifetime: a TurnTimer outlives the waits that it
 // times; a Turn may outlive its queue.
@@ -35,14 +38,14 @@
 
 namespace leasehold {
 
-// How the messages of a context may run in an extension.
+// How messages of a context may run in an extension.
 enum class Concurrency {
-  kMultiple,  // Side by side: the extension is thread-safe itself.
+  kMultiple,  // Concurrently: the extension is thread-safe.
   kSerial,    // One at a time, in order of arrival.
 };
 
-// What the turn queues of a process share: clock, executor, and the longest
-// that anyone waits (the turn timeout). Waits are leases of its own manager.
+// Shared by all turn queues of a process: clock, executor, and the longest wait
+// allowed (the turn timeout). Its own lease manager times the waits.
 class TurnTimer final : private LeaseListener {
  public:
   TurnTimer(Clock& clock, Executor& executor, absl::Duration timeout)
@@ -50,7 +53,7 @@ class TurnTimer final : private LeaseListener {
         executor_(executor),
         timeout_(timeout),
         leases_(clock, *this) {}
-  // REQUIRES: nobody waits.
+  // REQUIRES: nobody is waiting.
   ~TurnTimer() override { leases_.Stop(); }
 
   // Starts the thread. Without it, waits end when RunDue is called.
@@ -78,13 +81,14 @@ class TurnWaiter {
   TurnWaiter(const TurnWaiter&) = delete;
   TurnWaiter& operator=(const TurnWaiter&) = delete;
 
-  // The end of a wait: called once, on the executor. Not called if Acquire
-  // answered itself, or if CancelWait returned true.
-  //   Unavailable: it waited for longer than the turn timeout; nothing of the
-  //     message has run, so it may be sent again. The text names the method
-  //     that holds the turn, and since when. (Not DeadlineExceeded: that says
-  //     that the caller's own deadline has passed, and leaves open whether the
-  //     call ran.)
+  // Ends a wait: called once, on the executor with a turn, or on the timer's
+  // thread with an error, where it must not block. Not called if Acquire
+  // returned the turn, or if CancelWait returned true.
+  //   Unavailable: the wait exceeded the turn timeout. No part of the message
+  //     has run, so it may be retried. The text names the method that holds the
+  //     turn, and since when. (Not DeadlineExceeded: that would mean that the
+  //     caller's own deadline has passed, and would leave open whether the call
+  //     ran.)
   virtual void OnTurn(absl::StatusOr<Turn> turn) = 0;
 
  protected:
@@ -99,15 +103,15 @@ class TurnWaiter {
 class TurnQueue {
  public:
   TurnQueue();
-  // REQUIRES: nobody waits.
+  // REQUIRES: nobody is waiting.
   ~TurnQueue();
   TurnQueue(const TurnQueue&) = delete;
   TurnQueue& operator=(const TurnQueue&) = delete;
 
-  // The turn, at once if it is free; else nullopt, and waiter.OnTurn gets it
-  // (perhaps before this function returns). `method` names the message to those
-  // who wait for too long. Never blocks. REQUIRES: `waiter` is not waiting; it
-  // lives until the answer, or until CancelWait has returned true.
+  // Returns the turn if it is free; else nullopt, and waiter.OnTurn gets it
+  // (perhaps before this function returns). `method` names the message in the
+  // errors of waits that time out. Never blocks. REQUIRES: `waiter` is not
+  // waiting; it lives until the answer, or until CancelWait has returned true.
   [[nodiscard]] std::optional<Turn> Acquire(TurnTimer& timer,
                                             TurnWaiter& waiter,
                                             std::string method);
@@ -129,7 +133,7 @@ class TurnQueue {
   const std::shared_ptr<Core> core_;
 };
 
-// The right of one message to touch the state. Move-only; passed on when
+// The right of one message to use the state. Move-only; passed on when
 // destroyed, on any thread.
 class Turn {
  public:

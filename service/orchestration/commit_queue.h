@@ -1,9 +1,9 @@
 // CommitQueue: group commit.
 //
-// There is one writer. It takes everything that is queued and makes one commit
-// of it; what is queued meanwhile is the next one. So nobody waits for others
-// to come, a lone commit is as fast as the disk, and the more there is to do
-// the more shares one sync.
+// The one writer takes everything in the queue and makes one commit of it; what
+// is queued meanwhile goes into the next. So no commit waits for others to join
+// it, a lone commit is as fast as the disk, and the higher the load, the more
+// commits share one sync.
 //
 // Thread-safety: safe.   Lifetime: clock, store and executor outlive it. The
 // executor runs one task at a time.
@@ -23,26 +23,26 @@
 
 namespace leasehold {
 
-// Changes that are there together or not at all.
+// Changes that are committed together or not at all.
 struct PendingCommit {
   std::vector<Change> changes;
-  // Once they are durable, in this order: what the engine knows of it. Under
-  // the engine's lock.
+  // Called in this order once the changes are durable, under the engine's lock:
+  // they update the engine's memory.
   std::vector<std::function<void()>> apply;
-  // After that, or when they have failed: who waits is told. Under no lock.
+  // Called after that, or after a failure, under no lock: notifies waiters.
   std::function<void(const absl::Status&)> done;
 };
 
 class CommitQueue {
  public:
   struct Counts {
-    uint64_t commits = 0;  // That the store was asked for.
-    uint64_t pending = 0;  // PendingCommits in them.
-    absl::Duration time;   // That the store took for them.
+    uint64_t commits = 0;  // Requested from the store.
+    uint64_t pending = 0;  // Contained in them.
+    absl::Duration time;   // Spent in the store.
   };
 
-  // `committed` is told of each batch, in order, on the writer: with OK, it is
-  // durable; else it has failed, and so will all that is queued until Resume.
+  // `committed` receives each batch, in order, on the writer. OK: the batch is
+  // durable. Otherwise it failed, as will everything queued until Resume.
   CommitQueue(const Clock& clock, Store& store, Executor& writer,
               std::function<void(std::vector<PendingCommit> batch,
                                  const absl::Status& status)>
@@ -54,7 +54,7 @@ class CommitQueue {
   CommitQueue(const CommitQueue&) = delete;
   CommitQueue& operator=(const CommitQueue&) = delete;
 
-  // Queues it behind all that is queued. Never blocks.
+  // Queues a commit at the end. Never blocks.
   void Submit(PendingCommit commit) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The store is open again.
@@ -74,7 +74,7 @@ class CommitQueue {
 
   mutable Mutex mu_;
   std::vector<PendingCommit> queue_ ABSL_GUARDED_BY(mu_);
-  bool posted_ ABSL_GUARDED_BY(mu_) = false;  // CommitAll is, or runs.
+  bool posted_ ABSL_GUARDED_BY(mu_) = false;  // CommitAll is posted or runs.
   absl::Status failed_ ABSL_GUARDED_BY(mu_);
   Counts counts_ ABSL_GUARDED_BY(mu_);
 };

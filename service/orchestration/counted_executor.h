@@ -1,8 +1,8 @@
-// CountedExecutor: an executor of another's threads, whose tasks can be waited
-// for. So that who posts them can be sure that none is left.
+// CountedExecutor: an executor on another executor's threads, whose tasks can
+// be waited for, so that its owner can be sure that none is left.
 //
-// Thread-safety: safe.   Lifetime: the other one outlives it; destroyed when it
-// is idle.
+// Thread-safety: safe.   Lifetime: the other executor outlives it; it must be
+// idle when destroyed.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_COUNTED_EXECUTOR_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_COUNTED_EXECUTOR_H_
 
@@ -26,7 +26,7 @@ class CountedExecutor final : public Executor {
     }
     executor_.Post([this, task = std::move(task)]() mutable {
       task();
-      task = nullptr;  // What it holds goes before it counts as done.
+      task = nullptr;  // Its captures are destroyed before it counts as done.
       MutexLock lock(mu_);
       if (--tasks_ == 0) idle_.NotifyAll();
     });

@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
+#include "absl/hash/hash.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 
 namespace leasehold {
 namespace {
 
 size_t Index(WorkKind kind) { return static_cast<size_t>(kind); }
-
-bool SameName(std::string_view a, std::string_view b) {
-  return absl::EqualsIgnoreCase({a.data(), a.size()}, {b.data(), b.size()});
-}
 
 // Mixes all bits of a number (the finaliser of MurmurHash3).
 uint64_t Mix(uint64_t n) {
@@ -22,6 +20,14 @@ uint64_t Mix(uint64_t n) {
   n ^= n >> 33;
   n *= 0xc4ceb9fe1a85ec53;
   return n ^ n >> 33;
+}
+
+constexpr size_t kDigits = 16;  // Of a number in a token.
+
+// 0: not a number.
+uint64_t ReadHex(std::string_view text) {
+  uint64_t value = 0;
+  return absl::SimpleHexAtoi({text.data(), text.size()}, &value) ? value : 0;
 }
 
 }  // namespace
@@ -33,10 +39,23 @@ WorkerId Dispatcher::AddWorker(WorkerOptions options,
     size_t& slots = worker.options.slots[kind];
     if (slots == 0) slots = kSlotsByDefault;
     free_[kind] += slots;
+    auto& filters = worker.options.filters[kind];
+    if (!filters.has_value()) continue;
+    for (WorkFilter& filter : *filters) {
+      Versions& versions =
+          worker.names[kind][worker.options.last_resort
+                                 ? filter.name
+                                 : absl::AsciiStrToLower(filter.name)];
+      versions.any |= filter.versions.empty();
+      versions.some.insert(filter.versions.begin(), filter.versions.end());
+    }
+    filters->clear();  // Only its presence matters from now on.
   }
   const WorkerId id = ++last_worker_;
+  const bool last_resort = worker.options.last_resort;
   workers_.emplace(id, std::move(worker));
-  FindTakersAnew();
+  // The built-in worker connects before all others: work for these is not news.
+  FindTakersAnew(/*note_unwanted=*/!last_resort);
   return id;
 }
 
@@ -48,7 +67,7 @@ void Dispatcher::RemoveWorker(WorkerId id) {
     free_[kind] -= it->second.options.slots[kind];
   }
   workers_.erase(it);
-  FindTakersAnew();
+  FindTakersAnew(/*note_unwanted=*/true);
 }
 
 std::vector<Work*> Dispatcher::WorkOf(WorkerId id) const {
@@ -59,9 +78,29 @@ std::vector<Work*> Dispatcher::WorkOf(WorkerId id) const {
   return has;
 }
 
+bool Dispatcher::IsFull(const Worker& worker) {
+  return worker.sink != nullptr &&
+         worker.sink->untaken() > WorkSink::kUntakenBytesMax;
+}
+
+bool Dispatcher::IsFull(WorkerId id) const {
+  const auto it = workers_.find(id);
+  return it != workers_.end() && IsFull(it->second);
+}
+
 bool Dispatcher::StreamsHistory(WorkerId id) const {
   const auto it = workers_.find(id);
   return it != workers_.end() && it->second.options.streams_history;
+}
+
+std::string_view Dispatcher::PeerOf(WorkerId id) const {
+  const auto it = workers_.find(id);
+  return it == workers_.end() ? "" : std::string_view(it->second.options.peer);
+}
+
+bool Dispatcher::IsLastResort(WorkerId id) const {
+  const auto it = workers_.find(id);
+  return it != workers_.end() && it->second.options.last_resort;
 }
 
 std::shared_ptr<WorkSink> Dispatcher::FindSink(WorkerId id) const {
@@ -79,12 +118,10 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     if (queued_[kind] == 0 || free_[kind] == 0) continue;
     Work* next = nullptr;
     WorkerId chosen = 0;
-    const LaneKey first{.kind = static_cast<WorkKind>(kind)};
-    for (auto lane = lanes_.lower_bound(first);
-         lane != lanes_.end() && lane->first.kind == first.kind; ++lane) {
-      Work* head = lane->second.works.begin()->second;
+    for (const auto& [key, queue] : queues_[kind]) {
+      Work* head = queue.begin()->second->works.begin()->second;
       if (next != nullptr && next->ticket < head->ticket) continue;
-      const WorkerId worker = Choose(*head, lane->second.takers);
+      const WorkerId worker = Choose(*head, key.takers);
       if (worker == 0) continue;
       next = head;
       chosen = worker;
@@ -96,13 +133,15 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     --free_[kind];
     ++worker.out[kind];
     if (next->alone) ++worker.alone;
+    if (worker.silent) worker.probes[kind] = next;
     worker.served = ++last_served_;
     worker.works.emplace(next->ticket, next);
     next->state = Work::State::kOut;
     next->worker = chosen;
     next->avoid = 0;
     tokens_.erase(next->token);
-    next->token = NewToken();
+    next->token = NewToken(chosen);
+    next->moment = ++last_moment_;
     tokens_.emplace(next->token, next);
     return Assignment{next, worker.sink};
   }
@@ -133,7 +172,73 @@ void Dispatcher::Hold(Work& work) {
   work.state = Work::State::kIdle;
 }
 
+bool Dispatcher::Disown(Work& work) {
+  Worker& worker = workers_.at(work.worker);
+  const bool room = worker.disowned.size() < kDisownedMax;
+  if (room) worker.disowned.insert(FingerprintOf(work));
+  TakeFromWorker(work);
+  Line(work);
+  if (room) FindTakersOf(work);
+  return room;
+}
+
+void Dispatcher::ForgetDisowned(const Work& work) {
+  const uint64_t fingerprint = FingerprintOf(work);
+  for (auto& [id, worker] : workers_) worker.disowned.erase(fingerprint);
+  FindTakersOf(work);
+}
+
+bool Dispatcher::SetSilent(WorkerId id) {
+  const auto it = workers_.find(id);
+  if (it == workers_.end() || std::exchange(it->second.silent, true)) {
+    return false;
+  }
+  it->second.probes = {};
+  FindTakersAnew(/*note_unwanted=*/true);
+  return true;
+}
+
+bool Dispatcher::Heard(WorkerId id, WorkKind kind, std::string_view token) {
+  const auto it = workers_.find(id);
+  if (it == workers_.end()) return false;
+  uint64_t& newest = it->second.newest[Index(kind)];
+  newest = std::max(newest, NumberOf(token));
+  it->second.heard[Index(kind)] = ++last_moment_;
+  if (!std::exchange(it->second.silent, false)) return false;
+  FindTakersAnew(/*note_unwanted=*/true);
+  return true;
+}
+
+bool Dispatcher::IsSilent(WorkerId id) const {
+  const auto it = workers_.find(id);
+  return it != workers_.end() && it->second.silent;
+}
+
+bool Dispatcher::HasAnsweredSince(const Work& work) const {
+  const auto it = workers_.find(work.worker);
+  return it != workers_.end() &&
+         std::any_of(it->second.heard.begin(), it->second.heard.end(),
+                     [&work](uint64_t when) { return when > work.moment; });
+}
+
+bool Dispatcher::IsBehind(const Work& work) const {
+  const auto it = workers_.find(work.worker);
+  return it != workers_.end() &&
+         it->second.heard[Index(work.kind)] > work.moment &&
+         it->second.newest[Index(work.kind)] < NumberOf(work.token);
+}
+
+bool Dispatcher::IsLeftToSilent(const Work& work) const {
+  if (work.state != Work::State::kQueued) return false;
+  const auto lane = lanes_.find(LaneOf(work));
+  return lane != lanes_.end() &&
+         std::all_of(lane->second.takers.begin(), lane->second.takers.end(),
+                     [this](WorkerId id) { return IsSilent(id); });
+}
+
 void Dispatcher::Clear() {
+  newly_unwanted_.clear();
+  for (auto& queues : queues_) queues.clear();
   lanes_.clear();
   unwanted_.clear();
   tokens_.clear();
@@ -144,44 +249,148 @@ void Dispatcher::Clear() {
     }
     worker.out = {0, 0};
     worker.alone = 0;
+    for (auto& [ticket, work] : worker.works) work->Unwatch();
     worker.works.clear();
+    worker.probes = {};
   }
 }
 
-bool Dispatcher::Wants(const Worker& worker, const Work& work) {
+std::optional<Dispatcher::Claim> Dispatcher::ClaimOf(const Worker& worker,
+                                                     const Work& work) {
   const auto& filters = worker.options.filters[Index(work.kind)];
-  if (!filters.has_value()) return true;
-  const bool exactly = worker.options.last_resort;
-  return std::any_of(
-      filters->begin(), filters->end(), [&](const WorkFilter& filter) {
-        if (exactly ? filter.name != work.name
-                    : !SameName(filter.name, work.name)) {
-          return false;
-        }
-        return filter.versions.empty() ||
-               std::find(filter.versions.begin(), filter.versions.end(),
-                         work.version) != filter.versions.end();
-      });
+  const bool last_resort = worker.options.last_resort;
+  const auto claim = [&worker](Claim answering, Claim silent) {
+    return worker.silent ? silent : answering;
+  };
+  if (filters.has_value()) {
+    const Names& names = worker.names[Index(work.kind)];
+    const auto it =
+        names.find(last_resort ? work.name : absl::AsciiStrToLower(work.name));
+    const bool named =
+        it != names.end() &&
+        (it->second.any || it->second.some.contains(work.version));
+    if (!named) return std::nullopt;
+  }
+  if (last_resort) return claim(Claim::kLastResort, Claim::kSilentLastResort);
+  return filters.has_value() ? claim(Claim::kByName, Claim::kSilentByName)
+                             : claim(Claim::kAnything, Claim::kSilentAnything);
+}
+
+uint64_t Dispatcher::FingerprintOf(const Work& work) const {
+  return absl::HashOf(secret_, Index(work.kind), work.name, work.version);
 }
 
 std::vector<WorkerId> Dispatcher::TakersOf(const Work& work) const {
   std::vector<WorkerId> takers;
-  std::vector<WorkerId> last_resort;
+  Claim best = Claim::kSilentLastResort;
+  const uint64_t fingerprint = FingerprintOf(work);
   for (const auto& [id, worker] : workers_) {
-    if (!Wants(worker, work)) continue;
-    (worker.options.last_resort ? last_resort : takers).push_back(id);
+    const std::optional<Claim> claim = ClaimOf(worker, work);
+    if (!claim.has_value() || *claim < best) continue;
+    if (worker.disowned.contains(fingerprint)) continue;
+    if (*claim > best) takers.clear();
+    best = *claim;
+    takers.push_back(id);
   }
-  return takers.empty() ? last_resort : takers;
+  return takers;
 }
 
-void Dispatcher::FindTakersAnew() {
+Dispatcher::Reach Dispatcher::ReachOf(const Work& work) const {
+  Reach reach;
+  const uint64_t fingerprint = FingerprintOf(work);
+  for (const auto& [id, worker] : workers_) {
+    if (worker.options.last_resort) continue;
+    ++reach.workers;
+    if (!ClaimOf(worker, work).has_value()) continue;
+    if (worker.disowned.contains(fingerprint)) {
+      ++reach.disowns;
+    } else if (worker.silent) {
+      ++reach.silent;
+    } else {
+      ++reach.takes;
+    }
+  }
+  return reach;
+}
+
+bool Dispatcher::IsUnwanted(const Work& work) const {
+  return work.state == Work::State::kQueued && unwanted_.contains(LaneOf(work));
+}
+
+std::vector<Work*> Dispatcher::TakeNewlyUnwanted() {
+  std::vector<Work*> works;
+  for (const LaneKey& key : std::exchange(newly_unwanted_, {})) {
+    const auto lane = unwanted_.find(key);
+    if (lane != unwanted_.end()) {
+      works.push_back(lane->second.works.begin()->second);
+    }
+  }
+  return works;
+}
+
+void Dispatcher::NoteUnwanted(const LaneKey& key, Lane& lane) {
+  // Without any workers, as after a start, this is not worth reporting.
+  if (workers_.empty() || std::exchange(lane.told, true)) return;
+  newly_unwanted_.push_back(key);
+}
+
+void Dispatcher::Unplace(const LaneKey& key, Lane& lane) {
+  if (lane.placed == 0) return;
+  auto& queues = queues_[Index(key.kind)];
+  const auto queue = queues.find({lane.takers, key.alone});
+  queue->second.erase(std::exchange(lane.placed, 0));
+  if (queue->second.empty()) queues.erase(queue);
+}
+
+void Dispatcher::Place(const LaneKey& key, Lane& lane) {
+  const uint64_t first =
+      lane.takers.empty() || lane.works.empty() ? 0 : lane.works.begin()->first;
+  if (first == lane.placed) return;
+  Unplace(key, lane);
+  if (first == 0) return;
+  lane.placed = first;
+  queues_[Index(key.kind)][{lane.takers, key.alone}].emplace(first, &lane);
+}
+
+void Dispatcher::FindTakersAnew(bool note_unwanted) {
   lanes_.merge(unwanted_);
   for (auto it = lanes_.begin(); it != lanes_.end();) {
     Lane& lane = it->second;
-    lane.takers = TakersOf(*lane.works.begin()->second);
+    std::vector<WorkerId> takers = TakersOf(*lane.works.begin()->second);
+    if (takers != lane.takers) {
+      Unplace(it->first, lane);
+      lane.takers = std::move(takers);
+      Place(it->first, lane);
+    }
     const auto next = std::next(it);
-    if (lane.takers.empty()) unwanted_.insert(lanes_.extract(it));
+    if (lane.takers.empty()) {
+      if (note_unwanted) NoteUnwanted(it->first, lane);
+      unwanted_.insert(lanes_.extract(it));
+    } else {
+      lane.told = false;
+    }
     it = next;
+  }
+}
+
+void Dispatcher::FindTakersOf(const Work& work) {
+  LaneKey key = LaneOf(work);
+  for (const bool alone : {false, true}) {
+    key.alone = alone;
+    auto node = lanes_.extract(key);
+    if (node.empty()) node = unwanted_.extract(key);
+    if (node.empty()) continue;
+    Lane& lane = node.mapped();
+    Unplace(key, lane);
+    lane.takers = TakersOf(*lane.works.begin()->second);
+    Place(key, lane);
+    if (lane.takers.empty()) {
+      NoteUnwanted(key, lane);
+      unwanted_.insert(std::move(node));
+    } else {
+      lane.told = false;
+      lanes_.insert(std::move(node));
+    }
   }
 }
 
@@ -194,6 +403,8 @@ WorkerId Dispatcher::Choose(const Work& work,
     const Worker& worker = workers_.at(id);
     if (worker.out[kind] >= worker.options.slots[kind]) continue;
     if (work.alone && worker.alone > 0) continue;
+    if (IsFull(worker)) continue;
+    if (worker.silent && worker.probes[kind] != nullptr) continue;
     const auto rank = [&](WorkerId of, const Worker& who) {
       return std::tuple(of == work.avoid, who.out[kind], who.served);
     };
@@ -214,11 +425,13 @@ void Dispatcher::Line(Work& work) {
     lane = unwanted_.find(key);
     if (lane == unwanted_.end()) {
       Lane made{.works = {}, .takers = TakersOf(work)};
+      if (made.takers.empty()) NoteUnwanted(key, made);
       Lanes& lanes = made.takers.empty() ? unwanted_ : lanes_;
       lane = lanes.emplace(key, std::move(made)).first;
     }
   }
   lane->second.works.emplace(work.ticket, &work);
+  Place(key, lane->second);
 }
 
 Dispatcher::LaneKey Dispatcher::LaneOf(const Work& work) {
@@ -235,6 +448,7 @@ void Dispatcher::Unline(Work& work) {
     const auto lane = lanes->find(key);
     if (lane == lanes->end()) continue;
     lane->second.works.erase(work.ticket);
+    Place(key, lane->second);
     if (lane->second.works.empty()) lanes->erase(lane);
     return;
   }
@@ -245,14 +459,32 @@ void Dispatcher::TakeFromWorker(Work& work) {
   ++free_[Index(work.kind)];
   --worker.out[Index(work.kind)];
   if (work.alone) --worker.alone;
+  const Work*& probe = worker.probes[Index(work.kind)];
+  if (probe == &work) probe = nullptr;
+  work.Unwatch();
   worker.works.erase(work.ticket);
   work.worker = 0;
 }
 
-std::string Dispatcher::NewToken() {
+uint64_t Dispatcher::Seal(uint64_t number, WorkerId worker) const {
+  return Mix(Mix(number ^ secret_) + Mix(worker + secret_));
+}
+
+std::string Dispatcher::NewToken(WorkerId worker) {
   const uint64_t number = ++last_token_;
-  return absl::StrFormat("%016x%016x", number,
-                         Mix(Mix(number ^ secret_) + secret_));
+  return absl::StrFormat("%016x%016x%x", number, Seal(number, worker), worker);
+}
+
+WorkerId Dispatcher::WorkerOf(std::string_view token) const {
+  if (token.size() <= 2 * kDigits || token.size() > 3 * kDigits) return 0;
+  const WorkerId worker = ReadHex(token.substr(2 * kDigits));
+  const bool ours =
+      ReadHex(token.substr(kDigits, kDigits)) == Seal(NumberOf(token), worker);
+  return ours ? worker : 0;
+}
+
+uint64_t Dispatcher::NumberOf(std::string_view token) {
+  return ReadHex(token.substr(0, kDigits));
 }
 
 }  // namespace leasehold

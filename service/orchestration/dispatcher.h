@@ -1,19 +1,26 @@
 // Dispatcher: which work goes to which worker, and when.
 //
-// Work that is ready stands in a lane, one for each kind, name and version. It
-// goes to a worker that wants that lane and has a free slot: the work that has
-// waited longest first, to the worker with the least to do. So a name that no
-// worker wants holds up nothing else, and a slow worker holds up no other.
+// Ready work waits in a lane, one for each kind, name and version. It goes to a
+// worker that takes that lane and has a free slot: the longest-waiting work
+// first, to the worker with the least to do. So a name that no worker takes
+// does not delay other work, and a slow worker does not delay other workers.
+//
+// The takers of a lane are the workers whose filters name it; if there are
+// none, workers without filters that have not disowned the name; if there are
+// none, a last resort. A silent worker (one that does not answer) comes after
+// all that are not silent, except that a silent worker with a matching filter
+// comes before a last resort, which may have something else of that name. A
+// silent worker gets one item of each kind at a time, so that it can show that
+// it answers.
 //
 //   idle ──Enqueue──▶ queued ──Next──▶ out ──Take──▶ idle
 //                       ▲               │
 //                       └── PutBack, ───┘
-//                           RemoveWorker
+//                      Disown, RemoveWorker
 //
-// Each time that work goes out it gets a new token, by which its worker names
-// it later. The token stays good when the work is put back (a worker that is
-// stopped may finish what it has after its stream is gone), until the work goes
-// out anew.
+// Work gets a new token each time it goes out; the worker's answer names it.
+// The token stays valid when the work is put back (a stopping worker may finish
+// its work after its stream has ended), until the work goes out again.
 //
 // Thread-safety: none; callers synchronise.   Lifetime: work and sinks belong
 // to the caller; work is taken out before it is destroyed.
@@ -32,20 +39,18 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "service/orchestration/work_exchange.h"
+#include "service/orchestration/work_watch.h"
 
 namespace leasehold {
 
-enum class WorkKind { kTurn, kActivity };
-inline constexpr size_t kWorkKinds = 2;
-
-using WorkerId = uint64_t;
-
-// Something for a worker to do. Derived from by whoever knows what it is.
-struct Work {
+// Something for a worker to do. Callers derive from it.
+struct Work : Watched {
   enum class State {
     kIdle,
     kQueued,
-    kOut,  // A worker has it.
+    kOut,  // With a worker.
   };
 
   Work(WorkKind kind, std::string name, std::string version)
@@ -55,51 +60,26 @@ struct Work {
 
   const WorkKind kind;
   const std::string name;
-  std::string version;  // Empty: none. Changes only while it is idle.
-  // A worker has one such at a time. Changes only while it is not queued.
+  std::string version;  // Empty: none. Changes only while idle.
+  // A worker gets one such item at a time. Changes only while not queued.
   bool alone = false;
 
-  // The dispatcher's.
+  // Used by the dispatcher.
   State state = State::kIdle;
   uint64_t ticket = 0;  // Its place in line, kept when it is put back.
-  WorkerId worker = 0;  // Who has it; 0: nobody.
-  WorkerId avoid = 0;   // Who gave it back: others come first.
-  std::string token;    // Of the last time that it went out.
+  WorkerId worker = 0;  // The worker that has it; 0: none.
+  WorkerId avoid = 0;   // Gave it back: other workers come first.
+  std::string token;    // Of the last time it went out.
+  uint64_t moment = 0;  // When it went out, or was given more time.
 
  protected:
   ~Work() = default;
 };
 
-// Names and versions that a worker takes.
-struct WorkFilter {
-  std::string name;                   // Upper and lower case are the same.
-  std::vector<std::string> versions;  // Empty: any; "": those without.
-};
-
-struct WorkerOptions {
-  // Work of each kind that it may have at a time; 0: as many as is usual.
-  std::array<size_t, kWorkKinds> slots = {0, 0};
-  // What it takes of each kind: nullopt: everything; an empty list: nothing.
-  std::array<std::optional<std::vector<WorkFilter>>, kWorkKinds> filters;
-  // Gets only what no other worker would take, were it free; and only if the
-  // name is the very same.
-  bool last_resort = false;
-  // Fetches long histories by itself.
-  bool streams_history = false;
-};
-
-// Where a worker's work goes to. Called from any thread, without a lock; must
-// not block.
-class WorkSink {
- public:
-  virtual ~WorkSink() = default;
-  // An encoded WorkItem.
-  virtual void Send(std::string item) = 0;
-};
-
 class Dispatcher {
  public:
   static constexpr size_t kSlotsByDefault = 100;
+  static constexpr size_t kDisownedMax = 10'000;  // Per worker.
 
   struct Assignment {
     Work* work;
@@ -110,32 +90,80 @@ class Dispatcher {
   explicit Dispatcher(uint64_t secret) : secret_(secret) {}
 
   WorkerId AddWorker(WorkerOptions options, std::shared_ptr<WorkSink> sink);
-  // Puts all back that the worker has.
+  // Puts back everything that the worker has.
   void RemoveWorker(WorkerId id);
-  // What the worker has, in the order in which it waited.
+  // The worker's work, in queueing order.
   std::vector<Work*> WorkOf(WorkerId id) const;
   std::shared_ptr<WorkSink> FindSink(WorkerId id) const;
   bool StreamsHistory(WorkerId id) const;
+  // Whether the worker has too much unread; once it has read some, Next may
+  // find work for it.
+  bool IsFull(WorkerId id) const;
+  // Empty: no such worker, or its address is unknown.
+  std::string_view PeerOf(WorkerId id) const;
+  // Whether the worker is part of this process.
+  bool IsLastResort(WorkerId id) const;
 
-  // Lines idle work up, at the end.
+  // Queues idle work, at the end.
   void Enqueue(Work& work);
-  // The next work to go out, with its worker; its token is new. nullopt: there
-  // is none, or nobody to take it.
+  // The next work to go out, and its worker; the work has a new token. nullopt:
+  // there is no work, or no worker to take it.
   std::optional<Assignment> Next();
-  // What has gone out last with this token; nullptr: nothing.
+  // The work that last went out with this token; nullptr: none.
   Work* Find(std::string_view token) const;
-  // Ends it, whatever its state: it is idle, and its slot is free.
+  // Ends work in any state: it becomes idle, and its slot free.
   void Take(Work& work);
-  // Takes it from its worker, and lines it up again where it stood.
+  // Takes work from its worker, and queues it again at its old place.
   void PutBack(Work& work);
-  // Takes it from its worker; it is idle then, and its token stays good.
+  // Takes work from its worker; it becomes idle, and its token stays valid.
   void Hold(Work& work);
+  // As PutBack; the worker does not know the name, and gets no more of it.
+  // True: this was recorded (at most kDisownedMax names per worker).
+  bool Disown(Work& work);
+  // Forgets which workers disowned its name.
+  void ForgetDisowned(const Work& work);
 
-  // Forgets all work, as if it never was. Workers stay.
+  // The connected workers that could take it, without last resorts.
+  struct Reach {
+    size_t workers = 0;
+    size_t takes = 0;    // Can get the work, as a last resort can.
+    size_t disowns = 0;  // Do not know the name.
+    size_t silent = 0;   // Take it, but do not answer.
+  };
+  Reach ReachOf(const Work& work) const;
+  // Whether the work is queued and no connected worker takes it.
+  bool IsUnwanted(const Work& work) const;
+  // One item of each lane that has lost its last taker, or never had one, since
+  // the last call.
+  std::vector<Work*> TakeNewlyUnwanted();
+
+  // Whether the work is queued and all its connected takers are silent.
+  bool IsLeftToSilent(const Work& work) const;
+
+  // Marks a worker that does not answer. False: it was marked already, or does
+  // not exist.
+  bool SetSilent(WorkerId id);
+  // The worker has answered the work of this token. True: it was silent.
+  bool Heard(WorkerId id, WorkKind kind, std::string_view token);
+  bool IsSilent(WorkerId id) const;
+  // Whether the worker of `work` has answered anything since it got the work,
+  // or since the work was given more time.
+  bool HasAnsweredSince(const Work& work) const;
+  // Whether, since then, the worker has answered earlier items of this kind,
+  // and no later ones: then `work` is still queued in the worker.
+  bool IsBehind(const Work& work) const;
+  // HasAnsweredSince and IsBehind count from now on.
+  void GiveMoreTime(Work& work) { work.moment = ++last_moment_; }
+  // The worker that last got this token; 0: the token is not ours.
+  WorkerId WorkerOf(std::string_view token) const;
+
+  // Forgets all work, but keeps the workers.
   void Clear();
 
   size_t queued() const { return queued_[0] + queued_[1]; }
   size_t workers() const { return workers_.size(); }
+  // Queues that Next searches: one for each distinct set of takers.
+  size_t queues() const { return queues_[0].size() + queues_[1].size(); }
 
  private:
   struct LaneKey {
@@ -147,45 +175,97 @@ class Dispatcher {
   };
   struct Lane {
     std::map<uint64_t, Work*> works;  // By ticket.
-    // Who wants it, free or not. None: it waits for somebody to come.
+    // Its takers, free or not. Empty: the lane waits for one to connect.
     std::vector<WorkerId> takers;
+    bool told = false;    // Reported as unwanted.
+    uint64_t placed = 0;  // The ticket of its place in its queue.
   };
   using Lanes = std::map<LaneKey, Lane>;
+
+  // Lanes with the same takers share a queue, whatever their names, so that
+  // Next searches a few queues instead of thousands of lanes.
+  struct QueueKey {
+    std::vector<WorkerId> takers;
+    bool alone = false;
+    friend auto operator<=>(const QueueKey&, const QueueKey&) = default;
+  };
+  using Queue = std::map<uint64_t, Lane*>;  // By first ticket.
+
+  // The versions that a worker's filters list for a name.
+  struct Versions {
+    bool any = false;
+    absl::flat_hash_set<std::string> some = {};
+  };
+  using Names = absl::flat_hash_map<std::string, Versions>;
 
   struct Worker {
     WorkerOptions options;
     std::shared_ptr<WorkSink> sink;
+    // The filters by name, in lower case except for a last resort.
+    std::array<Names, kWorkKinds> names = {};
     std::array<size_t, kWorkKinds> out = {0, 0};
-    size_t alone = 0;                      // How many of these are so.
-    std::map<uint64_t, Work*> works = {};  // By ticket.
-    uint64_t served = 0;                   // When it was given something last.
+    size_t alone = 0;                              // Items with `alone`.
+    std::map<uint64_t, Work*> works = {};          // By ticket.
+    uint64_t served = 0;                           // When it last got work.
+    std::array<uint64_t, kWorkKinds> heard = {};   // Its last answer.
+    std::array<uint64_t, kWorkKinds> newest = {};  // Last answered item.
+    bool silent = false;
+    // What it got since it became silent, and has not answered.
+    std::array<const Work*, kWorkKinds> probes = {};
+    // Names that it does not know, with kind and version.
+    absl::flat_hash_set<uint64_t> disowned = {};
+  };
+  // In ascending order.
+  enum class Claim {
+    kSilentLastResort,
+    kSilentAnything,
+    kLastResort,
+    kSilentByName,
+    kAnything,
+    kByName
   };
 
+  static bool IsFull(const Worker& worker);
   static LaneKey LaneOf(const Work& work);
-  static bool Wants(const Worker& worker, const Work& work);
+  static std::optional<Claim> ClaimOf(const Worker& worker, const Work& work);
+  uint64_t FingerprintOf(const Work& work) const;
   std::vector<WorkerId> TakersOf(const Work& work) const;
-  // After a worker has come or gone.
-  void FindTakersAnew();
-  // Who is to get `work`, of those with a free slot; 0: nobody.
+  // After a worker has connected or gone.
+  void FindTakersAnew(bool note_unwanted);
+  // Same, for the lanes of one name.
+  void FindTakersOf(const Work& work);
+  // Updates a lane's place in its queue when its takers or its first work may
+  // have changed; removes it if it has none.
+  void Place(const LaneKey& key, Lane& lane);
+  void Unplace(const LaneKey& key, Lane& lane);
+  // For a lane without takers.
+  void NoteUnwanted(const LaneKey& key, Lane& lane);
+  // The taker with a free slot that gets `work`; 0: none.
   WorkerId Choose(const Work& work, const std::vector<WorkerId>& takers) const;
   void Line(Work& work);
   void Unline(Work& work);
   void TakeFromWorker(Work& work);
-  std::string NewToken();
+  std::string NewToken(WorkerId worker);
+  uint64_t Seal(uint64_t number, WorkerId worker) const;
+  // The serial number in a token.
+  static uint64_t NumberOf(std::string_view token);
 
   const uint64_t secret_;
   uint64_t last_ticket_ = 0;
   uint64_t last_token_ = 0;
+  uint64_t last_moment_ = 0;
   uint64_t last_served_ = 0;
   WorkerId last_worker_ = 0;
   std::map<WorkerId, Worker> workers_;
-  // Those that somebody wants, and those that nobody does: however many these
-  // are, they cost nothing.
+  // Lanes with takers, and lanes without: the latter cost nothing, however many
+  // there are.
   Lanes lanes_;
   Lanes unwanted_;
+  std::array<std::map<QueueKey, Queue>, kWorkKinds> queues_;  // Of `lanes_`.
   std::array<size_t, kWorkKinds> queued_ = {0, 0};
-  std::array<size_t, kWorkKinds> free_ = {0, 0};  // Slots of all workers.
+  std::array<size_t, kWorkKinds> free_ = {0, 0};  // Of all workers.
   absl::flat_hash_map<std::string, Work*> tokens_;
+  std::vector<LaneKey> newly_unwanted_;
 };
 
 }  // namespace leasehold

@@ -1,18 +1,31 @@
 #include "service/orchestration/engine.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/life.h"
 
 namespace leasehold {
 namespace {
 
-// Timers are kept by the time of day, which may be set: whoever waits for one
-// looks again after this.
+// Timers are stored by the time of day, which may be set: the timer thread is
+// notified (OnWallClockSet), and in any case checks again after this time.
 constexpr absl::Duration kClockCheck = absl::Minutes(1);
+
+// A smaller step is not a jump: the two clocks were not read at the same
+// moment.
+constexpr absl::Duration kSetBackMin = absl::Milliseconds(100);
+
+#if defined(LEASEHOLD_CHECK_INVARIANTS) || !defined(NDEBUG)
+constexpr bool kChecksInvariants = true;
+#else
+constexpr bool kChecksInvariants = false;
+#endif
 
 }  // namespace
 
@@ -31,7 +44,11 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
           [this](std::vector<PendingCommit> batch, const absl::Status& status) {
             OnCommitted(std::move(batch), status);
           }),
-      dispatcher_(absl::Uniform<uint64_t>(random_)) {}
+      waits_(options.waits_max),
+      dispatcher_(absl::Uniform<uint64_t>(random_)),
+      watches_{
+          {WorkWatch(absl::ToInt64Microseconds(options.turn_timeout)),
+           WorkWatch(absl::ToInt64Microseconds(options.activity_timeout))}} {}
 
 Engine::~Engine() { Stop(); }
 
@@ -39,37 +56,39 @@ Engine::~Engine() { Stop(); }
 
 Engine::Deferred Engine::LeaveLocked() {
   if (not_serving_.ok()) {
+    EndTerminatingLocked();
     while (std::optional<Dispatcher::Assignment> next = dispatcher_.Next()) {
       SendOutLocked(*next->work);
     }
+    ObserveUnwantedLocked();
   }
+  if (kChecksInvariants || options_.check_invariants) CheckInvariantsLocked();
   return std::exchange(deferred_, {});
+}
+
+void Engine::CheckInvariantsLocked() {
+  // A few each time, as this is often: all orchestrations take turns.
+  constexpr size_t kCount = 4;
+  directory_.LookAtSome(kCount, [](const Orchestration& one) {
+    const char* broken = BrokenRule(one);
+    if (broken == nullptr) return;
+    std::fprintf(stderr, "leasehold: broken invariant: %s (%s, %s)\n", broken,
+                 QuoteForMessage(one.key.id).c_str(), LifeName(LifeOf(one)));
+    std::abort();
+  });
 }
 
 void Engine::Finish(Deferred deferred) {
   for (auto& [sink, item] : deferred.items) sink->Send(std::move(item));
-  for (const auto& call : deferred.calls) call();
+  // Before the answers: a caller that has one may release the instance.
   deferred.unpinned.clear();
+  for (const auto& call : deferred.calls) call();
   for (const OrchestrationPtr& orchestration : deferred.to_pin) {
     PinLater(orchestration);
   }
 }
 
 Timestamp Engine::NowLocked() const { return ToTimestamp(clock_.WallNow()); }
-
-std::string Engine::DirectoryKey(const InstanceKey& key) {
-  std::string text;
-  text.reserve(key.tenant.size() + key.id.size() + 1);
-  text.append(key.tenant).push_back('\0');
-  text.append(key.id);
-  return text;
-}
-
-Engine::OrchestrationPtr Engine::FindOpenLocked(const InstanceKey& key) {
-  const auto it = directory_.find(DirectoryKey(key));
-  if (it == directory_.end() || it->second->ending) return nullptr;
-  return it->second;
-}
 
 std::string Engine::NewExecutionIdLocked() {
   return absl::StrFormat("%016x%016x", absl::Uniform<uint64_t>(random_),
@@ -108,33 +127,65 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
 void Engine::PostLocked(const OrchestrationPtr& target,
                         std::string execution_id, const HistoryEvent& event,
                         PendingCommit& commit) {
-  Message message;
-  message.execution_id = std::move(execution_id);
-  message.event = EncodeEvent(event);
-  message.urgent = IsUrgent(event);
-  message.rewinds = event.As<ExecutionRewound>() != nullptr;
-  NoteSuspension(event, *target);
-  PostMessageLocked(target, std::move(message), commit);
+  const int number = NumberOf(event);
+  NoteSuspension(number, *target);
+  PostMessageLocked(
+      target, MakeMessage(std::move(execution_id), number, EncodeEvent(event)),
+      commit);
 }
 
 void Engine::PostMessageLocked(const OrchestrationPtr& target, Message message,
                                PendingCommit& commit) {
   message.sequence = ++target->last_sequence;
-  commit.changes.push_back(PutMessage{{.number = target->number,
-                                       .sequence = message.sequence,
-                                       .execution = message.execution_id,
-                                       .event = message.event}});
+  target->inbox.Announce(message);
+  commit.changes.push_back(MakeRow(*target, message));
   commit.apply.push_back([this, target, message = std::move(message)] {
     mu_.AssertHeld();
+    target->inbox.Arrive(message);
     ReceiveLocked(*target, message);
   });
 }
 
+PutMessage Engine::MakeRow(const Orchestration& target, Message& message) {
+  PutMessage put{{.number = target.number,
+                  .sequence = message.sequence,
+                  .execution = message.execution_id,
+                  .event = {}}};
+  if (message.bytes > Inbox::kSmallBytes) {
+    // The row has the only copy while it is being committed.
+    put.row.event = std::exchange(message.event, {});
+    message.away = true;
+  } else {
+    put.row.event = message.event;
+  }
+  return put;
+}
+
 void Engine::ReceiveLocked(Orchestration& target, Message message) {
-  if (target.gone) return;
+  if (target.gone || target.damage != nullptr) return;
   if (!IsForPresent(message, target)) return;
-  target.inbox.push_back(std::move(message));
+  if (message.terminates) {
+    target.terminating = true;
+    newly_terminating_.push_back(target.number);
+  }
+  target.inbox.Add(std::move(message));
   LineUpLocked(target);
+}
+
+absl::Status Engine::CheckInboxLocked(const Orchestration& target,
+                                      const Message& message) const {
+  size_t bytes_max = options_.inbox_bytes_max;
+  // A terminate or a resume must still fit.
+  if (message.urgent) bytes_max += 2 * options_.limits.payload_bytes_max;
+  const size_t bytes = target.inbox.bytes() + Inbox::SizeOf(message);
+  // A single message always fits.
+  if (bytes <= bytes_max || target.inbox.bytes() == 0) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "what has come for orchestration ", QuoteForMessage(target.key.id),
+      " and is in no turn of it yet would have ", bytes, " bytes; at most ",
+      bytes_max,
+      " are allowed (--max-inbox-bytes): a worker that takes its turns makes "
+      "room"));
 }
 
 void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
@@ -149,6 +200,9 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
       const auto row = store_.Find(key.tenant, key.id);
       if (!row.ok()) return done(row.status());
       if (!row->has_value()) return done(NoSuchOrchestration(key));
+      if ((*row)->damaged) {
+        return done(IsDamaged(key.id, "its row does not have its checksum"));
+      }
       if ((*row)->finished.has_value()) {
         const auto status = static_cast<OrchestrationStatus>((*row)->status);
         return done(absl::FailedPreconditionError(absl::StrCat(
@@ -156,17 +210,28 @@ void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
             std::string(StatusName(status)),
             "; only one that has not ended can be told anything")));
       }
-      // It has begun since, or is about to end: now it is known.
+      // It was opened since, or is about to end: now its state is known.
       SendCommand(key, event, done);
     });
     return;
   }
+  if (open->damage != nullptr) {
+    return RefuseLocked(done, IsDamaged(key.id, *open->damage));
+  }
   PendingCommit commit;
-  // Some workers fail if they are told what is so already.
+  // Some workers fail if told to suspend or resume when that is already so.
   const bool is_so =
       (event.As<ExecutionSuspended>() != nullptr && open->suspended) ||
       (event.As<ExecutionResumed>() != nullptr && !open->suspended);
-  if (!is_so) PostLocked(open, "", event, commit);
+  if (!is_so) {
+    const int number = NumberOf(event);
+    Message message = MakeMessage("", number, EncodeEvent(event));
+    if (absl::Status status = CheckInboxLocked(*open, message); !status.ok()) {
+      return RefuseLocked(done, status);
+    }
+    NoteSuspension(number, *open);
+    PostMessageLocked(open, std::move(message), commit);
+  }
   commit.done = std::move(done);
   commits_.Submit(std::move(commit));
 }
@@ -221,14 +286,16 @@ void Engine::Terminate(const InstanceKey& key, Payload output, bool recursive,
               std::move(done));
 }
 
-// ---- The end of one ---------------------------------------------------------
+// ---- Ends -------------------------------------------------------------------
 
 void Engine::EndLocked(Orchestration& orchestration) {
   if (std::exchange(orchestration.gone, true)) return;
   orchestration.ending = true;
   dispatcher_.Take(orchestration.turn);
+  orchestration.turn.place.Free();
   for (auto& [id, activity] : orchestration.activities) {
     dispatcher_.Take(*activity);
+    activity->place.Free();
   }
   if (orchestration.start_at != 0) {
     timers_.Cancel({orchestration.start_at, orchestration.number,
@@ -246,46 +313,38 @@ void Engine::EndLocked(Orchestration& orchestration) {
   if (orchestration.pin != nullptr) {
     deferred_.unpinned.push_back(std::move(orchestration.pin));
   }
-  by_number_.erase(orchestration.number);
-  const std::string key = DirectoryKey(orchestration.key);
-  if (const auto it = lookups_.find(key); it != lookups_.end()) {
-    it->second.outdated = true;
-  }
-  const auto place = directory_.find(key);
-  if (place != directory_.end() && place->second.get() == &orchestration) {
-    // Kept for as long as this lock is: the caller may look at it.
-    deferred_.calls.push_back([keep = std::move(place->second)] {});
-    directory_.erase(place);
+  if (orchestration.terminating) terminating_.erase(orchestration.number);
+  const std::string name = Directory::NameOf(orchestration.key);
+  if (lookups_.Contains(name)) outdated_lookups_.insert(name);
+  if (OrchestrationPtr had = directory_.Remove(orchestration)) {
+    // Kept until the lock is released: the caller may still use it.
+    deferred_.calls.push_back([keep = std::move(had)] {});
   }
 }
 
 void Engine::WakeLocked(const Orchestration& orchestration,
                         OrchestrationInfo info) {
-  const std::string directory_key = DirectoryKey(orchestration.key);
-  const auto it = waiters_.find(directory_key);
-  if (it == waiters_.end()) return;
-  info.revision = orchestration.revision;
-  std::vector<Waiter>& waiters = it->second;
   const bool finished = IsFinished(info.status);
-  const auto woken = std::stable_partition(
-      waiters.begin(), waiters.end(), [finished](const Waiter& waiter) {
-        return waiter.until == Until::kFinished && !finished;
+  std::vector<Waiter> woken = waits_.TakeIf(
+      Directory::NameOf(orchestration.key), [finished](const Waiter& waiter) {
+        return waiter.until != Until::kFinished || finished;
       });
-  for (auto waiter = woken; waiter != waiters.end(); ++waiter) {
-    OrchestrationInfo told = info;
-    if (!waiter->payloads) {
-      told.has_payloads = false;
-      told.input.reset();
-      told.output.reset();
-      told.failure = {};
-    }
+  if (woken.empty()) return;
+  info.revision = orchestration.revision;
+  // One copy for all: payloads may be large.
+  const auto told_briefly = std::make_shared<const OrchestrationInfo>(
+      OrchestrationInfo{.id = info.id,
+                        .status = info.status,
+                        .created = info.created,
+                        .finished = info.finished,
+                        .summary = info.summary,
+                        .revision = info.revision});
+  const auto told = std::make_shared<const OrchestrationInfo>(std::move(info));
+  for (Waiter& waiter : woken) {
     deferred_.calls.push_back(
-        [done = std::move(waiter->done), told = std::move(told)] {
-          done(std::optional<OrchestrationInfo>(told));
-        });
+        [done = std::move(waiter.done),
+         told = waiter.payloads ? told : told_briefly] { done(told); });
   }
-  waiters.erase(woken, waiters.end());
-  if (waiters.empty()) waiters_.erase(it);
 }
 
 // ---- Timers -----------------------------------------------------------------
@@ -294,11 +353,27 @@ void Engine::StartTimers() {
   timer_thread_ = std::thread([this] { RunTimers(); });
 }
 
-void Engine::AddTimerLocked(const Timers::Entry& entry) {
+void Engine::AddTimerLocked(const Timers::Entry& entry, StoredTime early) {
+  // The timer thread waits for the first timer.
   const std::optional<StoredTime> before = timers_.next_due();
-  timers_.Add(entry);
-  // The thread waits for the first one.
-  if (!before.has_value() || entry.due < *before) timers_changed_.NotifyAll();
+  timers_.Add(entry, early);
+  if (timers_.next_due() != before) timers_changed_.NotifyAll();
+}
+
+StoredTime Engine::MonotonicLocked() const { return clock_.Now().ns / 1000; }
+
+void Engine::FollowWallLocked() {
+  const std::pair<absl::Time, Instant> now = {clock_.WallNow(), clock_.Now()};
+  const auto before = std::exchange(clocks_, now);
+  if (!before.has_value()) return;
+  const absl::Duration set =
+      (now.first - before->first) - (now.second - before->second);
+  if (set < -kSetBackMin) timers_.MoveBack(absl::ToInt64Microseconds(-set));
+}
+
+void Engine::OnWallClockSet() {
+  MutexLock lock(mu_);
+  timers_changed_.NotifyAll();
 }
 
 void Engine::CancelTimersLocked(InstanceNumber number,
@@ -314,6 +389,7 @@ void Engine::RunTimers() {
     {
       MutexLock lock(mu_);
       while (!stopping_) {
+        FollowWallLocked();
         const std::optional<StoredTime> due = NextDueLocked();
         absl::Duration wait = absl::InfiniteDuration();
         if (due.has_value()) {
@@ -329,8 +405,19 @@ void Engine::RunTimers() {
 }
 
 std::optional<StoredTime> Engine::NextDueLocked() const {
-  std::optional<StoredTime> due = recover_at_;
-  if (not_serving_.ok()) due = timers_.next_due();
+  std::optional<StoredTime> due;
+  const auto note = [&due](std::optional<StoredTime> at, StoredTime ahead) {
+    if (at.has_value() && (!due.has_value() || *at + ahead < *due)) {
+      due = *at + ahead;
+    }
+  };
+  const StoredTime ahead = ToStored(clock_.WallNow()) - MonotonicLocked();
+  note(recover_at_, ahead);
+  if (not_serving_.ok()) {
+    note(timers_.next_due(), 0);
+    note(retries_.next_due(), ahead);
+    for (const WorkWatch& watch : watches_) note(watch.next_look(), ahead);
+  }
   return due;
 }
 
@@ -341,16 +428,22 @@ std::optional<StoredTime> Engine::NextDue() const {
 
 void Engine::FireTimers() {
   Section section(*this);
+  FollowWallLocked();
   const StoredTime now = ToStored(clock_.WallNow());
-  if (recover_at_.has_value() && *recover_at_ <= now) {
+  const StoredTime monotonic = MonotonicLocked();
+  if (recover_at_.has_value() && *recover_at_ <= monotonic) {
     recover_at_.reset();
     writer_.Post([this] { Recover(); });
   }
   if (!not_serving_.ok()) return;
-  while (const std::optional<Timers::Entry> entry = timers_.TakeDue(now)) {
-    const auto it = by_number_.find(entry->number);
-    if (it == by_number_.end()) continue;
-    Orchestration& orchestration = *it->second;
+  TakeLateWorkLocked(monotonic);
+  for (;;) {
+    std::optional<Timers::Entry> entry = timers_.TakeDue(now);
+    if (!entry.has_value()) entry = retries_.TakeDue(monotonic);
+    if (!entry.has_value()) break;
+    Orchestration* found = directory_.FindByNumber(entry->number);
+    if (found == nullptr || found->damage != nullptr) continue;
+    Orchestration& orchestration = *found;
     switch (entry->kind) {
       case Timers::Kind::kTimer:
         FireLocked(orchestration, entry->id);
@@ -359,7 +452,11 @@ void Engine::FireTimers() {
         orchestration.start_at = 0;
         LineUpLocked(orchestration);
         break;
-      case Timers::Kind::kRetry:
+      case Timers::Kind::kRetryTurn:
+        orchestration.held = false;
+        LineUpLocked(orchestration);
+        break;
+      case Timers::Kind::kRetryActivity:
         LineUpAgainLocked(orchestration, entry->id);
         break;
     }
@@ -372,13 +469,10 @@ absl::Status Engine::AcceptingLocked() const {
 }
 
 void Engine::EndWaitsLocked(const absl::Status& status) {
-  for (auto& [key, waiters] : waiters_) {
-    for (Waiter& waiter : waiters) {
-      deferred_.calls.push_back(
-          [done = std::move(waiter.done), status] { done(status); });
-    }
+  for (Waiter& waiter : waits_.TakeAll()) {
+    deferred_.calls.push_back(
+        [done = std::move(waiter.done), status] { done(status); });
   }
-  waiters_.clear();
 }
 
 void Engine::Drain() {
@@ -393,12 +487,13 @@ void Engine::Stop() {
     if (std::exchange(stopping_, true)) return;
     if (not_serving_.ok()) ForgetAllLocked();
     not_serving_ = absl::UnavailableError("the server is shutting down");
+    readable_ = false;
     recover_at_.reset();
     EndWaitsLocked(not_serving_);
   }
   timers_changed_.NotifyAll();
   if (timer_thread_.joinable()) timer_thread_.join();
-  // A read may end in a commit, and a commit in a read.
+  // A read may cause a commit, and a commit a read.
   readers_.WaitUntilIdle();
   writer_.WaitUntilIdle();
   readers_.WaitUntilIdle();

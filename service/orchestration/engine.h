@@ -1,34 +1,36 @@
 // Engine: owns all orchestrations: their histories, inboxes, timers, and the
-// work that comes of them. It runs no user code; workers do.
+// work that results from them. It runs no user code; workers do.
 //
 //   a call ─▶ commit ─▶ inbox ─▶ turn goes out ─▶ answer ─▶ commit ─▶ ...
 //                         ▲                                  │
 //     timers, activities, other orchestrations ◀─────────────┘
 //
-// All that is decided is decided under one lock, in memory, and takes its place
-// in the commit queue there: so the order of decisions is the order of commits.
-// What a decision changes is seen by others (who ask, who wait, workers) once
-// its commit is durable, and not before. When a commit fails, memory is thrown
-// away and made anew from the store, before anything else is acknowledged.
+// Every decision is made under one lock, in memory, and gets its place in the
+// commit queue under the same lock, so the order of decisions is the order of
+// commits. Callers, waiters and workers see the effects of a decision only once
+// its commit is durable. If a commit fails, the engine discards its memory and
+// rebuilds it from the store before it acknowledges anything else.
 //
-// Nothing is read from the store on the way of a turn whose orchestration is
-// hot, and nothing is ever polled.
+// A turn of a hot orchestration reads nothing from the store, and the engine
+// never polls.
 //
-// Lock order: the engine's, then the commit queue's. No store, registry, sink
-// or callback is called with either held.
+// Lock order: the engine's lock, then the commit queue's. No store, registry,
+// sink or callback is called while either is held.
 //
-// Thread-safety: safe. Callbacks come on any thread, once each, under no lock;
+// Thread-safety: safe. Callbacks run on any thread, once each, under no lock;
 // they must not block.   Lifetime: clock, store, registry, executors and
-// observer outlive it. After Stop has returned only a start is answered that
-// waits for its context; the registry's Shutdown, which ends such waits and the
-// contexts that hold our extensions, is done before the engine is destroyed.
+// observer outlive the engine. After Stop, only starts that wait for their
+// context are still answered; the registry's Shutdown, which ends such waits
+// and the contexts that hold our extensions, must finish before the engine is
+// destroyed.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,7 +39,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -49,238 +52,134 @@
 #include "service/instance/instance_registry.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/counted_executor.h"
+#include "service/orchestration/directory.h"
 #include "service/orchestration/dispatcher.h"
+#include "service/orchestration/engine_observer.h"
+#include "service/orchestration/keyed_line.h"
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/orchestration_info.h"
-#include "service/orchestration/reuse_policy.h"
+#include "service/orchestration/orchestrations.h"
+#include "service/orchestration/requests.h"
 #include "service/orchestration/timers.h"
 #include "service/orchestration/turn.h"
+#include "service/orchestration/waits.h"
+#include "service/orchestration/work_exchange.h"
+#include "service/orchestration/work_watch.h"
 #include "service/storage/store.h"
 
 namespace leasehold {
 
 struct EngineOptions {
-  // What orchestrations want at least for their contexts
+  // The minimum idle timeout that orchestrations request for their contexts
   // (`--idle-timeout=...,orchestration=D`).
   absl::Duration idle_timeout = absl::ZeroDuration();
-  TurnLimits limits;
-  size_t waiters_max = 1000;  // For one orchestration.
-  // Work that was lost so often in a row has failed (`--max-deliveries`).
+  TurnLimits limits = {};
+  // Maximum number of waits for orchestrations per connection.
+  size_t waits_max = 10'000;
+  // Work fails after it was lost this many times in a row (`--max-deliveries`):
+  // its worker went away with it, or the server ended while it had it.
   int deliveries_max = 10;
+  // Maximum size of what callers have sent to one orchestration and no turn has
+  // taken yet (`--max-inbox-bytes`).
+  size_t inbox_bytes_max = size_t{256} << 20;
+  // Work that no connected worker knows fails; otherwise it waits for a worker
+  // that does (`--unknown-work`).
+  bool unknown_work_fails = false;
+  // How long a worker may keep a turn, or an activity, before it is lost
+  // (`--turn-timeout-on-worker`, `--activity-timeout`). 0: no limit.
+  absl::Duration turn_timeout = absl::ZeroDuration();
+  absl::Duration activity_timeout = absl::ZeroDuration();
+  // Whether to check the rules of life.h each time the lock is released; a
+  // broken rule ends the process. Debug and sanitizer builds always check.
+  bool check_invariants = false;
 };
 
-struct EngineCounts {
-  size_t open = 0;    // Orchestrations.
-  size_t queued = 0;  // Work that waits for a worker.
-  size_t workers = 0;
-  uint64_t turns = 0;  // That were committed, ever.
-  CommitQueue::Counts commits;
-};
-
-// Told of what befalls the store. Called from any thread, without a lock; must
-// not block.
-class EngineObserver {
+class Engine final : public Orchestrations, public WorkExchange {
  public:
-  virtual ~EngineObserver() = default;
-  virtual void OnStoreFailed(const absl::Status& status) = 0;
-  virtual void OnStoreRecovered(size_t open_orchestrations) = 0;
-  // The engine has ended; nothing else comes.
-  virtual void OnStopped(const EngineCounts& counts) = 0;
-};
-
-struct StartRequest {
-  InstanceKey key;
-  std::string name;
-  Payload version;
-  Payload input;
-  Payload execution_id;  // Absent: a new one, as nearly always.
-  std::optional<Timestamp> scheduled_start;
-  OpaqueMessage trace;
-  StringMap tags;
-  ReusePolicy policy;
-  // Its caller's name for this very start; empty: none. `fingerprint` tells
-  // whether another start of that name is the same.
-  std::string request_id;
-  uint64_t fingerprint = 0;
-  // What the caller wants of the instance context, but for its key.
-  InstanceRequest context;
-};
-
-struct StartReceipt {
-  // The instance context that a start has met.
-  struct Context {
-    uint64_t generation = 0;
-    bool created = false;
-    absl::Duration idle_timeout;
-  };
-
-  std::string instance_id = {};
-  std::string execution_id = {};
-  bool created = false;  // False: attached to the one that is there.
-  std::optional<Context> context = {};  // Empty: none; it was started before.
-};
-
-struct OrchestrationQuery {
-  RowQuery rows;  // Its tenant, filters and page.
-  bool payloads = false;
-};
-
-struct OrchestrationPage {
-  std::vector<OrchestrationInfo> orchestrations;
-  std::optional<InstanceNumber> next;
-};
-
-struct PurgeResult {
-  int64_t erased = 0;
-  bool complete = true;
-};
-
-class Engine {
- public:
-  template <typename T>
-  using Done = std::function<void(absl::StatusOr<T>)>;
-  using DoneStatus = std::function<void(const absl::Status&)>;
-
   // `writer` runs one task at a time; `readers` may run several.
   Engine(Clock& clock, Store& store, InstanceRegistry& registry,
          Executor& writer, Executor& readers, EngineObserver& observer,
          EngineOptions options);
-  ~Engine();
+  ~Engine() override;
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
   // ---- Life -----------------------------------------------------------------
 
-  // Opens the store and reads what is open. Blocks. As Store::Open.
+  // Opens the store and loads open orchestrations. Blocks. As Store::Open.
   absl::Status Open() ABSL_LOCKS_EXCLUDED(mu_);
-  // Starts the thread that fires timers. Without it they fire in FireTimers.
+  // Starts the thread that fires timers. Without it, call FireTimers.
   void StartTimers();
-  // Fires what is due; also lines up work that was given back, and tries again
-  // to open a store that has failed.
+  // Fires due timers, queues returned work whose delay is over, and retries
+  // opening a store that has failed.
   void FireTimers() ABSL_LOCKS_EXCLUDED(mu_);
-  // When FireTimers has something to do next; nullopt: not as things are.
+  // The wall clock was set: the timer thread checks what is due now.
+  void OnWallClockSet() ABSL_LOCKS_EXCLUDED(mu_);
+  // When FireTimers next has something to do; nullopt: nothing is scheduled.
   std::optional<StoredTime> NextDue() const ABSL_LOCKS_EXCLUDED(mu_);
-  // Takes no more starts and waits; those who wait are answered. Work goes on.
+  // Refuses new starts and waits, and ends pending waits. Work continues.
   void Drain() ABSL_LOCKS_EXCLUDED(mu_);
-  // Refuses everything from now on, and lets go of contexts. Blocks until what
-  // is under way has ended; see above for what may come after. Idempotent.
+  // Refuses everything from now on and releases the contexts. Blocks until all
+  // running operations have ended; see above for what may follow. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // ---- Callers --------------------------------------------------------------
-  // Every one of them answers Unavailable while the store cannot be written; a
-  // change that was answered with OK is durable.
+  // ---- Orchestrations ------------------------------------------------------
 
-  // Starts an orchestration, or says that there is one.
-  // One that has a request ID and was answered with OK before gets that answer
-  // again, until the instance is purged.
-  //   AlreadyExists: the policy wants it so.
-  //   InvalidArgument: another start had its request ID.
-  //   ResourceExhausted: the input is too large, or there is no context left.
-  void Start(StartRequest request, Done<StartReceipt> done)
+  void Start(StartRequest request, Done<StartReceipt> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Starts one again as it was started, under its own ID or `new_id`.
-  //   NotFound: there is none.   FailedPrecondition: under its own ID, and it
-  //     has not ended.
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
-               Done<StartReceipt> done) ABSL_LOCKS_EXCLUDED(mu_);
-
-  // What is known of it; nullopt: there is none.
+               Done<StartReceipt> done) override ABSL_LOCKS_EXCLUDED(mu_);
   void Get(const InstanceKey& key, bool payloads,
-           Done<std::optional<OrchestrationInfo>> done)
+           Done<std::optional<OrchestrationInfo>> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-
-  // kChanged: it is not as at the revision `seen`; to be asked again with the
-  // revision that comes back. What happens between two waits is seen as one.
-  enum class Until { kStarted, kFinished, kChanged };
-  using WaitId = uint64_t;
-  // As Get, once it is no longer pending, has finished, or has changed. An
-  // orchestration that does not exist, or is purged meanwhile, is answered at
-  // once with nullopt.
-  //   ResourceExhausted: too many wait already.
-  WaitId Wait(const InstanceKey& key, Until until, bool payloads,
-              Done<std::optional<OrchestrationInfo>> done, uint64_t seen = 0)
+  WaitId Wait(WaitRequest request, Done<SharedInfo> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  // True: `done` will not be called.
-  bool CancelWait(const InstanceKey& key, WaitId id) ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Events from outside.
-  //   NotFound: there is none of that ID.
-  //   FailedPrecondition: it has finished; the message says how.
+  bool CancelWait(const InstanceKey& key, WaitId id) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   void RaiseEvent(const InstanceKey& key, std::string name, Payload input,
-                  DoneStatus done) ABSL_LOCKS_EXCLUDED(mu_);
-  void Suspend(const InstanceKey& key, Payload reason, DoneStatus done)
+                  DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Suspend(const InstanceKey& key, Payload reason, DoneStatus done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  void Resume(const InstanceKey& key, Payload reason, DoneStatus done)
+  void Resume(const InstanceKey& key, Payload reason, DoneStatus done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void Terminate(const InstanceKey& key, Payload output, bool recursive,
-                 DoneStatus done) ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Has one that failed go on from its last good point, and those of its
-  // sub-orchestrations that failed too. A worker makes the history to go on
-  // with.
-  //   NotFound: there is none.   FailedPrecondition: it has not failed.
-  void Rewind(const InstanceKey& key, Payload reason, DoneStatus done)
+                 DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void TerminateByForce(const InstanceKey& key, Payload output, bool recursive,
+                        DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Rewind(const InstanceKey& key, Payload reason, DoneStatus done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Records as terminated what is open, without a worker, with `output`. Those
-  // that were not open.
   void TerminateNow(std::vector<InstanceKey> keys, Payload output,
-                    Done<std::vector<InstanceKey>> done)
+                    Done<std::vector<InstanceKey>> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Erases finished ones; others, and those that do not exist, are passed over.
-  // `recursive`: and their sub-orchestrations.
   void Purge(std::vector<InstanceKey> keys, bool recursive,
-             Done<PurgeResult> done) ABSL_LOCKS_EXCLUDED(mu_);
-  // The same of all finished ones that `filter` finds, for `timeout` at most.
+             Done<PurgeResult> done) override ABSL_LOCKS_EXCLUDED(mu_);
   void PurgeMatching(RowQuery filter, bool recursive, absl::Duration timeout,
-                     Done<PurgeResult> done) ABSL_LOCKS_EXCLUDED(mu_);
-  // Erases everything, also what is running.
-  void Wipe(DoneStatus done) ABSL_LOCKS_EXCLUDED(mu_);
+                     Done<PurgeResult> done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Wipe(DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Query(OrchestrationQuery query, Done<OrchestrationPage> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void ListFinished(FinishedQuery query, Done<FinishedPage> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void ReadHistory(const InstanceKey& key, HistoryQuery query,
+                   Done<HistoryPage> done) override ABSL_LOCKS_EXCLUDED(mu_);
 
-  void Query(OrchestrationQuery query, Done<OrchestrationPage> done)
+  // ---- WorkExchange --------------------------------------------------------
+
+  WorkerId Connect(WorkerOptions options,
+                   std::shared_ptr<WorkSink> sink) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  void ListFinished(FinishedQuery query, Done<FinishedPage> done)
-      ABSL_LOCKS_EXCLUDED(mu_);
-  // The history of the present execution, in chunks of frames; or, if
-  // `replaced` is set, of one that was replaced and is kept.
-  //   NotFound: there is none of that ID, or none with that `execution_id`.
-  void ReadHistory(const InstanceKey& key, Payload execution_id, bool replaced,
-                   Done<std::vector<std::string>> done)
+  void Disconnect(WorkerId id) override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnWorkTaken() override ABSL_LOCKS_EXCLUDED(mu_);
+  void CompleteTurn(const WorkName& name, TurnAnswer answer,
+                    DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void CompleteActivity(const WorkName& name, EventBody end,
+                        DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void RefuseAnswer(WorkKind kind, const WorkName& name,
+                    std::string_view reason) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Abandon(WorkKind kind, const WorkName& name) override
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // ---- Workers --------------------------------------------------------------
-
-  // From now on work goes to `sink`, until Disconnect.
-  WorkerId Connect(WorkerOptions options, std::shared_ptr<WorkSink> sink)
-      ABSL_LOCKS_EXCLUDED(mu_);
-  // What the worker had goes to others at once.
-  void Disconnect(WorkerId id) ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Which work is meant. Some workers send no token back.
-  struct WorkName {
-    std::string token = {};
-    InstanceKey key = {};
-    int32_t task_id = 0;  // Of an activity.
-  };
-  // An answer may come in parts; it counts once the last one is there.
-  //   NotFound: no such work is out: somebody else has it now, or had it. Not
-  //     for work that was named without a token: that is dropped, and OK.
-  void CompleteTurn(const WorkName& name, TurnAnswer answer, DoneStatus done)
-      ABSL_LOCKS_EXCLUDED(mu_);
-  // `end`: TaskCompleted or TaskFailed, whose ID the engine sets. As
-  // CompleteTurn; also that of an orchestration that has finished is dropped.
-  void CompleteActivity(const WorkName& name, EventBody end, DoneStatus done)
-      ABSL_LOCKS_EXCLUDED(mu_);
-  // As Abandon; the worker has answered what cannot be read. Work is lost by
-  // that, as by the end of its worker's stream.
-  void RefuseAnswer(const WorkName& turn) ABSL_LOCKS_EXCLUDED(mu_);
-  // Gives work back: it goes out again a while later, rather to another worker.
-  // What is not out any more stays so.
-  void Abandon(WorkKind kind, const WorkName& name) ABSL_LOCKS_EXCLUDED(mu_);
-
-  // ---- What is seen of it ---------------------------------------------------
+  // ---- Counts ---------------------------------------------------------------
 
   EngineCounts counts() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -290,86 +189,87 @@ class Engine {
   class AcquireForWork;
   class ForcedRelease;
   class Section;
-  using OrchestrationPtr = std::shared_ptr<Orchestration>;
-
-  // What is left to do once the lock is gone.
+  // What remains to be done after the lock is released.
   struct Deferred {
     std::vector<std::function<void()>> calls;
     std::vector<std::pair<std::shared_ptr<WorkSink>, std::string>> items;
     std::vector<OrchestrationPtr> to_pin;
     std::vector<std::unique_ptr<HeldPin>> unpinned;
   };
-  struct Waiter {
+  struct Waiter : WaitRequest {
     WaitId id;
-    InstanceKey key;
-    Until until;
-    uint64_t seen;  // For kChanged.
-    bool payloads;
-    Done<std::optional<OrchestrationInfo>> done;
+    Done<SharedInfo> done;
   };
   struct QueuedStart {
     StartRequest request;
     Done<StartReceipt> done;
   };
-  // Asks the store who has a key that is not open; one after the other for each
-  // key, so that what one of them decides the next one finds.
-  // `epoch`: in which it was asked.
+  // Receives the store's row for a key that is not open. `epoch`: the epoch of
+  // the request.
   using Lookup = std::function<void(absl::StatusOr<std::optional<InstanceRow>>,
                                     uint64_t epoch)>;
 
-  struct Lookups {
-    std::deque<Lookup> queue;  // The first one runs.
-    // Since it has begun to read, an orchestration of that key has gone: what
-    // it has found may be older.
-    bool outdated = false;
-  };
-
   // ---- engine.cc ----
   void Finish(Deferred deferred) ABSL_LOCKS_EXCLUDED(mu_);
-  // Sends out what can go, and takes what is left to do.
+  // Sends out the work that can go, and takes what remains to be done.
   Deferred LeaveLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CheckInvariantsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status ServingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return not_serving_;
   }
-  // Answers `done` with `status`, once the lock is gone.
+  // Committed data can be read even while nothing can be stored.
+  absl::Status ReadableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return readable_ ? absl::OkStatus() : not_serving_;
+  }
+  // Answers `done` with `status` after the lock is released.
   template <typename AnyDone>
   void RefuseLocked(const AnyDone& done, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     deferred_.calls.push_back([done, status] { done(status); });
   }
-  // Tells `done`, once the lock is gone, when all that is on its way to the
-  // store is durable, or that it is not.
+  // Calls `done` after the lock is released, once all queued commits are
+  // durable or have failed.
   void AfterCommitsLocked(DoneStatus done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunTimers() ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<StoredTime> NextDueLocked() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndWaitsLocked(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Not OK: no start and no wait is taken.
+  // Not OK: starts and waits are refused.
   absl::Status AcceptingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void AddTimerLocked(const Timers::Entry& entry)
+  // `early`: see Timers::Add.
+  void AddTimerLocked(const Timers::Entry& entry, StoredTime early = 0)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Microseconds on the monotonic clock, for anything but times of day.
+  StoredTime MonotonicLocked() const;
+  // Checks whether the wall clock was set back since the last call.
+  void FollowWallLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CancelTimersLocked(InstanceNumber number, const RuntimeState& state)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // A timer of the orchestrator's own is due.
+  // A timer set by the orchestrator is due.
   void FireLocked(Orchestration& orchestration, int32_t id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Timestamp NowLocked() const;
-  static std::string DirectoryKey(const InstanceKey& key);
-  // The open one of a key that nothing is under way to end; nullptr: there is
-  // none.
   OrchestrationPtr FindOpenLocked(const InstanceKey& key)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return directory_.FindOpen(key);
+  }
   std::string NewExecutionIdLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // A message for an open one, from the moment that `commit` is durable. Its
-  // sequence is set here.
+  // Posts a message to an open orchestration; it takes effect when `commit` is
+  // durable. Sets the message's sequence.
   void PostMessageLocked(const OrchestrationPtr& target, Message message,
                          PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The same of an event.
+  // Same, for an event.
   void PostLocked(const OrchestrationPtr& target, std::string execution_id,
                   const HistoryEvent& event, PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The message's row. A large event is kept in the row only.
+  static PutMessage MakeRow(const Orchestration& target, Message& message);
+  // ResourceExhausted: the inbox has no room for the message.
+  absl::Status CheckInboxLocked(const Orchestration& target,
+                                const Message& message) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReceiveLocked(Orchestration& target, Message message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -378,24 +278,24 @@ class Engine {
   void OnCommitted(std::vector<PendingCommit> batch, const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // It is over: nothing of it stays but what somebody still holds.
+  // The orchestration has ended: frees all that nobody else still holds.
   void EndLocked(Orchestration& orchestration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // It has changed: tells who waits for that.
+  // The orchestration has changed: notifies its waiters.
   void WakeLocked(const Orchestration& orchestration, OrchestrationInfo info)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsAwaitedLocked(const InstanceKey& key) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !waiters_.empty() && waiters_.contains(DirectoryKey(key));
+    return !waits_.empty() && waits_.Contains(Directory::NameOf(key));
   }
 
   // ---- engine_start.cc ----
-  // Puts a new one into the directory, and what that takes into `commit`.
+  // Adds a new orchestration to the directory, and its changes to `commit`.
   OrchestrationPtr CreateLocked(const InstanceKey& key,
                                 ExecutionStarted started, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Starts that have one request ID run one after the other: what one leaves in
-  // the store, the next one finds.
+  // Starts with the same request ID run one after the other, so that each finds
+  // what the previous one stored.
   void StartOnce(StartRequest request, Done<StartReceipt> done)
       ABSL_LOCKS_EXCLUDED(mu_);
   void RunRequest(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
@@ -404,21 +304,24 @@ class Engine {
       ABSL_LOCKS_EXCLUDED(mu_);
   void StartWithPin(const std::shared_ptr<AcquireForStart>& start)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // Looks again behind all that is on its way to the store.
+  // Decides again after all queued commits.
   void StartLaterLocked(const std::shared_ptr<AcquireForStart>& start)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // `ended`: who has the ID in the store, and is not open.
+  // `ended`: the stored orchestration that has the ID and is not open.
   void DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                          const std::optional<OrchestrationInfo>& ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
                          const std::optional<InstanceRow>& row)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Creates what a start asks for. Its execution ID.
+  // Reads a start event that is away; then calls `done`, to decide again.
+  void FetchStartLocked(const OrchestrationPtr& orchestration, DoneStatus done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Creates the orchestration that a start requests. Returns its execution ID.
   std::string CreateForLocked(const StartRequest& request,
                               PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // It ends here, without a worker: what is kept of it says that it was
+  // Ends the orchestration here, without a worker, and records it as
   // terminated.
   void TerminateLocked(Orchestration& orchestration, Payload output,
                        PendingCommit& commit)
@@ -433,39 +336,128 @@ class Engine {
   void UnpinLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnPinned(const OrchestrationPtr& orchestration,
                 absl::StatusOr<PinGrant> grant) ABSL_LOCKS_EXCLUDED(mu_);
-  // Work has gone out: its orchestration is pinned, then thawed, then sent.
+  // Work has gone out: its orchestration is pinned, thawed, then it is sent.
   void SendOutLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SendLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SendTurnLocked(Orchestration& orchestration)
+  // `read`: the events of messages that were away.
+  using ReadEvents = std::map<int64_t, std::string>;
+  void SendTurnLocked(Orchestration& orchestration, const ReadEvents& read = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Reads the events of a turn's messages that are away, then sends the turn.
+  void ReadInboxLocked(Orchestration& orchestration)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReadInbox(const OrchestrationPtr& orchestration, uint64_t load,
+                 const MessageRange& range) ABSL_LOCKS_EXCLUDED(mu_);
   void SendActivityLocked(ActivityWork& work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SendActivityLocked(ActivityWork& work, const TaskScheduled& task)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Reads an activity that is away, then sends it if it is still out with that
+  // token.
+  void ReadTask(const OrchestrationPtr& orchestration, int32_t id,
+                const std::string& token) ABSL_LOCKS_EXCLUDED(mu_);
+  // True: the worker has too much unread already, and the work is queued again.
+  bool PutBackIfFullLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SendItemLocked(Work& work, std::string item)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ThawLocked(Orchestration& orchestration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // Creates an activity without queueing it; nullptr: one with this ID exists.
+  // `away`: everything but its name is only in the store.
+  ActivityWork* MakeActivityLocked(Orchestration& orchestration, int32_t id,
+                                   TaskScheduled task, bool away)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddActivityLocked(Orchestration& orchestration, int32_t id,
                          TaskScheduled task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Park(OrchestrationInstance& hot) ABSL_LOCKS_EXCLUDED(mu_);
   void OnForcedRelease(const OrchestrationPtr& orchestration)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // ---- engine_end.cc ----
+  // Adds an end without a worker to `commit`. Nothing is removed yet.
+  void RecordEndLocked(const Orchestration& orchestration,
+                       ExecutionCompleted end, PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Removes the orchestration once `commit` is durable. Until then, callers who
+  // wait for its end still find it.
+  void EndWithLocked(const OrchestrationPtr& orchestration,
+                     PendingCommit& commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Tells the parent, if it has one that is open, that the orchestration ends.
+  void TellParentLocked(const InstanceKey& key,
+                        const std::optional<ParentLink>& parent,
+                        OrchestrationStatus status,
+                        const OpaqueMessage& failure, PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends several orchestrations at once, without a worker.
+  struct EndJob;
+  using EndJobPtr = std::shared_ptr<EndJob>;
+  void BeginEndLocked(const EndJobPtr& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReadForEnd(const EndJobPtr& job) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReadTerminate(EndJob& job);
+  void GiveUpEndLocked(const EndJobPtr& job, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CommitEndLocked(const EndJobPtr& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Tells its sub-orchestrations to terminate, or schedules their end.
+  void EndChildrenLocked(EndJob& job, const InstanceKey& key,
+                         const RuntimeState& state, PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OnEnded(const EndJobPtr& job, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Ends terminating orchestrations that no worker would end.
+  void EndTerminatingLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool EndIfLeftLocked(InstanceNumber number)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // ---- engine_watch.cc ----
+  // Work was sent, or gets more time: its time limit starts now. Returns now.
+  StoredTime WatchLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeLateWorkLocked(StoredTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeBackLateLocked(Work& work, absl::Duration limit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // A worker has answered work of that name; `work`: that work, if known.
+  void HearLocked(WorkKind kind, const WorkName& name, const Work* work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // "its turn has been with worker 3 ..."; empty: nothing to report.
+  std::string WithWhomLocked(const Work& work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   // ---- engine_answers.cc ----
-  // Takes it from its worker; it goes out again a while later.
+  // Takes work from its worker; it goes out again after a delay.
   void RetryLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // It was out and does not come back. Ends it, if that was once too often.
-  void CountLossLocked(Work& work, std::string_view how)
+  // Same, for work that no worker has any more.
+  void RetryLaterLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Reports an event about work to the observer after the lock is released.
+  void ObserveLocked(WorkEventKind kind, Work& work, int count,
+                     std::string_view reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ObserveLocked(WorkEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The work is out and will not come back. Ends it if it was lost too often.
+  void CountLossLocked(Work& work, std::string_view how,
+                       WorkEventKind kind = WorkEventKind::kLost)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The worker does not know the name. True: the answer does not count, and the
+  // work goes to another worker or waits for one.
+  bool DisownLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ObserveUnwantedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // "no connected worker takes ..."; empty: a worker takes it, and answers.
+  std::string UnwantedLocked(const Work& work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RefuseLateLocked(const WorkName& name, const DoneStatus& done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Work* FindWorkLocked(WorkKind kind, const WorkName& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether a turn of the orchestration was sent and can be answered.
+  static bool AwaitsAnswer(const Orchestration& orchestration);
   void EndActivityLocked(ActivityWork& activity, EventBody end, DoneStatus done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_rewind.cc ----
-  // An answer with a history to go on with, on its way.
+  // A rewind answer, which brings the history to continue with, in progress.
   struct RewindJob;
   using RewindJobPtr = std::shared_ptr<RewindJob>;
-  // Opens one that has failed again, with a rewind in its inbox.
+  // Reopens a failed orchestration, with a rewind in its inbox.
   void ReopenLocked(const InstanceRow& row, const OrchestrationInfo& info,
                     ExecutionRewound rewound, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -489,12 +481,12 @@ class Engine {
   void ApplyRewindLocked(RewindJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_turn.cc ----
-  // The answer to a turn, on its way: what was sent, and what comes of it.
+  // The answer to a turn, in progress: what was sent, and the outcome.
   struct TurnInFlight;
   void CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
                         DoneStatus done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyTurnLocked(TurnInFlight& turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // It has changed: tells who waits for that. `input`: of its execution.
+  // The orchestration has changed: notifies waiters. `input`: the execution's.
   void TellLocked(Orchestration& orchestration, const HotState& hot,
                   const Payload& input) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit)
@@ -505,52 +497,94 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_reads.cc ----
-  // Answers who waits for what is so already: memory was made anew, or a key
-  // has another orchestration.
+  // Answers waiters whose condition already holds, after memory was rebuilt or
+  // a key got another orchestration.
   void ReviewWaitersLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReviewWaitersLocked(const InstanceKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ReviewLocked(const std::string& directory_key,
-                    std::vector<Waiter>& waiters)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReviewLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookUpLocked(const InstanceKey& key, Lookup lookup)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunLookup(const InstanceKey& key, uint64_t epoch)
       ABSL_LOCKS_EXCLUDED(mu_);
   bool LookupIsOutdatedLocked(const InstanceKey& key, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The lookup of `key` that runs has done all that it does. One of an epoch
-  // before is forgotten already.
+  // The running lookup of `key` has finished. Lookups of an earlier epoch are
+  // already forgotten.
   void EndLookupLocked(const InstanceKey& key, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // As it is, or was, at one moment. Reads the store.
+  // The orchestration's state at one moment. Reads the store.
   absl::StatusOr<std::optional<OrchestrationInfo>> ReadInfo(
       const InstanceKey& key, bool payloads) ABSL_LOCKS_EXCLUDED(mu_);
-  // Has a reader answer `done` with that.
+  // Adds the input of an orchestration that has not started. Reads the store.
+  absl::Status AddPendingInput(InstanceNumber number, OrchestrationInfo& info);
+  // Posts a task to a reader that answers `done` with ReadInfo.
   void PostReadLocked(const InstanceKey& key, bool payloads,
                       Done<std::optional<OrchestrationInfo>> done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Whether what is waited for is still to come.
-  bool IsAheadLocked(const std::string& directory_key, Until until,
-                     uint64_t seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Whose history it is. Reads the store.
-  absl::StatusOr<InstanceNumber> FindExecution(const InstanceKey& key,
-                                               const Payload& execution_id,
-                                               bool replaced);
+  // Why its work is not making progress, for people; empty: nothing blocks it.
+  std::string WaitingFor(const InstanceKey& key) ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the awaited condition is still to come.
+  bool IsAheadLocked(const std::string& name, Until until, uint64_t seen)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Posts a task to a reader that answers a waiter.
+  void PostReadLocked(const InstanceKey& key, bool payloads,
+                      Done<SharedInfo> done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The execution that a history belongs to. Reads the store.
+  struct Execution {
+    InstanceNumber number = 0;
+    std::string id;  // Empty: damaged and unknown.
+  };
+  absl::StatusOr<Execution> FindExecution(const InstanceKey& key,
+                                          const Payload& execution_id,
+                                          bool replaced);
+  absl::StatusOr<HistoryPage> ReadHistoryPage(const InstanceKey& key,
+                                              HistoryQuery query);
   struct PurgeJob;
   void PurgeNext(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
+  // The orchestration to erase for a key; 0: none.
+  InstanceNumber PurgeableLocked(const InstanceKey& key,
+                                 const std::optional<InstanceRow>& row)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PurgeRow(const std::shared_ptr<PurgeJob>& job, const InstanceKey& key,
                 const absl::StatusOr<std::optional<InstanceRow>>& row,
                 uint64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgePage(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
 
   // ---- engine_recovery.cc ----
+  // Earlier notes about work, by its name; each is removed when it is found.
+  using LeftWork = std::map<Witness::Name, Witness::Left>;
   void FailLocked(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetAllLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Load() ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status LoadOneLocked(OpenInstance& stored)
+  void LoadOneLocked(OpenInstance& stored, LeftWork& left)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Loads what it has received. Returns why that is unreadable; empty: it is
+  // not.
+  std::string LoadPartsLocked(OpenInstance& stored,
+                              Orchestration& orchestration, LeftWork& left)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Notes in the store's witness that the server has this work, or no longer
+  // has it.
+  void NoteOutLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteInLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeLossesLocked(Work& work, LeftWork& left)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends work that was lost too often because the server died.
+  void EndLostLocked(Orchestration& orchestration)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FailWithoutWorker(const OrchestrationPtr& orchestration,
+                         const OpaqueMessage& failure) ABSL_LOCKS_EXCLUDED(mu_);
+  // Ignores an unreadable orchestration until it is purged.
+  void SetAsideLocked(Orchestration& orchestration, std::string why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Does so if `read` says that it is unreadable. Returns whether it did.
+  bool SetAsideIfLostLocked(Orchestration& orchestration,
+                            const absl::Status& read)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Why the open orchestration of that row is set aside; empty: it is not.
+  std::string DamageOf(const InstanceRow& row) ABSL_LOCKS_EXCLUDED(mu_);
   void Recover() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
@@ -570,9 +604,11 @@ class Engine {
   // Not OK: why everything is refused.
   absl::Status not_serving_ ABSL_GUARDED_BY(mu_) =
       absl::UnavailableError("the store is not open yet");
+  bool readable_ ABSL_GUARDED_BY(mu_) =
+      false;  // Or `not_serving_` says why not.
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  // Grows when memory is thrown away: what was begun before is void.
+  // Grows when memory is discarded: operations begun before are void.
   uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 0;
   Deferred deferred_ ABSL_GUARDED_BY(mu_);
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
@@ -582,21 +618,29 @@ class Engine {
   uint64_t last_revision_ ABSL_GUARDED_BY(mu_) = 0;
   WaitId last_wait_ ABSL_GUARDED_BY(mu_) = 0;
 
-  // By key: those that are open, and those whose end is not durable yet.
-  absl::flat_hash_map<std::string, OrchestrationPtr> directory_
-      ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<InstanceNumber, Orchestration*> by_number_
-      ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<std::string, std::vector<Waiter>> waiters_
-      ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<std::string, Lookups> lookups_ ABSL_GUARDED_BY(mu_);
-  // By tenant and request ID; of each the first one runs.
-  absl::flat_hash_map<std::string, std::deque<QueuedStart>> requests_
-      ABSL_GUARDED_BY(mu_);
+  Directory directory_ ABSL_GUARDED_BY(mu_);
+  Waits<Waiter> waits_ ABSL_GUARDED_BY(mu_);
+  // Lookups by key, and the keys that lost an orchestration since their running
+  // lookup began to read: its result may be outdated.
+  KeyedLine<Lookup> lookups_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_set<std::string> outdated_lookups_ ABSL_GUARDED_BY(mu_);
+  // By tenant and request ID.
+  KeyedLine<QueuedStart> requests_ ABSL_GUARDED_BY(mu_);
   Dispatcher dispatcher_ ABSL_GUARDED_BY(mu_);
   Timers timers_ ABSL_GUARDED_BY(mu_);
-  // When a store that has failed is tried again.
+  // Returned work, and when to retry a store that has failed; both on the
+  // monotonic clock.
+  Timers retries_ ABSL_GUARDED_BY(mu_);
+  // Work that is out, by kind, on the same clock.
+  std::array<WorkWatch, kWorkKinds> watches_ ABSL_GUARDED_BY(mu_);
+  // Orchestrations told to terminate: those queued since their workers were
+  // last checked, and all of them; and whether those workers may have changed.
+  std::vector<InstanceNumber> newly_terminating_ ABSL_GUARDED_BY(mu_);
+  absl::btree_set<InstanceNumber> terminating_ ABSL_GUARDED_BY(mu_);
+  bool takers_changed_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<StoredTime> recover_at_ ABSL_GUARDED_BY(mu_);
+  // Both clocks, as last read together.
+  std::optional<std::pair<absl::Time, Instant>> clocks_ ABSL_GUARDED_BY(mu_);
   absl::Duration recover_delay_ ABSL_GUARDED_BY(mu_);
 
   std::thread timer_thread_;

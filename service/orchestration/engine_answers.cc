@@ -1,38 +1,45 @@
-// The engine's way back from workers: answers, and work that comes back without
-// one.
+// The engine's handling of workers' answers, and of work that comes back
+// without one.
 //
-// Work may be at fault itself: a history that is too long for its workers, an
-// activity that brings their process down. It would come back for ever, and
-// bring down what else its workers have each time. So it is counted how often
-// in a row work is lost. What was lost twice is under suspicion: it goes out
-// again a while later, and a worker has one such at a time; so if that worker
-// goes too, it is known with what. In the end it has failed.
+// Work itself may be at fault: a history that is too long for its workers, or
+// an activity that crashes their process. It would come back forever and each
+// time take down the other work of its worker. So the engine counts how often
+// in a row work is lost. After two losses work is suspect: it goes out again
+// after a delay, and a worker gets one suspect item at a time, so that if that
+// worker goes too, the cause is known. In the end the work fails.
+//
+// The death of the server counts as well, for work that it had then: the
+// store's witness keeps that work and the counts (engine_recovery.cc).
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "service/orchestration/bounds.h"
 #include "service/orchestration/engine.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/not_mine.h"
 
 namespace leasehold {
 namespace {
 
-// Work that was given back goes out again after this, twice as long each time:
-// a worker of another version gives the same work back again and again.
+// Delay before returned work goes out again. It doubles each time: a worker of
+// another version may return the same work again and again.
 constexpr absl::Duration kRetryDelay = absl::Milliseconds(200);
 constexpr int kRetryDoublingsMax = 7;
 
-constexpr int kSuspectAfter = 2;
+// The default limit of gRPC's libraries for one received message.
+constexpr size_t kUsualReceiveLimit = 4 << 20;
 
-// Of an answer that comes in parts, all together.
-constexpr size_t kAnswerBytesMax = 256 << 20;
-
-absl::Status NotOut(const InstanceKey& key) {
+// The answer for work that is not out, or no longer out.
+absl::Status TooLate(const WorkName& name) {
+  // A worker that sends no token takes an error for the end of its connection.
+  if (name.token.empty()) return absl::OkStatus();
+  const std::string& id = name.key.id;
   return absl::NotFoundError(absl::StrCat(
       "this work is not out: it was done, was handed to another worker, or its "
       "orchestration ",
-      key.id.empty() ? "" : QuoteForMessage(key.id) + " ", "has gone"));
+      id.empty() ? "" : QuoteForMessage(id) + " ", "has gone"));
 }
 
 TurnAnswer FailingAnswer(std::string type, std::string message) {
@@ -44,7 +51,7 @@ TurnAnswer FailingAnswer(std::string type, std::string message) {
   return answer;
 }
 
-// Adds a part of an answer to those before.
+// Appends a part of an answer to the earlier parts.
 void AddPart(TurnAnswer part, SentTurn& sent) {
   if (sent.parts++ == 0) {
     sent.answer = std::move(part);
@@ -54,8 +61,7 @@ void AddPart(TurnAnswer part, SentTurn& sent) {
             std::back_inserter(sent.answer.actions));
 }
 
-// The history with which a turn that was to rewind was answered; nullptr: it
-// was answered otherwise.
+// The history in the answer to a rewind turn; nullptr: the answer has none.
 RewindHistory* FindRewind(TurnAnswer& answer) {
   for (OrchestratorAction& action : answer.actions) {
     if (auto* history = std::get_if<RewindHistory>(&action.what)) {
@@ -67,23 +73,60 @@ RewindHistory* FindRewind(TurnAnswer& answer) {
 
 }  // namespace
 
+// ---- Reports ----------------------------------------------------------------
+
+void Engine::ObserveLocked(WorkEvent event) {
+  if (stopping_) return;  // Then all workers go.
+  deferred_.calls.push_back(
+      [this, event = std::move(event)] { observer_.OnWork(event); });
+}
+
+void Engine::ObserveLocked(WorkEventKind kind, Work& work, int count,
+                           std::string_view reason) {
+  const InstanceKey& key = Owned(work).owner.key;
+  WorkEvent event{.kind = kind,
+                  .tenant = key.tenant,
+                  .instance_id = key.id,
+                  .name = work.name,
+                  .worker = work.worker,
+                  .peer = std::string(dispatcher_.PeerOf(work.worker)),
+                  .count = static_cast<uint64_t>(count),
+                  .reason = std::string(reason)};
+  if (work.kind == WorkKind::kActivity) {
+    event.task_id = static_cast<ActivityWork&>(work).id;
+  }
+  ObserveLocked(std::move(event));
+}
+
 // ---- Workers come and go ----------------------------------------------------
 
 WorkerId Engine::Connect(WorkerOptions options,
                          std::shared_ptr<WorkSink> sink) {
   Section section(*this);
-  return dispatcher_.AddWorker(std::move(options), std::move(sink));
+  std::string peer = options.peer;
+  const WorkerId id =
+      dispatcher_.AddWorker(std::move(options), std::move(sink));
+  ObserveLocked({.kind = WorkEventKind::kWorkerConnected,
+                 .worker = id,
+                 .peer = std::move(peer)});
+  return id;
 }
 
 void Engine::Disconnect(WorkerId id) {
   Section section(*this);
   const std::vector<Work*> had = dispatcher_.WorkOf(id);
+  ObserveLocked({.kind = WorkEventKind::kWorkerGone,
+                 .worker = id,
+                 .peer = std::string(dispatcher_.PeerOf(id)),
+                 .count = had.size(),
+                 .reason = "its stream ended"});
   for (Work* work : had) {
     const bool sent = Owned(*work).sent;
     if (sent) CountLossLocked(*work, "its worker's stream ended");
     if (sent && Owned(*work).lost >= kSuspectAfter) RetryLocked(*work);
   }
   dispatcher_.RemoveWorker(id);
+  takers_changed_ = true;
   for (Work* work : had) {
     if (work->state != Work::State::kQueued) continue;
     std::erase(Owned(*work).owner.unsent, work);
@@ -91,9 +134,16 @@ void Engine::Disconnect(WorkerId id) {
   }
 }
 
-void Engine::CountLossLocked(Work& work, std::string_view how) {
+void Engine::OnWorkTaken() {
+  // The end of the section sends out what can go.
+  Section section(*this);
+}
+
+void Engine::CountLossLocked(Work& work, std::string_view how,
+                             WorkEventKind kind) {
   OwnedWork& owned = Owned(work);
-  ++owned.lost;
+  owned.place.SetLosses(++owned.lost);
+  ObserveLocked(kind, work, owned.lost, how);
   if (owned.lost < options_.deliveries_max) return;
   std::string why =
       absl::StrCat("was handed to workers ", owned.lost,
@@ -103,52 +153,141 @@ void Engine::CountLossLocked(Work& work, std::string_view how) {
   if (work.kind == WorkKind::kActivity) {
     auto& activity = static_cast<ActivityWork&>(work);
     why = absl::StrCat("the activity ", QuoteForMessage(work.name), " ", why);
+    ObserveLocked(WorkEventKind::kFailedByLimit, work, owned.lost, why);
     return EndActivityLocked(
         activity, TaskFailed{0, MakeFailure(kType, std::move(why))}, nullptr);
   }
   Orchestration& orchestration = owned.owner;
-  // Else it was put back since and is cold: it is lost another time.
+  // Otherwise it was put back and is cold: the next loss counts.
   if (orchestration.hot == nullptr || orchestration.hot->state_ == nullptr) {
     return;
   }
-  why = absl::StrCat("a turn ", why, ". It was a message of ",
-                     orchestration.sent->bytes,
-                     " bytes; many workers receive no more than 4 MiB");
+  why = absl::StrCat("a turn ", why);
+  if (orchestration.sent->bytes > kUsualReceiveLimit) {
+    absl::StrAppend(&why, ". It was a message of ", orchestration.sent->bytes,
+                    " bytes, and many workers receive no more than 4 MiB");
+  }
+  ObserveLocked(WorkEventKind::kFailedByLimit, work, owned.lost, why);
   CommitTurnLocked(orchestration, FailingAnswer(kType, std::move(why)),
                    nullptr);
 }
 
 void Engine::RetryLocked(Work& work) {
-  OwnedWork& owned = Owned(work);
+  const OwnedWork& owned = Owned(work);
   if (work.state != Work::State::kOut) return;
   dispatcher_.Hold(work);
   std::erase(owned.owner.unsent, &work);
+  RetryLaterLocked(work);
+}
+
+void Engine::RetryLaterLocked(Work& work) {
+  OwnedWork& owned = Owned(work);
   UnpinLocked(work);
   const bool turn = work.kind == WorkKind::kTurn;
   if (turn) owned.owner.held = true;
   work.alone = owned.lost >= kSuspectAfter;
-  const absl::Time due =
-      clock_.WallNow() +
+  const absl::Duration delay =
       kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
-  AddTimerLocked({ToStored(due), owned.owner.number, Timers::Kind::kRetry,
-                  turn ? Timers::kTurn : static_cast<ActivityWork&>(work).id});
+  retries_.Add({MonotonicLocked() + absl::ToInt64Microseconds(delay),
+                owned.owner.number,
+                turn ? Timers::Kind::kRetryTurn : Timers::Kind::kRetryActivity,
+                turn ? 0 : static_cast<ActivityWork&>(work).id});
+  timers_changed_.NotifyAll();
 }
 
 void Engine::Abandon(WorkKind kind, const WorkName& name) {
   Section section(*this);
   Work* work = FindWorkLocked(kind, name);
-  if (work != nullptr) RetryLocked(*work);
+  HearLocked(kind, name, work);
+  if (work == nullptr || work->state != Work::State::kOut) return;
+  ObserveLocked(WorkEventKind::kGivenBack, *work, Owned(*work).given_back + 1,
+                "its worker gave it back");
+  RetryLocked(*work);
 }
 
-void Engine::RefuseAnswer(const WorkName& name) {
+void Engine::RefuseAnswer(WorkKind kind, const WorkName& name,
+                          std::string_view reason) {
   Section section(*this);
-  Work* work = FindWorkLocked(WorkKind::kTurn, name);
-  if (work == nullptr || work->state != Work::State::kOut) return;
-  CountLossLocked(*work, "its answer could not be read");
+  Work* work = FindWorkLocked(kind, name);
+  HearLocked(kind, name, work);
+  if (work == nullptr || work->state != Work::State::kOut ||
+      !Owned(*work).sent) {
+    return ObserveLocked({.kind = WorkEventKind::kAnswerRefused,
+                          .tenant = name.key.tenant,
+                          .instance_id = name.key.id,
+                          .reason = absl::StrCat("this work is not out, and ",
+                                                 std::string(reason))});
+  }
+  ObserveLocked(WorkEventKind::kAnswerRefused, *work, 0, reason);
+  CountLossLocked(*work, reason);
   RetryLocked(*work);
 }
 
 // ---- Answers ----------------------------------------------------------------
+
+bool Engine::DisownLocked(Work& work) {
+  // Otherwise no worker has it: it was put back before this answer came.
+  if (work.state != Work::State::kOut) return true;
+  ObserveLocked(WorkEventKind::kNotMine, work, 0,
+                "its worker has nothing of that name");
+  std::erase(Owned(work).owner.unsent, &work);
+  const WorkerId worker = work.worker;
+  takers_changed_ = true;
+  if (!dispatcher_.Disown(work)) {
+    // No room to remember the name: other workers come first, after a delay.
+    dispatcher_.Take(work);
+    work.avoid = worker;
+    RetryLaterLocked(work);
+    return true;
+  }
+  if (options_.unknown_work_fails && dispatcher_.IsUnwanted(work)) {
+    ObserveLocked(WorkEventKind::kFailedByLimit, work, 0,
+                  absl::StrCat(UnwantedLocked(work), " (--unknown-work=fail)"));
+    dispatcher_.ForgetDisowned(work);  // Ask the next worker anew.
+    return false;
+  }
+  UnpinLocked(work);
+  return true;
+}
+
+std::string Engine::UnwantedLocked(const Work& work) {
+  const bool silent = dispatcher_.IsLeftToSilent(work);
+  if (!silent && !dispatcher_.IsUnwanted(work)) return "";
+  const Dispatcher::Reach reach = dispatcher_.ReachOf(work);
+  std::string why =
+      absl::StrCat("no connected worker ", silent ? "that " : "", "takes the ",
+                   work.kind == WorkKind::kTurn ? "orchestrator " : "activity ",
+                   QuoteForMessage(work.name));
+  if (!work.version.empty()) {
+    absl::StrAppend(&why, " of version ", QuoteForMessage(work.version));
+  }
+  if (silent) absl::StrAppend(&why, " answers");
+  absl::StrAppend(&why, " (connected: ", reach.workers);
+  if (reach.disowns > 0) {
+    absl::StrAppend(&why, "; do not know the name: ", reach.disowns);
+  }
+  if (reach.silent > 0) {
+    absl::StrAppend(&why, "; do not answer: ", reach.silent);
+  }
+  return why + ")";
+}
+
+void Engine::ObserveUnwantedLocked() {
+  for (Work* work : dispatcher_.TakeNewlyUnwanted()) {
+    ObserveLocked(WorkEventKind::kUnwanted, *work, 0, UnwantedLocked(*work));
+  }
+}
+
+void Engine::RefuseLateLocked(const WorkName& name, const DoneStatus& done) {
+  const absl::Status late = TooLate(name);
+  if (!late.ok()) {
+    ObserveLocked({.kind = WorkEventKind::kAnswerRefused,
+                   .tenant = name.key.tenant,
+                   .instance_id = name.key.id,
+                   .reason = std::string(late.message())});
+  }
+  RefuseLocked(done, late);
+}
 
 Work* Engine::FindWorkLocked(WorkKind kind, const WorkName& name) {
   Work* work = nullptr;
@@ -169,23 +308,34 @@ Work* Engine::FindWorkLocked(WorkKind kind, const WorkName& name) {
 void Engine::CompleteActivity(const WorkName& name, EventBody end,
                               DoneStatus done) {
   Section section(*this);
-  absl::Status status = ServingLocked();
-  if (!status.ok()) return RefuseLocked(done, status);
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    return RefuseLocked(done, status);
+  }
   Work* work = FindWorkLocked(WorkKind::kActivity, name);
+  HearLocked(WorkKind::kActivity, name, work);
   if (work != nullptr) {
+    const auto* failed = std::get_if<TaskFailed>(&end);
+    if (failed != nullptr &&
+        SaysNotMine(WorkKind::kActivity, work->name, failed->failure) &&
+        DisownLocked(*work)) {
+      return RefuseLocked(done, absl::OkStatus());
+    }
     return EndActivityLocked(static_cast<ActivityWork&>(*work), std::move(end),
                              std::move(done));
   }
-  if (name.token.empty()) return RefuseLocked(done, absl::OkStatus());
-  if (name.key.id.empty() || FindOpenLocked(name.key) != nullptr) {
-    return RefuseLocked(done, NotOut(name.key));
+  if (name.token.empty() || name.key.id.empty() ||
+      FindOpenLocked(name.key) != nullptr) {
+    return RefuseLateLocked(name, done);
   }
-  readers_.Post([this, key = name.key, done = std::move(done)] {
-    const auto row = store_.Find(key.tenant, key.id);
+  readers_.Post([this, name, done = std::move(done)] {
+    const auto row = store_.Find(name.key.tenant, name.key.id);
     if (!row.ok()) return done(row.status());
-    // Of one that has finished nobody wants it any more.
-    const bool finished = row->has_value() && (*row)->finished.has_value();
-    done(finished ? absl::OkStatus() : NotOut(key));
+    // No one needs the answer to work of a finished orchestration.
+    if (row->has_value() && (*row)->finished.has_value()) {
+      return done(absl::OkStatus());
+    }
+    Section section(*this);
+    RefuseLateLocked(name, done);
   });
 }
 
@@ -193,22 +343,23 @@ void Engine::EndActivityLocked(ActivityWork& activity, EventBody end,
                                DoneStatus done) {
   const OrchestrationPtr orchestration = activity.owner.shared_from_this();
   const int32_t id = activity.id;
-  dispatcher_.Take(activity);
-  activity.ended = true;
 
   if (auto* completed = std::get_if<TaskCompleted>(&end)) {
     completed->task_scheduled_id = id;
     if (completed->result.has_value() &&
         completed->result->size() > options_.limits.payload_bytes_max) {
-      const size_t size = completed->result->size();
-      end = TaskFailed{0, MakeFailure("PayloadTooLarge",
-                                      PayloadTooLarge("the result has", size,
-                                                      options_.limits))};
+      std::string why = PayloadTooLarge(
+          "the result has", completed->result->size(), options_.limits);
+      ObserveLocked(WorkEventKind::kFailedByLimit, activity, 0, why);
+      end = TaskFailed{0, MakeFailure("PayloadTooLarge", std::move(why))};
     }
   }
   if (auto* failed = std::get_if<TaskFailed>(&end)) {
     failed->task_scheduled_id = id;
   }
+  dispatcher_.Take(activity);
+  activity.ended = true;
+  if (activity.pins) NoteOutLocked(activity);
   PendingCommit commit;
   commit.done = std::move(done);
   if (!orchestration->ending) {
@@ -220,7 +371,7 @@ void Engine::EndActivityLocked(ActivityWork& activity, EventBody end,
   commit.apply.push_back([this, orchestration, id,
                           execution_id = orchestration->execution_id] {
     mu_.AssertHeld();
-    // With a new execution all that is gone already.
+    // A new execution has dropped the activity already.
     if (orchestration->gone || orchestration->execution_id != execution_id) {
       return;
     }
@@ -231,41 +382,48 @@ void Engine::EndActivityLocked(ActivityWork& activity, EventBody end,
   commits_.Submit(std::move(commit));
 }
 
+bool Engine::AwaitsAnswer(const Orchestration& orchestration) {
+  // If it was put back and is cold, the turn belongs to another worker.
+  return orchestration.sent != nullptr && !orchestration.committing &&
+         orchestration.hot != nullptr && orchestration.hot->state_ != nullptr;
+}
+
 void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
                           DoneStatus done) {
   Section section(*this);
-  absl::Status status = ServingLocked();
-  Work* work = nullptr;
-  if (status.ok()) {
-    work = FindWorkLocked(WorkKind::kTurn, name);
-    if (work == nullptr || Owned(*work).owner.sent == nullptr ||
-        Owned(*work).owner.committing) {
-      status = NotOut(name.key);
-    }
+  if (absl::Status status = ServingLocked(); !status.ok()) {
+    return RefuseLocked(done, status);
   }
-  // A worker that sends no token takes this for the end of its connection.
-  if (absl::IsNotFound(status) && name.token.empty()) status = absl::OkStatus();
-  if (work == nullptr || !status.ok()) return RefuseLocked(done, status);
+  Work* work = FindWorkLocked(WorkKind::kTurn, name);
+  HearLocked(WorkKind::kTurn, name, work);
+  if (work == nullptr || !AwaitsAnswer(Owned(*work).owner)) {
+    return RefuseLateLocked(name, done);
+  }
   Orchestration& orchestration = Owned(*work).owner;
-  if (orchestration.hot == nullptr || orchestration.hot->state_ == nullptr) {
-    // It was put back, and the history is forgotten: somebody else does it.
-    return RefuseLocked(done, NotOut(name.key));
-  }
   SentTurn& sent = *orchestration.sent;
+  if (sent.parts == 0 && SaysNotMine(work->name, answer) &&
+      DisownLocked(*work)) {
+    return RefuseLocked(done, absl::OkStatus());
+  }
   if (answer.part.has_value() && *answer.part < sent.parts) {
-    return RefuseLocked(done, absl::OkStatus());  // It is here already.
+    return RefuseLocked(done, absl::OkStatus());  // A duplicate.
   }
   sent.answer_bytes += answer.bytes;
-  if (sent.answer_bytes > kAnswerBytesMax) {
-    answer = FailingAnswer(
-        "AnswerTooLarge",
-        absl::StrCat("the parts of the answer to one turn have ",
-                     sent.answer_bytes, " bytes together; at most ",
-                     kAnswerBytesMax, " are allowed"));
+  if (answer.refusal.has_value()) {
+    sent.parts = 0;  // Ignore the earlier parts.
+  } else if (sent.answer_bytes > kAnswerPartsBytesMax) {
+    std::string why = absl::StrCat(
+        "the parts of the answer to one turn have ", sent.answer_bytes,
+        " bytes together; at most ", kAnswerPartsBytesMax, " are allowed");
+    ObserveLocked(WorkEventKind::kFailedByLimit, *work, 0, why);
+    answer = FailingAnswer("AnswerTooLarge", std::move(why));
   } else if (answer.partial || sent.parts > 0) {
     const bool more = answer.partial;
     AddPart(std::move(answer), sent);
-    if (more) return RefuseLocked(done, absl::OkStatus());
+    if (more) {
+      if (work->state == Work::State::kOut) WatchLocked(*work);
+      return RefuseLocked(done, absl::OkStatus());
+    }
     answer = std::move(sent.answer);
   }
   RewindHistory* rewind = sent.rewinds ? FindRewind(answer) : nullptr;

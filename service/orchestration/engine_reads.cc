@@ -1,4 +1,4 @@
-// The engine's answers: what is known, waiting for it, and purging it.
+// The engine's reads: the state of orchestrations, waits, and purges.
 #include <algorithm>
 #include <utility>
 
@@ -9,50 +9,48 @@
 namespace leasehold {
 namespace {
 
-// How one began, from the first chunk of its history.
-ExecutionStarted FirstStart(std::string_view chunk) {
-  RuntimeState state;
-  state.ApplyFrames(chunk);
-  return state.started;
-}
+// Approximate limit for a page: by default, clients receive at most 4 MiB in
+// one message.
+constexpr size_t kPageBytesMax = 3 << 20;
+
+// Activities of one orchestration to check for what it waits for.
+constexpr size_t kLooksMax = 1000;
 
 }  // namespace
 
 // ---- Lookups ----------------------------------------------------------------
 
 void Engine::LookUpLocked(const InstanceKey& key, Lookup lookup) {
-  std::deque<Lookup>& queue = lookups_[DirectoryKey(key)].queue;
-  queue.push_back(std::move(lookup));
-  if (queue.size() > 1) return;
-  readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
+  if (lookups_.Add(Directory::NameOf(key), std::move(lookup))) {
+    readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
+  }
 }
 
 void Engine::RunLookup(const InstanceKey& key, uint64_t epoch) {
-  Lookup lookup;
+  std::optional<Lookup> lookup;
   {
     MutexLock lock(mu_);
-    const auto it = lookups_.find(DirectoryKey(key));
-    if (it == lookups_.end() || epoch != epoch_) return;
-    it->second.outdated = false;
-    lookup = std::exchange(it->second.queue.front(), nullptr);
+    if (epoch != epoch_) return;
+    const std::string name = Directory::NameOf(key);
+    outdated_lookups_.erase(name);
+    lookup = lookups_.Take(name);
   }
-  lookup(store_.Find(key.tenant, key.id), epoch);
+  if (lookup.has_value()) (*lookup)(store_.Find(key.tenant, key.id), epoch);
 }
 
 bool Engine::LookupIsOutdatedLocked(const InstanceKey& key, uint64_t epoch) {
-  const auto it = lookups_.find(DirectoryKey(key));
-  return epoch != epoch_ || it == lookups_.end() || it->second.outdated;
+  const std::string name = Directory::NameOf(key);
+  return epoch != epoch_ || !lookups_.Contains(name) ||
+         outdated_lookups_.contains(name);
 }
 
 void Engine::EndLookupLocked(const InstanceKey& key, uint64_t epoch) {
   if (epoch != epoch_) return;
-  const auto it = lookups_.find(DirectoryKey(key));
-  if (it == lookups_.end()) return;
-  it->second.queue.pop_front();
-  if (it->second.queue.empty()) {
-    lookups_.erase(it);
-  } else {
+  const std::string name = Directory::NameOf(key);
+  if (lookups_.End(name)) {
     readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
+  } else {
+    outdated_lookups_.erase(name);
   }
 }
 
@@ -64,19 +62,21 @@ absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
     const auto row = store_.Find(key.tenant, key.id);
     if (!row.ok()) return row.status();
     if (!row->has_value()) return std::nullopt;
+    if (std::string damage = DamageOf(**row); !damage.empty()) {
+      return DamagedInfoOf(**row, damage);
+    }
     absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
-    if (!info.ok()) return info.status();
+    if (!info.ok())
+      return DamagedInfoOf(**row, std::string(info.status().message()));
     if (!payloads) return *std::move(info);
 
     {
       MutexLock lock(mu_);
-      // Also one whose end is on its way: its beginning is the same.
-      const auto it = directory_.find(DirectoryKey(key));
-      const OrchestrationPtr open =
-          it == directory_.end() ? nullptr : it->second;
+      // Includes one whose end is being committed: its start is the same.
+      const OrchestrationPtr open = directory_.Find(key);
       const bool same = open != nullptr && open->number == (*row)->number;
-      // It is durable already, but memory does not know yet. (Of one that is
-      // being opened again the store may still have the end.)
+      // It is durable already, but memory is not updated yet. (If it is being
+      // reopened, the store may still have the end.)
       if (same && !info->finished.has_value() &&
           (!open->durable ||
            open->execution_id != info->summary.execution_id)) {
@@ -87,42 +87,93 @@ absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
       if (start.has_value()) info->input = std::move(start->input);
     }
     const auto ends = store_.ReadHistoryEnds((*row)->number);
-    if (!ends.ok()) return ends.status();
-    if (absl::Status status = AddPayloads(*ends, *info); !status.ok()) {
-      return status;
+    absl::Status status = ends.status();
+    if (status.ok()) status = AddPayloads(*ends, *info);
+    if (status.ok() && ends->first.empty() && !info->input.has_value()) {
+      // Memory may have been discarded.
+      status = AddPendingInput((*row)->number, *info);
     }
-    // Every turn changes the row: if it is the same, all that was read is of
-    // one moment.
+    if (!status.ok() && !absl::IsDataLoss(status)) return status;
+    // Every turn changes the row: if it is the same, all reads are of one
+    // moment. If it is not, the data may look damaged because it was purged
+    // meanwhile.
     const auto again = store_.Find(key.tenant, key.id);
     if (!again.ok()) return again.status();
-    if (*again == *row) return *std::move(info);
+    if (*again != *row) continue;
+    if (!status.ok()) {
+      return DamagedInfoOf(**row, std::string(status.message()));
+    }
+    return *std::move(info);
   }
+}
+
+absl::Status Engine::AddPendingInput(InstanceNumber number,
+                                     OrchestrationInfo& info) {
+  // The start comes before all other messages.
+  const auto first = store_.ReadMessages(number, {.count_max = 1});
+  if (!first.ok()) return first.status();
+  if (auto started = StartIn(*first)) info.input = std::move(started->input);
+  return absl::OkStatus();
 }
 
 void Engine::PostReadLocked(const InstanceKey& key, bool payloads,
                             Done<std::optional<OrchestrationInfo>> done) {
-  // Of before the read: what is read may be newer, never older.
-  const auto it = directory_.find(DirectoryKey(key));
-  const uint64_t revision = it == directory_.end() ? 0 : it->second->revision;
+  // Taken before the read: the data may be newer, but never older.
+  const OrchestrationPtr present = directory_.Find(key);
+  const uint64_t revision = present == nullptr ? 0 : present->revision;
   readers_.Post([this, key, payloads, revision, done = std::move(done)] {
     absl::StatusOr<std::optional<OrchestrationInfo>> info =
         ReadInfo(key, payloads);
-    if (info.ok() && info->has_value()) (*info)->revision = revision;
+    if (info.ok() && info->has_value()) {
+      (*info)->revision = revision;
+      if (!IsFinished((*info)->status)) (*info)->waiting_for = WaitingFor(key);
+    }
     done(std::move(info));
   });
 }
 
-bool Engine::IsAheadLocked(const std::string& directory_key, Until until,
+void Engine::PostReadLocked(const InstanceKey& key, bool payloads,
+                            Done<SharedInfo> done) {
+  PostReadLocked(
+      key, payloads,
+      Done<std::optional<OrchestrationInfo>>(
+          [done = std::move(done)](
+              absl::StatusOr<std::optional<OrchestrationInfo>> info) {
+            if (!info.ok()) return done(info.status());
+            if (!info->has_value()) return done(nullptr);
+            done(std::make_shared<const OrchestrationInfo>(**std::move(info)));
+          }));
+}
+
+std::string Engine::WaitingFor(const InstanceKey& key) {
+  MutexLock lock(mu_);
+  const OrchestrationPtr open = FindOpenLocked(key);
+  if (open == nullptr) return "";
+  const auto waits_for = [this](const Work& work) {
+    mu_.AssertHeld();
+    std::string unwanted = UnwantedLocked(work);
+    return unwanted.empty() ? WithWhomLocked(work) : unwanted;
+  };
+  std::string what = waits_for(open->turn);
+  size_t looked_at = 0;
+  for (const auto& [id, activity] : open->activities) {
+    if (!what.empty() || ++looked_at > kLooksMax) break;
+    what = waits_for(*activity);
+  }
+  return what;
+}
+
+bool Engine::IsAheadLocked(const std::string& name, Until until,
                            uint64_t seen) {
-  const auto it = directory_.find(directory_key);
-  if (it == directory_.end()) return false;
+  const OrchestrationPtr present = directory_.FindByName(name);
+  if (present == nullptr || present->damage != nullptr) return false;
   switch (until) {
     case Until::kStarted:
-      return it->second->status == OrchestrationStatus::kPending;
+      return present->status == OrchestrationStatus::kPending;
     case Until::kFinished:
       return true;
     case Until::kChanged:
-      return it->second->revision == seen;
+      return present->revision == seen;
   }
   return false;
 }
@@ -130,80 +181,61 @@ bool Engine::IsAheadLocked(const std::string& directory_key, Until until,
 void Engine::Get(const InstanceKey& key, bool payloads,
                  Done<std::optional<OrchestrationInfo>> done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = ReadableLocked(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   PostReadLocked(key, payloads, std::move(done));
 }
 
-void Engine::ReviewLocked(const std::string& directory_key,
-                          std::vector<Waiter>& waiters) {
-  const auto over = std::stable_partition(
-      waiters.begin(), waiters.end(), [&](const Waiter& waiter) {
-        mu_.AssertHeld();
-        return IsAheadLocked(directory_key, waiter.until, waiter.seen);
-      });
-  for (auto waiter = over; waiter != waiters.end(); ++waiter) {
-    PostReadLocked(waiter->key, waiter->payloads, std::move(waiter->done));
+void Engine::ReviewLocked(const std::string& name) {
+  std::vector<Waiter> over = waits_.TakeIf(name, [&](const Waiter& waiter) {
+    mu_.AssertHeld();
+    return !IsAheadLocked(name, waiter.until, waiter.seen);
+  });
+  for (Waiter& waiter : over) {
+    PostReadLocked(waiter.key, waiter.payloads, std::move(waiter.done));
   }
-  waiters.erase(over, waiters.end());
 }
 
 void Engine::ReviewWaitersLocked() {
-  for (auto it = waiters_.begin(); it != waiters_.end();) {
-    ReviewLocked(it->first, it->second);
-    if (it->second.empty()) {
-      waiters_.erase(it++);
-    } else {
-      ++it;
-    }
-  }
+  for (const std::string& key : waits_.Keys()) ReviewLocked(key);
 }
 
 void Engine::ReviewWaitersLocked(const InstanceKey& key) {
-  const auto it = waiters_.find(DirectoryKey(key));
-  if (it == waiters_.end()) return;
-  ReviewLocked(it->first, it->second);
-  if (it->second.empty()) waiters_.erase(it);
+  ReviewLocked(Directory::NameOf(key));
 }
 
-Engine::WaitId Engine::Wait(const InstanceKey& key, Until until, bool payloads,
-                            Done<std::optional<OrchestrationInfo>> done,
-                            uint64_t seen) {
+Engine::WaitId Engine::Wait(WaitRequest request, Done<SharedInfo> done) {
   Section section(*this);
   const WaitId id = ++last_wait_;
   if (absl::Status status = AcceptingLocked(); !status.ok()) {
     RefuseLocked(done, status);
     return id;
   }
-  const std::string directory_key = DirectoryKey(key);
-  if (!IsAheadLocked(directory_key, until, seen)) {
-    PostReadLocked(key, payloads, std::move(done));
+  const std::string name = Directory::NameOf(request.key);
+  if (!IsAheadLocked(name, request.until, request.seen)) {
+    PostReadLocked(request.key, request.payloads, std::move(done));
     return id;
   }
-  std::vector<Waiter>& waiters = waiters_[directory_key];
-  if (waiters.size() >= options_.waiters_max) {
-    deferred_.calls.push_back(
-        [done = std::move(done), key, limit = options_.waiters_max] {
-          done(absl::ResourceExhaustedError(absl::StrCat(
-              limit, " calls wait for orchestration ", QuoteForMessage(key.id),
-              " already; that is the most")));
-        });
-    return id;
+  std::optional<Waiter> oldest =
+      waits_.Add(name, {std::move(request), id, std::move(done)});
+  if (oldest.has_value()) {
+    RefuseLocked(
+        oldest->done,
+        absl::ResourceExhaustedError(absl::StrCat(
+            "this connection has begun ", options_.waits_max,
+            " other waits since; that is the most, and the oldest ends. Cancel "
+            "waits that nobody looks at any more")));
   }
-  waiters.push_back({id, key, until, seen, payloads, std::move(done)});
   return id;
 }
 
 bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
   Section section(*this);
-  const auto it = waiters_.find(DirectoryKey(key));
-  if (it == waiters_.end()) return false;
-  const bool found = std::erase_if(it->second, [id](const Waiter& waiter) {
-                       return waiter.id == id;
-                     }) > 0;
-  if (it->second.empty()) waiters_.erase(it);
-  return found;
+  return !waits_
+              .TakeIf(Directory::NameOf(key),
+                      [id](const Waiter& waiter) { return waiter.id == id; })
+              .empty();
 }
 
 // ---- Restart ----------------------------------------------------------------
@@ -228,6 +260,9 @@ void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
         ReadInfo(key, /*payloads=*/true);
     if (!info.ok()) return done(info.status());
     if (!info->has_value()) return done(NoSuchOrchestration(key));
+    if ((*info)->status == OrchestrationStatus::kDamaged) {
+      return done(IsDamaged(key.id, "how it was started is not known"));
+    }
     Summary& summary = (*info)->summary;
     StartRequest request;
     request.key = {key.tenant, new_id.value_or(key.id)};
@@ -239,73 +274,11 @@ void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
   });
 }
 
-// ---- Ending without a worker ------------------------------------------------
-
-void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
-                          Done<std::vector<InstanceKey>> done) {
-  {
-    Section section(*this);
-    if (absl::Status status = ServingLocked(); !status.ok()) {
-      return RefuseLocked(done, status);
-    }
-  }
-  readers_.Post([this, keys = std::move(keys), output = std::move(output),
-                 done = std::move(done)] {
-    // Who is to be told stands at the beginning of the history.
-    std::vector<std::optional<InstanceRow>> rows;
-    std::vector<std::optional<ParentLink>> parents;
-    for (const InstanceKey& key : keys) {
-      auto row = store_.Find(key.tenant, key.id);
-      if (!row.ok()) return done(row.status());
-      HistoryEnds ends;
-      if (row->has_value()) {
-        auto read = store_.ReadHistoryEnds((*row)->number);
-        if (!read.ok()) return done(read.status());
-        ends = *std::move(read);
-      }
-      parents.push_back(FirstStart(ends.first).parent);
-      rows.push_back(*std::move(row));
-    }
-    Section section(*this);
-    std::vector<InstanceKey> not_open;
-    PendingCommit commit;
-    for (size_t i = 0; i < keys.size(); ++i) {
-      const OrchestrationPtr open = FindOpenLocked(keys[i]);
-      if (open == nullptr || !rows[i].has_value() ||
-          open->number != rows[i]->number) {
-        not_open.push_back(keys[i]);
-        continue;
-      }
-      if (const auto start = PendingStartOf(*open)) parents[i] = start->parent;
-      TerminateLocked(*open, output, commit);
-      commit.apply.push_back([this, key = keys[i]] {
-        mu_.AssertHeld();
-        ReviewWaitersLocked(key);
-      });
-      if (!parents[i].has_value()) continue;
-      const ExecutionOf& parent = parents[i]->orchestration;
-      const OrchestrationPtr told =
-          FindOpenLocked(NormalKey(keys[i].tenant, parent.instance_id));
-      if (told == nullptr) continue;
-      PostLocked(told, parent.execution_id.value_or(""),
-                 {HistoryEvent::kFromOutside, NowLocked(),
-                  EndOfChild(keys[i].id, parents[i]->task_scheduled_id,
-                             OrchestrationStatus::kTerminated, {}, {})},
-                 commit);
-    }
-    commit.done = [done, not_open](const absl::Status& status) {
-      if (!status.ok()) return done(status);
-      done(not_open);
-    };
-    commits_.Submit(std::move(commit));
-  });
-}
-
-// ---- Many -------------------------------------------------------------------
+// ---- Queries ----------------------------------------------------------------
 
 void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = ReadableLocked(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   readers_.Post([this, query = std::move(query), done = std::move(done)] {
@@ -313,12 +286,29 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
     if (!rows.ok()) return done(rows.status());
     OrchestrationPage page;
     page.next = rows->next;
-    for (const InstanceRow& row : rows->rows) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < rows->rows.size(); ++i) {
+      const InstanceRow& row = rows->rows[i];
       absl::StatusOr<std::optional<OrchestrationInfo>> info = InfoOf(row);
-      if (query.payloads) info = ReadInfo({row.tenant, row.id}, true);
+      std::string damage = DamageOf(row);
+      if (damage.empty() && !info.ok())
+        damage = std::string(info.status().message());
+      if (!damage.empty()) {
+        // The decoded ID may be another's: use the row.
+        info = DamagedInfoOf(row, damage);
+      } else if (query.payloads) {
+        info = ReadInfo({row.tenant, row.id}, true);
+      }
       if (!info.ok()) return done(info.status());
-      // One that has gone since is not there.
-      if (info->has_value()) page.orchestrations.push_back(**std::move(info));
+      // It was purged meanwhile.
+      if (!info->has_value()) continue;
+      FitIntoPage(**info, kPageBytesMax);
+      bytes += SizeOf(**info);
+      if (bytes > kPageBytesMax && !page.orchestrations.empty()) {
+        page.next = rows->rows[i - 1].number;
+        break;
+      }
+      page.orchestrations.push_back(**std::move(info));
     }
     done(std::move(page));
   });
@@ -326,7 +316,7 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
 
 void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = ReadableLocked(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   readers_.Post([this, query = std::move(query), done = std::move(done)] {
@@ -334,24 +324,31 @@ void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
   });
 }
 
-absl::StatusOr<InstanceNumber> Engine::FindExecution(
+absl::StatusOr<Engine::Execution> Engine::FindExecution(
     const InstanceKey& key, const Payload& execution_id, bool replaced) {
   const auto row = store_.Find(key.tenant, key.id);
   if (!row.ok()) return row.status();
   if (!row->has_value()) return NoSuchOrchestration(key);
   const absl::StatusOr<OrchestrationInfo> present = InfoOf(**row);
-  if (!present.ok()) return present.status();
-  if (execution_id.value_or("").empty() ||
-      *execution_id == present->summary.execution_id) {
-    return (*row)->number;
+  // A damaged one's history is shown as far as it exists.
+  if (execution_id.value_or("").empty()) {
+    return Execution{(*row)->number,
+                     present.ok() ? present->summary.execution_id : ""};
+  }
+  if (!present.ok())
+    return IsDamaged(key.id, std::string(present.status().message()));
+  if (*execution_id == present->summary.execution_id) {
+    return Execution{(*row)->number, *execution_id};
   }
   if (replaced) {
     const auto rows = store_.ReadReplaced(key.tenant, key.id);
     if (!rows.ok()) return rows.status();
     for (const InstanceRow& one : *rows) {
       const absl::StatusOr<OrchestrationInfo> info = InfoOf(one);
-      if (!info.ok()) return info.status();
-      if (*execution_id == info->summary.execution_id) return one.number;
+      if (!info.ok()) continue;
+      if (*execution_id == info->summary.execution_id) {
+        return Execution{one.number, *execution_id};
+      }
     }
   }
   return absl::NotFoundError(
@@ -360,29 +357,64 @@ absl::StatusOr<InstanceNumber> Engine::FindExecution(
                    "; its present one is ", present->summary.execution_id));
 }
 
-void Engine::ReadHistory(const InstanceKey& key, Payload execution_id,
-                         bool replaced, Done<std::vector<std::string>> done) {
+absl::StatusOr<HistoryPage> Engine::ReadHistoryPage(const InstanceKey& key,
+                                                    HistoryQuery query) {
+  const bool begun = query.number != 0;
+  for (;;) {
+    auto run = FindExecution(key, query.execution_id, query.replaced || begun);
+    if (!run.ok() && !(begun && absl::IsNotFound(run.status()))) {
+      return run.status();
+    }
+    if (!begun) query.number = run->number;
+    if (run.ok() && run->number == query.number) {
+      absl::StatusOr<HistoryPart> part =
+          store_.ReadHistoryPart(query.number, query.chunk, query.bytes_max);
+      // Continue-as-new and rewind replace a run's history: was this part read
+      // from the history that was found?
+      const auto again = FindExecution(key, run->id, /*replaced=*/true);
+      if (again.ok() && again->number == query.number) {
+        if (!part.ok()) return part.status();
+        HistoryPage page{std::move(part->chunks), std::nullopt};
+        if (part->next.has_value()) {
+          query.execution_id = std::move(run->id);
+          query.chunk = *part->next;
+          page.next = std::move(query);
+        }
+        return page;
+      }
+      if (!again.ok() && !absl::IsNotFound(again.status())) {
+        return again.status();
+      }
+    }
+    if (begun) {
+      return absl::AbortedError(absl::StrCat(
+          "the history of orchestration ", QuoteForMessage(key.id),
+          " that was being read is no longer there: it continued as new, was "
+          "rewound, or was purged; ask again for the present one"));
+    }
+  }
+}
+
+void Engine::ReadHistory(const InstanceKey& key, HistoryQuery query,
+                         Done<HistoryPage> done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = ReadableLocked(); !status.ok()) {
     return RefuseLocked(done, status);
   }
-  readers_.Post([this, key, execution_id = std::move(execution_id), replaced,
-                 done = std::move(done)] {
-    const auto number = FindExecution(key, execution_id, replaced);
-    if (!number.ok()) return done(number.status());
-    done(store_.ReadHistory(*number));
+  readers_.Post([this, key, query = std::move(query), done = std::move(done)] {
+    done(ReadHistoryPage(key, query));
   });
 }
 
 // ---- Purging ----------------------------------------------------------------
 
-// A list of keys that grows while it is worked through.
+// The keys to purge; sub-orchestrations are added on the way.
 struct Engine::PurgeJob {
   std::deque<InstanceKey> keys;
   bool recursive = false;
   Done<PurgeResult> done;
   PurgeResult result;
-  // More to come, page by page; nullopt: these keys are all.
+  // More keys to come, page by page; nullopt: none.
   std::optional<RowQuery> filter;
   Instant deadline = Instant::Infinite();
 };
@@ -444,11 +476,20 @@ void Engine::PurgePage(const std::shared_ptr<PurgeJob>& job) {
   PurgeNext(job);
 }
 
+InstanceNumber Engine::PurgeableLocked(const InstanceKey& key,
+                                       const std::optional<InstanceRow>& row) {
+  if (const OrchestrationPtr present = directory_.Find(key)) {
+    return present->damage != nullptr ? present->number : 0;
+  }
+  if (!row.has_value()) return 0;
+  return row->damaged || row->finished.has_value() ? row->number : 0;
+}
+
 void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
                       const InstanceKey& key,
                       const absl::StatusOr<std::optional<InstanceRow>>& row,
                       uint64_t epoch) {
-  // Its sub-orchestrations stand in its history, which is about to go.
+  // Its sub-orchestrations are in its history, which is about to be erased.
   if (row.ok() && row->has_value() && (*row)->finished.has_value() &&
       job->recursive) {
     const auto history = store_.ReadHistory((*row)->number);
@@ -467,26 +508,27 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
   bool next = true;
   {
     Section section(*this);
-    const auto it = directory_.find(DirectoryKey(key));
-    const bool open = it != directory_.end();
+    const OrchestrationPtr present = directory_.Find(key);
     const absl::Status status = row.ok() ? ServingLocked() : row.status();
     if (!status.ok()) {
       RefuseLocked(job->done, status);
       next = false;
     } else if (LookupIsOutdatedLocked(key, epoch)) {
       job->keys.push_front(key);
-    } else if (open && (!it->second->durable || it->second->ending)) {
-      // Which one is there shows when what is on its way is durable.
+    } else if (present != nullptr && (!present->durable || present->ending)) {
+      // Which one exists is known once the queued commits are durable.
       AfterCommitsLocked([this, job, key](const absl::Status& status) {
         if (!status.ok()) return job->done(status);
         job->keys.push_front(key);
         PurgeNext(job);
       });
       next = false;
-    } else if (!open && row->has_value() && (*row)->finished.has_value()) {
-      // The lookup goes on until the row is gone for good.
+    } else if (const InstanceNumber number = PurgeableLocked(key, *row);
+               number != 0) {
+      // The lookup continues until the row is gone.
       PendingCommit commit;
-      commit.changes.push_back(EraseInstance{(*row)->number});
+      commit.changes.push_back(EraseInstance{number});
+      if (present != nullptr) EndLocked(*present);
       commit.apply.push_back([this, key, epoch] {
         mu_.AssertHeld();
         EndLookupLocked(key, epoch);
@@ -511,15 +553,13 @@ void Engine::Wipe(DoneStatus done) {
   }
   PendingCommit commit;
   commit.changes.push_back(EraseEverything{});
-  commit.done = [done = std::move(done), waiting = std::exchange(waiters_, {})](
-                    const absl::Status& status) {
-    for (const auto& [key, waiters] : waiting) {
-      for (const Waiter& waiter : waiters) {
-        if (status.ok()) {
-          waiter.done(std::nullopt);
-        } else {
-          waiter.done(status);
-        }
+  commit.done = [done = std::move(done),
+                 waiting = waits_.TakeAll()](const absl::Status& status) {
+    for (const Waiter& waiter : waiting) {
+      if (status.ok()) {
+        waiter.done(nullptr);
+      } else {
+        waiter.done(status);
       }
     }
     done(status);

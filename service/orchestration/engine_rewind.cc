@@ -1,13 +1,14 @@
-// The engine's rewinds: one that has failed goes on from its last good point.
+// The engine's rewinds: a failed orchestration continues from its last good
+// point.
 //
 //   Rewind ─▶ open again, a rewind in its inbox ─▶ a turn with the whole
 //   history ─▶ the worker's answer: the history to go on with ─▶ the rows of
 //   its children are read ─▶ one commit: the new history, and what its children
 //   need ─▶ a turn, in which the orchestrator does again what had failed
 //
-// What was under way when it failed was dropped then, so it begins anew:
-// activities are queued, timers set, children that failed are rewound
-// themselves, and the ends of those that ended meanwhile are told.
+// The work in progress when it failed was dropped then, so it begins anew:
+// activities are queued, timers set, failed children rewound themselves, and
+// the ends of children that ended meanwhile are reported.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -30,13 +31,13 @@ absl::Status NotRewindable(const InstanceKey& key, OrchestrationStatus status) {
                    "is rewound"));
 }
 
-// What of a history is still to come: the events that began it.
+// The unfinished work in a history: the events that created it.
 struct Unfinished {
   std::map<int32_t, TaskScheduled> tasks;
   std::map<int32_t, SubOrchestrationCreated> children;
 };
 
-// Reads a history to go on with. Not OK: why it is none.
+// Reads a history to continue with. Not OK: why it is not valid.
 absl::Status ReadNewHistory(const std::vector<std::string>& events,
                             RuntimeState& state, Unfinished& unfinished) {
   for (const std::string& bytes : events) {
@@ -69,10 +70,10 @@ absl::Status ReadNewHistory(const std::vector<std::string>& events,
 }  // namespace
 
 struct Engine::RewindJob {
-  // What is known of a child from the store.
+  // A child as the store has it.
   struct Child {
     InstanceRow row;
-    OrchestrationInfo info;  // With payloads, if it has ended well.
+    OrchestrationInfo info;  // With payloads, if it has completed.
   };
 
   const Payload& execution_id() const {
@@ -81,22 +82,22 @@ struct Engine::RewindJob {
 
   OrchestrationPtr orchestration;
   std::unique_ptr<SentTurn> sent;
-  std::unique_ptr<HotState> hot;  // As it was before.
-  RuntimeState state;             // As it will be.
+  std::unique_ptr<HotState> hot;  // The former state.
+  RuntimeState state;             // The new state.
   std::string history;            // In frames.
   Unfinished unfinished;
   DoneStatus done;
 
-  // The children's rows are looked up in this order, and stay looked up until
-  // all is decided: nobody else decides about them meanwhile. All jobs have one
-  // order, so none waits for another that waits for it.
+  // The children's rows are looked up in this order, and their lookups last
+  // until the job has decided, so that no one else decides about them
+  // meanwhile. All jobs use one order, so they cannot deadlock.
   std::set<std::string> ids;
   std::vector<InstanceKey> looked_up;
   std::map<std::string, Child> found;
   uint64_t epoch = 0;
 };
 
-// ---- Opening it again -------------------------------------------------------
+// ---- Reopening --------------------------------------------------------------
 
 void Engine::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
   Section section(*this);
@@ -118,9 +119,8 @@ void Engine::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
     if (row.ok() && row->has_value()) info = InfoOf(**row);
     if (!row.ok()) {
       RefuseLocked(done, row.status());
-    } else if (directory_.contains(DirectoryKey(key)) ||
-               LookupIsOutdatedLocked(key, epoch)) {
-      // Which one is there shows when what is on its way is durable.
+    } else if (directory_.Contains(key) || LookupIsOutdatedLocked(key, epoch)) {
+      // Which one exists is known once the queued commits are durable.
       AfterCommitsLocked([this, key, reason, done](const absl::Status& status) {
         if (!status.ok()) return done(status);
         Rewind(key, reason, done);
@@ -150,8 +150,7 @@ void Engine::ReopenLocked(const InstanceRow& row, const OrchestrationInfo& info,
   opened->former_executions = summary.former_executions;
   opened->status = OrchestrationStatus::kRunning;
   opened->turn_time = summary.turn_time;
-  directory_[DirectoryKey(key)] = opened;
-  by_number_.emplace(opened->number, opened.get());
+  directory_.Add(opened);
 
   commit.changes.push_back(
       UpdateInstance{row.number, static_cast<int32_t>(opened->status),
@@ -250,7 +249,7 @@ void Engine::GiveUpRewindLocked(const RewindJobPtr& job,
   Orchestration& orchestration = *job->orchestration;
   RefuseLocked(job->done, status);
   if (orchestration.gone) return;
-  // It is asked again.
+  // The turn can be answered again.
   orchestration.committing = false;
   if (orchestration.hot != nullptr && orchestration.hot->state_ == nullptr) {
     orchestration.hot->state_ = std::move(job->hot);
@@ -266,13 +265,13 @@ void Engine::CommitRewindLocked(const RewindJobPtr& job) {
         job, absl::NotFoundError("the orchestration has gone meanwhile"));
   }
   for (const InstanceKey& key : job->looked_up) {
-    const auto it = directory_.find(DirectoryKey(key));
-    const bool open = it != directory_.end() && !it->second->ending;
-    const bool changes = it != directory_.end() && !open;
+    const OrchestrationPtr present = directory_.Find(key);
+    const bool open = present != nullptr && !present->ending;
+    const bool changes = present != nullptr && !open;
     if (!changes && (open || !LookupIsOutdatedLocked(key, job->epoch))) {
       continue;
     }
-    // It has just ended, or is about to: the store will know how.
+    // It has just ended, or is about to: the store will tell.
     ForgetChildrenLocked(*job);
     return AfterCommitsLocked([this, job](const absl::Status& status) {
       Section section(*this);
@@ -292,6 +291,7 @@ void Engine::CommitRewindLocked(const RewindJobPtr& job) {
   hot.state = std::move(job->state);
   hot.past = std::move(job->history);
   hot.chunks = 1;
+  hot.summary.chunks = 1;
   job->state.started = hot.state.started;
 
   PendingCommit commit;
@@ -312,7 +312,7 @@ void Engine::CommitRewindLocked(const RewindJobPtr& job) {
     mu_.AssertHeld();
     ApplyRewindLocked(*job);
   });
-  // The orchestrator looks at it even if nothing else comes.
+  // Wakes the orchestrator, even if nothing else arrives.
   PostMessageLocked(job->orchestration, {.execution_id = *job->execution_id()},
                     commit);
   for (const auto& [id, child] : job->unfinished.children) {
@@ -344,7 +344,7 @@ void Engine::RewindChildLocked(const RewindJob& job, int32_t action_id,
   const bool ours =
       found != nullptr && found->info.summary.parent_id == parent->key.id;
   if (open != nullptr && ours && open->number == found->row.number) {
-    return;  // It runs, and its end will be told.
+    return;  // It runs, and will report its end.
   }
   if (open != nullptr || !ours) {
     return StartChildLocked(
@@ -370,9 +370,7 @@ void Engine::ApplyRewindLocked(RewindJob& job) {
   orchestration.former_executions = hot.summary.former_executions;
   orchestration.status = hot.state.status;
   orchestration.turn_time = hot.summary.turn_time;
-  std::erase_if(orchestration.inbox, [&job](const Message& message) {
-    return message.sequence <= job.sent->last_sequence;
-  });
+  orchestration.inbox.Take(job.sent->last_sequence);
   for (const auto& [id, task] : job.unfinished.tasks) {
     AddActivityLocked(orchestration, id, task);
   }

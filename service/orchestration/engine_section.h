@@ -1,5 +1,5 @@
-// Engine::Section: the engine's lock for the length of a scope, and after it
-// what must not be done under a lock: callbacks, sending, pinning and
+// Engine::Section: holds the engine's lock for a scope, and afterwards does
+// what must not be done under the lock: callbacks, sending, pinning and
 // unpinning.
 //
 // For the engine's own files.
@@ -32,8 +32,8 @@ class ABSL_SCOPED_LOCKABLE Engine::Section {
   Engine& engine_;
 };
 
-// A start that is on its way to its context, and to the store: it holds the
-// context until it is answered.
+// A start that waits for its context or for the store. It holds the context
+// until it is answered.
 class Engine::AcquireForStart final
     : public PinWaiter,
       public std::enable_shared_from_this<AcquireForStart> {
@@ -44,10 +44,14 @@ class Engine::AcquireForStart final
   void Acquire();
   void OnGrant(absl::StatusOr<PinGrant> grant) override;
 
+ private:
+  // Released with the answer, or with this object.
+  const std::shared_ptr<Pin> pin_ = std::make_shared<Pin>();
+
+ public:
   Engine& engine;
   StartRequest request;
   const Done<StartReceipt> done;
-  Pin pin;
   StartReceipt::Context context;
 
  private:

@@ -1,4 +1,4 @@
-// The engine's starts: who gets an ID, and what becomes of the one that has it.
+// The engine's starts: who gets an ID, and what happens to its present owner.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,7 +12,12 @@ Engine::AcquireForStart::AcquireForStart(Engine& engine, StartRequest request,
     : PinWaiter(ContextOf(request, engine.options_.idle_timeout)),
       engine(engine),
       request(std::move(request)),
-      done(std::move(done)) {}
+      done([pin = pin_,
+            done = std::move(done)](absl::StatusOr<StartReceipt> receipt) {
+        // Before the answer: a caller that has it may release the instance.
+        pin->Reset();
+        done(std::move(receipt));
+      }) {}
 
 InstanceRequest Engine::AcquireForStart::ContextOf(
     StartRequest& request, absl::Duration idle_timeout) {
@@ -30,9 +35,10 @@ void Engine::AcquireForStart::Acquire() {
 void Engine::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
   const std::shared_ptr<AcquireForStart> self = std::move(self_);
   if (!grant.ok()) return done(grant.status());
-  pin = std::move(grant->pin);
-  context = {pin->generation(), grant->created, pin->idle_timeout()};
-  pin->GetOrAttach<OrchestrationInstance>(engine);
+  *pin_ = std::move(grant->pin);
+  InstanceContext& instance = **pin_;
+  context = {instance.generation(), grant->created, instance.idle_timeout()};
+  instance.GetOrAttach<OrchestrationInstance>(engine);
   engine.StartWithPin(self);
 }
 
@@ -60,18 +66,17 @@ void Engine::StartOnce(StartRequest request, Done<StartReceipt> done) {
     return RefuseLocked(done, status);
   }
   const std::string name =
-      DirectoryKey({request.key.tenant, request.request_id});
-  std::deque<QueuedStart>& queue = requests_[name];
-  queue.push_back({std::move(request), std::move(done)});
-  if (queue.size() > 1) return;
-  readers_.Post([this, name] { RunRequest(name); });
+      Directory::NameOf({request.key.tenant, request.request_id});
+  if (requests_.Add(name, {std::move(request), std::move(done)})) {
+    readers_.Post([this, name] { RunRequest(name); });
+  }
 }
 
 void Engine::RunRequest(const std::string& name) {
   QueuedStart start;
   {
     MutexLock lock(mu_);
-    start = std::move(requests_.find(name)->second.front());
+    start = *requests_.Take(name);
   }
   StartRequest& request = start.request;
   const Done<StartReceipt> done = [this, name, done = std::move(start.done)](
@@ -101,18 +106,12 @@ void Engine::RunRequest(const std::string& name) {
 
 void Engine::EndRequest(const std::string& name) {
   Section section(*this);
-  const auto it = requests_.find(name);
-  std::deque<QueuedStart>& queue = it->second;
-  queue.pop_front();
-  if (stopping_) {  // No reader runs any more.
-    for (const QueuedStart& start : queue) {
+  if (stopping_) {  // Readers have stopped.
+    for (const QueuedStart& start : requests_.TakeWaiting(name)) {
       RefuseLocked(start.done, not_serving_);
     }
-    queue.clear();
   }
-  if (queue.empty()) {
-    requests_.erase(it);
-  } else {
+  if (requests_.End(name)) {
     readers_.Post([this, name] { RunRequest(name); });
   }
 }
@@ -123,21 +122,22 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
   if (FindOpenLocked(key) != nullptr || !AsksForEnded(start->request.policy)) {
     return DecideStartLocked(start, std::nullopt);
   }
-  // How the one that is there ends is known when its end is durable.
-  if (directory_.contains(DirectoryKey(key))) return StartLaterLocked(start);
+  // The end of the existing one is known once it is durable.
+  if (directory_.Contains(key)) return StartLaterLocked(start);
   LookUpLocked(
       key, [this, start](const absl::StatusOr<std::optional<InstanceRow>>& row,
                          uint64_t epoch) {
         Section section(*this);
         const InstanceKey& key = start->request.key;
         const bool open_there = FindOpenLocked(key) != nullptr;
-        const bool open_in_store =
-            row.ok() && row->has_value() && !(*row)->finished.has_value();
+        const bool open_in_store = row.ok() && row->has_value() &&
+                                   !(*row)->damaged &&
+                                   !(*row)->finished.has_value();
         if (!row.ok()) {
           RefuseLocked(start->done, row.status());
         } else if (!open_there &&
                    (open_in_store || LookupIsOutdatedLocked(key, epoch) ||
-                    directory_.contains(DirectoryKey(key)))) {
+                    directory_.Contains(key))) {
           StartLaterLocked(start);  // It has ended since, or is about to.
         } else {
           DecideFoundLocked(start, *row);
@@ -150,7 +150,10 @@ void Engine::DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
                                const std::optional<InstanceRow>& row) {
   if (!row.has_value()) return DecideStartLocked(start, std::nullopt);
   const absl::StatusOr<OrchestrationInfo> ended = InfoOf(*row);
-  if (!ended.ok()) return RefuseLocked(start->done, ended.status());
+  if (!ended.ok()) {
+    return RefuseLocked(
+        start->done, IsDamaged(row->id, std::string(ended.status().message())));
+  }
   DecideStartLocked(start, *ended);
 }
 
@@ -168,6 +171,9 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
     return RefuseLocked(start->done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(request.key);
+  if (open != nullptr && open->damage != nullptr) {
+    return RefuseLocked(start->done, IsDamaged(request.key.id, *open->damage));
+  }
   std::optional<OrchestrationStatus> present;
   StartReceipt receipt = {.instance_id = request.key.id,
                           .context = start->context};
@@ -186,15 +192,21 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
       if (open == nullptr || open->durable) {
         return RefuseLocked(start->done, refusal);
       }
-      // The one that is there may never be.
+      // The existing one may never become durable.
       return AfterCommitsLocked([start, refusal](const absl::Status& status) {
         start->done(status.ok() ? refusal : status);
       });
     }
     case StartDecision::kAttach:
-      // Behind what is on its way: the one that is there may not be durable.
+      // Commits in order: the existing one may not be durable yet.
       break;
     case StartDecision::kReplace:
+      if (open != nullptr && StartIsAway(*open)) {
+        return FetchStartLocked(open, [this, start](const absl::Status& read) {
+          if (!read.ok()) return start->done(read);
+          StartWithPin(start);
+        });
+      }
       if (open != nullptr) TerminateLocked(*open, std::nullopt, commit);
       [[fallthrough]];
     case StartDecision::kCreate:
@@ -212,9 +224,31 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
   }
   commit.done = [start, receipt](const absl::Status& status) {
     start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt) : status);
-    start->pin.Reset();
   };
   commits_.Submit(std::move(commit));
+}
+
+void Engine::FetchStartLocked(const OrchestrationPtr& orchestration,
+                              DoneStatus done) {
+  // The commit may be of a turn that takes the start.
+  if (orchestration->committing) return AfterCommitsLocked(std::move(done));
+  const int64_t sequence = orchestration->inbox.start()->sequence;
+  readers_.Post([this, orchestration, sequence, done = std::move(done)] {
+    auto rows = store_.ReadMessages(orchestration->number,
+                                    {.first = sequence, .last = sequence});
+    absl::Status status = rows.status();
+    if (status.ok() || absl::IsDataLoss(status)) {
+      Section section(*this);
+      if (SetAsideIfLostLocked(*orchestration, status)) {
+        status = absl::OkStatus();
+      } else if (!rows->empty()) {
+        KeepStart(*std::move(rows), *orchestration);
+      } else if (!orchestration->committing) {
+        SetAsideLocked(*orchestration, "how it was started is missing");
+      }
+    }
+    done(status);
+  });
 }
 
 std::string Engine::CreateForLocked(const StartRequest& request,
@@ -232,32 +266,17 @@ std::string Engine::CreateForLocked(const StartRequest& request,
 
 void Engine::TerminateLocked(Orchestration& orchestration, Payload output,
                              PendingCommit& commit) {
-  const Timestamp now = NowLocked();
-  std::string events;
-  const auto add = [&](EventBody event) {
-    AppendFrame(
-        events, kStoredFrame,
-        EncodeEvent({HistoryEvent::kFromOutside, now, std::move(event)}));
-  };
-  add(OrchestratorStarted{});
-  // Of one that no worker has begun, nothing else is in the history.
-  if (std::optional<ExecutionStarted> start = PendingStartOf(orchestration)) {
-    add(*std::move(start));
-  }
-  add(ExecutionTerminated{output});
-  add(ExecutionCompleted{static_cast<int32_t>(OrchestrationStatus::kTerminated),
-                         std::move(output),
-                         {}});
-  commit.changes.push_back(
-      FinishInstance{orchestration.number,
-                     static_cast<int32_t>(OrchestrationStatus::kTerminated),
-                     ToStored(ToTime(now)), std::move(events)});
+  RecordEndLocked(orchestration,
+                  {static_cast<int32_t>(OrchestrationStatus::kTerminated),
+                   std::move(output),
+                   {}},
+                  commit);
   EndLocked(orchestration);
 }
 
-Engine::OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
-                                              ExecutionStarted started,
-                                              PendingCommit& commit) {
+OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
+                                      ExecutionStarted started,
+                                      PendingCommit& commit) {
   Payload& execution_id = started.orchestration.execution_id;
   if (!execution_id.has_value()) execution_id = NewExecutionIdLocked();
   const absl::Time now = clock_.WallNow();
@@ -267,10 +286,7 @@ Engine::OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
     const absl::Time at = ToTime(*started.scheduled_start);
     if (at > now) created->start_at = ToStored(at);
   }
-  // One that has its end on the way to the store may still be there.
-  OrchestrationPtr& place = directory_[DirectoryKey(key)];
-  place = created;
-  by_number_.emplace(created->number, created.get());
+  directory_.Add(created);
 
   Summary summary;
   summary.name = started.name;

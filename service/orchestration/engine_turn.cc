@@ -1,4 +1,4 @@
-// The engine's commit of a turn: from a worker's answer to what is then there.
+// The engine's commit of a turn: from a worker's answer to the new state.
 #include <algorithm>
 #include <utility>
 
@@ -10,8 +10,9 @@ namespace leasehold {
 
 struct Engine::TurnInFlight {
   OrchestrationPtr orchestration;
-  std::unique_ptr<HotState> hot;  // As it is after the turn.
-  int64_t last_sequence = 0;      // Messages up to here are in the history now.
+  std::unique_ptr<HotState> hot;  // After the turn.
+  int64_t last_sequence = 0;      // Messages up to here join the history.
+  StoredTime ahead = 0;           // See SentTurn.
   TurnOutcome outcome;
   std::vector<Message> first_messages;  // Of the next execution.
 };
@@ -21,20 +22,17 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   const InstanceNumber number = orchestration.number;
   auto turn = std::make_shared<TurnInFlight>();
   turn->orchestration = orchestration.shared_from_this();
-  dispatcher_.Take(orchestration.turn);
-  orchestration.turn.given_back = 0;
-  orchestration.turn.lost = 0;
-  orchestration.turn.alone = false;
   orchestration.held = false;
   orchestration.committing = true;
   const std::unique_ptr<SentTurn> sent = std::move(orchestration.sent);
   turn->hot = std::move(orchestration.hot->state_);
   HotState& hot = *turn->hot;
 
-  // A worker may have looked at a part of what it was sent; the rest is for the
+  // A worker may have processed only some of the events; the rest is for the
   // next turn.
   size_t processed = sent->events.size();
   turn->last_sequence = sent->last_sequence;
+  turn->ahead = sent->ahead;
   if (answer.events_processed.has_value() && *answer.events_processed > 0 &&
       static_cast<size_t>(*answer.events_processed) < processed) {
     processed = static_cast<size_t>(*answer.events_processed);
@@ -43,8 +41,13 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   std::string chunk;
   for (size_t i = 0; i < processed; ++i) {
     AppendFrame(chunk, kStoredFrame, sent->events[i]);
-    if (const auto event = DecodeEvent(sent->events[i])) {
-      hot.state.Apply(*event);
+    const std::optional<HistoryEvent> event = DecodeEvent(sent->events[i]);
+    if (!event.has_value()) continue;
+    hot.state.Apply(*event);
+    // The first messages of an execution have negative sequences.
+    if (event->As<ExecutionTerminated>() != nullptr &&
+        sent->sequences[i - 1] < 0) {
+      answer.terminate_is_old = true;
     }
   }
   const Timestamp now = std::max(NowLocked(), sent->time);
@@ -57,6 +60,18 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   }
   turn->outcome = ConcludeTurn(hot.state, orchestration.key.id,
                                std::move(answer), options_.limits, now);
+  if (!turn->outcome.limit.empty()) {
+    ObserveLocked(WorkEventKind::kFailedByLimit, orchestration.turn, 0,
+                  turn->outcome.limit);
+  }
+  if (turn->outcome.terminate_unheeded) {
+    ObserveLocked(WorkEventKind::kEndedByServer, orchestration.turn, 0,
+                  "its worker was told to terminate it and did not");
+  }
+  dispatcher_.Take(orchestration.turn);
+  orchestration.turn.given_back = 0;
+  orchestration.turn.lost = 0;
+  orchestration.turn.alone = false;
   for (const HistoryEvent& event : turn->outcome.events) {
     AppendFrame(chunk, kStoredFrame, EncodeEvent(event));
     hot.state.Apply(event);
@@ -74,10 +89,11 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
     commit.changes.push_back(AppendHistory{number, hot.chunks++, chunk});
     hot.past.append(chunk);
   }
+  hot.summary.chunks = hot.chunks;
   UpdateInstance update{number, static_cast<int32_t>(hot.state.status),
                         std::nullopt, EncodeMessage(hot.summary)};
   if (finished) {
-    update.finished = ToStored(ToTime(now));  // Nothing else of it stays.
+    update.finished = ToStored(ToTime(now));  // The store drops the rest.
   } else if (!turn->outcome.next.has_value()) {
     if (sent->stored) {
       commit.changes.push_back(TakeMessages{number, turn->last_sequence});
@@ -102,7 +118,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
     ApplyTurnLocked(*turn);
   });
 
-  // What goes to others, and to the next execution of this one.
+  // For other orchestrations, and for the next execution of this one.
   for (TurnOutcome::Child& child : turn->outcome.children) {
     StartChildLocked(turn->orchestration, std::move(child), commit);
   }
@@ -125,16 +141,19 @@ void Engine::StartChildLocked(const OrchestrationPtr& parent,
     CreateLocked(key, std::move(child.started), commit);
     return;
   }
-  if (parent->ending) return;  // Nobody to tell.
+  if (parent->ending) return;  // No one to tell.
+  std::string why(AlreadyExists(key.id, open->status, {}).message());
+  if (open == parent) {
+    why =
+        absl::StrCat("the sub-orchestration has the ID of its own parent, ",
+                     QuoteForMessage(key.id), "; give it another one, or none");
+  }
   PostLocked(parent,
              child.started.parent->orchestration.execution_id.value_or(""),
              {HistoryEvent::kFromOutside, NowLocked(),
               SubOrchestrationFailed{
                   child.id,
-                  MakeFailure(
-                      "OrchestrationAlreadyExists",
-                      std::string(
-                          AlreadyExists(key.id, open->status, {}).message()))}},
+                  MakeFailure("OrchestrationAlreadyExists", std::move(why))}},
              commit);
 }
 
@@ -155,31 +174,26 @@ void Engine::ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit) {
   hot.chunks = 0;
 
   commit.changes.push_back(ClearExecution{orchestration.number});
-  // Its beginning stands before what has come meanwhile.
+  // Its first messages come before those received meanwhile.
   const auto count = static_cast<int64_t>(next.carried_over.size()) + 1;
   int64_t sequence = orchestration.first_sequence - count;
   orchestration.first_sequence -= count;
   turn.first_messages.push_back(
-      {.sequence = sequence,
-       .execution_id = execution_id,
-       .event = EncodeEvent(
-           {HistoryEvent::kFromOutside, hot.summary.updated, next.started})});
+      MakeMessage(execution_id, ExecutionStarted::kNumber,
+                  EncodeEvent({HistoryEvent::kFromOutside, hot.summary.updated,
+                               next.started})));
   for (std::string& event : next.carried_over) {
     const std::optional<HistoryEvent> decoded = DecodeEvent(event);
-    turn.first_messages.push_back(
-        {.sequence = ++sequence,
-         .execution_id = "",
-         .event = std::move(event),
-         .urgent = decoded.has_value() && IsUrgent(*decoded)});
+    const int number = decoded.has_value() ? NumberOf(*decoded) : 0;
+    orchestration.terminating |= number == ExecutionTerminated::kNumber;
+    turn.first_messages.push_back(MakeMessage("", number, std::move(event)));
   }
-  // Those that were taken go first: a sequence may stand there twice.
+  // Take the processed ones first: a sequence may be used twice.
   commit.changes.push_back(
       TakeMessages{orchestration.number, turn.last_sequence});
-  for (const Message& message : turn.first_messages) {
-    commit.changes.push_back(PutMessage{{.number = orchestration.number,
-                                         .sequence = message.sequence,
-                                         .execution = message.execution_id,
-                                         .event = message.event}});
+  for (Message& message : turn.first_messages) {
+    message.sequence = sequence++;
+    commit.changes.push_back(MakeRow(orchestration, message));
   }
 }
 
@@ -194,15 +208,14 @@ void Engine::ApplyTurnLocked(TurnInFlight& turn) {
   orchestration.committing = false;
   orchestration.status = state.status;
   orchestration.turn_time = turn.hot->summary.turn_time;
-  std::erase_if(orchestration.inbox, [&turn](const Message& message) {
-    return message.sequence <= turn.last_sequence;
-  });
+  orchestration.inbox.Take(turn.last_sequence);
   if (turn.outcome.next.has_value()) {
     BeginNextLocked(turn);
   } else {
     for (const TurnOutcome::Timer& timer : turn.outcome.timers) {
       AddTimerLocked({ToStored(ToTime(timer.fire_at)), orchestration.number,
-                      Timers::Kind::kTimer, timer.id});
+                      Timers::Kind::kTimer, timer.id},
+                     turn.ahead);
     }
     if (!IsFinished(state.status)) {
       for (TurnOutcome::Task& task : turn.outcome.tasks) {
@@ -253,14 +266,8 @@ void Engine::BeginNextLocked(TurnInFlight& turn) {
     dispatcher_.Take(*activity);
   }
   orchestration.activities.clear();
-  // What is left was for the execution before, or has come for any.
-  std::erase_if(orchestration.inbox, [](const Message& message) {
-    return !message.execution_id.empty() || message.timer.has_value();
-  });
-  orchestration.inbox.insert(
-      orchestration.inbox.begin(),
-      std::make_move_iterator(turn.first_messages.begin()),
-      std::make_move_iterator(turn.first_messages.end()));
+  // What is left is for the former execution, or for any.
+  orchestration.inbox.BeginExecution(std::move(turn.first_messages));
 }
 
 }  // namespace leasehold

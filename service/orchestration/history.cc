@@ -7,8 +7,9 @@ namespace {
 // types.
 template <size_t index = 1>
 bool ReadBody(const WireReader& reader, EventBody& body) {
+  if (!reader.has_bytes()) return true;  // Not a kind of event.
   if constexpr (index == std::variant_size_v<EventBody>) {
-    // Beside a kind that is known it is a field that is not.
+    // With a known kind present, this is an unknown field.
     if (!std::holds_alternative<OtherEvent>(body)) return true;
     body = OtherEvent{reader.field(), std::string(reader.bytes())};
     return true;
@@ -41,6 +42,8 @@ std::string_view StatusName(OrchestrationStatus status) {
       return "Pending";
     case OrchestrationStatus::kSuspended:
       return "Suspended";
+    case OrchestrationStatus::kDamaged:
+      return "Damaged";
   }
   return "Unknown";
 }
@@ -48,7 +51,8 @@ std::string_view StatusName(OrchestrationStatus status) {
 bool IsFinished(OrchestrationStatus status) {
   return status == OrchestrationStatus::kCompleted ||
          status == OrchestrationStatus::kFailed ||
-         status == OrchestrationStatus::kTerminated;
+         status == OrchestrationStatus::kTerminated ||
+         status == OrchestrationStatus::kDamaged;
 }
 
 Timestamp ToTimestamp(absl::Time time) {
@@ -66,6 +70,27 @@ OpaqueMessage MakeFailure(std::string type, std::string message) {
   return {EncodeMessage(FailureDetails{std::move(type), std::move(message)})};
 }
 
+int NumberOf(const HistoryEvent& event) {
+  return std::visit(
+      [](const auto& body) {
+        if constexpr (requires { body.kNumber; }) {
+          return body.kNumber;
+        } else {
+          return body.number;
+        }
+      },
+      event.body);
+}
+
+int NumberOf(std::string_view beginning) {
+  WireReader reader(beginning);
+  // ID and time come first; the field of the kind is cut off.
+  while (reader.Next()) {
+    if (reader.field() > 2 && reader.has_bytes()) return reader.field();
+  }
+  return reader.ok() || reader.field() <= 2 ? 0 : reader.field();
+}
+
 std::string EncodeEvent(const HistoryEvent& event) {
   std::string bytes;
   WireWriter writer(bytes);
@@ -74,7 +99,7 @@ std::string EncodeEvent(const HistoryEvent& event) {
   std::visit(
       [&writer](const auto& body) {
         if constexpr (requires { body.bytes; }) {
-          writer.Bytes(body.number, body.bytes);
+          if (body.number > 0) writer.Bytes(body.number, body.bytes);
         } else {
           writer(body.kNumber, body);
         }
@@ -85,7 +110,7 @@ std::string EncodeEvent(const HistoryEvent& event) {
 
 std::optional<HistoryEvent> DecodeEvent(std::string_view bytes) {
   std::optional<HistoryEvent> event(std::in_place);
-  event->id = 0;  // Not written means that.
+  event->id = 0;  // The value of an absent field.
   WireReader reader(bytes);
   bool good = true;
   while (good && reader.Next()) {

@@ -1,14 +1,13 @@
 // HistoryEvent: something that happened to an orchestration.
 //
-// The history of an execution is the list of its events, in order. It is all
-// that is known of it: what an orchestrator has done and what it waits for is a
-// fold of its history (runtime_state.h), and workers replay it. An event's form
-// is that of the message HistoryEvent of the Durable Task contract, field by
-// field, and so are the names.
+// The history of an execution is the list of its events, in order, and all that
+// is known of it: what an orchestrator has done and what it waits for is a fold
+// of its history (runtime_state.h), and workers replay it. Events have the form
+// and the field names of the message HistoryEvent in the Durable Task contract.
 //
-// Events come in *frames* when there are several: each as the repeated field of
-// some message, one after the other, so that a part of a history can be put
-// into such a message as it is.
+// Several events together are stored in *frames*: each is encoded as an entry
+// of a repeated field, one after the other, so that a part of a history can be
+// copied into such a message as it is.
 //
 // Thread-safety: values; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_HISTORY_H_
@@ -28,8 +27,9 @@
 
 namespace leasehold {
 
-// Numbers as in the contract. Two of those are never the status of an
-// orchestration: CONTINUED_AS_NEW is what a worker asks for, CANCELED nobody.
+// Numbers as in the contract, except for the last. No orchestration ever has
+// status CONTINUED_AS_NEW, which only workers request, or CANCELED, which
+// nothing requests.
 enum class OrchestrationStatus : int32_t {
   kRunning = 0,
   kCompleted = 1,
@@ -39,16 +39,20 @@ enum class OrchestrationStatus : int32_t {
   kTerminated = 5,
   kPending = 6,
   kSuspended = 7,
+  // Our own, never stored: the stored orchestration cannot be read. It is set
+  // aside until it is purged.
+  kDamaged = 1000,
 };
 
 // `Running`, `Completed`, ...
 std::string_view StatusName(OrchestrationStatus status);
+// Whether the orchestration has ended. True for a damaged one.
 bool IsFinished(OrchestrationStatus status);
 
 Timestamp ToTimestamp(absl::Time time);
-absl::Time ToTime(const Timestamp& timestamp);  // Rounds to what it can hold.
+absl::Time ToTime(const Timestamp& timestamp);  // Rounded.
 
-// An ID with one of its executions.
+// An instance ID and one of its executions.
 struct ExecutionOf {
   std::string instance_id;
   Payload execution_id;
@@ -61,7 +65,7 @@ struct ExecutionOf {
   }
 };
 
-// Who started a sub-orchestration, and by which of its actions.
+// The parent of a sub-orchestration, and the action that created it.
 struct ParentLink {
   int32_t task_scheduled_id = 0;
   Payload name;
@@ -91,7 +95,7 @@ struct FailureDetails {
   }
 };
 
-// What a failure of the server's own making looks like to a worker.
+// A failure that the server itself reports to a worker.
 OpaqueMessage MakeFailure(std::string type, std::string message);
 
 // ---- The events, each with its number in the contract -----------------------
@@ -166,7 +170,7 @@ struct TaskScheduled {
   }
 };
 
-// The end of an activity (7) or of a sub-orchestration (10): it went well.
+// An activity (7) or a sub-orchestration (10) has completed.
 template <int event_number>
 struct ScheduledCompleted {
   static constexpr int kNumber = event_number;
@@ -182,7 +186,7 @@ struct ScheduledCompleted {
 using TaskCompleted = ScheduledCompleted<7>;
 using SubOrchestrationCompleted = ScheduledCompleted<10>;
 
-// The end of an activity (8) or of a sub-orchestration (11): it failed.
+// An activity (8) or a sub-orchestration (11) has failed.
 template <int event_number>
 struct ScheduledFailed {
   static constexpr int kNumber = event_number;
@@ -240,7 +244,7 @@ struct TimerFired {
   }
 };
 
-// Begins each turn; its time is the clock of the orchestrator.
+// Begins each turn; its time is the orchestrator's clock.
 struct OrchestratorStarted {
   static constexpr int kNumber = 14;
 
@@ -288,14 +292,14 @@ struct ExecutionPaused {
 using ExecutionSuspended = ExecutionPaused<21>;
 using ExecutionResumed = ExecutionPaused<22>;
 
-// One that had failed goes on from its last good point.
+// A failed orchestration continues from its last good point.
 struct ExecutionRewound {
   static constexpr int kNumber = 30;
   Payload reason = {};
-  // Of a sub-orchestration that was rewound with its parent: the parent's new
+  // For a sub-orchestration that was rewound with its parent: the parent's new
   // execution.
   Payload parent_execution_id = {};
-  // The rest is how it was started, for those who have no history of it.
+  // The rest is how it was started, for workers without its history.
   Payload instance_id = {};
   OpaqueMessage trace = {};
   Payload name = {};
@@ -318,7 +322,7 @@ struct ExecutionRewound {
   }
 };
 
-// One that the engine carries and does not look into.
+// An event that the engine passes on without decoding it.
 struct OtherEvent {
   int number = 0;
   std::string bytes;
@@ -335,7 +339,7 @@ using EventBody =
 struct HistoryEvent {
   static constexpr int32_t kFromOutside = -1;
 
-  int32_t id = kFromOutside;  // Of the action that it echoes.
+  int32_t id = kFromOutside;  // Of the action that caused it.
   Timestamp time;
   EventBody body;
 
@@ -345,16 +349,21 @@ struct HistoryEvent {
   }
 };
 
+// The number of the event's kind in the contract; 0: none.
+int NumberOf(const HistoryEvent& event);
+// Same, from the beginning of an encoded event; 0: too little to tell.
+int NumberOf(std::string_view beginning);
+
 std::string EncodeEvent(const HistoryEvent& event);
 std::optional<HistoryEvent> DecodeEvent(std::string_view bytes);
 
 // ---- Frames -----------------------------------------------------------------
 
-// In the store: as the field past_events of OrchestratorRequest.
+// In the store: like the field past_events of OrchestratorRequest.
 inline constexpr int kStoredFrame = 3;
 
 void AppendFrame(std::string& frames, int field, std::string_view event);
-// Calls `each` with the bytes of each event. False: those are no frames.
+// Calls `each` with the bytes of each event. False: these are not frames.
 bool ForEachFrame(std::string_view frames,
                   const std::function<void(std::string_view event)>& each);
 

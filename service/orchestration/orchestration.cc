@@ -5,9 +5,13 @@
 
 namespace leasehold {
 
-void NoteSuspension(const HistoryEvent& event, Orchestration& orchestration) {
-  if (event.As<ExecutionSuspended>() != nullptr) orchestration.suspended = true;
-  if (event.As<ExecutionResumed>() != nullptr) orchestration.suspended = false;
+void NoteSuspension(int event_number, Orchestration& orchestration) {
+  if (event_number == ExecutionSuspended::kNumber) {
+    orchestration.suspended = true;
+  }
+  if (event_number == ExecutionResumed::kNumber) {
+    orchestration.suspended = false;
+  }
 }
 
 bool IsForPresent(const Message& message, const Orchestration& orchestration) {
@@ -20,9 +24,29 @@ bool IsForPresent(const Message& message, const Orchestration& orchestration) {
 
 std::optional<ExecutionStarted> PendingStartOf(
     const Orchestration& orchestration) {
-  for (const Message& message : orchestration.inbox) {
-    if (message.timer.has_value()) continue;
-    std::optional<HistoryEvent> event = DecodeEvent(message.event);
+  const Message* start = orchestration.inbox.start();
+  if (start == nullptr || start->away) return std::nullopt;
+  std::optional<HistoryEvent> event = DecodeEvent(start->event);
+  auto* started =
+      event.has_value() ? std::get_if<ExecutionStarted>(&event->body) : nullptr;
+  if (started == nullptr) return std::nullopt;
+  return std::move(*started);
+}
+
+bool StartIsAway(const Orchestration& orchestration) {
+  const Message* start = orchestration.inbox.start();
+  return start != nullptr && start->away;
+}
+
+void KeepStart(std::vector<MessageRow> rows, Orchestration& orchestration) {
+  if (!StartIsAway(orchestration) || rows.empty()) return;
+  orchestration.inbox.Keep(rows.front().sequence,
+                           std::move(rows.front().event));
+}
+
+std::optional<ExecutionStarted> StartIn(const std::vector<MessageRow>& rows) {
+  for (const MessageRow& row : rows) {
+    std::optional<HistoryEvent> event = DecodeEvent(row.event);
     if (!event.has_value()) continue;
     if (auto* started = std::get_if<ExecutionStarted>(&event->body)) {
       return std::move(*started);

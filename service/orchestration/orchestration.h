@@ -1,15 +1,14 @@
-// Orchestration: what the engine keeps in memory of an open orchestration; and
+// Orchestration: what the engine keeps in memory for an open orchestration; and
 // OrchestrationInstance, the hot state, which hangs on the instance context.
 //
-// Every open orchestration has an Orchestration, parked or not: who it is,
-// where it stands, what has come for it and what workers are to do. Its history
-// is in the hot state, an extension of the context of its key. Work that is out
-// pins that context; one that waits for a timer, an event or a child does not,
-// so the lease may end and the history is forgotten. The next turn reads it
-// again.
+// Every open orchestration, parked or not, has an Orchestration: its identity,
+// its status, what it has received and the work for workers. Its history is in
+// the hot state, an extension of the context of its key. Work that is out pins
+// that context; waiting for a timer, an event or a child does not, so the lease
+// may end and the history is dropped. The next turn reads the history again.
 //
 // Thread-safety: guarded by the engine's lock.   Lifetime: an Orchestration is
-// shared by the directory and by what is under way for it.
+// shared by the directory and by the operations in progress for it.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ORCHESTRATION_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_ORCHESTRATION_H_
 
@@ -27,63 +26,55 @@
 #include "service/instance/instance_key.h"
 #include "service/orchestration/dispatcher.h"
 #include "service/orchestration/history.h"
+#include "service/orchestration/inbox.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/runtime_state.h"
 #include "service/orchestration/timers.h"
 #include "service/orchestration/turn.h"
+#include "service/storage/witness.h"
 
 namespace leasehold {
 
 class Engine;
 class Orchestration;
 
-// An event that has come and is in no turn yet.
-struct Message {
-  int64_t sequence = 0;
-  // For this execution only; empty: for any.
-  std::string execution_id;
-  std::string event = {};  // Encoded; empty: it only wakes.
-  bool urgent = false;     // As IsUrgent.
-  bool rewinds = false;    // It is an ExecutionRewound.
-  // The timer that fired. There is no such message in the store, only the
-  // timer, and its event is made when it is sent.
-  std::optional<int32_t> timer = std::nullopt;
-};
-
-// Whether an event goes on with one that is suspended, or not started yet.
-inline bool IsUrgent(const HistoryEvent& event) {
-  return event.As<ExecutionTerminated>() != nullptr ||
-         event.As<ExecutionResumed>() != nullptr;
-}
-
-// What a worker was sent, until its answer is durable.
+// What was sent to a worker; kept until the answer is durable.
 struct SentTurn {
   std::vector<std::string> events;  // Encoded; OrchestratorStarted first.
-  // Of each event after the first: the message that it was.
+  // For each event after the first: the sequence of its message.
   std::vector<int64_t> sequences;
-  int64_t last_sequence = 0;    // Of all messages that it took.
+  int64_t last_sequence = 0;    // The last of its messages.
   std::vector<int32_t> timers;  // That have fired.
   Timestamp time;
+  // How far `time` is ahead of the wall clock, which was set back since. Timers
+  // that the turn sets are ahead by as much.
+  StoredTime ahead = 0;
   size_t bytes = 0;      // Of the whole item.
   bool stored = false;   // Some of its messages are in the store.
   bool rewinds = false;  // It asks for a history to go on with.
-  // What has come of an answer that comes in parts.
+  // The parts of a partial answer so far.
   TurnAnswer answer;
   int parts = 0;
   size_t answer_bytes = 0;
 };
 
-// What workers do for an orchestration.
+// Work lost this many times in a row is suspect.
+inline constexpr int kSuspectAfter = 2;
+
+// Work for an orchestration.
 struct OwnedWork : Work {
   OwnedWork(Orchestration& owner, WorkKind kind, std::string name,
             std::string version)
       : Work(kind, std::move(name), std::move(version)), owner(owner) {}
   Orchestration& owner;
   int given_back = 0;  // Times in a row.
-  // Times in a row that it went out and did not come back, or was given back.
+  // Times in a row that it went out and was lost or given back.
   int lost = 0;
-  bool sent = false;  // Its worker has been sent it.
-  // It holds the context: it is out, or its end is on the way to the store.
+  bool sent = false;       // It was sent to its worker.
+  StoredTime sent_at = 0;  // On the monotonic clock.
+  // Where the store's witness notes it, while it is out or after a loss.
+  Witness::Place place;
+  // It holds the context: it is out, or its end is being committed.
   bool pins = false;
 };
 
@@ -91,26 +82,29 @@ struct OwnedWork : Work {
 inline OwnedWork& Owned(Work& work) { return static_cast<OwnedWork&>(work); }
 
 struct ActivityWork final : OwnedWork {
-  ActivityWork(Orchestration& owner, int32_t id, TaskScheduled task,
+  ActivityWork(Orchestration& owner, int32_t id, TaskScheduled task, bool away,
                std::string version)
       : OwnedWork(owner, WorkKind::kActivity, task.name, std::move(version)),
         id(id),
-        task(std::move(task)) {}
+        task(std::move(task)),
+        away(away) {}
   const int32_t id;  // Of the action.
   const TaskScheduled task;
-  bool ended = false;  // Its end is on the way to the store.
+  // It is large: only its name is in memory, the rest is in the store.
+  const bool away;
+  bool ended = false;  // Its end is being committed.
 };
 
-// What is known of an orchestration that is hot.
+// What is known of a hot orchestration.
 struct HotState {
   absl::Time created;
   Summary summary;
   RuntimeState state;
   std::string past;    // The history, in frames.
-  int64_t chunks = 0;  // In which it is stored.
+  int64_t chunks = 0;  // Chunks in the store.
 };
 
-// Where it lies.
+// Holds the hot state.
 class OrchestrationInstance final : public Extension {
  public:
   explicit OrchestrationInstance(Engine& engine) : engine_(engine) {}
@@ -118,6 +112,7 @@ class OrchestrationInstance final : public Extension {
   bool MayBlock() const override { return false; }
   void OnDetach(InstanceContext& context, DetachReason reason,
                 HookDone done) override;
+  bool has_state() const { return state_ != nullptr; }
 
  private:
   friend class Engine;
@@ -128,8 +123,8 @@ class OrchestrationInstance final : public Extension {
 
   // Guarded by the engine's lock.
   Orchestration* owner_ = nullptr;   // Null: none, or it has ended.
-  std::unique_ptr<HotState> state_;  // Null: cold, or a turn has it.
-  uint64_t load_ = 0;                // The read that is to bring it; 0: none.
+  std::unique_ptr<HotState> state_;  // Null: cold, or in use by a turn.
+  uint64_t load_ = 0;                // The read that will load it; 0: none.
 };
 
 class Orchestration : public std::enable_shared_from_this<Orchestration> {
@@ -146,55 +141,66 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   const InstanceNumber number;
   const InstanceKey key;
 
-  // What is durable.
-  bool durable = false;   // That there is one.
+  // Durable state.
+  bool durable = false;   // Whether it exists in the store.
   uint64_t revision = 0;  // As OrchestrationInfo; 0: not durable yet.
   std::string execution_id;
   std::vector<std::string> former_executions;  // As in Summary.
   OrchestrationStatus status = OrchestrationStatus::kPending;
   Timestamp turn_time;
 
-  // A commit is under way that ends it, or another has taken its place: nothing
-  // that comes now is for it.
+  // A commit that ends it is in progress, or another orchestration has taken
+  // its key: it receives nothing more.
   bool ending = false;
-  // It has ended: what was under way for it changes nothing.
+  // It has ended: operations still in progress for it change nothing.
   bool gone = false;
+  // Why it is set aside, if a part of it cannot be read. None of its turns goes
+  // out, and only a purge can change it. Null: it is intact.
+  std::unique_ptr<const std::string> damage;
 
-  // Not before this; 0: at once.
+  // Earliest start; 0: at once.
   StoredTime start_at = 0;
-  // Messages are numbered upwards, but those that a new execution begins with
-  // stand before all others.
+  // Messages have ascending numbers. The first messages of a new execution are
+  // numbered before all others.
   int64_t last_sequence = 0;
   int64_t first_sequence = 0;
-  // As it will be once all that has come for it is in a turn.
+  // As it will be once a turn has taken all that was received.
   bool suspended = false;
-  std::vector<Message> inbox;  // In order of their sequences.
+  bool terminating = false;  // An ExecutionTerminated was received.
+  Inbox inbox;
 
   OwnedWork turn;
   std::unique_ptr<SentTurn> sent;  // Of the turn that is, or was last, out.
-  bool committing = false;         // Its answer is on the way to the store.
-  bool held = false;               // It was given back, and waits a while.
+  bool committing = false;         // Its answer is being committed.
+  bool held = false;               // The turn was given back, and is delayed.
   std::map<int32_t, std::unique_ptr<ActivityWork>> activities;
 
   int pins = 0;  // Work that pins the context.
   std::unique_ptr<HeldPin> pin;
-  bool pinning = false;       // It is being acquired.
-  std::vector<Work*> unsent;  // Out already, but not sent.
+  bool pinning = false;       // Acquiring the pin.
+  std::vector<Work*> unsent;  // Out, but not sent yet.
 
   OrchestrationInstance* hot = nullptr;
-  // Of one that has just been created: there is nothing to read.
+  // Of a new orchestration, which has nothing to read.
   std::unique_ptr<HotState> fresh;
 };
 
-// Keeps `suspended` up with an event that has come.
-void NoteSuspension(const HistoryEvent& event, Orchestration& orchestration);
+// Updates `suspended` for a received event.
+void NoteSuspension(int event_number, Orchestration& orchestration);
 
-// Whether it is for the present execution, or for any.
+// Whether the message is for the present execution, or for any.
 bool IsForPresent(const Message& message, const Orchestration& orchestration);
 
-// How one was started that has no history yet; nullopt: it has.
+// The start event of an orchestration without history; nullopt: it has a
+// history, or the event is away (StartIsAway).
 std::optional<ExecutionStarted> PendingStartOf(
     const Orchestration& orchestration);
+bool StartIsAway(const Orchestration& orchestration);
+// Keeps the start event, if it is away, in memory. `rows`: its first message in
+// the store.
+void KeepStart(std::vector<MessageRow> rows, Orchestration& orchestration);
+// The start event in these rows; nullopt: they hold none.
+std::optional<ExecutionStarted> StartIn(const std::vector<MessageRow>& rows);
 
 }  // namespace leasehold
 

@@ -1,4 +1,4 @@
-// OrchestrationInfo: what callers are told of an orchestration; Summary: the
+// OrchestrationInfo: what callers can see of an orchestration; Summary: the
 // part of it that the store keeps beside the history.
 //
 // Thread-safety: values; callers synchronise.
@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,7 +18,7 @@
 
 namespace leasehold {
 
-// Written with each turn: nothing that grows with the history belongs here.
+// Written with each turn, so nothing that grows with the history belongs here.
 struct Summary {
   std::string name;
   Payload version;
@@ -27,13 +28,15 @@ struct Summary {
   Timestamp updated;
   StringMap tags;
   Payload custom_status;
-  // The clock of the orchestrator, which also runs on from one execution to the
-  // next.
+  // The orchestrator's clock. It continues from one execution to the next.
   Timestamp turn_time;
-  OpaqueMessage trace_context;  // A worker's own, for its next turn.
-  // Of the same run before it was rewound: sub-orchestrations that began then
-  // still answer to these.
+  OpaqueMessage trace_context;  // Set by a worker, for its next turn.
+  // Executions of the same run before it was rewound: sub-orchestrations that
+  // began then still report their ends to these.
   std::vector<std::string> former_executions;
+  // The minimum number of stored chunks of this execution's history. If there
+  // are fewer, some were lost.
+  int64_t chunks = 0;
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -48,6 +51,7 @@ struct Summary {
     field(9, self.turn_time);
     field(10, self.trace_context);
     field(11, self.former_executions);
+    field(12, self.chunks);
   }
 };
 
@@ -57,25 +61,34 @@ struct OrchestrationInfo {
   absl::Time created;
   std::optional<absl::Time> finished;
   Summary summary;
-  // Grows with each change that others see, within one run of the server; 0:
-  // it is not open.
+  // Grows with each visible change, within one run of the server; 0: the
+  // orchestration is not open.
   uint64_t revision = 0;
 
-  // Only if they were asked for.
+  // Why its work is not being done, for people. Set only by Get.
+  std::string waiting_for = {};
+
+  // Set only on request.
   bool has_payloads = false;
-  Payload input;
-  Payload output;
-  OpaqueMessage failure;
+  Payload input = {};
+  Payload output = {};
+  OpaqueMessage failure = {};
 };
 
 StoredTime ToStored(absl::Time time);
 absl::Time FromStored(StoredTime time);
 
 // Without payloads.
-//   DataLoss: the row's summary is none.
+//   DataLoss: the row cannot be read.
 absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row);
 
-// What is kept of a start that had a request ID.
+// What can be read of a damaged orchestration's row, with `why` as its failure.
+OrchestrationInfo DamagedInfoOf(const InstanceRow& row, const std::string& why);
+
+// DataLoss, for an orchestration that is set aside.
+absl::Status IsDamaged(std::string_view id, const std::string& why);
+
+// Stored for a start that had a request ID.
 struct StoredReceipt {
   std::string execution_id;
   int64_t created = 0;  // Whether it was.
@@ -89,12 +102,19 @@ struct StoredReceipt {
   }
 };
 
-// NotFound, of this key.
+// NotFound, for this key.
 absl::Status NoSuchOrchestration(const InstanceKey& key);
 
-// Adds the payloads that a history begins and ends with.
-//   DataLoss: those are no events.
+// Adds the payloads from the first and the last event of a history.
+//   DataLoss: these are not events.
 absl::Status AddPayloads(const HistoryEnds& ends, OrchestrationInfo& info);
+
+// Its approximate size in a message.
+size_t SizeOf(const OrchestrationInfo& info);
+
+// Shrinks `info` to fit into a page of `bytes_max`. A payload that is too large
+// is replaced by a sentence that says so, as a JSON string.
+void FitIntoPage(OrchestrationInfo& info, size_t bytes_max);
 
 }  // namespace leasehold
 

@@ -1,9 +1,9 @@
-// ReusePolicy: what a start does when its ID is taken.
+// ReusePolicy: what a start does if its ID is taken.
 //
-// One table for all doors; it stands in the README of this room and is a test.
-// The doors ask in two ways: with a set of statuses that may be replaced (the
-// Durable Task contract), or with two choices, one for a present one that is
-// active and one for one that has ended (leasehold.v1.Orchestration).
+// One table for all doors; the README of this room shows it, and a test checks
+// it. Doors specify a policy in two ways: as a set of statuses that may be
+// replaced (the Durable Task contract), or as two choices, one for an active
+// orchestration and one for a finished one (leasehold.v1.Orchestration).
 //
 // Thread-safety: pure functions and values.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_REUSE_POLICY_H_
@@ -19,13 +19,14 @@
 namespace leasehold {
 
 struct ReusePolicy {
-  // Statuses in which the one that is there is replaced; in others the start is
-  // refused. nullopt, as most clients send it: an ended one is replaced.
+  // Statuses in which the existing orchestration is replaced; in others the
+  // start is refused. nullopt, which most clients send: a finished one is
+  // replaced.
   std::optional<std::set<OrchestrationStatus>> replaceable;
-  // Statuses in which the one that is there will do: the start changes nothing,
-  // and says so. (An older form of the contract has this.)
+  // Statuses in which the existing orchestration is accepted: the start changes
+  // nothing and reports that. (An older form of the contract has this.)
   std::set<OrchestrationStatus> attachable;
-  // It was made of the two choices below, and a refusal names them.
+  // Made from the two choices below; a refusal names them.
   bool of_choices = false;
 };
 
@@ -35,15 +36,15 @@ ReusePolicy PolicyOf(IfActive if_active, IfFinished if_finished);
 
 enum class StartDecision { kCreate, kReplace, kAttach, kRefuse };
 
-// `present`: the status of the one that has the ID; nullopt: nobody has it.
+// `present`: the status of the orchestration with the ID; nullopt: none.
 StartDecision DecideStart(std::optional<OrchestrationStatus> present,
                           const ReusePolicy& policy);
 
-// Whether the answer depends on which ended one is there, if one is.
+// Whether the decision depends on which finished orchestration exists, if any.
 bool AsksForEnded(const ReusePolicy& policy);
 
-// What a refused start is told: the status of the one that is there, and what
-// could be done.
+// The answer to a refused start: the status of the existing orchestration, and
+// the alternatives.
 absl::Status AlreadyExists(std::string_view id, OrchestrationStatus present,
                            const ReusePolicy& policy);
 

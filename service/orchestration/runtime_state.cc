@@ -5,7 +5,7 @@
 namespace leasehold {
 namespace {
 
-// What each event changes; those that are not named change nothing.
+// What each event changes; events not listed change nothing.
 struct Fold {
   RuntimeState& state;
   const HistoryEvent& event;

@@ -1,7 +1,7 @@
-// RuntimeState: what is known of one execution, as a fold of its history.
+// RuntimeState: what is known of one execution: a fold of its history.
 //
-// Nothing else goes in: no clock, no store, no order but that of the events. So
-// a state that was thawed from the store equals the one that lived in memory.
+// It depends on nothing else: no clock, no store, only the events in order. So
+// a state thawed from the store equals the one that stayed in memory.
 //
 // Thread-safety: a value; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_RUNTIME_STATE_H_
@@ -19,19 +19,19 @@
 namespace leasehold {
 
 struct RuntimeState {
-  // As it was started; a name is there from the first turn on.
+  // As it was started; has a name from the first turn on.
   ExecutionStarted started;
 
   OrchestrationStatus status = OrchestrationStatus::kPending;
   Payload output;
   OpaqueMessage failure;
 
-  // The clock of the orchestrator: the time of its last turn.
+  // The orchestrator's clock: the time of its last turn.
   Timestamp turn_time;
-  // Somebody wants it terminated together with its children.
+  // It was told to terminate, together with its children.
   std::optional<ExecutionTerminated> terminated;
 
-  // What it waits for, by the ID of the action.
+  // What it waits for, by action ID.
   std::set<int32_t> tasks;
   std::map<int32_t, Timestamp> timers;      // When they fire.
   std::map<int32_t, std::string> children;  // Their instance IDs.
@@ -39,7 +39,7 @@ struct RuntimeState {
   int64_t event_count = 0;
 
   void Apply(const HistoryEvent& event);
-  // Applies events in frames. False: those are no events.
+  // Applies events in frames. False: these are not events.
   bool ApplyFrames(std::string_view frames);
 };
 

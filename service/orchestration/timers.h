@@ -1,7 +1,11 @@
-// Timers: what is to happen at times of day, in order.
+// Timers: what is due at which time of day, in order.
 //
-// A plain data structure; the engine looks into it. It keeps times of day, as
-// orchestrators name them, not spans: a clock that is set moves them along.
+// A plain data structure, which the engine queries. It stores times of day, as
+// orchestrators specify them. If the clock is set forward, timers that are then
+// due fire. If it is set back, orchestrators' timers fire after the same
+// remaining time as before (MoveBack): nearly all of them were computed as a
+// span from a moment that now lies ahead again. A scheduled start names a time
+// of day, and waits for it.
 //
 // Thread-safety: none; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_TIMERS_H_
@@ -11,7 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <tuple>
+#include <utility>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "service/storage/records.h"
 
@@ -20,17 +27,14 @@ namespace leasehold {
 class Timers {
  public:
   enum class Kind : uint8_t {
-    kTimer,  // An orchestrator's own: `id` is its number.
-    kStart,  // A scheduled start.
-    kRetry,  // Work that was given back is lined up again; `id`: its task, or
-             // kTurn.
+    kTimer,          // Set by an orchestrator; `id` is its number.
+    kStart,          // A scheduled start.
+    kRetryTurn,      // A turn that was given back is queued again.
+    kRetryActivity,  // Same for an activity; `id` is its number, of any value.
   };
 
-  // The ID of a retry that is for the turn.
-  static constexpr int32_t kTurn = -1;
-
-  // In this order: of two that are due together the one with the smaller ID is
-  // first.
+  // Sorted in this order: timers of one orchestration that are due together
+  // fire in the order of their IDs.
   struct Entry {
     StoredTime due = 0;
     InstanceNumber number = 0;
@@ -39,28 +43,65 @@ class Timers {
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
 
-  void Add(const Entry& entry) { entries_.insert(entry); }
-  // One that is not there stays so.
-  void Cancel(const Entry& entry) { entries_.erase(entry); }
+  // `early`: how much before its own time the entry is due. Cancel it by its
+  // own time.
+  void Add(Entry entry, StoredTime early = 0) {
+    if (early != 0) {
+      entry.due -= early;
+      moved_.insert_or_assign(KeyOf(entry), entry.due);
+    }
+    entries_.insert(entry);
+  }
+  // No effect if the entry does not exist.
+  void Cancel(Entry entry) {
+    if (const auto moved = moved_.find(KeyOf(entry)); moved != moved_.end()) {
+      entry.due = moved->second;
+      moved_.erase(moved);
+    }
+    entries_.erase(entry);
+  }
+  // The clock was set back by this much; see above.
+  void MoveBack(StoredTime by) {
+    absl::btree_set<Entry> moved;
+    for (Entry entry : entries_) {
+      if (entry.kind == Kind::kTimer) {
+        entry.due -= by;
+        moved_.insert_or_assign(KeyOf(entry), entry.due);
+      }
+      moved.insert(entry);
+    }
+    entries_ = std::move(moved);
+  }
 
-  // Takes the first one that is due at `now`; nullopt: none is.
+  // Takes the first entry that is due at `now`; nullopt: none is.
   std::optional<Entry> TakeDue(StoredTime now) {
     if (entries_.empty() || entries_.begin()->due > now) return std::nullopt;
     const Entry entry = *entries_.begin();
     entries_.erase(entries_.begin());
+    moved_.erase(KeyOf(entry));
     return entry;
   }
-  // When the first one is due; nullopt: there is none.
+  // When the first entry is due; nullopt: there is none.
   std::optional<StoredTime> next_due() const {
     if (entries_.empty()) return std::nullopt;
     return entries_.begin()->due;
   }
 
-  void Clear() { entries_.clear(); }
+  void Clear() {
+    entries_.clear();
+    moved_.clear();
+  }
   size_t size() const { return entries_.size(); }
 
  private:
+  using Key = std::tuple<InstanceNumber, Kind, int32_t>;
+  static Key KeyOf(const Entry& entry) {
+    return {entry.number, entry.kind, entry.id};
+  }
+
   absl::btree_set<Entry> entries_;
+  // Due times of the entries that were moved.
+  absl::btree_map<Key, StoredTime> moved_;
 };
 
 }  // namespace leasehold

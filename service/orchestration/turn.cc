@@ -1,11 +1,13 @@
 #include "service/orchestration/turn.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "service/instance/instance_key.h"
+#include "service/orchestration/bounds.h"
 
 namespace leasehold {
 namespace {
@@ -14,7 +16,7 @@ size_t SizeOf(const Payload& payload) {
   return payload.has_value() ? payload->size() : 0;
 }
 
-// The payload that an action brings along.
+// The size of the payload in an action.
 struct PayloadSize {
   size_t operator()(const TaskScheduled& task) { return SizeOf(task.input); }
   size_t operator()(const SubOrchestrationCreated& child) {
@@ -30,14 +32,12 @@ struct PayloadSize {
   size_t operator()(const auto&) { return 0; }
 };
 
-CompleteExecution Failed(std::string type, std::string message) {
-  CompleteExecution completion;
-  completion.status = OrchestrationStatus::kFailed;
-  completion.failure = MakeFailure(std::move(type), std::move(message));
-  return completion;
-}
+struct Refused {
+  std::string type;
+  std::string message;
+};
 
-// The first that ends the execution; nullptr: it goes on.
+// The first action that ends the execution; nullptr: none.
 const OrchestratorAction* FindEnd(const TurnAnswer& answer) {
   for (const OrchestratorAction& action : answer.actions) {
     if (std::holds_alternative<CompleteExecution>(action.what)) return &action;
@@ -50,50 +50,67 @@ bool ContinuesAsNew(const OrchestratorAction& end) {
          OrchestrationStatus::kContinuedAsNew;
 }
 
-// What in the answer this server refuses, as the end that it gets instead.
-std::optional<CompleteExecution> Refusal(const RuntimeState& state,
-                                         const TurnAnswer& answer,
-                                         const TurnLimits& limits,
-                                         bool continues_as_new) {
+// Finds what the server refuses in an answer.
+std::optional<Refused> FindRefused(const RuntimeState& state,
+                                   const TurnAnswer& answer,
+                                   const TurnLimits& limits,
+                                   bool continues_as_new) {
+  if (answer.refusal.has_value()) {
+    return Refused{answer.refusal->type, answer.refusal->message};
+  }
   for (const OrchestratorAction& action : answer.actions) {
     if (const auto* unsupported =
             std::get_if<UnsupportedAction>(&action.what)) {
-      return Failed(
+      return Refused{
           "Unsupported",
-          absl::StrCat(unsupported->what, " are not supported by this server"));
+          absl::StrCat(unsupported->what, " are not supported by this server")};
     }
     if (std::holds_alternative<RewindHistory>(action.what)) {
-      return Failed("NotRewinding",
-                    "the worker answered with a history to go on with, and was "
-                    "not asked to rewind");
+      return Refused{
+          "NotRewinding",
+          "the worker answered with a history to go on with, and was not asked "
+          "to rewind"};
+    }
+    // Stored events must be readable; otherwise the orchestration is lost.
+    const auto* end = std::get_if<CompleteExecution>(&action.what);
+    if (end != nullptr &&
+        !std::all_of(
+            end->carried_over.begin(), end->carried_over.end(),
+            [](const auto& bytes) { return DecodeEvent(bytes).has_value(); })) {
+      return Refused{"UnreadableEvent",
+                     "the worker continued as new with an event to carry over "
+                     "that is not a HistoryEvent"};
     }
     const size_t size = std::visit(PayloadSize{}, action.what);
     if (size > limits.payload_bytes_max) {
-      return Failed("PayloadTooLarge",
-                    PayloadTooLarge(
-                        absl::StrCat("action ", action.id, " has a payload of"),
-                        size, limits));
+      return Refused{"PayloadTooLarge",
+                     PayloadTooLarge(absl::StrCat("action ", action.id,
+                                                  " has a payload of"),
+                                     size, limits)};
     }
   }
+  if (const absl::Status status = CheckAnswer(answer); !status.ok()) {
+    return Refused{"InvalidAction", std::string(status.message())};
+  }
   if (SizeOf(answer.custom_status) > limits.payload_bytes_max) {
-    return Failed("PayloadTooLarge",
-                  PayloadTooLarge("the custom status has",
-                                  SizeOf(answer.custom_status), limits));
+    return Refused{"PayloadTooLarge",
+                   PayloadTooLarge("the custom status has",
+                                   SizeOf(answer.custom_status), limits)};
   }
   const int64_t events =
       state.event_count + static_cast<int64_t>(answer.actions.size());
   if (events > limits.history_events_max && !continues_as_new) {
-    return Failed(
+    return Refused{
         "HistoryTooLong",
         absl::StrCat("the history would have ", events, " events; at most ",
                      limits.history_events_max,
                      " are allowed (--max-history-events); an orchestration "
-                     "that goes on for ever continues as new"));
+                     "that goes on for ever continues as new")};
   }
   return std::nullopt;
 }
 
-// Carries actions out, one after the other.
+// Carries out actions one after the other.
 class Conclusion {
  public:
   Conclusion(const RuntimeState& state, const std::string& id, Timestamp now,
@@ -101,7 +118,7 @@ class Conclusion {
       : state_(state), id_(id), now_(now), as_new_(continues_as_new) {}
 
   void Do(int32_t id, TaskScheduled task) {
-    if (as_new_) return;  // There would be nobody to wait for it.
+    if (as_new_) return;  // No one would wait for it.
     outcome_.tasks.push_back({id, task});
     Echo(id, std::move(task));
   }
@@ -137,7 +154,7 @@ class Conclusion {
          FromOutside(ExecutionTerminated{other.reason, other.recursive})});
   }
 
-  // Both are refused before: this is no turn that rewinds.
+  // Both were refused before: this is not a rewind turn.
   void Do(int32_t, const RewindHistory&) {}
   void Do(int32_t, const UnsupportedAction&) {}
 
@@ -187,7 +204,7 @@ class Conclusion {
       next.started.version = std::move(completion.new_version);
     }
     next.carried_over = std::move(completion.carried_over);
-    // Whoever asked for these was told OK, and workers do not carry them over.
+    // Their senders were told OK, and workers do not carry them over.
     if (state_.terminated.has_value()) {
       next.carried_over.push_back(EncodeEvent(FromOutside(*state_.terminated)));
     } else if (state_.status == OrchestrationStatus::kSuspended) {
@@ -296,14 +313,31 @@ EventBody EndOfChild(const std::string& id, int32_t action_id,
 TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,
                          TurnAnswer answer, const TurnLimits& limits,
                          Timestamp now) {
-  // Some workers send their actions in any order: the end comes last.
+  // Some workers send actions in any order: the end is processed last.
   const OrchestratorAction* end = FindEnd(answer);
   bool continues_as_new = end != nullptr && ContinuesAsNew(*end);
-  if (std::optional<CompleteExecution> refusal =
-          Refusal(state, answer, limits, continues_as_new)) {
+  std::string limit;
+  if (std::optional<Refused> refused =
+          FindRefused(state, answer, limits, continues_as_new)) {
+    limit = refused->message;
+    CompleteExecution failed;
+    failed.status = OrchestrationStatus::kFailed;
+    failed.failure =
+        MakeFailure(std::move(refused->type), std::move(refused->message));
     answer.actions.clear();
+    end =
+        &answer.actions.emplace_back(OrchestratorAction{0, std::move(failed)});
+    continues_as_new = false;
+  }
+  const bool unheeded =
+      state.terminated.has_value() &&
+      (end == nullptr || (continues_as_new && answer.terminate_is_old));
+  if (unheeded) {
+    CompleteExecution terminated;
+    terminated.status = OrchestrationStatus::kTerminated;
+    terminated.result = state.terminated->output;
     end = &answer.actions.emplace_back(
-        OrchestratorAction{0, *std::move(refusal)});
+        OrchestratorAction{HistoryEvent::kFromOutside, std::move(terminated)});
     continues_as_new = false;
   }
   Conclusion conclusion(state, id, now, continues_as_new);
@@ -315,7 +349,10 @@ TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,
   if (end != nullptr) {
     conclusion.Do(end->id, std::get<CompleteExecution>(end->what));
   }
-  return conclusion.Take();
+  TurnOutcome outcome = conclusion.Take();
+  outcome.limit = std::move(limit);
+  outcome.terminate_unheeded = unheeded;
+  return outcome;
 }
 
 }  // namespace leasehold

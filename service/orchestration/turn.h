@@ -1,10 +1,9 @@
-// Turn: one execution of an orchestrator against its history, and what comes of
-// it.
+// Turn: one execution of an orchestrator against its history, and its outcome.
 //
-// A worker is sent the history and what is new, replays the orchestrator, and
-// answers with actions. ConcludeTurn says what these mean: which events join
-// the history, which activities, timers and sub-orchestrations begin, who is
-// sent a message. It decides nothing by the clock, reads nothing and keeps
+// A worker receives the history and the new events, replays the orchestrator,
+// and answers with actions. ConcludeTurn interprets these: which events join
+// the history, which activities, timers and sub-orchestrations begin, and which
+// messages are sent. It uses no clock of its own, reads nothing and stores
 // nothing; the engine makes one commit of its outcome.
 //
 // Thread-safety: pure functions and values.
@@ -25,7 +24,7 @@
 
 namespace leasehold {
 
-// ---- What a worker answers --------------------------------------------------
+// ---- Answers from workers ---------------------------------------------------
 
 // Ends another orchestration.
 struct TerminateOther {
@@ -34,8 +33,8 @@ struct TerminateOther {
   bool recursive = false;
 };
 
-// Ends this execution: as kCompleted, kFailed, kTerminated, or to begin anew
-// with `result` as its input.
+// Ends this execution: as kCompleted, kFailed or kTerminated, or to continue as
+// new with `result` as its input.
 struct CompleteExecution {
   OrchestrationStatus status = OrchestrationStatus::kCompleted;
   Payload result;
@@ -44,17 +43,17 @@ struct CompleteExecution {
   std::vector<std::string> carried_over;  // Encoded events.
 };
 
-// The answer to a turn that rewinds: the history to go on with, whole.
+// The answer to a rewind turn: the complete history to continue with.
 struct RewindHistory {
   std::vector<std::string> events;  // Encoded.
 };
 
-// What this server does not do.
+// An action that this server does not support.
 struct UnsupportedAction {
   std::string what;
 };
 
-// Most are the very event that they become.
+// Most actions are the event that they become.
 struct OrchestratorAction {
   int32_t id = 0;
   std::variant<TaskScheduled, SubOrchestrationCreated, TimerCreated, EventSent,
@@ -65,29 +64,36 @@ struct OrchestratorAction {
 
 struct TurnAnswer {
   std::vector<OrchestratorAction> actions;
-  Payload custom_status;        // Absent: as it was.
-  OpaqueMessage trace_context;  // For the next turn; absent: as it was.
+  Payload custom_status;        // Absent: unchanged.
+  OpaqueMessage trace_context;  // For the next turn; absent: unchanged.
   std::optional<int32_t> events_processed;  // Of those sent; absent: all.
 
-  // An answer may come in parts, one after the other; only the last one is not
-  // partial.
+  // An answer may come in consecutive parts; all but the last are partial.
   bool partial = false;
   std::optional<int32_t> part;  // Its number, from 0.
-  size_t bytes = 0;             // That the worker sent.
+  size_t bytes = 0;             // As the worker sent it.
+
+  // Set by the engine: the terminate in this turn was already in a former
+  // execution, which continued as new.
+  bool terminate_is_old = false;
+
+  // The answer was refused, and fails the orchestration with this, whatever its
+  // earlier parts said.
+  std::optional<FailureDetails> refusal;
 };
 
-// ---- What comes of it -------------------------------------------------------
+// ---- The outcome ------------------------------------------------------------
 
 struct TurnLimits {
   size_t payload_bytes_max = 16 << 20;   // `--max-payload`
   int64_t history_events_max = 100'000;  // `--max-history-events`
 };
 
-// What is said of a payload of `size` bytes that breaks the limit; `what` is
-// how the sentence begins: "the input has".
+// The message for a payload of `size` bytes that exceeds the limit. It begins
+// with `what`, such as "the input has".
 std::string PayloadTooLarge(std::string_view what, size_t size,
                             const TurnLimits& limits);
-// ResourceExhausted, with those words; OK: it keeps the limit.
+// ResourceExhausted with that message; OK: within the limit.
 absl::Status CheckPayload(const Payload& payload, std::string_view what,
                           const TurnLimits& limits);
 
@@ -106,7 +112,7 @@ struct TurnOutcome {
   };
   struct Message {
     std::string instance_id;
-    Payload execution_id;  // For that execution only; absent: for any.
+    Payload execution_id;  // Only for that execution; absent: for any.
     HistoryEvent event;
   };
   // The execution that follows this one.
@@ -115,32 +121,36 @@ struct TurnOutcome {
     std::vector<std::string> carried_over;
   };
 
-  std::vector<HistoryEvent> events;  // Join the history after those sent.
+  std::vector<HistoryEvent> events;  // Appended to those sent.
   std::vector<Task> tasks;
   std::vector<Timer> timers;
   std::vector<Child> children;
   std::vector<Message> messages;
   std::optional<Next> next;
+  std::string limit;  // Why it was failed; empty: it was not.
+  // It was ended because its worker ignored a terminate.
+  bool terminate_unheeded = false;
 };
 
 // Not OK: why no sub-orchestration can have this ID.
 absl::Status CheckChildId(const std::string& id);
 
-// How a sub-orchestration is started: action `action_id` of the orchestration
-// `id`, whose state that is, has asked for it.
+// The start event of a sub-orchestration that action `action_id` of the
+// orchestration `id` created; `state` is the latter's.
 ExecutionStarted StartOfChild(const RuntimeState& state, const std::string& id,
                               int32_t action_id,
                               const SubOrchestrationCreated& child);
 
-// What its parent is told of the end of the orchestration `id`. `action_id`: of
-// the parent's, which asked for it.
+// The event that tells the parent that the orchestration `id` ended.
+// `action_id`: the parent's action that created it.
 EventBody EndOfChild(const std::string& id, int32_t action_id,
                      OrchestrationStatus status, const Payload& result,
                      const OpaqueMessage& failure);
 
-// The outcome of a turn of the orchestration `id`. `state`: after the events
-// that were sent. What breaks a limit fails the orchestration; the failure
-// names it.
+// The outcome of a turn of the orchestration `id`; `state` includes the events
+// that were sent. Exceeding a limit fails the orchestration, with a failure
+// that names the limit. If the worker was told to terminate it and did not, it
+// is terminated; but it may continue as new once.
 TurnOutcome ConcludeTurn(const RuntimeState& state, const std::string& id,
                          TurnAnswer answer, const TurnLimits& limits,
                          Timestamp now);

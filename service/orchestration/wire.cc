@@ -3,13 +3,18 @@
 namespace leasehold {
 namespace {
 
-// What follows a field's number.
+// The wire types, stored beside field numbers.
 enum WireType : uint64_t {
   kVarint = 0,
   kFixed64 = 1,
   kBytes = 2,
+  kGroup = 3,
+  kGroupEnd = 4,
   kFixed32 = 5,
 };
+
+// Nesting limit for groups, as Protocol Buffers have for messages.
+constexpr size_t kGroupDepthMax = 100;
 
 }  // namespace
 
@@ -34,7 +39,7 @@ void WireWriter::Bytes(int number, std::string_view value) {
 
 size_t WireWriter::Begin(int number) {
   Raw(static_cast<uint64_t>(number) << 3 | kBytes);
-  out_.push_back(0);  // Enough for the length of nearly all.
+  out_.push_back(0);  // Enough for nearly all lengths.
   return out_.size();
 }
 
@@ -77,55 +82,87 @@ bool WireReader::TakeVarint(uint64_t& value) {
   return false;
 }
 
-bool WireReader::Next() {
-  if (rest_.empty() || !ok_) return false;
-  ok_ = false;
-  varint_ = 0;
-  bytes_ = {};
+bool WireReader::TakeTag(int& field, uint64_t& type) {
   uint64_t tag;
   if (!TakeVarint(tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return false;
-  field_ = static_cast<int>(tag >> 3);
-  switch (tag & 7) {
+  field = static_cast<int>(tag >> 3);
+  type = tag & 7;
+  return true;
+}
+
+bool WireReader::TakeValue(uint64_t type) {
+  switch (type) {
     case kVarint:
-      ok_ = TakeVarint(varint_);
-      break;
+      return TakeVarint(varint_);
     case kBytes: {
       uint64_t size;
-      if (!TakeVarint(size) || size > rest_.size()) break;
+      if (!TakeVarint(size) || size > rest_.size()) return false;
       bytes_ = rest_.substr(0, size);
       rest_.remove_prefix(size);
-      ok_ = true;
-      break;
+      return true;
     }
     case kFixed64:
     case kFixed32: {
-      const size_t size = (tag & 7) == kFixed64 ? 8 : 4;
-      if (size > rest_.size()) break;
+      const size_t size = type == kFixed64 ? 8 : 4;
+      if (size > rest_.size()) return false;
       rest_.remove_prefix(size);
-      ok_ = true;
-      break;
+      return true;
     }
     default:
-      break;
+      return false;
   }
+}
+
+bool WireReader::PassGroup(int field) {
+  std::vector<int> open = {field};  // The groups that have not ended.
+  while (!open.empty()) {
+    uint64_t type;
+    if (!TakeTag(field, type)) return false;
+    if (type == kGroupEnd) {
+      if (field != open.back()) return false;
+      open.pop_back();
+    } else if (type == kGroup) {
+      if (open.size() == kGroupDepthMax) return false;
+      open.push_back(field);
+    } else if (!TakeValue(type)) {
+      return false;
+    }
+  }
+  varint_ = 0;  // A group's content is dropped.
+  bytes_ = {};
+  return true;
+}
+
+bool WireReader::Next() {
+  if (rest_.empty() || !ok_) return false;
+  varint_ = 0;
+  bytes_ = {};
+  kind_ = Kind::kOther;
+  uint64_t type = 0;
+  ok_ = TakeTag(field_, type) &&
+        (type == kGroup ? PassGroup(field_) : TakeValue(type));
+  if (type == kVarint) kind_ = Kind::kVarint;
+  if (type == kBytes) kind_ = Kind::kBytes;
   return ok_;
 }
 
 bool WireReader::Read(Payload& value) const {
+  if (!has_bytes()) return true;
   value.emplace();
   WireReader reader(bytes_);
   while (reader.Next()) {
-    if (reader.field() == 1) value->assign(reader.bytes());
+    if (reader.field() == 1 && !reader.Read(*value)) return false;
   }
   return reader.ok();
 }
 
 bool WireReader::Read(StringMap& map) const {
+  if (!has_bytes()) return true;
   auto& [key, value] = map.emplace_back();
   WireReader reader(bytes_);
   while (reader.Next()) {
-    if (reader.field() == 1) key.assign(reader.bytes());
-    if (reader.field() == 2) value.assign(reader.bytes());
+    if (reader.field() == 1) reader.Read(key);
+    if (reader.field() == 2) reader.Read(value);
   }
   return reader.ok();
 }

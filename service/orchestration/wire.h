@@ -1,11 +1,11 @@
 // The wire form of Protocol Buffers, for values that are stored and sent as
 // they are: WireWriter, WireReader.
 //
-// An event is encoded once, when it comes to be; the same bytes lie in the
-// store and go to a worker with each turn, never taken apart in between. So
-// their form is the one that the Durable Task contract gives its messages. This
-// room links neither gRPC nor its generated classes (whose names are global): a
-// value says what its fields are, once, for both directions:
+// An event is encoded once, when it is created; the same bytes are stored and
+// sent to a worker with each turn, and are not decoded in between. So they have
+// the form that the Durable Task contract gives its messages. This room does
+// not link gRPC or the contract's generated classes (whose names are global):
+// each value lists its fields once, for both directions:
 //
 //   struct TimerFired {
 //     Timestamp fire_at;
@@ -19,8 +19,9 @@
 //   std::string bytes = EncodeMessage(fired);
 //   std::optional<TimerFired> again = DecodeMessage<TimerFired>(bytes);
 //
-// As in proto3, plain fields that are zero or empty are not written, and
-// unknown fields are passed over.
+// As in proto3, plain fields that are zero or empty are not written. Fields
+// that are unknown or of an unexpected wire type are skipped, including groups:
+// everything that Protocol Buffers accept can be read here.
 //
 // Thread-safety: values; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_WIRE_H_
@@ -36,18 +37,18 @@
 
 namespace leasehold {
 
-// A google.protobuf.StringValue: absent, empty and text are three things.
+// A google.protobuf.StringValue: absent, empty and text are distinct.
 using Payload = std::optional<std::string>;
 
-// A message that nobody here looks into, as its bytes.
+// The bytes of a message that is not decoded here.
 struct OpaqueMessage {
   std::optional<std::string> bytes;
   bool has_value() const { return bytes.has_value(); }
   friend bool operator==(const OpaqueMessage&, const OpaqueMessage&) = default;
 };
 
-// A google.protobuf.Timestamp. Kept as it came: nanoseconds, and years that
-// other types of time do not have.
+// A google.protobuf.Timestamp, kept as received: with nanoseconds, and with
+// years that other time types cannot represent.
 struct Timestamp {
   int64_t seconds = 0;
   int32_t nanos = 0;
@@ -68,7 +69,7 @@ class WireWriter {
  public:
   explicit WireWriter(std::string& out) : out_(out) {}
 
-  // Fields of a message; see above which are written.
+  // Fields of a message. The rules above say which are written.
   void operator()(int number, const std::string& value) {
     if (!value.empty()) Bytes(number, value);
   }
@@ -106,7 +107,7 @@ class WireWriter {
   void Bytes(int number, std::string_view value);
   void Varint(int number, uint64_t value);
 
-  // A message in a field, whose fields are written between the two.
+  // Begin and End enclose the fields of a message that is itself a field.
   size_t Begin(int number);
   void End(size_t begin);
 
@@ -116,7 +117,7 @@ class WireWriter {
   std::string& out_;
 };
 
-// Goes through the fields of a message.
+// Reads the fields of a message one by one.
 //
 //   WireReader reader(bytes);
 //   while (reader.Next()) reader.field(), reader.bytes(), reader.varint()
@@ -125,50 +126,57 @@ class WireReader {
  public:
   explicit WireReader(std::string_view bytes) : rest_(bytes) {}
 
-  // False: there are no more fields, or it is no message.
+  // False: there are no more fields, or this is not a message.
   bool Next();
   bool ok() const { return ok_; }
 
   int field() const { return field_; }
-  // Of a field with bytes; empty for others.
+  // Whether the current field holds bytes or a number; groups and fields of
+  // fixed width hold neither.
+  bool has_bytes() const { return kind_ == Kind::kBytes; }
+  bool has_varint() const { return kind_ == Kind::kVarint; }
+  // The value of a bytes field; empty for others.
   std::string_view bytes() const { return bytes_; }
-  // Of a field with a number; 0 for others.
+  // The value of a number field; 0 for others.
   uint64_t varint() const { return varint_; }
 
-  // Reads the present field into a value. False: it is not of that form.
+  // Reads the current field into a value; a field of another wire type changes
+  // nothing. False: the bytes are malformed.
   bool Read(std::string& value) const {
-    value.assign(bytes_);
+    if (has_bytes()) value.assign(bytes_);
     return true;
   }
   bool Read(int32_t& value) const {
-    value = static_cast<int32_t>(varint_);
+    if (has_varint()) value = static_cast<int32_t>(varint_);
     return true;
   }
   bool Read(int64_t& value) const {
-    value = static_cast<int64_t>(varint_);
+    if (has_varint()) value = static_cast<int64_t>(varint_);
     return true;
   }
   bool Read(bool& value) const {
-    value = varint_ != 0;
+    if (has_varint()) value = varint_ != 0;
     return true;
   }
   bool Read(Payload& value) const;
   bool Read(OpaqueMessage& value) const {
-    value.bytes.emplace(bytes_);
+    if (has_bytes()) value.bytes.emplace(bytes_);
     return true;
   }
   bool Read(StringMap& map) const;
   bool Read(std::vector<std::string>& values) const {
-    values.emplace_back(bytes_);
+    if (has_bytes()) values.emplace_back(bytes_);
     return true;
   }
   template <typename Message>
   requires requires(Message& m, WireWriter& w) { Message::Visit(m, w); }
-  bool Read(Message& message) const { return ReadMessage(bytes_, message); }
+  bool Read(Message& message) const {
+    return !has_bytes() || ReadMessage(bytes_, message);
+  }
   template <typename Message>
   requires requires(Message& m, WireWriter& w) { Message::Visit(m, w); }
   bool Read(std::optional<Message>& message) const {
-    return Read(message.emplace());
+    return !has_bytes() || Read(message.emplace());
   }
 
   // Reads all fields of `bytes`.
@@ -185,10 +193,19 @@ class WireReader {
   }
 
  private:
+  enum class Kind { kVarint, kBytes, kOther };
+
   bool TakeVarint(uint64_t& value);
+  // Reads the next field's number and wire type.
+  bool TakeTag(int& field, uint64_t& type);
+  // Reads a value of that type, except for a group.
+  bool TakeValue(uint64_t type);
+  // Skips the rest of a group, up to its end.
+  bool PassGroup(int field);
 
   std::string_view rest_;
   int field_ = 0;
+  Kind kind_ = Kind::kOther;
   uint64_t varint_ = 0;
   std::string_view bytes_;
   bool ok_ = true;
@@ -202,7 +219,7 @@ std::string EncodeMessage(const Message& message) {
   return bytes;
 }
 
-// nullopt: the bytes are no such message.
+// nullopt: the bytes are not such a message.
 template <typename Message>
 std::optional<Message> DecodeMessage(std::string_view bytes) {
   std::optional<Message> message(std::in_place);

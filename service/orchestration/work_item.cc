@@ -23,7 +23,7 @@ std::string EncodeTurnItem(const TurnItem& item) {
   if (!item.past_is_streamed) bytes.append(item.past);  // Field 3.
   for (const std::string& event : item.events) AppendFrame(bytes, 4, event);
   // Entity parameters with a reorder window of zero: some workers refuse to
-  // speak of entities without.
+  // mention entities without them.
   const size_t parameters = writer.Begin(5);
   writer.Bytes(1, "");
   writer.End(parameters);

@@ -1,5 +1,5 @@
-// What goes out to a worker: the message WorkItem of the Durable Task contract,
-// encoded. The history is put in as it lies in memory.
+// What is sent to a worker: the message WorkItem of the Durable Task contract,
+// encoded. The history is inserted as it is in memory.
 //
 // Thread-safety: pure functions.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_WORK_ITEM_H_
@@ -19,7 +19,7 @@ struct TurnItem {
   std::string_view instance_id;
   const std::string& execution_id;
   std::string_view past;          // In frames of kStoredFrame.
-  bool past_is_streamed = false;  // The worker fetches it by itself.
+  bool past_is_streamed = false;  // The worker fetches it itself.
   const std::vector<std::string>& events;
   const OpaqueMessage& trace_context;
 };

@@ -51,7 +51,7 @@ absl::Status Create(const std::string& path) {
   return absl::OkStatus();
 }
 
-// What the lock file says of its holder; something, in any case.
+// Describes the holder from the lock file; never empty.
 std::string Holder(int lock) {
   std::array<char, 256> text;
   const ssize_t size = pread(lock, text.data(), text.size(), 0);
@@ -78,11 +78,18 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(
     const std::string& path, const Clock& clock) {
   if (absl::Status created = Create(path); !created.ok()) return created;
   const std::string lock_path = absl::StrCat(path, "/", kLockName);
-  const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  std::unique_ptr<DataDirectory> directory(new DataDirectory(path));
+  int& lock = directory->lock_;
+  lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) return Failed("open", lock_path, errno);
-  std::unique_ptr<DataDirectory> directory(new DataDirectory(path, lock));
+  directory->directory_ =
+      open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory->directory_ < 0) return Failed("open", path, errno);
 
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+  // The lock file of an earlier server may have been deleted and created again:
+  // that server still has the lock of the directory.
+  for (const int held : {lock, directory->directory_}) {
+    if (flock(held, LOCK_EX | LOCK_NB) == 0) continue;
     if (errno != EWOULDBLOCK) return Failed("lock", lock_path, errno);
     return absl::FailedPreconditionError(
         absl::StrCat("data directory \"", path, "\" is in use by ",
@@ -100,7 +107,10 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(
   return directory;
 }
 
-DataDirectory::~DataDirectory() { close(lock_); }
+DataDirectory::~DataDirectory() {
+  if (lock_ >= 0) close(lock_);
+  if (directory_ >= 0) close(directory_);
+}
 
 absl::Status DataDirectory::Sync() const { return SyncNames(path_); }
 

@@ -1,7 +1,9 @@
-// DataDirectory: the folder that one server, and no other, keeps its data in.
+// DataDirectory: the folder in which one server, and no other, keeps its data.
 //
-// The lock is flock on a file in it, which the kernel lets go of when the
-// process ends, however it ends. The file says who holds it, for people:
+// The lock is flock on the directory itself, which cannot be deleted while it
+// contains a file, and on a file in it; the kernel releases both when the
+// process ends, however it ends. The lock file names the holder, for people to
+// read:
 //
 //   pid 4711
 //   since 2026-03-01T12:00:00+00:00
@@ -13,6 +15,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,9 +25,9 @@ namespace leasehold {
 
 class DataDirectory {
  public:
-  // Takes the directory; creates it, for this user alone, if it is missing.
-  //   FailedPrecondition: another process has it; the message names directory
-  //     and process.
+  // Locks the directory; creates it, accessible only to this user, if missing.
+  //   FailedPrecondition: another process has locked it; the message names
+  //     directory and process.
   //   Unavailable: it cannot be created or written.
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Lock(
       const std::string& path, const Clock& clock);
@@ -33,15 +36,18 @@ class DataDirectory {
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;
 
-  // Makes the names of the files in it durable: syncing a new file need not.
-  //   Unavailable: the machine says no.
+  // Makes the names of the files in it durable: syncing a new file alone may
+  // not do so.
+  //   Unavailable: the system reports an error.
   absl::Status Sync() const;
 
  private:
-  DataDirectory(std::string path, int lock) : path_(path), lock_(lock) {}
+  explicit DataDirectory(std::string path) : path_(std::move(path)) {}
 
   const std::string path_;
-  const int lock_;  // The descriptor of the lock file.
+  // Descriptors; -1: none yet.
+  int directory_ = -1;
+  int lock_ = -1;  // Of the lock file.
 };
 
 }  // namespace leasehold

@@ -182,7 +182,7 @@ const MemoryStore::Instance* MemoryStore::RunAt(InstanceNumber number) {
   return replaced == replaced_.end() ? At(number) : &replaced->second;
 }
 
-// ---- The door ---------------------------------------------------------------
+// ---- The interface --------------------------------------------------------
 
 absl::Status MemoryStore::Open() {
   MutexLock lock(mu_);
@@ -198,8 +198,23 @@ absl::Status MemoryStore::ReadOpen(
     if (!open_) return NotOpen();
     for (const auto& [number, instance] : instances_) {
       if (instance.row.finished) continue;
-      open.push_back({instance.row, Values(instance.messages),
-                      Values(instance.timers), Values(instance.tasks)});
+      OpenInstance& one = open.emplace_back(
+          OpenInstance{instance.row, {}, Values(instance.timers), {}});
+      for (const auto& [sequence, row] : instance.tasks) {
+        if (row.task.size() <= kLargeTaskBytes) {
+          one.tasks.push_back(row);
+        } else {
+          one.large_tasks.push_back(MakeLarge(sequence, row.task));
+        }
+      }
+      for (const auto& [sequence, row] : instance.messages) {
+        if (row.event.size() <= kLargeMessageBytes) {
+          one.messages.push_back(row);
+        } else {
+          one.large_messages.push_back(
+              MakeLarge(sequence, row.execution, row.event));
+        }
+      }
     }
   }
   for (OpenInstance& instance : open) each(std::move(instance));
@@ -219,7 +234,7 @@ absl::Status MemoryStore::Commit(absl::Span<const Change> changes) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   for (const Change& change : changes) {
-    // The lock is held; the analysis does not see that inside a lambda.
+    // The lock is held, but the analysis does not see that inside a lambda.
     std::visit(
         [this](const auto& c) {
           mu_.AssertHeld();
@@ -261,6 +276,27 @@ absl::StatusOr<std::vector<std::string>> MemoryStore::ReadHistory(
   return Values(run->history);
 }
 
+absl::StatusOr<HistoryPart> MemoryStore::ReadHistoryPart(InstanceNumber number,
+                                                         int64_t first,
+                                                         size_t bytes_max) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  HistoryPart part;
+  const Instance* run = RunAt(number);
+  if (run == nullptr) return part;
+  size_t bytes = 0;
+  const auto& history = run->history;
+  for (auto i = history.lower_bound(first); i != history.end(); ++i) {
+    bytes += i->second.size();
+    if (bytes > bytes_max && !part.chunks.empty()) {
+      part.next = i->first;
+      break;
+    }
+    part.chunks.push_back(i->second);
+  }
+  return part;
+}
+
 absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(
     InstanceNumber number) {
   MutexLock lock(mu_);
@@ -269,6 +305,34 @@ absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(
   if (run == nullptr || run->history.empty()) return HistoryEnds{};
   return HistoryEnds{run->history.begin()->second,
                      run->history.rbegin()->second};
+}
+
+absl::StatusOr<std::vector<MessageRow>> MemoryStore::ReadMessages(
+    InstanceNumber number, const MessageRange& range) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  std::vector<MessageRow> rows;
+  const Instance* instance = At(number);
+  if (instance == nullptr) return rows;
+  const auto& messages = instance->messages;
+  for (auto i = messages.lower_bound(range.first);
+       i != messages.end() && i->first <= range.last &&
+       rows.size() < range.count_max;
+       ++i) {
+    rows.push_back(i->second);
+  }
+  return rows;
+}
+
+absl::StatusOr<std::optional<TaskRow>> MemoryStore::ReadTask(
+    InstanceNumber number, int64_t sequence) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const Instance* instance = At(number);
+  if (instance == nullptr) return std::nullopt;
+  const auto found = instance->tasks.find(sequence);
+  if (found == instance->tasks.end()) return std::nullopt;
+  return found->second;
 }
 
 absl::StatusOr<RowPage> MemoryStore::Query(const RowQuery& query) {

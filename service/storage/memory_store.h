@@ -1,7 +1,7 @@
 // MemoryStore: a Store that forgets everything when the process ends.
 //
-// It is the specification of the others: what a change does to the rows is
-// written here in the fewest words. It never fails and is never damaged.
+// It is the specification of the other stores: it defines in the fewest words
+// what each change does to the rows. It never fails and is never damaged.
 //
 // Thread-safety: safe.   Lifetime: as Store.
 #ifndef LEASEHOLD_SERVICE_STORAGE_MEMORY_STORE_H_
@@ -23,8 +23,10 @@ namespace leasehold {
 class MemoryStore final : public Store {
  public:
   std::string name() const override { return "memory"; }
+  // Ends with the store, like everything else.
+  Witness* witness() override { return &witness_; }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
-  // Reads all before it calls `each` for the first time.
+  // Reads everything before it calls `each` for the first time.
   absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
       override ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<InstanceNumber> ReadLastNumber() override
@@ -39,7 +41,17 @@ class MemoryStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<std::string>> ReadHistory(
       InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
+                                              int64_t first,
+                                              size_t bytes_max) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<MessageRow>> ReadMessages(
+      InstanceNumber number, const MessageRange& range) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+                                                  int64_t sequence) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<RowPage> Query(const RowQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -79,31 +91,34 @@ class MemoryStore final : public Store {
   void Apply(const PutRequest& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // Replaces an instance, of which there is one.
+  // Replaces the instance with this number. REQUIRES: it exists.
   void Replace(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Erases what has this number, an instance or a replaced run.
+  // Erases the instance or replaced run with this number.
   void EraseRun(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // nullptr: there is none, or none that is open.
+  // nullptr: there is none with this number, or it is not open.
   Instance* At(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Instance* OpenAt(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // An instance or a replaced run; nullptr: neither.
+  // An instance or a replaced run; nullptr if there is neither.
   const Instance* RunAt(InstanceNumber number)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  Witness witness_;  // Synchronised by its users.
 
   Mutex mu_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;
   std::map<InstanceNumber, Instance> instances_ ABSL_GUARDED_BY(mu_);
-  // Of these a row and a history are left.
+  // Only their row and history are kept.
   std::map<InstanceNumber, Instance> replaced_ ABSL_GUARDED_BY(mu_);
   std::map<Key, RequestRow> requests_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::string, std::less<>> settings_
       ABSL_GUARDED_BY(mu_);
-  // Over instances_: the number of each key, and which are finished since when.
+  // Indexes over instances_: the number of each key, and the finished instances
+  // by time.
   std::map<Key, InstanceNumber> by_key_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<StoredTime, InstanceNumber>> finished_
       ABSL_GUARDED_BY(mu_);
-  // Over replaced_ and requests_: what is of an instance's key. A set may be
+  // Indexes over replaced_ and requests_ by an instance's key. A set may be
   // empty.
   std::map<Key, std::set<InstanceNumber>> replaced_of_ ABSL_GUARDED_BY(mu_);
   std::map<Key, std::set<std::string>> requests_of_ ABSL_GUARDED_BY(mu_);

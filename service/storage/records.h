@@ -1,12 +1,12 @@
 // What the store keeps, as values: rows, and the changes that a commit makes.
 //
-// The store knows keys, times and an order; what an orchestration is, it does
-// not know. So a row has the few columns that are searched, and everything else
-// is bytes that the orchestration room wrote and alone reads.
+// The store knows keys, times and an order, but not what an orchestration is.
+// So a row has the few columns that are searched, and the rest is bytes that
+// only the orchestration room writes and reads.
 //
-// Rows hang together by the instance number, an internal key that rises: random
-// text as the key of every row costs four times as much. The ID stands in the
-// instance's own row only.
+// Rows refer to each other by the instance number, an increasing internal key:
+// random text as the key of every row costs four times as much. Only the
+// instance's own row contains the ID.
 //
 // Thread-safety: values; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_STORAGE_RECORDS_H_
@@ -14,38 +14,49 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 namespace leasehold {
 
-// Names one run of an instance inside the store: an ID that is started anew
-// gets a new one, greater than all before it.
+// Identifies one run of an instance inside the store: starting an ID again
+// assigns a new number, greater than all earlier ones.
 using InstanceNumber = int64_t;
 
 // Microseconds since 1970.
 using StoredTime = int64_t;
 
-// How many replaced runs are kept of a key: those with the greatest numbers.
+// How many replaced runs of a key are kept: those with the greatest numbers.
 inline constexpr size_t kReplacedRunsMax = 10;
 
-// An instance, open or finished: at most one a key (tenant and ID). Or a
-// replaced run, which was an instance until its key was started anew.
+// An instance, open or finished: at most one per key (tenant and ID). Or a
+// replaced run, which was an instance until its key was started again.
 struct InstanceRow {
   InstanceNumber number = 0;
   std::string tenant;
   std::string id;
   int32_t status = 0;
   StoredTime created = 0;
-  std::optional<StoredTime> finished;  // Empty: it is open.
-  std::string summary;                 // The rest of what a query shows.
+  std::optional<StoredTime> finished;  // Empty if it is open.
+  std::string summary;                 // The other data that queries show.
+  // Set when reading: the row is not as it was written, and no value in it can
+  // be trusted. Never set in a row that is put.
+  bool damaged = false;
 
   friend bool operator==(const InstanceRow&, const InstanceRow&) = default;
 };
 
-// An event that has come for an instance and is not in its history yet.
+// A message with an event of more bytes, or such an activity, is large: a
+// starting server does not load it.
+inline constexpr size_t kLargeMessageBytes = 16 << 10;
+inline constexpr size_t kLargeTaskBytes = 16 << 10;
+
+// An event that has arrived for an instance and is not in its history yet.
 struct MessageRow {
   InstanceNumber number = 0;
   int64_t sequence = 0;   // Their order; may be negative.
@@ -55,7 +66,7 @@ struct MessageRow {
   friend bool operator==(const MessageRow&, const MessageRow&) = default;
 };
 
-// Something that is to happen at a time.
+// Something to do at a given time.
 struct TimerRow {
   InstanceNumber number = 0;
   int64_t sequence = 0;
@@ -74,11 +85,11 @@ struct TaskRow {
 };
 
 // A start that was answered, by the name that its caller gave it. Its instance
-// need not be there.
+// need not exist any more.
 struct RequestRow {
   std::string tenant;
   std::string request;
-  std::string id;  // The instance ID whose it is.
+  std::string id;  // The ID of its instance.
   std::string receipt;
 
   friend bool operator==(const RequestRow&, const RequestRow&) = default;
@@ -86,22 +97,24 @@ struct RequestRow {
 
 // ---- Changes ----------------------------------------------------------------
 //
-// To an instance that does not exist nothing is added, and to a finished one no
-// message, timer or task: what comes too late is dropped. What is put where
-// there is one already (the same chunk or sequence) takes its place.
+// Nothing is added to an instance that does not exist, and no message, timer or
+// task to a finished one: what comes too late is dropped. A row with the key
+// (chunk or sequence) of an existing one takes its place.
 //
-// A replaced run is no instance: it has a row and a history, and nothing in
-// them changes any more.
+// A replaced run is not an instance: it has a row and a history, and neither
+// changes any more.
 
-// Creates an instance. Another that has its key, open or finished, is replaced:
-// its messages, timers and tasks go, and so does the replaced run of that key
-// that is then one too many. Whatever has the new one's number is erased.
+// Creates an instance. It replaces another instance that has its key, open or
+// finished: that one's messages, timers and tasks are erased, and so is the
+// oldest replaced run of the key if there is one too many. Anything else with
+// the new instance's number is erased.
 struct PutInstance {
   InstanceRow row;
 };
 
-// Changes an instance; one that does not exist stays so. With `finished` set it
-// is finished: its messages, timers and tasks go. Without, it is open (again).
+// Changes an instance; does nothing if there is none. With `finished` set, it
+// is finished: its messages, timers and tasks are erased. Otherwise it is open
+// (again).
 struct UpdateInstance {
   InstanceNumber number = 0;
   int32_t status = 0;
@@ -109,8 +122,9 @@ struct UpdateInstance {
   std::string summary;
 };
 
-// Finishes an open instance whose summary the caller does not know: that stays
-// as it is. `events` go behind its last chunk. One that is finished stays so.
+// Finishes an open instance whose summary the caller does not know: the summary
+// stays. `events` are appended to its history. A finished instance does not
+// change.
 struct FinishInstance {
   InstanceNumber number = 0;
   int32_t status = 0;
@@ -125,8 +139,8 @@ struct AppendHistory {
   std::string events;
 };
 
-// A new execution begins: history, timers and tasks of the one before go;
-// messages stay.
+// Begins a new execution: history, timers and tasks of the previous one are
+// erased; messages stay.
 struct ClearExecution {
   InstanceNumber number = 0;
 };
@@ -159,8 +173,8 @@ struct DropTask {
   int64_t sequence = 0;
 };
 
-// Erases an instance with all that belongs to it, and the replaced runs and the
-// requests of its key.
+// Erases an instance with everything that belongs to it, and the replaced runs
+// and requests of its key.
 struct EraseInstance {
   InstanceNumber number = 0;
 };
@@ -168,13 +182,13 @@ struct EraseInstance {
 // Erases all instances, replaced runs and requests.
 struct EraseEverything {};
 
-// At most one a tenant and request: it takes the place of an older one. It
-// stays when its instance is replaced.
+// At most one per tenant and request: replaces an older one. It stays when its
+// instance is replaced.
 struct PutRequest {
   RequestRow row;
 };
 
-// A value of the server's own, by name.
+// A value of the server, by name.
 struct PutSetting {
   std::string name;
   std::string value;
@@ -188,21 +202,67 @@ using Change =
 
 // ---- What is read -----------------------------------------------------------
 
-// An open instance with all but its history: what a server needs to know of it
-// from the start. Each list is in order of its sequence.
-struct OpenInstance {
-  InstanceRow row;
-  std::vector<MessageRow> messages;
-  std::vector<TimerRow> timers;
-  std::vector<TaskRow> tasks;
+// What is read of a large message.
+struct LargeMessage {
+  static constexpr size_t kBeginningBytes = 256;
+
+  int64_t sequence = 0;
+  std::string execution = {};
+  std::string beginning = {};  // Of its event.
+  size_t bytes = 0;            // Its total size.
+
+  friend bool operator==(const LargeMessage&, const LargeMessage&) = default;
 };
 
-// Which instances, in order of their numbers. All conditions hold at once.
-// The tenant has no default: a caller who names some members names it too.
+// What is read of a large activity.
+struct LargeTask {
+  static constexpr size_t kBeginningBytes = 4096;
+
+  int64_t sequence = 0;
+  std::string beginning = {};
+
+  friend bool operator==(const LargeTask&, const LargeTask&) = default;
+};
+
+// Selects messages of an instance.
+struct MessageRange {
+  int64_t first = std::numeric_limits<int64_t>::min();
+  int64_t last = std::numeric_limits<int64_t>::max();  // Inclusive.
+  size_t count_max = std::numeric_limits<size_t>::max();
+};
+
+// An open instance with everything but its history: what a starting server
+// needs. Each list is in order of its sequence.
+struct OpenInstance {
+  InstanceRow row;
+  std::vector<MessageRow> messages;  // Without the large ones.
+  std::vector<TimerRow> timers;
+  std::vector<TaskRow> tasks;  // Without the large ones.
+  // Describes, for people, what is damaged; empty if nothing is.
+  std::string damage = {};
+  std::vector<LargeMessage> large_messages = {};
+  std::vector<LargeTask> large_tasks = {};
+};
+
+// The LargeTask of an activity.
+inline LargeTask MakeLarge(int64_t sequence, std::string_view task) {
+  return {sequence, std::string(task.substr(0, LargeTask::kBeginningBytes))};
+}
+
+// The LargeMessage of a message.
+inline LargeMessage MakeLarge(int64_t sequence, std::string execution,
+                              std::string_view event) {
+  return {sequence, std::move(execution),
+          std::string(event.substr(0, LargeMessage::kBeginningBytes)),
+          event.size()};
+}
+
+// Selects instances, in order of their numbers. All conditions apply at once.
+// The tenant has no default, so that callers must name it.
 struct RowQuery {
   std::string tenant;
   std::vector<int32_t> statuses = {};           // Empty: any.
-  std::optional<StoredTime> created_from = {};  // Inclusive, as is the other.
+  std::optional<StoredTime> created_from = {};  // Inclusive, like the other.
   std::optional<StoredTime> created_to = {};
   std::string id_prefix = {};
   bool finished_only = false;
@@ -210,7 +270,7 @@ struct RowQuery {
   size_t count_max = 100;    // At least 1.
 };
 
-// Which finished instances, in order of the time that they finished at.
+// Selects finished instances, in order of the time at which they finished.
 struct FinishedQuery {
   struct Position {
     StoredTime finished = 0;
@@ -225,11 +285,11 @@ struct FinishedQuery {
   size_t count_max = 100;  // At least 1.
 };
 
-// A page may be short, or empty, and still not be the last one: a read is cut
+// A page may be short, or empty, without being the last one: a read is cut
 // short after a second.
 struct RowPage {
   std::vector<InstanceRow> rows;
-  std::optional<InstanceNumber> next;  // To go on after; empty: the last page.
+  std::optional<InstanceNumber> next;  // Continue after; empty: the last page.
 };
 
 struct FinishedPage {
@@ -237,8 +297,14 @@ struct FinishedPage {
   std::optional<FinishedQuery::Position> next;
 };
 
-// The first and the last chunk of a history; the same, if there is one only.
-// Both are empty if there is none.
+// Consecutive chunks of a history.
+struct HistoryPart {
+  std::vector<std::string> chunks;
+  std::optional<int64_t> next;  // Continue at; empty: the last part.
+};
+
+// The first and the last chunk of a history; equal if there is only one, empty
+// if there is none.
 struct HistoryEnds {
   std::string first;
   std::string last;

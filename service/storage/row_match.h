@@ -1,8 +1,8 @@
-// Whether a row is one that a query asks for.
+// Whether a row matches a query.
 //
-// The one place where the conditions are read; how to find candidates without
-// looking at every row is each store's own business. So the position (`after`)
-// and the count are not looked at here.
+// The only place that evaluates the conditions; each store finds candidates in
+// its own way, without looking at every row. So the position (`after`) and the
+// count are not considered here.
 //
 // Thread-safety: safe.   Lifetime: a RowView lives as long as what it views.
 #ifndef LEASEHOLD_SERVICE_STORAGE_ROW_MATCH_H_
@@ -15,7 +15,7 @@
 
 namespace leasehold {
 
-// The columns of an instance that conditions are about.
+// The columns of an instance that conditions refer to.
 struct RowView {
   std::string_view tenant;
   std::string_view id;

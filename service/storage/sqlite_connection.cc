@@ -8,11 +8,11 @@
 namespace leasehold {
 namespace {
 
-// How long to wait for another program that looks at the file: nobody else
-// should, and SQLite's own shell is brief.
+// How long to wait for another program that has the file open: none should, and
+// SQLite's own shell is brief.
 constexpr int kBusyMs = 2000;
 
-// Steps of SQLite's machine between two looks at whether to stop: some 0.1 ms.
+// SQLite virtual machine steps between two checks of `stop`: some 0.1 ms.
 constexpr int kStepsBetweenLooks = 10'000;
 
 absl::Status DamagedFile(const std::string& path, absl::string_view how) {
@@ -22,9 +22,51 @@ absl::Status DamagedFile(const std::string& path, absl::string_view how) {
       "with an empty one"));
 }
 
+// ---- The checksum of a row --------------------------------------------------
+//
+// Each word of eight bytes is xored in and multiplied by an odd number: so two
+// rows that differ in only one word never have the same checksum.
+
+constexpr uint64_t kSumFactor = 0x9fb21c651e98df25;
+
+uint64_t AddWord(uint64_t sum, uint64_t word) {
+  sum = (sum ^ word) * kSumFactor;
+  return sum ^ (sum >> 32);
+}
+
+uint64_t AddBytes(uint64_t sum, const unsigned char* bytes, size_t size) {
+  sum = AddWord(sum, size);
+  uint64_t word = 0;
+  for (; size >= sizeof(word); bytes += sizeof(word), size -= sizeof(word)) {
+    std::memcpy(&word, bytes, sizeof(word));
+    sum = AddWord(sum, word);
+  }
+  if (size == 0) return sum;
+  word = 0;
+  std::memcpy(&word, bytes, size);
+  return AddWord(sum, word);
+}
+
+void RowSum(sqlite3_context* context, int count, sqlite3_value** values) {
+  uint64_t sum = 0;
+  for (int i = 0; i < count; ++i) {
+    sqlite3_value* value = values[i];
+    const int type = sqlite3_value_type(value);
+    sum = AddWord(sum, static_cast<uint64_t>(type));
+    if (type == SQLITE_INTEGER) {
+      sum = AddWord(sum, static_cast<uint64_t>(sqlite3_value_int64(value)));
+    } else if (type != SQLITE_NULL) {
+      const void* bytes = sqlite3_value_blob(value);
+      sum = AddBytes(sum, static_cast<const unsigned char*>(bytes),
+                     static_cast<size_t>(sqlite3_value_bytes(value)));
+    }
+  }
+  sqlite3_result_int64(context, static_cast<sqlite3_int64>(sum));
+}
+
 absl::Status FromCode(int code, const std::string& path,
                       absl::string_view detail, int machine_error) {
-  // What the machine said is worth more than what SQLite makes of it.
+  // The system's error says more than what SQLite makes of it.
   const std::string why =
       machine_error == 0
           ? std::string(detail)
@@ -50,17 +92,17 @@ absl::Status FromCode(int code, const std::string& path,
                                                  "\" open and locked: ", why));
     case SQLITE_INTERRUPT:
       return absl::UnavailableError(
-          absl::StrCat("reading \"", path, "\" was broken off"));
+          absl::StrCat("reading \"", path, "\" was interrupted"));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    // Our statements are right for our tables: so these are not our tables.
+    // Our statements match our tables: so these are not our tables.
     case SQLITE_ERROR:
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
     case SQLITE_FORMAT:
     case SQLITE_SCHEMA:
       return DamagedFile(path, detail);
-    default:  // SQLITE_IOERR, SQLITE_NOMEM and whatever else may come.
+    default:  // SQLITE_IOERR, SQLITE_NOMEM and others.
       return absl::UnavailableError(absl::StrCat("cannot read or write \"",
                                                  path, "\": ", why, " (SQLite ",
                                                  code, ")"));
@@ -86,6 +128,10 @@ SqliteConnection::SqliteConnection(std::string path, const std::string& vfs,
   }
   sqlite3_extended_result_codes(db_, 1);
   sqlite3_busy_timeout(db_, kBusyMs);
+  sqlite3_create_function_v2(
+      db_, "row_sum", /*nArg=*/-1,
+      SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, nullptr, &RowSum,
+      nullptr, nullptr, nullptr);
 }
 
 SqliteConnection::~SqliteConnection() { sqlite3_close(db_); }
@@ -149,8 +195,20 @@ bool SqliteConnection::StopWhen(absl::FunctionRef<bool()> stop,
   return watch.stopped;
 }
 
-void SqliteConnection::Interrupt() {
-  if (db_ != nullptr) sqlite3_interrupt(db_);
+void SqliteConnection::TakeCheckpoints() {
+  if (db_ == nullptr) return;
+  sqlite3_wal_hook(
+      db_,
+      [](void* connection, sqlite3*, const char*, int pages) {
+        static_cast<SqliteConnection*>(connection)->log_pages_ = pages;
+        return SQLITE_OK;
+      },
+      this);
+}
+
+void SqliteConnection::Checkpoint() {
+  sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                            nullptr);
 }
 
 // ---- SqliteRows -------------------------------------------------------------

@@ -5,14 +5,17 @@
 //   while (rows.Next()) Use(rows.Bytes(0));
 //   if (!rows.status().ok()) ...
 //
-// All strings are bound and read as blobs: any bytes, NULs too.
+// All strings are bound and read as blobs: any bytes, including NULs.
 //
-// What SQLite reports becomes one of three: DataLoss (the file is damaged),
+// Statements may use row_sum(value, ...): the checksum of a row, 64 bits over
+// its values and their types. It is part of the schema (sqlite_schema.h).
+//
+// SQLite's errors become one of three statuses: DataLoss (the file is damaged),
 // Unavailable (it cannot be read or written now), FailedPrecondition (it is not
-// a file for us). The message names the file.
+// one of our files). The message names the file.
 //
-// Thread-safety: one thread at a time, but for Interrupt.   Lifetime: a
-// connection outlives its statements, a statement its rows.
+// Thread-safety: one thread at a time.   Lifetime: a connection outlives its
+// statements, a statement its rows.
 #ifndef LEASEHOLD_SERVICE_STORAGE_SQLITE_CONNECTION_H_
 #define LEASEHOLD_SERVICE_STORAGE_SQLITE_CONNECTION_H_
 
@@ -34,7 +37,7 @@ class SqliteConnection {
   enum class Access { kWrite, kReadOnly };
 
   // Opens the file; kWrite creates it if it is missing. `vfs`: empty is the
-  // machine's own. status() says how it went.
+  // system's default. status() has the result.
   SqliteConnection(std::string path, const std::string& vfs, Access access);
   ~SqliteConnection();
   SqliteConnection(const SqliteConnection&) = delete;
@@ -44,47 +47,53 @@ class SqliteConnection {
   const absl::Status& status() const { return status_; }
   const std::string& path() const { return path_; }
 
-  // Runs statements whose results nobody wants.
+  // Runs statements and ignores their results.
   absl::Status Run(const std::string& sql);
-  // The first column of the first row; empty or 0: there is no row.
+  // The first column of the first row; empty or 0 if there is no row.
   absl::StatusOr<std::string> Ask(const std::string& sql);
   absl::StatusOr<int64_t> AskNumber(const std::string& sql);
 
-  // Runs `body`, and stops what it runs on this connection as soon as `stop`
-  // says so; what is stopped fails. Returns whether it was stopped.
+  // Runs `body`, and interrupts its statements on this connection as soon as
+  // `stop` returns true; an interrupted one fails. Returns whether it stopped.
   bool StopWhen(absl::FunctionRef<bool()> stop, absl::FunctionRef<void()> body);
 
-  // The status that says that the file is damaged: `how`.
+  // A status saying that the file is damaged: `how`.
   absl::Status Damaged(const std::string& how) const;
 
-  // What runs now fails soon, with Unavailable. From any thread.
-  void Interrupt();
+  // From now on only Checkpoint copies the log into the file, never a commit.
+  // log_pages says how many pages the last commit has left in the log.
+  void TakeCheckpoints();
+  int log_pages() const { return log_pages_; }
+  // Copies as much as readers allow. After a failure, the next call tries
+  // again.
+  void Checkpoint();
 
  private:
   friend class SqliteStatement;
   friend class SqliteRows;
 
-  // The status of a result code, now.
+  // The status for a result code that was just returned.
   absl::Status Failure(int code) const;
   void KeepFirst(absl::Status status);
 
   const std::string path_;
   sqlite3* db_ = nullptr;
   absl::Status status_;
+  int log_pages_ = 0;
 };
 
-// The rows of one run. Ends the run when it goes.
+// The rows of one run of a statement. Ends the run when destroyed.
 class SqliteRows {
  public:
   ~SqliteRows();
   SqliteRows(const SqliteRows&) = delete;
   SqliteRows& operator=(const SqliteRows&) = delete;
 
-  // Goes to the next row. False: there is none, or status() says why not.
+  // Moves to the next row. False: there is none, or status() has an error.
   bool Next();
   const absl::Status& status() const { return status_; }
 
-  // Columns of the present row. What Bytes views is valid until Next.
+  // Columns of the current row. The result of Bytes is valid until Next.
   int64_t Number(int column) const;
   std::optional<int64_t> NumberOrNull(int column) const;
   std::string_view Bytes(int column) const;
@@ -102,14 +111,14 @@ class SqliteRows {
 
 class SqliteStatement {
  public:
-  // Prepares it; a failure stands in connection.status().
+  // Prepares the statement; connection.status() has a failure.
   SqliteStatement(SqliteConnection& connection, std::string_view sql);
   ~SqliteStatement();
   SqliteStatement(const SqliteStatement&) = delete;
   SqliteStatement& operator=(const SqliteStatement&) = delete;
 
   // Begins a run with these parameters. Views must live until it ends.
-  // REQUIRES: no other run of this statement is on.
+  // REQUIRES: no other run of this statement is active.
   template <typename... Values>
   [[nodiscard]] SqliteRows Start(const Values&... values) {
     int index = 0;
@@ -117,7 +126,7 @@ class SqliteStatement {
     return SqliteRows(connection_, statement_);
   }
 
-  // A run whose rows nobody wants.
+  // Runs the statement and ignores its rows.
   template <typename... Values>
   absl::Status Run(const Values&... values) {
     SqliteRows rows = Start(values...);
@@ -126,7 +135,7 @@ class SqliteStatement {
     return rows.status();
   }
 
-  // How many rows the last run of any statement of the connection changed.
+  // How many rows the connection's last run of any statement changed.
   int64_t changed() const;
 
  private:

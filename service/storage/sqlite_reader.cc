@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -13,9 +14,22 @@ namespace {
 
 constexpr absl::Duration kReadMax = absl::Seconds(1);
 
-// An instance without its summary, which is read of those rows only that match.
+// An instance without its summary, which is read only for rows that match.
 constexpr absl::string_view kSelect =
     "SELECT number, status, created, finished, tenant, id FROM instance ";
+
+// Whether the checksum of an instance or replaced run matches.
+constexpr absl::string_view kIsWhole =
+    "sum=row_sum(number,key_hash,status,created,finished,tenant,id,summary)";
+
+constexpr absl::string_view kSelectChunk =
+    "SELECT events, chunk, sum=row_sum(number,chunk,events) FROM history ";
+
+absl::Status BadChunk(const SqliteRows& rows) {
+  return absl::DataLossError(absl::StrCat("chunk ", rows.Number(1),
+                                          " of its history has a wrong "
+                                          "checksum"));
+}
 
 RowView View(const SqliteRows& rows) {
   return {rows.Bytes(4), rows.Bytes(5), static_cast<int32_t>(rows.Number(1)),
@@ -32,49 +46,81 @@ InstanceRow RowWithoutSummary(const SqliteRows& rows) {
           .summary = {}};
 }
 
-// The rows of a table of parts, in order of numbers, taken together with the
-// instances, which come in the same order.
+// The rows of a table of parts, in order of numbers, read in step with the
+// instances, which have the same order.
 template <typename Part>
 class Parts {
  public:
   using Read = Part (*)(const SqliteRows& rows);
 
-  Parts(SqliteStatement& statement, Read read)
-      : rows_(statement.Start()), read_(read) {}
+  // `sum`: the column that says whether the checksum matches.
+  Parts(SqliteStatement& statement, Read read, int sum, absl::string_view what)
+      : rows_(statement.Start()), read_(read), sum_(sum), what_(what) {}
 
-  // Those of this number; numbers rise from call to call.
-  std::vector<Part> Of(InstanceNumber number) {
+  // The rows of this number; numbers increase from call to call. Describes rows
+  // with a wrong checksum in `damage`.
+  std::vector<Part> Of(InstanceNumber number, std::string& damage) {
     std::vector<Part> parts;
     if (!started_) Step();
     started_ = true;
     while (more_ && rows_.Number(0) < number) Step();
     while (more_ && rows_.Number(0) == number) {
+      if (rows_.Number(sum_) == 0) {
+        damage = absl::StrCat("its ", what_, " ", rows_.Number(1),
+                              " has a wrong checksum");
+      }
       parts.push_back(read_(rows_));
       Step();
     }
     return parts;
   }
+  // Reads to the end of the table. Returns its number of rows.
+  int64_t CountAll() {
+    if (!started_) Step();
+    started_ = true;
+    while (more_) Step();
+    return count_;
+  }
 
   const absl::Status& status() const { return rows_.status(); }
 
  private:
-  void Step() { more_ = rows_.Next(); }
+  void Step() {
+    more_ = rows_.Next();
+    if (more_) ++count_;
+  }
 
   SqliteRows rows_;
   const Read read_;
+  const int sum_;
+  const absl::string_view what_;
   bool started_ = false;
   bool more_ = false;
+  int64_t count_ = 0;
 };
+
+// Separates the two kinds, keeping their order.
+template <typename Small, typename Large>
+void Split(std::vector<std::variant<Small, Large>> all,
+           std::vector<Small>& small, std::vector<Large>& large) {
+  for (std::variant<Small, Large>& one : all) {
+    if (auto* as_small = std::get_if<Small>(&one)) {
+      small.push_back(std::move(*as_small));
+    } else {
+      large.push_back(std::move(std::get<Large>(one)));
+    }
+  }
+}
 
 }  // namespace
 
-// Says when a read has had its time.
+// Says when a read has used up its time.
 class SqliteReader::Limit {
  public:
   explicit Limit(const Clock& clock)
       : clock_(clock), end_(clock.Now() + kReadMax) {}
 
-  // Asked for each row; looks at the clock now and then.
+  // Called for each row; reads the clock now and then.
   bool Over() {
     return ++rows_ % kRowsBetweenLooks == 0 && clock_.Now() >= end_;
   }
@@ -91,18 +137,23 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                            const Clock& clock)
     : clock_(clock),
       connection_(path, vfs, SqliteConnection::Access::kReadOnly),
-      open_instances_(connection_,
-                      "SELECT number, status, created, tenant, id, summary"
-                      " FROM instance INDEXED BY instance_finished"
-                      " WHERE finished IS NULL ORDER BY number"),
+      open_instances_(
+          connection_,
+          absl::StrCat("SELECT number, status, created, tenant, id, summary,",
+                       kIsWhole,
+                       " FROM instance INDEXED BY instance_finished"
+                       " WHERE finished IS NULL ORDER BY number")),
       all_messages_(connection_,
-                    "SELECT number, sequence, execution, event FROM message"
+                    "SELECT number, sequence, execution, event,"
+                    " sum=row_sum(number,sequence,execution,event) FROM message"
                     " ORDER BY number, sequence"),
       all_timers_(connection_,
-                  "SELECT number, sequence, due FROM timer"
+                  "SELECT number, sequence, due,"
+                  " sum=row_sum(number,sequence,due) FROM timer"
                   " ORDER BY number, sequence"),
       all_tasks_(connection_,
-                 "SELECT number, sequence, task FROM task"
+                 "SELECT number, sequence, task,"
+                 " sum=row_sum(number,sequence,task) FROM task"
                  " ORDER BY number, sequence"),
       last_number_(connection_,
                    "SELECT max(number) FROM"
@@ -110,16 +161,28 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                    " UNION ALL SELECT max(number) FROM replaced)"),
       find_(connection_, absl::StrCat(kSelect, "WHERE key_hash=?")),
       replaced_(connection_,
-                "SELECT number, status, created, finished, tenant, id, summary"
-                " FROM replaced WHERE key_hash=? ORDER BY number DESC"),
+                absl::StrCat("SELECT number, status, created, finished, tenant,"
+                             " id, summary, ",
+                             kIsWhole,
+                             " FROM replaced WHERE key_hash=?"
+                             " ORDER BY number DESC")),
       history_(connection_,
-               "SELECT events FROM history WHERE number=? ORDER BY chunk"),
-      first_chunk_(connection_,
-                   "SELECT events FROM history WHERE number=?"
-                   " ORDER BY chunk LIMIT 1"),
-      last_chunk_(connection_,
-                  "SELECT events FROM history WHERE number=?"
-                  " ORDER BY chunk DESC LIMIT 1"),
+               absl::StrCat(kSelectChunk,
+                            "WHERE number=? AND chunk>=? ORDER BY chunk")),
+      messages_(connection_,
+                "SELECT number, sequence, execution, event,"
+                " sum=row_sum(number,sequence,execution,event) FROM message"
+                " WHERE number=? AND sequence>=? AND sequence<=?"
+                " ORDER BY sequence"),
+      task_(connection_,
+            "SELECT task, sum=row_sum(number,sequence,task) FROM task"
+            " WHERE number=? AND sequence=?"),
+      first_chunk_(connection_, absl::StrCat(kSelectChunk,
+                                             "WHERE number=?"
+                                             " ORDER BY chunk LIMIT 1")),
+      last_chunk_(connection_, absl::StrCat(kSelectChunk,
+                                            "WHERE number=?"
+                                            " ORDER BY chunk DESC LIMIT 1")),
       rows_after_(connection_,
                   absl::StrCat(kSelect, "WHERE number>? ORDER BY number")),
       finished_at_(connection_, absl::StrCat(kSelect,
@@ -131,34 +194,70 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                                    "INDEXED BY instance_finished"
                                    " WHERE finished>=? AND finished<=?"
                                    " ORDER BY finished, number")),
-      summary_(connection_, "SELECT summary FROM instance WHERE number=?"),
+      summary_(connection_, absl::StrCat("SELECT summary, ", kIsWhole,
+                                         " FROM instance WHERE number=?")),
       request_(connection_,
-               "SELECT id, receipt FROM request"
+               "SELECT id, receipt,"
+               " sum=row_sum(request_hash,key_hash,tenant,request,id,receipt)"
+               " FROM request"
                " WHERE request_hash=? AND tenant=? AND request=?"),
-      setting_(connection_, "SELECT value FROM setting WHERE name=?") {}
+      setting_(connection_,
+               "SELECT value, sum=row_sum(name,value) FROM setting"
+               " WHERE name=?"),
+      ledger_(connection_,
+              "SELECT open, messages, timers, tasks, sum=row_sum(line,commits,"
+              "instances,open,messages,timers,tasks) FROM ledger") {}
 
 absl::StatusOr<InstanceRow> SqliteReader::Row(const SqliteRows& rows) {
-  // Begun while `rows` is on, it sees the same moment of the file.
+  // Begun while `rows` is active, so it sees the same snapshot of the file.
   SqliteRows summary = summary_.Start(rows.Number(0));
   InstanceRow row = RowWithoutSummary(rows);
-  if (summary.Next()) row.summary = summary.String(0);
+  if (summary.Next()) {
+    row.summary = summary.String(0);
+    row.damaged = summary.Number(1) == 0;
+  }
   if (!summary.status().ok()) return summary.status();
   return row;
 }
 
 absl::Status SqliteReader::ReadOpen(
     absl::FunctionRef<void(OpenInstance instance)> each) {
-  // All four are one moment: the first that is stepped sets it for the others.
+  // All statements see one snapshot: the first that is stepped, and has not
+  // reached its end, sets it for the others.
+  SqliteRows ledger = ledger_.Start();
+  if (!ledger.Next()) {
+    return ledger.status().ok() ? connection_.Damaged("its ledger is missing")
+                                : ledger.status();
+  }
   SqliteRows rows = open_instances_.Start();
-  Parts<MessageRow> messages(all_messages_, [](const SqliteRows& r) {
-    return MessageRow{r.Number(0), r.Number(1), r.String(2), r.String(3)};
-  });
-  Parts<TimerRow> timers(all_timers_, [](const SqliteRows& r) {
-    return TimerRow{r.Number(0), r.Number(1), r.Number(2)};
-  });
-  Parts<TaskRow> tasks(all_tasks_, [](const SqliteRows& r) {
-    return TaskRow{r.Number(0), r.Number(1), r.String(2)};
-  });
+  // Only the beginning of a large one is read.
+  using AnyMessage = std::variant<MessageRow, LargeMessage>;
+  Parts<AnyMessage> messages(
+      all_messages_,
+      [](const SqliteRows& r) -> AnyMessage {
+        if (r.Bytes(3).size() > kLargeMessageBytes) {
+          return MakeLarge(r.Number(1), r.String(2), r.Bytes(3));
+        }
+        return MessageRow{r.Number(0), r.Number(1), r.String(2), r.String(3)};
+      },
+      4, "message");
+  Parts<TimerRow> timers(
+      all_timers_,
+      [](const SqliteRows& r) {
+        return TimerRow{r.Number(0), r.Number(1), r.Number(2)};
+      },
+      3, "timer");
+  using AnyTask = std::variant<TaskRow, LargeTask>;
+  Parts<AnyTask> tasks(
+      all_tasks_,
+      [](const SqliteRows& r) -> AnyTask {
+        if (r.Bytes(2).size() > kLargeTaskBytes) {
+          return MakeLarge(r.Number(1), r.Bytes(2));
+        }
+        return TaskRow{r.Number(0), r.Number(1), r.String(2)};
+      },
+      3, "activity");
+  Counts counts;
   while (rows.Next()) {
     const InstanceNumber number = rows.Number(0);
     OpenInstance open;
@@ -168,17 +267,50 @@ absl::Status SqliteReader::ReadOpen(
                 .status = static_cast<int32_t>(rows.Number(1)),
                 .created = rows.Number(2),
                 .finished = std::nullopt,
-                .summary = rows.String(5)};
-    open.messages = messages.Of(number);
-    open.timers = timers.Of(number);
-    open.tasks = tasks.Of(number);
+                .summary = rows.String(5),
+                .damaged = rows.Number(6) == 0};
+    Split(messages.Of(number, open.damage), open.messages, open.large_messages);
+    open.timers = timers.Of(number, open.damage);
+    Split(tasks.Of(number, open.damage), open.tasks, open.large_tasks);
     for (const absl::Status* status :
          {&messages.status(), &timers.status(), &tasks.status()}) {
       if (!status->ok()) return *status;
     }
+    ++counts.open;
     each(std::move(open));
   }
-  return rows.status();
+  if (!rows.status().ok()) return rows.status();
+  counts.messages = messages.CountAll();
+  counts.timers = timers.CountAll();
+  counts.tasks = tasks.CountAll();
+  for (const absl::Status* status :
+       {&messages.status(), &timers.status(), &tasks.status()}) {
+    if (!status->ok()) return *status;
+  }
+  return CompareWithLedger(ledger, counts);
+}
+
+absl::Status SqliteReader::CompareWithLedger(const SqliteRows& rows,
+                                             const Counts& found) {
+  if (rows.Number(4) == 0) {
+    return connection_.Damaged("its ledger has a wrong checksum");
+  }
+  std::string missing;
+  const auto compare = [&missing](absl::string_view what, int64_t there,
+                                  int64_t should) {
+    if (there == should) return;
+    absl::StrAppend(&missing, missing.empty() ? "" : ", ", there, " ", what,
+                    " found, ", should, " expected");
+  };
+  compare("open orchestrations", found.open, rows.Number(0));
+  compare("messages", found.messages, rows.Number(1));
+  compare("timers", found.timers, rows.Number(2));
+  compare("activities", found.tasks, rows.Number(3));
+  if (missing.empty()) return absl::OkStatus();
+  return connection_.Damaged(
+      absl::StrCat(missing,
+                   "; `leasehold-server check` reports what is left, and its "
+                   "--accept lets the server continue with that"));
 }
 
 absl::StatusOr<InstanceNumber> SqliteReader::ReadLastNumber() {
@@ -209,6 +341,7 @@ absl::StatusOr<std::vector<InstanceRow>> SqliteReader::ReadReplaced(
     if (rows.Bytes(4) != tenant || rows.Bytes(5) != id) continue;
     runs.push_back(RowWithoutSummary(rows));
     runs.back().summary = rows.String(6);
+    runs.back().damaged = rows.Number(7) == 0;
   }
   if (!rows.status().ok()) return rows.status();
   return runs;
@@ -216,11 +349,60 @@ absl::StatusOr<std::vector<InstanceRow>> SqliteReader::ReadReplaced(
 
 absl::StatusOr<std::vector<std::string>> SqliteReader::ReadHistory(
     InstanceNumber number) {
-  std::vector<std::string> chunks;
-  SqliteRows rows = history_.Start(number);
-  while (rows.Next()) chunks.push_back(rows.String(0));
+  absl::StatusOr<HistoryPart> all =
+      ReadHistoryPart(number, std::numeric_limits<int64_t>::min(),
+                      std::numeric_limits<size_t>::max());
+  if (!all.ok()) return all.status();
+  return std::move(all->chunks);
+}
+
+absl::StatusOr<HistoryPart> SqliteReader::ReadHistoryPart(InstanceNumber number,
+                                                          int64_t first,
+                                                          size_t bytes_max) {
+  HistoryPart part;
+  size_t bytes = 0;
+  SqliteRows rows = history_.Start(number, first);
+  while (rows.Next()) {
+    bytes += rows.Bytes(0).size();
+    if (bytes > bytes_max && !part.chunks.empty()) {
+      part.next = rows.Number(1);
+      return part;
+    }
+    if (rows.Number(2) == 0) return BadChunk(rows);
+    part.chunks.push_back(rows.String(0));
+  }
   if (!rows.status().ok()) return rows.status();
-  return chunks;
+  return part;
+}
+
+absl::StatusOr<std::vector<MessageRow>> SqliteReader::ReadMessages(
+    InstanceNumber number, const MessageRange& range) {
+  std::vector<MessageRow> messages;
+  SqliteRows rows = messages_.Start(number, range.first, range.last);
+  while (messages.size() < range.count_max && rows.Next()) {
+    if (rows.Number(4) == 0) {
+      return absl::DataLossError(absl::StrCat("its message ", rows.Number(1),
+                                              " has a wrong checksum"));
+    }
+    messages.push_back(
+        {number, rows.Number(1), rows.String(2), rows.String(3)});
+  }
+  if (!rows.status().ok()) return rows.status();
+  return messages;
+}
+
+absl::StatusOr<std::optional<TaskRow>> SqliteReader::ReadTask(
+    InstanceNumber number, int64_t sequence) {
+  SqliteRows rows = task_.Start(number, sequence);
+  if (rows.Next()) {
+    if (rows.Number(1) == 0) {
+      return absl::DataLossError(
+          absl::StrCat("its activity ", sequence, " has a wrong checksum"));
+    }
+    return TaskRow{number, sequence, rows.String(0)};
+  }
+  if (!rows.status().ok()) return rows.status();
+  return std::nullopt;
 }
 
 absl::StatusOr<HistoryEnds> SqliteReader::ReadHistoryEnds(
@@ -228,9 +410,13 @@ absl::StatusOr<HistoryEnds> SqliteReader::ReadHistoryEnds(
   HistoryEnds ends;
   SqliteRows first = first_chunk_.Start(number);
   if (first.Next()) {
+    if (first.Number(2) == 0) return BadChunk(first);
     ends.first = first.String(0);
     SqliteRows last = last_chunk_.Start(number);
-    if (last.Next()) ends.last = last.String(0);
+    if (last.Next()) {
+      if (last.Number(2) == 0) return BadChunk(last);
+      ends.last = last.String(0);
+    }
     if (!last.status().ok()) return last.status();
   }
   if (!first.status().ok()) return first.status();
@@ -279,7 +465,7 @@ absl::StatusOr<FinishedPage> SqliteReader::ListFinished(
   StoredTime from = query.finished_from.value_or(kFirst);
   const StoredTime to = query.finished_to.value_or(kLast);
 
-  // First the rest of those that finished at the same time as the last one.
+  // First the remaining ones that finished at the same time as the last one.
   if (query.after && query.after->finished >= from) {
     SqliteRows rows =
         finished_at_.Start(query.after->finished, query.after->number);
@@ -299,6 +485,9 @@ absl::StatusOr<std::optional<RequestRow>> SqliteReader::FindRequest(
   SqliteRows rows =
       request_.Start(SqliteKeyHash(tenant, request), tenant, request);
   if (rows.Next()) {
+    if (rows.Number(2) == 0) {
+      return connection_.Damaged("the row of a request has a wrong checksum");
+    }
     return RequestRow{std::string(tenant), std::string(request), rows.String(0),
                       rows.String(1)};
   }
@@ -309,7 +498,12 @@ absl::StatusOr<std::optional<RequestRow>> SqliteReader::FindRequest(
 absl::StatusOr<std::optional<std::string>> SqliteReader::ReadSetting(
     std::string_view name) {
   SqliteRows rows = setting_.Start(name);
-  if (rows.Next()) return rows.String(0);
+  if (rows.Next()) {
+    if (rows.Number(1) == 0) {
+      return connection_.Damaged("the row of a setting has a wrong checksum");
+    }
+    return rows.String(0);
+  }
   if (!rows.status().ok()) return rows.status();
   return std::nullopt;
 }

@@ -1,14 +1,16 @@
 // SqliteReader: a read-only connection to a SqliteStore's file.
 //
-// What each method reads is one moment of the file. Query and ListFinished stop
-// after a second: while anybody reads an old moment, the log that holds what
-// came after it can only grow.
+// Each method sees one consistent snapshot of the file. Query and ListFinished
+// stop after a second: while a reader uses an old snapshot, the log of later
+// changes can only grow.
 //
-// Thread-safety: one thread at a time, but for Interrupt.   Lifetime: while it
-// lives, the file is open; the clock outlives it.
+// Thread-safety: one thread at a time.   Lifetime: while it lives, the file is
+// open; the clock outlives it.
 #ifndef LEASEHOLD_SERVICE_STORAGE_SQLITE_READER_H_
 #define LEASEHOLD_SERVICE_STORAGE_SQLITE_READER_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,14 +24,13 @@ namespace leasehold {
 
 class SqliteReader {
  public:
-  // status() says how it went.
+  // status() has the result.
   SqliteReader(const std::string& path, const std::string& vfs,
                const Clock& clock);
 
   const absl::Status& status() const { return connection_.status(); }
-  void Interrupt() { connection_.Interrupt(); }
 
-  // As those of Store.
+  // Like those of Store.
   absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each);
   absl::StatusOr<InstanceNumber> ReadLastNumber();
   absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
@@ -37,7 +38,13 @@ class SqliteReader {
   absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(std::string_view tenant,
                                                         std::string_view id);
   absl::StatusOr<std::vector<std::string>> ReadHistory(InstanceNumber number);
+  absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
+                                              int64_t first, size_t bytes_max);
   absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number);
+  absl::StatusOr<std::vector<MessageRow>> ReadMessages(
+      InstanceNumber number, const MessageRange& range);
+  absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+                                                  int64_t sequence);
   absl::StatusOr<RowPage> Query(const RowQuery& query);
   absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query);
   absl::StatusOr<std::optional<RequestRow>> FindRequest(
@@ -48,12 +55,21 @@ class SqliteReader {
   class Limit;
   using Position = FinishedQuery::Position;
 
-  // Looks at `rows` until they end, the page is full or time is over; then sets
-  // the page's `next`. Returns whether the page is done.
+  // Scans `rows` until they end, the page is full or time is up; then sets the
+  // page's `next`. Returns whether the page is done.
   template <typename Conditions, typename Page, typename At>
   absl::StatusOr<bool> Fill(const Conditions& conditions, SqliteRows& rows,
                             Limit& limit, At at, Page& page);
-  // The row that `rows` is at.
+  // Numbers of rows of open instances.
+  struct Counts {
+    int64_t open = 0;
+    int64_t messages = 0;
+    int64_t timers = 0;
+    int64_t tasks = 0;
+  };
+  // DataLoss if the numbers differ.
+  absl::Status CompareWithLedger(const SqliteRows& ledger, const Counts& found);
+  // The current row of `rows`.
   absl::StatusOr<InstanceRow> Row(const SqliteRows& rows);
 
   const Clock& clock_;
@@ -66,6 +82,8 @@ class SqliteReader {
   SqliteStatement find_;
   SqliteStatement replaced_;
   SqliteStatement history_;
+  SqliteStatement messages_;
+  SqliteStatement task_;
   SqliteStatement first_chunk_;
   SqliteStatement last_chunk_;
   SqliteStatement rows_after_;
@@ -74,6 +92,7 @@ class SqliteReader {
   SqliteStatement summary_;
   SqliteStatement request_;
   SqliteStatement setting_;
+  SqliteStatement ledger_;
 };
 
 }  // namespace leasehold

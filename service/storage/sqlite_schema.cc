@@ -7,9 +7,9 @@
 namespace leasehold {
 namespace {
 
-// Columns that conditions are about stand first: a row is read from its
-// beginning, and a long summary lies on pages of its own.
-constexpr std::array<std::string_view, 2> kMigrations = {
+// Columns that conditions use come first: a row is read from its beginning, and
+// a long summary is on overflow pages.
+constexpr std::array<std::string_view, 3> kMigrations = {
     // Version 1.
     R"sql(
       CREATE TABLE instance (
@@ -84,6 +84,47 @@ constexpr std::array<std::string_view, 2> kMigrations = {
       ) STRICT;
       CREATE INDEX request_name ON request (request_hash);
       CREATE INDEX request_key ON request (key_hash);
+    )sql",
+    // Version 3: a checksum of each row, and how many rows there are.
+    R"sql(
+      ALTER TABLE instance ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE replaced ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE history ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE message ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE timer ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE task ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE request ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE setting ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      UPDATE instance SET sum = row_sum(number, key_hash, status, created,
+                                        finished, tenant, id, summary);
+      UPDATE replaced SET sum = row_sum(number, key_hash, status, created,
+                                        finished, tenant, id, summary);
+      UPDATE history SET sum = row_sum(number, chunk, events);
+      UPDATE message SET sum = row_sum(number, sequence, execution, event);
+      UPDATE timer SET sum = row_sum(number, sequence, due);
+      UPDATE task SET sum = row_sum(number, sequence, task);
+      UPDATE request SET sum = row_sum(request_hash, key_hash, tenant, request,
+                                       id, receipt);
+      UPDATE setting SET sum = row_sum(name, value);
+
+      CREATE TABLE ledger (
+        line      INTEGER PRIMARY KEY CHECK (line = 1),
+        commits   INTEGER NOT NULL,
+        instances INTEGER NOT NULL,
+        open      INTEGER NOT NULL,
+        messages  INTEGER NOT NULL,
+        timers    INTEGER NOT NULL,
+        tasks     INTEGER NOT NULL,
+        sum       INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO ledger SELECT 1, 0, instances, open, messages, timers, tasks,
+          row_sum(1, 0, instances, open, messages, timers, tasks)
+        FROM (SELECT (SELECT count(*) FROM instance) AS instances,
+                     (SELECT count(*) FROM instance WHERE finished IS NULL)
+                         AS open,
+                     (SELECT count(*) FROM message) AS messages,
+                     (SELECT count(*) FROM timer) AS timers,
+                     (SELECT count(*) FROM task) AS tasks);
     )sql",
 };
 

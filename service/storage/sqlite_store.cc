@@ -1,8 +1,11 @@
 #include "service/storage/sqlite_store.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
@@ -12,14 +15,19 @@ namespace leasehold {
 namespace {
 
 constexpr char kFileName[] = "leasehold.db";
+constexpr char kWitnessName[] = "leasehold.witness";
 
-// How long Open may look for damage: a restart must not wait for gigabytes.
+// Time limit for finding damage in Open: a restart must not wait for gigabytes.
 constexpr absl::Duration kCheckMax = absl::Seconds(1);
 
 // Pages in the log before it is copied into the file: more was slower.
 constexpr int kCheckpointPages = 4000;
 
-// A log that has once grown beyond this is cut back to it.
+// The format of SQLite's log, with its pages of 4096 bytes.
+constexpr int64_t kLogHeaderBytes = 32;
+constexpr int64_t kLogFrameBytes = 24 + 4096;
+
+// A log that has grown beyond this is truncated to it.
 constexpr int64_t kLogBytesKept = 64 << 20;
 
 constexpr int kWriterCacheKib = 32 << 10;
@@ -27,8 +35,9 @@ constexpr int kWriterCacheKib = 32 << 10;
 absl::string_view SynchronousName(Durability durability) {
   switch (durability) {
     case Durability::kFull:
-      // With a log that is FULL. The journal that a new file has until then may
-      // come back and undo everything, if its deletion is not synced too.
+      // With a write-ahead log, the same as FULL. A new file has a rollback
+      // journal first: if its deletion is not synced too, it may come back and
+      // undo everything.
       return "EXTRA";
     case Durability::kNormal:
       return "NORMAL";
@@ -44,71 +53,140 @@ SqliteStore::SqliteStore(SqliteStoreOptions options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
       path_(absl::StrCat(options_.directory, "/", kFileName)),
-      state_(absl::UnavailableError(
-          absl::StrCat("the store \"", path_, "\" is not open"))) {}
+      write_state_(absl::UnavailableError(
+          absl::StrCat("the store \"", path_, "\" is not open"))),
+      guard_(path_),
+      state_(write_state_) {}
 
 SqliteStore::~SqliteStore() {
-  Close(absl::UnavailableError("the store is gone"));
+  PauseReads();
+  EndPause(absl::UnavailableError("the store is gone"));
+  MutexLock lock(mu_);
+  readers_.clear();
 }
 
 // ---- Opening and closing ----------------------------------------------------
 
 absl::Status SqliteStore::Open() {
+  if (absl::Status status = CheckFiles(); !status.ok()) return status;
   if (writer_ != nullptr) {
     absl::Status status = writer_->CommitNothing();
-    if (status.ok()) return status;
-  }
-  Close(absl::UnavailableError(
-      absl::StrCat("the store \"", path_, "\" is being opened")));
-  if (directory_ == nullptr && options_.vfs.empty()) {
-    auto directory = DataDirectory::Lock(options_.directory, clock_);
-    if (!directory.ok()) {
-      Close(directory.status());
-      return directory.status();
+    if (status.ok()) {
+      EndPause(status);
+      return status;
     }
-    directory_ = *std::move(directory);
   }
-  absl::Status status = OpenFile();
-  if (status.ok()) status = OpenReaders();
-  if (!status.ok()) Close(status);
+  CloseWriter(absl::UnavailableError(
+      absl::StrCat("the store \"", path_, "\" is being opened")));
+  absl::Status status = Prepare();
+  bool readable = false;
+  if (status.ok()) {
+    // Nobody reads while the log is copied: a reader would hold that up.
+    PauseReads();
+    status = OpenFile();
+    if (status.ok()) status = OpenReaders();
+    guard_.Update();  // A failed checkpoint may have written it, too.
+    MutexLock lock(mu_);
+    readable = !readers_.empty() && absl::IsUnavailable(status);
+  }
+  if (status.ok()) {
+    if (options_.vfs.empty() && !guard_.begun()) guard_.Begin();
+  } else {
+    CloseWriter(status);
+  }
+  // Acknowledged data can be read even if nothing can be written.
+  EndPause(status.ok() || readable ? absl::OkStatus()
+                                   : absl::UnavailableError(status.message()));
   return status;
 }
 
+absl::Status SqliteStore::Prepare() {
+  if (directory_ == nullptr && options_.vfs.empty()) {
+    auto directory = DataDirectory::Lock(options_.directory, clock_);
+    if (!directory.ok()) return directory.status();
+    directory_ = *std::move(directory);
+  }
+  if (witness_ != nullptr) return absl::OkStatus();
+  if (options_.vfs.empty()) {
+    auto witness =
+        Witness::Open(absl::StrCat(options_.directory, "/", kWitnessName));
+    if (!witness.ok()) return witness.status();
+    witness_ = *std::move(witness);
+  } else {
+    witness_ = std::make_unique<Witness>();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::CheckPresence() {
+  if (!options_.vfs.empty()) return absl::OkStatus();
+  if (witness_->commits() == 0 && !witness_->emptied()) return absl::OkStatus();
+  std::error_code error;
+  const bool there = std::filesystem::exists(path_, error);
+  if (there && std::filesystem::file_size(path_, error) > 0) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(
+      "\"", path_, "\" is ", there ? "empty" : "missing",
+      ", but it contained orchestrations; restore it from a backup, or "
+      "remove \"",
+      options_.directory, "/", kWitnessName,
+      "\" to begin with an empty store"));
+}
+
+absl::Status SqliteStore::CheckCommits() {
+  const uint64_t there = writer_->commits();
+  const uint64_t acknowledged = witness_->commits();
+  if (there >= acknowledged || options_.durability != Durability::kFull) {
+    witness_->SetCommits(there);
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(
+      "\"", path_, "\" is older than the last acknowledged commit: it has ",
+      there, " commits, but ", acknowledged,
+      " were acknowledged; put the newer file back, together with its "
+      "\"-wal\", or remove \"",
+      options_.directory, "/", kWitnessName,
+      "\" to continue with this one, as after restoring a backup"));
+}
+
 absl::Status SqliteStore::OpenFile() {
+  if (absl::Status status = CheckPresence(); !status.ok()) return status;
   connection_ = std::make_unique<SqliteConnection>(
       path_, options_.vfs, SqliteConnection::Access::kWrite);
   SqliteConnection& file = *connection_;
 
-  // The order counts: nothing is written before it is known to be our file, and
-  // nothing before it is known how to sync.
+  // The order matters: nothing is written until the file is known to be ours,
+  // and how to sync is set.
   absl::Status status = file.Run(absl::StrCat(
       "PRAGMA synchronous = ", SynchronousName(options_.durability),
       "; PRAGMA cache_size = -", kWriterCacheKib,
-      "; PRAGMA wal_autocheckpoint = ", kCheckpointPages,
       "; PRAGMA journal_size_limit = ", kLogBytesKept));
   if (!status.ok()) return status;
+  file.TakeCheckpoints();
   const auto version = SqliteVersion(file, SqliteMigrations());
   if (!version.ok()) return version.status();
   const auto mode = file.Ask("PRAGMA journal_mode = WAL");
   if (!mode.ok()) return mode.status();
   if (*mode != "wal") {
-    return absl::UnavailableError(
-        absl::StrCat("\"", path_, "\" cannot have a write-ahead log (it says ",
-                     *mode, "); is it on a network file system?"));
+    return absl::UnavailableError(absl::StrCat(
+        "\"", path_, "\" cannot use a write-ahead log (journal mode ", *mode,
+        "); is it on a network file system?"));
   }
 
-  // After a sync that failed, the log may hold pages that a later sync takes
-  // for written: the kernel forgets what it could not write. Copied into the
-  // file they are written anew.
+  // After a failed sync, the log may contain pages that a later sync takes for
+  // written: the kernel forgets what it could not write. Copying them into the
+  // file writes them again.
   const auto busy = file.AskNumber("PRAGMA wal_checkpoint(TRUNCATE)");
   if (!busy.ok()) return busy.status();
   if (*busy != 0) {
     return absl::UnavailableError(absl::StrCat("another program is reading \"",
                                                path_, "\"; it must end first"));
   }
+  guard_.SetLogBytes(0);
   status = CheckIntegrity();
   if (!status.ok()) return status;
-  status = MigrateSqlite(file, SqliteMigrations());
+  status = Migrate();
   if (!status.ok()) return status;
   if (directory_ != nullptr) {
     status = directory_->Sync();
@@ -116,61 +194,135 @@ absl::Status SqliteStore::OpenFile() {
   }
   writer_ = std::make_unique<SqliteWriter>(file);
   if (!file.status().ok()) return file.status();
-  return writer_->CommitNothing();
+  status = CheckCommits();
+  return status.ok() ? writer_->CommitNothing() : status;
 }
 
-absl::Status SqliteStore::CheckIntegrity() {
+absl::Status SqliteStore::Migrate() {
+  const auto version = SqliteVersion(*connection_, SqliteMigrations());
+  if (!version.ok()) return version.status();
+  const auto newest = static_cast<int64_t>(SqliteMigrations().size());
+  if (*version == newest) return absl::OkStatus();
+  std::string copy;
+  if (*version > 0 && options_.vfs.empty()) {
+    copy = absl::StrCat(path_, ".schema-", *version);
+    std::error_code error;
+    std::filesystem::remove(copy, error);  // From an earlier, failed attempt.
+    absl::Status status = connection_->Run(absl::StrCat(
+        "VACUUM INTO '", absl::StrReplaceAll(copy, {{"'", "''"}}), "'"));
+    if (!status.ok()) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot copy \"", path_, "\" to \"", copy,
+                       "\" before its schema is changed: ", status.message()));
+    }
+  }
+  absl::Status status = MigrateSqlite(*connection_, SqliteMigrations());
+  if (status.ok() && !copy.empty()) {
+    Note("store_migrated",
+         absl::StrCat("from schema ", *version, " to ", newest,
+                      "; the previous file is kept as \"", copy, "\""));
+  }
+  return status;
+}
+
+absl::StatusOr<std::string> SqliteStore::FindDamage() {
   const Instant end = clock_.Now() + kCheckMax;
   absl::StatusOr<std::string> result;
   const bool stopped = connection_->StopWhen(
       [&] { return clock_.Now() >= end; },
-      [&] { result = connection_->Ask("PRAGMA quick_check(1)"); });
-  if (stopped) return absl::OkStatus();
-  if (!result.ok()) return result.status();
-  if (*result == "ok") return absl::OkStatus();
-  return connection_->Damaged(absl::StrReplaceAll(*result, {{"\n", "; "}}));
+      [&] { result = connection_->Ask("PRAGMA integrity_check(1)"); });
+  if (stopped) return std::string();
+  if (result.ok() && *result == "ok") return std::string();
+  return result;
+}
+
+absl::Status SqliteStore::CheckIntegrity() {
+  auto damage = FindDamage();
+  if (damage.ok() && absl::StrContains(*damage, "index ")) {
+    // Everything in an index is also in its table.
+    const std::string was = *damage;
+    if (absl::Status made = connection_->Run("REINDEX"); !made.ok()) {
+      return made;
+    }
+    damage = FindDamage();
+    if (damage.ok() && damage->empty()) {
+      Note("store_repaired",
+           absl::StrCat("the indexes of \"", path_, "\" were damaged (", was,
+                        ") and have been rebuilt"));
+    }
+  }
+  if (!damage.ok()) return damage.status();
+  if (damage->empty()) return absl::OkStatus();
+  return connection_->Damaged(absl::StrReplaceAll(*damage, {{"\n", "; "}}));
 }
 
 absl::Status SqliteStore::OpenReaders() {
+  MutexLock lock(mu_);
+  if (!readers_.empty()) return absl::OkStatus();
   std::vector<std::unique_ptr<SqliteReader>> readers;
   for (int i = 0; i < std::max(options_.readers, 1); ++i) {
     readers.push_back(
         std::make_unique<SqliteReader>(path_, options_.vfs, clock_));
     if (!readers.back()->status().ok()) return readers.back()->status();
   }
-  MutexLock lock(mu_);
   readers_ = std::move(readers);
   for (const auto& reader : readers_) idle_.push_back(reader.get());
-  state_ = absl::OkStatus();
   return absl::OkStatus();
 }
 
-void SqliteStore::Close(const absl::Status& why) {
-  {
-    MutexLock lock(mu_);
-    state_ = absl::UnavailableError(why.message());
-    returned_.NotifyAll();
-    while (idle_.size() < readers_.size()) {
-      // One that has not quite begun does not hear it: it reads to its end.
-      for (const auto& reader : readers_) reader->Interrupt();
-      returned_.Wait(mu_);
-    }
-    idle_.clear();
-    readers_.clear();
-  }
+void SqliteStore::CloseWriter(const absl::Status& why) {
   writer_.reset();
   connection_.reset();
+  write_state_ = absl::UnavailableError(why.message());
+}
+
+void SqliteStore::PauseReads() {
+  MutexLock lock(mu_);
+  paused_ = true;
+  while (idle_.size() < readers_.size()) returned_.Wait(mu_);
+}
+
+void SqliteStore::EndPause(const absl::Status& state) {
+  MutexLock lock(mu_);
+  paused_ = false;
+  state_ = state;
+  returned_.NotifyAll();
+}
+
+absl::Status SqliteStore::CheckFiles() {
+  absl::Status status = guard_.Check();
+  if (status.ok()) return status;
+  // Closes nothing: a deleted file can still be copied from the process's
+  // descriptors (/proc/PID/fd).
+  MutexLock lock(mu_);
+  state_ = status;
+  returned_.NotifyAll();
+  return status;
 }
 
 // ---- Writing ----------------------------------------------------------------
 
 absl::Status SqliteStore::Commit(absl::Span<const Change> changes) {
-  if (writer_ == nullptr) {
-    MutexLock lock(mu_);
-    return state_;
+  if (writer_ == nullptr) return write_state_;
+  absl::Status status = CheckFiles();
+  if (!status.ok()) return status;
+  status = writer_->Commit(changes);
+  if (!status.ok()) {
+    CloseWriter(status);
+    return status;
   }
-  absl::Status status = writer_->Commit(changes);
-  if (!status.ok()) Close(status);
+  // After a checkpoint the next commit restarts the log and truncates it to
+  // kLogBytesKept: only the log's present contents are certain to stay.
+  const int pages = connection_->log_pages();
+  guard_.SetLogBytes(kLogHeaderBytes + int64_t{pages} * kLogFrameBytes);
+  // A commit into a file that nobody will find again is not acknowledged.
+  status = CheckFiles();
+  if (!status.ok()) return status;
+  witness_->SetCommits(writer_->commits());
+  if (pages >= kCheckpointPages) {
+    connection_->Checkpoint();
+    guard_.Update();
+  }
   return status;
 }
 
@@ -182,7 +334,7 @@ Result SqliteStore::Read(Result (SqliteReader::*read)(Parameters...),
   SqliteReader* reader = nullptr;
   {
     MutexLock lock(mu_);
-    while (state_.ok() && idle_.empty()) returned_.Wait(mu_);
+    while (paused_ || (state_.ok() && idle_.empty())) returned_.Wait(mu_);
     if (!state_.ok()) return state_;
     reader = idle_.back();
     idle_.pop_back();
@@ -218,9 +370,25 @@ absl::StatusOr<std::vector<std::string>> SqliteStore::ReadHistory(
   return Read(&SqliteReader::ReadHistory, number);
 }
 
+absl::StatusOr<HistoryPart> SqliteStore::ReadHistoryPart(InstanceNumber number,
+                                                         int64_t first,
+                                                         size_t bytes_max) {
+  return Read(&SqliteReader::ReadHistoryPart, number, first, bytes_max);
+}
+
 absl::StatusOr<HistoryEnds> SqliteStore::ReadHistoryEnds(
     InstanceNumber number) {
   return Read(&SqliteReader::ReadHistoryEnds, number);
+}
+
+absl::StatusOr<std::vector<MessageRow>> SqliteStore::ReadMessages(
+    InstanceNumber number, const MessageRange& range) {
+  return Read(&SqliteReader::ReadMessages, number, range);
+}
+
+absl::StatusOr<std::optional<TaskRow>> SqliteStore::ReadTask(
+    InstanceNumber number, int64_t sequence) {
+  return Read(&SqliteReader::ReadTask, number, sequence);
 }
 
 absl::StatusOr<RowPage> SqliteStore::Query(const RowQuery& query) {

@@ -1,17 +1,19 @@
 // SqliteStore: a Store in one SQLite file, `leasehold.db` in a data directory.
 //
-// One connection writes and a few read beside it. The file has a write-ahead
-// log: a commit appends to the log and syncs it once, and is then durable;
-// every few thousand pages the log is copied into the file. README.md has the
-// tables, and what happens when something fails.
+// One connection writes, and a few others read. The file has a write-ahead log:
+// a commit appends to the log and syncs it once, and is then durable; every few
+// thousand pages the log is copied into the file. README.md has the tables, and
+// explains what happens when something fails.
 //
-//   closed ──Open──▶ open ──a Commit fails──▶ closed
+//   closed ──Open──▶ open ──a Commit fails──▶ read only ──Open──▶ open
+//                      └──its files were changed by others──▶ refusing
 //
 // Thread-safety: as Store.   Lifetime: as Store; the clock outlives it. The
-// data directory is held from the first Open until the store is destroyed.
+// data directory is locked from the first Open until the store is destroyed.
 #ifndef LEASEHOLD_SERVICE_STORAGE_SQLITE_STORE_H_
 #define LEASEHOLD_SERVICE_STORAGE_SQLITE_STORE_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +23,7 @@
 #include "lease/clock.h"
 #include "lease/mutex.h"
 #include "service/storage/data_directory.h"
+#include "service/storage/file_guard.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_reader.h"
 #include "service/storage/sqlite_writer.h"
@@ -29,19 +32,23 @@
 namespace leasehold {
 
 // What survives when the machine loses power. A process that is killed loses
-// nothing with any of them.
+// nothing in any of these modes.
 enum class Durability {
-  kFull,    // All that was acknowledged.
-  kNormal,  // A whole past state: the last moments may be missing.
+  kFull,    // Everything that was acknowledged.
+  kNormal,  // A consistent past state: the latest commits may be missing.
   kOff,     // Perhaps nothing: the file may be damaged.
 };
 
 struct SqliteStoreOptions {
   std::string directory;
   Durability durability = Durability::kFull;
-  int readers = 2;  // Reads that can go on at the same time; at least 1.
-  // For tests: the SQLite VFS that has the file. With one, the directory is
-  // only the beginning of a name: neither created nor locked.
+  int readers = 2;  // Number of concurrent reads; at least 1.
+  // Receives what deserves a line in a log: an event, and a sentence about it.
+  // Called on the writer's thread.
+  std::function<void(std::string_view event, const std::string& message)> note =
+      {};
+  // For tests: the SQLite VFS that has the file. If set, the directory is only
+  // a name prefix: neither created nor locked.
   std::string vfs = {};
 };
 
@@ -51,6 +58,8 @@ class SqliteStore final : public Store {
   ~SqliteStore() override;
 
   std::string name() const override { return "sqlite " + path_; }
+  // In `leasehold.witness`, beside the file.
+  Witness* witness() override { return witness_.get(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   // `each` is called while the file is being read, without a lock held.
   absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
@@ -67,7 +76,17 @@ class SqliteStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<std::string>> ReadHistory(
       InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
+                                              int64_t first,
+                                              size_t bytes_max) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<MessageRow>> ReadMessages(
+      InstanceNumber number, const MessageRange& range) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+                                                  int64_t sequence) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<RowPage> Query(const RowQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -83,14 +102,30 @@ class SqliteStore final : public Store {
   const std::string& path() const { return path_; }
 
  private:
-  absl::Status OpenFile() ABSL_LOCKS_EXCLUDED(mu_);
-  // As far as a second tells.
+  // Locks the directory and opens the witness.
+  absl::Status Prepare();
+  // DataLoss: commits to this directory were acknowledged, but the file is
+  // gone.
+  absl::Status CheckPresence();
+  absl::Status CheckCommits();
+  absl::Status OpenFile();
+  absl::Status Migrate();
+  // Checks as much as it can in a second. Repairs indexes.
   absl::Status CheckIntegrity();
+  // What the check reports; empty: no damage, or not enough time.
+  absl::StatusOr<std::string> FindDamage();
   absl::Status OpenReaders() ABSL_LOCKS_EXCLUDED(mu_);
-  // Breaks reads off, waits until they have ended, and closes all connections.
-  // From then on reads are told why.
-  void Close(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
-  // Reads with a reader that nobody else has; waits for one.
+  void CloseWriter(const absl::Status& why);
+  // Makes new reads wait, and waits for those in progress.
+  void PauseReads() ABSL_LOCKS_EXCLUDED(mu_);
+  // OK: reads continue. Otherwise reads get this status.
+  void EndPause(const absl::Status& state) ABSL_LOCKS_EXCLUDED(mu_);
+  // Not OK: the files were changed by others; reads get the same status.
+  absl::Status CheckFiles() ABSL_LOCKS_EXCLUDED(mu_);
+  void Note(std::string_view event, const std::string& message) const {
+    if (options_.note) options_.note(event, message);
+  }
+  // Reads with a reader of the pool; waits until one is free.
   template <typename Result, typename... Parameters, typename... Arguments>
   Result Read(Result (SqliteReader::*read)(Parameters...),
               const Arguments&... arguments) ABSL_LOCKS_EXCLUDED(mu_);
@@ -100,15 +135,19 @@ class SqliteStore final : public Store {
   const Clock& clock_;
   const std::string path_;
 
-  // The writer's thread alone.
+  // Used by the writer's thread alone.
   std::unique_ptr<DataDirectory> directory_;
-  std::unique_ptr<SqliteConnection> connection_;  // nullptr: it is closed.
+  std::unique_ptr<Witness> witness_;  // Created once, before the first commit.
+  std::unique_ptr<SqliteConnection> connection_;  // nullptr if closed.
   std::unique_ptr<SqliteWriter> writer_;
+  absl::Status write_state_;  // Why there is no writer.
+  FileGuard guard_;
 
   // Guarded by mu_.
   Mutex mu_;
   CondVar returned_;
-  absl::Status state_ ABSL_GUARDED_BY(mu_);  // What a read gets now.
+  absl::Status state_ ABSL_GUARDED_BY(mu_);  // What reads get now, if not OK.
+  bool paused_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<std::unique_ptr<SqliteReader>> readers_ ABSL_GUARDED_BY(mu_);
   std::vector<SqliteReader*> idle_ ABSL_GUARDED_BY(mu_);
 };

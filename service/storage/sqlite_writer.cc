@@ -7,8 +7,21 @@
 #include "service/storage/sqlite_schema.h"
 
 namespace leasehold {
+namespace {
+
+// Puts a part of an open instance.
+std::string PutSql(absl::string_view table, absl::string_view values,
+                   absl::string_view how, absl::string_view conflict) {
+  return absl::StrCat(how, " ", table, " SELECT ", values, ",row_sum(", values,
+                      ") WHERE EXISTS (SELECT 1 FROM instance"
+                      " WHERE number=?1 AND finished IS NULL)",
+                      conflict);
+}
+
+}  // namespace
+
 // Rows are added only to an instance that exists, and messages, timers and
-// tasks only to an open one: else those that come too late would stay for ever.
+// tasks only to an open one: otherwise late ones would stay forever.
 SqliteWriter::SqliteWriter(SqliteConnection& c)
     : connection_(c),
       begin_(c, "BEGIN IMMEDIATE"),
@@ -21,47 +34,62 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
               "SELECT key_hash, tenant, id FROM instance"
               " WHERE number=?"),
       is_replaced_(c, "SELECT 1 FROM replaced WHERE number=?"),
-      put_instance_(c,
-                    "INSERT INTO instance (number, key_hash, status, created,"
-                    " finished, tenant, id, summary)"
-                    " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"),
+      put_instance_(
+          c,
+          "INSERT INTO instance (number, key_hash, status, created,"
+          " finished, tenant, id, summary, sum)"
+          " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,"
+          " row_sum(?1,?2,?3,?4,?5,?6,?7,?8)) ON CONFLICT DO NOTHING"),
       update_open_(c,
-                   "UPDATE instance SET status=?2, summary=?3"
-                   " WHERE number=?1 AND finished IS NULL"),
+                   "UPDATE instance SET status=?2, summary=?3,"
+                   " sum=row_sum(number,key_hash,?2,created,finished,tenant,id,"
+                   "?3) WHERE number=?1 AND finished IS NULL"),
       update_any_(c,
-                  "UPDATE instance SET status=?2, summary=?3, finished=?4"
+                  "UPDATE instance SET status=?2, summary=?3, finished=?4,"
+                  " sum=row_sum(number,key_hash,?2,created,?4,tenant,id,?3)"
                   " WHERE number=?1"),
+      update_finish_(c,
+                     "UPDATE instance SET status=?2, summary=?3, finished=?4,"
+                     " sum=row_sum(number,key_hash,?2,created,?4,tenant,id,?3)"
+                     " WHERE number=?1 AND finished IS NULL"),
       finish_(c,
-              "UPDATE instance SET status=?2, finished=?3"
+              "UPDATE instance SET status=?2, finished=?3,"
+              " sum=row_sum(number,key_hash,?2,created,?3,tenant,id,summary)"
               " WHERE number=?1 AND finished IS NULL"),
       append_last_(c,
-                   "INSERT INTO history SELECT ?1, coalesce(max(chunk)+1, 0),"
-                   " ?2 FROM history WHERE number=?1"),
+                   "INSERT INTO history SELECT ?1, next, ?2,"
+                   " row_sum(?1, next, ?2) FROM"
+                   " (SELECT coalesce(max(chunk)+1, 0) AS next FROM history"
+                   " WHERE number=?1)"),
       append_history_(c,
-                      "INSERT OR REPLACE INTO history SELECT ?1,?2,?3"
+                      "INSERT OR REPLACE INTO history"
+                      " SELECT ?1,?2,?3,row_sum(?1,?2,?3)"
                       " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"),
-      put_message_(c,
-                   "INSERT OR REPLACE INTO message SELECT ?1,?2,?3,?4"
-                   " WHERE EXISTS (SELECT 1 FROM instance"
-                   " WHERE number=?1 AND finished IS NULL)"),
-      put_timer_(c,
-                 "INSERT OR REPLACE INTO timer SELECT ?1,?2,?3"
-                 " WHERE EXISTS (SELECT 1 FROM instance"
-                 " WHERE number=?1 AND finished IS NULL)"),
-      put_task_(c,
-                "INSERT OR REPLACE INTO task SELECT ?1,?2,?3"
-                " WHERE EXISTS (SELECT 1 FROM instance"
-                " WHERE number=?1 AND finished IS NULL)"),
+      put_message_(c, PutSql("message", "?1,?2,?3,?4", "INSERT INTO",
+                             " ON CONFLICT DO NOTHING")),
+      replace_message_(
+          c, PutSql("message", "?1,?2,?3,?4", "INSERT OR REPLACE INTO", "")),
+      put_timer_(c, PutSql("timer", "?1,?2,?3", "INSERT INTO",
+                           " ON CONFLICT DO NOTHING")),
+      replace_timer_(c,
+                     PutSql("timer", "?1,?2,?3", "INSERT OR REPLACE INTO", "")),
+      put_task_(c, PutSql("task", "?1,?2,?3", "INSERT INTO",
+                          " ON CONFLICT DO NOTHING")),
+      replace_task_(c,
+                    PutSql("task", "?1,?2,?3", "INSERT OR REPLACE INTO", "")),
       put_replaced_(c,
                     "INSERT INTO replaced (number, key_hash, status, created,"
-                    " finished, tenant, id, summary)"
+                    " finished, tenant, id, summary, sum)"
                     " SELECT number, key_hash, status, created,"
-                    " finished, tenant, id, summary"
+                    " finished, tenant, id, summary, sum"
                     " FROM instance WHERE number=?"),
       put_request_(c,
                    "INSERT INTO request (request_hash, key_hash, tenant,"
-                   " request, id, receipt) VALUES (?,?,?,?,?,?)"),
-      put_setting_(c, "INSERT OR REPLACE INTO setting VALUES (?,?)"),
+                   " request, id, receipt, sum) VALUES (?1,?2,?3,?4,?5,?6,"
+                   " row_sum(?1,?2,?3,?4,?5,?6))"),
+      put_setting_(c,
+                   "INSERT OR REPLACE INTO setting"
+                   " VALUES (?1,?2,row_sum(?1,?2))"),
       take_messages_(c, "DELETE FROM message WHERE number=? AND sequence<=?"),
       drop_timer_(c, "DELETE FROM timer WHERE number=? AND sequence=?"),
       drop_task_(c, "DELETE FROM task WHERE number=? AND sequence=?"),
@@ -71,6 +99,8 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       clear_history_(c,
                      "DELETE FROM history WHERE number=?1 AND EXISTS"
                      " (SELECT 1 FROM instance WHERE number=?1)"),
+      erase_open_(c,
+                  "DELETE FROM instance WHERE number=? AND finished IS NULL"),
       erase_instance_(c, "DELETE FROM instance WHERE number=?"),
       erase_history_(c, "DELETE FROM history WHERE number=?"),
       erase_messages_(c, "DELETE FROM message WHERE number=?"),
@@ -79,12 +109,29 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       erase_replaced_(c, "DELETE FROM replaced WHERE number=?"),
       erase_requests_(c,
                       "DELETE FROM request"
-                      " WHERE key_hash=? AND tenant=? AND id=?") {}
+                      " WHERE key_hash=? AND tenant=? AND id=?"),
+      write_ledger_(c,
+                    "UPDATE ledger SET commits=?1, instances=?2, open=?3,"
+                    " messages=?4, timers=?5, tasks=?6,"
+                    " sum=row_sum(line,?1,?2,?3,?4,?5,?6) WHERE line=1") {
+  SqliteStatement read(c,
+                       "SELECT commits, instances, open, messages, timers,"
+                       " tasks FROM ledger");
+  SqliteRows rows = read.Start();
+  if (rows.Next()) {
+    ledger_ = {.commits = rows.Number(0),
+               .instances = rows.Number(1),
+               .open = rows.Number(2),
+               .messages = rows.Number(3),
+               .timers = rows.Number(4),
+               .tasks = rows.Number(5)};
+  }
+}
 
 absl::Status SqliteWriter::Commit(absl::Span<const Change> changes) {
   if (changes.empty()) return absl::OkStatus();
   absl::Status status = ApplyAll(changes);
-  // What it failed with counts, not how the rolling back went.
+  // The original failure matters, not the result of the rollback.
   if (!status.ok()) connection_.Run("ROLLBACK").IgnoreError();
   return status;
 }
@@ -95,11 +142,16 @@ absl::Status SqliteWriter::ApplyAll(absl::Span<const Change> changes) {
     if (!status.ok()) return status;
     status = std::visit([this](const auto& c) { return Apply(c); }, change);
   }
+  if (!status.ok()) return status;
+  const Ledger& l = ledger_;
+  ++ledger_.commits;
+  status = write_ledger_.Run(l.commits, l.instances, l.open, l.messages,
+                             l.timers, l.tasks);
   return status.ok() ? commit_.Run() : status;
 }
 
 absl::Status SqliteWriter::CommitNothing() {
-  // Setting the version writes the header of the file, the same as before too.
+  // Setting the version writes the header of the file, even if it is unchanged.
   return connection_.Run(
       absl::StrCat("PRAGMA user_version = ", SqliteMigrations().size()));
 }
@@ -118,8 +170,12 @@ absl::Status SqliteWriter::Apply(const PutInstance& change) {
 
 absl::Status SqliteWriter::Insert(const InstanceRow& row, int64_t hash) {
   const auto put = [&] {
-    return put_instance_.Run(row.number, hash, int64_t{row.status}, row.created,
-                             row.finished, row.tenant, row.id, row.summary);
+    absl::Status done =
+        put_instance_.Run(row.number, hash, int64_t{row.status}, row.created,
+                          row.finished, row.tenant, row.id, row.summary);
+    ledger_.instances += put_instance_.changed();
+    if (!row.finished) ledger_.open += put_instance_.changed();
+    return done;
   };
   bool taken = false;
   {
@@ -137,9 +193,9 @@ absl::Status SqliteWriter::Insert(const InstanceRow& row, int64_t hash) {
 
 absl::Status SqliteWriter::Replace(InstanceNumber number, int64_t hash,
                                    const InstanceRow& by) {
-  absl::Status status =
-      RunEach(number, {&put_replaced_, &erase_instance_, &erase_messages_,
-                       &erase_timers_, &erase_tasks_});
+  absl::Status status = put_replaced_.Run(number);
+  if (status.ok()) status = EraseRow(number);
+  if (status.ok()) status = EraseParts(number);
   if (!status.ok()) return status;
   return EraseReplaced(hash, by.tenant, by.id, kReplacedRunsMax);
 }
@@ -147,27 +203,30 @@ absl::Status SqliteWriter::Replace(InstanceNumber number, int64_t hash,
 absl::Status SqliteWriter::Apply(const UpdateInstance& change) {
   const int64_t status = change.status;
   if (change.finished) {
-    absl::Status done =
-        update_any_.Run(change.number, status, change.summary, change.finished);
-    if (!done.ok()) return done;
-    return RunEach(change.number,
-                   {&erase_messages_, &erase_timers_, &erase_tasks_});
+    absl::Status done = Uncount(ledger_.open, update_finish_, change.number,
+                                status, change.summary, change.finished);
+    if (done.ok() && update_finish_.changed() == 0) {
+      done = update_any_.Run(change.number, status, change.summary,
+                             change.finished);
+    }
+    return done.ok() ? EraseParts(change.number) : done;
   }
-  // Naming the column `finished` would write its index; so first without it.
+  // Naming the column `finished` would write its index; so first try without
+  // it.
   absl::Status done = update_open_.Run(change.number, status, change.summary);
   if (!done.ok() || update_open_.changed() != 0) return done;
-  return update_any_.Run(change.number, status, change.summary,
-                         change.finished);
+  done =
+      update_any_.Run(change.number, status, change.summary, change.finished);
+  ledger_.open += update_any_.changed();
+  return done;
 }
 
 absl::Status SqliteWriter::Apply(const FinishInstance& change) {
-  absl::Status done =
-      finish_.Run(change.number, int64_t{change.status}, change.finished);
+  absl::Status done = Uncount(ledger_.open, finish_, change.number,
+                              int64_t{change.status}, change.finished);
   if (!done.ok() || finish_.changed() == 0) return done;
   done = append_last_.Run(change.number, change.events);
-  if (!done.ok()) return done;
-  return RunEach(change.number,
-                 {&erase_messages_, &erase_timers_, &erase_tasks_});
+  return done.ok() ? EraseParts(change.number) : done;
 }
 
 absl::Status SqliteWriter::Apply(const AppendHistory& change) {
@@ -175,35 +234,41 @@ absl::Status SqliteWriter::Apply(const AppendHistory& change) {
 }
 
 absl::Status SqliteWriter::Apply(const ClearExecution& change) {
-  return RunEach(change.number,
-                 {&clear_history_, &erase_timers_, &erase_tasks_});
+  absl::Status done = clear_history_.Run(change.number);
+  if (done.ok()) done = Uncount(ledger_.timers, erase_timers_, change.number);
+  if (done.ok()) done = Uncount(ledger_.tasks, erase_tasks_, change.number);
+  return done;
 }
 
 absl::Status SqliteWriter::Apply(const PutMessage& change) {
   const MessageRow& row = change.row;
-  return put_message_.Run(row.number, row.sequence, row.execution, row.event);
+  return Put(ledger_.messages, put_message_, replace_message_, row.number,
+             row.sequence, row.execution, row.event);
 }
 
 absl::Status SqliteWriter::Apply(const TakeMessages& change) {
-  return take_messages_.Run(change.number, change.last_sequence);
+  return Uncount(ledger_.messages, take_messages_, change.number,
+                 change.last_sequence);
 }
 
 absl::Status SqliteWriter::Apply(const PutTimer& change) {
   const TimerRow& row = change.row;
-  return put_timer_.Run(row.number, row.sequence, row.due);
+  return Put(ledger_.timers, put_timer_, replace_timer_, row.number,
+             row.sequence, row.due);
 }
 
 absl::Status SqliteWriter::Apply(const DropTimer& change) {
-  return drop_timer_.Run(change.number, change.sequence);
+  return Uncount(ledger_.timers, drop_timer_, change.number, change.sequence);
 }
 
 absl::Status SqliteWriter::Apply(const PutTask& change) {
   const TaskRow& row = change.row;
-  return put_task_.Run(row.number, row.sequence, row.task);
+  return Put(ledger_.tasks, put_task_, replace_task_, row.number, row.sequence,
+             row.task);
 }
 
 absl::Status SqliteWriter::Apply(const DropTask& change) {
-  return drop_task_.Run(change.number, change.sequence);
+  return Uncount(ledger_.tasks, drop_task_, change.number, change.sequence);
 }
 
 absl::Status SqliteWriter::Apply(const EraseInstance& change) {
@@ -223,6 +288,7 @@ absl::Status SqliteWriter::Apply(const EraseInstance& change) {
 }
 
 absl::Status SqliteWriter::Apply(const EraseEverything&) {
+  ledger_ = {.commits = ledger_.commits};
   return connection_.Run(
       "DELETE FROM instance; DELETE FROM history; DELETE FROM message;"
       "DELETE FROM timer; DELETE FROM task; DELETE FROM replaced;"
@@ -268,14 +334,50 @@ absl::Status SqliteWriter::EraseReplaced(int64_t hash, std::string_view tenant,
 }
 
 absl::Status SqliteWriter::EraseRun(InstanceNumber number) {
-  return RunEach(number, {&erase_instance_, &erase_replaced_, &erase_history_,
-                          &erase_messages_, &erase_timers_, &erase_tasks_});
+  absl::Status done = EraseRow(number);
+  if (done.ok()) done = RunEach(number, {&erase_replaced_, &erase_history_});
+  return done.ok() ? EraseParts(number) : done;
+}
+
+absl::Status SqliteWriter::EraseRow(InstanceNumber number) {
+  absl::Status done = Uncount(ledger_.open, erase_open_, number);
+  if (done.ok() && erase_open_.changed() != 0) {
+    --ledger_.instances;
+    return done;
+  }
+  return done.ok() ? Uncount(ledger_.instances, erase_instance_, number) : done;
+}
+
+absl::Status SqliteWriter::EraseParts(InstanceNumber number) {
+  absl::Status done = Uncount(ledger_.messages, erase_messages_, number);
+  if (done.ok()) done = Uncount(ledger_.timers, erase_timers_, number);
+  if (done.ok()) done = Uncount(ledger_.tasks, erase_tasks_, number);
+  return done;
+}
+
+template <typename... Values>
+absl::Status SqliteWriter::Uncount(int64_t& count, SqliteStatement& statement,
+                                   const Values&... values) {
+  absl::Status done = statement.Run(values...);
+  if (done.ok()) count -= statement.changed();
+  return done;
+}
+
+template <typename... Values>
+absl::Status SqliteWriter::Put(int64_t& count, SqliteStatement& insert,
+                               SqliteStatement& replace,
+                               const Values&... values) {
+  absl::Status done = insert.Run(values...);
+  if (!done.ok()) return done;
+  if (insert.changed() == 0) return replace.Run(values...);
+  ++count;
+  return done;
 }
 
 absl::Status SqliteWriter::RunEach(
     InstanceNumber number, std::initializer_list<SqliteStatement*> statements) {
   for (SqliteStatement* statement : statements) {
-    // What failed may have rolled the transaction back: anything that ran now
+    // A failure may have rolled the transaction back: anything that ran now
     // would be a transaction of its own.
     absl::Status status = statement->Run(number);
     if (!status.ok()) return status;

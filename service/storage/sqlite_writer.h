@@ -20,8 +20,8 @@ namespace leasehold {
 
 class SqliteWriter {
  public:
-  // Takes a connection to a file that has the tables, and prepares what it will
-  // say; connection.status() tells how that went.
+  // Takes a connection to a file that has the tables, and prepares its
+  // statements; connection.status() has the result.
   explicit SqliteWriter(SqliteConnection& connection);
 
   // All or none, in one transaction; with full durability, one sync. After a
@@ -29,8 +29,11 @@ class SqliteWriter {
   //   DataLoss, Unavailable: as Store::Commit.
   absl::Status Commit(absl::Span<const Change> changes);
 
-  // A commit that changes nothing, but writes and syncs as any other.
+  // A commit that changes nothing, but writes and syncs like any other.
   absl::Status CommitNothing();
+
+  // Number of commits so far, as recorded in the file.
+  uint64_t commits() const { return static_cast<uint64_t>(ledger_.commits); }
 
  private:
   absl::Status ApplyAll(absl::Span<const Change> changes);
@@ -50,26 +53,51 @@ class SqliteWriter {
   absl::Status Apply(const PutRequest& change);
   absl::Status Apply(const PutSetting& change);
 
-  // The numbers of those of a key that `statement` finds by its hash.
+  // The numbers of the rows of a key that `statement` finds by its hash.
   absl::StatusOr<std::vector<InstanceNumber>> FindKey(
       SqliteStatement& statement, int64_t hash, std::string_view tenant,
       std::string_view id);
-  // Puts an instance; what has its number goes.
+  // Inserts an instance; erases any other row with its number.
   absl::Status Insert(const InstanceRow& row, int64_t hash);
-  // Makes an instance a replaced run of its key, which another one has now.
+  // Turns an instance into a replaced run of its key, which now belongs to
+  // another.
   absl::Status Replace(InstanceNumber number, int64_t hash,
                        const InstanceRow& by);
-  // Erases the replaced runs of a key, but for the newest ones that are kept.
+  // Erases the replaced runs of a key, except the newest ones, which are kept.
   absl::Status EraseReplaced(int64_t hash, std::string_view tenant,
                              std::string_view id, size_t kept);
-  // Erases what has this number, an instance or a replaced run.
+  // Erases the instance or replaced run with this number.
   absl::Status EraseRun(InstanceNumber number);
 
   // Runs statements that take a number, until one fails.
   absl::Status RunEach(InstanceNumber number,
                        std::initializer_list<SqliteStatement*> statements);
+  // Runs a statement that erases rows counted in `count`.
+  template <typename... Values>
+  absl::Status Uncount(int64_t& count, SqliteStatement& statement,
+                       const Values&... values);
+  // Erases the row of an instance.
+  absl::Status EraseRow(InstanceNumber number);
+  // Erases the messages, timers and tasks of an instance.
+  absl::Status EraseParts(InstanceNumber number);
+  // Puts a row: `insert` does nothing if its key exists, or if its instance
+  // does not; then `replace` does the rest.
+  template <typename... Values>
+  absl::Status Put(int64_t& count, SqliteStatement& insert,
+                   SqliteStatement& replace, const Values&... values);
+
+  // The expected numbers of rows: they reveal a row that has vanished.
+  struct Ledger {
+    int64_t commits = 0;
+    int64_t instances = 0;
+    int64_t open = 0;
+    int64_t messages = 0;
+    int64_t timers = 0;
+    int64_t tasks = 0;
+  };
 
   SqliteConnection& connection_;
+  Ledger ledger_;  // As it will be after the commit in progress.
   SqliteStatement begin_;
   SqliteStatement commit_;
   SqliteStatement find_key_;
@@ -79,12 +107,16 @@ class SqliteWriter {
   SqliteStatement put_instance_;
   SqliteStatement update_open_;
   SqliteStatement update_any_;
+  SqliteStatement update_finish_;
   SqliteStatement finish_;
   SqliteStatement append_last_;
   SqliteStatement append_history_;
   SqliteStatement put_message_;
+  SqliteStatement replace_message_;
   SqliteStatement put_timer_;
+  SqliteStatement replace_timer_;
   SqliteStatement put_task_;
+  SqliteStatement replace_task_;
   SqliteStatement put_replaced_;
   SqliteStatement put_request_;
   SqliteStatement put_setting_;
@@ -93,6 +125,7 @@ class SqliteWriter {
   SqliteStatement drop_task_;
   SqliteStatement drop_request_;
   SqliteStatement clear_history_;
+  SqliteStatement erase_open_;
   SqliteStatement erase_instance_;
   SqliteStatement erase_history_;
   SqliteStatement erase_messages_;
@@ -100,6 +133,7 @@ class SqliteWriter {
   SqliteStatement erase_tasks_;
   SqliteStatement erase_replaced_;
   SqliteStatement erase_requests_;
+  SqliteStatement write_ledger_;
 };
 
 }  // namespace leasehold

@@ -1,18 +1,21 @@
-// Store: the door to what survives a restart.
+// Store: the interface to everything that survives a restart.
 //
-// The writer commits batches of changes; each batch is there as a whole or not
-// at all, and once Commit has said OK it is there for good, whatever happens to
-// the machine. Readers see batches that were committed, whole ones only.
+// The writer commits batches of changes; each batch takes effect as a whole or
+// not at all, and once Commit has returned OK it is durable, whatever happens
+// to the machine. Readers see only committed batches, and only whole ones.
 //
-// After a Commit that failed nobody knows what is on the disk: the store is
-// then closed, and answers Unavailable until Open has found out.
+// After a failed Commit the state of the disk is unknown: until Open has found
+// out, each Commit answers Unavailable. Meanwhile, earlier commits can be read
+// as far as the disk permits.
 //
 // Thread-safety: Open and Commit belong to one thread at a time, the writer;
-// all else is safe beside it and from any thread.   Lifetime: outlives all who
-// read. All methods block; none belongs on a thread that serves calls.
+// everything else is safe beside it and from any thread.   Lifetime: outlives
+// all readers. All methods block; call none on a thread that serves calls.
 #ifndef LEASEHOLD_SERVICE_STORAGE_STORE_H_
 #define LEASEHOLD_SERVICE_STORAGE_STORE_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "service/storage/records.h"
+#include "service/storage/witness.h"
 
 namespace leasehold {
 
@@ -30,15 +34,19 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // What it is, for people: `memory`, or `sqlite` and its file.
+  // Notes for the next process that opens the same store; nullptr if the store
+  // is not open yet, or keeps no notes. Always the same object.
+  virtual Witness* witness() { return nullptr; }
+
+  // A name for people: `memory`, or `sqlite` and its file.
   virtual std::string name() const = 0;
 
-  // Opens it, or opens it anew. Idempotent. OK: it holds all that was ever
-  // committed, and can be written.
-  //   FailedPrecondition: another process has it (the message names it), or a
+  // Opens or reopens the store. Idempotent. OK: it contains everything that was
+  // ever committed, and can be written.
+  //   FailedPrecondition: another process uses it (the message names it), or a
   //     newer version of the program wrote it.
   //   DataLoss: it is damaged; the message says where.
-  //   Unavailable: it cannot be read or written now; trying again may help.
+  //   Unavailable: it cannot be read or written now; a retry may help.
   virtual absl::Status Open() = 0;
 
   // Calls `each` with every open instance, in order of their numbers.
@@ -46,15 +54,15 @@ class Store {
   virtual absl::Status ReadOpen(
       absl::FunctionRef<void(OpenInstance instance)> each) = 0;
 
-  // The greatest number that any instance or replaced run has now; 0: there is
+  // The greatest number of any current instance or replaced run; 0 if there is
   // none.
   virtual absl::StatusOr<InstanceNumber> ReadLastNumber() = 0;
 
-  // Makes `changes`, in their order, all of them or none. OK: they are durable.
-  //   DataLoss, Unavailable: as Open; the store is closed now.
+  // Makes `changes`, in order, all of them or none. OK: they are durable.
+  //   DataLoss, Unavailable: as Open; no commit is possible until Open.
   virtual absl::Status Commit(absl::Span<const Change> changes) = 0;
 
-  // The instance of a key; nullopt: there is none.
+  // The instance of a key; nullopt if there is none.
   virtual absl::StatusOr<std::optional<InstanceRow>> Find(
       std::string_view tenant, std::string_view id) = 0;
 
@@ -63,22 +71,35 @@ class Store {
   virtual absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(
       std::string_view tenant, std::string_view id) = 0;
 
-  // The chunks of the history of an instance or a replaced run, in order. None,
+  // The chunks of the history of an instance or a replaced run, in order. Empty
   // if there is no such run.
   virtual absl::StatusOr<std::vector<std::string>> ReadHistory(
       InstanceNumber number) = 0;
+  // The same from chunk `first` on, until the chunks have `bytes_max` bytes in
+  // total: at least one chunk, if there is one.
+  virtual absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
+                                                      int64_t first,
+                                                      size_t bytes_max) = 0;
   virtual absl::StatusOr<HistoryEnds> ReadHistoryEnds(
       InstanceNumber number) = 0;
+
+  // The messages of an open instance that are not in its history, in order.
+  virtual absl::StatusOr<std::vector<MessageRow>> ReadMessages(
+      InstanceNumber number, const MessageRange& range) = 0;
+
+  // An activity of an open instance; nullopt if it has none of that sequence.
+  virtual absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+                                                          int64_t sequence) = 0;
 
   virtual absl::StatusOr<RowPage> Query(const RowQuery& query) = 0;
   virtual absl::StatusOr<FinishedPage> ListFinished(
       const FinishedQuery& query) = 0;
 
-  // What PutRequest left; nullopt: nothing.
+  // The row of a PutRequest; nullopt if there is none.
   virtual absl::StatusOr<std::optional<RequestRow>> FindRequest(
       std::string_view tenant, std::string_view request) = 0;
 
-  // A value that PutSetting left; nullopt: there is none.
+  // The value of a PutSetting; nullopt if there is none.
   virtual absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) = 0;
 };

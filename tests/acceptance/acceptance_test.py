@@ -21,7 +21,8 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "instance_commands", "bounds", "languages", "machines", "descriptor",
            "durable_js", "orchestrations", "turns", "work", "stores",
            "orchestration_commands", "singletons", "builtin_orchestrators",
-           "durable_python", "raw_work", "durable_go", "durable_java", "surprises", "flow")
+           "durable_python", "raw_work", "durable_go", "durable_java", "surprises", "flow",
+           "network_edge", "exchange", "proxies", "memory", "doors")
 
 
 def main():

@@ -74,13 +74,14 @@ def _():
        "RetryInfo")
 def _():
     with Server("--max-contexts=2") as server:
-        slow = server.connect(window=0)
-        numbers = [slow.hold(f"room-{i}") for i in range(2)]
+        slow = server.connect()
+        numbers = [slow.occupy(f"room-{i}") for i in range(2)]
+        for number in numbers:
+            expect(slow.in_flight(number), "a stream has ended")
         refused_with_retry(server.connect(), "room-2")
         equal(call(server, INSTANCES + "Hold", {"instance_id": "room-2"}).code,
               "RESOURCE_EXHAUSTED", "code of a Hold")
-        slow.let_through(numbers[0])
-        equal(slow.finish(numbers[0]).code, "OK", "code of the first")
+        equal(slow.leave(numbers[0]).code, "OK", "code of the first")
         # That one is idle now, so there is room.
         connection = server.connect()
         wait_until(lambda: connection.echo("room-2").code == "OK", "room")

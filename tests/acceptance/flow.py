@@ -10,7 +10,6 @@ nothing at all A21.26; SIGTERM A21.20.
 
 import collections
 import contextlib
-import os
 import pathlib
 import queue
 import random
@@ -18,7 +17,8 @@ import signal
 import threading
 import time
 
-from harness import Server, check, contains, equal, expect, temporary_folder, wait_until
+from harness import (Server, check, contains, equal, expect, measured_server,
+                     temporary_folder, wait_until)
 from orchestrations import on_both_stores
 from sidecar import (Activity, Sidecar, Turn, complete, continue_as_new, create_child,
                      refused, schedule_task)
@@ -182,12 +182,6 @@ def _(server, sidecar):
                     turn.complete(continue_as_new(1))
 
 
-def measured_server(folder):
-    # AddressSanitizer keeps what was freed for a while: here, less of it.
-    options = f"{os.environ.get('ASAN_OPTIONS', '')}:quarantine_size_mb=2"
-    return Server(f"--data={folder}", env={"ASAN_OPTIONS": options})
-
-
 def memory_kib(server):
     """What the server has of the machine's memory."""
     status = pathlib.Path(f"/proc/{server.pid}/status").read_text()
@@ -211,7 +205,7 @@ def results_of(turn):
 @check(f"A31.5 a fan-out of {MANY:,} activities in one turn: all results, drained many a turn, "
        "in bounded memory; it lets a ping through")
 def _():
-    with temporary_folder() as folder, measured_server(folder) as server:
+    with temporary_folder() as folder, measured_server(f"--data={folder}") as server:
         sidecar = Sidecar(server)
         calls, activities, before = Calls(sidecar), [], memory_kib(server)
         with sidecar.worker(turns=1, activities=1000) as worker:
@@ -249,7 +243,7 @@ def _():
 @check(f"A31.6 {MANY:,} open orchestrations that wait for an event: a bounded amount of memory "
        "each, and all end when their events come")
 def _():
-    with temporary_folder() as folder, measured_server(folder) as server:
+    with temporary_folder() as folder, measured_server(f"--data={folder}") as server:
         sidecar = Sidecar(server)
         calls, before = Calls(sidecar), memory_kib(server)
         with sidecar.worker(turns=200) as worker:
@@ -524,16 +518,15 @@ def _(server, sidecar):
             runtimeStatus=["COMPLETED", "FAILED"])}
 
     def serve():
-        """Does what has come, unless the deadly one is among it."""
-        sidecar.start("hello")  # There is always something to take.
+        """Does what comes, until the deadly one does."""
         with sidecar.worker() as worker:
-            taken = worker.take(1)
-            while worker.items.qsize():
-                taken += worker.take(1)
-            if "deadly" not in [turn.id for turn in taken]:
-                for turn in taken:
-                    turn.complete(complete(1))
-        return not open_ids()
+            while open_ids():
+                sidecar.start("hello")  # There is always something to take.
+                turn = worker.turn()
+                if turn.id == "deadly":
+                    return False
+                turn.complete(complete(1))
+        return True
     wait_until(serve, "their ends")
     equal({id for id in ids if sidecar.status(id) == "FAILED"}, {"deadly"}, "what failed")
     expect_delivery_limit(sidecar.get("deadly")["failureDetails"], 3)

@@ -26,8 +26,10 @@ def await_event(watch, event, instance_id):
 
 
 def events(watch, instance_id):
+    """But for changes of pins, which may be told with the event before."""
     return [m["event"] for m in watch.messages
-            if m.get("instance", {}).get("instance_id") == instance_id]
+            if m.get("instance", {}).get("instance_id") == instance_id
+            and m["event"] != "PINS_CHANGED"]
 
 
 def snapshot(watch):
@@ -331,7 +333,8 @@ def _():
         # Gone: now its lease runs, and ends.
         await_event(watch, "CLOSED", "room-1")
         life = [m for m in watch.messages
-                if m.get("instance", {}).get("instance_id") == "room-1"]
+                if m.get("instance", {}).get("instance_id") == "room-1"
+                and m["event"] != "PINS_CHANGED"]
         equal([m["event"] for m in life], ["CREATED", "IDLE", "CLOSING", "CLOSED"],
               "events")
         equal({m["instance"]["generation"] for m in life},
@@ -612,3 +615,32 @@ def _():
         call(server, INSTANCES + "Release",
              {"instance_id": "room-1", "force": True}).message
         equal(listed(server), {}, "contexts")
+
+
+@check("A11.34 Watch tells what holds a busy context as it comes and goes, and calls "
+       "beside it hardly ever")
+def _():
+    with Server() as server, OpenCall(server, INSTANCES + "Watch", {}) as watch:
+        snapshot(watch)
+
+        def told(wanted):
+            watch.await_message(
+                lambda m: m.get("instance", {}).get("instance_id") == "room-1"
+                and pins(m["instance"]) == wanted, f"pins {wanted}")
+
+        with OpenCall(server, INSTANCES + "Hold", {"instance_id": "room-1"}) as hold:
+            hold.await_messages(1)
+            told({"hold": 1})
+            with OpenCall(server, ECHO + "Join", {}, ["instance-id: room-1"]) as join:
+                join.await_messages(1)
+                told({"hold": 1, "join": 1})
+                connection = server.connect()
+                for _ in range(1000):
+                    equal(connection.echo("room-1").code, "OK", "code")
+            count = len(watch.messages)
+            with OpenCall(server, INSTANCES + "Hold",
+                          {"instance_id": "room-1"}) as second:
+                second.await_messages(1)
+                told({"hold": 2})
+        await_event(watch, "IDLE", "room-1")
+        expect(count < 200, f"{count} events of 1,000 calls")

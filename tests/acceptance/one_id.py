@@ -5,8 +5,11 @@ import pathlib
 import re
 import time
 
+import grpc
+
 import harness
 from harness import Server, check, contains, equal, expect, grpcurl, wait_until
+from raw_http2 import echo_request
 
 ECHO = "leasehold.v1.Echo/Echo"
 
@@ -192,13 +195,16 @@ def _():
 @check("A3.16 an instance whose call is in flight outlives its idle timeout")
 def _():
     with Server("--idle-timeout=50ms") as server:
-        slow = server.connect(window=0)
-        number = slow.hold("room-1")
+        slow = server.connect()
+        number = slow.occupy("room-1")
+        expect(slow.in_flight(number), "the call has ended")
+        first = server.connect().echo("room-1")
         time.sleep(1)
-        equal(server.connect().echo("room-1").sequence, 2, "sequence")
+        answer = server.connect().echo("room-1")
+        equal((answer.generation, answer.sequence),
+              (first.generation, first.sequence + 1), "instance")
         time.sleep(0.5)
-        slow.let_through(number)
-        equal(slow.finish(number).sequence, 1, "sequence of the slow call")
+        equal(slow.leave(number).code, "OK", "code of the slow call")
 
 
 @check("A3.17 text: empty, not ASCII, and with every control character comes back")
@@ -210,12 +216,20 @@ def _():
         equal(call(server, text=odd)[0]["text"], odd, "text")
 
 
-@check("A3.18 text of almost 4 MB is echoed; more is RESOURCE_EXHAUSTED")
+@check("A3.18 text of almost 4 MB is echoed, and with the longest ID a client that receives no "
+       "more than 4 MiB can take it; more is RESOURCE_EXHAUSTED")
 def _():
     with Server() as server:
-        almost = "x" * ((4 << 20) - 100)
-        answer = server.connect().echo("room-1", text=almost)
-        expect(answer.text == almost, f"{len(answer.text)} bytes came back")
+        almost = "x" * ((4 << 20) - 2048)
+        for id in ("room-1", "i" * 256, "\u00e4" * 512):
+            with grpc.insecure_channel(server.address) as channel:
+                got = channel.unary_unary("/leasehold.v1.Echo/Echo")(
+                    echo_request(almost), timeout=30,
+                    metadata=[("instance-id", id) if id.isascii() else
+                              ("instance-id-bin", id.encode())])
+            expect(len(got) > len(almost), f"{len(got)} bytes came back")
+        answer = server.connect().echo("room-1", text=almost + "x")
+        equal(answer.code, "RESOURCE_EXHAUSTED", f"code of {answer}")
         answer = server.connect().echo("room-1", text="x" * (4 << 20))
         equal(answer.code, "RESOURCE_EXHAUSTED", f"code of {answer}")
         server.lives()

@@ -145,7 +145,7 @@ class Connection:
         self.h2.local_settings.acknowledge()
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(1 << 30)  # Of all streams together.
-        self._flush()
+        self.flush()
 
     def close(self):
         self._close("CLOSED by the test")
@@ -172,7 +172,7 @@ class Connection:
         number = self.h2.get_next_available_stream_id()
         self.streams[number] = Stream()
         self.h2.send_headers(number, request)
-        self._flush()
+        self.flush()
         if data is None:
             data = frame(echo_request("Apple"))
         self.send(number, data, end)
@@ -190,10 +190,10 @@ class Connection:
                 continue
             self.h2.send_data(number, view[:room].tobytes())
             view = view[room:]
-            self._flush()
+            self.flush()
         if end and not self.streams[number].ended:
             self.h2.end_stream(number)
-            self._flush()
+            self.flush()
 
     def finish(self, number):
         """The call's Answer, once it is there."""
@@ -212,11 +212,11 @@ class Connection:
     def let_through(self, number, size=1 << 20):
         """Gives a call that was held by window=0 its window."""
         self.h2.increment_flow_control_window(size, number)
-        self._flush()
+        self.flush()
 
     def reset(self, number):
         self.h2.reset_stream(number, h2.errors.ErrorCodes.CANCEL)
-        self._flush()
+        self.flush()
 
     def call(self, headers=(), data=None, **options):
         return self.finish(self.start(headers, data, **options))
@@ -232,6 +232,18 @@ class Connection:
         expect(self.in_flight(number),
                f"not in flight, but over: {Answer(self.streams[number])}")
         return number
+
+    def occupy(self, instance_id=None):
+        """An EchoStream that is open: it keeps its instance busy until `leave`.
+
+        (An Echo whose answer is on its way has given its instance back.) Where there
+        is no room for it, it has ended."""
+        named = [] if instance_id is None else [("instance-id", instance_id)]
+        return self.start(named, b"", end=False, path=ECHO + "Stream")
+
+    def leave(self, number):
+        self.send(number, b"")
+        return self.finish(number)
 
     def receive_for(self, seconds):
         """Takes what comes within that time."""
@@ -254,7 +266,7 @@ class Connection:
         except OSError:
             pass  # Closed; what came before that is still to be read.
 
-    def _flush(self):
+    def flush(self):
         data = self.h2.data_to_send()
         if data and not self.closed:
             self.send_bytes(data)
@@ -285,7 +297,7 @@ class Connection:
                 break
             frame_bytes, self.received = self.received[:size], self.received[size:]
             self._take_frame(frame_bytes)
-        self._flush()
+        self.flush()
         return True
 
     def _take_frame(self, data):

@@ -20,15 +20,31 @@ SETTINGS = {
     "max-contexts": ("1000000", "N", "many"),
     "evict-idle": ("on", "", "perhaps"),
     "detach-timeout": ("5s", "DURATION", "0s"),
+    "open-timeout": ("30s", "DURATION", "0s"),
     "console": ("off", "", "perhaps"),
     "log-format": ("text", "text|json", "xml"),
     "drain-timeout": ("30s", "DURATION", "0s"),
+    "heartbeat-interval": ("20s", "DURATION", "0s"),
     "queue-threads": ("", "N", "0"),  # The default is the machine's.
     "user-threads": ("4", "N", "257"),
+    "max-connections": ("10000", "N", "0"),
+    "max-connections-per-address": ("1000", "N", "some"),
+    "unix-socket-mode": ("0600", "MODE", "0900"),
+    "max-resets": ("500", "N", "0"),
+    "max-resets-per-second": ("200", "N", "-1"),
+    "keepalive-time": ("30s", "DURATION", "0s"),
+    "keepalive-timeout": ("10s", "DURATION", "10"),
+    "compression": ("off", "", "gzip"),
+    "max-connection-bytes": ("67108864", "N", "0"),
+    "max-total-bytes": ("536870912", "N", "lots"),
     "data": ("leasehold-data", "DIR", "-x"),
     "store": ("sqlite", "sqlite|memory", "disk"),
     "max-payload": ("16777216", "N", "0"),
+    "max-inbox-bytes": ("268435456", "N", "0"),
     "max-deliveries": ("10", "N", "0"),
+    "turn-timeout-on-worker": ("1m", "DURATION", "60"),
+    "activity-timeout": ("0", "DURATION", "-1s"),
+    "unknown-work": ("wait", "wait|fail", "drop"),
     "max-history-events": ("100000", "N", "none"),
     "allow-hub-wipe": ("off", "", "perhaps"),
     "builtin": ("on", "", "perhaps"),
@@ -78,9 +94,9 @@ def timeout_of(server, *headers):
 
 def contexts_of(server):
     """How many contexts may be busy at once."""
-    connection = server.connect(window=0)
+    connection = server.connect()
     for count in range(100):
-        number = connection.start()
+        number = connection.occupy()
         if not connection.in_flight(number):
             equal(connection.finish(number).code, "RESOURCE_EXHAUSTED", "code")
             connection.close()
@@ -234,7 +250,7 @@ def _():
     refused("--console=perhaps", names=("on or off",))
     refused("--instance-header=A b", names=("a-z", "0-9"))
     refused("--instance-header=room-bin", names=("-bin",))
-    refused("--instance-header=grpc-timeout", names=("meaning already",))
+    refused("--instance-header=grpc-timeout", names=("already has a meaning",))
     refused("--listen=nowhere", names=("HOST:PORT or unix:PATH",))
 
 
@@ -254,6 +270,7 @@ def _():
     with temporary_folder() as folder:
         refused(f"--config={folder}/none", names=(f"{folder}/none", "cannot read"))
         refused(f"--config={folder}", names=(folder, "cannot read"))
+        refused("--config=/dev/zero", names=("/dev/zero", "larger than 1 MiB"))
         refused(env={"LEASEHOLD_CONFIG": f"{folder}/none"},
                 names=(f"{folder}/none", "cannot read"))
 

@@ -160,7 +160,8 @@ def _():
             equal(len(Sidecar(server).query()), 50, "orchestrations")
 
 
-@check("A22.7 a write-ahead log that was cut or garbled loses its last commits, not the server")
+@check("A22.7 a write-ahead log that was cut or garbled has lost what was acknowledged: that is "
+       "refused, and gone on with from the last whole commit once it is accepted")
 def _():
     with temporary_folder() as folder:
         with Server(f"--data={folder}") as server:
@@ -172,6 +173,8 @@ def _():
         whole = log.read_bytes()
         expect(len(whole) > 8192, f"the log has {len(whole)} bytes")
         log.write_bytes(whole[:-3000] + b"\xff" * 1000)
+        does_not_serve(f"--data={folder}", names=(FILE, "older", "leasehold.witness"))
+        equal(check_command(folder, "--accept").code, 1, "exit code of the check")
         with Server(f"--data={folder}") as server:
             ids = {state["instanceId"] for state in Sidecar(server).query()}
             expect(15 <= len(ids) < 30, f"{len(ids)} orchestrations")
@@ -307,3 +310,186 @@ def _():
             database.commit()
         contains(does_not_serve(f"--data={folder}", names=(str(path),)),
                  str(version + 1))
+
+
+# ---- What cannot be read ----------------------------------------------------
+
+def change(folder, *statements):
+    """Changes rows of a closed store, as damage would: checksums stay as they are."""
+    with contextlib.closing(sqlite3.connect(pathlib.Path(folder) / FILE)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+def check_command(folder, *flags):
+    return run(harness.programs / "leasehold-server", "check", f"--data={folder}", *flags)
+
+
+@check("A22.13 one orchestration that cannot be read is set aside: named in the log, shown as "
+       "DAMAGED, exported and purged; all others are served")
+def _():
+    with temporary_folder() as folder:
+        fill_with_orchestrations(folder, 5)
+        equal(check_command(folder).code, 0, "exit code of a whole one")
+        change(folder, "UPDATE message SET event = x'ff' WHERE number = 2")
+        result = check_command(folder, f"--export={folder}/out.jsonl")
+        equal(result.code, 1, "exit code of a damaged one")
+        contains(result.out, "a-1", "message", "checksum")
+        contains(pathlib.Path(folder, "out.jsonl").read_text(), '"table":"instance"',
+                 '"table":"message"', '"whole":false')
+        with Server(f"--data={folder}") as server:
+            sidecar = Sidecar(server)
+            line = server.await_line("err", " set_aside ")
+            contains(line, "a-1", "checksum")
+            equal(len(sidecar.query()), 5, "orchestrations")
+            state = sidecar.get("a-1")
+            equal(state["orchestrationStatus"], "FAILED", "status")
+            contains(state["failureDetails"]["errorMessage"], "checksum")
+            status = harness.leasehold(f"--address={server.address}", "orchestration",
+                                       "status", "a-1")
+            contains(status.out, "DAMAGED", "checksum")
+            sidecar.raise_event("a-2", "e")
+            for call in (lambda: sidecar.raise_event("a-1", "e"),
+                         lambda: sidecar.terminate("a-1")):
+                try:
+                    call()
+                    raise harness.Failed("a damaged one took a command")
+                except grpc.RpcError as error:
+                    equal(error.code().name, "DATA_LOSS", "code")
+                    contains(error.details(), "a-1", "purge")
+            second = check_command(folder)
+            equal(second.code, 2, "exit code while a server has it")
+            contains(second.err, str(server.pid), "in use")
+            sidecar.purge("a-1")
+            equal(len(sidecar.query()), 4, "orchestrations")
+            sidecar.start("nobody", id="a-1")
+            equal(server.end(), 0, "exit code")
+        equal(check_command(folder).code, 0, "exit code once it is purged")
+
+
+@check("A22.14 rows that have vanished are noticed at the start, and may be accepted")
+def _():
+    with temporary_folder() as folder:
+        fill_with_orchestrations(folder, 5)
+        change(folder, "DELETE FROM instance WHERE number IN (2, 3)",
+               "DELETE FROM message WHERE number IN (2, 3)")
+        line = does_not_serve(f"--data={folder}", names=(folder,))
+        contains(line, "3 open orchestrations found, 5 expected", "--accept")
+        result = check_command(folder, "--accept")
+        equal(result.code, 1, "exit code")
+        contains(result.out, "3 open orchestrations found, 5 expected")
+        with Server(f"--data={folder}") as server:
+            equal(len(Sidecar(server).query()), 3, "orchestrations")
+
+
+@check("A22.15 an emptied database, a missing one and one that is older than what was "
+       "acknowledged are refused, and not begun anew")
+def _():
+    with temporary_folder() as folder:
+        path = pathlib.Path(folder) / FILE
+        fill_with_orchestrations(folder, 3)
+        older = path.read_bytes()
+        with Server(f"--data={folder}") as server:
+            Sidecar(server).start("nobody", id="later")
+            equal(server.end(), 0, "exit code")
+        whole = path.read_bytes()
+        path.write_bytes(b"")
+        does_not_serve(f"--data={folder}", names=(str(path), "empty", "leasehold.witness"))
+        equal(path.stat().st_size, 0, "size")
+        path.unlink()
+        does_not_serve(f"--data={folder}", names=(str(path), "missing"))
+        expect(not path.exists(), f"{path} was made anew")
+        path.write_bytes(older)
+        does_not_serve(f"--data={folder}", names=(str(path), "older"))
+        path.write_bytes(whole)
+        with Server(f"--data={folder}") as server:
+            equal(len(Sidecar(server).query()), 4, "orchestrations")
+
+
+@check("A22.16 a database that is deleted, replaced or cut while the server runs: nothing more is "
+       "acknowledged, the log says why, and nothing is made anew")
+def _():
+    def replace(path):
+        other = path.with_name("other")
+        other.write_bytes(path.read_bytes())
+        other.rename(path)
+
+    for what, foul in (("was deleted", lambda path: path.unlink()),
+                       ("was replaced", replace),
+                       ("was truncated", lambda path: os.truncate(path, 0)),
+                       ("was deleted", lambda path: path.with_name(FILE + "-wal").unlink())):
+        with temporary_folder() as folder, Server(f"--data={folder}") as server:
+            path = pathlib.Path(folder) / FILE
+            sidecar = Sidecar(server)
+            sidecar.start("nobody", id="a-1")
+            foul(path)
+            there = path.exists()
+            for i in range(3):
+                try:
+                    sidecar.start("nobody", id=f"b-{i}")
+                    raise harness.Failed(f"a start was acknowledged although it {what}")
+                except grpc.RpcError as error:
+                    equal(error.code().name, "UNAVAILABLE", "code")
+                    contains(error.details(), FILE, what)
+            contains(server.await_line("err", "store_failed"), what)
+            equal(path.exists(), there, "whether there is a file")
+            server.end()
+
+
+@check("A22.17 without its lock file a directory is still in use: a second server ends at once")
+def _():
+    with temporary_folder() as folder, Server(f"--data={folder}") as server:
+        sidecar = Sidecar(server)
+        sidecar.start("nobody", id="a-1")
+        (pathlib.Path(folder) / "leasehold.lock").unlink()
+        does_not_serve(f"--data={folder}", names=(folder, "in use"))
+        sidecar.start("nobody", id="a-2")
+        equal(len(sidecar.query()), 2, "orchestrations")
+
+
+@check("A22.18 while the disk is full, what was stored is read")
+def _():
+    with disk("size=24m") as folder, Server(f"--data={folder}/data") as server:
+        sidecar = Sidecar(server)
+        with sidecar.worker(filters={"orchestrations": [{"name": "busy"}]}) as worker:
+            sidecar.start("busy", '"in"', id="busy")
+            worker.turn().complete()
+            filler = fill(folder)
+            known = ["busy"] + start_until_full(sidecar, 0)[0]
+            for _ in range(20):
+                state = sidecar.get("busy")
+                equal(state["input"], '"in"', "input")
+                ids = {one["instanceId"] for one in sidecar.query()}
+                expect(set(known) <= ids, f"not shown: {set(known) - ids}")
+                expect(len(sidecar.history("busy")) > 0, "no history")
+                listing = harness.leasehold(f"--address={server.address}", "orchestration",
+                                            "list")
+                equal(listing.code, 0, f"exit code of {listing}")
+                time.sleep(0.05)
+            filler.unlink()
+
+
+@check("A22.19 work that is out each time that the server dies ends after --max-deliveries; others "
+       "are served")
+def _():
+    with temporary_folder() as folder:
+        flags = (f"--data={folder}", "--max-deliveries=4")
+        with Server(*flags) as server:
+            Sidecar(server).start("bad", id="bad")
+            Sidecar(server).start("good", id="good")
+        for round in range(4):
+            with Server(*flags) as server:
+                sidecar = Sidecar(server)
+                equal(sidecar.status("bad"), "PENDING", f"status in round {round}")
+                with sidecar.worker(filters={"orchestrations": [{"name": "bad"}]}) as worker:
+                    equal(worker.turn().id, "bad", "work")
+                    server.end(signal.SIGKILL)
+        with Server(*flags) as server:
+            sidecar = Sidecar(server)
+            wait_until(lambda: sidecar.status("bad") == "FAILED", "the bad one to fail")
+            state = sidecar.get("bad")
+            contains(str(state["failureDetails"]), "DeliveryLimit", "--max-deliveries")
+            with sidecar.worker(filters={"orchestrations": [{"name": "good"}]}) as worker:
+                worker.turn().complete(complete(1))
+            wait_until(lambda: sidecar.status("good") == "COMPLETED", "the good one to end")

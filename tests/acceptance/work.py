@@ -529,7 +529,7 @@ def _(server, sidecar):
         turn.complete(
             schedule_task(-5, ""), create_timer(-2**31, -10**18),
             create_timer(5, 4 * 10**18), protocol.send_event(1, "", ""),
-            protocol.send_event(2, "\n", "x"), protocol.send_event(3, "x" * 5000, "x"),
+            protocol.send_event(2, "\n", "x"), protocol.send_event(3, "x" * 4096, "x"),
             protocol.terminate(4, ""), numEventsProcessed=-7)
         items = worker.take(2)
         for item in items:

@@ -43,6 +43,7 @@ from bench_process import PATIENCE_S, Server, program  # noqa: E402
 
 RESULTS = ROOT / "build/bench"
 SERVERS = ("leasehold", "bare", "tuned bare")
+ALONE = "without its built-in worker"
 IN_FLIGHT = (1, 16, 128)
 SHORT_CALLS, LONG_CALLS = 2000, 6000  # The first 1,000 make the contexts.
 
@@ -50,9 +51,10 @@ SHORT_CALLS, LONG_CALLS = 2000, 6000  # The first 1,000 make the contexts.
 # ---- Servers and load -------------------------------------------------------
 
 def server_command(name, address):
-    if name == "leasehold":
+    if name in ("leasehold", ALONE):
         return [program("leasehold-server"), "--print-address",
-                f"--listen={address}", "--idle-timeout=1h", "--store=memory"]
+                f"--listen={address}", "--idle-timeout=1h", "--store=memory",
+                f"--builtin={'off' if name == ALONE else 'on'}"]
     if name == "bare":  # As the distribution has it: shared libraries, no switch.
         return [program("bench_bare_echo_shared"), address]
     return [program("bench_bare_echo"), address, "--tuned"]  # As ours is.
@@ -126,6 +128,32 @@ def calls(kind, transports):
     return section
 
 
+def builtin(rounds, _):
+    """What the built-in worker, which has nothing to do, costs each unary call."""
+    tool = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    names = ("leasehold", ALONE)
+    for name in names:
+        counted = []
+        for calls in (SHORT_CALLS, LONG_CALLS):
+            with EchoServer(name, tool=tool) as server:
+                load(server, "unary", 16, calls=calls)
+                counted.append(int(re.search(r"Collected : (\d+)", server.end())[1]))
+        yield (f"{name}: unary, 16 in flight", "instructions/call",
+               (counted[1] - counted[0]) / (LONG_CALLS - SHORT_CALLS))
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(EchoServer(name)) for name in names}
+        for server in servers.values():
+            load(server, "unary", 16, calls=5000)
+        for _ in range(rounds):
+            for name, server in servers.items():
+                cpu, switches = server.cpu_s(), server.context_switches()
+                load(server, "unary", 16, calls=20_000)
+                cell = f"{name}: unary, 16 in flight"
+                yield cell, "us CPU/call", (server.cpu_s() - cpu) / 20_000 * 1e6
+                yield (cell, "context switches/call",
+                       (server.context_switches() - switches) / 20_000)
+
+
 def google(name):
     def section(rounds, _):
         # A process a round: memory that one has given back would be used again.
@@ -160,6 +188,7 @@ SECTIONS = {
     "instructions": instructions,
     "echo": calls("unary", ("tcp", "unix")),
     "streams": calls("stream", ("tcp",)),
+    "builtin": builtin,
     "pins": google("PinUnpin"),
     "contexts": google("Contexts/Million"),
     "lateness": lateness,

@@ -51,6 +51,15 @@ class Server:
                 total += int((task / "schedstat").read_text().split()[0])
         return total / 1e9
 
+    def context_switches(self):
+        """How often its threads have waited, or were made to."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                total += sum(map(int, re.findall(
+                    r"voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text())))
+        return total
+
     def memory_bytes(self):
         """Resident memory that is its own: no file's."""
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()

@@ -22,8 +22,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "client/orchestration.h"
-#include "client/orchestration_client.h"
+#include "client/orchestrations/orchestration.h"
+#include "client/orchestrations/orchestration_client.h"
 #include "client/worker/worker.h"
 
 namespace {

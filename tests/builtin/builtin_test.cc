@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel.h"
+#include "client/wire/channel.h"
 #include "client/worker/log.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -52,7 +52,8 @@ class BuiltinTest : public testing::Test {
  protected:
   void SetUp() override {
     worker_ = std::make_unique<BuiltinWorker>(
-        client::OpenChannel(hub_.address()), [](const worker::LogLine&) {});
+        hub_.clock(), hub_.work(), client::OpenChannel(hub_.address()),
+        [](const worker::LogLine&) {});
     const absl::Status status = worker_->Start();
     ASSERT_TRUE(status.ok()) << status;
   }
@@ -99,6 +100,34 @@ TEST_F(BuiltinTest, CounterPassesOverWhatIsNoOperation) {
   Operate("incr");
   Operate("end");
   EXPECT_EQ(hub_.Await("a").output().value(), "2");
+}
+
+// Text nested so deep that whatever recurses into it overflows its stack.
+std::string DeepJson() {
+  constexpr size_t kDepth = 100000;
+  return std::string(kDepth, '[') + std::string(kDepth, ']');
+}
+
+TEST_F(BuiltinTest, CounterPassesOverEventsThatCannotBeRead) {
+  hub_.Start("a", "Counter", "1");
+  hub_.Raise("a", "operation", DeepJson());
+  hub_.Raise("a", "operation", "{");
+  Operate("incr");
+  Operate("end");
+  EXPECT_EQ(hub_.Await("a").output().value(), "2");
+}
+
+TEST_F(BuiltinTest, DeepInputFailsTheOrchestrationAlone) {
+  for (const char* const name :
+       {"Ping", "Counter", "EchoSequence", "FanOutEcho"}) {
+    hub_.Start(name, name, DeepJson());
+    const OrchestrationState state = hub_.Await(name);
+    EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_FAILED);
+    EXPECT_THAT(
+        state.failuredetails().errormessage(),
+        testing::HasSubstr("nested deeper than 128 arrays and objects"));
+  }
+  EXPECT_EQ(Output("Ping", "7", "b"), 7);
 }
 
 TEST_F(BuiltinTest, CounterWithAnInputThatIsNoNumberFails) {

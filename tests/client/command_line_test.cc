@@ -130,7 +130,7 @@ TEST(CommandLine, WrongUsageIsOneLineThatSaysWhatWouldBeRight) {
   ExpectWrongUsage(Execute({"instances"}), "the commands of instances are");
   ExpectWrongUsage(Execute({"instances", "lst"}), "list, get, create, watch");
   ExpectWrongUsage(Execute({"instances", "get"}), "instances get: ID");
-  ExpectWrongUsage(Execute({"instances", "get", ""}), "no ID");
+  ExpectWrongUsage(Execute({"instances", "get", ""}), "is not an ID");
   ExpectWrongUsage(Execute({"instances", "get", "\xff"}), "not UTF-8");
   ExpectWrongUsage(Execute({"instances", "get", "a", "--forse"}), "--forse");
   ExpectWrongUsage(Execute({"instances", "list", "--state=dead"}), "busy");
@@ -254,7 +254,7 @@ TEST(EchoCommand, TextCannotBreakTheOutput) {
   EXPECT_THAT(Execute(At(server, {"echo", text})).out,
               HasSubstr("a\\n\\x1b[2J\"\\\u20ac\\xc2\\x9b\n"));
   EXPECT_THAT(Execute(At(server, {"echo", text, "--output=json"})).out,
-              HasSubstr("\"a\\u000a\\u001b[2J\\\"\\\\\u20ac\\u009b\""));
+              HasSubstr("\"a\\n\\u001b[2J\\\"\\\\\u20ac\\u009b\""));
 }
 
 TEST(EchoCommand, TakesTextThatLooksLikeSomethingElse) {

@@ -23,7 +23,7 @@
 #include <variant>
 #include <vector>
 
-#include "client/shared_session.h"
+#include "client/session/shared_session.h"
 #include "grpcpp/server.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 #include "leasehold/v1/instances.grpc.pb.h"

@@ -1,16 +1,19 @@
 // The client of Instances, against the real server.
-#include "client/instances_client.h"
+#include "client/instances/instances_client.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/shared_session.h"
+#include "client/session/shared_session.h"
+#include "client/wire/channel.h"
 #include "tests/client/local_server.h"
 #include "tests/client/manual_timers.h"
 #include "tests/server/events.h"
@@ -292,6 +295,96 @@ TEST_F(InstancesClientTest, AServerThatDrainsEndsStreams) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(absl::IsUnavailable(ended_.Take("the end of a stream")));
   }
+}
+
+// Goal: streams that are to reconnect outlive their server. Method: it stops
+// and comes back at its address; time passes when the test says.
+TEST_F(InstancesClientTest, StreamsThatAreToReconnectOutliveTheirServer) {
+  Mailbox<std::string> lost;
+  HoldOptions hold_options = HoldOf("a");
+  hold_options.reconnect = true;
+  hold_options.on_lost = [&](const absl::Status&) { lost.Put("hold"); };
+  const auto hold = client_->StartHold(std::move(hold_options));
+  const OpenedInstance before = held_.Take("the hold");
+  WatchOptions watch_options = WatchAll();
+  watch_options.reconnect = true;
+  watch_options.on_lost = [&](const absl::Status&) { lost.Put("watch"); };
+  const auto watch = client_->StartWatch(std::move(watch_options));
+  TakeEvent(WatchEvent::Kind::kSnapshotDone);
+  KeepAliveOptions keep_alive_options = KeepAliveOf({"a"});
+  keep_alive_options.run_after = {};
+  keep_alive_options.interval = absl::Milliseconds(10);
+  keep_alive_options.reconnect = true;
+  keep_alive_options.on_lost = [&](const absl::Status&) {
+    lost.Put("keep-alive");
+  };
+  const auto keep_alive =
+      client_->StartKeepAlive(std::move(keep_alive_options));
+  renewed_.Take("a renewal");
+
+  server_.Stop();
+  std::set<std::string> all;
+  while (all.size() < 3) all.insert(lost.Take("the loss of a stream"));
+  server_.Restart();
+  const OpenedInstance after = held_.Take("the hold, again");
+  EXPECT_EQ(after.instance.instance_id, "a");
+  EXPECT_GT(after.instance.generation, before.instance.generation);
+  TakeEvent(WatchEvent::Kind::kLagged);  // What was told is to be forgotten.
+  TakeEvent(WatchEvent::Kind::kSnapshotDone);
+  while (renewed_.Take("a renewal").generation != after.instance.generation) {
+  }
+}
+
+TEST_F(InstancesClientTest, HeartbeatsArePassedOver) {
+  const auto hold = client_->StartHold(HoldOf("a"));
+  held_.Take("the hold");
+  const auto watch = client_->StartWatch(WatchAll());
+  TakeEvent(WatchEvent::Kind::kSnapshotDone);
+  // One that hears them.
+  const auto stub =
+      leasehold::v1::Instances::NewStub(OpenChannel(server_.address()));
+  grpc::ClientContext call;
+  const auto raw = stub->Watch(&call, {});
+  leasehold::v1::WatchInstancesResponse message;
+  while (message.event() !=
+         leasehold::v1::WatchInstancesResponse::SNAPSHOT_DONE) {
+    ASSERT_TRUE(raw->Read(&message));
+  }
+  // Time goes on until it has heard some: when the silence of each begins is
+  // the server's affair.
+  std::atomic<bool> done = false;
+  int heartbeats = 0;
+  std::thread listener([&] {
+    while (heartbeats < 3 && raw->Read(&message)) {
+      heartbeats += message.heartbeat();
+    }
+    done = true;
+  });
+  while (!done) {
+    server_.clock().Advance(absl::Seconds(20));
+    std::this_thread::yield();
+  }
+  listener.join();
+  EXPECT_EQ(heartbeats, 3);
+  Create("b");
+  EXPECT_EQ(events_.Take("an event").kind, WatchEvent::Kind::kCreated);
+  EXPECT_EQ(held_.size(), 0u);
+  call.TryCancel();
+  raw->Finish();
+}
+
+TEST_F(InstancesClientTest, AStreamThatSeeksItsServerCanBeCancelled) {
+  Mailbox<std::string> lost;
+  WatchOptions options = WatchAll();
+  options.reconnect = true;
+  options.run_after = timers_.run_after();
+  options.on_lost = [&](const absl::Status&) { lost.Put("watch"); };
+  const auto watch = client_->StartWatch(std::move(options));
+  TakeEvent(WatchEvent::Kind::kSnapshotDone);
+  server_.Stop();
+  lost.Take("the loss");
+  (*watch)->Cancel();
+  EXPECT_TRUE(absl::IsCancelled(ended_.Take("the end")));
 }
 
 // ---- Watch

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/instances_client.h"
-#include "client/shared_session.h"
+#include "client/instances/instances_client.h"
+#include "client/session/shared_session.h"
 #include "tests/client/leasehold_run.h"
 #include "tests/client/local_server.h"
 #include "tests/client/streaming_run.h"
@@ -96,7 +96,8 @@ TEST_F(InstancesCommand, GetShowsWhatIsKnown) {
       MatchesRegex(absl::StrCat(
           "\\{\"instance_id\":\"a\",\"generation\":", Generation("a"),
           ",\"state\":\"IDLE\",\"idle_timeout_ms\":20000,"
-          "\"lease_remaining_ms\":14500,\"pins\":\\{\\},\"extensions\":\\[.*\\]"
+          "\"lease_remaining_ms\":14500,\"held_by_provider\":false,\"pins\":\\{"
+          "\\},\"extensions\":\\[.*\\]"
           ","
           "\"create_time\":\".*\",\"last_use_time\":\".*\",\"age_ms\":5500\\}"
           "\n")));
@@ -112,7 +113,8 @@ TEST_F(InstancesCommand, GetShowsWhatKeepsAnInstanceBusy) {
   EXPECT_THAT(Execute({"instances", "get", "a"}).out,
               HasSubstr("a         BUSY   -      20s      hold 2"));
   EXPECT_THAT(Execute({"instances", "get", "a", "--output=json"}).out,
-              HasSubstr("\"lease_remaining_ms\":null,\"pins\":{\"hold\":2}"));
+              HasSubstr("\"lease_remaining_ms\":null,"
+                        "\"held_by_provider\":false,\"pins\":{\"hold\":2}"));
 }
 
 TEST_F(InstancesCommand, GetOfAnUnknownInstanceIsNotFound) {
@@ -273,13 +275,31 @@ TEST_F(InstancesCommand, WatchOnATerminalRedrawsATable) {
   EXPECT_THAT(run.out, StartsWith("\x1b[2J"));
 }
 
-TEST_F(InstancesCommand, AStreamEndsWhenTheServerDrains) {
+TEST_F(InstancesCommand, ALongIdOnATerminalPushesNothingOffTheScreen) {
+  const std::string id(300, 'x');
+  Create(id);
+  Create("a");
+  StreamingRun watch(At({"instances", "watch"}),
+                     {.terminal_rows = 24, .err_is_terminal = false});
+  // Of 80 columns.
+  watch.Await("x\u2026  IDLE ");
+  watch.Interrupt();
+  const Outcome piped = Execute({"instances", "list"});
+  // In any order; and the short one is not padded to the length of the other.
+  EXPECT_THAT(Lines(piped.out),
+              testing::UnorderedElementsAre(
+                  StartsWith("INSTANCE "), StartsWith(id + "  IDLE "),
+                  testing::AllOf(StartsWith("a "),
+                                 testing::SizeIs(testing::Lt(200u)))));
+}
+
+TEST_F(InstancesCommand, AStreamSeeksAServerThatIsLostAndSaysSo) {
   StreamingRun watch(At({"instances", "watch"}));
   watch.Await("SNAPSHOT_DONE");
   server_.Stop();
-  const Outcome run = watch.End();
-  EXPECT_EQ(run.code, 1);
-  EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: "));
+  watch.AwaitError("leasehold: connection lost, reconnecting: UNAVAILABLE: ");
+  const Outcome run = watch.Interrupt();
+  EXPECT_EQ(run.code, 0);
 }
 
 TEST_F(InstancesCommand, JoinShowsEveryEcho) {

@@ -1,4 +1,4 @@
-#include "client/join_reader.h"
+#include "client/session/join_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "client/channel.h"
-#include "client/shared_session.h"
+#include "client/session/shared_session.h"
+#include "client/wire/channel.h"
 #include "tests/client/fake_echo_server.h"
 #include "tests/client/local_server.h"
 #include "tests/client/manual_timers.h"
@@ -143,6 +143,23 @@ TEST_F(JoinReaderTest, GoesOnAfterTheLastEchoThatItTold) {
   EXPECT_EQ(server.joins()[2].after_sequence(), 8u);
 }
 
+TEST_F(JoinReaderTest, JoinsAgainWhateverCutItByNobodysWill) {
+  FakeEchoServer server;
+  const std::vector<grpc::Status> cuts = {{grpc::StatusCode::INTERNAL, "cut"},
+                                          {grpc::StatusCode::UNKNOWN, "cut"},
+                                          {grpc::StatusCode::CANCELLED, "cut"},
+                                          grpc::Status::OK};
+  for (const grpc::Status& cut : cuts) server.OnNextJoin({Joined(7, 0)}, cut);
+  const JoinReader reader(OpenChannel(server.address()), "fake",
+                          Reconnecting());
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    ExpectEvent(Kind::kJoined, 7, 0);
+    timers_.Fire();
+    EXPECT_FALSE(lost_.Take("the loss").ok());
+  }
+  EXPECT_TRUE(absl::IsAborted(ended_.Take("the end")));
+}
+
 TEST_F(JoinReaderTest, MissesNothingThoughItHasSeenNoEchoYet) {
   FakeEchoServer server;
   server.OnNextJoin({Joined(7, 4)}, kGone);
@@ -157,7 +174,8 @@ TEST_F(JoinReaderTest, BeginsAnewWithAnInstanceThatWasMadeAnew) {
   FakeEchoServer server;
   server.OnNextJoin({Joined(7, 0), Echoed(7, 1), Echoed(7, 2)}, kGone);
   server.OnNextJoin({Joined(8, 3), Echoed(8, 3)}, kGone);
-  server.OnNextJoin({Joined(8, 3), Echoed(8, 1)}, grpc::Status::CANCELLED);
+  server.OnNextJoin({Joined(8, 3), Echoed(8, 1)},
+                    grpc::Status(grpc::StatusCode::ABORTED, "released"));
   const JoinReader reader(OpenChannel(server.address()), "fake",
                           Reconnecting());
   ExpectEvent(Kind::kJoined, 7, 0);

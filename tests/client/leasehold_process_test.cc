@@ -143,12 +143,22 @@ TEST(LeaseholdProcess, AKilledProcessHoldsNothing) {
   server.AwaitHolds(0);
 }
 
-TEST(LeaseholdProcess, AStreamEndsWith1WhenTheServerEndsIt) {
+TEST(LeaseholdProcess, AStreamEndsWith1WhenSomebodyWantsItsEnd) {
   FakeEchoServer server;
   HoldProcess hold(server);
   hold.AwaitOutput();
-  server.EndHolds({grpc::StatusCode::UNAVAILABLE, "draining"});
+  server.EndHolds({grpc::StatusCode::ABORTED, "released by force"});
   EXPECT_EQ(hold.End(), 1);
+}
+
+TEST(LeaseholdProcess, AStreamThatIsCutByNobodysWillIsMadeAgain) {
+  FakeEchoServer server;
+  HoldProcess hold(server);
+  hold.AwaitOutput();
+  server.EndHolds({grpc::StatusCode::INTERNAL, "a proxy cut it"});
+  server.AwaitHoldCalls(2);
+  hold.Signal(SIGINT);
+  EXPECT_EQ(hold.End(), 0);
 }
 
 TEST(LeaseholdProcess, SaysWhenItsOutputCannotBeWritten) {

@@ -63,6 +63,7 @@ struct LeaseholdRun {
   std::string in;
   bool err_is_terminal = false;
   int terminal_rows = 0;
+  int terminal_columns = 80;
   std::function<void(absl::Duration)> on_sleep = [](absl::Duration) {};
   // Does not move, so that what is waited for is waited for until it comes;
   // unless `moving`: then with each sleep.
@@ -107,6 +108,7 @@ struct LeaseholdRun {
         .stop_on_signal = [this](Stop& stop) { on_stop(stop); },
         .output_fd = -1,
         .terminal_rows = [this] { return terminal_rows; },
+        .terminal_columns = [this] { return terminal_columns; },
     };
     const size_t before = shown.text().size();
     const size_t err_before = complained.text().size();

@@ -12,11 +12,11 @@
 #include <string>
 #include <utility>
 
-#include "service/server/line_writer.h"
-#include "service/server/listen_address.h"
-#include "service/server/server_host.h"
-#include "service/server/server_log.h"
-#include "service/server/server_options.h"
+#include "service/host/line_writer.h"
+#include "service/host/listen_address.h"
+#include "service/host/server_host.h"
+#include "service/host/server_log.h"
+#include "service/host/server_options.h"
 #include "tests/support/simulated_clock.h"
 
 namespace leasehold::client {

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
-#include "client/event_loop.h"
+#include "client/wire/event_loop.h"
 
 namespace leasehold::client {
 

@@ -1,17 +1,18 @@
 // The client of Orchestration, against a server that does as a test says.
-#include "client/orchestration_client.h"
+#include "client/orchestrations/orchestration_client.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel.h"
+#include "client/wire/channel.h"
 #include "tests/client/fake_orchestration_server.h"
 #include "tests/server/events.h"
 
@@ -54,6 +55,32 @@ class OrchestrationClientTest : public testing::Test {
   Mailbox<absl::Status> ended_;
   std::unique_ptr<OrchestrationClient> client_;
 };
+
+// ---- Text that is not UTF-8
+
+TEST_F(OrchestrationClientTest, TextThatIsNotUtf8IsRefusedByName) {
+  const std::string bad = "caf\xe9";
+  const auto refused = [](const absl::Status& status, const std::string& what) {
+    EXPECT_EQ(status,
+              absl::InvalidArgumentError(what + R"( "caf\xe9" is not UTF-8)"));
+  };
+  const auto start = [this](const StartOptions& options) {
+    return client_->Start(options).status();
+  };
+  refused(start({.name = bad}), "the name");
+  refused(start({.name = "a", .instance_id = bad}), "the instance ID");
+  refused(start({.name = "a", .input = bad}), "the input");
+  refused(start({.name = "a", .version = bad}), "the version");
+  refused(start({.name = "a", .tags = {{bad, "v"}}}), "the key of a tag");
+  refused(start({.name = "a", .tags = {{"k", bad}}}), "the tag");
+  refused(client_->Get(bad).status(), "the instance ID");
+  refused(client_->RaiseEvent("a", bad, std::nullopt), "the name of the event");
+  refused(client_->RaiseEvent("a", "go", bad), "the input");
+  refused(client_->Suspend(bad), "the instance ID");
+  refused(client_->ListPage({}, bad).status(), "the page token");
+  EXPECT_THAT(server_.Asked<v1::StartOrchestrationRequest>(), IsEmpty());
+  EXPECT_THAT(server_.Asked<v1::RaiseOrchestrationEventRequest>(), IsEmpty());
+}
 
 // ---- Start
 
@@ -311,9 +338,13 @@ TEST_F(OrchestrationClientTest, CommandsSayAllThatTheyAreGiven) {
   EXPECT_EQ(server_.Find("a")->status(), State::RUNNING);
 
   EXPECT_TRUE(client_->Terminate("a", {.output = "1", .recursive = true}).ok());
+  server_.Put(Fake::StateOf("b", State::RUNNING));
+  EXPECT_TRUE(client_->Terminate("b", {.force = true}).ok());
   const auto ended = server_.Asked<v1::TerminateOrchestrationRequest>();
   EXPECT_EQ(ended[0].output(), "1");
   EXPECT_TRUE(ended[0].recursive());
+  EXPECT_FALSE(ended[0].force());
+  EXPECT_TRUE(ended[1].force());
   EXPECT_EQ(server_.Find("a")->status(), State::TERMINATED);
 }
 

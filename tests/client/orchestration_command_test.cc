@@ -97,21 +97,47 @@ TEST_F(OrchestrationCommand, NoInputIsNoneAtAll) {
 
 TEST_F(OrchestrationCommand, InputThatIsNoJsonIsRefusedWithWhatAndWhere) {
   ExpectWrongUsage({"start", "Greet", "--input=Ada"},
-                   "--input is no JSON: line 1, column 1: ");
-  ExpectWrongUsage({"start", "Greet", "--input=Ada"},
-                   "a text has quotes of its own, as in --input='\"Ada\"'");
+                   "--input is not valid JSON: line 1, column 1: ");
+  ExpectWrongUsage(
+      {"start", "Greet", "--input=Ada"},
+      "a JSON string needs quotes of its own, as in --input='\"Ada\"'");
   ExpectWrongUsage({"start", "Greet", "--input={\"a\":1,}"},
                    "line 1, column 8: ");
   ExpectWrongUsage({"start", "Greet", "--input=[1] 2"}, "line 1, column 5: ");
   ExpectWrongUsage({"start", "Greet", "--input=1e999"}, "number overflow");
   ExpectWrongUsage({"start", "Greet", "--input=@/nowhere"},
-                   "--input: cannot read /nowhere");
-  ExpectWrongUsage({"start", "Greet", "--input=@/"}, "cannot read /");
+                   "--input: cannot read /nowhere: No such file or directory");
+  ExpectWrongUsage({"start", "Greet", "--input=@/"},
+                   "cannot read /: it is a directory");
   in_ = "{\n  a: 1\n}";
-  ExpectWrongUsage({"start", "Greet", "--input=-"},
-                   "--input: standard input is no JSON: line 2, column 3: ");
+  ExpectWrongUsage(
+      {"start", "Greet", "--input=-"},
+      "--input: standard input is not valid JSON: line 2, column 3: ");
   in_ = "";
-  ExpectWrongUsage({"start", "Greet", "--input=-"}, "no JSON: line 1");
+  ExpectWrongUsage({"start", "Greet", "--input=-"}, "not valid JSON: line 1");
+  EXPECT_THAT(server_.Asked<v1::StartOrchestrationRequest>(), IsEmpty());
+}
+
+TEST_F(OrchestrationCommand, InputThatIsTooDeepIsRefused) {
+  constexpr size_t kDepth = 100000;
+  in_ = std::string(kDepth, '[') + std::string(kDepth, ']');
+  ExpectWrongUsage({"start", "Greet", "--input=-"},
+                   "--input: standard input: the JSON is nested deeper than "
+                   "128 arrays and objects");
+  EXPECT_THAT(server_.Asked<v1::StartOrchestrationRequest>(), IsEmpty());
+}
+
+TEST_F(OrchestrationCommand, InputThatDoesNotEndIsRefused) {
+  ExpectWrongUsage({"start", "Greet", "--input=@/dev/zero"},
+                   "--input: /dev/zero is larger than 48 MiB");
+  ExpectWrongUsage({"raise-event", "a", "go", "--input=@/dev/zero"}, "48 MiB");
+  ExpectWrongUsage({"terminate", "a", "--result=@/dev/zero"},
+                   "--result: /dev/zero is larger than 48 MiB");
+  ExpectWrongUsage({"list", "--config=/dev/zero"},
+                   "--config: /dev/zero is larger than 1 MiB");
+  in_ = std::string((size_t{48} << 20) + 1, ' ');
+  ExpectWrongUsage({"start", "Greet", "--input=-"},
+                   "--input: standard input is larger than 48 MiB");
   EXPECT_THAT(server_.Asked<v1::StartOrchestrationRequest>(), IsEmpty());
 }
 
@@ -196,7 +222,16 @@ TEST_F(OrchestrationCommand, TerminateMayLeaveAResult) {
   const auto asked = Asked<v1::TerminateOrchestrationRequest>();
   EXPECT_EQ(asked.output(), "\"over\"");
   EXPECT_TRUE(asked.recursive());
-  ExpectWrongUsage({"terminate", "a", "--result=over"}, "--result is no JSON");
+  EXPECT_FALSE(asked.force());
+  ExpectWrongUsage({"terminate", "a", "--result=over"},
+                   "--result is not valid JSON");
+}
+
+TEST_F(OrchestrationCommand, TerminateByForceDoesNotWaitForATurn) {
+  server_.Put(Fake::StateOf("a", State::RUNNING));
+  EXPECT_EQ(Done({"terminate", "a", "--force"}),
+            "Terminated a; it has ended.\n");
+  EXPECT_TRUE(Asked<v1::TerminateOrchestrationRequest>().force());
 }
 
 TEST_F(OrchestrationCommand, CommandsToOneThatHasEndedFail) {
@@ -286,7 +321,7 @@ TEST_F(OrchestrationCommand, EachCommandHasHelpWithItsOptions) {
       {"raise-event", {"ID", "NAME", "--input"}},
       {"suspend", {"ID", "--reason"}},
       {"resume", {"ID", "--reason"}},
-      {"terminate", {"ID", "--result", "--recursive"}},
+      {"terminate", {"ID", "--result", "--recursive", "--force"}},
       {"restart", {"ID", "--new-id"}},
       {"purge",
        {"ID", "--status", "--id-prefix", "--created-from", "--created-to",
@@ -308,7 +343,7 @@ TEST_F(OrchestrationCommand, WrongUsageSaysWhatWouldBeRight) {
   ExpectWrongUsage({}, "the commands of orchestration are start, ensure");
   ExpectWrongUsage({"strt"}, "unknown command \"strt\"");
   ExpectWrongUsage({"start"}, "orchestration start: NAME is required");
-  ExpectWrongUsage({"start", ""}, "no name");
+  ExpectWrongUsage({"start", ""}, "is not a name");
   ExpectWrongUsage({"start", "a", "b"}, "unexpected argument \"b\"");
   ExpectWrongUsage({"start", "a", "--id="}, "write --id=ID");
   ExpectWrongUsage({"start", "a", "--idd=b"}, "unknown option --idd=b");
@@ -330,11 +365,11 @@ TEST_F(OrchestrationCommand, WrongUsageSaysWhatWouldBeRight) {
        {"status", "wait", "watch", "raise-event", "suspend", "resume",
         "terminate", "restart", "history"}) {
     ExpectWrongUsage({command}, "ID is required");
-    ExpectWrongUsage({command, ""}, "no ID");
+    ExpectWrongUsage({command, ""}, "is not an ID");
   }
   ExpectWrongUsage({"raise-event", "a"}, "NAME is required");
-  ExpectWrongUsage({"raise-event", "a", ""}, "no name");
-  ExpectWrongUsage({"raise-event", "a", "go", "--input=x"}, "no JSON");
+  ExpectWrongUsage({"raise-event", "a", ""}, "is not a name");
+  ExpectWrongUsage({"raise-event", "a", "go", "--input=x"}, "not valid JSON");
   ExpectWrongUsage({"list", "--status=done"}, "pending, running, suspended");
   ExpectWrongUsage({"list", "--status=failed,done"}, "\"done\"");
   ExpectWrongUsage({"list", "--limit=0"}, "1 to 1000000");

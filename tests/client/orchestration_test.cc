@@ -1,9 +1,9 @@
 // What a server tells of orchestrations, between the contract and values.
-#include "client/orchestration.h"
+#include "client/orchestrations/orchestration.h"
 
 #include <gtest/gtest.h>
 
-#include "client/orchestration_event.h"
+#include "client/orchestrations/orchestration_event.h"
 
 namespace leasehold::client {
 namespace {

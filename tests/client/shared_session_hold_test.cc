@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "client/channel.h"
-#include "client/shared_session.h"
+#include "client/session/shared_session.h"
+#include "client/wire/channel.h"
 #include "tests/client/fake_echo_server.h"
 #include "tests/client/manual_timers.h"
 #include "tests/server/events.h"
@@ -173,6 +173,37 @@ TEST_F(SharedSessionHold, ALostServerIsSoughtInTheBackground) {
   server_.AwaitHolds(1);
   EXPECT_EQ(session->generation(), before + 1);
   EXPECT_EQ(server_.calls().size(), 1u);
+}
+
+TEST_F(SharedSessionHold, AHoldThatIsCutByNobodysWillIsSoughtWhateverTheCode) {
+  const auto session = Session(1);
+  ASSERT_TRUE(session->Echo("x", 0).ok());
+  // As proxies end calls, and servers that know no better.
+  for (const auto code :
+       {grpc::StatusCode::INTERNAL, grpc::StatusCode::UNKNOWN,
+        grpc::StatusCode::CANCELLED, grpc::StatusCode::DEADLINE_EXCEEDED,
+        grpc::StatusCode::RESOURCE_EXHAUSTED, grpc::StatusCode::UNIMPLEMENTED,
+        grpc::StatusCode::DATA_LOSS, grpc::StatusCode::OK}) {
+    server_.EndHolds({code, "cut"});
+    lost_.Take("the loss");
+    timers_.Fire();
+    server_.AwaitHolds(1);
+    ASSERT_TRUE(session->Echo("x", 0).ok());
+  }
+}
+
+TEST_F(SharedSessionHold, AHoldThatSomebodyEndedIsNotSought) {
+  const auto session = Session(1);
+  for (const auto code :
+       {grpc::StatusCode::ABORTED, grpc::StatusCode::NOT_FOUND,
+        grpc::StatusCode::INVALID_ARGUMENT, grpc::StatusCode::PERMISSION_DENIED,
+        grpc::StatusCode::UNAUTHENTICATED,
+        grpc::StatusCode::FAILED_PRECONDITION}) {
+    ASSERT_TRUE(session->Echo("x", 0).ok());
+    server_.EndHolds({code, "ended"});
+    lost_.Take("the loss");
+    EXPECT_EQ(timers_.pending(), 0u);
+  }
 }
 
 TEST_F(SharedSessionHold, AServerThatStaysLostIsSoughtLessAndLessOften) {

@@ -1,4 +1,4 @@
-#include "client/shared_session.h"
+#include "client/session/shared_session.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel.h"
+#include "client/wire/channel.h"
 #include "grpcpp/create_channel.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 #include "tests/client/fake_echo_server.h"

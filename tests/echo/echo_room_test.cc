@@ -28,7 +28,7 @@ struct Listener {
 
 std::vector<std::string> Texts(const EchoRoom::Batch& batch) {
   std::vector<std::string> texts;
-  for (const EchoRoom::Echo& echo : batch.echoes) texts.push_back(echo.text);
+  for (const EchoRoom::Echo& echo : batch.echoes) texts.push_back(*echo.text);
   return texts;
 }
 

@@ -197,7 +197,7 @@ TEST_F(BindTest, ACancelledCallLeavesTheWaitAndTheContextOpensAllTheSame) {
   EXPECT_EQ(Add("room", 1), 1);  // The cancelled one has not counted.
 }
 
-TEST_F(BindTest, ThePinOfACallLastsUntilTheCallIsDone) {
+TEST_F(BindTest, ThePinOfACallLastsUntilItsHandlerHasReturned) {
   Latch inside, go_on;
   ScriptedCounter service([&](auto* call, auto*, auto*) {
     return instances_->Bind<Number>(call, [&](Number&, InstanceContext&) {
@@ -223,6 +223,22 @@ TEST_F(BindTest, ThePinOfACallLastsUntilTheCallIsDone) {
   EXPECT_EQ(events_.reasons().back(), DetachReason::kReleased);
 }
 
+TEST_F(BindTest, WhoeverHasTheAnswerMayReleaseTheInstance) {
+  ScriptedCounter service([&](auto* call, auto*, auto*) {
+    return instances_->Bind<Number>(call,
+                                    [](Number&) { return grpc::Status::OK; });
+  });
+  Make();
+  const auto serving = Serve(service);
+  for (int i = 0; i < 1000; ++i) {
+    const auto call = NewCall("room");
+    ASSERT_TRUE(call->Run(1).ok());
+    const absl::Status released =
+        instances_->registry().Release({.id = "room"});
+    ASSERT_TRUE(released.ok()) << "round " << i << ": " << released;
+  }
+}
+
 TEST_F(BindTest, AHandlerThatThrowsEndsItsCallWithUnknown) {
   ScriptedCounter service([&](auto* call, auto*, auto*) {
     return instances_->Bind<Number>(call, [](Number&) -> grpc::Status {
@@ -233,6 +249,40 @@ TEST_F(BindTest, AHandlerThatThrowsEndsItsCallWithUnknown) {
   const auto serving = Serve(service);
   const auto call = NewCall("room");
   EXPECT_EQ(call->Run(1).error_code(), grpc::StatusCode::UNKNOWN);
+  EXPECT_THAT(events_.threw(), testing::ElementsAre(testing::AllOf(
+                                   testing::StartsWith("room, handler "),
+                                   testing::EndsWith(": oops"))));
+}
+
+struct Serial {
+  static constexpr auto kConcurrency = Concurrency::kSerial;
+};
+
+// A handler that waits for its own instance holds its thread, here the only
+// one, and what tells it that the wait was too long must not need one.
+TEST_F(BindTest,
+       HandlersThatCallTheirOwnInstanceAreAnsweredThoughNoThreadIsFree) {
+  ScriptedCounter service([&](auto* call, const auto* request, auto*) {
+    const bool inner = request->amount() == 0;
+    return instances_->Bind<Serial>(call, [this, inner](Serial&) {
+      if (inner) return grpc::Status::OK;
+      const auto own = NewCall("room");
+      return grpc::Status(own->Run(0).error_code(), "of the inner call");
+    });
+  });
+  InstancesOptions options;
+  options.user_threads = 1;
+  Make(std::move(options));
+  const auto serving = Serve(service);
+  std::vector<std::unique_ptr<Call>> calls;
+  for (int i = 0; i < 5; ++i) {
+    calls.push_back(NewCall("room"));
+    calls.back()->Begin(1);
+  }
+  for (const auto& call : calls) {
+    AdvanceUntilDone(*call, absl::Seconds(1));
+    EXPECT_EQ(call->status().error_code(), grpc::StatusCode::UNAVAILABLE);
+  }
 }
 
 TEST_F(BindTest, AContextHasTheLongestIdleTimeoutThatItsServicesWant) {

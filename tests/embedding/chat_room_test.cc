@@ -130,8 +130,19 @@ TEST_F(ChatRoomTest, AForcedReleaseSendsEverybodyAway) {
       instances_->registry()
           .Release({.id = "hall"}, /*force=*/true, [&closed] { closed.Open(); })
           .ok());
-  EXPECT_EQ(reader.Drain(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(reader.Drain(), grpc::StatusCode::ABORTED);
   closed.Await();
+}
+
+// Neither the drain timeout (10 s) nor a cancellation is waited for.
+TEST_F(ChatRoomTest, ADrainSendsEverybodyAwayAtOnce) {
+  Reader reader(Channel(), "hall");
+  Reader elsewhere(Channel(), "kitchen");
+  instances_->BeginDrain();
+  EXPECT_EQ(reader.Drain(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(elsewhere.Drain(), grpc::StatusCode::UNAVAILABLE);
+  Reader late(Channel(), "hall");
+  EXPECT_EQ(late.Drain(), grpc::StatusCode::UNAVAILABLE);
 }
 
 }  // namespace

@@ -32,6 +32,36 @@ RUNS = (
     ("eternal_counter", ("tally",), "2\n"),
 )
 
+# Headers of the installed package before the client had rooms.
+EARLIER_HEADERS = (
+    "backoff", "channel", "channel_hold", "event_loop", "hold", "instance",
+    "instance_metadata", "instances_client", "join_reader", "json", "keep_alive",
+    "mutex", "orchestration", "orchestration_client", "orchestration_event",
+    "orchestration_watch", "server_stream", "session_identity", "session_keep_alive",
+    "shared_session", "status", "steady_stream", "stream_life", "timespan",
+    "timestamp", "utf8", "watch")
+
+
+def write_earlier_program(folder):
+    """A program that includes what it includes by the paths of an earlier version,
+    and one header by its present path as well."""
+    folder.mkdir()
+    (folder / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\n"
+        "project(Earlier LANGUAGES CXX)\n"
+        "find_package(Leasehold CONFIG REQUIRED COMPONENTS client worker)\n"
+        "add_executable(earlier main.cc)\n"
+        "target_link_libraries(earlier PRIVATE Leasehold::client Leasehold::worker)\n")
+    includes = [f"client/{header}.h" for header in EARLIER_HEADERS]
+    includes += ["client/worker/worker.h", "leasehold/client/session/shared_session.h"]
+    (folder / "main.cc").write_text(
+        "".join(f'#include "{path}"\n' for path in includes)
+        + "int main() {\n"
+        "  auto session = leasehold::client::SharedSession::Connect(\n"
+        '      {"localhost:1"}, leasehold::client::SharedSessionOptions());\n'
+        "  return session.ok() ? 0 : 1;\n"
+        "}\n")
+
 
 def check_hello_worker(program, leasehold, address):
     """The twenty lines of the top README."""
@@ -96,10 +126,18 @@ def main():
             flags += f" -fsanitize={given.sanitize}"
             if "undefined" in given.sanitize and "clang" in given.compiler:
                 flags += " -fno-sanitize=function"  # client/worker/CMakeLists.txt
-        run("cmake", "-G", "Ninja", "-S", source, "-B", build, *options,
-            f"-DCMAKE_CXX_FLAGS={flags}")
+        options.append(f"-DCMAKE_CXX_FLAGS={flags}")
+        run("cmake", "-G", "Ninja", "-S", source, "-B", build, *options)
         run("cmake", "--build", build)
         print("ok  they build against the installed package")
+
+        earlier = folder / "earlier"
+        write_earlier_program(earlier)
+        run("cmake", "-G", "Ninja", "-S", earlier, "-B", earlier / "build", *options)
+        run("cmake", "--build", earlier / "build")
+        run(earlier / "build/earlier")
+        print("ok  the include paths of an earlier version still work")
+
         check_examples(build, prefix / "bin/leasehold-server")
     return 0
 

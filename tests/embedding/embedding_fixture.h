@@ -27,7 +27,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lease/mutex.h"
-#include "service/server/instances.h"
+#include "service/embed/instances.h"
 #include "tests/support/simulated_clock.h"
 
 namespace leasehold {
@@ -63,6 +63,11 @@ class EventLog final : public InstanceObserver {
     ++counts_[{event.kind, std::string(event.instance_id)}];
     if (event.kind == InstanceEventKind::kClosed)
       reasons_.push_back(event.reason);
+    if (event.kind == InstanceEventKind::kThrew) {
+      threw_.push_back(std::string(event.instance_id) + ", " +
+                       std::string(event.code) + ": " +
+                       std::string(event.status.message()));
+    }
     changed_.NotifyAll();
   }
   int count(InstanceEventKind kind, const std::string& id) {
@@ -72,6 +77,11 @@ class EventLog final : public InstanceObserver {
   void Await(InstanceEventKind kind, const std::string& id, int count = 1) {
     MutexLock lock(mu_);
     while (counts_[{kind, id}] < count) changed_.Wait(mu_);
+  }
+  // `room, handler Add: oops`
+  std::vector<std::string> threw() {
+    MutexLock lock(mu_);
+    return threw_;
   }
   std::vector<DetachReason> reasons() {
     MutexLock lock(mu_);
@@ -84,6 +94,7 @@ class EventLog final : public InstanceObserver {
   std::map<std::pair<InstanceEventKind, std::string>, int> counts_
       ABSL_GUARDED_BY(mu_);
   std::vector<DetachReason> reasons_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> threw_ ABSL_GUARDED_BY(mu_);
 };
 
 // A unary Add, made on a thread of its own or here.

@@ -99,6 +99,30 @@ def check_readme(examples):
     print("ok  the README quotes counter/main.cc")
 
 
+def check_components(prefix, folder, compiler):
+    """Only `worker` needs nlohmann_json, and an unknown component is named."""
+    for component, wanted in (("client", None), ("worker", "nlohmann_json"),
+                              ("nonsense", 'no component "nonsense"')):
+        source = folder / f"component-{component}"
+        source.mkdir()
+        (source / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\n"
+            "project(component LANGUAGES CXX)\n"
+            f"find_package(Leasehold REQUIRED COMPONENTS {component})\n")
+        command = ["cmake", "-G", "Ninja", "-S", source, "-B", source / "build",
+                   f"-DCMAKE_PREFIX_PATH={prefix}",
+                   "-DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON"]
+        if compiler:
+            command.append(f"-DCMAKE_CXX_COMPILER={compiler}")
+        done = subprocess.run([str(c) for c in command], capture_output=True,
+                              text=True)
+        said = " ".join((done.stdout + done.stderr).split())
+        equal(done.returncode == 0, wanted is None, f"{component}: {said}")
+        if wanted is not None:
+            equal(wanted in said, True, f"{wanted} in {said}")
+    print("ok  each component asks for what it needs, and no more")
+
+
 def check_counter(program, grpcurl):
     with server(program) as address:
         client = Client(grpcurl, address)
@@ -208,11 +232,16 @@ def main():
             flags = "-Wall -Wextra -Werror"
             if given.sanitize:
                 flags += f" -fsanitize={given.sanitize}"
+            # What an embedder does not use, an embedder need not have.
+            options += [f"-DCMAKE_DISABLE_FIND_PACKAGE_{package}=ON"
+                        for package in ("CLI11", "nlohmann_json", "mimalloc",
+                                        "SQLite3")]
             run("cmake", "-G", "Ninja", "-S", source, "-B", build, *options,
                 f"-DCMAKE_CXX_FLAGS={flags}")
             run("cmake", "--build", build)
             programs[example] = build / example
             print(f"ok  {example} builds against the installed package")
+        check_components(prefix, folder, given.compiler)
         check_counter(programs["counter"], given.grpcurl)
         check_chat_room(programs["chat_room"], given.grpcurl, folder)
     return 0

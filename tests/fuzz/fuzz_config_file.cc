@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "service/server/server_options.h"
+#include "service/host/server_options.h"
 #include "tests/fuzz/property.h"
 
 namespace {

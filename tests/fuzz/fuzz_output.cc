@@ -3,8 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "client/cli/output.h"
-#include "client/utf8.h"
+#include "client/cli/json_object.h"
+#include "client/cli/printable.h"
+#include "client/wire/utf8.h"
 #include "tests/fuzz/property.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

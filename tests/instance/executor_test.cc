@@ -46,7 +46,8 @@ TEST(ThreadExecutor, DestructorRunsWhatIsQueuedAndWhatThatPosts) {
   EXPECT_EQ(ran, 100);
 }
 
-// Each of two tasks waits for the other: they end only if both run at a time.
+// Each of two tasks waits for the other: they end only if both run
+// concurrently.
 TEST(ThreadExecutor, TasksThatBlockDoNotHoldUpOtherThreads) {
   Mutex mu;
   CondVar met;

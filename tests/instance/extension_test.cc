@@ -16,7 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// Two interfaces, so that one of them is not where the extension begins.
+// Two interfaces, so that one of them is not at the extension's own address.
 class Clearable {
  public:
   virtual ~Clearable() = default;
@@ -126,8 +126,8 @@ TEST_F(ExtensionTest, ContextsDoNotShareExtensions) {
   EXPECT_EQ(other.context().Get<First>(), nullptr);
 }
 
-// Callers that race for one extension: all get the same one, which alone is
-// told that it is attached.
+// Callers race for one extension: all get the same one, and only that one gets
+// OnAttach.
 TEST_F(ExtensionTest, CallersWhoRaceForOneExtensionAllGetTheSame) {
   static std::atomic<int> attached;
   class Racing final : public Extension {
@@ -234,8 +234,8 @@ TEST_F(ExtensionTest, DetachedExtensionIsNotToldAgainWhenTheContextCloses) {
                                     "closed room-1 released", "-b"));
 }
 
-// The last thing that a registry has to do may be to destroy what was detached
-// at run time: `done` waits for that.
+// The registry's last task may be to destroy an extension that was detached at
+// run time: `done` waits for that.
 TEST_F(ExtensionTest, ShutdownWaitsForTheDestructionOfADetachedExtension) {
   Attach<First>("a");
   context().Detach<First>();

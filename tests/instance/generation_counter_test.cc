@@ -9,7 +9,7 @@
 namespace leasehold {
 namespace {
 
-// A clock whose time of day is set by hand, back too.
+// A clock whose time of day the test sets, also backwards.
 class WallClock final : public Clock {
  public:
   Instant Now() const override { return {}; }

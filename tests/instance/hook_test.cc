@@ -1,5 +1,6 @@
 #include "service/instance/hook.h"
 
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -16,16 +17,21 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr absl::string_view kDropped = "the hook dropped its `done` unanswered";
+constexpr absl::string_view kDropped =
+    "the hook dropped its `done` without an answer";
 
-// Chains of hooks whose answers are noted: `0 OK`, `1 INTERNAL: it threw: x`.
+// Chains of hooks that record their answers: `0 OK`, `1 INTERNAL: it threw: x`.
 class HookChainTest : public testing::Test {
  protected:
   using Hook = std::function<void(HookDone)>;
 
   void Run(std::vector<Hook> hooks, bool stop_at_failure = false) {
+    Make(std::move(hooks), stop_at_failure)->Begin();
+  }
+  std::shared_ptr<HookChain> Make(std::vector<Hook> hooks,
+                                  bool stop_at_failure = false) {
     const size_t count = hooks.size();
-    HookChain::Run(
+    return HookChain::Make(
         executor_,
         {.count = count,
          .run = [hooks = std::move(hooks)](
@@ -59,7 +65,7 @@ TEST_F(HookChainTest, WaitsForAnAnswerThatComesLater) {
   Run({[&](HookDone done) { kept.emplace(std::move(done)); }, Ok});
   EXPECT_THAT(answers_, IsEmpty());
   (*kept)();
-  // Whoever answers does not run what comes next.
+  // The thread that answers does not run the next hook.
   EXPECT_THAT(answers_, IsEmpty());
   EXPECT_EQ(executor_.RunAll(), 1u);
   EXPECT_THAT(answers_, ElementsAre("0 OK", "1 OK", "end"));
@@ -77,10 +83,12 @@ TEST_F(HookChainTest, AnswerFromAnotherThreadDuringTheHookIsTaken) {
 TEST_F(HookChainTest, WhatAHookThrowsIsItsAnswer) {
   Run({[](HookDone) { throw std::runtime_error("no room"); },
        [](HookDone) { throw 5; }});
-  EXPECT_THAT(answers_,
-              ElementsAre("0 INTERNAL: it threw: no room",
-                          "1 INTERNAL: it threw something that is no exception",
-                          "end"));
+  EXPECT_THAT(
+      answers_,
+      ElementsAre(
+          "0 INTERNAL: it threw: no room",
+          "1 INTERNAL: it threw: something that is not a std::exception",
+          "end"));
 }
 
 TEST_F(HookChainTest, ExceptionCountsMoreThanAnAnswerBeforeIt) {
@@ -124,8 +132,8 @@ TEST_F(HookChainTest, AnswerThatIsDroppedLaterIsAnError) {
       ElementsAre("0 " + absl::InternalError(kDropped).ToString(), "end"));
 }
 
-// An exception that is none of the hook's business must not swallow the answer:
-// the key would be held for ever.
+// An exception from elsewhere must not swallow the answer: the key would be
+// blocked forever.
 TEST_F(HookChainTest, AnswerThatIsDroppedByAnotherExceptionIsAnErrorToo) {
   std::optional<HookDone> kept;
   Run({[&](HookDone done) { kept.emplace(std::move(done)); }});
@@ -164,8 +172,8 @@ TEST_F(HookChainTest, GoesOnAfterAFailureUnlessToldOtherwise) {
   EXPECT_THAT(answers_, ElementsAre("0 ABORTED: no", "1 OK", "end"));
 }
 
-// Goal: no recursion, however many hooks there are. Method: more of them than a
-// stack has room for, answering in their call and later in turn.
+// Goal: no recursion, however many hooks there are. Method: more hooks than a
+// stack has room for, answering alternately inside their call and later.
 TEST(HookChain, RunsAHundredThousandHooksWithoutRecursion) {
   constexpr size_t kHooks = 100'000;
   ManualExecutor executor;
@@ -192,6 +200,56 @@ TEST(HookChain, RunsAHundredThousandHooksWithoutRecursion) {
     ASSERT_EQ(executor.RunAll(), 1u);
   }
   EXPECT_EQ(answered, kHooks);
+}
+
+// ---- Abandon
+
+TEST_F(HookChainTest, AbandonedChainDoesNotWaitForAnAnswer) {
+  std::optional<HookDone> kept;
+  const auto chain =
+      Make({[&](HookDone done) { kept.emplace(std::move(done)); }, Ok});
+  chain->Begin();
+  chain->Abandon();
+  EXPECT_THAT(answers_, IsEmpty());  // On the executor.
+  executor_.RunAll();
+  EXPECT_THAT(answers_, ElementsAre("end"));
+  (*kept)();
+  chain->Abandon();
+  executor_.RunAll();
+  EXPECT_THAT(answers_, ElementsAre("end"));
+}
+
+TEST_F(HookChainTest, AbandonedChainWaitsForAHookInItsCall) {
+  std::shared_ptr<HookChain> chain;
+  std::optional<HookDone> kept;
+  chain = Make({[&](HookDone done) {
+                  chain->Abandon();
+                  executor_.RunAll();
+                  EXPECT_THAT(answers_, IsEmpty());
+                  kept.emplace(std::move(done));
+                },
+                Ok});
+  chain->Begin();
+  EXPECT_THAT(answers_, ElementsAre("end"));
+  kept.reset();
+  executor_.RunAll();
+  EXPECT_THAT(answers_, ElementsAre("end"));
+}
+
+TEST_F(HookChainTest, AbandonedChainBeginsNoOtherHook) {
+  std::shared_ptr<HookChain> chain;
+  chain = Make({[&](HookDone done) {
+                  done();
+                  chain->Abandon();
+                },
+                Ok});
+  chain->Begin();
+  EXPECT_THAT(answers_, ElementsAre("0 OK", "end"));
+  answers_.clear();
+  chain = Make({Ok});
+  chain->Abandon();
+  chain->Begin();
+  EXPECT_THAT(answers_, ElementsAre("end"));
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// What happens at the bound of contexts: an idle one makes room, or the call is
-// refused.
+// At the limit of contexts an idle one makes room, or the call is refused.
 
 #include <cstddef>
 #include <deque>
@@ -12,10 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "service/base/retry_after.h"
 #include "service/instance/context_table.h"
 #include "service/instance/held_pin.h"
 #include "service/instance/instance_registry.h"
-#include "service/instance/retry_after.h"
 #include "tests/instance/instance_fakes.h"
 
 namespace leasehold {
@@ -32,7 +31,7 @@ class EvictionTest : public InstanceRegistryTest {
  protected:
   EvictionTest() { options_.evict_idle = true; }
 
-  // `count` IDs whose contexts stand in the shard of that number.
+  // `count` IDs whose contexts belong to the shard with that index.
   static std::vector<std::string> IdsOfShard(size_t shard, size_t count) {
     std::vector<std::string> ids;
     for (int i = 0; ids.size() < count; ++i) {
@@ -43,7 +42,7 @@ class EvictionTest : public InstanceRegistryTest {
     return ids;
   }
 
-  // A call that comes and goes, whose ID the server made.
+  // A call that begins and ends, whose ID the server generated.
   void UseGenerated(std::string_view id) {
     InstanceRequest request = RequestFor(id);
     request.id_generated = true;
@@ -57,8 +56,7 @@ class EvictionTest : public InstanceRegistryTest {
     return registry().Describe(RequestFor(id).key).has_value();
   }
 
-  // A context that is idle, and whose detach hook answers when the test says
-  // so.
+  // An idle context whose detach hook answers when the test says so.
   void UseWithHook(std::string_view id) {
     FakeCall call(id);
     call.Ask(registry());
@@ -68,7 +66,7 @@ class EvictionTest : public InstanceRegistryTest {
       hooks_.push_back(std::make_unique<HookDone>(std::move(d)));
     });
   }
-  // The hook that was called first, of those that have not answered.
+  // Answers the oldest hook that has not answered.
   void AnswerHook() {
     ASSERT_FALSE(hooks_.empty());
     (*hooks_.front())();
@@ -84,7 +82,7 @@ TEST_F(EvictionTest, AtTheBoundAnIdleContextMakesRoom) {
   Use("room-1");
   Use("room-2");
   FakeCall call("room-3");
-  // At once: it does not wait for the end of the other.
+  // At once: it does not wait for the other context's end.
   ASSERT_TRUE(call.Ask(registry()));
   ASSERT_TRUE(call.status().ok()) << call.status();
   EXPECT_TRUE(call.created());
@@ -126,7 +124,7 @@ TEST_F(EvictionTest, HooksAndObserversAreToldOfTheEviction) {
 TEST_F(EvictionTest, OldestOfTheShardGoesFirst) {
   const std::vector<std::string> ids = IdsOfShard(7, 12);
   options_.contexts_max = 6;
-  // By their last use, the oldest first, are: 3, 0, 5, 1, 4, 2.
+  // From least to most recently used: 3, 0, 5, 1, 4, 2.
   for (int i = 0; i < 6; ++i) Use(ids[i]);
   const int order[] = {3, 0, 5, 1, 4, 2};
   for (const int i : order) {
@@ -155,7 +153,7 @@ TEST_F(EvictionTest, ThoseThatTheServerNamedGoBeforeOthers) {
     }
     clock_.Advance(kTick);
   }
-  // The oldest of those that the server named, then the other, then the oldest.
+  // The older of the two with generated IDs, then the other, then the oldest.
   for (const int i : {2, 3, 0, 1}) {
     EXPECT_TRUE(Knows(ids[i]));
     Use(ids[i + 4]);
@@ -286,7 +284,7 @@ TEST_F(EvictionTest, CallOfAnEvictedContextWaitsForItsEndAndGetsAFreshOne) {
   Use("room-2");
   FakeCall call("room-1");
   EXPECT_FALSE(call.Ask(registry()));
-  // It has waited: it gets its context though the server is full.
+  // It has waited: it gets its context even though the server is full.
   FakeCall busy("room-2");
   busy.Ask(registry());
   AnswerHook();
@@ -295,8 +293,8 @@ TEST_F(EvictionTest, CallOfAnEvictedContextWaitsForItsEndAndGetsAFreshOne) {
   EXPECT_TRUE(call.created());
 }
 
-// Two may be open, and two more may be on their way out. A server whose hooks
-// hang would otherwise evict one context after another, and grow.
+// Two may be open, and two more closing. Otherwise a server whose hooks hang
+// would evict one context after another, and grow.
 TEST_F(EvictionTest, WithTwiceAsManyBecauseTheyAreStillClosingNoneIsEvicted) {
   const std::vector<std::string> ids = IdsOfShard(7, 5);
   options_.contexts_max = 2;
@@ -328,7 +326,7 @@ TEST_F(EvictionTest, WithTwiceAsManyBecauseTheyAreStillClosingNoneIsEvicted) {
   AnswerHook();
 }
 
-// Its lease was found to be over; the eviction came before anybody decided.
+// Its lease was found to be over; the eviction came before the decision.
 TEST_F(EvictionTest, EvictionBetweenExpiryAndDecisionClosesOnce) {
   options_.contexts_max = 1;
   Use("room-1");

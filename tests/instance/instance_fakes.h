@@ -1,9 +1,9 @@
 // Fakes for the tests of the instance room: a call, a provider, initializers,
-// an observer, and extensions that note what happens to them; and a registry
-// that stands on them.
+// an observer, and extensions that record what happens to them; and a registry
+// that uses them.
 //
 // Thread-safety: one thread, that of the test.   Lifetime: they outlive the
-// registry that they are given to.
+// registry that uses them.
 #ifndef LEASEHOLD_TESTS_INSTANCE_INSTANCE_FAKES_H_
 #define LEASEHOLD_TESTS_INSTANCE_INSTANCE_FAKES_H_
 
@@ -26,7 +26,7 @@
 
 namespace leasehold {
 
-// What happened, an entry each: `closing room-1 idle`.
+// What happened, one entry each: `closing room-1 idle`.
 using Journal = std::vector<std::string>;
 
 inline InstanceRequest RequestFor(std::string_view id,
@@ -37,17 +37,17 @@ inline InstanceRequest RequestFor(std::string_view id,
   return request;
 }
 
-// A call that asks for its context and keeps the answer.
+// A call that requests its context and keeps the answer.
 class FakeCall final : public PinWaiter {
  public:
   explicit FakeCall(InstanceRequest request) : PinWaiter(std::move(request)) {}
   explicit FakeCall(std::string_view id, Expect expect = Expect::kAny)
       : PinWaiter(RequestFor(id, expect)) {}
 
-  // Asks. True if the answer came at once.
+  // Requests the context. True if the answer came at once.
   bool Ask(InstanceRegistry& registry) {
     answer_ = std::nullopt;
-    // OnGrant may come within it: initializers that never block run at once.
+    // OnGrant may run inside: initializers that never block run at once.
     std::optional<absl::StatusOr<PinGrant>> answer = registry.Acquire(*this);
     if (answer.has_value()) {
       EXPECT_FALSE(answer_.has_value()) << "answered twice";
@@ -65,27 +65,36 @@ class FakeCall final : public PinWaiter {
   bool answered() const { return answer_.has_value(); }
   // REQUIRES: answered.
   absl::Status status() const { return answer_->status(); }
-  // REQUIRES: answered, with OK.
+  // REQUIRES: answered with OK.
   bool created() const { return (*answer_)->created; }
   Pin& pin() { return (*answer_)->pin; }
   InstanceContext& context() { return *pin(); }
   void Finish() { pin().Reset(); }
 
-  std::function<void()> then;  // Run after a wait, by who answered.
+  std::function<void()> then;  // Runs after a wait, on the thread that answers.
 
  private:
   std::optional<absl::StatusOr<PinGrant>> answer_;
 };
 
-// Notes kCreated and so on.
+// Records kCreated and so on.
 class FakeObserver final : public InstanceObserver {
  public:
   explicit FakeObserver(Journal& journal) : journal_(journal) {}
 
   void OnEvent(const InstanceEvent& event) override {
-    static constexpr std::string_view kNames[] = {
-        "created", "idle",          "busy",   "renewed",       "expired",
-        "closing", "detach failed", "closed", "opening failed"};
+    static constexpr std::string_view kNames[] = {"created",
+                                                  "idle",
+                                                  "busy",
+                                                  "renewed",
+                                                  "expired",
+                                                  "closing",
+                                                  "detach failed",
+                                                  "closed",
+                                                  "opening failed",
+                                                  "pins changed",
+                                                  "held by provider",
+                                                  "threw"};
     std::string entry(kNames[static_cast<size_t>(event.kind)]);
     entry.append(" ").append(event.instance_id);
     switch (event.kind) {
@@ -98,6 +107,10 @@ class FakeObserver final : public InstanceObserver {
         [[fallthrough]];
       case InstanceEventKind::kOpenFailed:
         absl::StrAppend(&entry, " ", event.status.message());
+        break;
+      case InstanceEventKind::kThrew:
+        entry.append(" ").append(event.code).append(": ");
+        absl::StrAppend(&entry, event.status.message());
         break;
       default:
         break;
@@ -112,7 +125,7 @@ class FakeObserver final : public InstanceObserver {
   Journal& journal_;
 };
 
-// A provider whose answer is a setting; keeps its callbacks.
+// A provider with a fixed answer; keeps its callbacks.
 class FakeProvider final : public InstanceContextProvider {
  public:
   explicit FakeProvider(bool leased) : leased_(leased) {}
@@ -130,13 +143,13 @@ class FakeProvider final : public InstanceContextProvider {
   bool idle = true;
   int asked = 0;
   std::vector<IdleCallback> callbacks;
-  std::function<void(InstanceContext&)> meanwhile;  // Within IsIdle.
+  std::function<void(InstanceContext&)> meanwhile;  // Runs inside IsIdle.
 
  private:
   const bool leased_;
 };
 
-// An initializer that does what it is told to; answers OK by default.
+// An initializer with settable behaviour; answers OK by default.
 class FakeInitializer final : public ContextInitializer {
  public:
   using Body = std::function<void(InstanceContext&, const InitializerRequest&,
@@ -156,8 +169,8 @@ class FakeInitializer final : public ContextInitializer {
   const Body body_;
 };
 
-// Writes `+name`, `name: reason` and `-name` into a journal as it is attached,
-// detached, destroyed. Answers as `on_detach` says, else OK.
+// Writes `+name`, `name: reason` and `-name` into a journal when it is
+// attached, detached, destroyed. Answers as `on_detach` says, else OK.
 class NotingExtension : public Extension {
  public:
   using OnDetachBody = std::function<void(HookDone)>;
@@ -182,7 +195,7 @@ class NotingExtension : public Extension {
   const OnDetachBody on_detach_;
 };
 
-// Three types of it, as a context holds one of each.
+// Three types of it, because a context holds one extension per type.
 class First : public NotingExtension {
  public:
   using NotingExtension::NotingExtension;
@@ -196,15 +209,15 @@ class Third : public NotingExtension {
   using NotingExtension::NotingExtension;
 };
 
-// A registry with everything that it stands on. Shuts it down at the end, and
-// expects that this leaves nothing.
+// A registry with everything it needs. Shuts it down at the end, and expects
+// that this leaves nothing.
 class InstanceRegistryTest : public testing::Test {
  protected:
   static constexpr absl::Duration kTimeout = absl::Seconds(20);
   static constexpr absl::Duration kTick = absl::Milliseconds(1);
   static constexpr absl::Duration kNanosecond = absl::Nanoseconds(1);
 
-  // What a derived class or a test owns is still there, or needed no more.
+  // Objects of a derived class or a test are still there, or no longer needed.
   void TearDown() override {
     if (registry_ == nullptr) return;
     if (!shut_down_) Shutdown();
@@ -214,7 +227,7 @@ class InstanceRegistryTest : public testing::Test {
     registry_.reset();
   }
 
-  // The registry; made when it is first asked for.
+  // The registry; created on first use.
   InstanceRegistry& registry() {
     if (registry_ == nullptr) {
       registry_ = std::make_unique<InstanceRegistry>(
@@ -224,7 +237,7 @@ class InstanceRegistryTest : public testing::Test {
     return *registry_;
   }
 
-  // One call that comes and goes.
+  // One call that begins and ends.
   void Use(std::string_view id) {
     FakeCall call(id);
     call.Ask(registry());
@@ -232,7 +245,7 @@ class InstanceRegistryTest : public testing::Test {
     ASSERT_TRUE(call.answered());
     ASSERT_TRUE(call.status().ok()) << call.status();
   }
-  // Looks at the leases, then runs all tasks.
+  // Checks the leases, then runs all tasks.
   void RunDue() {
     registry().RunDueLeases();
     executor_.RunAll();
@@ -248,7 +261,7 @@ class InstanceRegistryTest : public testing::Test {
   absl::Status Release(std::string_view id) {
     return registry().Release(RequestFor(id).key);
   }
-  // What has happened since the last call.
+  // The entries since the last call.
   Journal TakeJournal() { return std::exchange(journal_, {}); }
 
   SimulatedClock clock_;
@@ -256,11 +269,11 @@ class InstanceRegistryTest : public testing::Test {
   Journal journal_;
   SharedProvider shared_;
   FakeObserver noting_{journal_};
-  // For the registry; a test sets them before it first asks for that.
+  // For the registry; a test sets them before its first use.
   InstanceContextProvider* provider_ = &shared_;
   std::vector<ContextInitializer*> initializers_;
   std::vector<InstanceObserver*> observers_ = {&noting_};
-  bool watch_use_ = false;  // Whether kIdle and kBusy are told.
+  bool watch_use_ = false;  // Whether kIdle and kBusy are reported.
   InstanceRegistryOptions options_{.idle_timeout = kTimeout,
                                    .evict_idle = false};
 

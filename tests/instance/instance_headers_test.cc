@@ -23,14 +23,14 @@ absl::StatusOr<InstanceRequest> Read(const Headers& headers) {
   return reader.Finish(kDefaultTenant);
 }
 
-// The message with which `headers` are refused.
+// The message of the status that rejects `headers`.
 std::string Refusal(const Headers& headers) {
   const absl::StatusOr<InstanceRequest> request = Read(headers);
   EXPECT_EQ(request.status().code(), absl::StatusCode::kInvalidArgument);
   return std::string(request.status().message());
 }
 
-// Each refusal names the header, the rule and the value.
+// Each message names the header, the rule and the value.
 auto Names(const char* header, const char* rule, const char* value) {
   return AllOf(StartsWith(std::string(header) + ": "), HasSubstr(rule),
                HasSubstr(value));
@@ -65,7 +65,7 @@ TEST(InstanceHeaders, IdOf256BytesIsTakenAndOf257Refused) {
   EXPECT_TRUE(Read({{"instance-id", std::string(256, 'x')}}).ok());
   EXPECT_THAT(Refusal({{"instance-id", std::string(257, 'x')}}),
               Names("instance-id",
-                    "257 bytes; a text header carries at most 256", "\"xxxx"));
+                    "257 bytes; a text header accepts at most 256", "\"xxxx"));
 }
 
 TEST(InstanceHeaders, CommaIsRefusedForItMayJoinTwoHeaders) {
@@ -93,8 +93,9 @@ TEST(InstanceHeaders, IdGivenTwiceIsRefusedEvenIfBothAreEqual) {
 }
 
 TEST(InstanceHeaders, TextIdBesideBinaryIdIsRefused) {
-  EXPECT_THAT(Refusal({{"instance-id", "a"}, {"instance-id-bin", "a"}}),
-              Names("instance-id", "given beside instance-id-bin", "\"a\""));
+  EXPECT_THAT(
+      Refusal({{"instance-id", "a"}, {"instance-id-bin", "a"}}),
+      Names("instance-id", "given together with instance-id-bin", "\"a\""));
 }
 
 TEST(InstanceHeaders, BinaryIdCarriesWhatATextHeaderCannot) {
@@ -213,7 +214,7 @@ TEST(InstanceHeaders, NameThatMeansSomethingElseIsRefused) {
         "instance-created", "instance-idle-timeout-ms", "grpc-timeout", "te",
         "user-agent", "content-type", "host"}) {
     EXPECT_THAT(std::string(InstanceHeaderNames::Make(name).status().message()),
-                HasSubstr("has a meaning already"))
+                HasSubstr("already has a meaning"))
         << name;
   }
 }

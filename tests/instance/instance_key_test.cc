@@ -104,7 +104,7 @@ TEST(InstanceKey, QuotedValueHasAtMost64EscapedBytes) {
             "\"" + std::string(64, 'x') + "\"");
   EXPECT_EQ(QuoteForMessage(std::string(65, 'x')),
             "\"" + std::string(64, 'x') + "\"...");
-  // An escaped byte takes four, and is not cut in two.
+  // An escaped byte takes four characters, and is not cut in two.
   const std::string escaped = QuoteForMessage("x" + std::string(64, '\x01'));
   EXPECT_EQ(escaped.size(), 1 + 15 * 4 + std::string("\"\"...").size());
   EXPECT_TRUE(escaped.ends_with("\\x01\"..."));

@@ -1,5 +1,7 @@
 // The protocol between the registry and its provider.
 
+#include <stdexcept>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "service/instance/instance_context_provider.h"
@@ -57,7 +59,7 @@ TEST_F(LeasedProviderTest, IsAskedAgainWhenItCallsBack) {
   fake_.callbacks.back()();
   executor_.RunAll();
   EXPECT_GT(fake_.asked, asked);
-  EXPECT_EQ(registry().size(), 1u);  // A veto again.
+  EXPECT_EQ(registry().size(), 1u);  // Another veto.
   fake_.idle = true;
   fake_.callbacks.back()();
   executor_.RunAll();
@@ -93,7 +95,7 @@ TEST_F(LeasedProviderTest, CallbackFromWithinTheQuestionIsNotLost) {
   fake_.meanwhile = [this](InstanceContext&) {
     if (fake_.asked > 2) return;
     fake_.callbacks.back()();
-    executor_.RunAll();  // Another thread gets there at once.
+    executor_.RunAll();  // Another thread comes in at once.
     fake_.idle = fake_.asked == 2;
   };
   Use("room-1");
@@ -161,6 +163,53 @@ TEST_F(LeasedProviderTest, ReleaseOverrulesAVeto) {
   EXPECT_EQ(registry().size(), 0u);
 }
 
+TEST_F(LeasedProviderTest, ContextThatItHoldsIsDescribedAndToldAsSuch) {
+  watch_use_ = true;
+  fake_.idle = false;
+  const auto describe = [this] {
+    return *registry().Describe(RequestFor("room-1").key);
+  };
+  Use("room-1");
+  EXPECT_FALSE(describe().held_by_provider);
+  EXPECT_TRUE(describe().lease_remaining.has_value());
+  TakeJournal();
+  Pass(kTimeout + kTick);
+  EXPECT_TRUE(describe().held_by_provider);
+  EXPECT_EQ(describe().state, InstanceState::kIdle);
+  EXPECT_FALSE(describe().lease_remaining.has_value());
+  fake_.callbacks.back()();
+  executor_.RunAll();  // Another veto is not news.
+  EXPECT_THAT(TakeJournal(), ElementsAre("held by provider room-1"));
+  Use("room-1");
+  EXPECT_FALSE(describe().held_by_provider);
+  EXPECT_EQ(describe().lease_remaining, kTimeout);
+}
+
+TEST_F(UnleasedProviderTest, ContextThatItHoldsIsDescribedAsSuch) {
+  fake_.idle = false;
+  Use("room-1");
+  executor_.RunAll();
+  const auto info = registry().Describe(RequestFor("room-1").key);
+  EXPECT_TRUE(info->held_by_provider);
+  FakeCall call("room-1");
+  call.Ask(registry());
+  EXPECT_FALSE(registry().Describe(RequestFor("room-1").key)->held_by_provider);
+}
+
+TEST_F(LeasedProviderTest, WhatItThrowsIsToldAndTheContextStays) {
+  fake_.meanwhile = [](InstanceContext&) { throw std::runtime_error("oops"); };
+  Use("room-1");
+  TakeJournal();
+  Pass(kTimeout + kTick);
+  EXPECT_EQ(registry().size(), 1u);
+  EXPECT_THAT(TakeJournal(),
+              testing::Contains("threw room-1 InstanceContextProvider: oops"));
+  fake_.meanwhile = nullptr;
+  fake_.callbacks.back()();
+  executor_.RunAll();
+  EXPECT_EQ(registry().size(), 0u);
+}
+
 TEST_F(LeasedProviderTest, CallBetweenQuestionAndCloseKeepsItOpen) {
   fake_.meanwhile = [this](InstanceContext&) {
     if (fake_.asked == 1) Use("room-1");
@@ -172,9 +221,9 @@ TEST_F(LeasedProviderTest, CallBetweenQuestionAndCloseKeepsItOpen) {
   EXPECT_EQ(registry().size(), 0u);
 }
 
-// Whoever releases a context while the provider looks at it has to wait: the
-// provider may be reading an extension. Running all tasks within the question
-// is what another thread would do meanwhile.
+// A release while the provider looks at the context has to wait: the provider
+// may be reading an extension. Running all tasks inside the question is what
+// another thread would do meanwhile.
 TEST_F(LeasedProviderTest, ExtensionsAreNotDetachedWhileItIsAsked) {
   fake_.meanwhile = [this](InstanceContext& context) {
     First* first = context.Get<First>();

@@ -1,6 +1,6 @@
-// The part of the registry that looks at contexts and handles them from
-// outside: Describe, List, KeepAlive, SetIdleTimeout, Release by force; and the
-// idle timeouts of services.
+// The part of the registry that inspects and manages contexts from outside:
+// Describe, List, KeepAlive, SetIdleTimeout, forced Release; and the idle
+// timeouts of services.
 
 #include <algorithm>
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,7 +35,7 @@ using testing::UnorderedElementsAre;
 
 using Code = absl::StatusCode;
 
-// Counts how often it was told.
+// Counts its calls.
 class FakeListener final : public ReleaseListener {
  public:
   void OnForcedRelease() override {
@@ -51,7 +52,7 @@ class AdminTest : public InstanceRegistryTest {
   std::optional<InstanceInfo> Describe(std::string_view id) {
     return registry().Describe(RequestFor(id).key);
   }
-  // REQUIRES: it is there.
+  // REQUIRES: the context exists.
   InstanceState StateOf(std::string_view id) { return Describe(id)->state; }
   absl::StatusOr<InstanceInfo> KeepAlive(std::string_view id) {
     return registry().KeepAlive(RequestFor(id).key);
@@ -65,7 +66,7 @@ class AdminTest : public InstanceRegistryTest {
                               std::move(closed));
   }
 
-  // A context of `room-1` whose detach hook has yet to answer.
+  // A context of `room-1` whose detach hook has not answered yet.
   void BeginClosing() {
     {
       FakeCall call("room-1");
@@ -85,7 +86,7 @@ class AdminTest : public InstanceRegistryTest {
     executor_.RunAll();
   }
 
-  // `room-1` is idle, and gone at `d` from now and not before.
+  // `room-1` is idle, and is gone at `d` from now and not before.
   void ExpectEndsAfter(absl::Duration d) {
     Pass(d - kNanosecond);
     EXPECT_EQ(registry().size(), 1u) << "ended early";
@@ -197,7 +198,7 @@ TEST_F(AdminTest, ContextIsClosingWhileItsHooksRun) {
   EXPECT_EQ(Describe("room-1"), std::nullopt);
 }
 
-// The lease times the hooks then; that is nobody's business.
+// The lease then times the hooks, which callers do not need to know.
 TEST_F(AdminTest, IdleTimeoutIsDescribedAsItIsWhileSomebodyWaitsForTheClosing) {
   BeginClosing();
   FakeCall call("room-1");
@@ -321,7 +322,7 @@ class ListTest : public AdminTest {
     }
   }
 
-  // `count` IDs whose contexts stand in one shard.
+  // `count` IDs whose contexts belong to one shard.
   static std::vector<std::string> IdsOfOneShard(size_t count) {
     std::vector<std::string> ids;
     for (int i = 0; ids.size() < count; ++i) {
@@ -377,9 +378,9 @@ TEST_F(ListTest, PageSizeIsAtLeastOneAndAtMostAThousand) {
             1000u);
 }
 
-// Goal: what stays open is listed exactly once, whatever comes and goes between
-// two pages. Method: sixty contexts stay; between two pages others are made and
-// released at random, which moves the rest about in their shards.
+// Goal: a context that stays open is listed exactly once, whatever comes and
+// goes between two pages. Method: sixty contexts stay; between two pages others
+// are created and released at random, which moves the rest within their shards.
 TEST_F(ListTest, ContextThatStaysIsListedOnceWhileOthersComeAndGo) {
   ForEachSeed(20, [this](Random& random) {
     std::multiset<std::string> stay;
@@ -422,7 +423,7 @@ TEST_F(ListTest, ContextThatStaysIsListedOnceWhileOthersComeAndGo) {
   });
 }
 
-// The same where it is hardest: all in one shard, the listed ones gone.
+// The same in the hardest case: all in one shard, the listed ones gone.
 TEST_F(ListTest, ContextIsListedThoughThoseListedBeforeItAreGone) {
   const std::vector<std::string> ids = IdsOfOneShard(12);
   for (const std::string& id : ids) Use(id);
@@ -467,7 +468,7 @@ TEST_F(ListTest, StateChoosesContexts) {
   EndClosing();
 }
 
-// What the filter leaves out takes no room on a page.
+// Contexts that the filter excludes take no room on a page.
 TEST_F(ListTest, PageIsFilledWithWhatTheFilterLetsThrough) {
   std::vector<std::unique_ptr<FakeCall>> calls;
   for (int i = 0; i < 100; ++i) {
@@ -686,7 +687,7 @@ InstanceRequest ServiceRequest(absl::Duration wanted) {
 class ServiceTimeoutTest : public AdminOpeningTest {
  protected:
   ServiceTimeoutTest() { initializers_.clear(); }
-  // A call of a service that wants that timeout comes and goes.
+  // A call of a service that wants that timeout begins and ends.
   void Touch(absl::Duration wanted) {
     FakeCall call(ServiceRequest(wanted));
     call.Ask(registry());
@@ -860,13 +861,17 @@ TEST_F(AdminTest, WhoWaitsForThePinsOfAForcedReleaseMayWaitForLong) {
   EXPECT_TRUE(call.created());
 }
 
-TEST_F(AdminOpeningTest, OpeningContextCannotBeReleasedByForceEither) {
+TEST_F(AdminOpeningTest, OpeningContextIsReleasedByForceAlone) {
   FakeCall call("room-1");
   call.Ask(registry());
   executor_.RunAll();
-  EXPECT_EQ(Force("room-1").code(), Code::kFailedPrecondition);
-  EndClosing();
-  EXPECT_TRUE(call.status().ok());
+  EXPECT_EQ(Release("room-1").code(), Code::kFailedPrecondition);
+  int told = 0;
+  EXPECT_TRUE(Force("room-1", [&told] { ++told; }).ok());
+  EXPECT_EQ(call.status().code(), Code::kAborted);
+  executor_.RunAll();
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(registry().size(), 0u);
 }
 
 TEST_F(AdminTest, WhoHoldsAContextIsToldOnceOfItsForcedRelease) {
@@ -1005,6 +1010,167 @@ TEST_F(AdminTest, ShutdownWaitsForThePinsOfAForcedRelease) {
   EXPECT_EQ(done_, 1);
   EXPECT_THAT(journal_, ElementsAre("created room-1", "closing room-1 released",
                                     "closed room-1 released"));
+}
+
+// ---- Pins, while someone watches
+
+class AdminPinsTest : public AdminTest {
+ protected:
+  AdminPinsTest() { watch_use_ = true; }
+};
+
+TEST_F(AdminPinsTest, HolderThatComesOrGoesIsTold) {
+  FakeCall call("room-1");
+  call.Ask(registry());
+  TakeJournal();
+  {
+    const HeldPin hold(std::move(call.pin()), PinKind::kHold, nullptr);
+    EXPECT_THAT(TakeJournal(), ElementsAre("pins changed room-1"));
+    FakeCall second("room-1");
+    second.Ask(registry());
+    {
+      const HeldPin join(std::move(second.pin()), PinKind::kJoin, nullptr);
+      EXPECT_THAT(TakeJournal(), ElementsAre("pins changed room-1"));
+      noting_.then = [this](const InstanceEvent&) {
+        // At the time of the event, the pin that was released is gone.
+        const auto info = Describe("room-1");
+        ASSERT_EQ(info->pins.size(), 1u);
+        EXPECT_EQ(info->pins[0].kind, PinKind::kHold);
+      };
+    }
+    noting_.then = nullptr;
+    EXPECT_THAT(TakeJournal(), ElementsAre("pins changed room-1"));
+  }
+  EXPECT_THAT(TakeJournal(), ElementsAre("idle room-1"));
+}
+
+TEST_F(AdminPinsTest, CallBesideAHolderIsToldIfItStaysAndWhenItHasGone) {
+  FakeCall call("room-1");
+  call.Ask(registry());
+  const HeldPin hold(std::move(call.pin()), PinKind::kHold, nullptr);
+  TakeJournal();
+  FakeCall beside("room-1");
+  beside.Ask(registry());
+  EXPECT_THAT(TakeJournal(), IsEmpty());
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(TakeJournal(), ElementsAre("pins changed room-1"));
+  Pass(absl::Seconds(10));
+  EXPECT_THAT(TakeJournal(), IsEmpty());  // Nothing new.
+  beside.Finish();
+  EXPECT_THAT(TakeJournal(), IsEmpty());
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(TakeJournal(), ElementsAre("pins changed room-1"));
+  Pass(absl::Seconds(10));
+  EXPECT_THAT(TakeJournal(), IsEmpty());
+}
+
+TEST_F(AdminPinsTest, ManyShortCallsBesideAHolderAreOneEvent) {
+  FakeCall call("room-1");
+  call.Ask(registry());
+  const HeldPin hold(std::move(call.pin()), PinKind::kHold, nullptr);
+  TakeJournal();
+  for (int i = 0; i < 1000; ++i) Use("room-1");
+  EXPECT_THAT(TakeJournal(), IsEmpty());
+  Pass(absl::Seconds(1));
+  EXPECT_LE(TakeJournal().size(), 1u);
+}
+
+TEST_F(AdminTest, NobodyWatchesSoPinsAreNotTold) {
+  FakeCall call("room-1");
+  call.Ask(registry());
+  TakeJournal();
+  const HeldPin hold(std::move(call.pin()), PinKind::kHold, nullptr);
+  EXPECT_THAT(TakeJournal(), IsEmpty());
+}
+
+// ---- A drain
+
+class DrainListener final : public ReleaseListener {
+ public:
+  void OnForcedRelease() override {}
+  void OnDraining() override { ++told; }
+  int told = 0;
+};
+
+TEST_F(AdminTest, HoldersAreToldOfADrainOnceThoseThatComeLaterToo) {
+  const auto before = std::make_shared<DrainListener>();
+  const auto after = std::make_shared<DrainListener>();
+  FakeCall call("room-1");
+  call.Ask(registry());
+  const HeldPin hold(std::move(call.pin()), PinKind::kHold, before);
+  EXPECT_FALSE(registry().draining());
+  registry().TellDraining();
+  EXPECT_TRUE(registry().draining());
+  FakeCall late("room-2");
+  late.Ask(registry());
+  const HeldPin second(std::move(late.pin()), PinKind::kHold, after);
+  registry().TellDraining();
+  EXPECT_EQ(before->told, 1);
+  EXPECT_EQ(after->told, 1);
+}
+
+// ---- What an embedder's code throws
+
+class ThrowingListener final : public ReleaseListener {
+ public:
+  void OnForcedRelease() override { throw std::runtime_error("release"); }
+  void OnDraining() override { throw std::runtime_error("drain"); }
+};
+
+TEST_F(AdminTest, WhatAListenerThrowsIsToldAndHurtsNobody) {
+  const auto throws = std::make_shared<ThrowingListener>();
+  const auto listens = std::make_shared<FakeListener>();
+  FakeCall call("room-1");
+  FakeCall second("room-1");
+  call.Ask(registry());
+  second.Ask(registry());
+  {
+    const HeldPin bad(std::move(call.pin()), PinKind::kHold, throws);
+    const HeldPin good(std::move(second.pin()), PinKind::kHold, listens);
+    TakeJournal();
+    registry().TellDraining();
+    EXPECT_TRUE(Force("room-1", [] { throw std::logic_error("closed"); }).ok());
+    EXPECT_EQ(listens->told, 1);
+  }
+  executor_.RunAll();
+  EXPECT_EQ(registry().size(), 0u);
+  EXPECT_THAT(
+      TakeJournal(),
+      ElementsAre("threw room-1 ReleaseListener::OnDraining: drain",
+                  "threw room-1 ReleaseListener::OnForcedRelease: release",
+                  "closing room-1 released", "closed room-1 released",
+                  "threw room-1 the `closed` of Release: closed"));
+}
+
+TEST_F(AdminTest, WhatAnObserverThrowsIsToldToTheOthers) {
+  FakeObserver throwing{journal_};
+  throwing.then = [](const InstanceEvent& event) {
+    if (event.kind == InstanceEventKind::kCreated) {
+      throw std::runtime_error("observer");
+    }
+  };
+  observers_.push_back(&throwing);
+  Use("room-1");
+  EXPECT_THAT(
+      journal_,
+      testing::Contains("threw room-1 InstanceObserver::OnEvent: observer"));
+  EXPECT_EQ(registry().size(), 1u);
+  registry();
+  TearDown();
+}
+
+TEST_F(AdminTest, HookOfARemovedExtensionThatThrowsIsTold) {
+  FakeCall call("room-1");
+  call.Ask(registry());
+  call.context().Attach<First>(
+      journal_, "a", [](HookDone) { throw std::runtime_error("oops"); });
+  TakeJournal();
+  EXPECT_TRUE(call.context().Detach<First>());
+  executor_.RunAll();
+  EXPECT_THAT(TakeJournal(),
+              ElementsAre("a: removed",
+                          "detach failed room-1 leasehold::First it threw: "
+                          "oops"));
 }
 
 }  // namespace

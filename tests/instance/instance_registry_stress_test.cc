@@ -1,10 +1,10 @@
 // The registry under real threads, while leases end all the time.
 //
-// Goal: one context a key, consistent answers, and nothing left at the end,
-// whatever the threads do; ThreadSanitizer and AddressSanitizer watch. Method:
+// Goal: one context per key, consistent answers, and nothing left at the end,
+// whatever the threads do, under ThreadSanitizer and AddressSanitizer. Method:
 // workers acquire, hold, cancel and release random keys a fixed number of
-// times; another thread moves a simulated clock and looks at the leases;
-// extensions count themselves a key.
+// times; another thread moves a simulated clock and checks the leases;
+// extensions count themselves per key.
 
 #include <atomic>
 #include <cstdint>
@@ -30,9 +30,9 @@ namespace {
 
 constexpr int kKeys = 6;
 constexpr int kWorkers = 3;
-constexpr int kOperations = 20'000;  // Of each worker.
+constexpr int kOperations = 20'000;  // Per worker.
 
-// A ThreadExecutor that knows when it has nothing to do.
+// A ThreadExecutor that knows when it is idle.
 class CountingExecutor final : public Executor {
  public:
   void Post(std::function<void()> task) override {
@@ -59,18 +59,18 @@ class CountingExecutor final : public Executor {
   ThreadExecutor threads_{2};  // Last: its threads use the others.
 };
 
-// What all the threads say of each key and generation.
+// What all threads report of each key and generation.
 class Ledger {
  public:
   uint64_t NewIdentity() { return ++identities_; }
-  // An extension of `key` lives in its context; no other may.
+  // An extension of `key` lives in its context; there must be no other.
   void Attached(int key) {
     EXPECT_EQ(live_[key].fetch_add(1), 0) << "two contexts of key " << key;
   }
   void Died(int key) { live_[key].fetch_sub(1); }
 
   // A call of `key` found that extension in the context of that generation, and
-  // was its `sequence`-th use. `created`: the call was told that it made it.
+  // was its `sequence`-th use. `created`: the call was told that it created it.
   void Note(int key, uint64_t generation, uint64_t identity, uint64_t sequence,
             bool created) {
     MutexLock lock(mu_);
@@ -114,7 +114,7 @@ class Counter final : public Extension {
  public:
   Counter(Ledger& ledger, int key)
       : ledger_(ledger), key_(key), identity_(ledger.NewIdentity()) {}
-  // Of callers that race for it, the losers' are made but not attached.
+  // Callers that race for it each make one, but only one is attached.
   ~Counter() override {
     if (attached_) ledger_.Died(key_);
   }
@@ -133,7 +133,7 @@ class Counter final : public Extension {
   bool attached_ = false;
 };
 
-// Comes and goes within a context, and is read by the provider.
+// Attached and detached within a context's life, and read by the provider.
 class Passing final : public Extension {
  public:
   int value() const { return value_; }
@@ -142,7 +142,7 @@ class Passing final : public Extension {
   int value_ = 7;
 };
 
-// Says no every other time, and calls back some time later: when it is asked
+// Vetoes every other time, and calls back some time later: when it is asked
 // about another context.
 class MoodyProvider final : public InstanceContextProvider {
  public:
@@ -223,7 +223,7 @@ class StressTest : public testing::Test {
     }
   }
 
-  // Has the workers work while time passes; then expects that all ends.
+  // Lets the workers run while time passes; then expects everything to end.
   void Run(InstanceContextProvider& provider,
            std::function<void()> before_the_end = {}) {
     CountingExecutor executor;
@@ -231,7 +231,7 @@ class StressTest : public testing::Test {
         clock_, executor, provider, std::vector<ContextInitializer*>{},
         std::vector<InstanceObserver*>{},
         InstanceRegistryOptions{.idle_timeout = absl::Milliseconds(10),
-                                // Time flies here, hooks do not.
+                                // Time moves fast here, hooks do not.
                                 .detach_timeout = absl::Hours(10'000)});
     std::atomic<int> working{kWorkers};
     std::vector<std::thread> threads;
@@ -247,7 +247,7 @@ class StressTest : public testing::Test {
       std::this_thread::yield();
     }
     for (std::thread& thread : threads) thread.join();
-    // A context that nobody looks after would be here for ever.
+    // A forgotten context would stay forever.
     if (before_the_end) before_the_end();
     executor.AwaitIdle();
     for (int i = 0; i < 2; ++i) {
@@ -283,10 +283,10 @@ TEST_F(StressTest, NoContextIsForgottenIfItsUnleasedProviderIsMoody) {
   Run(provider, [&provider] { provider.CalmDown(); });
 }
 
-// Goal: two calls that end at the same time leave a lease behind, though both
-// found the context without one. Method: a provider that always says no, so
-// that each round begins with a lease that is over; many rounds, as the moment
-// between an unpin and what it looks after is short.
+// Goal: two calls that end at the same time leave a running lease, even if both
+// found the context without one. Method: a provider that always vetoes, so that
+// each round begins with a lease that is over; many rounds, because the moment
+// between an unpin and its follow-up is short.
 TEST_F(StressTest, CallsThatEndTogetherAfterAVetoHaveTheLeaseRunAgain) {
   class Refusing final : public InstanceContextProvider {
    public:
@@ -311,7 +311,7 @@ TEST_F(StressTest, CallsThatEndTogetherAfterAVetoHaveTheLeaseRunAgain) {
     Random random(BaseSeed());
     for (int round = 1; round <= kRounds; ++round) {
       while (begun < round) std::this_thread::yield();
-      // Now sooner, now later within the other's unpin.
+      // Varies the point at which it meets the other's unpin.
       for (uint64_t i = Uniform(random, 0, 200); i > 0; --i) begun.load();
       pin().Reset();
       ended = round;
@@ -334,10 +334,9 @@ TEST_F(StressTest, CallsThatEndTogetherAfterAVetoHaveTheLeaseRunAgain) {
   executor.AwaitIdle();
 }
 
-// Goal: once `done` is called nothing touches the registry any more. Method:
-// many short lives of registries whose lease threads are busy ending leases,
-// and calls that end as the shutdown comes; each is destroyed as soon as it is
-// done.
+// Goal: after `done` nothing touches the registry any more. Method: many
+// short-lived registries whose lease threads are busy ending leases, and calls
+// that end during the shutdown; each is destroyed as soon as it is done.
 TEST_F(StressTest, RegistryMayBeDestroyedAsSoonAsItsShutdownIsDone) {
   SharedProvider provider;
   CountingExecutor executor;
@@ -353,7 +352,7 @@ TEST_F(StressTest, RegistryMayBeDestroyedAsSoonAsItsShutdownIsDone) {
         clock_, executor, provider, std::vector<ContextInitializer*>{},
         std::vector<InstanceObserver*>{},
         InstanceRegistryOptions{.idle_timeout = absl::Milliseconds(10),
-                                // Time flies here, hooks do not.
+                                // Time moves fast here, hooks do not.
                                 .detach_timeout = absl::Hours(10'000)});
     registry->Start();
     std::vector<Pin> pins;

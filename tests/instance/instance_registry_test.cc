@@ -51,7 +51,7 @@ TEST_F(InstanceRegistryTest, EqualIdsOfTwoTenantsNeverMeet) {
   EXPECT_NE(&second.context(), &first.context());
 }
 
-// Tenant and ID are kept in one string: where one ends must count.
+// Tenant and ID are kept in one string: the boundary between them must count.
 TEST_F(InstanceRegistryTest, TenantAndIdDoNotRunIntoEachOther) {
   InstanceRequest request = RequestFor("bc");
   request.key.tenant = "a";
@@ -121,7 +121,7 @@ TEST_F(InstanceRegistryTest, UseRenewsTheLease) {
   EXPECT_EQ(registry().size(), 0u);
 }
 
-// The lease was found to be over; the call came before anybody had decided.
+// The lease was found to be over; the call came before the decision.
 TEST_F(InstanceRegistryTest, CallThatComesBetweenExpiryAndDecisionWins) {
   Use("room-1");
   clock_.Advance(kTimeout + kTick);
@@ -210,7 +210,7 @@ TEST_F(InstanceRegistryTest, NextLeaseDueIsNeverLaterThanTheDeadline) {
 
 class ClosingTest : public InstanceRegistryTest {
  protected:
-  // A context of `room-1` whose detach hook has yet to answer.
+  // A context of `room-1` whose detach hook has not answered yet.
   void BeginClosing() {
     FakeCall call("room-1");
     call.Ask(registry());
@@ -354,7 +354,7 @@ TEST_F(ClosingTest, WhoWaitedSecondFindsWhatTheFirstCreated) {
   EXPECT_EQ(other_new.status().code(), Code::kAlreadyExists);
 }
 
-// The bound counts contexts, not what a context's end has not given back yet.
+// The limit counts contexts, not what their end has not released yet.
 TEST_F(ClosingTest, AtTheBoundWhoWaitsGetsThePlaceOfWhatClosed) {
   options_.contexts_max = 1;
   BeginClosing();
@@ -502,7 +502,7 @@ TEST_F(ClosingTest, HookThatWasTimedAndHasNotReturnedHoldsTheShutdown) {
   EXPECT_EQ(done_, 1);
 }
 
-// Second has answered, First has not, and Third is yet to be asked.
+// Second has answered, First has not, and Third comes later.
 TEST_F(InstanceRegistryTest, HookThatIsNamedIsTheOneThatRuns) {
   std::optional<HookDone> kept;
   {
@@ -546,7 +546,7 @@ TEST_F(ClosingTest, WhoWaitedForThePinsOfAForcedReleaseIsToldToo) {
   EndClosing();
 }
 
-// They wait for it to open; it is taken down instead, and that hangs.
+// They wait for the context to open; it is taken down instead, and that hangs.
 TEST_F(InstanceRegistryTest, WhoWaitsForAFailedOpeningIsToldWhoseHookHangs) {
   std::optional<HookDone> kept;
   FakeInitializer failing{[&](InstanceContext& context, auto&, HookDone done) {
@@ -753,7 +753,7 @@ TEST_F(OpeningTest, RequestOutlivesTheCallThatMadeIt) {
   EXPECT_EQ(seen, "room-1");
 }
 
-// A waiter may ask again, and is the creator only of what it creates.
+// A waiter may be used again, and is the creator only of what it creates.
 TEST_F(OpeningTest, WaiterThatIsUsedAgainIsNotTakenForTheCreator) {
   FakeCall call("room-1");
   call.Ask(registry());
@@ -935,7 +935,7 @@ TEST_F(InstanceRegistryTest, DetachThatFailsIsObservedAndTheClosingGoesOn) {
       journal_,
       ElementsAre("expired room-1", "closing room-1 idle", "c: idle",
                   "detach failed room-1 leasehold::Third the hook dropped its "
-                  "`done` unanswered",
+                  "`done` without an answer",
                   "b: idle",
                   "detach failed room-1 leasehold::Second it threw: oh",
                   "a: idle", "detach failed room-1 leasehold::First bad disk",
@@ -1121,9 +1121,9 @@ TEST_F(InstanceRegistryTest, ShutdownMayDestroyTheRegistryWhenDone) {
   EXPECT_EQ(registry_, nullptr);
 }
 
-// Another thread may shut the registry down, and run all there is to run, while
-// this one is still within the unpin: the registry must wait for that. The
-// observer plays the other thread.
+// Another thread may shut the registry down, and run all pending tasks, while
+// this one is still inside the unpin: the registry must wait for it. The
+// observer acts as the other thread.
 TEST_F(InstanceRegistryTest, ShutdownWaitsForAnUnpinThatIsUnderWay) {
   watch_use_ = true;
   FakeCall call("room-1");

@@ -1,5 +1,5 @@
-// The providers that are there to choose from, providers of an embedder's own,
-// and the lease as an extension.
+// The built-in providers, embedders' own providers, and the lease as an
+// extension.
 
 #include <memory>
 #include <optional>
@@ -193,7 +193,7 @@ TEST_F(SingleProviderTest, ShutdownEndsIt) {
 
 // ---- An embedder's own
 
-// `room-1/alice` and `room-1/bob` are two names of `room-1`.
+// `room-1/alice` and `room-1/bob` both name `room-1`.
 class BeforeTheSlashProvider final : public InstanceContextProvider {
  public:
   std::optional<InstanceKey> KeyOf(const InstanceRequest& request) override {
@@ -296,11 +296,11 @@ TEST_F(ContextLeaseTest, LeaseSaysWhatWouldRemainWereTheContextLeftAloneNow) {
   call.Ask(registry());
   auto* const lease = call.context().Find<ContextLease>();
   clock_.Advance(kTimeout * 3);
-  // It is busy: left alone now, it would have the whole timeout.
+  // It is busy: if it became idle now, it would have the whole timeout.
   EXPECT_EQ(lease->Remaining(), kTimeout);
 }
 
-// Looked at by a provider, that is, without a pin.
+// Read by a provider, that is, without a pin.
 TEST_F(ContextLeaseTest, LeaseOfAnIdleContextRunsDownToZero) {
   FakeProvider provider{/*leased=*/true};
   provider_ = &provider;
@@ -342,7 +342,7 @@ TEST_F(ContextLeaseTest, RenewedLeaseRunsForItsWholeLengthFromThen) {
   Use("room-1");
   Pass(kTimeout + kTick);
   EXPECT_EQ(registry().size(), 1u);
-  // Asked again, the registry finds that the lease runs, and asks nobody.
+  // When asked again, the registry finds the lease running, and asks nobody.
   provider.idle = true;
   provider.callbacks.back()();
   executor_.RunAll();
@@ -356,9 +356,9 @@ TEST_F(ContextLeaseTest, RenewedLeaseRunsForItsWholeLengthFromThen) {
   registry_.reset();  // Before its provider.
 }
 
-// A lease of an embedder's own, in the shape of the shared instancing sample: a
-// provider without a lease of the registry's, and an extension that says when
-// it is over and calls back.
+// An embedder's own lease, in the style of the shared instancing sample: a
+// provider that does not use the registry's lease, and an extension that knows
+// when it is over and calls back.
 class OwnLease final : public Extension, public ContextLease {
  public:
   absl::Duration Remaining() const override { return remaining; }
@@ -412,7 +412,7 @@ TEST_F(InstanceRegistryTest, EmbeddersOwnLeaseSaysWhenAContextEnds) {
 
 // ---- What initializers are told
 
-// What a call brought along; says how often it was copied.
+// The metadata of a call; counts how often it was copied.
 class FakeMetadata final : public RequestMetadata {
  public:
   explicit FakeMetadata(int& copies) : copies_(copies) {}

@@ -37,7 +37,8 @@ class WatchHubTest : public testing::Test {
   }
   static std::vector<std::string> Ids(const WatchHub::Batch& batch) {
     std::vector<std::string> ids;
-    for (const WatchHub::Event& event : batch.events) {
+    for (const auto& kept : batch.events) {
+      const WatchHub::Event& event = *kept;
       ids.push_back(event.key.id);
     }
     return ids;
@@ -56,8 +57,8 @@ TEST_F(WatchHubTest, EventsAreTakenOnceInTheirOrder) {
   const WatchHub::Batch batch = watcher->Take();
   EXPECT_FALSE(batch.lagged);
   EXPECT_THAT(Ids(batch), ElementsAre("b", "a", "b"));
-  EXPECT_EQ(batch.events[0].kind, Kind::kCreated);
-  EXPECT_EQ(batch.events[2].kind, Kind::kClosing);
+  EXPECT_EQ(batch.events[0]->kind, Kind::kCreated);
+  EXPECT_EQ(batch.events[2]->kind, Kind::kClosing);
   EXPECT_THAT(watcher->Take().events, IsEmpty());
 }
 
@@ -75,7 +76,7 @@ TEST_F(WatchHubTest, EventIsKeptWholeThoughItsViewsAreGone) {
   }
   const WatchHub::Batch batch = watcher->Take();
   ASSERT_EQ(batch.events.size(), 1u);
-  const WatchHub::Event& event = batch.events[0];
+  const WatchHub::Event& event = *batch.events[0];
   EXPECT_EQ(event.kind, Kind::kClosed);
   EXPECT_EQ(event.key.tenant, "red");
   EXPECT_EQ(event.key.id, "a-name-that-is-longer-than-a-small-string");
@@ -142,7 +143,7 @@ TEST_F(WatchHubTest, WatcherThatFallsBehindLosesWhatIsQueuedAndIsToldSoOnce) {
   Tell(Kind::kCreated, "b-2");
   const WatchHub::Batch batch = watcher->Take();
   EXPECT_TRUE(batch.lagged);
-  // What came since it lost the rest.
+  // What came after it lost the rest.
   EXPECT_THAT(Ids(batch), ElementsAre("b-1", "b-2"));
   Tell(Kind::kCreated, "b-3");
   const WatchHub::Batch next = watcher->Take();
@@ -174,15 +175,26 @@ TEST_F(WatchedRegistryTest, LifeOfAContextIsToldInOrder) {
   executor_.RunAll();
   std::vector<Kind> kinds;
   const WatchHub::Batch batch = watcher->Take();
-  for (const WatchHub::Event& event : batch.events) {
+  for (const auto& kept : batch.events) {
+    const WatchHub::Event& event = *kept;
     EXPECT_EQ(event.key, RequestFor("room-1").key);
-    EXPECT_EQ(event.generation, batch.events[0].generation);
+    EXPECT_EQ(event.generation, batch.events[0]->generation);
     kinds.push_back(event.kind);
   }
   EXPECT_THAT(kinds, ElementsAre(Kind::kCreated, Kind::kIdle, Kind::kRenewed,
                                  Kind::kBusy, Kind::kIdle, Kind::kClosing,
                                  Kind::kClosed));
-  EXPECT_EQ(batch.events.back().reason, DetachReason::kReleased);
+  EXPECT_EQ(batch.events.back()->reason, DetachReason::kReleased);
+}
+
+TEST_F(WatchHubTest, ChangesOfPinsAreOneEventUntilItIsTaken) {
+  const auto watcher = Watch();
+  for (int i = 0; i < 100'000; ++i) Tell(Kind::kPinsChanged, "a");
+  WatchHub::Batch batch = watcher->Take();
+  EXPECT_FALSE(batch.lagged);
+  EXPECT_EQ(batch.events.size(), 1u);
+  Tell(Kind::kPinsChanged, "a");
+  EXPECT_EQ(watcher->Take().events.size(), 1u);
 }
 
 }  // namespace

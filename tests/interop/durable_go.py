@@ -45,7 +45,7 @@ def run_tests(room):
 
 
 def run_tests_on(room, store):
-    with Server(store) as server:
+    with Server(store, "--unknown-work=fail") as server:
         result = harness.run(
             TESTS, f"-test.run=^Test{room}$", "-test.v", "-test.parallel=100",
             f"-test.timeout={PROGRAM_TIMEOUT_S}s", f"-address={server.address}",

@@ -73,7 +73,7 @@ def run_tests(room, *flags):
 
 
 def run_tests_on(room, store, *flags):
-    with Server(store, *flags) as server:
+    with Server(store, "--unknown-work=fail", *flags) as server:
         result = harness.run(*launcher(room, server.address), env=environment(),
                              timeout=PROGRAM_TIMEOUT_S)
         expect(not server.ended(), f"the server ended: {server.err[-3:]}")

@@ -57,7 +57,7 @@ def run_tests(name):
 
 
 def run_tests_on(name, store):
-    with Server(store) as server:
+    with Server(store, "--unknown-work=fail") as server:
         program, *args = node(name, server.address)
         result = harness.run(program, "--test-reporter=tap", *args, env=path(),
                              timeout=PROGRAM_TIMEOUT_S)

@@ -34,7 +34,7 @@ def run_tests(name):
 
 
 def run_tests_on(name, store):
-    with Server(store) as server:
+    with Server(store, "--unknown-work=fail") as server:
         result = harness.run(*python(name, server.address), env=log(),
                              timeout=PROGRAM_TIMEOUT_S)
         expect(not server.ended(), f"{name}.py with {store}: the server ended: "

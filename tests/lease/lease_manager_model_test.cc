@@ -1,10 +1,11 @@
-// The lease manager against a model: a plain record a lease, and their
+// The lease manager against a model: a plain record per lease, and their
 // rounded-up deadlines in a sorted map. Random operations, also from within the
 // listener; a failure prints its seed.
 //
-// What is held against the model: no lease is handed out before its deadline,
-// rounded up to the tick; each is handed out by the first RunDue at or after
-// that; nothing else is; and a sleeper that trusts NextDue misses none.
+// The test checks that no lease is handed out before its deadline, rounded up
+// to the tick; that the first RunDue at or after that hands it out; that
+// nothing else is handed out; and that a sleeper that relies on NextDue misses
+// none.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -24,7 +25,7 @@ constexpr size_t kLeases = 40;
 constexpr int kOperations = 120;
 constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
 
-// As the manager is specified, in plain numbers.
+// The specification of the manager, in plain numbers.
 struct LeaseModel {
   bool running = false;
   bool granted = false;  // At least once.
@@ -65,7 +66,7 @@ class ManagerAndModel : public LeaseListener {
       models_[i].running = false;
       ++handed_out_;
     }
-    // In the midst of the RunDue, the world goes on.
+    // During the RunDue, other operations happen.
     const size_t i = leases[random_() % leases.size()] - leases_.data();
     const uint64_t deed = Uniform(random_, 0, 11);
     listener_acted_ = listener_acted_ || deed <= 5;
@@ -97,7 +98,7 @@ class ManagerAndModel : public LeaseListener {
     return rest == 0 ? deadline : deadline - rest + tick_;
   }
 
-  // Leases that run and have an end, by rounded-up deadline.
+  // Running leases that have an end, by rounded-up deadline.
   std::multimap<int64_t, size_t> ByDeadline() const {
     std::multimap<int64_t, size_t> by_deadline;
     for (size_t i = 0; i < kLeases; ++i) {
@@ -108,8 +109,8 @@ class ManagerAndModel : public LeaseListener {
     return by_deadline;
   }
 
-  // A length of time: none, less than a tick, on or beside the boundary of a
-  // level of the wheel, or huge.
+  // A duration: zero, less than a tick, at or near the boundary of a level of
+  // the wheel, or huge.
   int64_t Length() {
     switch (Uniform(random_, 0, 5)) {
       case 0:
@@ -125,7 +126,7 @@ class ManagerAndModel : public LeaseListener {
       }
       case 4:
         return Uniform(random_, 0, 200) * tick_;
-      default:  // Up to 146 years: never so far that the clock could saturate.
+      default:  // Up to 146 years: never enough to saturate the clock.
         return random_() >> Uniform(random_, 2, 63);
     }
   }
@@ -158,7 +159,7 @@ class ManagerAndModel : public LeaseListener {
         return RunDue();
       }
       case 10:
-        // Time passes, and nobody looks.
+        // Time passes without a RunDue.
         return Advance(Uniform(random_, 0, 100 * tick_));
       default:
         Advance(Length());
@@ -167,7 +168,7 @@ class ManagerAndModel : public LeaseListener {
   }
 
   void Advance(int64_t ns) {
-    // A century is left for what is granted at the end of time.
+    // Leaves a century for leases granted at the very end.
     if (ns < kForever / 2 - now()) clock_.Advance(absl::Nanoseconds(ns));
   }
 
@@ -181,7 +182,7 @@ class ManagerAndModel : public LeaseListener {
     if (!models_[i].running && models_[i].granted) GrantNow(i, /*again=*/true);
   }
 
-  // From the listener: due again at once, perhaps, but not in this RunDue.
+  // From the listener: may be due again at once, but not in this RunDue.
   void GrantFresh(size_t i, bool again) {
     GrantNow(i, again);
     if (Due(i) <= now()) fresh_.insert(i);
@@ -216,12 +217,12 @@ class ManagerAndModel : public LeaseListener {
     const size_t i = Uniform(random_, 0, kLeases - 1);
     const bool was_over = models_[i].running && Due(i) <= now();
     manager_.SetTimeout(leases_[i], Timeout(models_[i]));
-    // Made to be over in the midst of a RunDue: may wait for the next.
+    // Became over during a RunDue: may wait for the next.
     const bool is_over = models_[i].running && Due(i) <= now();
     if (is_over && !was_over) maybe_.insert(i);
   }
 
-  // A timeout, which `model` gets.
+  // A random timeout, also set in `model`.
   absl::Duration Timeout(LeaseModel& model) {
     if (OneIn(random_, 20)) {
       model.timeout = kForever;
@@ -248,19 +249,20 @@ class ManagerAndModel : public LeaseListener {
           << "lease " << i << " was due at " << due << ", not handed out";
     }
     fresh_.clear();
-    // Nothing left to do now: the next look is in the future. (What a listener
-    // granted for no time, and then renewed, is looked at once in vain.)
+    // Nothing is left to do now: the next check is in the future. (A lease that
+    // a listener granted for no time, and then renewed, is checked once in
+    // vain.)
     if (!listener_acted_) {
       ASSERT_GT(manager_.NextDue(), clock_.Now());
     }
   }
 
-  // What the manager's thread does, for some while.
+  // Acts as the manager's thread for a while.
   void SleepAndRun() {
     for (int wakes = Uniform(random_, 1, 20); wakes > 0; --wakes) {
       const Instant next = manager_.NextDue();
       if (next == Instant::Infinite() || next.ns > kForever / 2) return;
-      CheckState();  // That this sleeps through no deadline, above all.
+      CheckState();  // Above all: no deadline is slept through.
       clock_.AdvanceTo(next);
       RunDue();
       if (testing::Test::HasFailure()) return;
@@ -303,7 +305,7 @@ class ManagerAndModel : public LeaseListener {
   std::array<Lease, kLeases> leases_;
   std::array<LeaseModel, kLeases> models_;
 
-  // Of the RunDue that is on:
+  // Of the current RunDue:
   size_t handed_out_ = 0;
   bool listener_acted_ = false;
   std::set<size_t> fresh_;  // Granted by the listener; for the next RunDue.

@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// Notes what is over, batch by batch; may do something about it.
+// Records what is over, batch by batch; may run an action.
 class Recorder : public LeaseListener {
  public:
   void OnLeasesOver(absl::Span<Lease* const> leases) override {
@@ -38,7 +38,7 @@ class Recorder : public LeaseListener {
 
 class LeaseManagerTest : public testing::Test {
  protected:
-  // RunDue, and what it handed out.
+  // Calls RunDue; returns what it handed out.
   std::vector<Lease*> Over() {
     const size_t count = manager_.RunDue();
     std::vector<Lease*> over = recorder_.Take();
@@ -150,7 +150,7 @@ TEST_F(LeaseManagerTest, RenewedLeaseRunsForItsTimeoutFromThen) {
 TEST_F(LeaseManagerTest, RenewalIsSeenEvenIfTheFiledDeadlineHasPassed) {
   manager_.Grant(lease_, absl::Seconds(20));
   clock_.Advance(absl::Seconds(25));
-  manager_.Renew(lease_);  // Nobody has looked in between: it never ended.
+  manager_.Renew(lease_);  // No RunDue in between: it never ended.
   EXPECT_THAT(Over(), IsEmpty());
   EXPECT_LE(manager_.NextDue(), clock_.Now() + absl::Seconds(20));
   clock_.Advance(absl::Seconds(20));
@@ -313,8 +313,8 @@ TEST_F(LeaseManagerTest, ManyEndingsAtOneInstantComeInBoundedBatches) {
   EXPECT_EQ(recorder_.Take().size(), 1000u);
 }
 
-// The manager is entered from the listener: that would hang if it were called
-// with the lock held.
+// The listener calls the manager: that would hang if it were called with the
+// lock held.
 TEST_F(LeaseManagerTest, ListenerIsCalledWithoutTheLock) {
   std::vector<std::unique_ptr<Lease>> leases;
   for (int i = 0; i < 300; ++i) {
@@ -332,7 +332,7 @@ TEST_F(LeaseManagerTest, ListenerIsCalledWithoutTheLock) {
   EXPECT_GT(seen, 0u);
 }
 
-// A listener that grants anew for no time at all: each RunDue ends, and the
+// A listener that grants again for no time at all: each RunDue ends, and the
 // next hands it out again.
 TEST_F(LeaseManagerTest, GrantForNoTimeInTheListenerWaitsForTheNextRunDue) {
   std::vector<std::unique_ptr<Lease>> leases;
@@ -375,9 +375,9 @@ TEST_F(LeaseManagerTest, RenewedAfterItWasHandedOutItRunsOnWhenGrantedAgain) {
   EXPECT_THAT(Over(), ElementsAre(&lease_));
 }
 
-// RunDue from within the listener stands for a second caller that comes while
-// the first is in mid-turn: it must take on the rest of that turn, and then
-// what came due since, before it returns.
+// RunDue inside the listener acts as a second caller that comes while the first
+// is in mid-turn: it must finish that turn, and then hand out what became due
+// since, before it returns.
 TEST_F(LeaseManagerTest, RunDueThatJoinsAnotherLeavesNothingThatWasDue) {
   LeaseManager manager(clock_, recorder_, {.batch_max = 1});
   Lease a, b, late;
@@ -422,7 +422,7 @@ TEST_F(LeaseManagerTest, LeasesStillHeldAreForgottenWithTheManager) {
   {
     LeaseManager manager(clock_, recorder_);
     manager.Grant(*held, absl::Seconds(1));
-    held.reset();  // Gone before the manager: which must not touch it.
+    held.reset();  // Destroyed before the manager, which must not touch it.
   }
   EXPECT_THAT(recorder_.Take(), IsEmpty());
 }

@@ -1,6 +1,6 @@
 // The lease manager with its thread, and with many callers. Time is simulated:
-// where a test waits, it waits for another thread, and a lost wake-up makes it
-// hang until ctest's timeout fails it.
+// a test only ever waits for another thread, and a lost wake-up makes it hang
+// until ctest's timeout fails it.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -17,7 +17,7 @@
 namespace leasehold {
 namespace {
 
-// Counts, and lets the test wait for a count. Can be held within a call.
+// Counts, and lets the test wait for a count. Can be held inside a call.
 class Gate : public LeaseListener {
  public:
   void OnLeasesOver(absl::Span<Lease* const> leases) override {
@@ -34,7 +34,7 @@ class Gate : public LeaseListener {
     held_ = held;
     changed_.NotifyAll();
   }
-  // Blocks until `count` leases have been over in all.
+  // Blocks until `count` leases in total have been over.
   void AwaitOver(size_t count) {
     MutexLock lock(mu_);
     while (over_ < count) changed_.Wait(mu_);
@@ -119,7 +119,7 @@ TEST_F(LeaseManagerThreadTest, RenewedLeaseIsNotHandedOutWhenTheThreadWakes) {
   clock_.Advance(absl::Seconds(10));
   manager_.Renew(lease_);
   clock_.Advance(absl::Seconds(10));
-  // The thread has looked once it waits for the later deadline.
+  // The thread has checked once it waits for the later deadline.
   clock_.AwaitWaiter(clock_.Now() + absl::Seconds(10));
   EXPECT_EQ(gate_.over(), 0u);
   clock_.Advance(absl::Seconds(10));
@@ -152,7 +152,7 @@ TEST_F(LeaseManagerThreadTest, NothingIsHandedOutAfterStop) {
 }
 
 // A thousand leases are over, and the listener is held in its first call. How
-// many batches Stop lets pass depends on who is faster: but no call is on when
+// many batches Stop lets through depends on timing: but no call is running when
 // it returns, and no lease is lost.
 TEST_F(LeaseManagerThreadTest, StopWhileBusyWaitsForTheListenerLosesNothing) {
   std::vector<std::unique_ptr<Lease>> leases;
@@ -170,7 +170,7 @@ TEST_F(LeaseManagerThreadTest, StopWhileBusyWaitsForTheListenerLosesNothing) {
     returns_at_stop = gate_.returns();
     stopped = true;
   });
-  // The manager is not locked while its listener takes its time.
+  // The manager is not locked while its listener runs.
   EXPECT_EQ(manager_.size() + gate_.over(), 1000u);
   EXPECT_FALSE(stopped);
   gate_.Hold(false);
@@ -199,9 +199,9 @@ TEST_F(LeaseManagerThreadTest, ConcurrentRunDueShareTheWork) {
   EXPECT_EQ(manager_.size(), 0u);
 }
 
-// Two threads renew one lease, each with times that grow. A renewal must not
-// undo a later one that was there before it returned. (With a plain store in
-// place of the exchange, thousands are undone on two cores.)
+// Two threads renew one lease, each with increasing times. A renewal must not
+// undo a later one that was there before it returned. (With a plain store
+// instead of the exchange, thousands are undone on two cores.)
 TEST(LeaseThreads, RacingRenewalsKeepTheLatest) {
   constexpr int kRenewals = 1'000'000;
   Lease lease;
@@ -227,7 +227,7 @@ TEST(LeaseThreads, RacingRenewalsKeepTheLatest) {
   EXPECT_EQ(lease.last_use(), Instant{now});
 }
 
-// What a lease stands in, for the stress below. Its owner alone grants and
+// Contains a lease, for the stress test below. Only its owner grants and
 // revokes; anyone renews, looks up and sets the timeout; the listener marks it.
 struct Slot {
   Lease lease;
@@ -264,10 +264,10 @@ class SlotListener : public LeaseListener {
   std::vector<std::unique_ptr<Slot>>& slots_;
 };
 
-// Everything at once, for ThreadSanitizer above all: the manager's thread,
-// other callers of RunDue, a clock that moves, owners that grant and revoke,
-// and a stranger that renews and sets timeouts. In the end, each grant has had
-// exactly one end: revoked, over, or still running.
+// Everything at once, mainly for ThreadSanitizer: the manager's thread, other
+// callers of RunDue, a clock that moves, owners that grant and revoke, and a
+// third party that renews and sets timeouts. Each grant must end exactly once:
+// revoked, over, or still running at the end.
 TEST(LeaseThreads, EachGrantEndsOnceUnderGrantRenewRevokeAndRunDueAtOnce) {
   constexpr int kOwners = 2;
   constexpr size_t kSlotsEach = 16;
@@ -305,8 +305,8 @@ TEST(LeaseThreads, EachGrantEndsOnceUnderGrantRenewRevokeAndRunDueAtOnce) {
             slot.over = false;
           }
           granted[n] = !granted[n];
-          // Owners move the clock, and look: so leases end at a steady rate,
-          // however the machine schedules the other threads.
+          // Owners move the clock and call RunDue: so leases end at a steady
+          // rate, however the machine schedules the other threads.
           if (OneIn(random, 8)) clock.Advance(absl::Milliseconds(1));
           if (OneIn(random, 8)) manager.RunDue();
         }
@@ -345,7 +345,7 @@ TEST(LeaseThreads, EachGrantEndsOnceUnderGrantRenewRevokeAndRunDueAtOnce) {
     EXPECT_EQ(manager.size(), running);
     EXPECT_GT(listener.endings, 100) << "too few to have met a race";
 
-    // What still runs ends when its time has come, and nothing else does.
+    // Leases still running end when their time has come, and nothing else does.
     clock.Advance(absl::Seconds(1));
     EXPECT_EQ(manager.RunDue(), running);
   });

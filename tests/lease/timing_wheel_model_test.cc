@@ -32,7 +32,7 @@ class WheelAndModel {
       CheckState();
       if (testing::Test::HasFailure()) return;
     }
-    // In the end, everything has fired.
+    // At the end, everything has fired.
     ending_ = true;
     Turn(kLastTick);
     EXPECT_TRUE(filed_.empty());
@@ -42,7 +42,7 @@ class WheelAndModel {
  private:
   using Entry = TimingWheel::Entry;
 
-  // A distance in ticks: tiny, on or beside the boundary of a level, or huge.
+  // A distance in ticks: tiny, at or near the boundary of a level, or huge.
   uint64_t Distance() {
     switch (Uniform(random_, 0, 4)) {
       case 0:
@@ -81,11 +81,11 @@ class WheelAndModel {
         return Insert();
       case 5:
         return Cancel();
-      case 6: {  // As a sleeper does: on to what the wheel says is next.
+      case 6: {  // As a sleeper does: to the wheel's next tick.
         const std::optional<uint64_t> next = wheel_.NextTick();
         return Turn(next.value_or(now_));
       }
-      case 7: {  // Up to what the model says is next, and not beyond.
+      case 7: {  // To the model's next tick, not beyond.
         if (filed_.empty()) return;
         const uint64_t first = filed_.begin()->first;
         if (first > now_) Turn(first - 1);
@@ -93,7 +93,7 @@ class WheelAndModel {
       }
       case 8:
         return Prepare();
-      case 9: {  // On to where preparing begins, or to what is due before.
+      case 9: {  // To where refiling ahead begins, or an earlier due tick.
         const uint64_t ahead = wheel_.NextAhead().value_or(now_);
         return Turn(std::min(ahead, wheel_.NextTick().value_or(now_)));
       }
@@ -102,7 +102,7 @@ class WheelAndModel {
     }
   }
 
-  // Files anew ahead of time. Nothing of that may be seen from outside.
+  // Refiles ahead of time. No effect may be visible from outside.
   void Prepare() {
     const std::optional<uint64_t> before = wheel_.NextTick();
     bool more = true;
@@ -120,7 +120,7 @@ class WheelAndModel {
     if (entry.filed()) return;
     const uint64_t tick = SomeTick();
     wheel_.Insert(entry, tick);
-    // Due by what the wheel was last told to turn to: late.
+    // Due by the wheel's latest target: late.
     const bool late = tick <= now_;
     filed_.emplace(late ? now_ : tick, &entry);
     if (late) late_.insert(&entry);
@@ -166,14 +166,14 @@ class WheelAndModel {
         }
       }
     }
-    // Whatever is due has fired, but for what came too late for this turn.
+    // Everything due has fired, except what came too late for this turn.
     for (const auto& [tick, entry] : filed_) {
       if (tick > now_) break;
       ASSERT_EQ(late_.count(entry), 1u) << "due at " << tick << ", not fired";
     }
   }
 
-  // Takes `entry` out of the model. Its tick, if it was there.
+  // Removes `entry` from the model. Returns its tick, if it was there.
   std::optional<uint64_t> Forget(const Entry& entry) {
     const auto place =
         std::find_if(filed_.begin(), filed_.end(),
@@ -209,7 +209,7 @@ class WheelAndModel {
 
   Random& random_;
   bool ending_ = false;
-  uint64_t now_;  // The latest tick that the wheel was told to turn to.
+  uint64_t now_;  // The wheel's latest target.
   TimingWheel wheel_;
   std::array<Entry, kItems> entries_;
   std::multimap<uint64_t, const Entry*> filed_;

@@ -124,7 +124,7 @@ TEST(TimingWheel, FiresInOrderOfTicksWhateverTheOrderOfInsertion) {
               ElementsAre(3, 63, 64, 65, 4096, 5000, 300'000));
 }
 
-// Each boundary of a level, from each side, with the wheel at several places.
+// Each boundary of a level, from both sides, with the wheel at several places.
 TEST(TimingWheel, FiresExactlyAtTheBoundariesOfItsLevels) {
   std::vector<uint64_t> distances = {1};
   for (int bits = 6; bits < 64; bits += 6) {
@@ -161,7 +161,7 @@ TEST(TimingWheel, WheelAtTheLastTickStillFires) {
 }
 
 // Follows NextTick as a sleeper would. Each wake-up before the entry is due
-// must be for a slot to be filed anew, of which there is at most one a level.
+// must be for a slot to refile, of which there is at most one per level.
 TEST(TimingWheel, NextTickLeadsToAFarEntryInFewSteps) {
   TimingWheel wheel(1);
   Item item(1);
@@ -205,7 +205,7 @@ TEST(TimingWheel, AdvanceThatEndsExactlyAtTheLimitHasEnded) {
 }
 
 // A thousand entries in one coarse slot: no call may handle more than its limit
-// of them, be it to fire them or to file them anew.
+// of them, whether it fires or refiles them.
 TEST(TimingWheel, FilingACoarseSlotAnewIsBoundedByTheLimit) {
   TimingWheel wheel(0);
   std::vector<std::unique_ptr<Item>> items;
@@ -216,7 +216,7 @@ TEST(TimingWheel, FilingACoarseSlotAnewIsBoundedByTheLimit) {
   std::vector<TimingWheel::Entry*> due;
   int calls = 1;
   while (wheel.Advance(4096, 10, due)) {
-    // Until the turn is over, the wheel must be seen to have more to do.
+    // Until the turn is over, the wheel must report that it has more to do.
     ASSERT_LE(wheel.NextTick(), 4096u);
     ++calls;
   }
@@ -225,7 +225,7 @@ TEST(TimingWheel, FilingACoarseSlotAnewIsBoundedByTheLimit) {
   EXPECT_THAT(Fire(wheel, 4097), testing::SizeIs(1000));
 }
 
-// The same thousand, prepared while the wheel stands in the slot before.
+// The same thousand, refiled while the wheel is in the slot before.
 TEST(TimingWheel, WhatWasRefiledAheadIsNoWorkWhenItsSlotIsReached) {
   TimingWheel wheel(0);
   std::vector<std::unique_ptr<Item>> items;
@@ -271,7 +271,7 @@ TEST(TimingWheel, EntryCanBeCancelledWhileItsSlotIsBeingFiledAnew) {
   Item a(1), b(2), c(3);
   for (Item* item : {&a, &b, &c}) wheel.Insert(*item, 200);
   std::vector<TimingWheel::Entry*> due;
-  ASSERT_TRUE(wheel.Advance(200, 1, due));  // a is filed anew; b and c are not.
+  ASSERT_TRUE(wheel.Advance(200, 1, due));  // a is refiled; b and c are not.
   wheel.Cancel(a);
   wheel.Cancel(c);
   EXPECT_FALSE(wheel.Advance(200, kNoLimit, due));
@@ -289,8 +289,8 @@ TEST(TimingWheel, EntryCanBeCancelledWhileItWaitsBehindTheLimit) {
   EXPECT_THAT(Ids(due), ElementsAre(1, 3));
 }
 
-// What is filed in mid-turn and due at once must neither prolong the turn nor
-// be forgotten.
+// An entry that is filed in mid-turn and due at once must neither prolong the
+// turn nor be forgotten.
 TEST(TimingWheel, EntryFiledInMidTurnForThePastFiresInTheNextTurn) {
   TimingWheel wheel(0);
   Item a(1), b(2), refiled(3);

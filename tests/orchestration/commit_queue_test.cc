@@ -22,7 +22,7 @@ class CommitQueueTest : public testing::Test {
  protected:
   CommitQueueTest() { EXPECT_TRUE(store_.Open().ok()); }
 
-  // Writes a setting; notes what happens to it under its name.
+  // Writes a setting; records under its name what happens to it.
   PendingCommit Write(const std::string& name, const std::string& value = "") {
     PendingCommit commit;
     commit.changes.push_back(PutSetting{name, value});
@@ -33,7 +33,7 @@ class CommitQueueTest : public testing::Test {
     };
     return commit;
   }
-  // As the engine does: what is durable is applied, then everybody is told.
+  // Like the engine: applies durable changes, then notifies everyone.
   void OnCommitted(std::vector<PendingCommit> batch,
                    const absl::Status& status) {
     batches_.push_back(batch.size());
@@ -115,7 +115,7 @@ TEST_F(CommitQueueTest, IsWrittenAgainAfterItWasEmpty) {
   EXPECT_THAT(batches_, ElementsAre(1u, 1u));
 }
 
-// It only stands in line, behind what others have queued.
+// It only waits its turn, after commits that others have queued.
 TEST_F(CommitQueueTest, CommitWithoutChangesAsksNoStore) {
   PendingCommit nothing;
   nothing.done = [this](const absl::Status& status) {
@@ -150,8 +150,8 @@ TEST_F(CommitQueueTest, FailureFailsAllThatIsQueuedUntilItIsResumed) {
   first.done = [this](const absl::Status&) { queue_.Submit(Write("b")); };
   queue_.Submit(std::move(first));
   writer_.RunAll();
-  ASSERT_TRUE(store_.Open().ok());  // That it is open again is not enough:
-  queue_.Submit(Write("c"));        // who resumes has looked what it holds.
+  ASSERT_TRUE(store_.Open().ok());  // An open store is not enough: Resume
+  queue_.Submit(Write("c"));        // follows only once its content was read.
   PendingCommit nothing;
   nothing.done = [this](const absl::Status& status) {
     journal_.push_back(status.ok() ? "nothing: OK" : "nothing: failed");

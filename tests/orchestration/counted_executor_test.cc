@@ -53,7 +53,7 @@ TEST(CountedExecutor, WaitIncludesWhatTasksPost) {
   EXPECT_EQ(runs, 100);
 }
 
-// Who waits may destroy what the tasks held.
+// The waiting thread may destroy what the tasks held.
 TEST(CountedExecutor, WhatATaskHoldsIsGoneWhenTheWaitEnds) {
   for (int i = 0; i < 200; ++i) {
     ThreadExecutor other(1);

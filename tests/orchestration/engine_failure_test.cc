@@ -1,5 +1,5 @@
-// The engine when the store fails: everything is answered, memory is made anew,
-// and nothing that was acknowledged is lost.
+// The engine when the store fails: every request is answered, memory is
+// rebuilt, and nothing that was acknowledged is lost.
 #include <algorithm>
 #include <atomic>
 #include <future>
@@ -25,54 +25,79 @@ using testing::SizeIs;
 
 using Code = absl::StatusCode;
 using Effect = FaultStore::Effect;
-using Until = Engine::Until;
 
 class EngineFailureTest : public EngineTest {
  protected:
-  // Longer than the engine ever waits before it tries again.
+  // Longer than the engine's longest delay before a retry.
   void Recover() { Pass(absl::Seconds(3)); }
 };
 
-TEST_F(EngineFailureTest, EverythingIsUnavailableUntilTheStoreIsOpenAgain) {
+TEST_F(EngineFailureTest, WhatWasStoredIsReadWhileNothingCanBeStored) {
+  FakeWorker& worker = Connect();
+  Run(worker, "running");
+  Run(worker, "done", {Complete("out")});
+  engine().Disconnect(worker.id);
+  Start("pending", "its input");
+  Settle();
+  store_.FailCommit(0, Effect::kNone);
+  Raise("running", "e");
+  Settle();
+  for (int i = 0; i < 3; ++i) {  // Also during retries.
+    EXPECT_EQ(Raise("running", "e").code(), Code::kUnavailable);
+    EXPECT_EQ(StatusOf("running"), "Running");
+    EXPECT_EQ(StatusOf("done"), "Completed");
+    EXPECT_EQ(StatusOf("none"), "none");
+    const AskedInfo pending = Get("pending");
+    Asked<OrchestrationPage> query;
+    engine().Query({.rows = {.tenant = std::string(kDefaultTenant)}},
+                   query.done());
+    Asked<FinishedPage> list;
+    engine().ListFinished({.tenant = std::string(kDefaultTenant)}, list.done());
+    Settle();
+    ASSERT_TRUE(pending.ok());
+    EXPECT_EQ(pending.value()->input, "its input");
+    EXPECT_THAT(query.value().orchestrations, SizeIs(3));
+    EXPECT_THAT(list.value().rows, SizeIs(1));
+    EXPECT_THAT(History("running"), ElementsAre("turn", "started()"));
+    store_.FailOpen(0, absl::UnavailableError("it is full"));
+    Pass(absl::Seconds(1));
+  }
+  Pass(absl::Seconds(5));
+  EXPECT_THAT(recoveries_, SizeIs(1));
+  const AskedStatus raised = Raise("running", "e");
+  Settle();
+  EXPECT_TRUE(raised.ok());
+}
+
+TEST_F(EngineFailureTest, ChangesAreUnavailableUntilTheStoreIsOpenAgain) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
   const AskedInfo wait = Wait("a", Until::kFinished);
   store_.FailCommit(0, Effect::kNone);
   const auto start = Start("b");
-  const AskedStatus raise = Raise("a", "e");  // Queued behind it.
+  const AskedStatus raise = Raise("a", "e");  // Queued after it.
   Settle();
   EXPECT_EQ(start.code(), Code::kUnavailable);
   EXPECT_EQ(raise.code(), Code::kUnavailable);
-  EXPECT_FALSE(wait.answered());  // It goes on.
+  EXPECT_FALSE(wait.answered());  // It continues.
   EXPECT_THAT(std::string(start.status().message()),
               HasSubstr("nothing can be stored now"));
   EXPECT_THAT(store_failures_, SizeIs(1));
 
   const auto second = Start("c");
-  const AskedInfo get = Get("a");
   const AskedStatus suspend = Suspend("a");
   const auto purge = Purge("a");
   const AskedInfo late = Wait("a", Until::kFinished);
   AskedStatus wipe;
   engine().Wipe(wipe.done());
-  Asked<OrchestrationPage> query;
-  engine().Query({}, query.done());
-  Asked<FinishedPage> list;
-  engine().ListFinished({}, list.done());
-  Asked<std::vector<std::string>> history;
-  engine().ReadHistory(Key("a"), std::nullopt, false, history.done());
   Asked<StartReceipt> restart;
   engine().Restart(Key("a"), "new", restart.done());
   Settle();
   EXPECT_EQ(second.code(), Code::kUnavailable);
-  EXPECT_EQ(get.code(), Code::kUnavailable);
   EXPECT_EQ(suspend.code(), Code::kUnavailable);
   EXPECT_EQ(purge.code(), Code::kUnavailable);
   EXPECT_EQ(late.code(), Code::kUnavailable);
   EXPECT_EQ(wipe.code(), Code::kUnavailable);
-  EXPECT_EQ(query.code(), Code::kUnavailable);
-  EXPECT_EQ(list.code(), Code::kUnavailable);
-  EXPECT_EQ(history.code(), Code::kUnavailable);
   EXPECT_EQ(restart.code(), Code::kUnavailable);
 
   Recover();
@@ -106,7 +131,7 @@ TEST_F(EngineFailureTest, AnswerWhoseCommitFailsIsDoneAgainByAnotherTurn) {
   EXPECT_NE(again.token, turn.token);
 }
 
-// Whoever was answered Unavailable cannot tell; the store can.
+// A caller that was answered Unavailable cannot tell; the store can.
 TEST_F(EngineFailureTest, CommitThatTookEffectAllTheSameIsFound) {
   FakeWorker& worker = Connect();
   Start("a");
@@ -191,18 +216,18 @@ TEST_F(EngineFailureTest, FailureThatAThawFindsIsTriedAgain) {
   EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "raised e"));
 }
 
-// Random commands, answers and failures; what was acknowledged is there.
+// Random commands, answers and failures; acknowledged changes survive.
 TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
   int world = 0;
   ForEachSeed(60, [&](Random& random) {
-    // One prefix a seed: they share the store.
+    // One prefix per seed: the seeds share the store.
     const std::string prefix = absl::StrCat("w", ++world, "-");
     FakeWorker& worker = Connect();
     std::map<std::string, Asked<StartReceipt>> starts;
     std::map<std::string, std::vector<std::pair<std::string, AskedStatus>>>
         raises;
     std::map<std::string, std::vector<std::string>> seen;
-    // Histories only grow, now and then by an activity or a timer.
+    // Histories only grow, occasionally by an activity or a timer.
     int32_t last_action = 0;
     const auto answer_some = [&] {
       while (!worker.items.empty()) {
@@ -263,7 +288,7 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
       answer_some();
       Pass(absl::Seconds(3));
     }
-    // Nobody waits for ever: not even for a turn that was given back.
+    // No one waits forever, not even for a turn that was given back.
     for (int i = 0; i < 20; ++i) {
       while (!worker.items.empty()) {
         const FakeItem item = worker.items.front();
@@ -290,7 +315,7 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
           EXPECT_EQ(count, 1) << name << " of " << id;
         }
       }
-      // What was begun has ended.
+      // Everything that was begun has ended.
       const auto count = [&history](std::string_view begin,
                                     std::string_view end) {
         return std::count_if(
@@ -328,11 +353,12 @@ TEST_F(EngineFailureTest, StopAnswersWhoWaitsAndRefusesTheRest) {
 
 }  // namespace
 
-// Threads of the engine's own and of callers, all at once.
+// Threads of the engine and of callers, all at once.
 TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
   class NullObserver final : public EngineObserver {
     void OnStoreFailed(const absl::Status&) override {}
     void OnStoreRecovered(size_t) override {}
+    void OnWork(const WorkEvent&) override {}
     void OnStopped(const EngineCounts&) override {}
   };
   class AnsweringWorker final : public WorkSink {
@@ -385,7 +411,7 @@ TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
                          [&](absl::StatusOr<StartReceipt>) { ++answered; });
             engine.RaiseEvent(request.key, "e", std::nullopt,
                               [&](const absl::Status&) { ++answered; });
-            engine.Wait(request.key, Engine::Until::kFinished, true,
+            engine.Wait({.key = request.key, .payloads = true},
                         [&](const auto&) { ++answered; });
             engine.Get(request.key, true, [&](const auto&) { ++answered; });
           }

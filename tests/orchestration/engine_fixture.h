@@ -1,8 +1,8 @@
-// EngineTest: an engine with everything that it stands on, run by hand.
+// EngineTest: an engine with everything that it depends on, run by hand.
 //
 // Nothing happens by itself: commits are made when the test runs writer_, reads
-// when it runs readers_, contexts open and close when it runs tasks_, and time
-// stands still. Settle runs all of them until nothing is left to do.
+// when it runs readers_, contexts open and close when it runs tasks_, and the
+// clock does not advance. Settle runs all of them until nothing is left to do.
 //
 //   FakeWorker& worker = Connect();
 //   auto start = Start("a");
@@ -13,6 +13,7 @@
 #ifndef LEASEHOLD_TESTS_ORCHESTRATION_ENGINE_FIXTURE_H_
 #define LEASEHOLD_TESTS_ORCHESTRATION_ENGINE_FIXTURE_H_
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -36,7 +37,7 @@
 
 namespace leasehold {
 
-// ---- What a worker is sent --------------------------------------------------
+// ---- Items for workers ------------------------------------------------------
 
 struct FakeItem {
   WorkKind kind = WorkKind::kTurn;
@@ -53,7 +54,7 @@ struct FakeItem {
   Payload input = {};
   int32_t id = 0;
 
-  Engine::WorkName work_name() const { return {.token = token, .key = {}}; }
+  WorkName work_name() const { return {.token = token, .key = {}}; }
 };
 
 inline std::string ValueOf(std::string_view string_value) {
@@ -101,7 +102,7 @@ inline FakeItem ParseItem(std::string_view bytes) {
   return item;
 }
 
-// `turn started e`, as an event is told in few words.
+// An event as a short text, such as `turn` or `started(e)`.
 inline std::string Word(const HistoryEvent& event) {
   struct Words {
     std::string operator()(const OrchestratorStarted&) { return "turn"; }
@@ -153,8 +154,12 @@ inline std::vector<std::string> Words(const std::vector<HistoryEvent>& events) {
 class FakeWorker final : public WorkSink {
  public:
   void Send(std::string item) override { items.push_back(ParseItem(item)); }
+  void Announce(size_t bytes) override {
+    if (takes_nothing) untaken_bytes += bytes;
+  }
+  size_t untaken() const override { return untaken_bytes; }
 
-  // The oldest one; an empty one, and a failure, if there is none.
+  // The oldest item; if there is none, fails the test and returns an empty one.
   FakeItem Take(WorkKind kind) {
     for (auto item = items.begin(); item != items.end(); ++item) {
       if (item->kind != kind) continue;
@@ -170,15 +175,17 @@ class FakeWorker final : public WorkSink {
 
   std::deque<FakeItem> items;
   WorkerId id = 0;
+  bool takes_nothing = false;
+  size_t untaken_bytes = 0;
 };
 
-// ---- What a caller is answered ----------------------------------------------
+// ---- Answers to callers -----------------------------------------------------
 
 template <typename T>
 class Asked {
  public:
   bool answered() const { return answer_->has_value(); }
-  // Of one that has no answer: Unknown.
+  // Unknown if there is no answer yet.
   absl::Status status() const {
     return answered() ? (*answer_)->status()
                       : absl::UnknownError("there is no answer");
@@ -202,7 +209,7 @@ class Asked {
 
 class AskedStatus : public Asked<bool> {
  public:
-  Engine::DoneStatus done() const {
+  DoneStatus done() const {
     return [done = Asked<bool>::done()](const absl::Status& status) {
       done(status.ok() ? absl::StatusOr<bool>(true) : status);
     };
@@ -211,7 +218,7 @@ class AskedStatus : public Asked<bool> {
 
 using AskedInfo = Asked<std::optional<OrchestrationInfo>>;
 
-// ---- What a worker answers --------------------------------------------------
+// ---- Answers from workers ---------------------------------------------------
 
 inline OrchestratorAction Complete(
     Payload result = std::nullopt, int32_t id = 100,
@@ -254,8 +261,8 @@ inline OrchestratorAction Fail(std::string type) {
   completion.failure = MakeFailure(std::move(type), "it failed");
   return {100, std::move(completion)};
 }
-// As an SDK's worker answers a turn that rewinds: without what failed, and with
-// another execution.
+// The answer of an SDK's worker to a rewind turn: the history without what
+// failed, and with another execution ID.
 inline OrchestratorAction GoOn(const FakeItem& turn, std::string execution_id) {
   std::vector<HistoryEvent> all = turn.past;
   all.insert(all.end(), turn.events.begin(), turn.events.end());
@@ -287,12 +294,12 @@ class EngineTest : public testing::Test, public EngineObserver {
  protected:
   static constexpr absl::Duration kLease = absl::Seconds(20);
 
-  // The engine, opened; made when it is first asked for.
+  // The engine, opened; created on first use.
   Engine& engine() {
     if (engine_ == nullptr) Reopen();
     return *engine_;
   }
-  // An engine that knows only what is in the store.
+  // Creates an engine that knows only what is in the store.
   void Reopen() {
     Close();
     registry_ = std::make_unique<InstanceRegistry>(
@@ -310,7 +317,7 @@ class EngineTest : public testing::Test, public EngineObserver {
     bool done = false;
     registry_->Shutdown([&done] { done = true; });
     Settle();
-    // Else somebody still holds a context.
+    // Otherwise someone still holds a context.
     EXPECT_TRUE(done);
     EXPECT_EQ(registry_->size(), 0u);
     engine_.reset();
@@ -318,14 +325,22 @@ class EngineTest : public testing::Test, public EngineObserver {
     workers_.clear();
   }
 
+  // The process dies without cleanup, and a new one starts.
+  void Crash() {
+    const std::string left = store_.witness()->Save();
+    Close();
+    store_.witness()->Restore(left);
+    Reopen();
+  }
+
   void TearDown() override { Close(); }
 
-  // Runs everything that can run.
+  // Runs all pending tasks.
   void Settle() {
     while (writer_.RunAll() + readers_.RunAll() + tasks_.RunAll() > 0) {
     }
   }
-  // Lets time pass; timers fire, leases end.
+  // Advances the clock; timers fire, leases end.
   void Pass(absl::Duration d) {
     clock_.Advance(d);
     registry_->RunDueLeases();
@@ -364,7 +379,7 @@ class EngineTest : public testing::Test, public EngineObserver {
     engine().Get(Key(id), true, asked.done());
     return asked;
   }
-  // What is known of it now, as text.
+  // The current state, as text.
   std::string StatusOf(std::string_view id) {
     const AskedInfo asked = Get(id);
     Settle();
@@ -372,9 +387,20 @@ class EngineTest : public testing::Test, public EngineObserver {
     if (!asked.value().has_value()) return "none";
     return std::string(StatusName(asked.value()->status));
   }
-  AskedInfo Wait(std::string_view id, Engine::Until until, uint64_t seen = 0) {
+  AskedInfo Wait(std::string_view id, Until until, uint64_t seen = 0,
+                 std::string peer = {}) {
     AskedInfo asked;
-    last_wait_ = engine().Wait(Key(id), until, true, asked.done(), seen);
+    last_wait_ = engine().Wait(
+        {.key = Key(id),
+         .until = until,
+         .payloads = true,
+         .seen = seen,
+         .peer = std::move(peer)},
+        [done = asked.done()](const absl::StatusOr<Engine::SharedInfo>& info) {
+          if (!info.ok()) return done(info.status());
+          if (*info == nullptr) return done(std::nullopt);
+          done(**info);
+        });
     return asked;
   }
   AskedStatus Raise(std::string_view id, std::string name) {
@@ -395,6 +421,11 @@ class EngineTest : public testing::Test, public EngineObserver {
   AskedStatus Terminate(std::string_view id, bool recursive = false) {
     AskedStatus asked;
     engine().Terminate(Key(id), "out", recursive, asked.done());
+    return asked;
+  }
+  AskedStatus TerminateByForce(std::string_view id, bool recursive = false) {
+    AskedStatus asked;
+    engine().TerminateByForce(Key(id), "out", recursive, asked.done());
     return asked;
   }
   Asked<PurgeResult> Purge(std::string_view id, bool recursive = false) {
@@ -428,7 +459,7 @@ class EngineTest : public testing::Test, public EngineObserver {
   void Abandon(const FakeItem& item) {
     engine().Abandon(item.kind, item.work_name());
   }
-  // Starts one, and has its first turn answered.
+  // Starts an orchestration, and answers its first turn.
   void Run(FakeWorker& worker, std::string_view id,
            std::vector<OrchestratorAction> actions = {}) {
     const auto start = Start(id);
@@ -438,21 +469,45 @@ class EngineTest : public testing::Test, public EngineObserver {
     Settle();
     ASSERT_TRUE(answer.ok()) << answer.status();
   }
-  // The history of its present execution, or of another that is kept.
+  // A part of a history.
+  Asked<HistoryPage> Page(std::string_view id, HistoryQuery query) {
+    Asked<HistoryPage> asked;
+    engine().ReadHistory(Key(id), std::move(query), asked.done());
+    Settle();
+    return asked;
+  }
+  // The history of the present execution, or of another that is kept.
   std::vector<std::string> History(std::string_view id,
                                    Payload execution_id = std::nullopt) {
-    Asked<std::vector<std::string>> asked;
-    engine().ReadHistory(Key(id), std::move(execution_id), /*replaced=*/true,
-                         asked.done());
-    Settle();
     std::vector<std::string> words;
-    if (!asked.ok()) return {std::string(asked.status().message())};
-    for (const std::string& chunk : asked.value()) {
-      ForEachFrame(chunk, [&](std::string_view bytes) {
-        words.push_back(Word(*DecodeEvent(bytes)));
-      });
+    std::optional<HistoryQuery> query =
+        HistoryQuery{.execution_id = std::move(execution_id), .replaced = true};
+    while (query.has_value()) {
+      const Asked<HistoryPage> page = Page(id, *query);
+      if (!page.ok()) return {std::string(page.status().message())};
+      for (const std::string& chunk : page.value().chunks) {
+        ForEachFrame(chunk, [&](std::string_view bytes) {
+          words.push_back(Word(*DecodeEvent(bytes)));
+        });
+      }
+      query = page.value().next;
     }
     return words;
+  }
+  // How often the observer was told of this.
+  size_t CountTold(WorkEventKind kind) const {
+    return static_cast<size_t>(
+        std::count_if(told_.begin(), told_.end(),
+                      [kind](const WorkEvent& e) { return e.kind == kind; }));
+  }
+  // The last event of this kind; if there is none, fails the test and returns
+  // an empty one.
+  WorkEvent Told(WorkEventKind kind) const {
+    for (auto event = told_.rbegin(); event != told_.rend(); ++event) {
+      if (event->kind == kind) return *event;
+    }
+    ADD_FAILURE() << "nothing was told of " << WorkEventName(kind);
+    return {};
   }
   size_t pins(std::string_view id) {
     const auto info = registry_->Describe(Key(id));
@@ -471,17 +526,19 @@ class EngineTest : public testing::Test, public EngineObserver {
   FaultStore store_{memory_};
   SharedProvider provider_;
   std::unique_ptr<InstanceRegistry> registry_;
-  EngineOptions options_;
+  EngineOptions options_ = {.check_invariants = true};
   Engine::WaitId last_wait_ = 0;
   std::vector<absl::Status> store_failures_;
   std::vector<size_t> recoveries_;
   std::optional<EngineCounts> stopped_;
+  std::vector<WorkEvent> told_;  // About work and workers.
 
  private:
   void OnStoreFailed(const absl::Status& status) override {
     store_failures_.push_back(status);
   }
   void OnStoreRecovered(size_t open) override { recoveries_.push_back(open); }
+  void OnWork(const WorkEvent& event) override { told_.push_back(event); }
   void OnStopped(const EngineCounts& counts) override { stopped_ = counts; }
 
   std::vector<std::shared_ptr<FakeWorker>> workers_;

@@ -1,5 +1,5 @@
-// Work that does not come back: how often it goes out again, and when it has
-// failed; answers in parts, and histories that workers fetch by themselves.
+// Work that does not come back: how often it goes out again, and when it fails;
+// answers in parts, and histories that workers fetch themselves.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -15,14 +15,15 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 using Code = absl::StatusCode;
 
 class EngineLossTest : public EngineTest {
  protected:
-  // A worker comes, and goes with all that it was given within `wait`. How many
-  // items that were.
+  // A worker connects, and goes with everything that it got within `wait`.
+  // Returns the number of items.
   size_t LoseAll(absl::Duration wait = absl::Minutes(1)) {
     FakeWorker& worker = Connect();
     Settle();
@@ -50,10 +51,19 @@ TEST_F(EngineLossTest, ATurnThatIsLostTenTimesFailsItsOrchestration) {
   EXPECT_EQ(StatusOf("a"), "Failed");
   EXPECT_THAT(FailureOf("a"),
               AllOf(HasSubstr("DeliveryLimit"), HasSubstr("10 times"),
-                    HasSubstr("stream ended"), HasSubstr("4 MiB"),
-                    HasSubstr("--max-deliveries")));
+                    HasSubstr("stream ended"), HasSubstr("--max-deliveries")));
+  // Its size was not the cause.
+  EXPECT_THAT(FailureOf("a"), Not(HasSubstr("MiB")));
   EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "ended(3)"));
   EXPECT_EQ(LoseAll(), 0u);
+}
+
+TEST_F(EngineLossTest, OfALargeTurnThatIsLostTheSizeIsTold) {
+  Start("a", std::string(5 << 20, 'x'));
+  Settle();
+  while (StatusOf("a") == "Pending") LoseAll();
+  EXPECT_THAT(FailureOf("a"), AllOf(HasSubstr("a message of 52"),
+                                    HasSubstr("no more than 4 MiB")));
 }
 
 TEST_F(EngineLossTest, AnActivityThatIsLostTenTimesHasFailed) {
@@ -72,7 +82,7 @@ TEST_F(EngineLossTest, AnActivityThatIsLostTenTimesHasFailed) {
   EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "task Bad"));
   FakeWorker& worker = Connect();
   Settle();
-  ASSERT_THAT(worker.items, IsEmpty());  // The first one has the turn.
+  ASSERT_THAT(worker.items, IsEmpty());  // The first worker has the turn.
 }
 
 TEST_F(EngineLossTest, AnswersThatCannotBeReadCountAndGivingBackDoesNot) {
@@ -86,7 +96,8 @@ TEST_F(EngineLossTest, AnswersThatCannotBeReadCountAndGivingBackDoesNot) {
   }
   ASSERT_EQ(StatusOf("a"), "Pending");
   for (int i = 0; i < 3; ++i) {
-    engine().RefuseAnswer(worker.TakeTurn().work_name());
+    engine().RefuseAnswer(WorkKind::kTurn, worker.TakeTurn().work_name(),
+                          "its answer could not be read");
     Pass(absl::Minutes(1));
   }
   EXPECT_THAT(worker.items, IsEmpty());
@@ -109,7 +120,7 @@ TEST_F(EngineLossTest, AnAnswerForgetsLosses) {
     Settle();
     engine().Disconnect(worker.id);
     ASSERT_EQ(StatusOf("a"), "Running");
-    // That one went with it too.
+    // The worker lost that one too.
     FakeWorker& next = Connect();
     Settle();
     Answer(next.TakeTurn());
@@ -137,7 +148,7 @@ TEST_F(EngineLossTest, OthersThatWentDownWithItAreNotBlamed) {
   for (int i = 0; i < kGood; ++i) Start(absl::StrCat("good-", i));
   Start("bad");
   Settle();
-  // Its worker dies of it at once, and does the others.
+  // It kills its worker at once; the worker completes the others.
   int deaths = 0;
   int with_others = 0;
   for (int step = 0; step < 100; ++step) {
@@ -199,6 +210,88 @@ TEST_F(EngineLossTest, WorkThatWasNotSentYetIsNotLost) {
   EXPECT_EQ(StatusOf("a"), "Failed");
 }
 
+// ---- Reports ----------------------------------------------------------------
+
+TEST_F(EngineLossTest, TheObserverIsToldOfEachLossAndOfTheEnd) {
+  options_.deliveries_max = 2;
+  FakeWorker& worker = Connect({.peer = "ipv4:10.0.0.1:5"});
+  EXPECT_EQ(Told(WorkEventKind::kWorkerConnected).worker, worker.id);
+  EXPECT_EQ(Told(WorkEventKind::kWorkerConnected).peer, "ipv4:10.0.0.1:5");
+  Run(worker, "a", {CallTask(1, "Bad")});
+  engine().Disconnect(worker.id);
+  Settle();
+  const WorkEvent lost = Told(WorkEventKind::kLost);
+  EXPECT_EQ(lost.tenant, "default");
+  EXPECT_EQ(lost.instance_id, "a");
+  EXPECT_EQ(lost.name, "Bad");
+  EXPECT_EQ(lost.task_id, 1);
+  EXPECT_EQ(lost.worker, worker.id);
+  EXPECT_EQ(lost.peer, "ipv4:10.0.0.1:5");
+  EXPECT_EQ(lost.count, 1u);
+  EXPECT_THAT(lost.reason, HasSubstr("stream ended"));
+  EXPECT_EQ(Told(WorkEventKind::kWorkerGone).count, 1u);
+  EXPECT_EQ(CountTold(WorkEventKind::kFailedByLimit), 0u);
+  LoseAll();
+  EXPECT_EQ(Told(WorkEventKind::kLost).count, 2u);
+  const WorkEvent failed = Told(WorkEventKind::kFailedByLimit);
+  EXPECT_EQ(failed.name, "Bad");
+  EXPECT_THAT(failed.reason, HasSubstr("--max-deliveries"));
+}
+
+TEST_F(EngineLossTest, TheObserverIsToldOfWhatIsRefusedAndGivenBack) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  Abandon(turn);
+  Settle();
+  EXPECT_EQ(Told(WorkEventKind::kGivenBack).instance_id, "a");
+  EXPECT_EQ(Told(WorkEventKind::kGivenBack).name, "Main");
+  EXPECT_EQ(Told(WorkEventKind::kGivenBack).task_id, std::nullopt);
+  Pass(absl::Seconds(1));
+  const FakeItem again = worker.TakeTurn();
+  EXPECT_EQ(Answer(turn).code(), Code::kNotFound);
+  Settle();
+  EXPECT_THAT(Told(WorkEventKind::kAnswerRefused).reason, HasSubstr("not out"));
+  engine().RefuseAnswer(WorkKind::kTurn, again.work_name(),
+                        "its answer has a bad field");
+  Settle();
+  EXPECT_EQ(Told(WorkEventKind::kAnswerRefused).worker, worker.id);
+  EXPECT_EQ(Told(WorkEventKind::kAnswerRefused).instance_id, "a");
+  EXPECT_EQ(Told(WorkEventKind::kAnswerRefused).reason,
+            "its answer has a bad field");
+  EXPECT_EQ(Told(WorkEventKind::kLost).count, 1u);
+}
+
+TEST_F(EngineLossTest, TheObserverIsToldOfALimitThatFailsATurnOrAnActivity) {
+  options_.limits.payload_bytes_max = 10;
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {CallTask(1, "Long")});
+  Done(worker.TakeActivity(), std::string(11, 'x'));
+  Settle();
+  EXPECT_EQ(Told(WorkEventKind::kFailedByLimit).name, "Long");
+  Answer(worker.TakeTurn(), {Complete(std::string(12, 'x'))});
+  Settle();
+  const WorkEvent failed = Told(WorkEventKind::kFailedByLimit);
+  EXPECT_EQ(failed.name, "Main");
+  EXPECT_EQ(failed.worker, worker.id);
+  EXPECT_THAT(failed.reason,
+              AllOf(HasSubstr("12 bytes"), HasSubstr("--max-payload")));
+}
+
+TEST_F(EngineLossTest, TheObserverIsToldNothingOfWorkThatGoesItsWay) {
+  FakeWorker& worker = Connect();
+  told_.clear();
+  Run(worker, "a", {CallTask(1, "Work")});
+  Done(worker.TakeActivity());
+  Settle();
+  Answer(worker.TakeTurn(), {Complete()});
+  Settle();
+  EXPECT_THAT(told_, IsEmpty());
+  Close();
+  EXPECT_THAT(told_, IsEmpty());
+}
+
 // ---- Late answers -----------------------------------------------------------
 
 TEST_F(EngineLossTest, ResultsForOneThatHasFinishedAreDropped) {
@@ -209,7 +302,7 @@ TEST_F(EngineLossTest, ResultsForOneThatHasFinishedAreDropped) {
   Settle();
   Answer(worker.TakeTurn(), {Complete()});
   Settle();
-  Engine::WorkName name = activity.work_name();
+  WorkName name = activity.work_name();
   name.key = Key("a");
   AskedStatus late;
   engine().CompleteActivity(name, TaskCompleted{}, late.done());
@@ -231,6 +324,21 @@ TEST_F(EngineLossTest, WhatIsNamedWithoutATokenAndIsNotOutIsDropped) {
   Settle();
   EXPECT_TRUE(activity.ok());
   EXPECT_TRUE(turn.ok());
+}
+
+TEST_F(EngineLossTest, ATurnThatIsOutAndNotSentYetHasNoAnswer) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  Pass(kLease + absl::Seconds(1));
+  Raise("a", "e");
+  writer_.RunAll();
+  ASSERT_THAT(worker.items, IsEmpty());  // Its history is being read.
+  AskedStatus early;
+  engine().CompleteTurn({.key = Key("a")}, {}, early.done());
+  engine().RefuseAnswer(WorkKind::kTurn, {.key = Key("a")}, "why");
+  Settle();
+  EXPECT_TRUE(early.ok());
+  EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "raised e"));
 }
 
 // ---- Answers in parts -------------------------------------------------------

@@ -1,4 +1,4 @@
-// Rewinding: one that has failed goes on from its last good point.
+// Rewinding: a failed orchestration continues from its last good point.
 #include <string>
 #include <vector>
 
@@ -34,7 +34,7 @@ class EngineRewindTest : public EngineTest {
     Settle();
     ASSERT_EQ(StatusOf(id), "Failed");
   }
-  // Rewinds it, and has a worker make the history to go on with.
+  // Rewinds it, and has a worker make the history to continue with.
   void RewindWith(FakeWorker& worker, std::string_view id,
                   std::string execution_id) {
     const AskedStatus asked = Rewind(id);
@@ -142,7 +142,7 @@ TEST_F(EngineRewindTest, WhatWasUnderWayWhenItFailedBeginsAnew) {
   Answer(worker.TakeTurn(), {Fail("E")});
   Settle();
   RewindWith(worker, "a", "second");
-  EXPECT_EQ(Done(slow).code(), Code::kNotFound);  // That was the run before.
+  EXPECT_EQ(Done(slow).code(), Code::kNotFound);  // That was the former run.
   const FakeItem again = worker.TakeActivity();
   EXPECT_EQ(again.name, "Slow");
   Done(again);
@@ -177,7 +177,7 @@ TEST_F(EngineRewindTest, AChildThatFailedIsRewoundAndItsEndIsTold) {
   Settle();
   Answer(worker.TakeTurn(), {Complete("good")});
   Settle();
-  // Its own link still names the parent's execution of before.
+  // Its own link still names the parent's former execution.
   EXPECT_THAT(Words(worker.TakeTurn().events),
               ElementsAre("turn", "child 1 done"));
 }

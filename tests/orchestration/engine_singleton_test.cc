@@ -1,5 +1,5 @@
-// Engine: at most one orchestration of an ID, what starts are told, and what is
-// kept of those that were replaced.
+// Engine: at most one orchestration per ID, the answers to starts, and what is
+// kept of replaced orchestrations.
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,7 +19,6 @@ using testing::SizeIs;
 
 using Code = absl::StatusCode;
 using Status = OrchestrationStatus;
-using Until = Engine::Until;
 
 class EngineSingletonTest : public EngineTest {
  protected:
@@ -115,7 +114,7 @@ TEST_F(EngineSingletonTest, PurgeIsNotStoppedByOneThatMayNeverBe) {
   StartAndSettle(Ensure("a"));
   Answer(worker.TakeTurn(), {Complete("out")});
   Settle();
-  const auto start = Start("a");  // In place of the one that has ended.
+  const auto start = Start("a");  // Replaces the ended one.
   const auto purge = Purge("a");
   readers_.RunAll();
   EXPECT_FALSE(purge.answered());
@@ -153,7 +152,7 @@ TEST_F(EngineSingletonTest, TerminatedForAnotherNeedsNoWorker) {
   EXPECT_THAT(History("a", first.execution_id),
               ElementsAre("turn", "started()", "task Work", "turn",
                           "terminated", "ended(5)"));
-  // What it was waiting for reaches nobody.
+  // The result that it was waiting for is dropped.
   const AskedStatus late = Done(activity);
   Settle();
   EXPECT_EQ(late.code(), Code::kNotFound);
@@ -180,7 +179,7 @@ TEST_F(EngineSingletonTest, TerminatedWhileParkedIsNotReadForIt) {
   EXPECT_THAT(History("a", first.execution_id),
               ElementsAre("turn", "started()", "timer", "turn", "terminated",
                           "ended(5)"));
-  // Its timer is gone: the new one has one turn only, its first.
+  // Its timer is gone: the new one has only one turn, its first.
   Answer(worker.TakeTurn());
   Settle();
   Pass(absl::Hours(2));
@@ -203,7 +202,7 @@ TEST_F(EngineSingletonTest, PurgeErasesTheReplacedRunsToo) {
   FakeWorker& worker = Connect();
   const StartReceipt first = StartAndSettle(Terminating("a"));
   StartAndSettle(Terminating("a"));
-  worker.TakeTurn();  // Of the one that was replaced.
+  worker.TakeTurn();  // Of the replaced one.
   Answer(worker.TakeTurn(), {Complete("out")});
   Settle();
   Purge("a");
@@ -216,7 +215,7 @@ TEST_F(EngineSingletonTest, PurgeErasesTheReplacedRunsToo) {
 TEST_F(EngineSingletonTest, WhatIsReplacedBehindItsOwnEndIsKeptAsItEnded) {
   FakeWorker& worker = Connect();
   const StartReceipt first = StartAndSettle(Terminating("a"));
-  // Both are on their way to the store together.
+  // Both are being committed together.
   Answer(worker.TakeTurn(), {Complete("out")});
   const auto second = Start(Terminating("a"));
   Settle();
@@ -225,7 +224,7 @@ TEST_F(EngineSingletonTest, WhatIsReplacedBehindItsOwnEndIsKeptAsItEnded) {
               ElementsAre("turn", "started()", "ended(1)"));
 }
 
-// ---- Requests that are sent again -------------------------------------------
+// ---- Repeated requests ------------------------------------------------------
 
 TEST_F(EngineSingletonTest, RequestThatIsSentAgainGetsTheFirstReceipt) {
   const StartReceipt first = StartAndSettle(Named("a", "r"));
@@ -382,7 +381,7 @@ TEST_F(EngineSingletonTest, WatchGoesOnOverAFailureOfTheStore) {
   Raise("a", "e");
   Settle();
   Pass(absl::Seconds(5));
-  // Told again, as it may have changed.
+  // Reported again, as it may have changed.
   ASSERT_TRUE(next.ok()) << next.status();
   EXPECT_EQ(next.value()->status, Status::kPending);
   (void)worker;

@@ -1,5 +1,4 @@
-// What the engine does when all goes well: see engine_fixture.h for how it is
-// run.
+// The engine when nothing fails. See engine_fixture.h for how it is run.
 #include "service/orchestration/engine.h"
 
 #include <memory>
@@ -8,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/orchestration/engine_fixture.h"
@@ -15,6 +15,7 @@
 namespace leasehold {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -22,7 +23,6 @@ using testing::SizeIs;
 
 using Code = absl::StatusCode;
 using Status = OrchestrationStatus;
-using Until = Engine::Until;
 
 // ---- From start to end ------------------------------------------------------
 
@@ -102,7 +102,7 @@ TEST_F(EngineTest, CommandsForOneThatHasEndedAreRefusedAndChangeNothing) {
   EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "ended(1)"));
 }
 
-// ---- Nothing is seen before its commit --------------------------------------
+// ---- Nothing is visible before its commit -----------------------------------
 
 TEST_F(EngineTest, StartIsSeenByNobodyBeforeItsCommit) {
   FakeWorker& worker = Connect();
@@ -214,7 +214,7 @@ TEST_F(EngineTest, ClockOfAnOrchestratorAlwaysGoesForward) {
     const Timestamp time = turn.events.front().time;
     EXPECT_GE(ToTime(time), ToTime(last) + absl::Milliseconds(1));
     last = time;
-    Answer(turn, {AsNew("")});  // Nor does it begin again with a new execution.
+    Answer(turn, {AsNew("")});  // Nor when a new execution begins.
     Settle();
   }
 }
@@ -267,7 +267,7 @@ TEST_F(EngineTest, PolicyThatReplacesNothingKeepsAnEndedOne) {
   EXPECT_EQ(StatusOf("a"), "Completed");
 }
 
-// Whether it has ended is known only when its end is durable.
+// Whether it has ended is known only once its end is durable.
 TEST_F(EngineTest, PolicyIsAskedOfTheEndThatIsOnItsWayToTheStore) {
   FakeWorker& worker = Connect();
   Start("a");
@@ -276,7 +276,7 @@ TEST_F(EngineTest, PolicyIsAskedOfTheEndThatIsOnItsWayToTheStore) {
   StartRequest request = Request("a", "2");
   request.policy.replaceable.emplace();
   const auto start = Start(std::move(request));
-  readers_.RunAll();  // The store still says that it runs.
+  readers_.RunAll();  // The store still has it running.
   Settle();
   EXPECT_TRUE(end.ok());
   EXPECT_EQ(start.code(), Code::kAlreadyExists);
@@ -363,7 +363,7 @@ TEST_F(EngineTest, ReplacedWhileItsAnswerIsCommittingNothingOfItStays) {
   Settle();
   EXPECT_TRUE(answer.ok());
   ASSERT_TRUE(start.ok());
-  // The new one's first turn and the child's; no activity.
+  // The new one's first turn and the child's, but no activity.
   ASSERT_THAT(worker.items, SizeIs(2));
   for (int i = 0; i < 2; ++i) {
     Answer(worker.TakeTurn());
@@ -418,7 +418,7 @@ TEST_F(EngineTest, SuspendedOneCanBeTerminated) {
   Settle();
   Answer(worker.TakeTurn());
   Settle();
-  Reopen();  // It also holds after a restart.
+  Reopen();  // This also holds after a restart.
   FakeWorker& other = Connect();
   Settle();
   EXPECT_THAT(other.items, IsEmpty());
@@ -446,7 +446,7 @@ TEST_F(EngineTest, SuspendOfASuspendedOneAddsNothing) {
   EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "resumed"));
 }
 
-// The last word counts: the one before has not had its turn yet.
+// The last command counts: no turn has taken the one before.
 TEST_F(EngineTest, ResumeOfOneThatIsNotSuspendedAddsNothing) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
@@ -498,13 +498,58 @@ TEST_F(EngineTest, TerminateAndSuspendOutliveContinueAsNew) {
     Settle();
     Answer(first);
     Settle();
-    // The worker does as if it had not seen it.
+    // The worker acts as if it had not seen it.
     Answer(worker.TakeTurn(), {AsNew("2")});
     Settle();
     EXPECT_THAT(Words(worker.TakeTurn().events),
                 ElementsAre("turn", "started(2)",
                             terminate ? "terminated" : "suspended"));
   }
+}
+
+TEST_F(EngineTest, AnActivityOfTheNumberMinusOneIsGivenBackAndComesAgain) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {CallTask(-1, "Work")});
+  Abandon(worker.TakeActivity());
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(worker.TakeActivity().id, -1);
+}
+
+TEST_F(EngineTest, ATerminateOutlivesContinueAsNewOnce) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  Terminate("a");
+  Settle();
+  for (int i = 0; i < 2; ++i) {
+    Answer(worker.TakeTurn(), {AsNew("2")});
+    Settle();
+  }
+  EXPECT_THAT(worker.items, IsEmpty());
+  EXPECT_EQ(StatusOf("a"), "Terminated");
+  EXPECT_THAT(Told(WorkEventKind::kEndedByServer).instance_id, "a");
+}
+
+TEST_F(EngineTest, ATerminateThatAWorkerSawAndDidNotActOnEndsIt) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  Suspend("a");
+  Settle();
+  Answer(worker.TakeTurn());
+  Settle();
+  EXPECT_EQ(StatusOf("a"), "Suspended");
+  const AskedInfo end = Wait("a", Until::kFinished);
+  Terminate("a");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  EXPECT_THAT(Words(turn.events), ElementsAre("turn", "terminated"));
+  EXPECT_FALSE(end.answered());
+  // Like Go's worker while it is suspended.
+  Answer(turn);
+  Settle();
+  ASSERT_TRUE(end.answered());
+  EXPECT_EQ(end.value()->status, OrchestrationStatus::kTerminated);
+  EXPECT_EQ(end.value()->output, "out");
+  EXPECT_EQ(Told(WorkEventKind::kEndedByServer).worker, worker.id);
 }
 
 TEST_F(EngineTest, SuspendBehindAResumeThatWaitsIsNotLost) {
@@ -650,7 +695,8 @@ TEST_F(EngineTest, TimersOfOneThatHasEndedNeverFire) {
   EXPECT_THAT(worker.items, IsEmpty());
 }
 
-// The timer's event has no row: it must not pass one that is on its way.
+// The timer's event has no row: it must not overtake one that is being
+// committed.
 TEST_F(EngineTest, EventThatIsOnItsWayWhenATimerFiresIsNotLost) {
   FakeWorker& worker = Connect();
   Run(worker, "a", {TimerAt(1, Now() + absl::Seconds(1))});
@@ -694,7 +740,7 @@ TEST_F(EngineTest, ContinuesAsNewWithWhatItCarriesOverAndWhatHasCome) {
                   "raised to myself", "raised after"));
   EXPECT_FALSE(wait.answered());
   EXPECT_EQ(StatusOf("a"), "Running");
-  // And the same from the store alone.
+  // The same from the store alone.
   Reopen();
   FakeWorker& other = Connect();
   Settle();
@@ -795,6 +841,51 @@ TEST_F(EngineTest, PurgeByFilterSaysSoIfItsTimeIsOver) {
   EXPECT_EQ(StatusOf("a"), "Completed");
 }
 
+TEST_F(EngineTest, APageHasABoundOfBytesAndTheNextOneGoesOnBehindIt) {
+  for (int i = 0; i < 10; ++i) {
+    Start(absl::StrCat("a-", i), std::string(1'000'000, 'x'));
+    Settle();
+  }
+  OrchestrationQuery query{.rows = {.tenant = "default"}, .payloads = true};
+  std::vector<std::string> found;
+  size_t pages = 0;
+  for (bool more = true; more; ++pages) {
+    Asked<OrchestrationPage> page;
+    engine().Query(query, page.done());
+    Settle();
+    ASSERT_TRUE(page.ok());
+    size_t bytes = 0;
+    for (const OrchestrationInfo& info : page.value().orchestrations) {
+      found.push_back(info.id);
+      bytes += SizeOf(info);
+    }
+    EXPECT_LT(bytes, size_t{4} << 20);
+    more = page.value().next.has_value();
+    if (more) query.rows.after = *page.value().next;
+  }
+  EXPECT_EQ(pages, 4u);
+  EXPECT_THAT(found, SizeIs(10));
+  EXPECT_EQ(std::set(found.begin(), found.end()).size(), 10u);
+}
+
+TEST_F(EngineTest, OneThatIsTooLargeForAPageIsThereWithoutItsPayload) {
+  Start("a", std::string(5 << 20, 'x'));
+  Start("b");
+  Settle();
+  Asked<OrchestrationPage> page;
+  engine().Query({.rows = {.tenant = "default"}, .payloads = true},
+                 page.done());
+  Settle();
+  ASSERT_TRUE(page.ok());
+  ASSERT_THAT(page.value().orchestrations, SizeIs(2));
+  EXPECT_THAT(*page.value().orchestrations[0].input,
+              AllOf(testing::StartsWith("\"(the input has 5242880 bytes"),
+                    testing::EndsWith("\"")));
+  const AskedInfo alone = Get("a");
+  Settle();
+  EXPECT_EQ(alone.value()->input->size(), size_t{5} << 20);
+}
+
 TEST_F(EngineTest, QueryTellsPayloadsAlsoOfThoseThatArePending) {
   FakeWorker& worker = Connect();
   Start("ended", "1");
@@ -834,11 +925,7 @@ TEST_F(EngineTest, HistoryIsThatOfThePresentExecutionOnly) {
   Answer(next);
   Settle();
   const auto read = [this](Payload execution_id) {
-    Asked<std::vector<std::string>> asked;
-    engine().ReadHistory(Key("a"), std::move(execution_id), false,
-                         asked.done());
-    Settle();
-    return asked.code();
+    return Page("a", {.execution_id = std::move(execution_id)}).code();
   };
   EXPECT_EQ(read(next.execution_id), Code::kOk);
   EXPECT_EQ(read(""), Code::kOk);
@@ -862,7 +949,7 @@ TEST_F(EngineTest, WipeErasesAlsoWhatIsRunning) {
   }
   EXPECT_EQ(Answer(turn, {Complete()}).code(), Code::kNotFound);
   EXPECT_EQ(engine().NextDue(), std::nullopt);
-  // As of one that was purged.
+  // As if it were purged.
   ASSERT_TRUE(wait.ok()) << wait.status();
   EXPECT_FALSE(wait.value().has_value());
   const auto start = Start("running");
@@ -874,7 +961,7 @@ TEST_F(EngineTest, StartBehindAPurgeAndAWipeIsAnswered) {
   FakeWorker& worker = Connect();
   Run(worker, "a", {Complete()});
   const auto purge = Purge("a");
-  readers_.RunAll();  // Its lookup is made, its commit is not.
+  readers_.RunAll();  // Looked up, but not committed.
   AskedStatus wipe;
   engine().Wipe(wipe.done());
   StartRequest request = Request("a");
@@ -962,20 +1049,32 @@ TEST_F(EngineTest, WaitForWhatIsSoAlreadyIsAnsweredAtOnce) {
   EXPECT_EQ(finished.value()->output, "out");
 }
 
-TEST_F(EngineTest, WaitersOfOneOrchestrationAreBounded) {
-  options_.waiters_max = 2;
+TEST_F(EngineTest, AConnectionWithTooManyWaitsLosesItsOldestAndNoOther) {
+  options_.waits_max = 2;
   FakeWorker& worker = Connect();
   Run(worker, "a");
   Run(worker, "b");
-  const AskedInfo one = Wait("a", Until::kFinished);
-  const AskedInfo two = Wait("a", Until::kFinished);
-  const AskedInfo three = Wait("a", Until::kFinished);
-  const AskedInfo other = Wait("b", Until::kFinished);
+  const AskedInfo stranger = Wait("a", Until::kFinished, 0, "stranger");
+  const AskedInfo one = Wait("a", Until::kFinished, 0, "peer");
+  const AskedInfo two = Wait("b", Until::kFinished, 0, "peer");
   EXPECT_FALSE(one.answered());
+  const AskedInfo three = Wait("a", Until::kFinished, 0, "peer");
+  EXPECT_EQ(one.code(), Code::kResourceExhausted);
+  EXPECT_THAT(std::string(one.status().message()), HasSubstr("begun 2 other"));
   EXPECT_FALSE(two.answered());
-  EXPECT_FALSE(other.answered());
-  EXPECT_EQ(three.code(), Code::kResourceExhausted);
-  EXPECT_THAT(std::string(three.status().message()), HasSubstr("2 calls"));
+  EXPECT_FALSE(three.answered());
+  EXPECT_FALSE(stranger.answered());
+  // A cancelled wait makes room.
+  EXPECT_TRUE(engine().CancelWait(Key("a"), last_wait_));
+  const AskedInfo four = Wait("a", Until::kFinished, 0, "peer");
+  EXPECT_FALSE(two.answered());
+  Raise("a", "go");
+  Settle();
+  Answer(worker.TakeTurn(), {Complete("out")});
+  Settle();
+  EXPECT_EQ(four.value()->output, "out");
+  EXPECT_EQ(stranger.value()->output, "out");
+  EXPECT_FALSE(three.answered());
 }
 
 TEST_F(EngineTest, CancelledWaitIsNeverAnswered) {

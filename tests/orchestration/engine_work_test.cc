@@ -1,4 +1,4 @@
-// The engine and its workers: work that is out, given back or taken away, and
+// The engine and its workers: work that is out, returned or taken away, and
 // contexts that come and go meanwhile.
 #include <string>
 #include <vector>
@@ -43,6 +43,39 @@ TEST_F(EngineWorkTest, WorkThatIsOutPinsTheContextAndNothingElseDoes) {
   EXPECT_FALSE(HasContext("a"));
   EXPECT_EQ(StatusOf("a"), "Running");
   EXPECT_FALSE(HasContext("a"));  // A read does not thaw it.
+}
+
+TEST_F(EngineWorkTest, WhoeverHasAnAnswerMayReleaseTheInstance) {
+  int started = 0, answered = 0, ended = 0;
+  engine().Start(Request("a"), [&](const absl::StatusOr<StartReceipt>& got) {
+    EXPECT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(pins("a"), 0u);
+    ++started;
+  });
+  Settle();
+  engine().Start(Request("a"), [&](const absl::StatusOr<StartReceipt>& got) {
+    EXPECT_FALSE(got.ok());  // It exists.
+    EXPECT_EQ(pins("a"), 0u);
+    ++started;
+  });
+  Settle();
+  EXPECT_EQ(started, 2);
+  engine().Wait({.key = Key("a"), .payloads = true}, [&](const auto&) {
+    EXPECT_EQ(pins("a"), 0u);
+    ++ended;
+  });
+  FakeWorker& worker = Connect();
+  TurnAnswer answer;
+  answer.actions = {Complete("done")};
+  engine().CompleteTurn(worker.TakeTurn().work_name(), std::move(answer),
+                        [&](const absl::Status& status) {
+                          EXPECT_TRUE(status.ok()) << status;
+                          EXPECT_EQ(pins("a"), 0u);
+                          ++answered;
+                        });
+  Settle();
+  EXPECT_EQ(answered, 1);
+  EXPECT_EQ(ended, 1);
 }
 
 TEST_F(EngineWorkTest, ParkedOneThawsAtTheNextEventAndReadsItsHistoryOnce) {
@@ -121,7 +154,7 @@ TEST_F(EngineWorkTest, WorkOfADisconnectedWorkerGoesToAnotherAtOnce) {
   EXPECT_EQ(pins("a"), 1u);  // The next turn.
 }
 
-// A worker that stops closes its stream first, and then ends what it has.
+// A stopping worker closes its stream first, and then finishes its work.
 TEST_F(EngineWorkTest, AnswerAfterADisconnectCountsUntilTheWorkGoesOutAgain) {
   FakeWorker& worker = Connect();
   Run(worker, "a", {CallTask(1, "Work")});
@@ -325,7 +358,7 @@ TEST_F(EngineWorkTest, ForcedReleaseWhileAnAnswerIsCommittingLosesNothing) {
   const uint64_t generation = registry_->Describe(Key("a"))->generation;
   ForceRelease("a");
   tasks_.RunAll();
-  // The activity does not hold it up.
+  // The activity does not delay it.
   EXPECT_GT(registry_->Describe(Key("a"))->generation, generation);
   Settle();
   EXPECT_TRUE(answer.ok());
@@ -351,7 +384,7 @@ TEST_F(EngineWorkTest, ForcedReleaseWhileAnActivityIsEndingKeepsTheOthers) {
   Settle();
   const AskedStatus one = Done(worker.TakeActivity());
   worker.TakeActivity();
-  ForceRelease("a");  // The second goes out again, to a context yet to open.
+  ForceRelease("a");  // The second goes out again, to a new context.
   writer_.RunAll();
   Settle();
   EXPECT_TRUE(one.ok());
@@ -393,6 +426,12 @@ TEST_F(EngineWorkTest, ChildWhoseIdIsInUseFailsAndTheOtherGoesOn) {
               ElementsAre("turn", "child 1 failed", "child 2 failed"));
   EXPECT_THAT(*turn.events[1].As<SubOrchestrationFailed>()->failure.bytes,
               testing::HasSubstr("OrchestrationAlreadyExists"));
+  EXPECT_THAT(*turn.events[1].As<SubOrchestrationFailed>()->failure.bytes,
+              testing::HasSubstr("Wait for its end"));
+  // Waiting for the end of its own parent would not help.
+  EXPECT_THAT(*turn.events[2].As<SubOrchestrationFailed>()->failure.bytes,
+              testing::AllOf(testing::HasSubstr("of its own parent, \"a\""),
+                             testing::Not(testing::HasSubstr("Wait for"))));
   EXPECT_EQ(StatusOf("taken"), "Running");
 }
 
@@ -445,6 +484,81 @@ TEST_F(EngineWorkTest, EventsForThoseThatAreNotThereAreDropped) {
   Run(worker, "a", {SendTo(1, "none", "e"), SendTo(2, "ended", "e")});
   EXPECT_THAT(worker.items, IsEmpty());
   EXPECT_EQ(StatusOf("none"), "none");
+}
+
+// ---- The wall clock is set --------------------------------------------------
+
+TEST_F(EngineWorkTest, ATimerIsNotDelayedByAClockThatIsSetBack) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {TimerAt(1, Now() + absl::Seconds(10))});
+  Pass(absl::Seconds(4));
+  clock_.SetWall(-absl::Hours(1));
+  Pass(absl::Seconds(5));
+  EXPECT_THAT(worker.items, IsEmpty());
+  Pass(absl::Seconds(1));
+  const FakeItem turn = worker.TakeTurn();
+  EXPECT_THAT(Words(turn.events), ElementsAre("turn", "timer 1 fired"));
+  // The orchestrator's clock continues, and its next timer has its full length.
+  const absl::Time its_now = ToTime(turn.events.front().time);
+  EXPECT_GT(its_now, Now() + absl::Minutes(59));
+  Answer(turn, {TimerAt(2, its_now + absl::Seconds(10))});
+  Settle();
+  Pass(absl::Seconds(9));
+  EXPECT_THAT(worker.items, IsEmpty());
+  Pass(absl::Seconds(2));
+  EXPECT_THAT(Words(worker.TakeTurn().events),
+              ElementsAre("turn", "timer 2 fired"));
+}
+
+TEST_F(EngineWorkTest, ATimerThatWasMovedGoesWithItsExecution) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {TimerAt(1, Now() + absl::Seconds(10))});
+  clock_.SetWall(-absl::Hours(1));
+  Pass(absl::Seconds(1));
+  Raise("a", "e");
+  Settle();
+  const FakeItem turn = worker.TakeTurn();
+  Answer(turn, {AsNew("in")});
+  Settle();
+  Answer(worker.TakeTurn());
+  Settle();
+  Pass(absl::Hours(2));
+  EXPECT_THAT(worker.items, IsEmpty());
+  EXPECT_EQ(engine().NextDue(), std::nullopt);
+}
+
+TEST_F(EngineWorkTest, WhatIsDueAfterAJumpAheadFiresAtOnce) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {TimerAt(1, Now() + absl::Minutes(30))});
+  clock_.SetWall(absl::Hours(1));
+  engine().OnWallClockSet();
+  engine().FireTimers();
+  Settle();
+  EXPECT_THAT(Words(worker.TakeTurn().events),
+              ElementsAre("turn", "timer 1 fired"));
+}
+
+TEST_F(EngineWorkTest, AScheduledStartWaitsForItsTimeOfDay) {
+  FakeWorker& worker = Connect();
+  StartRequest request = Request("a");
+  request.scheduled_start = ToTimestamp(Now() + absl::Seconds(10));
+  Start(std::move(request));
+  Settle();
+  clock_.SetWall(-absl::Hours(1));
+  Pass(absl::Minutes(1));
+  EXPECT_THAT(worker.items, IsEmpty());
+  Pass(absl::Hours(1));
+  EXPECT_EQ(worker.TakeTurn().instance_id, "a");
+}
+
+TEST_F(EngineWorkTest, WorkThatWasGivenBackDoesNotWaitForTheTimeOfDay) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  Abandon(worker.TakeTurn());
+  clock_.SetWall(-absl::Hours(1));
+  Pass(absl::Milliseconds(201));
+  EXPECT_EQ(worker.TakeTurn().instance_id, "a");
 }
 
 }  // namespace

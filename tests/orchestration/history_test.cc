@@ -42,6 +42,23 @@ TEST(HistoryEvent, EveryKindComesBackWithAllItsFields) {
   });
 }
 
+TEST(HistoryEvent, ABeginningTellsTheKind) {
+  ForEachSeed(100, [](Random& random) {
+    for (size_t kind = 0; kind < kKinds; ++kind) {
+      const HistoryEvent event = RandomEventOfKind(random, kind);
+      const std::string bytes = EncodeEvent(event);
+      EXPECT_EQ(NumberOf(bytes), NumberOf(event)) << "kind " << kind;
+    }
+  });
+  const HistoryEvent large{
+      -1, {1LL << 40, 999'999'999}, EventRaised{"e", std::string(1000, 'x')}};
+  EXPECT_EQ(NumberOf(large), 17);
+  const std::string bytes = EncodeEvent(large);
+  EXPECT_EQ(NumberOf(std::string_view(bytes).substr(0, 256)), 17);
+  EXPECT_EQ(NumberOf(std::string_view(bytes).substr(0, 3)), 0);
+  EXPECT_EQ(NumberOf(std::string_view()), 0);
+}
+
 TEST(HistoryEvent, FieldsAreThoseThatWereSet) {
   ExecutionStarted started;
   started.name = "Greet";
@@ -105,7 +122,7 @@ TEST(HistoryEvent, UnknownKindsAreKeptByteForByte) {
   EXPECT_EQ(EncodeEvent(event), bytes);
 }
 
-// A worker of a later version may say more of an event than we know.
+// A worker of a later version may add fields to an event.
 TEST(HistoryEvent, UnknownFieldBesideAKnownKindIsPassedOver) {
   std::string bytes = EncodeEvent({-1, {1, 2}, EventRaised{"e", "1"}});
   WireWriter writer(bytes);
@@ -160,14 +177,69 @@ TEST(HistoryEvent, MutatedBytesAreRefusedOrReadAndNothingElse) {
     }
     const std::optional<HistoryEvent> event = DecodeEvent(bytes);
     if (!event.has_value()) return;
-    // What was read is an event like others.
+    // A decoded event can be encoded like any other.
     const std::string again = EncodeEvent(*event);
     const std::optional<HistoryEvent> twice = DecodeEvent(again);
-    // An event of no kind has no number to be written with.
+    // An event without a kind has no number to encode.
     if (event->body.index() == 0 && event->As<OtherEvent>()->number == 0)
       return;
     ASSERT_TRUE(twice.has_value());
     EXPECT_EQ(EncodeEvent(*twice), again);
+  });
+}
+
+// Appends fields of any number and any wire type; those with bytes contain such
+// fields again.
+void AppendAnything(Random& random, int depth, std::string& out) {
+  const auto varint = [&out](uint64_t value) {
+    for (; value >= 0x80; value >>= 7) {
+      out.push_back(static_cast<char>(value | 0x80));
+    }
+    out.push_back(static_cast<char>(value));
+  };
+  for (uint64_t count = Uniform(random, 0, 4); count > 0; --count) {
+    const uint64_t field =
+        OneIn(random, 10) ? 0x1fffffff : Uniform(random, 1, 40);
+    switch (Uniform(random, 0, depth > 0 ? 4 : 2)) {
+      case 0:
+        varint(field << 3 | 0);
+        varint(OneIn(random, 2) ? random() : Uniform(random, 0, 200));
+        break;
+      case 1:
+        varint(field << 3 | 1);
+        out.append(8, static_cast<char>(random()));
+        break;
+      case 2:
+        varint(field << 3 | 5);
+        out.append(4, static_cast<char>(random()));
+        break;
+      case 3: {
+        std::string inner;
+        AppendAnything(random, depth - 1, inner);
+        varint(field << 3 | 2);
+        varint(inner.size());
+        out += inner;
+        break;
+      }
+      default:
+        varint(field << 3 | 3);
+        AppendAnything(random, depth - 1, out);
+        varint(field << 3 | 4);
+        break;
+    }
+  }
+}
+
+// Protocol Buffers accept all of these as an event, and so does the server.
+TEST(HistoryEvent, WhateverIsWellFormedIsReadAndReadAgain) {
+  ForEachSeed(20, [](Random& random) {
+    for (int i = 0; i < 500; ++i) {
+      std::string bytes;
+      AppendAnything(random, 5, bytes);
+      const std::optional<HistoryEvent> event = DecodeEvent(bytes);
+      ASSERT_TRUE(event.has_value());
+      ASSERT_TRUE(DecodeEvent(EncodeEvent(*event)).has_value());
+    }
   });
 }
 

@@ -80,7 +80,7 @@ TEST(OrchestrationInfo, StoredTimesAreMicroseconds) {
   const absl::Time time = absl::FromUnixMicros(1'234'567);
   EXPECT_EQ(ToStored(time), 1'234'567);
   EXPECT_EQ(FromStored(1'234'567), time);
-  // What is between two of them is the earlier one.
+  // Fractions are rounded down.
   EXPECT_EQ(ToStored(time + absl::Nanoseconds(999)), 1'234'567);
 }
 
@@ -148,6 +148,49 @@ TEST(OrchestrationInfo, BrokenHistoryIsDataLossAndNamesTheId) {
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
     EXPECT_THAT(std::string(status.message()), HasSubstr("\"a-1\""));
   }
+}
+
+OrchestrationInfo Large() {
+  OrchestrationInfo info;
+  info.id = "a";
+  info.has_payloads = true;
+  info.input = std::string(3000, 'i');
+  info.output = std::string(20'000, 'o');
+  info.summary.custom_status = std::string(5000, 's');
+  return info;
+}
+
+TEST(FitIntoPage, LeavesWhatFitsAsItIs) {
+  OrchestrationInfo info = Large();
+  FitIntoPage(info, 30'000);
+  EXPECT_EQ(info.input, Large().input);
+  EXPECT_EQ(info.output, Large().output);
+  EXPECT_EQ(info.summary.custom_status, Large().summary.custom_status);
+}
+
+TEST(FitIntoPage, LeavesOutTheLargestPayloadsWithAWord) {
+  OrchestrationInfo info = Large();
+  FitIntoPage(info, 10'000);
+  EXPECT_LE(SizeOf(info), 10'000u);
+  EXPECT_EQ(info.input, Large().input);
+  EXPECT_EQ(info.output,
+            "\"(the output has 20000 bytes, too many for a page: ask for this "
+            "orchestration alone)\"");
+  EXPECT_EQ(info.summary.custom_status, Large().summary.custom_status);
+  FitIntoPage(info, 4000);
+  EXPECT_EQ(info.input, Large().input);
+  EXPECT_LT(info.summary.custom_status->size(), 200u);
+}
+
+TEST(FitIntoPage, CutsWhatWasStoredBeforeItHadABound) {
+  OrchestrationInfo info;
+  info.summary.name = std::string(50'000, 'n');
+  info.summary.version = std::string(50'000, 'v');
+  info.summary.tags = {{"k", std::string(50'000, 't')}};
+  info.failure = MakeFailure("E", std::string(50'000, 'm'));
+  FitIntoPage(info, 10'000);
+  EXPECT_LE(SizeOf(info), 10'000u);
+  EXPECT_EQ(info.summary.name, std::string(1024, 'n'));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 using Status = OrchestrationStatus;
 
-// In the order of the columns: nobody has the ID, or one that is so.
+// In column order: no orchestration, or one with this status.
 const std::vector<std::optional<Status>> kPresent = {
     std::nullopt,       Status::kPending,   Status::kRunning,
     Status::kSuspended, Status::kCompleted, Status::kFailed,

@@ -19,7 +19,7 @@ using testing::Pair;
 
 using Status = OrchestrationStatus;
 
-// All that a state says, as text.
+// Everything in a state, as text.
 std::string Show(const RuntimeState& state) {
   std::string text = absl::StrCat(
       state.started.name, " ", std::string(StatusName(state.status)), " at ",
@@ -95,7 +95,7 @@ TEST(RuntimeState, FollowsOneOfEach) {
                           "Greet Completed at 40.0, 12 events, out done"));
 }
 
-// Everything that can fail has failed, and nobody waits any more.
+// Everything that can fail has failed, and nothing is awaited any more.
 //
 //   1 turn at 10     2 started        3 task 0       4 child 1    5 timer -5
 //   6 turn at 20     7 task 0 failed  8 child 1 failed

@@ -55,14 +55,14 @@ TEST(Timers, ThoseThatAreDueComeInOrderOfTimeThenNumberThenId) {
 
 TEST(Timers, KindsOfOneNumberDoNotTakeEachOthersPlace) {
   Timers timers;
-  timers.Add({100, 1, Kind::kRetry, 0});
+  timers.Add({100, 1, Kind::kRetryTurn, 0});
   timers.Add({100, 1, Kind::kStart, 0});
   timers.Add({100, 1, Kind::kTimer, 0});
   EXPECT_EQ(timers.size(), 3u);
   timers.Cancel({100, 1, Kind::kStart, 0});
   EXPECT_THAT(TakeAllDue(timers, 100),
               ElementsAre(Entry{100, 1, Kind::kTimer, 0},
-                          Entry{100, 1, Kind::kRetry, 0}));
+                          Entry{100, 1, Kind::kRetryTurn, 0}));
 }
 
 TEST(Timers, CancelledNeverComesAndOthersDo) {
@@ -70,7 +70,7 @@ TEST(Timers, CancelledNeverComesAndOthersDo) {
   timers.Add({100, 1, Kind::kTimer, 0});
   timers.Add({200, 1, Kind::kTimer, 1});
   timers.Cancel({100, 1, Kind::kTimer, 0});
-  timers.Cancel({100, 1, Kind::kTimer, 7});  // Is not there.
+  timers.Cancel({100, 1, Kind::kTimer, 7});  // Does not exist.
   EXPECT_THAT(timers.next_due(), Eq(200));
   EXPECT_THAT(TakeAllDue(timers, 1'000),
               ElementsAre(Entry{200, 1, Kind::kTimer, 1}));
@@ -122,6 +122,20 @@ TEST(Timers, DoAsASortedSetDoes) {
       ASSERT_EQ(timers.size(), model.size());
     }
   });
+}
+
+TEST(Timers, MovedBackOnesAreDueEarlierAndCancelledByTheirOwnTime) {
+  Timers timers;
+  timers.Add({100, 1, Kind::kTimer, 1});
+  timers.Add({200, 1, Kind::kTimer, 2}, /*early=*/50);
+  timers.Add({120, 1, Kind::kStart, 0});
+  timers.MoveBack(60);
+  EXPECT_EQ(timers.TakeDue(39), std::nullopt);
+  EXPECT_EQ(timers.TakeDue(40), (Entry{40, 1, Kind::kTimer, 1}));
+  timers.Cancel({200, 1, Kind::kTimer, 2});
+  EXPECT_EQ(timers.TakeDue(119), std::nullopt);
+  EXPECT_EQ(timers.TakeDue(120), (Entry{120, 1, Kind::kStart, 0}));
+  EXPECT_EQ(timers.size(), 0u);
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ class ConcludeTurnTest : public testing::Test {
     answer.actions = std::move(actions);
     return ConcludeTurn(state_, "a", std::move(answer), limits_, kNow);
   }
-  // As that of a sub-orchestration.
+  // As in a sub-orchestration.
   void HasParent() {
     state_.started.parent = ParentLink{7, "Parent", {}, {"p", "e-p"}};
   }
@@ -243,7 +243,9 @@ TEST_F(ConcludeTurnTest, NextExecutionIsStartedAsThisOneButForItsInput) {
   HasParent();
   state_.started.scheduled_start = Timestamp{1, 0};
   CompleteExecution completion = End(Status::kContinuedAsNew, "2");
-  completion.carried_over = {"one", "two"};
+  const std::string one = EncodeEvent({-1, {}, EventRaised{"one", {}}});
+  const std::string two = EncodeEvent({-1, {}, EventRaised{"two", {}}});
+  completion.carried_over = {one, two};
   const TurnOutcome outcome = Conclude({{1, completion}});
   ASSERT_TRUE(outcome.next.has_value());
   const ExecutionStarted& started = outcome.next->started;
@@ -255,8 +257,8 @@ TEST_F(ConcludeTurnTest, NextExecutionIsStartedAsThisOneButForItsInput) {
   EXPECT_EQ(started.tags, state_.started.tags);
   EXPECT_EQ(started.trace, state_.started.trace);
   EXPECT_FALSE(started.scheduled_start.has_value());
-  EXPECT_THAT(outcome.next->carried_over, ElementsAre("one", "two"));
-  // It has not ended: nobody is told.
+  EXPECT_THAT(outcome.next->carried_over, ElementsAre(one, two));
+  // It has not ended: its parent is not told.
   EXPECT_THAT(outcome.events, IsEmpty());
   EXPECT_THAT(outcome.messages, IsEmpty());
 }
@@ -280,11 +282,11 @@ TEST_F(ConcludeTurnTest, TasksAndTimersBesideContinueAsNewAreDropped) {
   EXPECT_THAT(outcome.timers, IsEmpty());
   EXPECT_THAT(outcome.children, SizeIs(1));
   EXPECT_THAT(outcome.messages, SizeIs(2));
-  EXPECT_THAT(outcome.events, IsEmpty());  // There is no history any more.
+  EXPECT_THAT(outcome.events, IsEmpty());  // The history is gone.
   EXPECT_TRUE(outcome.next.has_value());
 }
 
-// ---- The end, told ----------------------------------------------------------
+// ---- The end is reported ----------------------------------------------------
 
 TEST_F(ConcludeTurnTest, ParentIsToldTheResult) {
   HasParent();
@@ -348,10 +350,30 @@ TEST_F(ConcludeTurnTest, TerminateThatIsNotRecursiveLeavesChildrenAlone) {
   EXPECT_THAT(Conclude({{5, End(Status::kTerminated)}}).messages, IsEmpty());
 }
 
-TEST_F(ConcludeTurnTest, ChildrenAreTerminatedOnlyWhenTheParentEnds) {
+TEST_F(ConcludeTurnTest, ATerminateThatItsWorkerDoesNotHeedIsCarriedOut) {
+  state_.status = Status::kSuspended;
   state_.terminated = ExecutionTerminated{"why", true};
   state_.children = {{1, "c-1"}};
-  EXPECT_THAT(Conclude({{5, Task()}}).messages, IsEmpty());
+  for (const bool does_something : {false, true}) {
+    const TurnOutcome outcome =
+        does_something ? Conclude({{5, Task()}}) : Conclude({});
+    EXPECT_TRUE(outcome.terminate_unheeded);
+    ASSERT_FALSE(outcome.events.empty());
+    const auto* end = outcome.events.back().As<ExecutionCompleted>();
+    ASSERT_NE(end, nullptr);
+    EXPECT_EQ(end->status, static_cast<int32_t>(Status::kTerminated));
+    EXPECT_EQ(end->result, "why");
+    ASSERT_EQ(outcome.messages.size(), 1u);
+    EXPECT_EQ(outcome.messages[0].instance_id, "c-1");
+  }
+}
+
+TEST_F(ConcludeTurnTest, AnEndOfItsOwnIsNotOverruledByATerminate) {
+  state_.terminated = ExecutionTerminated{"why", false};
+  const TurnOutcome outcome = Conclude({{5, End(Status::kCompleted)}});
+  EXPECT_FALSE(outcome.terminate_unheeded);
+  EXPECT_EQ(outcome.events.back().As<ExecutionCompleted>()->status,
+            static_cast<int32_t>(Status::kCompleted));
 }
 
 // ---- Limits -----------------------------------------------------------------
@@ -370,7 +392,7 @@ TEST_F(ConcludeTurnTest, PayloadOfEachActionIsBounded) {
     EXPECT_EQ(FailureOf(outcome),
               "PayloadTooLarge: action 8 has a payload of 5 bytes; at most 4 "
               "are allowed (--max-payload)");
-    // Nothing else of the answer is done.
+    // The rest of the answer is ignored.
     EXPECT_THAT(outcome.tasks, IsEmpty());
     EXPECT_THAT(outcome.messages, IsEmpty());
     EXPECT_FALSE(outcome.next.has_value());
@@ -400,7 +422,7 @@ TEST_F(ConcludeTurnTest, HistoryIsBounded) {
             "for ever continues as new");
 }
 
-// The way out that the message names.
+// The way out that the message suggests.
 TEST_F(ConcludeTurnTest, HistoryThatIsFullMayContinueAsNew) {
   limits_.history_events_max = 10;
   state_.event_count = 10;
@@ -416,7 +438,7 @@ TEST_F(ConcludeTurnTest, UnsupportedActionFailsIt) {
   EXPECT_EQ(FailureOf(outcome),
             "Unsupported: entities are not supported by this server");
   EXPECT_THAT(outcome.tasks, IsEmpty());
-  // It is an end as others: the parent is told.
+  // An end like any other: the parent is told.
   ASSERT_THAT(outcome.messages, SizeIs(1));
   EXPECT_NE(outcome.messages[0].event.As<SubOrchestrationFailed>(), nullptr);
 }

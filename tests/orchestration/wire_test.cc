@@ -19,7 +19,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-// A field of every form.
+// A message with a field of every form.
 struct All {
   std::string text = {};
   int32_t small = 0;
@@ -57,10 +57,10 @@ All Decode(std::string_view bytes) {
   return all.value_or(All{});
 }
 
-// ---- Written ----------------------------------------------------------------
+// ---- Writing ----------------------------------------------------------------
 
 TEST(WireWriter, PlainFieldsThatAreZeroOrEmptyAreNotWritten) {
-  // The time is a message: it is there, and empty.
+  // The time is a message: present, but empty.
   EXPECT_EQ(EncodeMessage(All{}), Bytes({0x42, 0}));
 }
 
@@ -130,7 +130,7 @@ TEST(Wire, WhatIsEncodedAtRandomComesBack) {
   });
 }
 
-// ---- Read -------------------------------------------------------------------
+// ---- Reading ----------------------------------------------------------------
 
 TEST(WireReader, PassesUnknownFieldsOver) {
   std::string bytes;
@@ -144,6 +144,47 @@ TEST(WireReader, PassesUnknownFieldsOver) {
   const All all = Decode(bytes);
   EXPECT_EQ(all.text, "text");
   EXPECT_TRUE(all.flag);
+}
+
+TEST(WireReader, PassesGroupsOver) {
+  // Field 9 as a group with a number, a text and another group; then field 3.
+  const All all = Decode(
+      Bytes({0x4b, 0x08, 0x01, 0x12, 0x01, 'x', 0x1b, 0x1c, 0x4c, 0x18, 0x05}));
+  EXPECT_EQ(all.large, 5);
+  EXPECT_EQ(all.text, "");
+}
+
+TEST(WireReader, RefusesGroupsThatDoNotEndWhereTheyShould) {
+  for (const std::string& bytes :
+       {Bytes({0x4b}), Bytes({0x4b, 0x54}), Bytes({0x4c}),
+        Bytes({0x4b, 0x1b, 0x4c, 0x1c}), Bytes({0x4b, 0x0a, 0x7f, 0x4c})}) {
+    EXPECT_FALSE(DecodeMessage<All>(bytes).has_value());
+  }
+}
+
+TEST(WireReader, GroupsInGroupsHaveABound) {
+  const auto nested = [](size_t depth) {
+    return std::string(depth, '\x4b') + std::string(depth, '\x4c');
+  };
+  EXPECT_TRUE(DecodeMessage<All>(nested(100)).has_value());
+  EXPECT_FALSE(DecodeMessage<All>(nested(101)).has_value());
+  EXPECT_FALSE(DecodeMessage<All>(std::string(1'000'000, '\x4b')).has_value());
+}
+
+TEST(WireReader, AFieldOfAnotherWireTypeIsAnUnknownOne) {
+  // Each known field once in its form, then in another.
+  const All all =
+      Decode(Bytes({0x0a, 1, 'a', 0x08, 7}) +                  // text
+             Bytes({0x10, 3, 0x12, 1, 'x'}) +                  // small
+             Bytes({0x20, 1, 0x25, 0, 0, 0, 0}) +              // flag
+             Bytes({0x2a, 3, 0x0a, 1, 'p', 0x28, 1}) +         // payload
+             Bytes({0x42, 2, 0x08, 9, 0x40, 1, 0x43, 0x44}));  // time
+  EXPECT_EQ(all.text, "a");
+  EXPECT_EQ(all.small, 3);
+  EXPECT_TRUE(all.flag);
+  EXPECT_EQ(all.payload, "p");
+  EXPECT_EQ(all.time.seconds, 9);
+  EXPECT_EQ(Decode(Bytes({0x28, 1, 0x30, 1})).payload, std::nullopt);
 }
 
 TEST(WireReader, LastOfAFieldThatStandsThereTwiceCounts) {
@@ -169,7 +210,6 @@ TEST(WireReader, RefusesWhatIsNoMessage) {
       {"a length of 2^64 - 1",
        Bytes({0x0a}) + std::string(9, '\xff') + Bytes({0x01})},
       {"a length of 2^63", Bytes({0x0a}) + std::string(9, '\x80') + Bytes({1})},
-      {"a group", Bytes({0x0b, 0x0c})},
       {"half of a fixed number", Bytes({0x0d, 1, 2, 3})},
       {"a broken message in a field", Bytes({0x42, 1, 0x08})},
       {"a broken payload", Bytes({0x2a, 2, 0x0a, 5})},

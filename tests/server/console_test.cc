@@ -1,4 +1,4 @@
-#include "service/server/console.h"
+#include "service/host/console.h"
 
 #include <cstdlib>
 #include <memory>

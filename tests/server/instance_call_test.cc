@@ -1,4 +1,4 @@
-#include "service/server/instance_call.h"
+#include "service/doors/instance_call.h"
 
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -18,8 +18,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "leasehold/v1/echo.grpc.pb.h"
+#include "service/doors/echo_server.h"
 #include "service/instance/shared_provider.h"
-#include "service/server/echo_server.h"
+#include "service/rpc/rpc_runtime.h"
 #include "tests/server/echo_call.h"
 #include "tests/server/events.h"
 #include "tests/support/seed.h"
@@ -37,6 +38,10 @@ using ::testing::Pair;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
+using EchoService =
+    RawService<v1::Echo::AsyncService, v1::Echo::WithRawMethod_Echo,
+               v1::Echo::WithRawMethod_EchoStream,
+               v1::Echo::WithRawMethod_Join>;
 using Headers = std::multimap<std::string, std::string>;
 
 // ---- Doors
@@ -203,7 +208,8 @@ class InstanceCallTest : public testing::Test {
   std::unique_ptr<InstanceRegistry> registry_;
   std::unique_ptr<InstanceDoor> door_;
   std::unique_ptr<EchoServer> echo_;
-  v1::Echo::AsyncService pins_;
+  EchoService pins_;
+  ByteBudget budget_{clock_, {}};
   std::unique_ptr<RpcRuntime> runtime_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::Echo::Stub> stub_;
@@ -234,7 +240,7 @@ class InstanceCallTest : public testing::Test {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port);
     builder.RegisterService(&service);
-    runtime_ = std::make_unique<RpcRuntime>(builder, /*queues=*/1);
+    runtime_ = std::make_unique<RpcRuntime>(builder, /*queues=*/1, budget_);
     server_ = builder.BuildAndStart();
     runtime_->Start([this, &serve](RpcQueue& queue) {
       queue_ = &queue;
@@ -264,12 +270,11 @@ class InstanceCallTest : public testing::Test {
 
   static CallTask ServePin(InstanceCallTest& test, RpcQueue& queue) {
     PinCall call(queue);
-    if (!co_await call.Accept(test.pins_,
-                              &v1::Echo::AsyncService::RequestEcho)) {
+    if (!co_await call.Accept(test.pins_, &EchoService::RequestEcho)) {
       co_return;
     }
     ServePin(test, queue);
-    absl::StatusOr<InstanceRequest> request = test.door_->Read(call.context());
+    absl::StatusOr<InstanceRequest> request = test.door_->Read(call);
     test.asking_.Put(request->key.id);
     PinAwaiter pinned(*test.door_, std::move(request), call);
     absl::StatusOr<PinGrant> grant = co_await pinned;
@@ -282,12 +287,11 @@ class InstanceCallTest : public testing::Test {
 
   static CallTask ServeHold(InstanceCallTest& test, RpcQueue& queue) {
     ServerStreamCall<v1::JoinRequest, v1::JoinResponse> call(queue);
-    if (!co_await call.Accept(test.pins_,
-                              &v1::Echo::AsyncService::RequestJoin)) {
+    if (!co_await call.Accept(test.pins_, &EchoService::RequestJoin)) {
       co_return;
     }
     ServeHold(test, queue);
-    absl::StatusOr<InstanceRequest> request = test.door_->Read(call.context());
+    absl::StatusOr<InstanceRequest> request = test.door_->Read(call);
     test.asking_.Put(request->key.id);
     PinAwaiter pinned(*test.door_, std::move(request), call);
     absl::StatusOr<PinGrant> grant = co_await pinned;
@@ -301,12 +305,11 @@ class InstanceCallTest : public testing::Test {
 
   static CallTask ServeHeldPin(InstanceCallTest& test, RpcQueue& queue) {
     PinCall call(queue);
-    if (!co_await call.Accept(test.pins_,
-                              &v1::Echo::AsyncService::RequestEcho)) {
+    if (!co_await call.Accept(test.pins_, &EchoService::RequestEcho)) {
       co_return;
     }
     ServeHeldPin(test, queue);
-    absl::StatusOr<InstanceRequest> request = test.door_->Read(call.context());
+    absl::StatusOr<InstanceRequest> request = test.door_->Read(call);
     PinAwaiter pinned(*test.door_, std::move(request), call);
     absl::StatusOr<PinGrant> grant = co_await pinned;
     Park park(test);
@@ -446,19 +449,20 @@ TEST_F(InstanceCallTest, BrokenHeaderIsRefusedAndCreatesNothing) {
   using Given = std::vector<EchoCall::Header>;
   const std::pair<Given, const char*> cases[] = {
       {{{"instance-id", ""}}, "instance-id: the ID is empty"},
-      {{{"instance-id", "a,b"}}, "instance-id: the ID holds a comma at byte 1"},
-      {{{"instance-id", "a b"}}, "instance-id: the ID holds the byte 0x20"},
+      {{{"instance-id", "a,b"}},
+       "instance-id: the ID contains a comma at byte 1"},
+      {{{"instance-id", "a b"}}, "instance-id: the ID contains the byte 0x20"},
       {{{"instance-id", std::string(257, 'x')}},
        "instance-id: the ID has 257 bytes"},
       {{{"instance-id", "a"}, {"instance-id", "a"}},
        "instance-id: given 2 times"},
       {{{"instance-id", "a"}, {"instance-id-bin", "a"}},
-       "instance-id: given beside instance-id-bin"},
+       "instance-id: given together with instance-id-bin"},
       {{{"instance-id-bin", ""}}, "instance-id-bin: the ID is empty"},
       {{{"instance-id-bin", "\xff"}},
        "instance-id-bin: the ID is not valid UTF-8 at byte 0"},
       {{{"instance-id-bin", "a\n"}},
-       "instance-id-bin: the ID holds the control character U+000A"},
+       "instance-id-bin: the ID contains the control character U+000A"},
       {{{"instance-id-bin", std::string(1025, 'x')}},
        "instance-id-bin: the ID has 1025 bytes"},
       {{{"instance-idle-timeout", "90"}},
@@ -514,6 +518,16 @@ TEST_F(InstanceCallTest, PinIsHeldUntilTheCallIsGone) {
   events_.Await(InstanceEventKind::kIdle, "a");
   EXPECT_TRUE(registry_->Release({.id = "a"}).ok());
   events_.Await(InstanceEventKind::kClosed, "a");
+}
+
+TEST_F(InstanceCallTest, WhoeverHasTheAnswerMayReleaseTheInstance) {
+  ServeEcho();
+  for (int i = 0; i < 3000; ++i) {
+    EchoCall call(*stub_, "", {{"instance-id", "answered"}});
+    ASSERT_TRUE(call.Await().ok());
+    const absl::Status released = registry_->Release({.id = "answered"});
+    ASSERT_TRUE(released.ok()) << "round " << i << ": " << released;
+  }
 }
 
 TEST_F(InstanceCallTest, PinOfACancelledCallIsGivenBack) {

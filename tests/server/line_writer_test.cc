@@ -1,4 +1,4 @@
-#include "service/server/line_writer.h"
+#include "service/host/line_writer.h"
 
 #include <signal.h>
 

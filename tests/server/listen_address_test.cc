@@ -1,4 +1,4 @@
-#include "service/server/listen_address.h"
+#include "service/host/listen_address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

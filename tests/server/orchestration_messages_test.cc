@@ -1,4 +1,4 @@
-#include "service/server/orchestration_messages.h"
+#include "service/doors/orchestration_messages.h"
 
 #include <string>
 #include <utility>
@@ -9,6 +9,8 @@
 
 namespace leasehold {
 namespace {
+
+const Caller kCaller = {.tenant = "default"};
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -122,7 +124,7 @@ TEST(OrchestrationList, TakesEveryField) {
   message.set_page_size(2000);
   message.set_page_token("17");
   message.set_include_payloads(true);
-  const auto query = FromMessage(message);
+  const auto query = FromMessage(message, kCaller);
   ASSERT_TRUE(query.ok()) << query.status();
   EXPECT_THAT(query->rows.statuses, ElementsAre(6, 5));
   EXPECT_EQ(query->rows.id_prefix, "a");
@@ -137,7 +139,8 @@ TEST(OrchestrationList, BadTokensAreRefused) {
   for (const char* token : {"x", "-1", "1 2", "99999999999999999999"}) {
     v1::ListOrchestrationsRequest message;
     message.set_page_token(token);
-    EXPECT_EQ(FromMessage(message).status().code(), Code::kInvalidArgument)
+    EXPECT_EQ(FromMessage(message, kCaller).status().code(),
+              Code::kInvalidArgument)
         << token;
   }
 }

@@ -1,4 +1,4 @@
-#include "service/server/rpc_runtime.h"
+#include "service/rpc/rpc_runtime.h"
 
 #include <arpa/inet.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -24,14 +24,23 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "leasehold/v1/echo.grpc.pb.h"
+#include "service/doors/instance_call.h"
+#include "service/rpc/received.h"
+#include "service/rpc/server_call.h"
+#include "service/rpc/stream_call.h"
 #include "tests/server/echo_call.h"
 #include "tests/server/events.h"
 #include "tests/server/health.h"
 #include "tests/support/seed.h"
+#include "tests/support/simulated_clock.h"
 
 namespace leasehold {
 namespace {
 
+using EchoService =
+    RawService<v1::Echo::AsyncService, v1::Echo::WithRawMethod_Echo,
+               v1::Echo::WithRawMethod_EchoStream,
+               v1::Echo::WithRawMethod_Join>;
 using EchoUnaryCall = UnaryCall<v1::EchoRequest, v1::EchoResponse>;
 
 using EchoBidiCall = BidiStreamCall<v1::EchoRequest, v1::EchoResponse>;
@@ -59,7 +68,7 @@ class TestServer {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port_);
     builder.RegisterService(&service);
-    runtime = std::make_unique<RpcRuntime>(builder, queues);
+    runtime = std::make_unique<RpcRuntime>(builder, queues, budget);
     server = builder.BuildAndStart();
   }
   ~TestServer() { Stop(); }
@@ -79,7 +88,10 @@ class TestServer {
   int port() const { return port_; }
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
 
-  v1::Echo::AsyncService service;
+  EchoService service;
+  SimulatedClock clock;
+  ByteBudget budget{
+      clock, {.connection_bytes_max = 4 << 20, .total_bytes_max = 9 << 20}};
   std::unique_ptr<RpcRuntime> runtime;
   std::unique_ptr<grpc::Server> server;
   RpcQueue* queue = nullptr;  // The only one, if there is one only.
@@ -159,11 +171,11 @@ class ParkUntilCancelled final : private CancelHandler {
 
 CallTask EchoAtOnce(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   EchoAtOnce(server, queue);
+  if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   call.response().set_text(call.request().text());
   co_await call.Finish(absl::OkStatus());
@@ -172,11 +184,11 @@ CallTask EchoAtOnce(TestServer& server, RpcQueue& queue) {
 
 CallTask EchoWhenResumed(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   EchoWhenResumed(server, queue);
+  if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   Park park(server, call);
   co_await park;
@@ -189,11 +201,11 @@ constexpr int kRounds = 100;
 
 CallTask EchoAfterManyRounds(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   EchoAfterManyRounds(server, queue);
+  if (!co_await call.Parse()) co_return;
   int rounds = 0;
   while (rounds < kRounds) {
     Park park(server, call);
@@ -206,11 +218,11 @@ CallTask EchoAfterManyRounds(TestServer& server, RpcQueue& queue) {
 
 CallTask FailWhenCancelled(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   FailWhenCancelled(server, queue);
+  if (!co_await call.Parse()) co_return;
   ParkUntilCancelled park(server, call);
   co_await park;
   co_await call.Finish(absl::CancelledError("told so"));
@@ -257,11 +269,11 @@ ParkUntilEither* waiting_either = nullptr;
 
 CallTask EchoWhenResumedOrCancelled(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   EchoWhenResumedOrCancelled(server, queue);
+  if (!co_await call.Parse()) co_return;
   ParkUntilEither park(server, call);
   {
     std::lock_guard<std::mutex> lock(waiting_either_mu);
@@ -354,11 +366,11 @@ class ResumeMyself {
 
 CallTask EchoAfterResumingItself(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   EchoAfterResumingItself(server, queue);
+  if (!co_await call.Parse()) co_return;
   int times = 0;
   while (times < 1000) {
     ResumeMyself again(server, queue);
@@ -536,11 +548,11 @@ class ToldNever final : public CancelHandler {
 
 CallTask ReplaceTheHandler(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   ReplaceTheHandler(server, queue);
+  if (!co_await call.Parse()) co_return;
   ToldNever never(server);
   call.set_cancel_handler(&never);
   call.set_cancel_handler(nullptr);
@@ -567,11 +579,11 @@ TEST(RpcRuntime, OnlyTheHandlerThatIsSetIsTold) {
 // A coroutine that has no handler learns of the cancellation when it looks.
 CallTask LookUntilCancelled(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   LookUntilCancelled(server, queue);
+  if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   while (!call.cancelled()) {
     ResumeMyself again(server, queue);
@@ -699,8 +711,7 @@ class ParkStream {
 // Echoes until the client has sent all, or the stream is over.
 CallTask ServeEchoes(TestServer& server, RpcQueue& queue) {
   EchoBidiCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEchoStream)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEchoStream)) {
     co_return;
   }
   ServeEchoes(server, queue);
@@ -720,11 +731,11 @@ CallTask ServeEchoes(TestServer& server, RpcQueue& queue) {
 // Awaits news until the stream is over.
 CallTask ServeNews(TestServer& server, RpcQueue& queue) {
   JoinCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestJoin)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
     co_return;
   }
   ServeNews(server, queue);
+  if (!co_await call.Parse()) co_return;
   server.controls.Put(call.control());
   bool open = true;
   while (open) {
@@ -740,11 +751,11 @@ CallTask ServeNews(TestServer& server, RpcQueue& queue) {
 // As ServeNews, once the test has resumed it.
 CallTask ServeNewsWhenResumed(TestServer& server, RpcQueue& queue) {
   JoinCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestJoin)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
     co_return;
   }
   ServeNewsWhenResumed(server, queue);
+  if (!co_await call.Parse()) co_return;
   server.controls.Put(call.control());
   ParkStream park(server, queue);
   co_await park;
@@ -761,8 +772,7 @@ CallTask ServeNewsWhenResumed(TestServer& server, RpcQueue& queue) {
 // Reads a message, then awaits news.
 CallTask ServeReadThenNews(TestServer& server, RpcQueue& queue) {
   EchoBidiCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEchoStream)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEchoStream)) {
     co_return;
   }
   ServeReadThenNews(server, queue);
@@ -780,11 +790,11 @@ constexpr size_t kMuch = 3 << 20;
 // Writes more than the client takes.
 CallTask ServeMuch(TestServer& server, RpcQueue& queue) {
   JoinCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestJoin)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
     co_return;
   }
   ServeMuch(server, queue);
+  if (!co_await call.Parse()) co_return;
   server.controls.Put(call.control());
   v1::JoinResponse response;
   response.mutable_echo()->set_text(std::string(kMuch, 'x'));
@@ -795,11 +805,29 @@ CallTask ServeMuch(TestServer& server, RpcQueue& queue) {
   server.cancelled.Put(call.cancelled());
 }
 
+// Awaits room for a long message, then writes it.
+CallTask ServeInRoom(TestServer& server, RpcQueue& queue) {
+  JoinCall call(queue);
+  if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
+    co_return;
+  }
+  ServeInRoom(server, queue);
+  server.controls.Put(call.control());
+  v1::JoinResponse response;
+  response.mutable_echo()->set_text(std::string(kMuch, 'x'));
+  const bool room = co_await call.Room(response.ByteSizeLong());
+  server.awaited.Put(room);
+  if (room) server.awaited.Put(co_await call.Write(response));
+  call.LeaveRoom();
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+  server.cancelled.Put(call.cancelled());
+}
+
 // Tries all that a stream can do.
 CallTask ServeEverythingOnce(TestServer& server, RpcQueue& queue) {
   EchoBidiCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEchoStream)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEchoStream)) {
     co_return;
   }
   ServeEverythingOnce(server, queue);
@@ -813,6 +841,19 @@ CallTask ServeEverythingOnce(TestServer& server, RpcQueue& queue) {
   server.cancelled.Put(call.cancelled());
 }
 
+// Takes what all have, but for what is small.
+void FillBudget(TestServer& server, ByteBudget::Claim& claim) {
+  ASSERT_TRUE(server.budget
+                  .Take(
+                      7 << 20,
+                      [] {
+                        return ByteBudget::Holder{.connection = "another",
+                                                  .cut = nullptr};
+                      },
+                      claim)
+                  .ok());
+}
+
 // A client whose window grows only as it reads, so that a long write is under
 // way until it does.
 std::shared_ptr<grpc::Channel> ConnectWithSmallWindow(
@@ -822,6 +863,74 @@ std::shared_ptr<grpc::Channel> ConnectWithSmallWindow(
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
                                    arguments);
+}
+
+TEST(RpcRuntime, AnswerForWhichThereIsNoRoomIsRefused) {
+  TestServer server(EchoAtOnce, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  const std::string text(kMuch, 'x');
+  {
+    ByteBudget::Claim another;
+    FillBudget(server, another);
+    EchoCall refused(*stub, text);
+    const grpc::Status status = refused.Await();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_NE(status.error_message().find("--max-total-bytes"),
+              std::string::npos)
+        << status.error_message();
+    EchoCall small(*stub, "small");
+    EXPECT_TRUE(small.Await().ok());
+  }
+  EchoCall call(*stub, text);
+  EXPECT_TRUE(call.Await().ok());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(server.cancelled.Take("the end of the handler"));
+  }
+  server.Stop();
+  EXPECT_EQ(server.budget.total(), 0u);
+}
+
+TEST(RpcRuntimeStream, MessageThatHasNoRoomWaitsForIt) {
+  TestServer server(ServeInRoom, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  auto another = std::make_unique<ByteBudget::Claim>();
+  FillBudget(server, *another);
+  grpc::ClientContext context;
+  const auto reader = stub->Join(&context, v1::JoinRequest());
+  // A wake for another reason changes nothing.
+  server.controls.Take("the stream")->Notify();
+  another.reset();
+  EXPECT_TRUE(server.awaited.Take("the room"));
+  v1::JoinResponse response;
+  EXPECT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.echo().text().size(), kMuch);
+  EXPECT_TRUE(server.awaited.Take("the write"));
+  EXPECT_TRUE(reader->Finish().ok());
+  server.Stop();
+  EXPECT_EQ(server.budget.total(), 0u);
+}
+
+TEST(RpcRuntimeStream, StreamThatEndsWhileItWaitsForRoomWaitsNoLonger) {
+  TestServer server(ServeInRoom, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  ByteBudget::Claim another;
+  FillBudget(server, another);
+  grpc::ClientContext told;
+  const auto reader = stub->Join(&told, v1::JoinRequest());
+  server.controls.Take("the stream")->End(absl::AbortedError("so"));
+  EXPECT_FALSE(server.awaited.Take("the room"));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_FALSE(server.cancelled.Take("the end of the handler"));
+
+  grpc::ClientContext gone;
+  const auto other = stub->Join(&gone, v1::JoinRequest());
+  server.controls.Take("the stream");
+  gone.TryCancel();
+  EXPECT_FALSE(server.awaited.Take("the room"));
+  EXPECT_TRUE(server.cancelled.Take("the end of the handler"));
 }
 
 TEST(RpcRuntimeStream, MessagesAreReadUntilTheClientHasSentAll) {
@@ -936,7 +1045,7 @@ TEST(RpcRuntimeStream, ForcedReleaseEndsTheStreamAsAborted) {
   server.Start();
   const auto stub = v1::Echo::NewStub(Connect(server.address()));
   JoinStream stream(JoinOf(*stub));
-  server.controls.Take("the stream to arrive")->OnForcedRelease();
+  EndOnRelease(server.controls.Take("the stream to arrive")).OnForcedRelease();
   const grpc::Status status = stream->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
   EXPECT_EQ(status.error_message(), "the instance was released by force");
@@ -1046,7 +1155,7 @@ TEST(RpcRuntimeStream, ControlOfAStreamThatIsGoneDoesNothing) {
   // Nothing was left to the queue, which may be gone as well.
   server.Stop();
   control->Notify();
-  control->OnForcedRelease();
+  EndOnRelease(control).OnForcedRelease();
   EXPECT_EQ(control.use_count(), 1);
 }
 
@@ -1147,11 +1256,11 @@ TEST(RpcRuntime, StopWaitsForACoroutineThatDoesNotHeedItsCancellation) {
 CallTask EchoThenHoldTheThread(TestServer& server, RpcQueue& queue) {
   {
     EchoUnaryCall call(queue);
-    if (!co_await call.Accept(server.service,
-                              &v1::Echo::AsyncService::RequestEcho)) {
+    if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
       co_return;
     }
     EchoThenHoldTheThread(server, queue);
+    if (!co_await call.Parse()) co_return;
     co_await call.Finish(absl::OkStatus());
   }
   server.threads.Put(std::this_thread::get_id());
@@ -1194,9 +1303,11 @@ TEST(RpcRuntime, RuntimeWhoseServerDidNotComeUpEnds) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:/no/such/folder/s",
                            grpc::InsecureServerCredentials());
-  v1::Echo::AsyncService service;
+  EchoService service;
   builder.RegisterService(&service);
-  RpcRuntime runtime(builder, /*queues=*/2);
+  SimulatedClock clock;
+  ByteBudget budget(clock, {});
+  RpcRuntime runtime(builder, /*queues=*/2, budget);
   EXPECT_EQ(builder.BuildAndStart(), nullptr);
 }
 
@@ -1213,10 +1324,10 @@ TEST(RpcRuntime, SecondStopDoesNothing) {
 // asks for the next one: so no queue can have two of them.
 CallTask EchoAfterGo(TestServer& server, RpcQueue& queue) {
   EchoUnaryCall call(queue);
-  if (!co_await call.Accept(server.service,
-                            &v1::Echo::AsyncService::RequestEcho)) {
+  if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
+  if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   server.go.Await("the test to say Go");
   EchoAfterGo(server, queue);

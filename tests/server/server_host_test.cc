@@ -1,4 +1,4 @@
-#include "service/server/server_host.h"
+#include "service/host/server_host.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,7 +20,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "leasehold/v1/echo.grpc.pb.h"
-#include "service/server/health_server.h"
+#include "service/doors/health_server.h"
 #include "tests/server/echo_call.h"
 #include "tests/server/events.h"
 #include "tests/server/health.h"
@@ -267,7 +267,7 @@ TEST_F(ServerHostTest, UnixSocketThatWasLeftOverIsTaken) {
   EXPECT_TRUE(EchoCall(*stub, "").Await().ok());
 }
 
-// The address is free when it is looked at, and taken when gRPC gets there.
+// The address is free when it is looked at, and taken when it is listened on.
 TEST_F(ServerHostTest, AddressThatIsTakenMeanwhileIsUnavailable) {
   int port = 0;
   {
@@ -278,7 +278,8 @@ TEST_F(ServerHostTest, AddressThatIsTakenMeanwhileIsUnavailable) {
       Make({Loopback(port), Loopback(port)});
   const absl::Status status = host->Start();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("could not listen"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("Address already in use"));
   EXPECT_THAT(host->addresses(), IsEmpty());
 }
 

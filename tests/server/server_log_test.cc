@@ -1,4 +1,4 @@
-#include "service/server/server_log.h"
+#include "service/host/server_log.h"
 
 #include <memory>
 #include <string>

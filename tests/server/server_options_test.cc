@@ -1,4 +1,4 @@
-#include "service/server/server_options.h"
+#include "service/host/server_options.h"
 
 #include <unistd.h>
 
@@ -38,26 +38,46 @@ Shown Show(const ServerOptions& o) {
   const auto listen = [](std::string* out, const ListenAddress& address) {
     out->append(address.ToString());
   };
-  return {{"listen", absl::StrJoin(o.listen, " ", listen)},
-          {"insecure", on(o.insecure)},
-          {"print-address", on(o.print_address)},
-          {"idle-timeout", absl::FormatDuration(o.idle_timeout)},
-          {"min-idle-timeout", absl::FormatDuration(o.idle_timeout_min)},
-          {"max-idle-timeout", absl::FormatDuration(o.idle_timeout_max)},
-          {"instance-header", o.instance_header.text},
-          {"max-contexts", absl::StrCat(o.contexts_max)},
-          {"console", on(o.console)},
-          {"log-format", o.log_format == LogFormat::kJson ? "json" : "text"},
-          {"drain-timeout", absl::FormatDuration(o.drain_timeout)},
-          {"queue-threads", absl::StrCat(o.queue_threads)},
-          {"user-threads", absl::StrCat(o.user_threads)},
-          {"data", o.data},
-          {"store", o.memory_store ? "memory" : "sqlite"},
-          {"max-payload", absl::StrCat(o.payload_bytes_max)},
-          {"max-deliveries", absl::StrCat(o.deliveries_max)},
-          {"max-history-events", absl::StrCat(o.history_events_max)},
-          {"allow-hub-wipe", on(o.allow_hub_wipe)},
-          {"builtin", on(o.builtin)}};
+  return {
+      {"listen", absl::StrJoin(o.listen, " ", listen)},
+      {"insecure", on(o.insecure)},
+      {"print-address", on(o.print_address)},
+      {"idle-timeout", absl::FormatDuration(o.idle_timeout)},
+      {"min-idle-timeout", absl::FormatDuration(o.idle_timeout_min)},
+      {"max-idle-timeout", absl::FormatDuration(o.idle_timeout_max)},
+      {"instance-header", o.instance_header.text},
+      {"max-contexts", absl::StrCat(o.contexts_max)},
+      {"console", on(o.console)},
+      {"log-format", o.log_format == LogFormat::kJson ? "json" : "text"},
+      {"drain-timeout", absl::FormatDuration(o.drain_timeout)},
+      {"queue-threads", absl::StrCat(o.queue_threads)},
+      {"user-threads", absl::StrCat(o.user_threads)},
+      {"max-connections", absl::StrCat(o.connections_max)},
+      {"max-connections-per-address",
+       absl::StrCat(o.connections_of_address_max)},
+      {"unix-socket-mode",
+       absl::StrCat("0", o.unix_socket_mode >> 6, o.unix_socket_mode >> 3 & 7,
+                    o.unix_socket_mode & 7)},
+      {"max-resets", absl::StrCat(o.resets_max)},
+      {"max-resets-per-second", absl::StrCat(o.resets_per_second_max)},
+      {"heartbeat-interval", absl::FormatDuration(o.heartbeat_interval)},
+      {"keepalive-time", absl::FormatDuration(o.connections.keepalive_time)},
+      {"keepalive-timeout",
+       absl::FormatDuration(o.connections.keepalive_timeout)},
+      {"compression", on(o.connections.compression)},
+      {"data", o.data},
+      {"store", o.memory_store ? "memory" : "sqlite"},
+      {"max-connection-bytes", absl::StrCat(o.connection_bytes_max)},
+      {"max-total-bytes", absl::StrCat(o.total_bytes_max)},
+      {"max-payload", absl::StrCat(o.payload_bytes_max)},
+      {"max-inbox-bytes", absl::StrCat(o.inbox_bytes_max)},
+      {"max-deliveries", absl::StrCat(o.deliveries_max)},
+      {"turn-timeout-on-worker", absl::FormatDuration(o.turn_timeout)},
+      {"activity-timeout", absl::FormatDuration(o.activity_timeout)},
+      {"unknown-work", o.unknown_work_fails ? "fail" : "wait"},
+      {"max-history-events", absl::StrCat(o.history_events_max)},
+      {"allow-hub-wipe", on(o.allow_hub_wipe)},
+      {"builtin", on(o.builtin)}};
 }
 
 Shown Defaults() {
@@ -83,6 +103,10 @@ void PrintTo(const Setting& setting, std::ostream* out) {
 constexpr char kDurationRule[] =
     "must be a duration above zero with its unit, such as 500ms, 20s or 1h30m";
 
+constexpr char kDurationOrNoneRule[] =
+    "must be a duration with its unit, such as 500ms, 20s or 1h30m, or 0 for "
+    "none";
+
 const std::vector<Setting>& AllSettings() {
   static const auto& settings = *new std::vector<Setting>{
       {"listen", "127.0.0.1:5001", "[::1]:5002", "localhost", "has no port"},
@@ -98,18 +122,41 @@ const std::vector<Setting>& AllSettings() {
       {"console", "on", "off", "yes", "must be on or off"},
       {"log-format", "json", "text", "xml", "must be text or json"},
       {"drain-timeout", "1ms", "2m", "0s", kDurationRule},
+      {"heartbeat-interval", "5s", "1s", "0s", kDurationRule},
       {"queue-threads", "3", "256", "257",
        "must be a whole number from 1 to 256"},
       {"user-threads", "2", "9", "1.5", "must be a whole number from 1 to 256"},
+      {"keepalive-time", "1s", "2h", "0", kDurationRule},
+      {"keepalive-timeout", "500ms", "1m", "soon", kDurationRule},
+      {"max-connections", "7", "10000000", "0",
+       "must be a whole number from 1 to 10000000"},
+      {"max-connections-per-address", "1", "10000000", "many",
+       "must be a whole number from 1 to 10000000"},
+      {"unix-socket-mode", "0660", "0777", "0860",
+       "must be permissions in octal"},
+      {"max-resets", "7", "1000000000", "0",
+       "must be a whole number from 1 to 1000000000"},
+      {"max-resets-per-second", "1", "1000000000", "-1",
+       "must be a whole number from 1 to 1000000000"},
+      {"compression", "on", "off", "gzip", "must be on or off"},
       {"data", "/var/lib/leasehold", "here", "-x",
        "must not begin with a dash"},
       {"store", "memory", "sqlite", "disk", "must be sqlite or memory"},
+      {"max-connection-bytes", "1", "65536", "0",
+       "must be a whole number from 1 to 1099511627776"},
+      {"max-total-bytes", "1", "65536", "much",
+       "must be a whole number from 1 to 1099511627776"},
       {"max-payload", "1", "50331648", "50331649",
        "must be a whole number from 1 to 50331648"},
       {"max-history-events", "10", "10000000", "none",
        "must be a whole number from 1 to 10000000"},
+      {"max-inbox-bytes", "1", "65536", "none",
+       "must be a whole number from 1 to 1099511627776"},
       {"max-deliveries", "3", "1000000", "0",
        "must be a whole number from 1 to 1000000"},
+      {"turn-timeout-on-worker", "0", "2s", "2", kDurationOrNoneRule},
+      {"activity-timeout", "24h", "0", "-1s", kDurationOrNoneRule},
+      {"unknown-work", "fail", "wait", "drop", "must be wait or fail"},
       {"allow-hub-wipe", "on", "off", "perhaps", "must be on or off"},
       {"builtin", "off", "on", "perhaps", "must be on or off"},
   };
@@ -305,10 +352,25 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"drain-timeout", "30s"},
                             {"queue-threads", Defaults()["queue-threads"]},
                             {"user-threads", "4"},
+                            {"heartbeat-interval", "20s"},
+                            {"keepalive-time", "30s"},
+                            {"keepalive-timeout", "10s"},
+                            {"max-connections", "10000"},
+                            {"max-connections-per-address", "1000"},
+                            {"unix-socket-mode", "0600"},
+                            {"max-resets", "500"},
+                            {"max-resets-per-second", "200"},
+                            {"compression", "off"},
                             {"data", "leasehold-data"},
                             {"store", "sqlite"},
+                            {"max-connection-bytes", "67108864"},
+                            {"max-total-bytes", "536870912"},
                             {"max-payload", "16777216"},
+                            {"max-inbox-bytes", "268435456"},
                             {"max-deliveries", "10"},
+                            {"turn-timeout-on-worker", "1m"},
+                            {"activity-timeout", "0"},
+                            {"unknown-work", "wait"},
                             {"max-history-events", "100000"},
                             {"allow-hub-wipe", "off"},
                             {"builtin", "on"}};

@@ -1,8 +1,9 @@
-#include "service/server/sidecar_messages.h"
+#include "service/doors/sidecar_messages.h"
 
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -18,6 +19,23 @@ using testing::Pair;
 using testing::SizeIs;
 
 using Code = absl::StatusCode;
+
+const Caller kCaller = {.tenant = "default"};
+
+// The messages that a caller's tenant belongs to, from one caller.
+using leasehold::FromMessage;
+auto FromMessage(CreateInstanceRequest message) {
+  return FromMessage(std::move(message), kCaller);
+}
+auto FromMessage(const ::InstanceQuery& message) {
+  return FromMessage(message, kCaller);
+}
+auto FromMessage(const ListInstanceIdsRequest& message) {
+  return FromMessage(message, kCaller);
+}
+auto FromMessage(const PurgeInstanceFilter& message) {
+  return FromMessage(message, kCaller);
+}
 
 std::string Message(const absl::Status& status) {
   return std::string(status.message());
@@ -64,6 +82,43 @@ TEST(SidecarStart, AbsentStaysAbsent) {
   EXPECT_EQ(request->input, std::nullopt);
   EXPECT_EQ(request->execution_id, std::nullopt);
   EXPECT_EQ(request->scheduled_start, std::nullopt);
+  EXPECT_FALSE(request->trace.has_value());
+}
+
+TEST(SidecarStart, HasBounds) {
+  const auto refused = [](const auto& change) {
+    CreateInstanceRequest message = Create();
+    change(message);
+    const auto request = FromMessage(message);
+    EXPECT_EQ(request.status().code(), Code::kInvalidArgument);
+    return Message(request.status());
+  };
+  EXPECT_THAT(refused([](auto& m) { m.set_name(std::string(1025, 'n')); }),
+              HasSubstr("name: has 1025 bytes; at most 1024"));
+  EXPECT_THAT(refused([](auto& m) {
+                m.mutable_version()->set_value(std::string(257, 'v'));
+              }),
+              HasSubstr("version: has 257 bytes"));
+  EXPECT_THAT(refused([](auto& m) {
+                m.mutable_executionid()->set_value(std::string(257, 'e'));
+              }),
+              HasSubstr("executionId: has 257 bytes"));
+  EXPECT_THAT(refused([](auto& m) {
+                (*m.mutable_tags())["k"] = std::string(4097, 't');
+              }),
+              HasSubstr("tags: the value of \"k\": has 4097 bytes"));
+  EXPECT_THAT(
+      refused([](auto& m) {
+        m.mutable_scheduledstarttimestamp()->set_seconds(8'640'000'000'000);
+      }),
+      HasSubstr("scheduledStartTimestamp: is not a time of the years"));
+}
+
+TEST(SidecarStart, ATraceThatIsTooLongIsLeftOut) {
+  CreateInstanceRequest message = Create();
+  message.mutable_parenttracecontext()->set_traceparent(std::string(5000, 't'));
+  const auto request = FromMessage(message);
+  ASSERT_TRUE(request.ok());
   EXPECT_FALSE(request->trace.has_value());
 }
 
@@ -171,14 +226,14 @@ TEST(SidecarStart, OldPolicySaysWhatToDoWithTheStatusesThatItLists) {
 }
 
 TEST(SidecarKey, NamesTheFieldAndTheRule) {
-  EXPECT_EQ(SidecarKey("a-1")->id, "a-1");
-  const auto empty = SidecarKey("");
+  EXPECT_EQ(SidecarKey("a-1", kCaller)->id, "a-1");
+  const auto empty = SidecarKey("", kCaller);
   EXPECT_EQ(empty.status().code(), Code::kInvalidArgument);
   EXPECT_THAT(Message(empty.status()), HasSubstr("instanceId"));
   // Children have longer ones, and entities one form.
-  EXPECT_TRUE(SidecarKey(std::string(1024, 'x')).ok());
-  EXPECT_FALSE(SidecarKey(std::string(1025, 'x')).ok());
-  EXPECT_EQ(SidecarKey("@Counter@A")->id, "@counter@A");
+  EXPECT_TRUE(SidecarKey(std::string(1024, 'x'), kCaller).ok());
+  EXPECT_FALSE(SidecarKey(std::string(1025, 'x'), kCaller).ok());
+  EXPECT_EQ(SidecarKey("@Counter@A", kCaller)->id, "@counter@A");
 }
 
 // ---- Answers to turns -------------------------------------------------------
@@ -368,13 +423,124 @@ TEST(SidecarActivity, FailureWinsOverAResult) {
             message.failuredetails().SerializeAsString());
 }
 
+// The failure that an activity with this one ends with.
+TaskFailureDetails Kept(const TaskFailureDetails& failure) {
+  ActivityResponse message;
+  *message.mutable_failuredetails() = failure;
+  TaskFailureDetails kept;
+  EXPECT_TRUE(kept.ParseFromString(
+      *std::get<TaskFailed>(FromMessage(message)).failure.bytes));
+  return kept;
+}
+
+TEST(SidecarFailure, LongTextIsCutWithAWord) {
+  TaskFailureDetails failure;
+  failure.set_errortype(std::string(2000, 't'));
+  failure.set_errormessage(std::string(20 << 20, 'm'));
+  failure.mutable_stacktrace()->set_value(std::string(65'535, 's') +
+                                          "\xF0\x9F\x8E\x81");
+  const TaskFailureDetails kept = Kept(failure);
+  EXPECT_EQ(kept.errortype(),
+            std::string(1024, 't') + "... (976 bytes were cut)");
+  EXPECT_EQ(kept.errormessage(),
+            std::string(65'536, 'm') + "... (20905984 bytes were cut)");
+  EXPECT_EQ(kept.stacktrace().value(),
+            std::string(65'535, 's') + "... (4 bytes were cut)");
+}
+
+TEST(SidecarFailure, DeepCausesAreCutWithAWord) {
+  TaskFailureDetails failure;
+  TaskFailureDetails* last = &failure;
+  for (int i = 0; i < 98; ++i) {
+    last->set_errormessage(std::to_string(i));
+    last = last->mutable_innerfailure();
+  }
+  const TaskFailureDetails kept = Kept(failure);
+  const TaskFailureDetails* one = &kept;
+  for (int i = 0; i < 32; ++i) {
+    EXPECT_EQ(one->errormessage(), std::to_string(i));
+    ASSERT_TRUE(one->has_innerfailure());
+    one = &one->innerfailure();
+  }
+  EXPECT_EQ(one->errortype(), "CausesLeftOut");
+  EXPECT_THAT(one->errormessage(), HasSubstr("at most 32"));
+  EXPECT_FALSE(one->has_innerfailure());
+}
+
+TEST(SidecarFailure, AllOfItHasABound) {
+  TaskFailureDetails failure;
+  TaskFailureDetails* last = &failure;
+  for (int i = 0; i < 31; ++i) {
+    last->set_errormessage(std::string(60'000, 'm'));
+    last->mutable_stacktrace()->set_value(std::string(60'000, 's'));
+    (*last->mutable_properties())["p"].set_string_value(
+        std::string(300'000, 'p'));
+    last = last->mutable_innerfailure();
+  }
+  EXPECT_LT(Kept(failure).ByteSizeLong(), size_t{1} << 20);
+}
+
+TEST(SidecarFailure, DeepPropertiesAreLeftOut) {
+  TaskFailureDetails failure;
+  google::protobuf::Value* value = &(*failure.mutable_properties())["p"];
+  for (int i = 0; i < 40; ++i)
+    value = value->mutable_list_value()->add_values();
+  EXPECT_EQ(Kept(failure).properties_size(), 0);
+}
+
+TEST(SidecarFailure, AnyOtherIsKeptAsItCame) {
+  TaskFailureDetails failure;
+  failure.set_errormessage("m");
+  failure.mutable_innerfailure()->set_errormessage("inner");
+  (*failure.mutable_properties())["p"].set_number_value(1);
+  failure.set_isnonretriable(true);
+  EXPECT_EQ(Kept(failure).SerializeAsString(), failure.SerializeAsString());
+}
+
+TEST(SidecarTurn, EventsThatAreHandedBackKeepTheBounds) {
+  OrchestratorResponse message;
+  auto& end = *message.add_actions()->mutable_completeorchestration();
+  end.set_orchestrationstatus(ORCHESTRATION_STATUS_CONTINUED_AS_NEW);
+  ::HistoryEvent& event = *end.add_carryoverevents();
+  event.mutable_taskfailed()->mutable_failuredetails()->set_errormessage(
+      std::string(100'000, 'm'));
+  const auto answer = FromMessage(message);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_LT(std::get<CompleteExecution>(answer->actions[0].what)
+                .carried_over[0]
+                .size(),
+            70'000u);
+
+  event.mutable_timercreated()->mutable_fireat()->set_seconds(253'402'300'800);
+  EXPECT_THAT(Message(FromMessage(message).status()),
+              HasSubstr("timerCreated.fireAt: is not a time of the years"));
+}
+
 // ---- Workers ----------------------------------------------------------------
+
+TEST(SidecarWorker, FiltersHaveABound) {
+  GetWorkItemsRequest message;
+  auto& filters = *message.mutable_workitemfilters();
+  for (int i = 0; i < 5000; ++i) {
+    filters.add_orchestrations()->set_name("o");
+    filters.add_activities()->set_name("a");
+  }
+  EXPECT_TRUE(FromMessage(message).ok());
+  filters.mutable_activities(0)->add_versions("1");
+  EXPECT_THAT(Message(FromMessage(message).status()),
+              HasSubstr("more than 10000 names and versions"));
+  message.clear_workitemfilters();
+  message.mutable_workitemfilters()->add_activities()->set_name(
+      std::string(1025, 'n'));
+  EXPECT_THAT(Message(FromMessage(message).status()),
+              HasSubstr("workItemFilters.activities: has 1025 bytes"));
+}
 
 TEST(SidecarWorker, WithoutFiltersItTakesEverything) {
   GetWorkItemsRequest message;
   message.set_maxconcurrentorchestrationworkitems(3);
   message.set_maxconcurrentactivityworkitems(-1);
-  const WorkerOptions options = FromMessage(message);
+  const WorkerOptions options = FromMessage(message).value();
   EXPECT_EQ(options.slots[0], 3u);
   EXPECT_EQ(options.slots[1], 0u);  // As many as is usual.
   EXPECT_FALSE(options.filters[0].has_value());
@@ -387,7 +553,7 @@ TEST(SidecarWorker, FiltersAreThreeListsAndAnEmptyOneTakesNothing) {
   filter.set_name("Main");
   filter.add_versions("1");
   filter.add_versions("");
-  const WorkerOptions options = FromMessage(message);
+  const WorkerOptions options = FromMessage(message).value();
   ASSERT_TRUE(options.filters[0].has_value());
   ASSERT_THAT(*options.filters[0], SizeIs(1));
   EXPECT_EQ(options.filters[0]->front().name, "Main");
@@ -477,12 +643,29 @@ TEST(SidecarQuery, ListTakesEveryFieldAndItsOwnToken) {
   EXPECT_EQ(query->after->number, 8);
 }
 
+TEST(SidecarQuery, TimesAreThoseOfTheYears1To9999) {
+  google::protobuf::Timestamp late;
+  late.set_seconds(253'402'300'800);
+  ::InstanceQuery query;
+  *query.mutable_createdtimeto() = late;
+  EXPECT_THAT(Message(FromMessage(query).status()),
+              HasSubstr("createdTimeTo: is not a time"));
+  ListInstanceIdsRequest list;
+  *list.mutable_completedtimefrom() = late;
+  EXPECT_THAT(Message(FromMessage(list).status()),
+              HasSubstr("completedTimeFrom: is not a time"));
+  PurgeInstanceFilter purge;
+  *purge.mutable_createdtimefrom() = late;
+  EXPECT_THAT(Message(FromMessage(purge).status()),
+              HasSubstr("createdTimeFrom: is not a time"));
+}
+
 TEST(SidecarQuery, PurgeFilterTakesEveryField) {
   PurgeInstanceFilter message;
   message.add_runtimestatus(ORCHESTRATION_STATUS_FAILED);
   message.mutable_createdtimefrom()->set_seconds(1);
   message.mutable_createdtimeto()->set_seconds(2);
-  const RowQuery query = FromMessage(message);
+  const RowQuery query = FromMessage(message).value();
   EXPECT_EQ(query.tenant, "default");
   EXPECT_THAT(query.statuses, ElementsAre(3));
   EXPECT_EQ(query.created_from, 1'000'000);
@@ -566,11 +749,12 @@ TEST(SidecarState, AbsentStaysAbsent) {
 
 TEST(SidecarState, MissingOneIsNoError) {
   GetInstanceResponse missing;
-  ToMessage(std::optional<OrchestrationInfo>(), missing);
+  ToMessage(nullptr, missing);
   EXPECT_FALSE(missing.exists());
   EXPECT_FALSE(missing.has_orchestrationstate());
   GetInstanceResponse there;
-  ToMessage(std::optional<OrchestrationInfo>(FullInfo()), there);
+  const OrchestrationInfo info = FullInfo();
+  ToMessage(&info, there);
   EXPECT_TRUE(there.exists());
   EXPECT_EQ(there.orchestrationstate().instanceid(), "a-1");
 }

@@ -1,4 +1,4 @@
-#include "service/server/status_mapping.h"
+#include "service/rpc/status_mapping.h"
 
 #include <string>
 #include <utility>

@@ -60,7 +60,7 @@ std::optional<InstanceModel::Answer> InstanceModel::Acquire(
       }
       if (shutting_down_) return Answer{.code = absl::StatusCode::kUnavailable};
       if (!promised) {
-        // Those who were promised a place may be more than the bound.
+        // Calls that were promised a place may exceed the limit.
         size_t too_many = 0;
         if (live() >= options_.contexts_max) {
           too_many = live() - options_.contexts_max + 1;
@@ -264,6 +264,7 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
       context.hooks_since = now;
       break;
     case InstanceEventKind::kDetachFailed:
+      if (event.reason == DetachReason::kRemoved) break;  // It stays open.
       Require(context.hook_failed, Rule::kEventOrder, "a hook failed", key);
       context.hook_failed = false;
       break;
@@ -279,6 +280,15 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
               Rule::kEventOrder, "opening failed", key);
       Gone(key, context.failure, now);
       break;
+    case InstanceEventKind::kPinsChanged:
+      Require(context.state == State::kOpen, Rule::kEventOrder,
+              "pins of one that is not open", key);
+      break;
+    case InstanceEventKind::kHeldByProvider:
+      break;
+    case InstanceEventKind::kThrew:
+      Require(false, Rule::kEventOrder, "something threw", key);
+      break;
   }
 }
 
@@ -292,7 +302,7 @@ void InstanceModel::Gone(int key, absl::StatusCode failure, Instant now) {
   to_tell_.insert(to_tell_.end(), context.told.begin(), context.told.end());
   context = Context();
   for (const Waiter& waiter : waiters) {
-    // Those who waited come a moment later, in order.
+    // The calls that waited come a moment later, in order.
     const std::optional<Answer> answer =
         failure != absl::StatusCode::kOk
             ? Answer{.code = failure}
@@ -411,7 +421,8 @@ void InstanceModel::OnLeasesOver(size_t count, Instant now) {
   size_t may_be = 0;
   for (int key = 0; key < options_.keys; ++key) {
     const Context& context = contexts_[key];
-    // A use renews the lease as it ends, so a busy one's may be over.
+    // A use renews the lease at its end, so the lease of a busy one may be
+    // over.
     const bool busy = context.state == State::kOpen && context.pins > 0;
     if (busy || HooksMayHang(key, now) ||
         (context.state != State::kNone && now >= deadline(key))) {
@@ -460,13 +471,13 @@ void InstanceModel::CheckSettled(Instant now, bool hooks_answer) {
                           options_.tick,
             Rule::kAnswered, "waits for a hook that hangs", key);
     if (!hooks_answer) continue;
-    // One that was released by force has as long as its pins last.
+    // After a forced release it lasts as long as its pins.
     const bool in_between =
         context.state == State::kOpening ||
         (context.state == State::kClosing && context.pins == 0);
-    Require(!in_between, Rule::kAnswered, "opens or closes for ever", key);
+    Require(!in_between, Rule::kAnswered, "opens or closes forever", key);
     Require(context.waiters.empty() || context.pins > 0, Rule::kAnswered,
-            "waits for ever", key);
+            "waits forever", key);
     if (context.state != State::kOpen || context.pins > 0) continue;
     Require(options_.leased && now < deadline(key) + options_.tick,
             Rule::kGoneInTime, "idle and over, but still there", key);

@@ -1,9 +1,10 @@
 // InstanceModel: what a registry promises its callers, in its simplest form.
 //
-// One entry a key, and everything happens at once. It is told what callers do,
-// and says what they must be answered; it is told what the registry does, and
-// says which promise that breaks, if any. It knows no lock, wheel, word or
-// reference: only states, pins, times and who waits.
+// One entry per key, and everything happens at once. The world reports what
+// callers do, and the model says what they must be answered; the world reports
+// what the registry does, and the model says which promise that breaks, if any.
+// It knows no lock, wheel, word or reference: only states, pins, times and
+// waiters.
 //
 // Thread-safety: one thread.   Lifetime: a value.
 #ifndef LEASEHOLD_TESTS_SIMULATION_INSTANCE_MODEL_H_
@@ -29,18 +30,18 @@ namespace leasehold {
 // The promises.
 enum class Rule {
   kOneContext,       // At most one context of a key is alive.
-  kBusyStaysOpen,    // With a pin on it, a context does not close.
+  kBusyStaysOpen,    // A context with a pin does not close.
   kNeverEarly,       // No lease ends before last use + idle timeout.
   kGoneInTime,       // Idle and over for a tick: gone, once all tasks have run.
-  kAnswer,           // Every call gets the answer that its moment calls for.
-  kAnswered,         // Nobody waits for ever.
+  kAnswer,           // Every call gets the right answer for its moment.
+  kAnswered,         // Nobody waits forever.
   kGenerationGrows,  // A later context of a key has a higher generation.
-  kHookOrder,        // Detached in reverse, one after another, told why.
+  kHookOrder,        // In reverse order, one after another, with reasons.
   kHookOnce,         // Each hook runs once, and on the executor.
   kEventOrder,       // Created, (busy, idle), expired, closing, closed.
-  kDescribed,        // What is told of a context is so.
+  kDescribed,        // What is reported of a context is true.
   kProvider,     // Called back first, asked only when idle, never in parallel.
-  kNothingLeft,  // After Shutdown nothing is.
+  kNothingLeft,  // After Shutdown nothing is left.
 };
 std::string_view RuleName(Rule rule);
 
@@ -73,36 +74,36 @@ class InstanceModel {
   explicit InstanceModel(const Options& options)
       : options_(options), contexts_(options.keys), last_(options.keys) {}
 
-  // ---- What callers do. Told before the registry is.
+  // ---- What callers do. Reported before the registry is called.
 
-  // What the call gets at once; nothing: it waits.
-  // `promised`: it has waited for the key, and gets it even at the bound.
+  // The call's immediate answer; nothing: it waits. `promised`: it has waited
+  // for the key, and gets it even at the limit.
   std::optional<Answer> Acquire(int call, int key,
                                 const InstanceRequest& request, Instant now,
                                 bool promised = false);
   void Cancel(int call, int key);
   void AddPin(int key) { ++contexts_[key].pins; }
   void DropPin(int key, Instant now);
-  // A pin is held for long from now on, and says so; no longer, and is dropped.
+  // A long-term holder's pin begins; ends.
   void AddHold(int key) { ++contexts_[key].holds; }
   void DropHold(int key, Instant now);
   // The provider calls back about that context, which may be gone.
   void CallBack(int key, uint64_t generation);
   absl::StatusCode KeepAlive(int key, Instant now);
   absl::StatusCode SetIdleTimeout(int key, absl::Duration timeout);
-  // `told`: what shall be told once when the context is gone; below 0: nothing.
+  // `told`: the callback to call once when the context is gone; below 0: none.
   absl::StatusCode Release(int key, bool force, int told);
   void Shutdown();
 
-  // ---- What the registry does. Told when it does it.
+  // ---- What the registry does. Reported as it happens.
 
   void OnEvent(int key, const InstanceEvent& event, Instant now);
   // A call that waited is answered, with OK from the context `generation`.
   void OnAnswer(int call, int key, Answer answer, uint64_t generation,
                 Instant now);
-  // An Acquire that had to make room has done so, by closing this one.
+  // An Acquire that needed room has closed this context.
   void OnEvicted(int key);
-  // What was asked for with Release.
+  // The callback of a Release.
   void OnToldClosed(int told);
   // Initializer `step` of a key begins; answers.
   void OnInitializer(int key, uint64_t generation, int step);
@@ -118,10 +119,10 @@ class InstanceModel {
   // The lease manager has handed out that many leases.
   void OnLeasesOver(size_t count, Instant now);
 
-  // ---- What is to hold between steps; when all has been run; at the end.
+  // ---- Checks between steps; when all tasks have run; at the end.
 
   void CheckStep();
-  // `hooks_answer`: all that had to answer have done so.
+  // `hooks_answer`: everything that had to answer has done so.
   void CheckSettled(Instant now, bool hooks_answer);
   void CheckEnd();
 
@@ -131,9 +132,9 @@ class InstanceModel {
   uint64_t generation(int key) const { return contexts_[key].generation; }
   absl::Duration timeout(int key) const { return contexts_[key].timeout; }
   bool shutting_down() const { return shutting_down_; }
-  // The Acquire before had to make room, and has not said how.
+  // The previous Acquire needed room, and has not said how it got it.
   bool evicting() const { return evicting_ > 0; }
-  // Its hooks have had the detach timeout: who waits may be told so.
+  // Its hooks have exceeded the detach timeout: waiters may be told so.
   bool HooksMayHang(int key, Instant now) const;
   // Last use + idle timeout.
   Instant deadline(int key) const {
@@ -168,9 +169,9 @@ class InstanceModel {
     absl::StatusCode failure = absl::StatusCode::kOk;  // Of an initializer.
     std::vector<int> attached;  // In order; each leaves as its hook begins.
     bool hook_runs = false;
-    bool hook_failed = false;  // And kDetachFailed is still to come.
-    // That the provider may yet be asked, without a lease: after each event
-    // once, and once more if that came between a question and the close.
+    bool hook_failed = false;  // And kDetachFailed has yet to come.
+    // How often the provider may still be asked, without a lease: once after
+    // each event, and once more if that came between a question and the close.
     int questions = 0;
     std::optional<Instant> hooks_since;  // When its closing began.
     std::deque<Waiter> waiters;
@@ -181,14 +182,14 @@ class InstanceModel {
   void See(int key, uint64_t generation);
   void Close(Context& context, DetachReason reason);
   absl::Duration Bounded(absl::Duration timeout) const;
-  // A service wants the context's idle timeout to be at least that.
+  // A service wants the context's idle timeout to be at least this.
   void Touch(Context& context, const InstanceRequest& request);
-  // The context is gone; those who waited come again, or get `failure`.
+  // The context is gone; its waiters come again, or get `failure`.
   void Gone(int key, absl::StatusCode failure, Instant now);
 
   const Options options_;
   bool shutting_down_ = false;
-  size_t evicting_ = 0;  // Contexts that have to go, and it is not known which.
+  size_t evicting_ = 0;  // Contexts that must go; which ones is unknown.
   std::vector<Context> contexts_;
   std::vector<uint64_t> last_;  // The highest generation of each key.
   std::map<int, Answer> owed_;  // To calls that waited.

@@ -1,5 +1,4 @@
-// Registry, leases and provider in seeded worlds, held against a model of a
-// page.
+// Registry, leases and provider in seeded worlds, compared with a small model.
 //
 // A failure prints its seed and the last steps of that world.
 
@@ -22,7 +21,8 @@ TEST(InstanceSimulation, EveryWorldKeepsEveryPromise) {
   });
 }
 
-// Goal: the worlds go where it hurts. Method: count it over a thousand of them.
+// Goal: the worlds reach the difficult cases. Method: count them over a
+// thousand.
 TEST(InstanceSimulation, WorldsGoWhereItHurts) {
   WorldCounts counts;
   for (uint64_t seed = 1; seed <= 1'000; ++seed) {

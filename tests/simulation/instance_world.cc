@@ -20,7 +20,7 @@ namespace {
 
 class World;
 
-// An extension that tells the world of its life.
+// An extension that reports the events of its life to the world.
 class Probe : public Extension {
  public:
   Probe(World& world, int key, uint64_t generation);
@@ -45,7 +45,7 @@ class Probe : public Extension {
   uint64_t uses_ = 0;
 };
 
-// A context holds one of each type.
+// A context holds one extension of each type.
 template <int Kind>
 class ProbeOf final : public Probe {
  public:
@@ -82,7 +82,7 @@ class Call final : public PinWaiter {
   World& world_;
 };
 
-// A pin that is held for long, and who is told if it should be given up.
+// A long-term holder's pin, and the listener that tells it to let go.
 struct Holding {
   struct Listener final : ReleaseListener {
     void OnForcedRelease() override { ++told; }
@@ -96,7 +96,7 @@ struct Holding {
         pin(std::move(pin), kind, listener) {}
 
   const int key;
-  int to_tell;  // How often it is to be told: never or once.
+  int to_tell;  // Remaining calls: none or one.
   const std::shared_ptr<Listener> listener;
   const HeldPin pin;
 };
@@ -118,7 +118,7 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   // InstanceObserver:
   void OnEvent(const InstanceEvent& event) override;
 
-  // Told by extensions, initializers and calls.
+  // Called by extensions, initializers and calls.
   int Born(Probe& probe);
   void Died(Probe& probe);
   void Attached(Probe& probe);
@@ -129,7 +129,7 @@ class World final : public InstanceContextProvider, public InstanceObserver {
  private:
   static constexpr int kKinds = 3;
 
-  // Which context a call meets.
+  // Which context a call gets.
   enum class Mode { kNamed, kSingle, kPerCall };
   // What a seed decides about a whole world.
   struct Setup {
@@ -184,7 +184,7 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   void Step();
   void StartCall();
   int ChooseKey(InstanceRequest& request);
-  // Finds out which context had to make room for the one that was just made.
+  // Finds out which context made room for the one that was just created.
   void LookForEvicted(int key);
   void DropPin();
   void HoldPin();
@@ -196,6 +196,7 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   void ClonePin();
   void UseExtension();
   void RemoveExtension();
+  void EndRemoval(int key);
   void CancelCall();
   void PassTime();
   void RunDue();
@@ -204,16 +205,16 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   void Release();
   void CallBack();
   void BeginShutdown();
-  // Runs until nothing is left to do now, then looks whether all is as it is to
-  // be.
+  // Runs until nothing is left to do now, then checks that everything is as it
+  // must be.
   void Settle();
   // The same while no hook answers, for as long as they may take.
   void LetHooksHang();
-  // Time for other threads, in the middle of somebody's code about a key; most
-  // of them go for the same one.
+  // Steps of other threads, during user code for a key; most of them use the
+  // same key.
   void Meanwhile(int key);
 
-  // Lets a hook answer, one way or another. `answered` is told first.
+  // Makes a hook answer, one way or another. `answered` is called first.
   void Behave(PendingHook hook, bool may_fail);
   void Answer(PendingHook hook, absl::Status status);
   void TellAnswered(const PendingHook& hook, absl::StatusCode code);
@@ -251,15 +252,19 @@ class World final : public InstanceContextProvider, public InstanceObserver {
   std::vector<PendingHook> hooks_;           // To be answered later.
   std::vector<HookDone> stale_hooks_;        // Of hooks that threw.
   std::vector<Probe*> probes_;               // Alive.
-  std::deque<Callback> callbacks_;           // Some of them.
-  std::vector<IdleCallback> last_callback_;  // A key; may be empty.
-  std::vector<uint64_t> handed_callback_;    // Generation, a key.
-  std::vector<bool> being_asked_;            // A key.
+  std::deque<Callback> callbacks_;           // A sample of them.
+  std::vector<IdleCallback> last_callback_;  // Per key; may be empty.
+  std::vector<uint64_t> handed_callback_;    // Generation, per key.
+  std::vector<bool> being_asked_;            // Per key.
+  // Per key: extensions being removed, and those among them whose pin is gone
+  // and whose `done` has yet to be called.
+  std::vector<int> removals_;
+  std::vector<int> ended_removals_;
   int next_number_ = 0;
   std::optional<InstanceKey> fresh_key_;  // For kPerCall: the next call's.
-  int depth_ = 0;                         // Of Meanwhile.
-  int target_ = -1;   // The key that most steps go for; below 0: none.
-  int in_hooks_ = 0;  // Other people's code on the stack.
+  int depth_ = 0;                         // Nesting of Meanwhile.
+  int target_ = -1;   // The key that most steps use; below 0: none.
+  int in_hooks_ = 0;  // User code on the stack.
   bool settling_ = false;
   bool shutting_down_ = false;
   int done_ = 0;
@@ -326,12 +331,14 @@ World::World(Random& random, WorldCounts& counts)
       counts_(counts),
       setup_(Draw(random)),
       model_(setup_.model),
-      // Ticks do not begin where whole milliseconds do.
+      // Ticks do not begin at whole milliseconds.
       clock_(Instant{
           static_cast<int64_t>(Uniform(random, 1'000'000'000, 1'010'000'000))}),
       last_callback_(setup_.model.keys),
       handed_callback_(setup_.model.keys),
       being_asked_(setup_.model.keys),
+      removals_(setup_.model.keys),
+      ended_removals_(setup_.model.keys),
       destroy_in_done_(OneIn(random, 2)) {
   std::vector<ContextInitializer*> initializers;
   for (int i = 0; i < setup_.initializers; ++i) {
@@ -346,7 +353,8 @@ World::World(Random& random, WorldCounts& counts)
                               .idle_timeout_max = setup_.model.idle_timeout_max,
                               .contexts_max = setup_.model.contexts_max,
                               .evict_idle = setup_.model.evict_idle,
-                              .detach_timeout = setup_.model.detach_timeout});
+                              .detach_timeout = setup_.model.detach_timeout,
+                              .open_timeout = absl::InfiniteDuration()});
   if (setup_.model.use_events) registry_->WatchUse();
 }
 
@@ -385,7 +393,7 @@ void World::Run() {
   if (Broken()) return;
   if (!shutting_down_) BeginShutdown();
   for (;;) {
-    // Who waited for an opening may only get its pin now.
+    // Calls that waited for an opening may only get their pin now.
     while ((AnyCall(/*waiting=*/false) != nullptr || !holdings_.empty()) &&
            !Broken()) {
       DropPin();
@@ -398,7 +406,7 @@ void World::Run() {
   }
   model_.CheckEnd();
   for (const auto& call : calls_) {
-    model_.Require(!call->waiting, Rule::kAnswered, "a call waits for ever",
+    model_.Require(!call->waiting, Rule::kAnswered, "a call waits forever",
                    call->key);
   }
   model_.Require(done_ == 1, Rule::kNothingLeft,
@@ -406,7 +414,7 @@ void World::Run() {
   model_.Require(probes_.empty(), Rule::kNothingLeft, "an extension is left");
   if (Broken()) return;
   registry_.reset();
-  // Providers may be late.
+  // Providers may call back late.
   for (const Callback& callback : callbacks_) callback.call();
 }
 
@@ -654,7 +662,8 @@ void World::LookAtOne() {
   model_.Require(info->idle_timeout == model_.timeout(key), Rule::kDescribed,
                  "idle timeout", key);
   model_.Require(info->lease_remaining.has_value() ==
-                     (setup_.model.leased && expected == InstanceState::kIdle),
+                     (setup_.model.leased && expected == InstanceState::kIdle &&
+                      !info->held_by_provider),
                  Rule::kDescribed, "with or without a lease", key);
   if (info->lease_remaining.has_value()) {
     model_.Require(
@@ -726,9 +735,21 @@ void World::RemoveExtension() {
   model_.OnRemove(key, probe->number());
   const bool removed = context.Detach<ProbeOf<0>>([this, key](absl::Status) {
     Note("removed, key", key);
-    model_.DropPin(key, clock_.Now());
+    if (ended_removals_[key] > 0) {
+      --ended_removals_[key];
+    } else {
+      EndRemoval(key);
+      --ended_removals_[key];
+    }
   });
+  ++removals_[key];
   model_.Require(removed, Rule::kHookOnce, "not removed", key);
+}
+
+void World::EndRemoval(int key) {
+  model_.DropPin(key, clock_.Now());
+  --removals_[key];
+  ++ended_removals_[key];
 }
 
 void World::CancelCall() {
@@ -766,7 +787,7 @@ void World::PassTime() {
       // Just before a deadline, at it, or a tick later.
       const int key = AnyKey();
       if (model_.state(key) == InstanceModel::State::kClosing) {
-        // Among what its hooks may take.
+        // Within the time that its hooks may take.
         to = now + setup_.model.detach_timeout / Draw(1, 4);
         break;
       }
@@ -796,7 +817,7 @@ void World::AnswerHook() {
   if (!stale_hooks_.empty() && Draw(2)) {
     HookDone done = std::move(stale_hooks_.back());
     stale_hooks_.pop_back();
-    done();  // Changes nothing any more.
+    done();  // Has no effect any more.
   }
   const size_t i = Uniform(random_, 0, hooks_.size() - 1);
   PendingHook hook = std::move(hooks_[i]);
@@ -813,7 +834,10 @@ void World::AnswerHook() {
 
 void World::Release() {
   const int key = AnyKey();
-  const bool force = Draw(2);
+  // The model does not cover openings that are given up (instance_opening_test
+  // does).
+  const bool force =
+      Draw(2) && model_.state(key) != InstanceModel::State::kOpening;
   const int told = Draw(2) ? next_number_++ : -1;
   Note(force ? "release by force, key" : "release, key", key);
   const bool was_open = model_.state(key) == InstanceModel::State::kOpen;
@@ -845,7 +869,7 @@ void World::CallBack() {
     model_.CallBack(key, handed_callback_[key]);
     return last_callback_[key]();
   }
-  // Any one that there ever was: also twice, also of contexts that are gone.
+  // Any callback that ever existed: also twice, also of contexts that are gone.
   const Callback callback =
       callbacks_[Uniform(random_, 0, callbacks_.size() - 1)];
   Note("the provider calls back", static_cast<int64_t>(callback.generation));
@@ -888,7 +912,7 @@ void World::Settle() {
     } else if (const size_t count = registry_->RunDueLeases(); count > 0) {
       model_.OnLeasesOver(count, clock_.Now());
     } else if (!called_back) {
-      // Those who are owed a callback get it, and no veto any more.
+      // The owed callbacks are called, and the provider stops vetoing.
       called_back = true;
       for (int key = 0; key < setup_.model.keys; ++key) {
         if (!last_callback_[key]) continue;
@@ -1044,7 +1068,7 @@ bool World::IsIdle(InstanceContext& context) {
   model_.OnAsked(key, context.generation(), clock_.Now());
   being_asked_[key] = true;
   ++in_hooks_;
-  // What it finds in the context lives until it has answered.
+  // The context's extensions live until it has answered.
   const Probe* probe = Get(context, key, 0, /*attach=*/false);
   Meanwhile(key);
   model_.Require(
@@ -1061,15 +1085,27 @@ bool World::IsIdle(InstanceContext& context) {
 
 void World::OnEvent(const InstanceEvent& event) {
   const int key = KeyOf(event.tenant, event.instance_id);
-  static constexpr std::string_view kNames[] = {
-      "created, key",       "idle, key",    "busy, key",
-      "renewed, key",       "expired, key", "closing, key",
-      "detach failed, key", "closed, key",  "opening failed, key"};
+  static constexpr std::string_view kNames[] = {"created, key",
+                                                "idle, key",
+                                                "busy, key",
+                                                "renewed, key",
+                                                "expired, key",
+                                                "closing, key",
+                                                "detach failed, key",
+                                                "closed, key",
+                                                "opening failed, key",
+                                                "pins changed, key",
+                                                "held by provider, key",
+                                                "threw, key"};
   Note(kNames[static_cast<size_t>(event.kind)], key,
        static_cast<int64_t>(event.generation));
   switch (event.kind) {
     case InstanceEventKind::kCreated:
       ++counts_.contexts;
+      break;
+    case InstanceEventKind::kIdle:
+      // The caller of a removal is told once its pin is gone.
+      if (removals_[key] > 0 && model_.pins(key) == 1) EndRemoval(key);
       break;
     case InstanceEventKind::kExpired:
       ++counts_.expired;
@@ -1105,7 +1141,7 @@ WorldResult RunInstanceWorld(Random& random, WorldCounts& counts) {
   WorldResult result{.violation = world->model().violation(), .trace = ""};
   if (result.violation.has_value()) {
     result.trace = world->Trace();
-    // Reachable for ever, so that no leak checker takes it for lost.
+    // Always reachable, so that no leak checker reports it.
     static auto& broken = *new std::vector<std::unique_ptr<World>>;
     broken.push_back(std::move(world));
   }

@@ -1,12 +1,11 @@
-// RunInstanceWorld: a registry in a world that is drawn from a seed.
+// RunInstanceWorld: a registry in a world drawn from a seed.
 //
-// One thread plays all of them. A step is a call that comes, ends, holds its
-// instance for long, or is cancelled; a hook that answers; a task of the
-// executor, any one; time that passes; leases that are looked at; a keep-alive;
-// a release, perhaps by force; a look at what is there; a provider's callback;
-// the shutdown. Inside a hook, an initializer or the provider's answer, other
-// steps may run: that is what a second thread would do meanwhile. Everything is
-// held against the InstanceModel.
+// One thread acts as all threads. A step is a call that comes, ends, holds its
+// instance for long, or is cancelled; a hook that answers; any task of the
+// executor; time that passes; a check of the leases; a keep-alive; a release,
+// perhaps by force; an inspection; a provider's callback; the shutdown. Inside
+// a hook, an initializer or the provider's answer, other steps may run, as a
+// second thread might meanwhile. Everything is compared with the InstanceModel.
 //
 // Thread-safety: one thread.
 #ifndef LEASEHOLD_TESTS_SIMULATION_INSTANCE_WORLD_H_
@@ -21,7 +20,7 @@
 
 namespace leasehold {
 
-// How often the interesting things happened: a world that never gets there
+// How often the interesting cases occurred: a world that never reaches them
 // proves nothing.
 struct WorldCounts {
   uint64_t steps = 0;
@@ -44,7 +43,7 @@ struct WorldCounts {
   uint64_t refused_full = 0;
   uint64_t refused_shutdown = 0;
   uint64_t vetoes = 0;
-  uint64_t callbacks_late = 0;      // The context had gone.
+  uint64_t callbacks_late = 0;      // The context was gone.
   uint64_t uses_while_asked = 0;    // A call came between question and close.
   uint64_t closes_while_asked = 0;  // Released or shut down in between.
   uint64_t shutdowns_midway = 0;
@@ -52,11 +51,11 @@ struct WorldCounts {
 
 struct WorldResult {
   std::optional<Violation> violation;
-  std::string trace;  // The last steps, a line each; empty if all went well.
+  std::string trace;  // The last steps, one per line; empty if all went well.
 };
 
-// Lives through one world; adds to `counts`. After a violation nothing can be
-// unwound safely: the world is kept until the program ends.
+// Runs one world; adds to `counts`. After a violation nothing can be unwound
+// safely: the world is kept until the program ends.
 WorldResult RunInstanceWorld(Random& random, WorldCounts& counts);
 
 }  // namespace leasehold

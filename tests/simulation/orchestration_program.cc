@@ -21,7 +21,7 @@ std::vector<HistoryEvent> Decoded(const std::vector<std::string>& events) {
   return decoded;
 }
 
-// Whether a turn asks for a history to go on with.
+// Whether a turn asks for a history to continue with.
 bool Asks(const Item& item) {
   const auto has = [](const std::vector<std::string>& events, auto is) {
     const std::vector<HistoryEvent> decoded = Decoded(events);
@@ -36,7 +36,7 @@ bool Asks(const Item& item) {
          });
 }
 
-// As SDKs make it: without what failed, in another execution.
+// As SDKs make it: without the failed parts, in another execution.
 RewindHistory GoOnWith(const Item& item) {
   std::vector<HistoryEvent> all = Decoded(item.past);
   for (HistoryEvent& event : Decoded(item.events)) {
@@ -157,7 +157,7 @@ TurnAnswer Replay::Answer(const Item& item) const {
   } else if (terminated.has_value()) {
     end(OrchestrationStatus::kTerminated, *terminated);
   } else if (suspended) {
-    // It buffers what comes.
+    // It buffers incoming events.
   } else if (kind == "collect") {
     std::vector<std::string> seen = raised;
     const auto last = std::find(seen.begin(), seen.end(), "end");

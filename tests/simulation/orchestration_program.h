@@ -1,9 +1,9 @@
-// What orchestrators of the simulated worlds do: programs by values, one for
-// each kind, which replay a history and answer as a worker would.
+// The orchestrators of the simulated worlds: pure programs, one per kind, which
+// replay a history and answer as a worker would.
 //
-// The input of one says its kind and its label, `chain:7`; its output begins
-// with its label. The kinds `flaky` and `hopeful` fail while their activity, or
-// their child, does, and end well when they are rewound often enough.
+// The input contains the kind and a label, `chain:7`; the output begins with
+// the label. The kinds `flaky` and `hopeful` fail while their activity, or
+// their child, does, and succeed when they are rewound often enough.
 //
 // Thread-safety: values; callers synchronise.
 #ifndef LEASEHOLD_TESTS_SIMULATION_ORCHESTRATION_PROGRAM_H_
@@ -23,7 +23,7 @@ namespace leasehold {
 // The activity that fails now and then.
 inline constexpr char kFlakyActivity[] = "flaky";
 
-// What a worker was handed.
+// A work item.
 struct Item {
   size_t worker = 0;
   std::string token;
@@ -32,13 +32,13 @@ struct Item {
   std::vector<std::string> past;    // Of a turn.
   std::vector<std::string> events;  // New ones.
   bool turn = false;
-  int32_t task_id = 0;  // Of an activity, as is the next.
+  int32_t task_id = 0;  // Of an activity, like the next.
   std::string name;
 };
 
 Item ReadItem(const std::string& bytes);
 
-// What an orchestrator knows after its history.
+// What an orchestrator knows after replaying its history.
 struct Replay {
   std::string kind;
   std::string label;
@@ -53,7 +53,7 @@ struct Replay {
   std::optional<Payload> terminated;
   bool suspended = false;
   bool task_failed = false;
-  bool rewinds = false;  // It is asked for the history to go on with.
+  bool rewinds = false;  // Asked for the history to continue with.
   Timestamp now;
 
   explicit Replay(const Item& item);

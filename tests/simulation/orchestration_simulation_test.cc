@@ -1,6 +1,6 @@
-// Orchestrations in seeded worlds whose disk loses power: what was acknowledged
-// is there, and nothing is there by half. The same check finds what is lost
-// when less is made durable.
+// Orchestrations in seeded worlds whose disk loses power: whatever was
+// acknowledged is there, and nothing is there in part. The same check finds the
+// losses when less is made durable.
 //
 // A failure prints its seed and the last steps of that world.
 
@@ -20,7 +20,7 @@ TEST(OrchestrationSimulation, NothingAcknowledgedIsLostWithThePower) {
   });
 }
 
-// In how many of so many worlds something was lost.
+// In how many of `worlds` something was lost.
 int Losing(Durability durability, int worlds) {
   OrchestrationCounts counts;
   int losing = 0;
@@ -39,7 +39,8 @@ TEST(OrchestrationSimulation, WithoutAnySyncTheSameCheckFindsALoss) {
   EXPECT_GT(Losing(Durability::kOff, 100), 20);
 }
 
-// Goal: the worlds go where it hurts. Method: count it over a few hundred.
+// Goal: the worlds reach the difficult cases. Method: count them over a few
+// hundred.
 TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
   OrchestrationCounts counts;
   for (uint64_t seed = 1; seed <= 400; ++seed) {

@@ -35,7 +35,7 @@ struct Life {
   std::string kind;
   enum class State { kUnknown, kThere, kRefused } state = State::kUnknown;
   uint64_t there_since = 0;
-  bool meddled = false;  // Somebody tried to end it from outside.
+  bool meddled = false;  // A caller tried to end it from outside.
   bool end_sent = false;
   std::set<std::string> events;  // Acknowledged while it collected.
   std::optional<std::string> output;
@@ -80,7 +80,8 @@ class World final : private EngineObserver {
                 world.clock_),
           registry(world.clock_, executor, provider, {&lease_initializer}, {},
                    {.idle_timeout = absl::Milliseconds(100)}),
-          engine(world.clock_, store, registry, writer, readers, world, {}) {}
+          engine(world.clock_, store, registry, writer, readers, world,
+                 {.check_invariants = true}) {}
 
     SqliteStore store;
     ManualExecutor executor;
@@ -95,6 +96,7 @@ class World final : private EngineObserver {
 
   void OnStoreFailed(const absl::Status&) override { ++counts_.store_failures; }
   void OnStoreRecovered(size_t) override { ++counts_.recoveries; }
+  void OnWork(const WorkEvent&) override {}
   void OnStopped(const EngineCounts&) override {}
 
   void Note(std::string what) {
@@ -162,7 +164,7 @@ class World final : private EngineObserver {
   void LosePower() {
     Note("the power fails");
     ++counts_.power_losses;
-    // From here on nobody hears an answer.
+    // From here on no caller gets an answer.
     down_ = true;
     vfs_.PowerLoss(random_);
     TearDown();
@@ -224,7 +226,7 @@ class World final : private EngineObserver {
     server_->engine.FireTimers();
   }
 
-  // The calls below are void if the power fails before they are answered.
+  // The calls below do not count if the power fails before they are answered.
   bool Unheard(uint64_t boot) {
     if (!down_ && boot == boots_) return false;
     ++counts_.unknown;
@@ -258,11 +260,11 @@ class World final : private EngineObserver {
             ++counts_.refused;
             lives_[label].state = Life::State::kRefused;
           }
-          // Unavailable: nothing was done, or nobody knows.
+          // Unavailable: nothing was done, or it is unknown.
         });
   }
 
-  // Somebody has seen that this life is there.
+  // A caller has seen that this life exists.
   void IsThere(const std::string& label, const std::string& by) {
     const auto it = lives_.find(label);
     if (it == lives_.end()) return;  // A child.
@@ -277,8 +279,7 @@ class World final : private EngineObserver {
     Note(absl::StrCat("life ", label, " of ", life.id, " is there: ", by));
   }
 
-  // The label of the latest life that is known to be there, if nothing else
-  // could be.
+  // The label of the latest life that is known to exist, if no other one could.
   std::optional<std::string> Certain(const std::string& id) {
     std::optional<std::string> latest;
     for (const auto& [label, life] : lives_) {
@@ -300,7 +301,8 @@ class World final : private EngineObserver {
         [this, id, input, label, boot = boots_](const absl::Status& status) {
           if (Unheard(boot) || !status.ok()) return;
           ++counts_.events;
-          // The same life before and after, and it collects: it will have it.
+          // The same life before and after, and it collects: it will get the
+          // event.
           if (label != Certain(id) || !label) return;
           Life& life = lives_[*label];
           if (life.kind != "collect" || life.meddled || life.end_sent) return;
@@ -315,7 +317,7 @@ class World final : private EngineObserver {
     for (auto& [label, life] : lives_) {
       if (life.id == id) life.meddled = true;
     }
-    // It may meet one that is started before it is answered.
+    // It may reach a life that starts before it is answered.
     ++meddling_[id];
     const auto done = [this, id, boot = boots_](const absl::Status&) {
       if (boot == boots_) --meddling_[id];
@@ -410,7 +412,7 @@ class World final : private EngineObserver {
   }
 
   void Answer(const Item& item) {
-    const Engine::WorkName name{.token = item.token, .key = Key(item.id)};
+    const WorkName name{.token = item.token, .key = Key(item.id)};
     const auto late = [this](const absl::Status& status) {
       counts_.late += absl::IsNotFound(status) ? 1 : 0;
     };
@@ -443,7 +445,7 @@ class World final : private EngineObserver {
         });
   }
 
-  // A worker goes and comes back, or gives something back.
+  // A worker leaves and comes back, or gives something back.
   void Bother() {
     if (OneIn(random_, 2)) {
       const size_t worker = Uniform(random_, 0, server_->workers.size() - 1);
@@ -489,7 +491,7 @@ class World final : private EngineObserver {
     if (info->finished.has_value()) CheckEnd(label, *info);
   }
 
-  // Those that may fail are rewound, and in the end they have not.
+  // Those that may fail are rewound, and at the end they have not failed.
   void CheckFailed(const std::string& label, const Life& life) {
     if (life.output.has_value()) {
       Break(absl::StrCat("life ", label, " ended as ", *life.output,
@@ -560,7 +562,7 @@ class World final : private EngineObserver {
     RunAll();
   }
 
-  // Nothing fails any more: every orchestration comes to its end.
+  // Nothing fails any more: every orchestration ends.
   void DriveToEnd() {
     vfs_.FillUp(std::nullopt);
     calm_ = true;
@@ -607,7 +609,7 @@ class World final : private EngineObserver {
   uint64_t boots_ = 0;
 
   bool calm_ = false;  // Nothing fails any more.
-  bool over_ = false;  // All has ended.
+  bool over_ = false;  // Everything has ended.
 
   std::deque<std::string> trace_;
   std::optional<std::string> violation_;
@@ -618,7 +620,7 @@ class World final : private EngineObserver {
   uint64_t last_event_ = 0;
   std::map<std::string, Life> lives_;
   std::map<std::string, uint64_t> purge_tried_;
-  std::map<std::string, int> meddling_;  // Calls on their way.
+  std::map<std::string, int> meddling_;  // Calls in flight.
   std::map<std::string, int> purging_;
   std::map<std::string, std::vector<std::string>> histories_;  // By execution.
   std::set<std::string> ended_tasks_;

@@ -1,16 +1,17 @@
 // A seeded world of orchestrations: an engine over SQLite on a disk that loses
 // power, workers and callers, all driven by one random source, and a record of
-// what was acknowledged to hold it against.
+// what was acknowledged, for comparison.
 //
 // The promises:
-//   - What was acknowledged, or shown, is there after every failure: starts,
-//     events, turns, activities, purges.
-//   - Of a turn all is there or nothing: so at the end, when nothing fails any
-//     more, every orchestration ends, with the right result.
-//   - A history only grows; what a worker has seen of it is how it begins.
+//   - Whatever was acknowledged, or shown, is there after every failure:
+//     starts, events, turns, activities, purges.
+//   - A turn is there as a whole or not at all: so at the end, when nothing
+//     fails any more, every orchestration ends, with the right result.
+//   - A history only grows; it begins with what a worker has seen of it.
 //   - An activity whose end was acknowledged never goes out again.
 //   - The clock of an orchestrator goes forward.
-//   - What failed and is rewound goes on, and in the end has not failed.
+//   - A failed orchestration that is rewound continues, and at the end has not
+//     failed.
 //
 // Thread-safety: one thread.
 #ifndef LEASEHOLD_TESTS_SIMULATION_ORCHESTRATION_WORLD_H_
@@ -37,13 +38,13 @@ struct OrchestrationCounts {
   uint64_t rewinds = 0;
   uint64_t ended = 0;
   uint64_t power_losses = 0;
-  uint64_t unknown = 0;  // Calls that the power took the answer from.
+  uint64_t unknown = 0;  // Calls whose answer was lost with the power.
   uint64_t store_failures = 0;
   uint64_t recoveries = 0;
   uint64_t late = 0;  // Answers of workers that came too late.
 };
 
-// What promise was broken, with the last steps; nullopt: none.
+// The broken promise, with the last steps; nullopt: none.
 std::optional<std::string> RunOrchestrationWorld(Random& random,
                                                  Durability durability,
                                                  OrchestrationCounts& counts);

@@ -1,9 +1,9 @@
-// Lives through seeded worlds whose registry has a bug planted in it.
+// Runs seeded worlds whose registry has a planted bug.
 //
 //   planted_bug RULE     exit 0 if some seed of 1,000 breaks that promise
 //
-// Other promises may break as well, but one of them is not enough: the
-// simulation is to see a bug for what it is, and not by accident.
+// Other promises may break as well, but that is not enough: the simulation must
+// recognise a bug for what it is, and not by accident.
 
 #include <cstdint>
 #include <cstdio>

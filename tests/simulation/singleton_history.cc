@@ -13,10 +13,10 @@ namespace {
 using Kind = Operation::Kind;
 using Status = OrchestrationStatus;
 
-// The execution of a start that nobody was told the end of.
+// The execution of a start whose result is unknown.
 constexpr char kAny[] = "?";
 
-// The model: an ID, and the one orchestration that may be there.
+// The model: an ID, and its orchestration, if there is one.
 struct Singleton {
   std::string execution;  // Empty: there is none.
   Status status = Status::kPending;
@@ -27,7 +27,7 @@ struct Singleton {
   std::optional<Status> present() const {
     return execution.empty() ? std::nullopt : std::optional(status);
   }
-  // Whether what is there may be that execution. Then it is.
+  // Whether the orchestration may be that execution. If so, it now is.
   bool Is(const std::string& named) {
     if (execution == kAny) execution = named;
     return execution == named;
@@ -90,7 +90,7 @@ std::optional<Singleton> Purge(const Operation& operation,
 std::optional<Singleton> Turn(const Operation& operation, Singleton state) {
   const bool open = !state.execution.empty() && !IsFinished(state.status);
   if (!open || !state.Is(operation.execution)) {
-    // Too late to count; only one that was taken says that it was not.
+    // Too late to count; only an accepted one proves that it was not.
     if (operation.unknown) return state;
     return std::nullopt;
   }
@@ -101,8 +101,7 @@ std::optional<Singleton> Turn(const Operation& operation, Singleton state) {
   return state;
 }
 
-// What is there after the operation; nullopt: it would have been answered
-// otherwise.
+// The state after the operation; nullopt: its answer would have been different.
 std::optional<Singleton> Apply(const Operation& operation,
                                const Singleton& state) {
   switch (operation.kind) {
@@ -134,7 +133,7 @@ class Search {
       first_end = std::min(first_end, End(operations_[i]));
       all = all && operations_[i].unknown;
     }
-    if (all) return true;  // What is left may never have happened.
+    if (all) return true;  // The rest may never have happened.
     if (!tried_
              .emplace(explained, state.execution,
                       static_cast<int>(state.status), state.told_to_end)
@@ -146,7 +145,7 @@ class Search {
       if (explained >> i & 1 || operation.begin > first_end) continue;
       const std::optional<Singleton> next = Apply(operation, state);
       if (!next.has_value()) continue;
-      // Without an effect here it may as well have it later.
+      // If it has no effect here, it may as well take effect later.
       if (operation.unknown && next->Tie() == state.Tie()) continue;
       if (Explain(explained | uint64_t{1} << i, *next)) return true;
     }

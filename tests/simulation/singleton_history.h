@@ -1,11 +1,11 @@
-// What callers did to the orchestration of one ID, and whether there is one
-// order of it all that explains every answer: linearizability.
+// What callers did to the orchestration of one ID, and whether some order of
+// these operations explains every answer: linearizability.
 //
 // Each operation takes effect at one moment between its beginning and its end.
 // The search is that of Wing and Gong ("Testing and Verifying Concurrent
-// Objects", 1993) with Lowe's memory of what was tried already: take any
-// operation that nothing unexplained ended before, see whether a model of one
-// singleton answers it alike, go on with the rest.
+// Objects", 1993) with Lowe's memory of states already tried: take any
+// operation that begins before every unexplained one ends, check whether a
+// model of one singleton gives the same answer, and continue with the rest.
 //
 // Thread-safety: values and pure functions.
 #ifndef LEASEHOLD_TESTS_SIMULATION_SINGLETON_HISTORY_H_
@@ -28,29 +28,29 @@ struct Operation {
   Kind kind = Kind::kGet;
   int begin = 0;
   int end = kNever;
-  // It failed in a way that does not tell: it took effect at some time, or not.
+  // It failed without telling whether it took effect, then or later.
   bool unknown = false;
-  bool no_effect = false;  // It said so: it need not be explained.
+  bool no_effect = false;  // It said so: it needs no explanation.
 
-  // Of a start: its policy. `done`: it created.
-  // Of a terminate: `done`: it was told to one that is open.
-  // Of a purge: `done`: it erased.
-  // Of a turn: that an orchestrator came to `status`.
+  // Start: its policy. `done`: it created.
+  // Terminate: `done`: there was an open one to end.
+  // Purge: `done`: it erased.
+  // Turn: an orchestrator reached `status`.
   ReusePolicy policy = {};
   bool done = false;
-  // What it says of the orchestration that is there; empty: there is none, or
-  // nothing is said.
+  // What it reports of the existing orchestration; empty: there is none, or it
+  // reports nothing.
   std::string execution = {};
   std::optional<OrchestrationStatus> status = std::nullopt;
-  // Of a start and a terminate: that was refused because of `status`.
+  // Start and terminate: it was refused because of `status`.
   bool refused = false;
 };
 
 // `start nightly: created e1` and so on.
 std::string Describe(const Operation& operation);
 
-// At most 64 operations. Nullopt: there is such an order. Else what was done,
-// a line each.
+// At most 64 operations. Nullopt: there is such an order. Otherwise the
+// operations, one per line.
 std::optional<std::string> FindContradiction(
     const std::vector<Operation>& operations);
 

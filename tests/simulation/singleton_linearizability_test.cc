@@ -1,8 +1,8 @@
-// Singletons, raced for: several callers start, look at, terminate and purge
+// Races for singletons: several callers start, inspect, terminate and purge
 // orchestrations of few IDs, a worker runs them, commits fail now and then.
-// Some order of all that must explain every answer.
+// Some order of all operations must explain every answer.
 //
-// A failure prints its seed and what was done to the ID.
+// A failure prints its seed and the operations on the ID.
 
 #include <algorithm>
 #include <memory>
@@ -33,7 +33,7 @@ struct LinearizabilityCounts {
   uint64_t refused = 0;
   uint64_t purged = 0;
   uint64_t unknown = 0;
-  uint64_t overlaps = 0;  // Operations that began while another was under way.
+  uint64_t overlaps = 0;  // Operations that began while another was in flight.
 };
 
 class SingletonWorld final : public EngineTest {
@@ -44,7 +44,7 @@ class SingletonWorld final : public EngineTest {
   std::optional<std::string> Run() {
     worker_ = &Connect();
     for (int i = 0; i < 200; ++i) Step();
-    // All is answered in the end.
+    // Everything is answered in the end.
     for (int i = 0; i < 20; ++i) {
       Settle();
       Pass(absl::Seconds(1));
@@ -124,7 +124,7 @@ class SingletonWorld final : public EngineTest {
     if (under_way_++ > 0) ++counts_.overlaps;
     return operation;
   }
-  // Whether it is known what came of it.
+  // Whether the result is known.
   bool End(Operation& operation, const absl::Status& status) {
     operation.end = ++now_;
     operation.unknown = absl::IsUnavailable(status);
@@ -151,7 +151,7 @@ class SingletonWorld final : public EngineTest {
 
   void Start(size_t i) {
     StartRequest request = Request(Id(i));
-    if (!OneIn(random_, 4)) {  // Else as most clients of the other door.
+    if (!OneIn(random_, 4)) {  // Otherwise like most clients of the other door.
       // One after the other: the same seed is the same world everywhere.
       const auto if_active = static_cast<IfActive>(Uniform(random_, 0, 2));
       const auto if_finished = static_cast<IfFinished>(Uniform(random_, 0, 2));
@@ -232,7 +232,7 @@ class SingletonWorld final : public EngineTest {
     engine().CompleteTurn(turn.work_name(), std::move(answer),
                           [this, operation](const absl::Status& status) {
                             if (!End(*operation, status)) return;
-                            // It was somebody else's by then.
+                            // It belonged to another worker by then.
                             operation->no_effect = !status.ok();
                           });
   }
@@ -253,7 +253,8 @@ TEST(SingletonLinearizability, SomeOrderExplainsEveryAnswer) {
   });
 }
 
-// Goal: the worlds go where it hurts. Method: count it over a few hundred.
+// Goal: the worlds reach the difficult cases. Method: count them over a few
+// hundred.
 TEST(SingletonLinearizability, WorldsGoWhereItHurts) {
   LinearizabilityCounts counts;
   for (uint64_t seed = 1; seed <= 200; ++seed) {

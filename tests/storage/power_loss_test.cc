@@ -1,6 +1,6 @@
-// What SqliteStore says is durable survives a loss of power; what it says it
-// has found after a failure does too. And with less durability the same check
-// finds what is lost.
+// What SqliteStore reports as durable survives a loss of power; so does what it
+// reports after a failure and reopening. With less durability the same check
+// finds the losses.
 #include <memory>
 #include <optional>
 #include <set>
@@ -22,13 +22,13 @@
 namespace leasehold {
 namespace {
 
-// A store on a disk whose power fails, beside what it should hold.
+// A store on a disk that loses power, and what it should contain.
 class World {
  public:
   World(Durability durability, Random& random)
       : durability_(durability), random_(random) {}
 
-  // The machine starts. Says what is wrong; "": nothing.
+  // The machine starts. Returns what is wrong; empty: nothing.
   std::string Start() {
     store_ = std::make_unique<SqliteStore>(
         SqliteStoreOptions{.directory = "data",
@@ -39,7 +39,7 @@ class World {
     return OpenAndCompare();
   }
 
-  // Commits until one fails, or `count` are done.
+  // Commits until one fails, or `count` have succeeded.
   void Commit(uint64_t count) {
     for (; count > 0 && !cut_; --count) {
       StoreModel after = model_;
@@ -53,7 +53,7 @@ class World {
     }
   }
 
-  // Something fails while the machine goes on, and then no longer.
+  // Something fails while the machine keeps running, and then works again.
   std::string Fail() {
     if (OneIn(random_, 2)) {
       vfs_.FailSync(static_cast<int64_t>(Uniform(random_, 0, 5)));
@@ -61,14 +61,14 @@ class World {
     } else {
       vfs_.FailFrom(static_cast<int64_t>(Uniform(random_, 0, 20)));
       Commit(30);
-      if (OneIn(random_, 2)) store_->Open().IgnoreError();  // It may not.
+      if (OneIn(random_, 2)) store_->Open().IgnoreError();  // It may fail.
       vfs_.FailFrom(std::nullopt);
     }
     return OpenAndCompare();
   }
 
   void LosePower() {
-    if (OneIn(random_, 2)) {  // In the middle of a commit.
+    if (OneIn(random_, 2)) {  // During a commit.
       vfs_.FailFrom(static_cast<int64_t>(Uniform(random_, 0, 20)));
       Commit(30);
     }
@@ -77,7 +77,8 @@ class World {
   }
 
  private:
-  // What was committed is there; what was cut is there or not, as a whole.
+  // Committed batches are there; the interrupted one is there or not, as a
+  // whole.
   std::string OpenAndCompare() {
     const absl::Status opened = store_->Open();
     if (!opened.ok()) return absl::StrCat("cannot open: ", opened.ToString());
@@ -99,10 +100,10 @@ class World {
   std::unique_ptr<SqliteStore> store_;
   InstanceNumber next_number_ = 1;
   StoreModel model_;               // All that was acknowledged or found.
-  std::optional<StoreModel> cut_;  // With the batch that failed.
+  std::optional<StoreModel> cut_;  // Including the failed batch.
 };
 
-// Some lives of a machine. Says what is wrong; "": nothing.
+// Several lives of a machine. Returns what is wrong; empty: nothing.
 std::string FindLoss(Durability durability, Random& random) {
   World world(durability, random);
   for (int life = 0; life < 4; ++life) {
@@ -130,7 +131,7 @@ TEST(PowerLoss, NormalDurabilityIsFoundLosing) {
   });
   findings.erase("");
   EXPECT_FALSE(findings.empty());
-  // But what there is can be read.
+  // But the remaining data can be read.
   for (const std::string& finding : findings) {
     EXPECT_THAT(finding, testing::Not(testing::HasSubstr("cannot")));
   }

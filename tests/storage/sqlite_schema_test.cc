@@ -1,11 +1,14 @@
-// Files that older versions of the program wrote: their tables stand here as
-// they were, so that a migration that was changed is noticed.
+// Files written by older versions of the program: this test contains their
+// tables, so that a changed migration is noticed.
 #include "service/storage/sqlite_schema.h"
 
 #include <sqlite3.h>
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -78,13 +81,57 @@ constexpr char kVersion1[] = R"sql(
   INSERT INTO setting VALUES (x'66', x'67');
 )sql";
 
+// What version 2 added.
+constexpr char kVersion2[] = R"sql(
+  CREATE TABLE replaced (
+    number   INTEGER PRIMARY KEY,
+    key_hash INTEGER NOT NULL,
+    status   INTEGER NOT NULL,
+    created  INTEGER NOT NULL,
+    finished INTEGER,
+    tenant   BLOB NOT NULL,
+    id       BLOB NOT NULL,
+    summary  BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX replaced_key ON replaced (key_hash);
+  CREATE TABLE request (
+    ordinal      INTEGER PRIMARY KEY,
+    request_hash INTEGER NOT NULL,
+    key_hash     INTEGER NOT NULL,
+    tenant       BLOB NOT NULL,
+    request      BLOB NOT NULL,
+    id           BLOB NOT NULL,
+    receipt      BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX request_name ON request (request_hash);
+  CREATE INDEX request_key ON request (key_hash);
+  PRAGMA user_version = 2;
+
+  -- A former run of "order-1", and request "r" of it.
+  INSERT INTO replaced VALUES
+    (3, 2803564746770552201, 1, 900, 950, x'74', x'6f726465722d31', x'03');
+  INSERT INTO history VALUES (3, 0, x'68');
+  INSERT INTO request VALUES
+    (1, -2037022174217498386, 2803564746770552201, x'74', x'72',
+     x'6f726465722d31', x'69');
+)sql";
+
 class FileOfVersion1 : public testing::Test {
  protected:
-  FileOfVersion1() : store_({.directory = directory_.path()}, clock_) {
+  FileOfVersion1() : FileOfVersion1("") {}
+  explicit FileOfVersion1(const std::string& more)
+      : store_({.directory = directory_.path(),
+                .note =
+                    [this](std::string_view event, const std::string& message) {
+                      notes_.push_back(std::string(event) + ": " + message);
+                    }},
+               clock_) {
     const std::string path = directory_.path() + "/leasehold.db";
     sqlite3* db = nullptr;
     EXPECT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db, kVersion1, nullptr, nullptr, nullptr), SQLITE_OK)
+    EXPECT_EQ(
+        sqlite3_exec(db, (kVersion1 + more).c_str(), nullptr, nullptr, nullptr),
+        SQLITE_OK)
         << sqlite3_errmsg(db);
     sqlite3_close(db);
     EXPECT_TRUE(store_.Open().ok());
@@ -102,12 +149,18 @@ class FileOfVersion1 : public testing::Test {
 
   SimulatedClock clock_;
   TemporaryDirectory directory_;
+  std::vector<std::string> notes_;
   SqliteStore store_;
+};
+
+class FileOfVersion2 : public FileOfVersion1 {
+ protected:
+  FileOfVersion2() : FileOfVersion1(kVersion2) {}
 };
 
 TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
-  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
@@ -139,6 +192,42 @@ TEST_F(FileOfVersion1, KeepsReplacedRunsAndRequestsFromNowOn) {
   ASSERT_TRUE(store_.Commit({EraseInstance{9}}).ok());
   EXPECT_THAT(*store_.ReadReplaced("t", "order-1"), IsEmpty());
   EXPECT_EQ(*store_.FindRequest("t", "r"), std::nullopt);
+}
+
+TEST_F(FileOfVersion2, GoesOnWithAllThatItHas) {
+  EXPECT_EQ(*store_.Find("t", "order-1"), Row(7));
+  const auto replaced = store_.ReadReplaced("t", "order-1");
+  ASSERT_EQ(replaced->size(), 1u);
+  EXPECT_EQ(replaced->front().number, 3);
+  EXPECT_FALSE(replaced->front().damaged);
+  EXPECT_THAT(*store_.ReadHistory(3), ElementsAre("h"));
+  std::vector<OpenInstance> open;
+  ASSERT_TRUE(store_
+                  .ReadOpen([&open](OpenInstance one) {
+                    open.push_back(std::move(one));
+                  })
+                  .ok());
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0].damage, "");
+  EXPECT_EQ(open[0].messages.size(), 1u);
+  ASSERT_TRUE(store_
+                  .Commit({TakeMessages{7, 3}, DropTimer{7, 4}, DropTask{7, 2},
+                           UpdateInstance{7, 1, 2000, "done"}})
+                  .ok());
+  ASSERT_TRUE(store_.ReadOpen([](OpenInstance) {}).ok());
+  EXPECT_EQ((*store_.Find("t", "order-1"))->finished, 2000);
+}
+
+TEST_F(FileOfVersion2, SaysThatItWasMigratedAndLeavesACopy) {
+  const std::string copy = store_.path() + ".schema-2";
+  EXPECT_THAT(notes_, ElementsAre(testing::AllOf(
+                          testing::StartsWith("store_migrated: "),
+                          testing::HasSubstr("from schema 2 to 3"),
+                          testing::HasSubstr(copy))));
+  SqliteConnection file(copy, "", SqliteConnection::Access::kReadOnly);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
+  EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM instance"), 2);
+  EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM replaced"), 1);
 }
 
 }  // namespace

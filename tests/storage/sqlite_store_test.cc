@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -47,14 +48,14 @@ InstanceRow Row(InstanceNumber number, std::string id) {
           .summary = "summary"};
 }
 
-// Whether a status has this code, and a message that matches.
+// Expects a status with this code, and a message that matches.
 void ExpectStatus(const absl::Status& status, absl::StatusCode code,
                   const testing::Matcher<std::string>& message) {
   EXPECT_EQ(status.code(), code) << status;
   EXPECT_THAT(std::string(status.message()), message);
 }
 
-// On the machine's own files.
+// Uses real files.
 class SqliteStoreTest : public testing::Test {
  protected:
   SqliteStoreTest() : data_(directory_.path() + "/data") { Start(); }
@@ -73,7 +74,7 @@ class SqliteStoreTest : public testing::Test {
 
   std::string Path() const { return data_ + "/leasehold.db"; }
 
-  // Runs statements on the file, as somebody else's program would.
+  // Runs statements on the file, as another program would.
   void RunSql(const std::string& sql) {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open(Path().c_str(), &db), SQLITE_OK);
@@ -139,7 +140,7 @@ TEST_F(SqliteStoreTest, SecondStoreIsToldWhoHasTheDirectory) {
   EXPECT_TRUE(second.Open().ok());
 }
 
-// A child has the directory, and is killed: the lock goes with it.
+// A child locks the directory, and is killed: the lock is released.
 TEST_F(SqliteStoreTest, LockEndsWithItsProcess) {
   Stop();
   int ready[2];
@@ -208,9 +209,9 @@ TEST_F(SqliteStoreTest, FileThatWasCutIsDataLoss) {
                AllOf(HasSubstr(Path()), HasSubstr("backup")));
 }
 
-// Goal: damage is an error, never a crash nor silence about broken pages.
-// Method: a page is filled with noise; opening says so, or everything that is
-// read afterwards answers with some status.
+// Goal: damage is an error, never a crash, and never goes unreported. Method:
+// fill a page with noise; opening reports it, or every later read returns some
+// status.
 TEST_F(SqliteStoreTest, NoiseInAPageIsFoundAndNeverACrash) {
   std::vector<Change> changes;
   for (int i = 1; i < 100; ++i) {
@@ -269,12 +270,12 @@ TEST_F(SqliteStoreTest, NewerSchemaIsRefusedAndNotTouched) {
   const std::string before = ReadFile();
   Start();
   ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
-               AllOf(HasSubstr("version 42"), HasSubstr("up to 2;")));
+               AllOf(HasSubstr("version 42"), HasSubstr("up to 3;")));
   Stop();
   EXPECT_EQ(ReadFile(), before);
 }
 
-// A later version of this program, with one migration more.
+// A later version of this program, with one more migration.
 std::vector<std::string_view> LaterMigrations() {
   std::vector<std::string_view> migrations(SqliteMigrations().begin(),
                                            SqliteMigrations().end());
@@ -287,15 +288,15 @@ TEST_F(SqliteStoreTest, OlderFileIsMigratedAndKeepsItsRows) {
   Stop();
   SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
   const std::vector<std::string_view> migrations = LaterMigrations();
-  EXPECT_EQ(*SqliteVersion(file, migrations), 2);
-  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
   EXPECT_EQ(*SqliteVersion(file, migrations), 3);
+  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
+  EXPECT_EQ(*SqliteVersion(file, migrations), 4);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM task WHERE worker IS NULL"),
             1);
   ASSERT_TRUE(MigrateSqlite(file, migrations).ok());  // Nothing is left to do.
-  // And the program that does not know version 3 refuses it.
+  // The program that does not know version 4 refuses it.
   ExpectStatus(MigrateSqlite(file, SqliteMigrations()),
-               absl::StatusCode::kFailedPrecondition, HasSubstr("version 3"));
+               absl::StatusCode::kFailedPrecondition, HasSubstr("version 4"));
 }
 
 TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
@@ -305,12 +306,12 @@ TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
   std::vector<std::string_view> migrations = LaterMigrations();
   migrations.push_back("DROP TABLE nothing");
   EXPECT_FALSE(MigrateSqlite(file, migrations).ok());
-  EXPECT_EQ(*SqliteVersion(file, migrations), 2);
+  EXPECT_EQ(*SqliteVersion(file, migrations), 3);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM pragma_table_info('task')"),
-            3);
+            4);
 }
 
-// The hash is a part of the files: these numbers never change.
+// The hash is part of the file format: these numbers never change.
 TEST(SqliteKeyHash, IsTheSameForEver) {
   EXPECT_EQ(SqliteKeyHash("", ""), 8922497616986557598);
   EXPECT_EQ(SqliteKeyHash("t", "order-1"), 2803564746770552201);
@@ -318,8 +319,8 @@ TEST(SqliteKeyHash, IsTheSameForEver) {
   EXPECT_NE(SqliteKeyHash("a", "bc"), SqliteKeyHash("ab", "c"));
 }
 
-// Two keys of one hash are rarer than any test could find, so the file is made
-// to have them.
+// Two keys with the same hash are rarer than any test could find, so the test
+// modifies the file.
 TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
   const RequestRow request_a = {"t", "ra", "a", "receipt"};
   const RequestRow request_b = {"t", "rb", "b", "receipt"};
@@ -327,11 +328,22 @@ TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
                  PutInstance{Row(3, "b")}, PutRequest{request_a},
                  PutRequest{request_b}});
   Stop();
-  const int64_t hash = SqliteKeyHash("t", "a");
-  RunSql(absl::StrCat("UPDATE instance SET key_hash = ", hash,
-                      "; UPDATE replaced SET key_hash = ", hash,
-                      "; UPDATE request SET key_hash = ", hash,
-                      ", request_hash = ", SqliteKeyHash("t", "ra")));
+  // All keys get the hash of this ID, and all requests that of this name.
+  const auto give_hash = [this](const std::string& id,
+                                const std::string& name) {
+    const int64_t key = SqliteKeyHash("t", id);
+    const int64_t request = SqliteKeyHash("t", name);
+    const std::string set =
+        absl::StrCat(" SET key_hash = ", key, ", sum = row_sum(number, ", key,
+                     ", status, created, finished, tenant, id, summary);");
+    SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
+    return file.Run(absl::StrCat("UPDATE instance", set, "UPDATE replaced", set,
+                                 "UPDATE request SET key_hash = ", key,
+                                 ", request_hash = ", request,
+                                 ", sum = row_sum(", request, ", ", key,
+                                 ", tenant, request, id, receipt)"));
+  };
+  ASSERT_TRUE(give_hash("a", "ra").ok());
   Start();
   ASSERT_TRUE(store_->Open().ok());
   EXPECT_EQ(*store_->Find("t", "a"), Row(1, "a"));
@@ -345,18 +357,13 @@ TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
   ASSERT_TRUE(store_->Commit({EraseInstance{4}}).ok());
   EXPECT_EQ(*store_->FindRequest("t", "ra"), std::nullopt);
   // Nothing of "b" was touched.
-  RunSql(
-      absl::StrCat("UPDATE instance SET key_hash = ", SqliteKeyHash("t", "b"),
-                   "; UPDATE replaced SET key_hash = ", SqliteKeyHash("t", "b"),
-                   "; UPDATE request"
-                   " SET request_hash = ",
-                   SqliteKeyHash("t", "rb")));
+  ASSERT_TRUE(give_hash("b", "rb").ok());
   EXPECT_EQ(*store_->Find("t", "b"), Row(3, "b"));
   EXPECT_THAT(*store_->ReadReplaced("t", "b"), ElementsAre(Row(2, "b")));
   EXPECT_EQ(*store_->FindRequest("t", "rb"), request_b);
 }
 
-// What nobody can read any more must not stay in the file for ever.
+// Data that nobody can read any more must not stay in the file forever.
 TEST_F(SqliteStoreTest, NothingIsLeftOfWhatCannotBeRead) {
   const auto everything = [](InstanceNumber number) -> std::vector<Change> {
     return {PutInstance{Row(number, "a")}, AppendHistory{number, 0, "events"},
@@ -383,7 +390,7 @@ TEST_F(SqliteStoreTest, NothingIsLeftOfWhatCannotBeRead) {
 
 // ---- Reads beside the writer, and reads that are cut ------------------------
 
-// A clock on which some time passes whenever somebody looks at it.
+// A clock that advances each time it is read.
 class HurryingClock final : public Clock {
  public:
   Instant Now() const override { return {now_ns_ += step_ns}; }
@@ -412,7 +419,7 @@ TEST_F(SqliteStoreTest, ReadThatLastsTooLongIsCutAndGoesOnWhereItWas) {
   RowQuery query = {.tenant = "t", .id_prefix = "99", .count_max = 1000};
   const auto first = store.Query(query);
   EXPECT_EQ(first->rows.size(), 1u);
-  EXPECT_EQ(first->next, 128);  // The second look at the clock.
+  EXPECT_EQ(first->next, 128);  // At the second look at the clock.
   EXPECT_EQ(AllRows(store, query)->size(), 11u);
   FinishedQuery finished = {.tenant = "t", .count_max = 1000};
   EXPECT_LT(store.ListFinished(finished)->rows.size(), 1000u);
@@ -476,14 +483,15 @@ TEST_F(SqliteStoreOnPowerVfs, OpenAnewProvesThatItCanWrite) {
   EXPECT_TRUE(store_.Open().ok());
 }
 
-TEST_F(SqliteStoreOnPowerVfs, FailedCommitClosesTheStoreUntilItIsOpened) {
+TEST_F(SqliteStoreOnPowerVfs, AfterAFailedCommitOnlyReadsGoOnUntilItIsOpened) {
   ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
   vfs_.FailSync(0);
   ExpectStatus(
       store_.Commit(Turn(1, 0)), absl::StatusCode::kUnavailable,
       AllOf(HasSubstr("cannot read or write"), HasSubstr("data/leasehold.db")));
-  EXPECT_EQ(store_.Find("t", "a").status().code(),
-            absl::StatusCode::kUnavailable);
+  // What was acknowledged is there, and nothing of what failed.
+  EXPECT_EQ(*store_.Find("t", "a"), Row(1, "a"));
+  EXPECT_TRUE(store_.ReadHistory(1)->empty());
   EXPECT_EQ(store_.Commit(Turn(1, 0)).code(), absl::StatusCode::kUnavailable);
   ASSERT_TRUE(store_.Open().ok());
   EXPECT_TRUE(store_.Find("t", "a")->has_value());
@@ -492,7 +500,7 @@ TEST_F(SqliteStoreOnPowerVfs, FailedCommitClosesTheStoreUntilItIsOpened) {
 
 TEST_F(SqliteStoreOnPowerVfs, FullDiskIsSaidAndOverWhenThereIsRoom) {
   ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
-  vfs_.FillUp(10'000);
+  vfs_.FillUp(100'000);
   absl::Status status;
   for (int i = 0; status.ok(); ++i) {
     ASSERT_LT(i, 1000);
@@ -500,6 +508,13 @@ TEST_F(SqliteStoreOnPowerVfs, FullDiskIsSaidAndOverWhenThereIsRoom) {
   }
   ExpectStatus(status, absl::StatusCode::kUnavailable,
                AllOf(HasSubstr("data/leasehold.db"), HasSubstr("full")));
+  for (int i = 0; i < 3; ++i) {  // Also during the retries.
+    EXPECT_TRUE(store_.Find("t", "a")->has_value());
+    EXPECT_GT(store_.ReadHistory(1)->size(), 1u);
+    EXPECT_EQ(AllRows(store_, {.tenant = "t"})->size(), 1u);
+    ExpectStatus(store_.Open(), absl::StatusCode::kUnavailable,
+                 HasSubstr("full"));
+  }
   vfs_.FillUp(std::nullopt);
   ASSERT_TRUE(store_.Open().ok());
   EXPECT_TRUE(store_.Commit({PutSetting{"a", "b"}}).ok());
@@ -526,25 +541,36 @@ TEST_F(SqliteStoreOnPowerVfs, BatchThatFailsIsNotThereInPart) {
   }
 }
 
-// Reads that are on when a commit fails are broken off, and end before the file
-// is closed under them.
-TEST_F(SqliteStoreOnPowerVfs, ReadsEndWhenACommitFails) {
+// Reads in progress when a commit fails continue while the store is reopened.
+TEST_F(SqliteStoreOnPowerVfs, ReadsGoOnWhenACommitFails) {
   for (int i = 1; i <= 500; ++i) {
     ASSERT_TRUE(store_.Commit({PutInstance{Row(i, std::to_string(i))}}).ok());
   }
+  std::atomic<bool> done = false;
+  // The first wrong result of each reader.
+  std::string failures[3];
   std::vector<std::thread> readers;
-  for (int i = 0; i < 3; ++i) {
-    readers.emplace_back([this] {
-      while (AllRows(store_, {.tenant = "t", .count_max = 50}).ok()) {
+  for (std::string& failure : failures) {
+    readers.emplace_back([&] {
+      while (!done && failure.empty()) {
+        const auto rows = AllRows(store_, {.tenant = "t", .count_max = 50});
+        if (!rows.ok()) {
+          failure = rows.status().ToString();
+        } else if (rows->size() != 500) {
+          failure = std::to_string(rows->size()) + " rows";
+        }
       }
     });
   }
-  for (int i = 0; i < 20; ++i) {
-    ASSERT_TRUE(store_.Commit(Turn(1, i)).ok());
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_TRUE(store_.Commit(Turn(1, 2 * round)).ok());
+    vfs_.FailSync(0);
+    EXPECT_FALSE(store_.Commit(Turn(1, 2 * round + 1)).ok());
+    ASSERT_TRUE(store_.Open().ok());
   }
-  vfs_.FailSync(0);
-  EXPECT_FALSE(store_.Commit(Turn(1, 20)).ok());
+  done = true;
   for (std::thread& reader : readers) reader.join();
+  for (const std::string& failure : failures) EXPECT_EQ(failure, "");
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 // StoreConformance: the fixture of the suite that every Store passes.
 //
-// Its tests are in store_conformance_test.cc (what changes do),
-// store_replaced_conformance_test.cc (what is kept of runs that were replaced,
-// and of requests) and store_query_conformance_test.cc (what is found again,
-// and random changes).
-// The store's name stands in the name of the test.
+// Its tests are in store_conformance_test.cc (the effects of changes),
+// store_replaced_conformance_test.cc (replaced runs and requests) and
+// store_query_conformance_test.cc (queries, and random changes). The name of
+// the test contains the store's name.
 //
 // Thread-safety: one thread.   Lifetime: a test's.
 #ifndef LEASEHOLD_TESTS_STORAGE_STORE_CONFORMANCE_H_
@@ -52,7 +51,7 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
     return open;
   }
 
-  // The one open instance.
+  // The only open instance.
   OpenInstance OnlyOpen() {
     std::vector<OpenInstance> open = Open();
     EXPECT_EQ(open.size(), 1u);

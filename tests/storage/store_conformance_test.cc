@@ -51,6 +51,7 @@ TEST_P(StoreConformance, AnswersUnavailableBeforeItIsOpen) {
   EXPECT_EQ(store->ReadReplaced("t", "a").status().code(), kUnavailable);
   EXPECT_EQ(store->ReadHistory(1).status().code(), kUnavailable);
   EXPECT_EQ(store->ReadHistoryEnds(1).status().code(), kUnavailable);
+  EXPECT_EQ(store->ReadHistoryPart(1, 0, 1).status().code(), kUnavailable);
   EXPECT_EQ(store->Query({}).status().code(), kUnavailable);
   EXPECT_EQ(store->ListFinished({}).status().code(), kUnavailable);
   EXPECT_EQ(store->FindRequest("t", "r").status().code(), kUnavailable);
@@ -135,7 +136,7 @@ TEST_P(StoreConformance, UpdateInstanceThatFinishesLeavesTheHistoryAlone) {
   EXPECT_THAT(Open(), IsEmpty());
   EXPECT_THAT(History(1), ElementsAre("events"));
   EXPECT_EQ(Find("t", "a")->finished, 99);
-  // Opened again, it shows that messages, timers and tasks have gone.
+  // Opening it again shows that messages, timers and tasks are gone.
   Commit({UpdateInstance{1, 1, std::nullopt, "again"}});
   const OpenInstance open = OnlyOpen();
   EXPECT_EQ(open.row.finished, std::nullopt);
@@ -156,7 +157,7 @@ TEST_P(StoreConformance, FinishInstanceKeepsTheSummaryAndAddsToTheHistory) {
   expected.finished = 99;
   EXPECT_EQ(Find("t", "a"), expected);
   EXPECT_THAT(Numbers(Finished({.tenant = "t"})), ElementsAre(1));
-  // One that is finished stays as it is.
+  // A finished instance stays as it is.
   Commit({FinishInstance{1, 6, 100, "more"}});
   EXPECT_EQ(Find("t", "a"), expected);
   EXPECT_THAT(History(1), ElementsAre("events", "the end"));
@@ -207,6 +208,34 @@ TEST_P(StoreConformance, HistoryIsInOrderOfItsChunks) {
   EXPECT_THAT(History(1), ElementsAre("zero", "one", "two", "ten"));
   EXPECT_EQ(store_->ReadHistoryEnds(1)->first, "zero");
   EXPECT_EQ(store_->ReadHistoryEnds(1)->last, "ten");
+}
+
+TEST_P(StoreConformance, HistoryIsReadInParts) {
+  Commit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "123"},
+          AppendHistory{1, 2, "4567"}, AppendHistory{1, 3, "89"},
+          PutInstance{Row(2, "b")}, AppendHistory{2, 1, "another's"}});
+  const auto read = [this](InstanceNumber number, int64_t first, size_t max) {
+    auto part = store_->ReadHistoryPart(number, first, max);
+    EXPECT_TRUE(part.ok()) << part.status();
+    return part.ok() ? *std::move(part) : HistoryPart();
+  };
+  // As many chunks as fit, and at least one.
+  EXPECT_THAT(read(1, 0, 7).chunks, ElementsAre("123", "4567"));
+  EXPECT_EQ(read(1, 0, 7).next, 3);
+  EXPECT_THAT(read(1, 0, 6).chunks, ElementsAre("123"));
+  EXPECT_EQ(read(1, 0, 6).next, 2);
+  EXPECT_THAT(read(1, 2, 0).chunks, ElementsAre("4567"));
+  EXPECT_EQ(read(1, 2, 0).next, 3);
+  // The last part.
+  EXPECT_THAT(read(1, 0, 9).chunks, ElementsAre("123", "4567", "89"));
+  EXPECT_EQ(read(1, 0, 9).next, std::nullopt);
+  EXPECT_THAT(read(1, 3, 0).chunks, ElementsAre("89"));
+  EXPECT_EQ(read(1, 3, 0).next, std::nullopt);
+  // Between two chunks, after all of them, and for a missing instance.
+  EXPECT_THAT(read(1, 1, 0).chunks, ElementsAre("4567"));
+  EXPECT_THAT(read(1, 4, 100).chunks, IsEmpty());
+  EXPECT_EQ(read(1, 4, 100).next, std::nullopt);
+  EXPECT_THAT(read(3, 0, 100).chunks, IsEmpty());
 }
 
 TEST_P(StoreConformance, ClearExecutionKeepsMessagesOnly) {
@@ -410,6 +439,64 @@ TEST_P(StoreConformance, EmptyStringsAreKept) {
   EXPECT_EQ(Setting(""), "");
 }
 
+TEST_P(StoreConformance, LargeMessagesAreLeftWhereTheyAre) {
+  const std::string small(kLargeMessageBytes, 's');
+  const std::string large(kLargeMessageBytes + 1, 'l');
+  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+          PutMessage{{1, 3, "e", large}}, PutMessage{{1, 1, "", small}},
+          PutMessage{{1, 2, "", large}}, PutMessage{{2, 1, "", small}}});
+  const std::vector<OpenInstance> open = Open();
+  ASSERT_EQ(open.size(), 2u);
+  EXPECT_THAT(open[0].messages, ElementsAre(MessageRow{1, 1, "", small}));
+  EXPECT_THAT(open[0].large_messages,
+              ElementsAre(LargeMessage{2, "", std::string(256, 'l'), 16385},
+                          LargeMessage{3, "e", std::string(256, 'l'), 16385}));
+  EXPECT_THAT(open[1].messages, ElementsAre(MessageRow{2, 1, "", small}));
+  EXPECT_THAT(open[1].large_messages, IsEmpty());
+}
+
+TEST_P(StoreConformance, LargeActivitiesAreLeftWhereTheyAre) {
+  const std::string small(kLargeTaskBytes, 's');
+  const std::string large(kLargeTaskBytes + 1, 'l');
+  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+          PutTask{{1, 2, large}}, PutTask{{1, 1, small}},
+          PutTask{{2, 1, small}}});
+  const std::vector<OpenInstance> open = Open();
+  ASSERT_EQ(open.size(), 2u);
+  EXPECT_THAT(open[0].tasks, ElementsAre(TaskRow{1, 1, small}));
+  EXPECT_THAT(open[0].large_tasks,
+              ElementsAre(LargeTask{2, std::string(4096, 'l')}));
+  EXPECT_THAT(open[1].tasks, ElementsAre(TaskRow{2, 1, small}));
+  EXPECT_THAT(open[1].large_tasks, IsEmpty());
+  EXPECT_EQ(*store_->ReadTask(1, 2), (TaskRow{1, 2, large}));
+  EXPECT_EQ(*store_->ReadTask(1, 1), (TaskRow{1, 1, small}));
+  EXPECT_EQ(*store_->ReadTask(2, 2), std::nullopt);
+  EXPECT_EQ(*store_->ReadTask(3, 1), std::nullopt);
+}
+
+TEST_P(StoreConformance, MessagesAreReadByTheirSequences) {
+  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+          PutMessage{{1, 5, "", "five"}}, PutMessage{{1, -1, "e", "first"}},
+          PutMessage{{1, 2, "", "two"}}, PutMessage{{2, 2, "", "another's"}}});
+  const auto read = [this](const MessageRange& range) {
+    std::vector<std::string> events;
+    const auto rows = store_->ReadMessages(1, range);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    for (const MessageRow& row : *rows) events.push_back(row.event);
+    return events;
+  };
+  EXPECT_THAT(read({}), ElementsAre("first", "two", "five"));
+  EXPECT_THAT(read({.first = 2}), ElementsAre("two", "five"));
+  EXPECT_THAT(read({.last = 2}), ElementsAre("first", "two"));
+  EXPECT_THAT(read({.first = 2, .last = 2}), ElementsAre("two"));
+  EXPECT_THAT(read({.first = 3, .last = 4}), IsEmpty());
+  EXPECT_THAT(read({.count_max = 1}), ElementsAre("first"));
+  EXPECT_THAT(read({.count_max = 0}), IsEmpty());
+  EXPECT_EQ(store_->ReadMessages(1, {})->front(),
+            (MessageRow{1, -1, "e", "first"}));
+  EXPECT_THAT(*store_->ReadMessages(3, {}), IsEmpty());
+}
+
 TEST_P(StoreConformance, BigValuesAreKept) {
   std::string big(3 << 20, '\0');
   Random random(BaseSeed());
@@ -423,8 +510,12 @@ TEST_P(StoreConformance, BigValuesAreKept) {
   EXPECT_TRUE(History(1)[0] == big);
   EXPECT_TRUE(store_->ReadHistoryEnds(1)->first == big);
   const OpenInstance open = OnlyOpen();
-  EXPECT_TRUE(open.messages[0].event == big);
-  EXPECT_TRUE(open.tasks[0].task == big);
+  EXPECT_THAT(open.messages, IsEmpty());
+  EXPECT_THAT(open.large_messages, ElementsAre(MakeLarge(1, "", big)));
+  EXPECT_TRUE(store_->ReadMessages(1, {})->front().event == big);
+  EXPECT_THAT(open.tasks, IsEmpty());
+  EXPECT_THAT(open.large_tasks, ElementsAre(MakeLarge(1, big)));
+  EXPECT_TRUE((*store_->ReadTask(1, 1))->task == big);
   EXPECT_TRUE(Setting("big") == big);
 }
 

@@ -1,5 +1,7 @@
 #include "tests/storage/store_dump.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -9,7 +11,10 @@
 namespace leasehold {
 namespace {
 
-// Any bytes, printable; long ones by their size and their ends.
+// Some chunks of the tests are larger, some smaller.
+constexpr size_t kPartBytes = 20;
+
+// Makes bytes printable; shows long ones as their size and both ends.
 std::string Text(std::string_view bytes) {
   const absl::string_view view(bytes.data(), bytes.size());
   if (view.size() <= 64) return absl::CHexEscape(view);
@@ -36,6 +41,18 @@ absl::Status DumpHistory(Store& store, InstanceNumber number,
       ends->last != (history->empty() ? "" : history->back())) {
     return Contradiction(absl::StrCat("ends of the history of ", number));
   }
+  std::vector<std::string> chunks;
+  std::optional<int64_t> next = 0;
+  while (next.has_value()) {
+    auto part = store.ReadHistoryPart(number, *next, kPartBytes);
+    if (!part.ok()) return part.status();
+    std::move(part->chunks.begin(), part->chunks.end(),
+              std::back_inserter(chunks));
+    next = part->next;
+  }
+  if (chunks != *history) {
+    return Contradiction(absl::StrCat("parts of the history of ", number));
+  }
   return absl::OkStatus();
 }
 
@@ -48,6 +65,27 @@ absl::Status DumpReplaced(Store& store, const InstanceRow& by,
     lines.push_back("replaced: " + Line(run));
     absl::Status status = DumpHistory(store, run.number, lines);
     if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// Appends the lines of an open instance's messages.
+absl::Status DumpMessages(Store& store, const OpenInstance& open,
+                          std::vector<std::string>& lines) {
+  const auto all = store.ReadMessages(open.row.number, {});
+  if (!all.ok()) return all.status();
+  std::vector<MessageRow> small;
+  std::vector<LargeMessage> large;
+  for (const MessageRow& row : *all) {
+    lines.push_back(Line(row));
+    if (row.event.size() <= kLargeMessageBytes) {
+      small.push_back(row);
+    } else {
+      large.push_back(MakeLarge(row.sequence, row.execution, row.event));
+    }
+  }
+  if (small != open.messages || large != open.large_messages) {
+    return Contradiction(absl::StrCat("messages of ", open.row.number));
   }
   return absl::OkStatus();
 }
@@ -141,13 +179,31 @@ absl::StatusOr<std::vector<std::string>> Dump(
       if (*request) lines.push_back(Line(**request));
     }
   }
-  const absl::Status read = store.ReadOpen([&](OpenInstance open) {
-    lines.push_back("open: " + Line(open.row));
-    for (const MessageRow& row : open.messages) lines.push_back(Line(row));
-    for (const TimerRow& row : open.timers) lines.push_back(Line(row));
-    for (const TaskRow& row : open.tasks) lines.push_back(Line(row));
-  });
+  std::vector<OpenInstance> opened;
+  const absl::Status read = store.ReadOpen(
+      [&](OpenInstance open) { opened.push_back(std::move(open)); });
   if (!read.ok()) return read;
+  for (const OpenInstance& open : opened) {
+    lines.push_back("open: " + Line(open.row));
+    absl::Status status = DumpMessages(store, open, lines);
+    if (!status.ok()) return status;
+    for (const TimerRow& row : open.timers) lines.push_back(Line(row));
+    std::vector<TaskRow> tasks = open.tasks;
+    for (const LargeTask& large : open.large_tasks) {
+      auto row = store.ReadTask(open.row.number, large.sequence);
+      if (!row.ok()) return row.status();
+      if (!row->has_value() ||
+          MakeLarge(large.sequence, (*row)->task) != large) {
+        return Contradiction(absl::StrCat("activity of ", open.row.number));
+      }
+      tasks.push_back(**std::move(row));
+    }
+    std::sort(tasks.begin(), tasks.end(),
+              [](const TaskRow& one, const TaskRow& other) {
+                return one.sequence < other.sequence;
+              });
+    for (const TaskRow& row : tasks) lines.push_back(Line(row));
+  }
   for (const std::string& name : names) {
     const auto value = store.ReadSetting(name);
     if (!value.ok()) return value.status();

@@ -1,4 +1,4 @@
-// All that a store holds, as one value that can be compared and printed.
+// The whole contents of a store, as one value that can be compared and printed.
 //
 // Thread-safety: one thread.   Lifetime: nothing is kept.
 #ifndef LEASEHOLD_TESTS_STORAGE_STORE_DUMP_H_
@@ -13,10 +13,10 @@
 
 namespace leasehold {
 
-// Reads everything that any method of the store shows, of these tenants, and
-// of the settings and requests of these names. One line a row.
+// Reads everything that any method of the store returns, for these tenants, and
+// for the settings and requests of these names. One line per row.
 //   Internal: the methods contradict each other.
-//   Else: what a method said.
+//   Other codes: as returned by a method.
 absl::StatusOr<std::vector<std::string>> Dump(
     Store& store, const std::vector<std::string>& tenants,
     const std::vector<std::string>& names);
@@ -26,7 +26,7 @@ absl::StatusOr<std::vector<InstanceRow>> AllRows(Store& store, RowQuery query);
 absl::StatusOr<std::vector<InstanceRow>> AllFinished(Store& store,
                                                      FinishedQuery query);
 
-// The lines that Dump has for these.
+// The lines that Dump prints for these.
 std::string Line(const InstanceRow& row);
 std::string Line(const MessageRow& row);
 std::string Line(const TimerRow& row);

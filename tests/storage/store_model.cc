@@ -16,7 +16,7 @@ std::string RandomBytes(Random& random) {
   return bytes;
 }
 
-// Puts a row where it belongs, in place of one that has its place.
+// Inserts a row in order; replaces a row with the same key.
 template <typename Row, typename Key>
 void PutRow(std::vector<Row>& rows, const Row& row, Key key) {
   std::erase_if(rows, [&](const Row& r) { return key(r) == key(row); });
@@ -288,7 +288,7 @@ Change StoreModel::RandomChange(Random& random,
   const int32_t status = Uniform(random, 0, 3);
   const std::optional<StoredTime> finished =
       OneIn(random, 4) ? std::optional(time) : std::nullopt;
-  // One key is common, so that it has more replaced runs than are kept.
+  // One key is frequent, so that it has more replaced runs than are kept.
   const bool common = OneIn(random, 2);
   const std::string& tenant = Tenants()[common ? 0 : Uniform(random, 0, 2)];
   const std::string id(common ? 0 : Uniform(random, 0, 6), '\0');

@@ -1,6 +1,6 @@
-// StoreModel: what a store should hold, the most naive way: lists of rows.
+// StoreModel: what a store should contain, in the simplest form: lists of rows.
 //
-// Thread-safety: one thread.   Lifetime: a value; a copy is a moment kept.
+// Thread-safety: one thread.   Lifetime: a value; copies are snapshots.
 #ifndef LEASEHOLD_TESTS_STORAGE_STORE_MODEL_H_
 #define LEASEHOLD_TESTS_STORAGE_STORE_MODEL_H_
 
@@ -22,10 +22,10 @@ class StoreModel {
   static const std::vector<std::string>& Names();
 
   void Commit(absl::Span<const Change> changes);
-  // As Dump of a store that holds the same.
+  // Like Dump of a store with the same contents.
   std::vector<std::string> Dump() const;
 
-  // A change that fits what the model holds, now and then one that does not.
+  // A change that fits the model's contents, occasionally one that does not.
   // `next_number`: of the instance that it may create.
   Change RandomChange(Random& random, InstanceNumber& next_number) const;
 
@@ -56,7 +56,7 @@ class StoreModel {
   bool IsOpen(InstanceNumber number) const;
   // Erases messages, timers and tasks.
   void EraseInbox(InstanceNumber number);
-  // Erases the instance or the replaced run of this number.
+  // Erases the instance or the replaced run with this number.
   void EraseRun(InstanceNumber number);
 
   // In order of numbers, then of sequences.

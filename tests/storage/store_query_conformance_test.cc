@@ -1,4 +1,4 @@
-// The part of the suite for every Store that is about finding rows again.
+// The queries in the suite for every Store.
 #include <limits>
 #include <optional>
 #include <set>
@@ -90,8 +90,8 @@ TEST_P(StoreConformance, QueryPagesHaveNoMoreThanAskedFor) {
   EXPECT_EQ(rest->next, std::nullopt);
 }
 
-// Between pages instances come, change, finish and go. Those that are there
-// all the time stand in exactly one page.
+// Between pages instances are created, changed, finished and erased. Those that
+// exist all the time are in exactly one page.
 TEST_P(StoreConformance, QueryPagesShowWhatStaysExactlyOnce) {
   ForEachSeed(20, [this](Random& random) {
     Commit({EraseEverything{}});
@@ -225,9 +225,9 @@ TEST_P(StoreConformance, FinishedPagesShowWhatStaysExactlyOnce) {
 
 // ---- Random -----------------------------------------------------------------
 
-// Goal: no order of changes leads where the contract does not. Method: random
-// batches into the store and into lists of rows; all that can be read is
-// compared after each.
+// Goal: no order of changes breaks the contract. Method: apply random batches
+// to the store and to lists of rows; compare everything that can be read after
+// each.
 TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
   ForEachSeed(20, [this](Random& random) {
     Commit({EraseEverything{}, PutSetting{"a", ""}, PutSetting{"b", ""},

@@ -1,5 +1,5 @@
-// The part of the suite for every Store that is about what outlives a run of an
-// instance: replaced runs and requests.
+// What outlives a run of an instance, in the suite for every Store: replaced
+// runs and requests.
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,8 +22,8 @@ RequestRow ARequest(std::string request, std::string id) {
           .receipt = "receipt"};
 }
 
-// Begins the instance "a" anew, as often as it takes: each run has a history
-// that says its number.
+// Starts the instance "a" again and again: each run has a history with its
+// number.
 std::vector<Change> Runs(InstanceNumber first, InstanceNumber last) {
   std::vector<Change> changes;
   for (InstanceNumber i = first; i <= last; ++i) {
@@ -173,7 +173,7 @@ TEST_P(StoreConformance, PutInstanceOfAReplacedRunsNumberErasesTheRun) {
   Commit({PutInstance{Row(2, "a")}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(3));
   EXPECT_EQ(Find("t", "a"), Row(2, "a"));
-  // Begun anew under its own number it is not its own replaced run.
+  // Restarted under its own number, it is not its own replaced run.
   Commit({PutInstance{Row(2, "a")}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(3));
 }

@@ -24,7 +24,7 @@ class BlockingCall final : public PinWaiter {
     answered_.NotifyAll();
   }
 
-  // Empty: it was cancelled.
+  // Empty if it was cancelled.
   std::optional<absl::StatusOr<PinGrant>> Ask(InstanceRegistry& registry,
                                               bool cancel = false) {
     std::optional<absl::StatusOr<PinGrant>> answer = registry.Acquire(*this);

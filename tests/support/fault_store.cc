@@ -76,10 +76,22 @@ absl::Status FaultStore::Commit(absl::Span<const Change> changes) {
   return failure;
 }
 
-absl::Status FaultStore::NextRead() {
+void FaultStore::BeforeRead(int64_t n, std::function<void()> what) {
   MutexLock lock(mu_);
-  if (closed_) return absl::UnavailableError("the store is closed");
-  return reads_.Next();
+  runs_before_ = reads_.count + n;
+  before_read_ = std::move(what);
+}
+
+absl::Status FaultStore::NextRead() {
+  std::function<void()> before;
+  absl::Status status;
+  {
+    MutexLock lock(mu_);
+    if (reads_.count == runs_before_) before = std::exchange(before_read_, {});
+    status = reads_.Next();
+  }
+  if (before) before();
+  return status;
 }
 
 absl::Status FaultStore::ReadOpen(
@@ -115,10 +127,32 @@ absl::StatusOr<std::vector<std::string>> FaultStore::ReadHistory(
   return store_.ReadHistory(number);
 }
 
+absl::StatusOr<HistoryPart> FaultStore::ReadHistoryPart(InstanceNumber number,
+                                                        int64_t first,
+                                                        size_t bytes_max) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadHistoryPart(number, first, bytes_max);
+}
+
 absl::StatusOr<HistoryEnds> FaultStore::ReadHistoryEnds(InstanceNumber number) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.ReadHistoryEnds(number);
+}
+
+absl::StatusOr<std::vector<MessageRow>> FaultStore::ReadMessages(
+    InstanceNumber number, const MessageRange& range) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadMessages(number, range);
+}
+
+absl::StatusOr<std::optional<TaskRow>> FaultStore::ReadTask(
+    InstanceNumber number, int64_t sequence) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadTask(number, sequence);
 }
 
 absl::StatusOr<RowPage> FaultStore::Query(const RowQuery& query) {

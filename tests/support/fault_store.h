@@ -1,8 +1,8 @@
 // FaultStore: a Store around another one, whose calls fail when a test says so.
 //
-// A commit can fail before it took effect or after: who asked cannot tell, and
-// must find out by opening the store anew. Until then this one is closed, as
-// the contract has it.
+// A commit can fail before or after it took effect: the caller cannot tell, and
+// must find out by reopening the store. Until then no commit is possible, but
+// everything can be read, as the contract says.
 //
 // Thread-safety: as Store; faults may be set from any thread.   Lifetime: the
 // other store outlives it.
@@ -10,6 +10,7 @@
 #define LEASEHOLD_TESTS_SUPPORT_FAULT_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,17 +24,21 @@ namespace leasehold {
 class FaultStore final : public Store {
  public:
   enum class Effect {
-    kNone,   // Nothing of the batch is there.
-    kWhole,  // All of it is there, and nobody was told.
+    kNone,   // Nothing of the batch takes effect.
+    kWhole,  // All of it takes effect, but Commit fails.
   };
 
   explicit FaultStore(Store& store) : store_(store) {}
 
   // The n-th commit from now (0: the next one) fails, once, with Unavailable.
   void FailCommit(int64_t n, Effect effect) ABSL_LOCKS_EXCLUDED(mu_);
-  // The n-th call from now of Open, or of any method that reads, fails, once.
+  // The n-th call from now of Open, or of any reading method, fails, once.
   void FailOpen(int64_t n, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
   void FailRead(int64_t n, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Runs `what` before the n-th reading call, once, on its thread.
+  void BeforeRead(int64_t n, std::function<void()> what)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Calls so far.
   int64_t commits() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -41,6 +46,7 @@ class FaultStore final : public Store {
   int64_t reads() const ABSL_LOCKS_EXCLUDED(mu_);
 
   std::string name() const override { return "faulty " + store_.name(); }
+  Witness* witness() override { return store_.witness(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
       override ABSL_LOCKS_EXCLUDED(mu_);
@@ -56,7 +62,17 @@ class FaultStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<std::string>> ReadHistory(
       InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
+                                              int64_t first,
+                                              size_t bytes_max) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<MessageRow>> ReadMessages(
+      InstanceNumber number, const MessageRange& range) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+                                                  int64_t sequence) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<RowPage> Query(const RowQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -69,18 +85,18 @@ class FaultStore final : public Store {
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // Calls of one kind, and the one that is to fail.
+  // Calls of one kind, and which of them fails.
   struct Calls {
     int64_t count = 0;
     std::optional<int64_t> fails_at;
     absl::Status status;
 
     void FailAt(int64_t n, absl::Status with);
-    // One more call; what it is to answer, if not what the store answers.
+    // Counts a call; returns the planned failure, or OK.
     absl::Status Next();
   };
 
-  // One more call that reads.
+  // Counts a reading call.
   absl::Status NextRead() ABSL_LOCKS_EXCLUDED(mu_);
 
   Store& store_;  // Synchronises itself.
@@ -89,8 +105,10 @@ class FaultStore final : public Store {
   Calls opens_ ABSL_GUARDED_BY(mu_);
   Calls commits_ ABSL_GUARDED_BY(mu_);
   Calls reads_ ABSL_GUARDED_BY(mu_);
+  int64_t runs_before_ ABSL_GUARDED_BY(mu_) = 0;
+  std::function<void()> before_read_ ABSL_GUARDED_BY(mu_);
   Effect effect_ ABSL_GUARDED_BY(mu_) = Effect::kNone;
-  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;  // For commits.
 };
 
 }  // namespace leasehold

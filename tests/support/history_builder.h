@@ -1,4 +1,5 @@
-// HistoryBuilder: histories for tests, an event a call. And events at random.
+// HistoryBuilder: builds histories for tests, one event per call; also random
+// events.
 //
 //   const HistoryBuilder history = HistoryBuilder()
 //       .Turn(1)                 // 1
@@ -89,7 +90,7 @@ class HistoryBuilder {
   }
 
   const std::vector<HistoryEvent>& events() const { return events_; }
-  // The first `count` of them, in frames.
+  // The first `count` events, in frames.
   std::string Frames(size_t count) const {
     std::string frames;
     for (size_t i = 0; i < count; ++i) {
@@ -111,7 +112,8 @@ class HistoryBuilder {
   std::vector<HistoryEvent> events_;
 };
 
-// Fills the fields of a value at random: those that are often wrong more often.
+// Fills the fields of a value with random data, biased towards difficult
+// values.
 class RandomFields {
  public:
   explicit RandomFields(Random& random) : random_(random) {}
@@ -182,7 +184,7 @@ EventBody RandomBodyOfKind(Random& random, size_t kind) {
     if (kind != index) return RandomBodyOfKind<index + 1>(random, kind);
     std::variant_alternative_t<index, EventBody> body;
     if constexpr (index == 0) {
-      // OrchestratorCompleted: nobody here looks into it.
+      // OrchestratorCompleted: no code under test reads it.
       body = OtherEvent{15, ""};
     } else {
       RandomFields fields(random);

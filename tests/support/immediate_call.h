@@ -1,5 +1,5 @@
-// ImmediateCall: a call that takes a pin of a context which is open, or opens
-// at once, as nothing there has to wait; else the program ends.
+// ImmediateCall: a call that pins a context which is open, or opens without
+// waiting; otherwise it ends the program.
 //
 // Thread-safety: one thread.   Lifetime: the registry outlives it.
 #ifndef LEASEHOLD_TESTS_SUPPORT_IMMEDIATE_CALL_H_

@@ -1,11 +1,11 @@
 // ManualExecutor: an Executor whose tasks run when a test says so.
 //
-// One at a time, in order or one chosen at random. A task may run others while
-// it runs itself: that is how a test plays a second thread that gets on while
-// the first is in somebody's hook.
+// It runs one at a time, in order or chosen at random. A task may run others
+// inside itself: so a test can simulate a second thread that proceeds while the
+// first is inside a hook.
 //
 // Thread-safety: one thread, that of the test.   Lifetime: as every Executor.
-// Tasks that were never run are destroyed with it.
+// It destroys tasks that have not run.
 #ifndef LEASEHOLD_TESTS_SUPPORT_MANUAL_EXECUTOR_H_
 #define LEASEHOLD_TESTS_SUPPORT_MANUAL_EXECUTOR_H_
 
@@ -29,21 +29,21 @@ class ManualExecutor final : public Executor {
   bool RunOne() { return Run(0); }
   // Runs the newest task. False if there is none.
   bool RunNewest() { return !tasks_.empty() && Run(tasks_.size() - 1); }
-  // Runs any one of them. False if there is none.
+  // Runs a random task. False if there is none.
   bool RunAny(Random& random) {
     return !tasks_.empty() && Run(Uniform(random, 0, tasks_.size() - 1));
   }
-  // Runs tasks in order, also those that they post, until none is left. Returns
-  // how many.
+  // Runs tasks in order, including those that they post, until none is left.
+  // Returns how many.
   size_t RunAll() {
     size_t count = 0;
     while (RunOne()) ++count;
     return count;
   }
 
-  // Tasks that wait.
+  // Waiting tasks.
   size_t size() const { return tasks_.size(); }
-  // Whether the caller is, somewhere up its stack, one of the tasks.
+  // Whether a task is running further up the caller's stack.
   bool running() const { return depth_ > 0; }
 
  private:

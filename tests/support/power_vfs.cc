@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,20 +24,20 @@ std::string NewName() {
 
 }  // namespace
 
-// A change of a file that is not on the disk for sure.
+// A change of a file that may not be on the disk.
 struct PowerVfs::Write {
-  // A write: whole sectors, as they were after it, from `offset` on; the last
-  // one as far as the file went. A truncation has none.
+  // A write: whole sectors, with their contents after it, from `offset` on; the
+  // last one as far as the file went. Empty for a truncation.
   size_t offset = 0;
   std::string data;
   std::optional<size_t> truncated_to;
   // The sync that should have written it failed: it counts as written.
   bool clean = false;
-  std::vector<bool> overtaken;  // By sector: a later sync wrote it.
+  std::vector<bool> overtaken;  // Per sector: a later sync wrote it.
 
   size_t sectors() const { return (data.size() + kSector - 1) / kSector; }
 
-  // Makes the i-th sector so in `disk`.
+  // Applies the i-th sector to `disk`.
   void Apply(size_t i, std::string& disk) const {
     const size_t begin = offset + i * kSector;
     const std::string sector = data.substr(i * kSector, kSector);
@@ -47,9 +49,9 @@ struct PowerVfs::Write {
 };
 
 struct PowerVfs::File {
-  std::string path;            // Empty: a temporary one, which nobody can find.
+  std::string path;            // Empty: a temporary file without a name.
   std::string seen;            // What programs see.
-  std::string disk;            // What is on the disk for sure.
+  std::string disk;            // What is certainly on the disk.
   std::vector<Write> pending;  // From disk to seen, in order.
   bool name_is_durable = false;
   std::vector<Handle*> handles;
@@ -86,7 +88,7 @@ struct PowerVfs::File {
       }
     }
     pending = std::move(left);
-    disk.resize(seen.size());  // Where nothing came: zeros.
+    disk.resize(seen.size());  // Unwritten gaps are zeros.
     name_is_durable = true;
   }
 
@@ -129,17 +131,17 @@ struct PowerVfs::File {
 
 // An open file, in memory that SQLite allocates.
 struct PowerVfs::Handle {
-  sqlite3_file base;  // First: SQLite knows no more than this.
+  sqlite3_file base;  // First: SQLite knows only this part.
   PowerVfs* vfs;
   std::shared_ptr<File> file;
-  int64_t life;  // Of the machine; another one now: the handle is dead.
+  int64_t life;  // Of the machine; if that has changed, the handle is dead.
   int lock = SQLITE_LOCK_NONE;
   bool delete_on_close = false;
   bool has_shared_memory = false;
-  uint32_t shared = 0;  // Locks of the shared memory, a bit each.
+  uint32_t shared = 0;  // Locks of the shared memory, one bit each.
   uint32_t exclusive = 0;
 
-  // Whether another handle of the file is such.
+  // Whether another handle of the file satisfies a condition.
   template <typename Condition>
   bool AnyOther(Condition condition) const {
     return std::any_of(
@@ -194,7 +196,7 @@ struct PowerVfs::Methods {
     if (vfs.bytes_left_) {
       *vfs.bytes_left_ += static_cast<int64_t>(found->second->seen.size());
     }
-    // A new file of that name must not bring back an older one.
+    // A new file of that name must not restore an older one.
     if (found->second->name_is_durable) vfs.deleted_[path] = found->second;
     vfs.files_.erase(found);
     if (sync_directory != 0) vfs.SyncNames();
@@ -217,8 +219,11 @@ struct PowerVfs::Methods {
     std::memset(out, 7, static_cast<size_t>(size));
     return size;
   }
-  // Nobody waits: who holds a lock needs no time.
-  static int Sleep(sqlite3_vfs*, int microseconds) { return microseconds; }
+  // Another thread holds the lock, and may need the time.
+  static int Sleep(sqlite3_vfs*, int microseconds) {
+    std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+    return microseconds;
+  }
   static int CurrentTime(sqlite3_vfs*, double* out) {
     *out = 2'460'000.5;  // Days; in February 2023.
     return SQLITE_OK;
@@ -351,8 +356,8 @@ struct PowerVfs::Methods {
 
   static int FileControl(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
   static int SectorSize(sqlite3_file*) { return 4096; }
-  // What is beside a write is left alone, however it is torn: as SQLite assumes
-  // of any disk by default.
+  // A torn write leaves the bytes beside it alone, as SQLite assumes of any
+  // disk by default.
   static int DeviceCharacteristics(sqlite3_file*) {
     return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
   }

@@ -17,7 +17,7 @@ namespace {
 using testing::AnyOf;
 using testing::Contains;
 
-// A file of the VFS, as SQLite would use it.
+// A file of the VFS, used as SQLite would use it.
 class RawFile {
  public:
   RawFile(PowerVfs& vfs, const char* path) {
@@ -46,7 +46,7 @@ class RawFile {
   std::vector<char> memory_;
 };
 
-// What losses of power leave of what `body` does: one outcome a seed.
+// The outcomes of power losses after `body`: one per seed.
 std::set<std::string> Outcomes(
     const std::function<void(PowerVfs& vfs, RawFile& file)>& body) {
   std::set<std::string> outcomes;
@@ -197,8 +197,8 @@ TEST(PowerVfs, FailureThatBeganLastsUntilItIsEnded) {
 
 // ---- SQLite itself ----------------------------------------------------------
 
-// A database with a write-ahead log whose one table holds the numbers of the
-// transactions so far, some times each.
+// A database with a write-ahead log whose one table contains the numbers of the
+// transactions so far, several times each.
 class PlainDatabase {
  public:
   PlainDatabase(PowerVfs& vfs, const std::string& synchronous) {
@@ -206,7 +206,7 @@ class PlainDatabase {
                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                               vfs.name().c_str()),
               SQLITE_OK);
-    // Until there is a log, SQLite has a journal, and FULL does not sync the
+    // Until there is a log, SQLite uses a journal, and FULL does not sync the
     // directory when that is deleted: it may come back and undo everything.
     Run("PRAGMA synchronous=EXTRA; PRAGMA journal_mode=WAL");
     Run(absl::StrCat("PRAGMA synchronous=", synchronous));
@@ -232,7 +232,7 @@ class PlainDatabase {
     return answer;
   }
 
-  // Three rows of some size, one transaction.
+  // One transaction of three rows of some size.
   bool Add(int64_t number, Random& random) {
     std::string sql = "BEGIN IMMEDIATE;";
     for (int i = 0; i < 3; ++i) {
@@ -243,7 +243,7 @@ class PlainDatabase {
     return Run(sql + "COMMIT");
   }
 
-  // What is there, in a few words; of the first `n` transactions.
+  // A short description of the contents; of the first `n` transactions.
   std::string State() {
     return absl::StrCat(Ask("PRAGMA integrity_check"), ", ",
                         Ask("SELECT count(*) || ' rows, ' || "
@@ -260,8 +260,8 @@ std::string Whole(int64_t transactions) {
                       " transactions");
 }
 
-// Loses power some times between and in transactions, and looks what is left
-// of those that were acknowledged. Says what is wrong; "": nothing.
+// Loses power several times between and inside transactions, and checks the
+// acknowledged ones. Returns what is wrong; empty: nothing.
 std::string FindLoss(const std::string& synchronous, Random& random) {
   PowerVfs vfs;
   {
@@ -273,7 +273,7 @@ std::string FindLoss(const std::string& synchronous, Random& random) {
     PlainDatabase database(vfs, synchronous);
     const std::string state = database.State();
     if (state == Whole(acknowledged + 1) && life > 0) {
-      ++acknowledged;  // The one that was cut: it may be there, as a whole.
+      ++acknowledged;  // The interrupted one: it may be there, as a whole.
     } else if (state != Whole(acknowledged)) {
       return absl::StrCat("after ", acknowledged, " transactions: ", state);
     }
@@ -295,7 +295,7 @@ TEST(PowerVfs, SqliteWithFullSyncLosesNothing) {
               [](Random& random) { EXPECT_EQ(FindLoss("FULL", random), ""); });
 }
 
-// The same check sees what is lost without those syncs: else it would prove
+// The same check finds the losses without those syncs: otherwise it would prove
 // nothing.
 TEST(PowerVfs, SqliteWithNormalSyncIsFoundLosing) {
   std::set<std::string> findings;
@@ -304,7 +304,7 @@ TEST(PowerVfs, SqliteWithNormalSyncIsFoundLosing) {
   });
   findings.erase("");
   EXPECT_FALSE(findings.empty());
-  // It loses the last ones, and nothing but those.
+  // Only the latest ones are lost.
   for (const std::string& finding : findings) {
     EXPECT_THAT(finding, testing::HasSubstr(": ok, "));
   }

@@ -18,7 +18,7 @@ uint64_t FromEnvironment(const char* name, uint64_t by_default) {
   if (text == nullptr || *text == '\0') return by_default;
   uint64_t value = 0;
   if (!absl::SimpleAtoi(text, &value)) {
-    // A run that silently took other seeds than were asked for would mislead.
+    // A run that silently used other seeds than requested would mislead.
     std::fprintf(stderr, "%s=\"%s\" is not a number\n", name, text);
     std::exit(2);
   }

@@ -15,7 +15,7 @@ Instant SimulatedClock::Now() const {
 
 absl::Time SimulatedClock::WallNow() const {
   return absl::FromCivil(absl::CivilSecond(2020, 1, 1), absl::UTCTimeZone()) +
-         (Now() - Instant{start_ns_});
+         (Now() - Instant{start_ns_}) + absl::Nanoseconds(wall_ns_.load());
 }
 
 void SimulatedClock::WaitUntil(CondVar& cv, Mutex& mu, Instant deadline) {
@@ -27,8 +27,8 @@ void SimulatedClock::WaitUntil(CondVar& cv, Mutex& mu, Instant deadline) {
     place = waiters_.emplace(deadline, &waiter);
     changed_.NotifyAll();
   }
-  // The caller's mutex has been held throughout, and AdvanceTo takes it to
-  // notify: it cannot do so before this waits.
+  // The caller's mutex has been held throughout, and AdvanceTo locks it to
+  // notify: it cannot notify before this waits.
   cv.Wait(mu);
   // AdvanceTo may be about to use `waiter`, for which it needs `mu`.
   mu.Unlock();

@@ -1,12 +1,12 @@
 // SimulatedClock: a Clock that moves only when a test moves it.
 //
-// Advance sets the time, then wakes whoever waits for a time that has come, in
-// order of deadlines. A thread that waits is woken even if it was only about to
-// wait: no wake-up is lost, and no test needs a sleep. The shape is that of
-// Abseil's absl/time/simulated_clock.h.
+// Advance sets the time, then wakes all waiters whose deadline has come, in
+// order of deadlines. It even wakes a thread that was only about to wait: no
+// wake-up is lost, and no test needs a sleep. The design is that of Abseil's
+// absl/time/simulated_clock.h.
 //
 // Thread-safety: safe. Advance locks the mutexes that waiters wait with: its
-// caller holds none of them.   Lifetime: outlives everything built on it.
+// caller must hold none of them.   Lifetime: outlives everything built on it.
 #ifndef LEASEHOLD_TESTS_SUPPORT_SIMULATED_CLOCK_H_
 #define LEASEHOLD_TESTS_SUPPORT_SIMULATED_CLOCK_H_
 
@@ -24,8 +24,8 @@ namespace leasehold {
 
 class SimulatedClock final : public Clock {
  public:
-  // Begins at `start`, which is not negative; the wall clock runs beside it
-  // from the first second of 2020.
+  // Begins at `start`, which is not negative; the wall clock begins at the
+  // first second of 2020 and moves with it.
   explicit SimulatedClock(Instant start = Instant{1'000'000'000});
 
   Instant Now() const override;
@@ -33,21 +33,24 @@ class SimulatedClock final : public Clock {
   void WaitUntil(CondVar& cv, Mutex& mu, Instant deadline) override
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Moves the time on by `d`, or to `t`, and wakes whose deadline that is or
-  // was. Returns when each of them has been notified; does not wait for what
-  // they do then. A time in the past moves nothing.
+  // Moves the time on by `d`, or to `t`, and wakes the waiters whose deadline
+  // has come. Returns when each of them has been notified; does not wait for
+  // what they do next. A time in the past has no effect.
   void Advance(absl::Duration d) ABSL_LOCKS_EXCLUDED(mu_);
   void AdvanceTo(Instant t) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Blocks until some thread waits for a time still to come, `deadline` or an
-  // earlier one: so a test knows that a thread has nothing left to do but wait.
+  // Sets the time of day forward or, if `d` is negative, back; nobody is told.
+  void SetWall(absl::Duration d) { wall_ns_ += absl::ToInt64Nanoseconds(d); }
+
+  // Blocks until some thread waits for a future time, `deadline` or an earlier
+  // one: then the test knows that the thread has nothing left to do but wait.
   void AwaitWaiter(Instant deadline) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Threads in WaitUntil.
   size_t waiters() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // One call of WaitUntil; it stands on the stack of that call.
+  // One call of WaitUntil, on the stack of that call.
   struct Waiter {
     CondVar& cv;
     Mutex& mu;
@@ -59,6 +62,7 @@ class SimulatedClock final : public Clock {
 
   // Synchronises itself. Written under mu_ only.
   std::atomic<int64_t> now_ns_;
+  std::atomic<int64_t> wall_ns_ = 0;  // Offset set by SetWall.
 
   // Guarded by mu_. Lock order: a waiter's mutex before mu_.
   mutable Mutex mu_;

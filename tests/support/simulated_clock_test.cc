@@ -35,8 +35,8 @@ TEST(SimulatedClock, WaitForATimeThatHasComeReturnsAtOnce) {
   EXPECT_EQ(clock.waiters(), 0u);
 }
 
-// Three threads wait for 10, 20 and 30. The clock goes to just before each of
-// these, which lets nobody on, and then there, which lets that thread on.
+// Three threads wait for 10, 20 and 30. The clock moves to just before each of
+// these, which wakes nobody, and then to it, which wakes that thread.
 TEST(SimulatedClock, AdvanceWakesThoseWhoseTimeHasComeAndNoOthers) {
   SimulatedClock clock(Instant{0});
   Mutex mu;
@@ -84,9 +84,9 @@ TEST(SimulatedClock, NotificationEndsAWaitBeforeItsTime) {
   EXPECT_EQ(clock.waiters(), 0u);
 }
 
-// A waiter whose mutex and condition variable die with it, while the clock is
-// being advanced: under a sanitizer, this fails if Advance touches a waiter
-// that has gone.
+// A waiter's mutex and condition variable are destroyed with it while the clock
+// advances: under a sanitizer, this fails if Advance touches a waiter that is
+// gone.
 TEST(SimulatedClock, AdvanceDoesNotTouchAWaiterThatHasLeft) {
   SimulatedClock clock(Instant{0});
   std::thread waiter([&clock] {

@@ -1,4 +1,4 @@
-// TemporaryDirectory: a fresh directory that goes with all that is in it.
+// TemporaryDirectory: a new directory, deleted with its contents at the end.
 //
 // Thread-safety: safe.   Lifetime: the directory's is the object's.
 #ifndef LEASEHOLD_TESTS_SUPPORT_TEMPORARY_DIRECTORY_H_

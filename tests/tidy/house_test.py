@@ -18,22 +18,40 @@ import tempfile
 ARROWS = {
     "proto": set(),
     "lease": set(),
-    "service/instance": {"lease"},
-    "service/storage": {"lease"},
-    "service/echo": {"lease", "service/instance"},
-    "service/orchestration": {"lease", "service/instance", "service/storage"},
-    "service/builtin": {"proto", "client", "client/worker"},
-    "client": {"proto"},
-    "client/worker": {"proto", "client"},
-    "client/cli": {"proto", "client", "client/worker"},
-    "client/examples": {"proto", "client", "client/worker"},
+    "service/base": set(),
+    "service/instance": {"lease", "service/base"},
+    "service/storage": {"lease", "service/base"},
+    "service/network": {"lease", "service/base"},
+    "service/echo": {"lease", "service/base", "service/instance"},
+    "service/orchestration": {"lease", "service/base", "service/instance",
+                              "service/storage"},
+    # From here on with gRPC. Calls know no instance; doors know rooms below, but
+    # neither the store nor who shows or configures anything.
+    "service/rpc": {"proto", "lease", "service/base"},
+    "service/doors": {"proto", "lease", "service/base", "service/instance",
+                      "service/echo", "service/orchestration", "service/rpc"},
+    "service/embed": {"lease", "service/base", "service/instance",
+                      "service/rpc", "service/doors"},
+    "service/builtin": {"proto", "client/wire", "client/worker", "lease",
+                        "service/orchestration", "service/rpc", "service/doors"},
+    "client": set(),  # Nothing but its rooms.
+    "client/wire": set(),
+    "client/instances": {"proto", "client/wire"},
+    "client/session": {"proto", "client/wire", "client/instances"},
+    "client/orchestrations": {"proto", "client/wire"},
+    "client/worker": {"proto", "client/wire"},
+    "client/testing": {"proto", "client/wire", "client/worker"},
 }
-BELOW_EDGE = {"lease", "service/instance", "service/storage", "service/echo",
-              "service/orchestration"}
+CLIENT_ROOMS = {room for room in ARROWS if room.startswith("client/")}
+for room_on_top in ("client/cli", "client/examples"):
+    ARROWS[room_on_top] = {"proto"} | CLIENT_ROOMS
+BELOW_EDGE = {"lease", "service/base", "service/instance", "service/storage",
+              "service/echo", "service/orchestration"}
 for room_at_edge in ("service/security", "service/http", "service/cluster"):
     ARROWS[room_at_edge] = BELOW_EDGE | {"proto"}
-ARROWS["service/server"] = BELOW_EDGE | {
-    "proto", "service/security", "service/http", "service/cluster"}
+ARROWS["service/host"] = BELOW_EDGE | {
+    "proto", "service/network", "service/rpc", "service/doors", "service/embed",
+    "service/security", "service/http", "service/cluster"}
 
 # Rooms that know no gRPC: they are what ThreadSanitizer can run.
 GRPC_FREE = BELOW_EDGE
@@ -41,9 +59,10 @@ GRPC_FREE = BELOW_EDGE
 TOP_LEVEL = {"proto", "lease", "service", "client", "tests", "CMakeLists.txt",
              "CMakePresets.json", "README.md", "CHANGELOG.md", "LICENSE", "dev"}
 
-# Where real time may pass: against real processes, or to measure.
+# Where real time may pass: against real processes, to measure, or where SQLite
+# waits for a lock that a thread of its own holds.
 REAL_TIME_TESTS = ("tests/acceptance/", "tests/interop/", "tests/crash/",
-                   "tests/soak/", "tests/bench/")
+                   "tests/soak/", "tests/bench/", "tests/support/power_vfs.cc")
 
 IGNORED = {".git", "build", "leasehold-data", "__pycache__", "node_modules"}
 
@@ -55,6 +74,7 @@ SLEEP = re.compile(
 ABSL_MUTEX = re.compile(r"\babsl::(?:(?:Reader|Writer)?Mutex(?:Lock)?|CondVar)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 CLASS = re.compile(r"^[ \t]*class\s+(?:[A-Z_]+(?:\([^)]*\))?\s+)*[A-Za-z_]\w*[^;{}()]*\{", re.M)
+JSON_DIRECTLY = re.compile(r"\bjson::(?:parse|accept|sax_parse|from_\w+)\b|\.dump\(")
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work)/\w[\w./-]*")
 REGISTRY_HOSTS = re.compile("|".join(re.escape(".".join(parts)) for parts in (
@@ -108,6 +128,8 @@ class Tree:
 
 def room_of(path):
     parts = path.split("/")
+    if parts[0] == "leasehold" and parts[1] in ("lease", "service", "client"):
+        parts = parts[1:]  # As users of the installed package write it.
     if parts[0] in ("leasehold", "durabletask"):  # Generated from proto/.
         return "proto"
     if parts[0] in ("service", "client") and len(parts) > 2:
@@ -136,7 +158,7 @@ def check_arrows(tree):
         if room in GRPC_FREE and path.startswith(("grpc", "google/protobuf/")):
             yield where, (
                 f'{room} knows no gRPC ("{path}"); take absl::Status and values of '
-                "this room, and translate in service/server")
+                "this room, and translate in service/doors")
 
 
 def check_clocks(tree):
@@ -227,9 +249,20 @@ def check_machine_paths(tree):
                 "root of the tree")
 
 
+def check_json(tree):
+    for f, number, line in tree.lines((".h", ".cc"), code=True):
+        if f == "client/wire/json.cc" or f.startswith("tests/"):
+            continue
+        found = JSON_DIRECTLY.search(line)
+        if found:
+            yield f"{f}:{number}", (
+                f"{found.group(0).rstrip('(')} recurses as deep as the JSON is nested; call "
+                "client::ParseJson or WriteJson (client/wire/json.h), which bound the depth")
+
+
 RULES = [check_arrows, check_clocks, check_sleeps, check_unfinished, check_mutex,
          check_top_level, check_readmes, check_thread_safety, check_registries,
-         check_machine_paths]
+         check_machine_paths, check_json]
 
 
 def check(root):
@@ -253,10 +286,13 @@ CLEAN = {
     "proto/leasehold/v1/echo.proto": "",
     "service/README.md": "",
     "service/main.cc":
-        '#include "service/server/host.h"\n#include "client/worker/worker.h"\n'
+        '#include "service/host/host.h"\n#include "client/worker/worker.h"\n'
         "void f() { absl::SetMutexDeadlockDetectionMode(kIgnore); }\n",
-    "service/server/README.md": "",
-    "service/server/host.h":
+    "service/rpc/README.md": "",
+    "service/doors/README.md": "",
+    "service/embed/README.md": "",
+    "service/host/README.md": "",
+    "service/host/host.h":
         '#include <grpcpp/grpcpp.h>\n#include "leasehold/v1/echo.pb.h"\n'
         '#include "lease/lease.h"\nenum class State { kOpen };\nclass Forward;\n'
         "template <class T> void f();\n",
@@ -264,10 +300,14 @@ CLEAN = {
     "service/echo/echo.cc":
         '#include "service/instance/context.h"\n// Not absl::Mutex, no absl::Now().\n',
     "client/README.md": "",
-    "client/session.cc":
-        '#include "leasehold/v1/echo.pb.h"\nauto now = absl::Now();\n',
+    "client/session/README.md": "",
+    "client/session/session.cc":
+        '#include "leasehold/v1/echo.pb.h"\n#include "client/wire/channel.h"\n'
+        "auto now = absl::Now();\n",
+    "client/examples/README.md": "",
+    "client/examples/cpp/chain.cc": '#include "leasehold/client/worker/worker.h"\n',
     "tests/README.md": "",
-    "tests/lease/lease_test.cc": '#include "service/server/host.h"\n',
+    "tests/lease/lease_test.cc": '#include "service/host/host.h"\n',
     "tests/acceptance/wait_test.cc": "void f() { absl::SleepFor(d); }\n",
     "tests/fuzz/corpus/one": b"\xff\xfe",
 }
@@ -277,19 +317,37 @@ PLANTED = [
     (check_arrows, "lease/bad.cc", '#include "service/echo/echo.h"\n',
      "no other room"),
     (check_arrows, "lease/bad.cc", "#include <grpcpp/server.h>\n",
-     "translate in service/server"),
+     "translate in service/doors"),
     (check_arrows, "lease/bad.cc", '#include "leasehold/v1/echo.pb.h"\n',
      "lease may not include proto"),
     (check_arrows, "service/echo/bad.cc", '#include "../main.h"\n',
      "path from the root"),
     (check_arrows, "service/echo/bad.h",
-     '#include "service/orchestration/engine.h"\n', "lease, service/instance"),
-    (check_arrows, "service/server/bad.cc", '#include "client/worker/worker.h"\n',
-     "service/server may not include client/worker"),
-    (check_arrows, "client/bad.cc", '#include "lease/clock.h"\n',
-     "client may not include lease"),
-    (check_arrows, "client/bad.cc", '#include "tests/support/seed.h"\n',
-     "client may not include tests"),
+     '#include "service/orchestration/engine.h"\n', "lease, service/base, service/instance"),
+    (check_arrows, "service/host/bad.cc", '#include "client/worker/worker.h"\n',
+     "service/host may not include client/worker"),
+    (check_arrows, "service/rpc/bad.cc",
+     '#include "service/instance/instance_key.h"\n',
+     "service/rpc may not include service/instance"),
+    (check_arrows, "service/doors/bad.cc", '#include "service/host/console.h"\n',
+     "service/doors may not include service/host"),
+    (check_arrows, "service/doors/bad.cc", '#include "service/storage/store.h"\n',
+     "service/doors may not include service/storage"),
+    (check_arrows, "service/embed/bad.cc", '#include "service/host/console.h"\n',
+     "service/embed may not include service/host"),
+    (check_arrows, "client/session/bad.cc", '#include "lease/clock.h"\n',
+     "client/session may not include lease"),
+    (check_arrows, "client/session/bad.cc", '#include "tests/support/seed.h"\n',
+     "client/session may not include tests"),
+    (check_arrows, "client/session/bad.cc", '#include "client/worker/worker.h"\n',
+     "client/session may not include client/worker"),
+    (check_arrows, "client/session/bad.cc",
+     '#include "leasehold/client/worker/worker.h"\n',
+     "client/session may not include client/worker"),
+    (check_arrows, "client/session/bad.cc", '#include "client/channel.h"\n',
+     "client/session may not include client"),
+    (check_arrows, "client/examples/cpp/bad.cc", '#include "leasehold/lease/clock.h"\n',
+     "client/examples may not include lease"),
     (check_clocks, "lease/bad.cc", "auto t = std::chrono::system_clock::now();\n",
      "leasehold::Clock"),
     (check_clocks, "service/main.cc", "auto t = absl::Now();\n", "leasehold::Clock"),
@@ -312,6 +370,8 @@ PLANTED = [
      "    : public Base {\n};\n", "Thread-safety:"),
     (check_registries, "dev", "wget https://" + "pypi" + ".org/simple\n",
      "package manager's own configuration"),
+    (check_json, "client/bad.cc", "auto j = nlohmann::json::parse(text);\n", "ParseJson"),
+    (check_json, "client/bad.cc", "return value.dump();\n", "WriteJson"),
     (check_machine_paths, "README.md", "cd /ho" "me/someone/leasehold\n",
      "root of the tree"),
 ]

@@ -2,6 +2,7 @@
 #include "client/worker/activity_run.h"
 
 #include <atomic>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -54,6 +55,40 @@ TEST_F(ActivityRunTest, ActivityMayTakeContextOrInputOrBothOrNone) {
           .result()
           .value(),
       "6");
+}
+
+// Text in Latin-1, from an old library: a message with it could not be sent.
+constexpr char kLatin1[] = "caf\xe9";
+
+TEST_F(ActivityRunTest, TextThatIsNotUtf8IsSentAsFarAsItCanBeRead) {
+  ActivityResponse response = Run([]() -> std::string { return kLatin1; });
+  EXPECT_EQ(response.result().value(), "\"caf\uFFFD\"");
+  response = Run([] { throw std::runtime_error(kLatin1); });
+  EXPECT_EQ(response.failuredetails().errormessage(), "caf\uFFFD");
+  EXPECT_TRUE(ActivityResponse().ParseFromString(response.SerializeAsString()));
+}
+
+TEST_F(ActivityRunTest, FailuresAreNestedOnlySoDeep) {
+  const ActivityResponse response = Run([] {
+    std::exception_ptr inner = std::make_exception_ptr(std::runtime_error("0"));
+    for (int i = 1; i < 1000; ++i) {
+      try {
+        try {
+          std::rethrow_exception(inner);
+        } catch (...) {
+          std::throw_with_nested(std::runtime_error(std::to_string(i)));
+        }
+      } catch (...) {
+        inner = std::current_exception();
+      }
+    }
+    std::rethrow_exception(inner);
+  });
+  int depth = 1;
+  const TaskFailureDetails* at = &response.failuredetails();
+  EXPECT_EQ(at->errormessage(), "999");
+  for (; at->has_innerfailure(); ++depth) at = &at->innerfailure();
+  EXPECT_EQ(depth, kFailuresNested);
 }
 
 TEST_F(ActivityRunTest, ActivityKnowsItsCall) {

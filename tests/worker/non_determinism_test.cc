@@ -97,8 +97,8 @@ TEST(NonDeterminism, LessIsFound) {
           PayAndShip()),
       FailsWith(kError,
                 std::string("the history has \"task 2: activity \"Ship\" was "
-                            "scheduled\", the code now does nothing of the "
-                            "kind by then") +
+                            "scheduled\", the code now does nothing like "
+                            "that at this point") +
                     kRule));
 }
 
@@ -114,7 +114,7 @@ TEST(NonDeterminism, MoreIsFoundInTheTurnInWhichItIsDone) {
           PayAndShip()),
       FailsWith(kError,
                 std::string("the code now sends event \"paid\" to \"boss\" as "
-                            "task 2, of which the history has nothing") +
+                            "task 2, which is not in the history") +
                     kRule));
 }
 
@@ -124,7 +124,7 @@ TEST(NonDeterminism, EndThatComesEarlierIsFound) {
                 -> Task<> { co_await ctx.CallActivity("Pay"); },
             PayAndShip()),
       FailsWith(kError,
-                std::string("the history goes on with \"task 2: activity "
+                std::string("the history continues with \"task 2: activity "
                             "\"Ship\" was scheduled\", the code now ends "
                             "before that") +
                     kRule));

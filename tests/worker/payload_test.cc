@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -70,8 +71,59 @@ TEST(Payload, WhatIsNoJsonOrNotOfTheTypeIsQuoted) {
               HasSubstr("\"" + std::string(63, 'x') + "…: "));
 }
 
-TEST(Payload, TextThatIsNotUtf8HasNoJson) {
-  EXPECT_THROW(ToPayload(std::string("\xff")), PayloadError);
+TEST(Payload, BytesThatAreNotUtf8AreReplaced) {
+  EXPECT_EQ(ToPayload(std::string("caf\xe9!")), "\"caf\uFFFD!\"");
+}
+
+TEST(Payload, QuotesEndBetweenCharacters) {
+  EXPECT_THAT(ReadError<int>("\"" + std::string(62, 'x') + "éé\""),
+              HasSubstr("\"" + std::string(62, 'x') + "…: "));
+}
+
+// Deep enough to overflow any stack, if something recurses into it.
+constexpr size_t kTooDeep = 100000;
+
+std::string Nested(size_t depth) {
+  return std::string(depth, '[') + std::string(depth, ']');
+}
+
+nlohmann::json NestedValue(size_t depth) {
+  nlohmann::json value;
+  for (size_t i = 0; i < depth; ++i) {
+    nlohmann::json outer = nlohmann::json::array();
+    outer.push_back(std::move(value));
+    value = std::move(outer);
+  }
+  return value;
+}
+
+TEST(Payload, DeepJsonIsNotRead) {
+  const auto at_most = FromPayload<nlohmann::json>(Nested(128));
+  EXPECT_EQ(ToPayload(at_most), Nested(128));
+  for (const std::string& deep :
+       {Nested(129), Nested(kTooDeep), std::string(kTooDeep, '['),
+        R"({"a":)" + std::string(kTooDeep, '[')}) {
+    EXPECT_THAT(ReadError<nlohmann::json>(deep),
+                HasSubstr("nested deeper than 128 arrays and objects"));
+    EXPECT_THAT(ReadError<std::optional<int>>(deep), HasSubstr("deeper"));
+  }
+}
+
+TEST(Payload, BracketsWithinStringsAreNotDepth) {
+  const std::string text = "\"" + std::string(1000, '[') + R"(\"[{\\")";
+  EXPECT_EQ(ToPayload(FromPayload<std::string>(text)), text);
+  // Depth is what is open at once.
+  std::string wide = "[";
+  for (int i = 0; i < 1000; ++i) wide += "[],";
+  wide += "{}]";
+  EXPECT_EQ(FromPayload<nlohmann::json>(wide).size(), 1001u);
+}
+
+TEST(Payload, DeepJsonIsNotWritten) {
+  EXPECT_EQ(ToPayload(NestedValue(127)).value().size(), 127u * 2 + 4);
+  EXPECT_THROW(ToPayload(NestedValue(kTooDeep)), PayloadError);
+  EXPECT_THROW(ToPayload(std::vector<nlohmann::json>(1, NestedValue(128))),
+               PayloadError);
 }
 
 }  // namespace

@@ -143,6 +143,25 @@ TEST(Rewind, AChildThatFailedIsAwaitedAgain) {
             ORCHESTRATION_STATUS_COMPLETED);
 }
 
+TEST(Rewind, CustomStatusIsThatOfWhatIsReplayed) {
+  Registry registry;
+  registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {
+    for (int i = 0;; ++i) {
+      ctx.SetCustomStatus(i);
+      co_await ctx.WaitForEvent("go");
+    }
+  });
+  // Somebody else's worker failed the turn that the event came with.
+  const TurnHistory history =
+      TurnHistory().Turn(1).Started("Main").Turn(2).Raised("go");
+  const OrchestratorResponse rewound =
+      internal::RunTurn(registry, AsksToRewind(history, 4), nullptr);
+  EXPECT_EQ(internal::RunTurn(registry, AfterRewind(rewound), nullptr)
+                .customstatus()
+                .value(),
+            "1");
+}
+
 TEST(Rewind, ARewindThatIsPastChangesNothingOfTheTurn) {
   const Registry registry = PayAndShip();
   OrchestratorRequest request =

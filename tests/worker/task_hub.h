@@ -17,15 +17,15 @@
 #include <thread>
 #include <utility>
 
-#include "client/channel.h"
+#include "client/wire/channel.h"
 #include "durabletask/orchestrator_service.grpc.pb.h"
 #include "grpcpp/client_context.h"
-#include "service/server/line_writer.h"
-#include "service/server/listen_address.h"
-#include "service/server/orchestration_host.h"
-#include "service/server/server_host.h"
-#include "service/server/server_log.h"
-#include "service/server/server_options.h"
+#include "service/host/line_writer.h"
+#include "service/host/listen_address.h"
+#include "service/host/orchestration_host.h"
+#include "service/host/server_host.h"
+#include "service/host/server_log.h"
+#include "service/host/server_options.h"
 #include "tests/support/simulated_clock.h"
 
 namespace leasehold::worker {
@@ -35,6 +35,8 @@ class TaskHub {
   TaskHub() {
     options_.listen = {{.host = "127.0.0.1", .port = 0, .unix_path = ""}};
     options_.memory_store = true;
+    // Time flies here while a worker is at work.
+    options_.turn_timeout = absl::ZeroDuration();
     host_ = std::make_unique<ServerHost>(options_, clock_, log_, nullptr);
     orchestrations_ =
         std::make_unique<OrchestrationHost>(options_, clock_, log_, *host_);
@@ -53,6 +55,9 @@ class TaskHub {
   }
 
   const std::string& address() const { return address_; }
+  // For a worker inside the process.
+  WorkExchange& work() { return orchestrations_->work(); }
+  Clock& clock() { return clock_; }
 
   // `input`: JSON.
   void Start(const std::string& id, const std::string& name,

@@ -477,6 +477,79 @@ TEST(WorkerTurn, CustomStatusIsToldByTheTurnThatSetsIt) {
   EXPECT_EQ(Replay(registry, history).customstatus().value(), "3");
 }
 
+TEST(WorkerTurn, TextThatIsNotUtf8IsSentAsFarAsItCanBeRead) {
+  Registry registry;
+  registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {
+    const std::string latin1 = "caf\xe9";
+    ctx.Log(latin1);
+    ctx.SetCustomStatus(latin1);
+    ctx.SendEvent("b", "go", latin1);
+    co_await ctx.CallActivity("A", latin1);
+    throw std::runtime_error(latin1);
+  });
+  TurnHistory history = TurnHistory().Turn(1).Started("Main");
+  std::string said;
+  const OrchestratorResponse first = RunLastTurn(
+      registry, history, [&said](const LogLine& line) { said = line.message; });
+  EXPECT_EQ(said, "caf\uFFFD");
+  EXPECT_EQ(first.customstatus().value(), "\"caf\uFFFD\"");
+  EXPECT_THAT(Actions(first), ElementsAre("1: event go to b \"caf\uFFFD\"",
+                                          "2: activity A \"caf\uFFFD\""));
+  history.Sent(1, "b", "go").Scheduled(2, "A").Turn(2).Done(2);
+  const OrchestratorResponse last = Replay(registry, history);
+  EXPECT_THAT(last, FailsWith("std::runtime_error", "caf\uFFFD"));
+  // A server that reads either would refuse it if any text were not UTF-8.
+  for (const OrchestratorResponse& sent : {first, last}) {
+    EXPECT_TRUE(
+        OrchestratorResponse().ParseFromString(sent.SerializeAsString()));
+  }
+}
+
+TEST(WorkerTurn, NamesAndIdsThatAreNotUtf8AreRefusedWhereTheyAreGiven) {
+  using Code = std::function<void(OrchestrationContext&)>;
+  const std::string bad = "caf\xe9";
+  const std::vector<std::pair<std::string, Code>> refused = {
+      {"the name of the activity",
+       [&](auto& ctx) { (void)ctx.CallActivity(bad); }},
+      {"the version",
+       [&](auto& ctx) {
+         (void)ctx.CallActivity("A", 1, ActivityOptions().Version(bad));
+       }},
+      {"the key of a tag",
+       [&](auto& ctx) {
+         (void)ctx.CallActivity("A", 1, ActivityOptions().Tag(bad, "v"));
+       }},
+      {"the tag",
+       [&](auto& ctx) {
+         (void)ctx.CallActivity("A", 1, ActivityOptions().Tag("k", bad));
+       }},
+      {"the name of the sub-orchestration",
+       [&](auto& ctx) { (void)ctx.CallSubOrchestrator(bad); }},
+      {"the instance ID",
+       [&](auto& ctx) {
+         (void)ctx.CallSubOrchestrator("C", 1,
+                                       SubOrchestrationOptions().Id(bad));
+       }},
+      {"the name of the event",
+       [&](auto& ctx) { (void)ctx.WaitForEvent(bad); }},
+      {"the name of the event", [&](auto& ctx) { ctx.SendEvent("b", bad); }},
+      {"the instance ID", [&](auto& ctx) { ctx.SendEvent(bad, "go", 1); }}};
+  for (const auto& [what, code] : refused) {
+    const Code& run = code;  // Clang captures no structured binding.
+    Registry registry;
+    registry.AddOrchestrator("Main",
+                             [&run](OrchestrationContext& ctx) -> Task<> {
+                               run(ctx);
+                               co_return;
+                             });
+    const OrchestratorResponse response =
+        RunLastTurn(registry, TurnHistory().Turn(1).Started("Main"));
+    EXPECT_THAT(response, FailsWith("std::invalid_argument",
+                                    what + R"( "caf\xe9" is not UTF-8)"));
+    EXPECT_EQ(response.actions_size(), 1);  // The end alone.
+  }
+}
+
 TEST(WorkerTurn, SentEventsAreActionsOfTheirOwn) {
   Registry registry;
   registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {

@@ -365,13 +365,10 @@ TEST_F(WorkerServerTest, CodeThatHasChangedUnderARunningOrchestrationIsFound) {
 }
 
 TEST_F(WorkerServerTest, WorkersOfDifferentNamesShareTheWork) {
-  WorkerOptions options;
-  options.only_registered = true;
-  worker_.emplace(hub_.address(), options);
   Main([](OrchestrationContext& ctx) -> Task<std::string> {
     co_return co_await ctx.CallActivity<std::string>("Elsewhere");
   });
-  Worker other(hub_.address(), options);
+  Worker other(hub_.address());
   other.AddActivity("Elsewhere", [] { return "done there"; });
   ASSERT_TRUE(other.Start().ok());
   ExpectOutput(Run(), R"("done there")");

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/channel.h"
+#include "client/wire/channel.h"
 #include "gmock/gmock.h"
 #include "grpc/grpc.h"
 #include "gtest/gtest.h"
@@ -170,14 +170,28 @@ TEST_F(WorkerTest, TellsTheServerItsLimits) {
   const GetWorkItemsRequest request = hub_.AwaitStream();
   EXPECT_EQ(request.maxconcurrentorchestrationworkitems(), 3);
   EXPECT_EQ(request.maxconcurrentactivityworkitems(), 4);
-  EXPECT_FALSE(request.has_workitemfilters());
   EXPECT_THAT(request.capabilities(), IsEmpty());
 }
 
-TEST_F(WorkerTest, AsksForItsNamesOnlyIfItIsToldTo) {
+TEST_F(WorkerTest, AsksForNothingOfAKindThatItHasNothingOf) {
+  Worker worker(hub_.address());
+  worker.AddActivity("Seven", [] { return 7; });
+  ASSERT_TRUE(worker.Start().ok());
+  const GetWorkItemsRequest request = hub_.AwaitStream();
+  ASSERT_TRUE(request.has_workitemfilters());
+  EXPECT_TRUE(request.workitemfilters().orchestrations().empty());
+  EXPECT_EQ(request.workitemfilters().activities_size(), 1);
+}
+
+TEST_F(WorkerTest, AsksForAllThereIsIfItIsToldTo) {
   WorkerOptions options;
-  options.only_registered = true;
+  options.only_registered = false;
   Start(options);
+  EXPECT_FALSE(hub_.AwaitStream().has_workitemfilters());
+}
+
+TEST_F(WorkerTest, AsksForItsNamesOnly) {
+  Start();
   const GetWorkItemsRequest request = hub_.AwaitStream();
   const WorkItemFilters& filters = request.workitemfilters();
   ASSERT_EQ(filters.orchestrations_size(), 1);
@@ -216,7 +230,7 @@ TEST_F(WorkerTest, SeeksALostServerAndGoesOn) {
   Start();
   hub_.AwaitStream();
   hub_.Stop();
-  said_.Await("the server is out of reach and will be sought: UNAVAILABLE");
+  said_.Await("cannot reach the server, reconnecting: UNAVAILABLE");
   const absl::Duration first = waits_.Fire();
   EXPECT_GT(waits_.Fire(), first) << "it tries again, more and more seldom";
   waits_.Await();
@@ -225,8 +239,8 @@ TEST_F(WorkerTest, SeeksALostServerAndGoesOn) {
   waits_.Fire();
   hub_.SendActivity("Seven", "after");
   EXPECT_EQ(hub_.AwaitActivity().completiontoken(), "after");
-  EXPECT_THAT(said_.lines(), ElementsAre(HasSubstr("out of reach"),
-                                         "the server is within reach again"))
+  EXPECT_THAT(said_.lines(), ElementsAre(HasSubstr("cannot reach the server"),
+                                         "reconnected to the server"))
       << "each is said once";
 }
 
@@ -408,7 +422,7 @@ TEST_F(WorkerTest, WorksOverAnyChannel) {
 
 TEST_F(WorkerTest, StartSaysWhatIsWrong) {
   EXPECT_THAT(Worker("nowhere").Start().ToString(),
-              HasSubstr("INVALID_ARGUMENT: \"nowhere\" is no address"));
+              HasSubstr("INVALID_ARGUMENT: \"nowhere\" is not an address"));
   WorkerOptions none;
   none.max_concurrent_turns = 0;
   EXPECT_EQ(Worker(hub_.address(), none).Start().code(),
@@ -416,6 +430,11 @@ TEST_F(WorkerTest, StartSaysWhatIsWrong) {
   Make().AddActivity("Seven", [] { return 8; });
   EXPECT_EQ(worker_->Start(),
             absl::AlreadyExistsError("activity \"Seven\" was added twice"));
+  Worker unreadable(hub_.address());
+  unreadable.AddActivity("caf\xe9", [] { return 8; });
+  EXPECT_EQ(unreadable.Start(),
+            absl::InvalidArgumentError(
+                R"(the name of the activity "caf\xe9" is not UTF-8)"));
   Start();
   EXPECT_EQ(worker_->Start().code(), absl::StatusCode::kFailedPrecondition);
 }

@@ -1,11 +1,11 @@
-// One activity after the other, each with what the one before returned.
+// One activity after another, each with the result of the one before.
 //
 // usage: chain [ADDRESS]
 #include <cstdio>
 #include <string>
 
-#include "client/orchestration_client.h"
-#include "client/worker/worker.h"
+#include "leasehold/client/orchestrations/orchestration_client.h"
+#include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
 using leasehold::worker::OrchestrationContext;

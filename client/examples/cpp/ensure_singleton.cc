@@ -1,13 +1,13 @@
-// Keeps exactly one orchestration of an ID running: whoever asks first starts
-// it, all others meet it.
+// Keeps exactly one orchestration with an ID running: the first caller starts
+// it, all others attach to it.
 //
 // usage: ensure_singleton [ADDRESS [ID]]
 //
-// What runs is the server's built-in Counter; no worker of ours is needed.
+// It is the server's built-in Counter, so this program needs no worker.
 #include <cstdio>
 #include <string>
 
-#include "client/orchestration_client.h"
+#include "leasehold/client/orchestrations/orchestration_client.h"
 
 using leasehold::client::IfActive;
 using leasehold::client::IfFinished;

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <string>
 
-#include "client/orchestration_client.h"
-#include "client/worker/worker.h"
+#include "leasehold/client/orchestrations/orchestration_client.h"
+#include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
 using leasehold::worker::OrchestrationContext;

@@ -1,12 +1,12 @@
-// Many activities at once, and what comes of all of them together.
+// Many activities at once, and the sum of their results.
 //
 // usage: fan_out [ADDRESS]
 #include <cstdio>
 #include <string>
 #include <vector>
 
-#include "client/orchestration_client.h"
-#include "client/worker/worker.h"
+#include "leasehold/client/orchestrations/orchestration_client.h"
+#include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
 using leasehold::worker::OrchestrationContext;

@@ -1,7 +1,7 @@
 #include <cstdio>
 #include <string>
 
-#include "client/worker/worker.h"
+#include "leasehold/client/worker/worker.h"
 
 using leasehold::worker::OrchestrationContext, leasehold::worker::Task;
 

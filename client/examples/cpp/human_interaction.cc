@@ -1,12 +1,12 @@
-// Asks a human, and does not wait for ever.
+// Asks a person for an approval, with a time-out.
 //
 // usage: human_interaction [ADDRESS [yes|no|silence]]
 #include <cstdio>
 #include <optional>
 #include <string>
 
-#include "client/orchestration_client.h"
-#include "client/worker/worker.h"
+#include "leasehold/client/orchestrations/orchestration_client.h"
+#include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
 using leasehold::worker::OrchestrationContext;

@@ -1,9 +1,10 @@
 // JoinReactor: one caller who listens in a room, over gRPC's callback API.
 //
-// It waits for its room without a thread, holds it (and so keeps it open) as
-// long as the call lasts, and is woken by what other calls say there. Lines
-// that the caller has not read yet are kept, up to a bound: then it is shown
-// out.
+// It waits for its room without a thread, keeps the room open as long as the
+// call lasts, and is woken by what other calls say there. Unread lines are kept
+// up to a limit; beyond that the caller is removed. If the server drains, or
+// the room is released by force, the caller is removed at once, rather than
+// cancelled later.
 //
 // Thread-safety: safe.   Lifetime: deletes itself when its call is done.
 #ifndef CHAT_ROOM_JOIN_REACTOR_H_
@@ -13,6 +14,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -20,8 +22,8 @@
 #include "absl/status/statusor.h"
 #include "chat_room.pb.h"
 #include "room.h"
-#include "service/server/instances.h"
-#include "service/server/status_mapping.h"
+#include "service/embed/instances.h"
+#include "service/rpc/status_mapping.h"
 
 class JoinReactor final : public grpc::ServerWriteReactor<chat::v1::Line>,
                           private Listener {
@@ -31,16 +33,48 @@ class JoinReactor final : public grpc::ServerWriteReactor<chat::v1::Line>,
   JoinReactor(leasehold::Instances& instances,
               grpc::CallbackServerContext* call) {
     wait_ = instances.Bind<Room>(
-        *call, [this](absl::StatusOr<leasehold::Bound<Room>> room) {
+        *call,
+        [this](absl::StatusOr<leasehold::Bound<Room>> room) {
           OnRoom(std::move(room));
-        });
+        },
+        usher_);
   }
 
  private:
+  // Removes the caller when it should leave; may outlive the reactor.
+  class Usher final : public leasehold::ReleaseListener {
+   public:
+    explicit Usher(JoinReactor& reactor) : reactor_(&reactor) {}
+    void OnForcedRelease() override {
+      ShowOut({grpc::StatusCode::ABORTED, "the room is closed"});
+    }
+    void OnDraining() override {
+      ShowOut({grpc::StatusCode::UNAVAILABLE, "the server is shutting down"});
+    }
+    void Leave() {
+      const std::lock_guard lock(mu_);
+      reactor_ = nullptr;
+    }
+
+   private:
+    void ShowOut(const grpc::Status& status) {
+      const std::lock_guard lock(mu_);
+      if (reactor_ != nullptr) reactor_->ShowOut(status);
+    }
+
+    std::mutex mu_;
+    JoinReactor* reactor_;
+  };
+
+  void ShowOut(const grpc::Status& status) {
+    const std::lock_guard lock(mu_);
+    End(status);
+  }
+
   void OnRoom(absl::StatusOr<leasehold::Bound<Room>> room) {
     if (room.ok()) {
       room_ = *std::move(room);
-      (*room_)->Enter(this);  // In before the caller is told so.
+      (*room_)->Enter(this);  // Before the caller learns that it is in.
       StartSendInitialMetadata();
     }
     std::optional<grpc::Status> end;
@@ -53,7 +87,7 @@ class JoinReactor final : public grpc::ServerWriteReactor<chat::v1::Line>,
       end = end_;
       if (!end.has_value() && !unread_.empty()) StartWrite(&unread_.front());
     }
-    if (end.has_value()) Finish(*end);  // Then OnDone may come at any moment.
+    if (end.has_value()) Finish(*end);  // OnDone may now run at any moment.
   }
 
   void Hear(const chat::v1::Line& line) override {
@@ -63,7 +97,7 @@ class JoinReactor final : public grpc::ServerWriteReactor<chat::v1::Line>,
       return End({grpc::StatusCode::RESOURCE_EXHAUSTED, "you read too slowly"});
     }
     unread_.push_back(line);
-    // The response headers go first.
+    // The response headers must be sent first.
     if (bound_ && unread_.size() == 1) StartWrite(&unread_.front());
   }
 
@@ -75,29 +109,31 @@ class JoinReactor final : public grpc::ServerWriteReactor<chat::v1::Line>,
   }
 
   void OnCancel() override {
-    wait_.Cancel();  // If it still waits, OnRoom is told so in here.
+    wait_.Cancel();  // If still waiting, this calls OnRoom.
     const std::lock_guard lock(mu_);
     End(grpc::Status::CANCELLED);
   }
 
   void OnDone() override {
+    usher_->Leave();
     if (room_.has_value()) (*room_)->Leave(this);
     delete this;
   }
 
-  // With mu_ held. The first one counts. A call that has no answer from Bind
-  // yet must not end: OnRoom ends it.
+  // Call with mu_ held. The first status counts. While Bind has not answered,
+  // the call must not finish: OnRoom finishes it.
   void End(const grpc::Status& status) {
     if (end_.has_value()) return;
     end_ = status;
     if (bound_) Finish(status);
   }
 
+  const std::shared_ptr<Usher> usher_ = std::make_shared<Usher>(*this);
   leasehold::WaitHandle wait_;
-  // Set before anything is said to it; gone in OnDone.
+  // Set before anyone speaks to it; reset in OnDone.
   std::optional<leasehold::Bound<Room>> room_;
 
-  std::mutex mu_;                      // Guards what follows.
+  std::mutex mu_;                      // Guards the following members.
   std::deque<chat::v1::Line> unread_;  // The first one is being written.
   std::optional<grpc::Status> end_;
   bool bound_ = false;

@@ -1,7 +1,6 @@
-// A chat room a shared instance: a stream that is woken by other calls.
+// One chat room per shared instance: a stream that other calls wake.
 //
-//   chat_room [ADDRESS]    127.0.0.1:50052 by default; ends at SIGTERM or
-//   SIGINT
+//   chat_room [ADDRESS]    default 127.0.0.1:50052; ends at SIGTERM or SIGINT
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
@@ -13,7 +12,7 @@
 #include "chat_room.grpc.pb.h"
 #include "join_reactor.h"
 #include "room.h"
-#include "service/server/instances.h"
+#include "service/embed/instances.h"
 
 namespace {
 
@@ -44,7 +43,7 @@ class ChatRoomService final : public chat::v1::ChatRoom::CallbackService {
 }  // namespace
 
 int main(int argc, char** argv) {
-  sigset_t signals;  // Kept from every thread that is started below.
+  sigset_t signals;  // Blocked in all threads started below.
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
@@ -67,7 +66,7 @@ int main(int argc, char** argv) {
 
   int signal = 0;
   sigwait(&signals, &signal);
-  // Whoever is in a room then is sent away.
+  // Removes everyone who is still in a room.
   instances.Shutdown(*server, absl::Seconds(1));
   return 0;
 }

@@ -1,6 +1,6 @@
-// Room: the state of an instance of the chat room; and who listens in it.
+// Room: the state of a chat room instance; and the listeners in it.
 //
-// Thread-safety: safe.   Lifetime: a listener leaves before it goes.
+// Thread-safety: safe.   Lifetime: a listener leaves before it is destroyed.
 #ifndef CHAT_ROOM_ROOM_H_
 #define CHAT_ROOM_ROOM_H_
 
@@ -14,8 +14,8 @@
 // Somebody in the room.
 class Listener {
  public:
-  // Takes the line, to be sent on when there is time for it. Must not block,
-  // and must not call the room.
+  // Takes the line, to be sent on later. Must not block, and must not call the
+  // room.
   virtual void Hear(const chat::v1::Line& line) = 0;
 
  protected:
@@ -32,7 +32,7 @@ class Room {
     const std::lock_guard lock(mu_);
     listeners_.erase(listener);
   }
-  // All hear all lines in one order. Returns how many heard it.
+  // Everyone hears all lines in the same order. Returns how many heard it.
   int Say(const std::string& name, const std::string& text) {
     const std::lock_guard lock(mu_);
     chat::v1::Line line;

@@ -1,7 +1,6 @@
-// A counter a shared instance, beside Leasehold's own Echo in one server.
+// One counter per shared instance, beside Leasehold's own Echo in one server.
 //
-//   counter [ADDRESS]      127.0.0.1:50051 by default; ends at SIGTERM or
-//   SIGINT
+//   counter [ADDRESS]      default 127.0.0.1:50051; ends at SIGTERM or SIGINT
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
@@ -13,7 +12,7 @@
 
 #include "absl/time/time.h"
 #include "counter.grpc.pb.h"
-#include "service/server/instances.h"
+#include "service/embed/instances.h"
 
 namespace {
 
@@ -47,7 +46,7 @@ class CounterService final : public counter::v1::Counter::CallbackService {
 }  // namespace
 
 int main(int argc, char** argv) {
-  sigset_t signals;  // Kept from every thread that is started below.
+  sigset_t signals;  // Blocked in all threads started below.
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);

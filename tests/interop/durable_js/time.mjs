@@ -128,7 +128,7 @@ describe("time", together, () => {
   });
 
   test("a start in the future stays pending until then", async () => {
-    const startAt = soon(1200);
+    const startAt = soon(5000);
     const id = await client.scheduleNewOrchestration("sleeper", 0, { startAt });
     const early = await client.getOrchestrationState(id);
     assert.equal(early.runtimeStatus, status.PENDING);
@@ -143,7 +143,7 @@ describe("time", together, () => {
   });
 
   test("an event for one that has not started yet waits for it", async () => {
-    const id = await client.scheduleNewOrchestration("awaiting", 0, { startAt: soon(700) });
+    const id = await client.scheduleNewOrchestration("awaiting", 0, { startAt: soon(5000) });
     await client.raiseOrchestrationEvent(id, "go", "at last");
     assert.equal((await client.getOrchestrationState(id)).runtimeStatus, status.PENDING);
     assert.equal(output(await client.waitForOrchestrationCompletion(id)), "at last");

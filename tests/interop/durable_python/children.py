@@ -321,7 +321,7 @@ def _():
 @test("a parent that starts in the future has no child before")
 def _():
     child = new_id("child")
-    parent = start("holder", [child], start_at=soon(0.7))
+    parent = start("holder", [child], start_at=soon(5))
     equal(state_of(parent).runtime_status, PENDING)
     equal(state_of(child), None)
     until_status(child, RUNNING)

@@ -239,7 +239,7 @@ def _():
 
 @test("an event for one that has not started yet waits for it")
 def _():
-    id = start("awaiting", start_at=soon(1))
+    id = start("awaiting", start_at=soon(5))
     raise_event(id, "go", "at last")
     equal(state_of(id).runtime_status, PENDING)
     equal(output(end(id)), "at last")

@@ -1,0 +1,66 @@
+#include "client/cli/json_object.h"
+
+#include <cstddef>
+
+#include "absl/strings/str_join.h"
+#include "client/wire/json.h"
+#include "client/wire/utf8.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+// Escapes U+007F to U+009F, which JSON allows in a string as they are, but
+// which control terminals. `json` is UTF-8.
+std::string EscapeUpperControls(std::string_view json) {
+  std::string escaped;
+  for (size_t i = 0; i < json.size(); ++i) {
+    // 0xC2 0x80 to 0xC2 0x9F are U+0080 to U+009F.
+    const bool upper = json[i] == '\xC2' && json[i + 1] < '\xA0';
+    if (upper) ++i;
+    if (upper || json[i] == '\x7F') {
+      absl::StrAppend(
+          &escaped, "\\u",
+          absl::Hex(static_cast<unsigned char>(json[i]), absl::kZeroPad4));
+    } else {
+      escaped += json[i];
+    }
+  }
+  return escaped;
+}
+
+}  // namespace
+
+std::string JsonString(std::string_view text) {
+  return EscapeUpperControls(WriteJson(ToUtf8(text)));
+}
+
+JsonObject& JsonObject::Json(std::string_view name, std::string_view json) {
+  members_ += members_.empty() ? "" : ",";
+  members_ += JsonString(name);
+  members_ += ":";
+  members_ += json;
+  return *this;
+}
+
+JsonObject& JsonObject::Texts(std::string_view name,
+                              const std::vector<std::string>& texts) {
+  const auto quoted = [](std::string* json, const std::string& text) {
+    json->append(JsonString(text));
+  };
+  return Json(name, "[" + absl::StrJoin(texts, ",", quoted) + "]");
+}
+
+JsonObject& JsonObject::Time(std::string_view name, absl::Time time) {
+  return Text(name,
+              absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()));
+}
+
+JsonObject& JsonObject::MapIfAny(
+    std::string_view name, const std::map<std::string, std::string>& map) {
+  if (map.empty()) return *this;
+  JsonObject object;
+  for (const auto& [key, value] : map) object.Text(key, value);
+  return Object(name, object);
+}
+
+}  // namespace leasehold::client::cli

@@ -1,0 +1,38 @@
+#include "service/base/quote.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/strings/str_format.h"
+#include "service/base/utf8.h"
+
+namespace leasehold {
+namespace {
+
+constexpr size_t kQuotedBytesMax = 64;
+
+}  // namespace
+
+std::string QuoteForMessage(std::string_view value) {
+  std::string quoted = "\"";
+  while (!value.empty()) {
+    std::string_view rest = value;
+    const std::optional<uint32_t> code = TakeCodePoint(rest);
+    std::string shown;
+    if (code.has_value() && !IsControl(*code)) {
+      if (*code == '"' || *code == '\\') shown += '\\';
+      shown += value.substr(0, value.size() - rest.size());
+    } else {
+      // Byte by byte, as it may not be UTF-8 at all.
+      shown = absl::StrFormat("\\x%02x", static_cast<uint8_t>(value[0]));
+      rest = value.substr(1);
+    }
+    if (quoted.size() - 1 + shown.size() > kQuotedBytesMax) break;
+    quoted += shown;
+    value = rest;
+  }
+  return quoted + (value.empty() ? "\"" : "\"...");
+}
+
+}  // namespace leasehold

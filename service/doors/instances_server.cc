@@ -1,0 +1,380 @@
+#include "service/doors/instances_server.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "service/doors/instance_messages.h"
+#include "service/instance/held_pin.h"
+#include "service/rpc/server_call.h"
+#include "service/rpc/stream_call.h"
+
+namespace leasehold {
+namespace {
+
+// Contexts of a snapshot that are held while a client takes them, or does not.
+constexpr int kSnapshotPage = 100;
+
+// The context that a Create or Hold wants.
+template <typename Message>
+absl::StatusOr<InstanceRequest> ReadRequest(const InstanceDoor& door,
+                                            const ServerCall& call,
+                                            const Message& message) {
+  absl::StatusOr<InstanceRequest> request =
+      door.Read(call, message.instance_id());
+  if (!request.ok() || !message.has_idle_timeout()) return request;
+  const absl::StatusOr<absl::Duration> timeout =
+      FromMessage(message.idle_timeout(), "idle_timeout");
+  if (!timeout.ok()) return timeout.status();
+  request->idle_timeout = *timeout;
+  return request;
+}
+
+absl::Status NoSuch(const InstanceKey& key) {
+  return absl::NotFoundError(
+      absl::StrCat("there is no instance ", QuoteForMessage(key.id)));
+}
+
+// The pins of busy contexts as a watcher was told them: an event that they have
+// changed is sent only if it tells something else.
+class ToldPins {
+ public:
+  // `message` is about to be sent. False: it tells nothing new.
+  bool IsNews(const v1::WatchInstancesResponse& message) {
+    const v1::Instance& instance = message.instance();
+    if (instance.state() != v1::Instance::BUSY) {
+      told_.erase(instance.generation());
+      return true;
+    }
+    std::string pins;
+    for (const v1::Instance::Pins& pin : instance.pins()) {
+      absl::StrAppend(&pins, pin.kind(), " ", pin.count(), ",");
+    }
+    std::string& told = told_[instance.generation()];
+    const bool repeats =
+        message.event() == v1::WatchInstancesResponse::PINS_CHANGED &&
+        told == pins;
+    told = std::move(pins);
+    return !repeats;
+  }
+  void Clear() { told_.clear(); }
+
+ private:
+  absl::flat_hash_map<uint64_t, std::string> told_;  // By generation.
+};
+
+// Releases a context, and awaits that it is gone.
+class ReleaseAwaiter {
+ public:
+  ReleaseAwaiter(InstanceRegistry& registry, InstanceKey key, bool force,
+                 RpcQueue& queue)
+      : registry_(registry),
+        key_(std::move(key)),
+        force_(force),
+        queue_(queue) {}
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> coroutine) {
+    // Called on the executor, so it resumes after this function has returned.
+    status_ = registry_.Release(
+        key_, force_, [this, coroutine] { queue_.Resume(coroutine); });
+    return status_.ok();
+  }
+  absl::Status await_resume() { return status_; }
+
+ private:
+  InstanceRegistry& registry_;
+  const InstanceKey key_;
+  const bool force_;
+  RpcQueue& queue_;
+  absl::Status status_;
+};
+
+}  // namespace
+
+std::vector<Served::Method> InstancesServer::Methods() {
+  using enum MethodKind;
+  using enum Role;
+  return {
+      {"Create", kUnary, kUser,
+       [this](RpcQueue& queue) { ServeCreate(queue); }},
+      {"Get", kUnary, kViewer, [this](RpcQueue& queue) { ServeGet(queue); }},
+      {"List", kUnary, kViewer, [this](RpcQueue& queue) { ServeList(queue); }},
+      {"Watch", kServerStream, kViewer,
+       [this](RpcQueue& queue) { ServeWatch(queue); }},
+      {"KeepAlive", kBidiStream, kUser,
+       [this](RpcQueue& queue) { ServeKeepAlive(queue); }},
+      {"Hold", kServerStream, kUser,
+       [this](RpcQueue& queue) { ServeHold(queue); }},
+      {"SetIdleTimeout", kUnary, kUser,
+       [this](RpcQueue& queue) { ServeSetIdleTimeout(queue); }},
+      // By force: an operator's.
+      {"Release", kUnary, kUser,
+       [this](RpcQueue& queue) { ServeRelease(queue); }},
+  };
+}
+
+CallTask InstancesServer::ServeCreate(RpcQueue& queue) {
+  UnaryCall<v1::CreateInstanceContextRequest, v1::CreateInstanceContextResponse>
+      call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestCreate)) co_return;
+  ServeCreate(queue);
+  if (!co_await call.Parse()) co_return;
+
+  PinAwaiter pinned(door_, ReadRequest(door_, call, call.request()), call);
+  absl::StatusOr<PinGrant> grant = co_await pinned;
+  if (!grant.ok()) {
+    co_await call.Finish(grant.status());
+    co_return;
+  }
+  call.response().set_created(grant->created);
+  const InstanceKey& key = pinned.request().key;
+  std::optional<InstanceInfo> info = registry_.Describe(key);
+  grant->pin.Reset();
+  // Without this call's own pin, as whoever looks next will see it; unless that
+  // was all that it lived for.
+  std::optional<InstanceInfo> later = registry_.Describe(key);
+  if (later.has_value() && later->generation == info->generation) {
+    info = std::move(later);
+  }
+  ToMessage(*info, *call.response().mutable_instance());
+  co_await call.Finish(absl::OkStatus());
+}
+
+CallTask InstancesServer::ServeGet(RpcQueue& queue) {
+  UnaryCall<v1::GetInstanceContextRequest, v1::Instance> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestGet)) co_return;
+  ServeGet(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      door_.ReadKey(call, call.request().instance_id());
+  absl::Status status = key.status();
+  if (key.ok()) {
+    const std::optional<InstanceInfo> info = registry_.Describe(*key);
+    if (info.has_value()) {
+      ToMessage(*info, call.response());
+    } else {
+      status = NoSuch(*key);
+    }
+  }
+  co_await call.Finish(status);
+}
+
+CallTask InstancesServer::ServeList(RpcQueue& queue) {
+  UnaryCall<v1::ListInstancesRequest, v1::ListInstancesResponse> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestList)) co_return;
+  ServeList(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceQuery> query = FromMessage(call.request());
+  absl::Status status = query.status();
+  if (query.ok()) {
+    absl::StatusOr<InstancePage> page = absl::UnknownError("");
+    const std::function<void()> list = [&] {
+      page = registry_.List(call.caller().tenant, *query);
+    };
+    ElsewhereAwaiter listed(executor_, queue, list);
+    co_await listed;
+    status = page.status();
+    if (page.ok()) {
+      for (const InstanceInfo& info : page->instances) {
+        ToMessage(info, *call.response().add_instances());
+      }
+      call.response().set_next_page_token(page->next_page_token);
+    }
+  }
+  co_await call.Finish(status);
+}
+
+CallTask InstancesServer::ServeWatch(RpcQueue& queue) {
+  ServerStreamCall<v1::WatchInstancesRequest, v1::WatchInstancesResponse> call(
+      queue);
+  if (!co_await call.Accept(service_, &Service::RequestWatch)) co_return;
+  ServeWatch(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::Status asked = call.ReadHeartbeatInterval();
+  if (!asked.ok()) {
+    co_await call.Finish(asked);
+    co_return;
+  }
+  const std::shared_ptr<StreamControl> control = call.control();
+  const std::function<void()> wake = [control] { control->Notify(); };
+  const auto watcher = std::make_shared<WatchHub::Watcher>(
+      call.caller().tenant, call.request().id_prefix(), wake);
+  // Before the snapshot, so that nothing falls between.
+  hub_.Add(watcher);
+  registry_.WatchUse();
+  call.BeginHeartbeats();
+  bool open = true;
+  bool snapshot = true;  // The watcher needs one.
+  ToldPins told_pins;
+  while (open) {
+    v1::WatchInstancesResponse message;
+    if (snapshot) {
+      InstanceQuery query;
+      query.page_size = kSnapshotPage;
+      query.id_prefix = call.request().id_prefix();
+      told_pins.Clear();
+      do {
+        absl::StatusOr<InstancePage> page = absl::UnknownError("");
+        const std::function<void()> list = [&] {
+          page = registry_.List(call.caller().tenant, query);
+        };
+        ElsewhereAwaiter listed(executor_, queue, list);
+        co_await listed;
+        for (const InstanceInfo& info : page->instances) {
+          message.set_event(v1::WatchInstancesResponse::SNAPSHOT);
+          message.clear_instance();
+          ToMessage(info, *message.mutable_instance());
+          told_pins.IsNews(message);
+          open = open && co_await call.Write(message);
+        }
+        query.page_token = page->next_page_token;
+      } while (open && !query.page_token.empty());
+      message.Clear();
+      message.set_event(v1::WatchInstancesResponse::SNAPSHOT_DONE);
+      open = open && co_await call.Write(message);
+      snapshot = false;
+    }
+    const WatchHub::Batch batch = watcher->Take();
+    if (batch.lagged) {
+      message.Clear();
+      message.set_event(v1::WatchInstancesResponse::LAGGED);
+      open = open && co_await call.Write(message);
+      snapshot = true;
+      continue;
+    }
+    for (const std::shared_ptr<const WatchHub::Event>& kept : batch.events) {
+      const WatchHub::Event& event = *kept;
+      message.Clear();
+      if (open && ToMessage(event, registry_.Describe(event.key), message) &&
+          told_pins.IsNews(message)) {
+        open = co_await call.Write(message);
+      }
+    }
+    if (open && batch.events.empty()) open = co_await call.News();
+  }
+  registry_.UnwatchUse();
+  hub_.Remove(watcher);
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+}
+
+CallTask InstancesServer::ServeKeepAlive(RpcQueue& queue) {
+  BidiStreamCall<v1::KeepAliveRequest, v1::KeepAliveResponse> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestKeepAlive)) co_return;
+  ServeKeepAlive(queue);
+
+  absl::Status status = call.ReadHeartbeatInterval();
+  if (!status.ok()) {
+    co_await call.Finish(status);
+    co_return;
+  }
+  bool open = co_await call.SendInitialMetadata();
+  call.BeginHeartbeats();
+  while (open && co_await call.Read()) {
+    if (call.request().heartbeat()) continue;
+    const absl::StatusOr<InstanceKey> key =
+        door_.ReadKey(call, call.request().instance_id());
+    if (!key.ok()) {
+      status = key.status();
+      break;
+    }
+    v1::KeepAliveResponse response;
+    response.set_instance_id(key->id);
+    const absl::StatusOr<InstanceInfo> info = registry_.KeepAlive(*key);
+    response.set_found(info.ok());
+    if (info.ok()) {
+      response.set_generation(info->generation);
+      ToMessage(info->lease_remaining.value_or(info->idle_timeout),
+                *response.mutable_lease_remaining());
+    }
+    open = co_await call.Write(response);
+  }
+  status = call.EndStatus(status);
+  co_await call.Finish(status);
+}
+
+CallTask InstancesServer::ServeHold(RpcQueue& queue) {
+  ServerStreamCall<v1::HoldRequest, v1::HoldResponse> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestHold)) co_return;
+  ServeHold(queue);
+  if (!co_await call.Parse()) co_return;
+
+  PinAwaiter pinned(
+      door_, call.WithHeartbeat(ReadRequest(door_, call, call.request())),
+      call);
+  absl::StatusOr<PinGrant> grant = co_await pinned;
+  if (!grant.ok()) {
+    co_await call.Finish(grant.status());
+    co_return;
+  }
+  {
+    v1::HoldResponse response;
+    response.set_created(grant->created);
+    const HeldPin pin(std::move(grant->pin), PinKind::kHold,
+                      EndWhenReleased(call));
+    if (const std::optional<InstanceInfo> info =
+            registry_.Describe(pinned.request().key)) {
+      ToMessage(*info, *response.mutable_instance());
+    }
+    bool open = co_await call.Write(response);
+    call.BeginHeartbeats();
+    while (open) open = co_await call.News();
+  }
+  const absl::Status status = call.EndStatus(absl::OkStatus());
+  co_await call.Finish(status);
+}
+
+CallTask InstancesServer::ServeSetIdleTimeout(RpcQueue& queue) {
+  UnaryCall<v1::SetIdleTimeoutRequest, v1::Instance> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestSetIdleTimeout)) {
+    co_return;
+  }
+  ServeSetIdleTimeout(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      door_.ReadKey(call, call.request().instance_id());
+  absl::Status status = key.status();
+  if (key.ok() && !call.request().has_idle_timeout()) {
+    status = absl::InvalidArgumentError("idle_timeout: is required");
+  } else if (key.ok()) {
+    const absl::StatusOr<absl::Duration> timeout =
+        FromMessage(call.request().idle_timeout(), "idle_timeout");
+    status = timeout.status();
+    if (timeout.ok()) {
+      const absl::StatusOr<InstanceInfo> info =
+          registry_.SetIdleTimeout(*key, *timeout);
+      status = info.status();
+      if (info.ok()) ToMessage(*info, call.response());
+    }
+  }
+  co_await call.Finish(status);
+}
+
+CallTask InstancesServer::ServeRelease(RpcQueue& queue) {
+  UnaryCall<v1::ReleaseRequest, v1::ReleaseResponse> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestRelease)) co_return;
+  ServeRelease(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      door_.ReadKey(call, call.request().instance_id());
+  absl::Status status = key.status();
+  if (key.ok()) {
+    if (const std::optional<InstanceInfo> info = registry_.Describe(*key)) {
+      ToMessage(*info, *call.response().mutable_instance());
+    }
+    ReleaseAwaiter released(registry_, *key, call.request().force(), queue);
+    status = co_await released;
+  }
+  co_await call.Finish(status);
+}
+
+}  // namespace leasehold

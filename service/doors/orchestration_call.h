@@ -1,0 +1,186 @@
+// AnswerAwaiter, HistoryRead, ReadGate and OrchestrationWait: how a call over
+// gRPC waits for an answer of Orchestrations.
+//
+//   const auto begin = [&](AnswerAwaiter<absl::Status>::Done done) {
+//     orchestrations_.Suspend(key, reason, std::move(done));
+//   };
+//   AnswerAwaiter<absl::Status> answered(queue, begin);
+//   const absl::Status status = co_await answered;
+//
+// Thread-safety: belongs to its call's queue; `done` may be called from any
+// thread.   Lifetime: lies in the coroutine's frame until `done` was called.
+#ifndef LEASEHOLD_SERVICE_DOORS_ORCHESTRATION_CALL_H_
+#define LEASEHOLD_SERVICE_DOORS_ORCHESTRATION_CALL_H_
+
+#include <coroutine>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lease/mutex.h"
+#include "service/orchestration/orchestrations.h"
+#include "service/rpc/rpc_queue.h"
+#include "service/rpc/server_call.h"
+
+namespace leasehold {
+
+template <typename Answer>
+class AnswerAwaiter {
+ public:
+  using Done = std::function<void(Answer)>;
+
+  AnswerAwaiter(RpcQueue& queue, std::function<void(Done done)> begin)
+      : queue_(queue), begin_(std::move(begin)) {}
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    // Resumes in a task of the queue's own, so after this has returned.
+    begin_([this, coroutine](Answer answer) {
+      answer_ = std::move(answer);
+      queue_.Resume(coroutine);
+    });
+  }
+  Answer await_resume() { return *std::move(answer_); }
+
+ private:
+  RpcQueue& queue_;
+  const std::function<void(Done done)> begin_;
+  std::optional<Answer> answer_;
+};
+
+// Awaits a part of a history.
+class HistoryRead final {
+ public:
+  HistoryRead(Orchestrations& orchestrations, ServerCall& call, InstanceKey key,
+              HistoryQuery query)
+      : orchestrations_(orchestrations),
+        queue_(call.queue()),
+        key_(std::move(key)),
+        query_(std::move(query)) {}
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    orchestrations_.ReadHistory(
+        key_, query_, [this, coroutine](absl::StatusOr<HistoryPage> page) {
+          page_ = std::move(page);
+          queue_.Resume(coroutine);
+        });
+  }
+  absl::StatusOr<HistoryPage> await_resume() { return std::move(page_); }
+
+ private:
+  Orchestrations& orchestrations_;
+  RpcQueue& queue_;
+  const InstanceKey key_;
+  const HistoryQuery query_;
+  absl::StatusOr<HistoryPage> page_ = absl::UnknownError("");
+};
+
+// Lets so many through at a time, and the others wait for their turn: for what
+// is large in memory for a moment, but not for as long as a client likes.
+//
+// Thread-safety: safe.   Lifetime: outlives those who wait.
+class ReadGate {
+ public:
+  explicit ReadGate(size_t count) : free_(count) {}
+
+  // Awaits its turn; Leave ends it.
+  class Entering {
+   public:
+    Entering(ReadGate& gate, RpcQueue& queue) : gate_(gate), queue_(queue) {}
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> coroutine) {
+      MutexLock lock(gate_.mu_);
+      if (gate_.free_ > 0) {
+        --gate_.free_;
+        return false;
+      }
+      gate_.waiting_.emplace_back(&queue_, coroutine);
+      return true;
+    }
+    void await_resume() const noexcept {}
+
+   private:
+    ReadGate& gate_;
+    RpcQueue& queue_;
+  };
+  Entering Enter(RpcQueue& queue) { return {*this, queue}; }
+  void Leave() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    if (waiting_.empty()) {
+      ++free_;
+      return;
+    }
+    const auto [queue, coroutine] = waiting_.front();
+    waiting_.pop_front();
+    queue->Resume(coroutine);
+  }
+
+ private:
+  Mutex mu_;
+  size_t free_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::pair<RpcQueue*, std::coroutine_handle<>>> waiting_
+      ABSL_GUARDED_BY(mu_);
+};
+
+// What a part of a history takes while it is sent: as it was read, and on its
+// way out.
+inline size_t HistoryRoom(const HistoryPage& page) {
+  size_t bytes = 0;
+  for (const std::string& chunk : page.chunks) bytes += chunk.size();
+  return 2 * bytes;
+}
+
+// Awaits the end of a wait; a call that is cancelled waits no longer.
+class OrchestrationWait final : private CancelHandler {
+ public:
+  using Answer = absl::StatusOr<Orchestrations::SharedInfo>;
+
+  // As Orchestrations::Wait; the peer is the call's.
+  OrchestrationWait(Orchestrations& orchestrations, ServerCall& call,
+                    WaitRequest request)
+      : orchestrations_(orchestrations),
+        call_(call),
+        request_(std::move(request)) {
+    request_.peer = call.context().peer();
+  }
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    coroutine_ = coroutine;
+    call_.set_cancel_handler(this);
+    id_ = orchestrations_.Wait(request_,
+                               [this, &queue = call_.queue()](Answer answer) {
+                                 answer_ = std::move(answer);
+                                 queue.Resume(coroutine_);
+                               });
+    if (call_.cancelled()) OnCancelled();
+  }
+  Answer await_resume() {
+    call_.set_cancel_handler(nullptr);
+    return std::move(answer_);
+  }
+
+ private:
+  void OnCancelled() override {
+    if (!orchestrations_.CancelWait(request_.key, id_)) return;
+    answer_ = absl::CancelledError("the client waits no longer");
+    call_.queue().Resume(coroutine_);
+  }
+
+  Orchestrations& orchestrations_;
+  ServerCall& call_;
+  WaitRequest request_;
+  Orchestrations::WaitId id_ = 0;
+  std::coroutine_handle<> coroutine_;
+  Answer answer_ = absl::UnknownError("");
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_DOORS_ORCHESTRATION_CALL_H_

@@ -1,0 +1,510 @@
+#include "service/doors/orchestration_server.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/str_cat.h"
+#include "service/doors/orchestration_messages.h"
+#include "service/orchestration/bounds.h"
+#include "service/rpc/server_call.h"
+#include "service/rpc/stream_call.h"
+
+namespace leasehold {
+namespace {
+
+using Info = std::optional<OrchestrationInfo>;
+using Begin = std::function<void(AnswerAwaiter<absl::Status>::Done)>;
+
+// How long a purge by filter goes on. It says if it did not get to the end.
+constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
+
+// Of one that must be there.
+absl::Status StatusOf(const absl::StatusOr<Info>& info,
+                      const InstanceKey& key) {
+  if (info.ok() && !info->has_value()) return NoSuchOrchestration(key);
+  return info.status();
+}
+
+Payload ToPayload(std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return std::move(text);
+}
+
+absl::Status StatusOf(const absl::StatusOr<Orchestrations::SharedInfo>& info,
+                      const InstanceKey& key) {
+  if (info.ok() && *info == nullptr) return NoSuchOrchestration(key);
+  return info.status();
+}
+
+// Of a message, beside what SizeOf counts.
+constexpr size_t kRoomBeside = 4 << 10;
+
+// What somebody who watches sees a difference in. Texts may be large, and a
+// watcher stays for long: of these a hash is kept.
+struct Seen {
+  explicit Seen(const OrchestrationInfo& info)
+      : status(info.status),
+        custom_status(absl::HashOf(info.summary.custom_status)),
+        created(info.created) {}
+  friend bool operator==(const Seen&, const Seen&) = default;
+
+  OrchestrationStatus status;
+  size_t custom_status;
+  absl::Time created;
+};
+
+}  // namespace
+
+std::vector<Served::Method> OrchestrationServer::Methods() {
+  using enum MethodKind;
+  using enum Role;
+  const auto one = [this](auto accept, auto handle) {
+    return [this, accept, handle](RpcQueue& queue) {
+      ServeOne(queue, accept, handle);
+    };
+  };
+  const auto many = [this](auto accept, auto handle) {
+    return [this, accept, handle](RpcQueue& queue) {
+      ServeMany(queue, accept, handle);
+    };
+  };
+  const auto wait = [this](auto accept, Until until) {
+    return [this, accept, until](RpcQueue& queue) {
+      ServeWait(queue, accept, until);
+    };
+  };
+  return {
+      {"Start", kUnary, kUser, [this](RpcQueue& queue) { ServeStart(queue); }},
+      {"Get", kUnary, kViewer,
+       one(&Service::RequestGet, &OrchestrationServer::Get)},
+      {"WaitForStart", kUnary, kViewer,
+       wait(&Service::RequestWaitForStart, Until::kStarted)},
+      {"WaitForCompletion", kUnary, kViewer,
+       wait(&Service::RequestWaitForCompletion, Until::kFinished)},
+      {"Watch", kServerStream, kViewer,
+       [this](RpcQueue& queue) { ServeWatch(queue); }},
+      {"RaiseEvent", kUnary, kUser,
+       one(&Service::RequestRaiseEvent, &OrchestrationServer::RaiseEvent)},
+      {"Suspend", kUnary, kUser,
+       one(&Service::RequestSuspend, &OrchestrationServer::Suspend)},
+      {"Resume", kUnary, kUser,
+       one(&Service::RequestResume, &OrchestrationServer::Resume)},
+      {"Terminate", kUnary, kUser,
+       one(&Service::RequestTerminate, &OrchestrationServer::Terminate)},
+      {"Restart", kUnary, kUser,
+       [this](RpcQueue& queue) { ServeRestart(queue); }},
+      {"Rewind", kUnary, kOperator,
+       one(&Service::RequestRewind, &OrchestrationServer::Rewind)},
+      {"Purge", kUnary, kOperator,
+       one(&Service::RequestPurge, &OrchestrationServer::Purge)},
+      {"PurgeMany", kUnary, kOperator,
+       many(&Service::RequestPurgeMany, &OrchestrationServer::PurgeMany)},
+      {"List", kUnary, kViewer,
+       many(&Service::RequestList, &OrchestrationServer::List)},
+      {"GetHistory", kServerStream, kViewer,
+       [this](RpcQueue& queue) { ServeGetHistory(queue); }},
+  };
+}
+
+// ---- How methods are served -------------------------------------------------
+
+template <typename Request, typename Response, typename Accept>
+CallTask OrchestrationServer::ServeOne(
+    RpcQueue& queue, Accept accept,
+    void (OrchestrationServer::*handle)(const InstanceKey& key,
+                                        Request& request, Response& response,
+                                        DoneStatus done)) {
+  UnaryCall<Request, Response> call(queue);
+  if (!co_await call.Accept(service_, accept)) co_return;
+  ServeOne(queue, accept, handle);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      door_.ReadKey(call, call.request().instance_id());
+  absl::Status status = key.ok() ? call.Admit() : key.status();
+  if (status.ok()) {
+    const Begin begin = [&](const AnswerAwaiter<absl::Status>::Done& done) {
+      (this->*handle)(*key, call.request(), call.response(), done);
+    };
+    AnswerAwaiter<absl::Status> answered(queue, begin);
+    status = co_await answered;
+  }
+  co_await call.Finish(status);
+}
+
+template <typename Request, typename Response, typename Accept>
+CallTask OrchestrationServer::ServeMany(
+    RpcQueue& queue, Accept accept,
+    void (OrchestrationServer::*handle)(const Caller& caller, Request& request,
+                                        Response& response, DoneStatus done)) {
+  UnaryCall<Request, Response> call(queue);
+  if (!co_await call.Accept(service_, accept)) co_return;
+  ServeMany(queue, accept, handle);
+  if (!co_await call.Parse()) co_return;
+
+  const Begin begin = [&](const AnswerAwaiter<absl::Status>::Done& done) {
+    (this->*handle)(call.caller(), call.request(), call.response(), done);
+  };
+  absl::Status status = call.Admit();
+  if (status.ok()) {
+    AnswerAwaiter<absl::Status> answered(queue, begin);
+    status = co_await answered;
+  }
+  co_await call.Finish(status);
+}
+
+template <typename Accept>
+CallTask OrchestrationServer::ServeWait(RpcQueue& queue, Accept accept,
+                                        Until until) {
+  UnaryCall<v1::GetOrchestrationRequest, v1::OrchestrationState> call(queue);
+  if (!co_await call.Accept(service_, accept)) co_return;
+  ServeWait(queue, accept, until);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      door_.ReadKey(call, call.request().instance_id());
+  absl::Status status = key.status();
+  if (key.ok()) {
+    OrchestrationWait waited(orchestrations_, call,
+                             {.key = *key,
+                              .until = until,
+                              .payloads = !call.request().omit_payloads()});
+    const OrchestrationWait::Answer info = co_await waited;
+    status = StatusOf(info, *key);
+    if (status.ok()) ToMessage(**info, call.response());
+  }
+  co_await call.Finish(status);
+}
+
+// ---- Starting ---------------------------------------------------------------
+
+absl::Status OrchestrationServer::Receive(
+    const absl::StatusOr<StartReceipt>& receipt, grpc::ServerContext& call,
+    v1::StartOrchestrationResponse& response) {
+  if (!receipt.ok()) return receipt.status();
+  ToMessage(*receipt, response);
+  if (const auto& context = receipt->context) {
+    door_.Write({.id = receipt->instance_id,
+                 .generation = context->generation,
+                 .created = context->created,
+                 .idle_timeout = context->idle_timeout},
+                call);
+    if (observer_ && receipt->created) {
+      observer_->OnSingletonCreated(receipt->instance_id);
+    }
+  }
+  return absl::OkStatus();
+}
+
+CallTask OrchestrationServer::ServeStart(RpcQueue& queue) {
+  UnaryCall<v1::StartOrchestrationRequest, v1::StartOrchestrationResponse> call(
+      queue);
+  if (!co_await call.Accept(service_, &Service::RequestStart)) co_return;
+  ServeStart(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const CallMetadata metadata(call.context());
+  absl::StatusOr<InstanceRequest> context =
+      door_.Read(call, call.request().instance_id());
+  absl::Status status = context.ok() ? call.Admit() : context.status();
+  if (status.ok()) {
+    context->metadata = &metadata;
+    if (observer_) {
+      observer_->OnRequest("Start", *context, call.request().name());
+    }
+    absl::StatusOr<StartRequest> request =
+        FromMessage(std::move(call.request()), *std::move(context));
+    status = request.status();
+    if (status.ok()) {
+      using Answer = absl::StatusOr<StartReceipt>;
+      const std::function<void(AnswerAwaiter<Answer>::Done)> begin =
+          [&](const AnswerAwaiter<Answer>::Done& done) {
+            orchestrations_.Start(*std::move(request), done);
+          };
+      AnswerAwaiter<Answer> answered(queue, begin);
+      const Answer receipt = co_await answered;
+      status = Receive(receipt, call.context(), call.response());
+    }
+  }
+  co_await call.Finish(status);
+}
+
+CallTask OrchestrationServer::ServeRestart(RpcQueue& queue) {
+  UnaryCall<v1::RestartOrchestrationRequest, v1::StartOrchestrationResponse>
+      call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestRestart)) co_return;
+  ServeRestart(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      door_.ReadKey(call, call.request().instance_id());
+  absl::Status status = key.status();
+  if (key.ok()) {
+    using Answer = absl::StatusOr<StartReceipt>;
+    const std::function<void(AnswerAwaiter<Answer>::Done)> begin =
+        [&](const AnswerAwaiter<Answer>::Done& done) {
+          std::optional<std::string> new_id;
+          if (call.request().new_instance_id()) new_id = NewInstanceId();
+          orchestrations_.Restart(*key, std::move(new_id), done);
+        };
+    AnswerAwaiter<Answer> answered(queue, begin);
+    const Answer receipt = co_await answered;
+    status = Receive(receipt, call.context(), call.response());
+  }
+  co_await call.Finish(status);
+}
+
+// ---- Streams ----------------------------------------------------------------
+
+CallTask OrchestrationServer::ServeWatch(RpcQueue& queue) {
+  ServerStreamCall<v1::GetOrchestrationRequest, v1::OrchestrationState> call(
+      queue);
+  if (!co_await call.Accept(service_, &Service::RequestWatch)) co_return;
+  ServeWatch(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      call.WithHeartbeat(door_.ReadKey(call, call.request().instance_id()));
+  absl::Status status = key.status();
+  std::optional<Seen> told;
+  uint64_t revision = 0;  // The first time at once: no revision is zero.
+  bool open = status.ok();
+  while (open) {
+    // Those who are told of a change share it; those who look read it alone.
+    const bool looks = revision == 0;
+    if (looks) co_await reads_.Enter(queue);
+    OrchestrationWait waited(orchestrations_, call,
+                             {.key = *key,
+                              .until = Until::kChanged,
+                              .payloads = !call.request().omit_payloads(),
+                              .seen = revision});
+    OrchestrationWait::Answer info = co_await waited;
+    status = StatusOf(info, *key);
+    std::optional<Seen> seen;
+    v1::OrchestrationState message;
+    size_t room = 0;
+    bool fits = false;
+    if (status.ok()) {
+      seen.emplace(**info);
+      revision = (*info)->revision;
+      room = SizeOf(**info) + kRoomBeside;
+      fits = told == seen || call.TryRoom(room);
+      if (fits && told != seen) ToMessage(**info, message);
+    }
+    info = Orchestrations::SharedInfo();
+    if (looks) reads_.Leave();
+    if (!status.ok()) break;
+    if (!fits) {
+      // It is looked at again once there is room: nothing waits in memory.
+      revision = 0;
+      open = co_await call.Room(room);
+      continue;
+    }
+    if (told != seen) {
+      told = seen;
+      open = co_await call.Write(std::move(message));
+      call.BeginHeartbeats();
+    }
+    call.LeaveRoom();
+    if (IsFinished(seen->status)) break;
+  }
+  const absl::Status end = call.EndStatus(status);
+  co_await call.Finish(end);
+}
+
+CallTask OrchestrationServer::ServeGetHistory(RpcQueue& queue) {
+  ServerStreamCall<v1::GetOrchestrationHistoryRequest, v1::OrchestrationEvent>
+      call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestGetHistory)) co_return;
+  ServeGetHistory(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      door_.ReadKey(call, call.request().instance_id());
+  absl::Status status = key.status();
+  std::optional<HistoryQuery> query = HistoryQuery{
+      .execution_id = call.request().execution_id(), .replaced = true};
+  bool open = key.ok();
+  while (open && query.has_value()) {
+    co_await reads_.Enter(queue);
+    HistoryRead read(orchestrations_, call, *key, *query);
+    absl::StatusOr<HistoryPage> page = co_await read;
+    status = page.status();
+    const size_t room = status.ok() ? HistoryRoom(*page) : 0;
+    const bool fits = !status.ok() || call.TryRoom(room);
+    if (!fits) page = HistoryPage();
+    reads_.Leave();
+    if (!status.ok()) break;
+    if (!fits) {
+      // It is read again once there is room: nothing waits in memory.
+      open = co_await call.Room(room);
+      continue;
+    }
+    std::vector<std::string_view> events;
+    for (const std::string& chunk : page->chunks) {
+      ForEachFrame(chunk, [&events](std::string_view bytes) {
+        events.push_back(bytes);
+      });
+    }
+    for (size_t i = 0; open && i < events.size(); ++i) {
+      v1::OrchestrationEvent message;
+      if (const std::optional<HistoryEvent> event = DecodeEvent(events[i])) {
+        ToMessage(*event, message);
+        open = co_await call.Write(std::move(message));
+      }
+    }
+    call.LeaveRoom();
+    query = std::move(page->next);
+  }
+  const absl::Status end = call.EndStatus(status);
+  co_await call.Finish(end);
+}
+
+// ---- The methods ------------------------------------------------------------
+
+void OrchestrationServer::Get(const InstanceKey& key,
+                              v1::GetOrchestrationRequest& request,
+                              v1::OrchestrationState& response,
+                              DoneStatus done) {
+  orchestrations_.Get(key, !request.omit_payloads(),
+                      [key, &response, done](const absl::StatusOr<Info>& info) {
+                        const absl::Status status = StatusOf(info, key);
+                        if (status.ok()) ToMessage(**info, response);
+                        done(status);
+                      });
+}
+
+void OrchestrationServer::RaiseEvent(
+    const InstanceKey& key, v1::RaiseOrchestrationEventRequest& request,
+    v1::RaiseOrchestrationEventResponse&, DoneStatus done) {
+  if (request.name().empty()) {
+    return done(absl::InvalidArgumentError(
+        "name: is required; it says which event to raise"));
+  }
+  if (absl::Status status = CheckName("name", request.name()); !status.ok()) {
+    return done(status);
+  }
+  Payload input;
+  if (request.has_input()) input = std::move(*request.mutable_input());
+  orchestrations_.RaiseEvent(key, request.name(), std::move(input),
+                             std::move(done));
+}
+
+void OrchestrationServer::Suspend(const InstanceKey& key,
+                                  v1::SuspendOrchestrationRequest& request,
+                                  v1::SuspendOrchestrationResponse&,
+                                  DoneStatus done) {
+  orchestrations_.Suspend(key, ToPayload(*request.mutable_reason()),
+                          std::move(done));
+}
+
+void OrchestrationServer::Resume(const InstanceKey& key,
+                                 v1::ResumeOrchestrationRequest& request,
+                                 v1::ResumeOrchestrationResponse&,
+                                 DoneStatus done) {
+  orchestrations_.Resume(key, ToPayload(*request.mutable_reason()),
+                         std::move(done));
+}
+
+void OrchestrationServer::Terminate(const InstanceKey& key,
+                                    v1::TerminateOrchestrationRequest& request,
+                                    v1::TerminateOrchestrationResponse&,
+                                    DoneStatus done) {
+  Payload output;
+  if (request.has_output()) output = std::move(*request.mutable_output());
+  if (request.force()) {
+    orchestrations_.TerminateByForce(key, std::move(output),
+                                     request.recursive(), std::move(done));
+  } else {
+    orchestrations_.Terminate(key, std::move(output), request.recursive(),
+                              std::move(done));
+  }
+}
+
+void OrchestrationServer::Rewind(const InstanceKey& key,
+                                 v1::RewindOrchestrationRequest& request,
+                                 v1::RewindOrchestrationResponse&,
+                                 DoneStatus done) {
+  orchestrations_.Rewind(key, ToPayload(*request.mutable_reason()),
+                         std::move(done));
+}
+
+void OrchestrationServer::Purge(const InstanceKey& key,
+                                v1::PurgeOrchestrationRequest& request,
+                                v1::PurgeOrchestrationResponse& response,
+                                DoneStatus done) {
+  orchestrations_.Purge(
+      {key}, request.recursive(),
+      [this, key, &request, &response,
+       done](const absl::StatusOr<PurgeResult>& result) {
+        if (!result.ok() || result->erased > 0) {
+          if (result.ok()) response.set_purged(result->erased);
+          return done(result.status());
+        }
+        orchestrations_.Get(
+            key, /*payloads=*/false,
+            [this, key, &request, &response,
+             done](const absl::StatusOr<Info>& info) {
+              const absl::Status status = StatusOf(info, key);
+              if (!status.ok()) return done(status);
+              if (IsFinished((*info)->status)) {  // Just now.
+                return Purge(key, request, response, done);
+              }
+              done(absl::FailedPreconditionError(
+                  absl::StrCat("orchestration ", QuoteForMessage(key.id),
+                               " is ", std::string(StatusName((*info)->status)),
+                               "; only one that has ended can be purged")));
+            });
+      });
+}
+
+void OrchestrationServer::PurgeMany(const Caller& caller,
+                                    v1::PurgeOrchestrationsRequest& request,
+                                    v1::PurgeOrchestrationsResponse& response,
+                                    DoneStatus done) {
+  if (request.instance_ids().empty() != request.has_filter()) {
+    return done(absl::InvalidArgumentError(
+        "either instance_ids or filter is required, and not both"));
+  }
+  const auto purged = [&response,
+                       done](const absl::StatusOr<PurgeResult>& result) {
+    if (result.ok()) {
+      response.set_purged(result->erased);
+      response.set_complete(result->complete);
+    }
+    done(result.status());
+  };
+  if (request.has_filter()) {
+    absl::StatusOr<RowQuery> query = FromMessage(request.filter(), caller);
+    if (!query.ok()) return done(query.status());
+    return orchestrations_.PurgeMatching(*std::move(query), request.recursive(),
+                                         kPurgeTimeout, purged);
+  }
+  std::vector<InstanceKey> keys;
+  for (const std::string& id : request.instance_ids()) {
+    absl::StatusOr<InstanceKey> key =
+        MakeInstanceKey(caller.tenant, id, "instance_ids");
+    if (!key.ok()) return done(key.status());
+    keys.push_back(*std::move(key));
+  }
+  orchestrations_.Purge(std::move(keys), request.recursive(), purged);
+}
+
+void OrchestrationServer::List(const Caller& caller,
+                               v1::ListOrchestrationsRequest& request,
+                               v1::ListOrchestrationsResponse& response,
+                               DoneStatus done) {
+  absl::StatusOr<OrchestrationQuery> query = FromMessage(request, caller);
+  if (!query.ok()) return done(query.status());
+  orchestrations_.Query(
+      *std::move(query),
+      [&response, done](const absl::StatusOr<OrchestrationPage>& page) {
+        if (page.ok()) ToMessage(*page, response);
+        done(page.status());
+      });
+}
+
+}  // namespace leasehold

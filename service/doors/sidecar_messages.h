@@ -1,0 +1,65 @@
+// Between the messages of the Durable Task contract and the values of
+// Orchestrations.
+//
+// Thread-safety: pure functions.
+#ifndef LEASEHOLD_SERVICE_DOORS_SIDECAR_MESSAGES_H_
+#define LEASEHOLD_SERVICE_DOORS_SIDECAR_MESSAGES_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "durabletask/orchestrator_service.pb.h"
+#include "service/instance/instance_key.h"
+#include "service/orchestration/orchestration_info.h"
+#include "service/orchestration/requests.h"
+#include "service/orchestration/turn.h"
+#include "service/orchestration/work_exchange.h"
+#include "service/rpc/caller.h"
+
+namespace leasehold {
+
+// A new random ID: 32 hexadecimal digits, as clients of this contract make
+// them.
+std::string NewSidecarId();
+
+// The key of an orchestration of the tenant of `caller`, who names it.
+//   InvalidArgument: the ID breaks a rule; the message says which.
+absl::StatusOr<InstanceKey> SidecarKey(const std::string& id,
+                                       const Caller& caller);
+
+//   InvalidArgument: as above; there is no name; the ID is too long for this
+//     door; the reuse policy contradicts itself.
+absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message,
+                                         const Caller& caller);
+
+//   InvalidArgument: an action is empty, or ends with an unknown status; an
+//   event
+//     in it breaks a limit.
+absl::StatusOr<TurnAnswer> FromMessage(OrchestratorResponse message);
+
+// The event for the end of an activity. Its failure is truncated to the limits
+// of failures, like those in the answer to a turn.
+EventBody FromMessage(ActivityResponse message);
+
+//   InvalidArgument: there are too many filters, or one breaks a limit.
+absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message);
+
+//   InvalidArgument: the page token is not one of ours, or a time is not valid.
+absl::StatusOr<OrchestrationQuery> FromMessage(const ::InstanceQuery& message,
+                                               const Caller& caller);
+absl::StatusOr<FinishedQuery> FromMessage(const ListInstanceIdsRequest& message,
+                                          const Caller& caller);
+absl::StatusOr<RowQuery> FromMessage(const PurgeInstanceFilter& message,
+                                     const Caller& caller);
+
+void ToMessage(const OrchestrationInfo& info, OrchestrationState& message);
+// `info` is null if there is no such orchestration; then the message says so.
+void ToMessage(const OrchestrationInfo* info, GetInstanceResponse& message);
+void ToMessage(const OrchestrationPage& page, QueryInstancesResponse& message);
+void ToMessage(const FinishedPage& page, ListInstanceIdsResponse& message);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_DOORS_SIDECAR_MESSAGES_H_

@@ -1,0 +1,212 @@
+#include "service/embed/instance_binder.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold::internal {
+
+// ---- CallWait
+
+CallWait::CallWait(const BinderCore& core, const ServiceOptions& service,
+                   const grpc::ServerContextBase& call)
+    : CallWait(core, core.door.Read(call, *Identify(call)), service, call) {}
+
+namespace {
+
+InstanceRequest Wanted(const BinderCore& core,
+                       absl::StatusOr<InstanceRequest>& request,
+                       const ServiceOptions& service,
+                       const RequestMetadata& metadata) {
+  InstanceRequest wanted;
+  if (request.ok()) wanted = *std::move(request);
+  wanted.metadata = &metadata;
+  wanted.service_idle_timeout = service.idle_timeout > absl::ZeroDuration()
+                                    ? service.idle_timeout
+                                    : core.idle_timeout;
+  return wanted;
+}
+
+}  // namespace
+
+CallWait::CallWait(const BinderCore& core,
+                   absl::StatusOr<InstanceRequest> request,
+                   const ServiceOptions& service,
+                   const grpc::ServerContextBase& call)
+    : CallMetadata(call),
+      PinWaiter(Wanted(core, request, service, *this)),
+      core_(core),
+      request_status_(request.status()) {}
+
+void CallWait::AwaitPin() {
+  if (!request_status_.ok()) return OnPinned(request_status_);
+  InstanceRegistry& registry = core_.door.registry();
+  if (std::optional<absl::StatusOr<PinGrant>> grant = registry.Acquire(*this)) {
+    return OnPinned(*std::move(grant));
+  }
+  switch (pin_gate_.Park([&] { return registry.CancelWait(*this); })) {
+    case WaitGate::Parked::kWaits:
+      return;
+    case WaitGate::Parked::kAnswered:
+      return OnPinned(*std::move(grant_));
+    case WaitGate::Parked::kCancelled:
+      return OnPinned(absl::CancelledError(
+          "the call ended while it waited for its instance"));
+  }
+}
+
+void CallWait::OnGrant(absl::StatusOr<PinGrant> grant) {
+  grant_ = std::move(grant);
+  // If the registry answers while it is asked, AwaitPin goes on by itself.
+  if (!pin_gate_.Answer()) return;
+  elsewhere_ = true;
+  // Nothing that frees somebody may need what calls that wait have taken.
+  if (!grant_->ok() && FailsInPlace()) return OnPinned(*std::move(grant_));
+  Executor& executor = grant_->ok() ? core_.executor : core_.failures;
+  executor.Post([this] { OnPinned(*std::move(grant_)); });
+}
+
+void CallWait::AwaitTurn(TurnQueue& turns, std::string method) {
+  turns_ = &turns;
+  if (std::optional<Turn> turn =
+          turns.Acquire(core_.turn_timer, *this, std::move(method))) {
+    return OnHasTurn(*std::move(turn));
+  }
+  switch (turn_gate_.Park([&] { return turns.CancelWait(*this); })) {
+    case WaitGate::Parked::kWaits:
+      return;
+    case WaitGate::Parked::kAnswered:
+      return OnHasTurn(*std::move(turn_));
+    case WaitGate::Parked::kCancelled:
+      return OnHasTurn(
+          absl::CancelledError("the call ended while it waited for its turn"));
+  }
+}
+
+void CallWait::OnTurn(absl::StatusOr<Turn> turn) {
+  turn_ = std::move(turn);
+  if (!turn_gate_.Answer()) return;
+  // With a turn this is the executor; without one, no user code runs.
+  OnHasTurn(*std::move(turn_));
+}
+
+void CallWait::Cancel() {
+  if (pin_gate_.Cancel() && core_.door.registry().CancelWait(*this)) {
+    return OnPinned(absl::CancelledError(
+        "the call ended while it waited for its instance"));
+  }
+  if (turn_gate_.Cancel() && turns_->CancelWait(*this)) {
+    OnHasTurn(
+        absl::CancelledError("the call ended while it waited for its turn"));
+  }
+}
+
+// ---- MessageWait
+
+void MessageWait::Begin(TurnTimer& timer, TurnQueue& turns,
+                        std::string method) {
+  self_ = shared_from_this();
+  turns_ = &turns;
+  if (std::optional<Turn> turn =
+          turns.Acquire(timer, *this, std::move(method))) {
+    return Finish(*std::move(turn));
+  }
+  if (gate_.Park([] { return false; }) == WaitGate::Parked::kAnswered) {
+    Finish(*std::move(turn_));
+  }
+}
+
+void MessageWait::OnTurn(absl::StatusOr<Turn> turn) {
+  turn_ = std::move(turn);
+  if (!gate_.Answer()) return;
+  if (turn_->ok() || failures_ == nullptr) return FinishElsewhere();
+  failures_->Post([this] { FinishElsewhere(); });
+}
+
+void MessageWait::FinishElsewhere() {
+  const std::shared_ptr<MessageWait> self = self_;
+  try {
+    Finish(*std::move(turn_));
+  } catch (...) {
+    threw_();
+  }
+}
+
+void MessageWait::Cancel() {
+  if (gate_.Cancel() && turns_->CancelWait(*this)) {
+    Finish(
+        absl::CancelledError("the message was given up while it waited for its "
+                             "turn"));
+  }
+}
+
+void MessageWait::Finish(absl::StatusOr<Turn> turn) {
+  const std::shared_ptr<MessageWait> self = std::move(self_);
+  turn_.reset();
+  Then then = std::move(then_);
+  std::move(then)(std::move(turn));
+}
+
+// ---- Binding
+
+// Cancels the call, as long as there is one.
+class Binding::CancelOnRelease final : public ReleaseListener {
+ public:
+  explicit CancelOnRelease(grpc::ServerContextBase& call) : call_(&call) {}
+
+  void OnForcedRelease() override {
+    MutexLock lock(mu_);
+    if (call_ != nullptr) call_->TryCancel();
+  }
+  void Close() {
+    MutexLock lock(mu_);
+    call_ = nullptr;
+  }
+
+ private:
+  Mutex mu_;
+  grpc::ServerContextBase* call_ ABSL_GUARDED_BY(mu_);
+};
+
+Binding::Binding(const BinderCore& core, grpc::ServerContextBase& call,
+                 PinGrant grant, std::shared_ptr<ReleaseListener> listener)
+    : core_(core), call_(call), created_(grant.created) {
+  if (listener == nullptr) {
+    canceller_ = std::make_shared<CancelOnRelease>(call);
+    listener = canceller_;
+  }
+  pin_.emplace(std::move(grant.pin), PinKind::kCall, std::move(listener));
+}
+
+Binding::~Binding() {
+  if (canceller_ != nullptr) canceller_->Close();
+}
+
+absl::Status InInstance(const InstanceContext& context,
+                        const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat("instance ", QuoteForMessage(context.id()),
+                                   ": ", std::string(status.message())));
+}
+
+grpc::Status HandlerThrew(const BinderCore& core,
+                          const InstanceContext& context,
+                          std::string_view method) {
+  core.door.registry().OnThrew(context,
+                               absl::StrCat("handler ", std::string(method)));
+  return grpc::Status(grpc::StatusCode::UNKNOWN,
+                      "Unexpected error in RPC handling");
+}
+
+void ContinuationThrew(const BinderCore& core, grpc::ServerContextBase& call,
+                       const InstanceKey& key, uint64_t generation) {
+  core.door.registry().OnThrew(key, generation, "the continuation of a Bind");
+  call.TryCancel();
+}
+
+absl::Status StateFailed(const BinderCore& core, const InstanceContext& context,
+                         const absl::Status& status) {
+  core.door.registry().TellThrew(context, "the making of a state",
+                                 std::string(status.message()));
+  return status;
+}
+
+}  // namespace leasehold::internal

@@ -1,0 +1,209 @@
+// Instances: shared instances for the services of an embedder's own server.
+//
+// An embedder creates one, hands it to its services, and keeps its own
+// grpc::ServerBuilder:
+//
+//   leasehold::Instances instances;
+//   CounterService counter(instances);          // Calls instances.Bind<State>.
+//   grpc::ServerBuilder builder;
+//   builder.AddListeningPort(...).RegisterService(&counter);
+//   instances.RegisterEcho(builder);            // Leasehold's own, if wanted.
+//   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+//   instances.Start();
+//   ...
+//   instances.Shutdown(*server, absl::Seconds(10));
+//
+// Services that share an Instances object share its contexts: one ID, one
+// context, one generation, with each service's state beside the others'.
+//
+// Thread-safety: Bind (see InstanceBinder), SetIdleTimeout and the registry are
+// safe; the rest belongs to the thread that starts and ends the server.
+// Lifetime: what the options point to outlives it; it outlives every call.
+#ifndef LEASEHOLD_SERVICE_EMBED_INSTANCES_H_
+#define LEASEHOLD_SERVICE_EMBED_INSTANCES_H_
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lease/clock.h"
+#include "service/doors/echo_server.h"
+#include "service/doors/instance_call.h"
+#include "service/doors/instances_server.h"
+#include "service/embed/failure_log.h"
+#include "service/embed/instance_binder.h"
+#include "service/instance/context_initializer.h"
+#include "service/instance/context_lease.h"
+#include "service/instance/executor.h"
+#include "service/instance/instance_context_provider.h"
+#include "service/instance/instance_headers.h"
+#include "service/instance/instance_info.h"
+#include "service/instance/instance_observer.h"
+#include "service/instance/instance_registry.h"
+#include "service/instance/shared_provider.h"
+#include "service/instance/turn_queue.h"
+#include "service/instance/watch_hub.h"
+#include "service/rpc/heartbeat.h"
+#include "service/rpc/rpc_runtime.h"
+
+namespace leasehold {
+
+struct InstancesOptions {
+  // Decides when a context is idle. Null: contexts are shared by header, and
+  // have a lease.
+  InstanceContextProvider* provider = nullptr;
+  // Run in order for each new context, after the one that attaches its lease.
+  std::vector<ContextInitializer*> initializers = {};
+  std::vector<InstanceObserver*> observers = {};
+
+  absl::Duration idle_timeout = absl::Seconds(20);
+  absl::Duration idle_timeout_min = absl::Milliseconds(10);
+  absl::Duration idle_timeout_max = absl::Hours(24);
+  size_t contexts_max = 1'000'000;
+  // At that limit: true closes an idle context to make room, false refuses.
+  bool evict_idle = true;
+  // How long calls wait for a detach hook that does not answer.
+  absl::Duration detach_timeout = absl::Seconds(5);
+  // How long all initializers of a context may take together; after that, the
+  // calls that wait for it are told which initializer has not answered.
+  absl::Duration open_timeout = absl::Seconds(30);
+  // How long a message may wait for its turn in a serial State.
+  absl::Duration turn_timeout = absl::Seconds(30);
+  // Leasehold's own streams are never silent for longer than this.
+  absl::Duration heartbeat_interval = kHeartbeatInterval;
+  // InstanceHeaderNames::Make("my-header") for a header of another name.
+  InstanceHeaderNames headers = {};
+
+  // Threads that run initializers, detach hooks and calls that had to wait.
+  int user_threads = 4;
+  // Threads that serve Leasehold's own services, if they are registered.
+  int queue_threads = 1;
+  // How many bytes of requests and of unread answers these services keep: for
+  // one connection, and for all connections together.
+  size_t connection_bytes_max = size_t{64} << 20;
+  size_t total_bytes_max = size_t{512} << 20;
+
+  // Whether exceptions of your code, and failures of initializers and detach
+  // hooks, go to the log of the process (gpr_log) as well as to `observers`.
+  bool log_failures = true;
+
+  Clock* clock = nullptr;        // Null: the machine's.
+  Executor* executor = nullptr;  // Null: one of `user_threads`.
+};
+
+class Instances {
+ public:
+  explicit Instances(InstancesOptions options = {});
+  // Shuts down, if that has not been done. REQUIRES: no call is running.
+  ~Instances();
+  Instances(const Instances&) = delete;
+  Instances& operator=(const Instances&) = delete;
+
+  // States of this type come from `factory`, which may be called for two calls
+  // at once (then one of the two States is used). Needed for States without a
+  // constructor `State()` or `State(InstanceContext&)`. Call it before the
+  // first call is served.
+  template <typename State>
+  void MakeWith(StateMaker::Factory<State> factory) {
+    core_.states.Set<State>(std::move(factory));
+  }
+
+  // Adds Leasehold's own services to an embedder's server: leasehold.v1.Echo,
+  // and leasehold.v1.Instances, through which clients see, hold and release
+  // contexts. Call them before BuildAndStart, with the same builder.
+  void RegisterEcho(grpc::ServerBuilder& builder);
+  void RegisterInstances(grpc::ServerBuilder& builder);
+
+  // From now on leases run and Leasehold's own services are served. Call it
+  // after BuildAndStart.
+  void Start();
+
+  // Asks long calls to end: Leasehold's own streams end at once (Unavailable);
+  // yours are told, also those that are bound later
+  // (ReleaseListener::OnDraining). Idempotent; Shutdown(server) does it first.
+  void BeginDrain();
+  // Whether BeginDrain was called, for code that would rather ask.
+  bool draining() const { return registry_.draining(); }
+
+  // Ends everything in order: BeginDrain; then the server, where running calls
+  // have `drain_timeout` and are cancelled after that; then the rest. Blocks.
+  void Shutdown(grpc::Server& server, absl::Duration drain_timeout);
+  // The rest: detaches every context (`shutdown`) and waits until all hooks
+  // have answered. Call it after grpc::Server::Shutdown. Idempotent.
+  void Shutdown();
+
+  // See InstanceBinder for the parameters and results of these.
+  template <typename State, typename Fn>
+  [[nodiscard]] grpc::ServerUnaryReactor* Bind(
+      grpc::CallbackServerContext* call, Fn fn,
+      const char* method = __builtin_FUNCTION()) const {
+    return binder_.Bind<State>(call, std::move(fn), method);
+  }
+  template <typename State, typename Then>
+  WaitHandle Bind(grpc::ServerContextBase& call, Then then,
+                  std::shared_ptr<ReleaseListener> listener = nullptr) const {
+    return binder_.Bind<State>(call, std::move(then), std::move(listener));
+  }
+  template <typename State>
+  absl::StatusOr<Bound<State>> BindBlocking(
+      grpc::ServerContext& call,
+      std::shared_ptr<ReleaseListener> listener = nullptr) const {
+    return binder_.BindBlocking<State>(call, std::move(listener));
+  }
+  // The same for a service with options of its own.
+  InstanceBinder ForService(ServiceOptions service) const {
+    return InstanceBinder(core_, service);
+  }
+
+  // Changes the idle timeout of `context`, within the limits; services and
+  // requests do not change it any more. Returns what is known of the context
+  // afterwards.
+  //   NotFound: the context is closing, because it was released by force.
+  // REQUIRES: the caller holds it pinned, as in a handler.
+  absl::StatusOr<InstanceInfo> SetIdleTimeout(const InstanceContext& context,
+                                              absl::Duration timeout);
+
+  // To look at contexts and manage them: Describe, List, KeepAlive, Release.
+  InstanceRegistry& registry() { return registry_; }
+
+ private:
+  RpcRuntime& Runtime(grpc::ServerBuilder& builder);
+
+  // Constant after construction.
+  const InstancesOptions options_;
+  RealClock real_clock_;
+  Clock& clock_;
+  const std::unique_ptr<Executor> own_executor_;
+  Executor& executor_;
+
+  // See BinderCore.
+  ThreadExecutor failures_executor_{1};
+
+  SharedProvider shared_provider_;
+  LeaseInitializer lease_initializer_;
+  WatchHub watch_hub_;
+  FailureLog failure_log_;
+  InstanceRegistry registry_;
+  InstanceDoor door_;
+  TurnTimer turn_timer_;
+  internal::BinderCore core_;
+  const InstanceBinder binder_;
+
+  // Leasehold's own services, if they are registered.
+  std::unique_ptr<EchoServer> echo_;
+  std::unique_ptr<InstancesServer> instances_;
+  ByteBudget budget_;
+  HeartbeatTimer heartbeats_;
+  std::unique_ptr<RpcRuntime> runtime_;
+  bool shut_down_ = false;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_EMBED_INSTANCES_H_

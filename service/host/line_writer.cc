@@ -1,0 +1,90 @@
+#include "service/host/line_writer.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold {
+namespace {
+
+// How long a stopping writer waits for a reader that takes nothing.
+constexpr int kPatienceMs = 200;
+
+}  // namespace
+
+LineWriter::LineWriter(int fd) : fd_(fd), thread_([this] { Run(); }) {}
+
+LineWriter::~LineWriter() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+  }
+  wake_.NotifyAll();
+  thread_.join();
+}
+
+void LineWriter::Write(const std::string& line) {
+  {
+    MutexLock lock(mu_);
+    if (queued_.size() + line.size() >= kQueuedBytesMax) {
+      ++dropped_;
+    } else {
+      TellDroppedLocked();
+      absl::StrAppend(&queued_, line, "\n");
+    }
+  }
+  wake_.NotifyOne();
+}
+
+void LineWriter::TellDroppedLocked() {
+  if (dropped_ == 0) return;
+  absl::StrAppend(&queued_, "(", std::exchange(dropped_, 0),
+                  " lines dropped: the reader is too slow)\n");
+}
+
+void LineWriter::Run() {
+  bool reader = true;
+  for (;;) {
+    std::string text;
+    {
+      MutexLock lock(mu_);
+      while (queued_.empty() && dropped_ == 0 && !stopping_) wake_.Wait(mu_);
+      TellDroppedLocked();  // Perhaps no further line will.
+      if (queued_.empty()) return;
+      text.swap(queued_);
+    }
+    if (reader) reader = WriteOut(text);
+  }
+}
+
+bool LineWriter::WriteOut(const std::string& text) {
+  for (size_t at = 0; at < text.size();) {
+    pollfd ready = {.fd = fd_, .events = POLLOUT, .revents = 0};
+    if (poll(&ready, 1, kPatienceMs) == 0) {
+      if (stopping()) return false;
+      continue;
+    }
+    // A pipe that is ready takes this much without blocking.
+    const size_t length = std::min<size_t>(text.size() - at, PIPE_BUF);
+    const ssize_t written = write(fd_, text.data() + at, length);
+    if (written >= 0) {
+      at += static_cast<size_t>(written);
+    } else if (errno != EINTR && errno != EAGAIN) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool LineWriter::stopping() {
+  MutexLock lock(mu_);
+  return stopping_;
+}
+
+}  // namespace leasehold

@@ -1,0 +1,67 @@
+// Listener: the sockets on which a server listens. Connections reach gRPC
+// through an AcceptLoop, which limits them.
+//
+// Thread-safety: one thread.   Lifetime: clock and log outlive it; it outlives
+// the grpc::Server.
+#ifndef LEASEHOLD_SERVICE_HOST_LISTENER_H_
+#define LEASEHOLD_SERVICE_HOST_LISTENER_H_
+
+#include <grpcpp/server_builder.h>
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lease/clock.h"
+#include "service/host/line_budget.h"
+#include "service/host/listen_address.h"
+#include "service/host/listening_socket.h"
+#include "service/host/server_log.h"
+#include "service/network/accept_loop.h"
+
+namespace leasehold {
+
+class Listener final : private ConnectionTaker {
+ public:
+  // `unix_mode`: the permissions of Unix sockets.
+  Listener(const Clock& clock, ServerLog& log, AcceptLimits limits,
+           mode_t unix_mode);
+  ~Listener() { Stop(); }
+
+  // Listens on all addresses or on none; without addresses, on the defaults.
+  // Raises the process's soft limit of descriptors to the hard one.
+  //   Unavailable: one address cannot be used; the message says why.
+  absl::Status Open(std::vector<ListenAddress> addresses);
+  // Connections go to the server of `builder`. Call it before BuildAndStart.
+  void Register(grpc::ServerBuilder& builder);
+  // Starts accepting. Call it after BuildAndStart.
+  void Start();
+  // Stops listening; open connections go on. Call it before
+  // grpc::Server::Shutdown. Idempotent.
+  void Stop();
+
+  // With the ports that were taken for port 0.
+  std::vector<std::string> addresses() const;
+
+ private:
+  void Take(int descriptor) override;
+  void OnRefused(Refusal refusal, const std::string& address) override;
+  // Lowers the limit on connections so that it leaves descriptors for the rest.
+  void FitToDescriptors();
+
+  const Clock& clock_;
+  ServerLog& log_;
+  AcceptLimits limits_;
+  const mode_t unix_mode_;
+  LineBudget lines_;
+  std::vector<ListeningSocket> sockets_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::optional<AcceptLoop> loop_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HOST_LISTENER_H_

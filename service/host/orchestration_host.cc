@@ -1,0 +1,95 @@
+#include "service/host/orchestration_host.h"
+
+#include <string>
+
+#include "service/storage/memory_store.h"
+#include "service/storage/sqlite_store.h"
+
+namespace leasehold {
+namespace {
+
+// Reads that may go on at the same time: queries, thaws, histories.
+constexpr int kReaders = 2;
+
+std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock,
+                                 ServerLog& log) {
+  if (options.memory_store) return std::make_unique<MemoryStore>();
+  return std::make_unique<SqliteStore>(
+      SqliteStoreOptions{
+          .directory = options.data,
+          .readers = kReaders,
+          .note =
+              [&log](std::string_view event, const std::string& message) {
+                log.Info(event, {{"message", message}});
+              }},
+      clock);
+}
+
+}  // namespace
+
+OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
+                                     ServerLog& log, ServerHost& host,
+                                     Console* console)
+    : log_(log),
+      work_log_(clock, log, console),
+      store_(MakeStore(options, clock, log)),
+      readers_(kReaders),
+      engine_(clock, *store_, host.registry(), writer_, readers_, *this,
+              {.idle_timeout = options.IdleTimeoutOf(kOrchestrationService),
+               .limits = {.payload_bytes_max = options.payload_bytes_max,
+                          .history_events_max =
+                              static_cast<int64_t>(options.history_events_max)},
+               .deliveries_max = options.deliveries_max,
+               .inbox_bytes_max = options.inbox_bytes_max,
+               .unknown_work_fails = options.unknown_work_fails,
+               .turn_timeout = options.turn_timeout,
+               .activity_timeout = options.activity_timeout}),
+      sidecar_(engine_, engine_, clock,
+               {.allow_hub_wipe = options.allow_hub_wipe,
+                .ping_interval = options.heartbeat_interval}),
+      orchestration_(engine_, host.door(), console) {
+  host.Add(static_cast<ServerPart&>(*this));
+  host.Add(sidecar_);
+  host.Add(orchestration_);
+}
+
+OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }
+
+absl::Status OrchestrationHost::Start() {
+  if (absl::Status status = engine_.Open(); !status.ok()) return status;
+  engine_.StartTimers();
+  wall_jumps_ =
+      std::make_unique<WallJumps>([this] { engine_.OnWallClockSet(); });
+  return absl::OkStatus();
+}
+
+void OrchestrationHost::LogOpen() {
+  told_ = true;
+  log_.Info("store_open",
+            {{"store", std::string(store_->name())},
+             {"open_orchestrations", uint64_t{engine_.counts().open}}});
+}
+
+void OrchestrationHost::OnStopped(const EngineCounts& counts) {
+  work_log_.Flush();
+  if (!told_) return;
+  const uint64_t commits = counts.commits.commits;
+  const int64_t us = absl::ToInt64Microseconds(counts.commits.time);
+  log_.Info(
+      "store_closed",
+      {{"commits", commits},
+       {"commit_us", commits == 0 ? 0 : static_cast<uint64_t>(us) / commits},
+       {"changes", counts.commits.pending},
+       {"turns", counts.turns}});
+}
+
+void OrchestrationHost::OnStoreFailed(const absl::Status& status) {
+  log_.Error("store_failed", {{"message", std::string(status.message())}});
+}
+
+void OrchestrationHost::OnStoreRecovered(size_t open_orchestrations) {
+  log_.Info("store_recovered",
+            {{"open_orchestrations", uint64_t{open_orchestrations}}});
+}
+
+}  // namespace leasehold

@@ -1,0 +1,67 @@
+// OrchestrationHost: the store, the engine and the engine's doors, as one part
+// of leasehold-server.
+//
+// Thread-safety: one thread, except for the promises of Served.   Lifetime:
+// clock, log and the host outlive it.
+#ifndef LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
+#define LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
+
+#include <memory>
+#include <string>
+
+#include "lease/clock.h"
+#include "lease/wall_jumps.h"
+#include "service/doors/orchestration_server.h"
+#include "service/doors/sidecar_server.h"
+#include "service/host/server_host.h"
+#include "service/host/server_log.h"
+#include "service/host/server_options.h"
+#include "service/host/work_log.h"
+#include "service/instance/executor.h"
+#include "service/orchestration/engine.h"
+#include "service/rpc/served.h"
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+class OrchestrationHost final : private EngineObserver, private ServerPart {
+ public:
+  // Adds its services to `host`, whose drain is the engine's too. `console` may
+  // be null.
+  OrchestrationHost(const ServerOptions& options, Clock& clock, ServerLog& log,
+                    ServerHost& host, Console* console = nullptr);
+  ~OrchestrationHost() override;
+
+  // Opens the store, and continues the orchestrations that are open in it. Call
+  // it before host.Start. Errors as of Store::Open.
+  absl::Status Start();
+  // Logs what was opened. Call it once the server listens: a server that does
+  // not start says only why.
+  void LogOpen();
+
+  // For workers inside the process.
+  WorkExchange& work() { return engine_; }
+
+ private:
+  void OnStoreFailed(const absl::Status& status) override;
+  void OnStoreRecovered(size_t open_orchestrations) override;
+  void OnWork(const WorkEvent& event) override { work_log_.Write(event); }
+  void OnStopped(const EngineCounts& counts) override;
+  void OnDraining() override { engine_.Drain(); }
+  void OnStopping() override { engine_.Stop(); }
+
+  ServerLog& log_;
+  WorkLog work_log_;
+  bool told_ = false;  // "store_open" was logged: log "store_closed" too.
+  const std::unique_ptr<Store> store_;
+  ThreadExecutor writer_{1};
+  ThreadExecutor readers_;
+  Engine engine_;
+  std::unique_ptr<WallJumps> wall_jumps_;  // From Start on.
+  SidecarServer sidecar_;
+  OrchestrationServer orchestration_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_

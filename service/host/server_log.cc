@@ -1,0 +1,133 @@
+#include "service/host/server_log.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "service/base/utf8.h"
+
+namespace leasehold {
+namespace {
+
+absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
+
+// A bare word where that is clear, else quoted as JSON does.
+std::string TextValue(std::string_view text) {
+  for (const unsigned char c : text) {
+    if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c >= 0x7F) {
+      return JsonQuote(text);
+    }
+  }
+  return text.empty() ? "\"\"" : std::string(text);
+}
+
+}  // namespace
+
+std::string JsonQuote(std::string_view text) {
+  std::string quoted = "\"";
+  for (size_t i = 0; i < text.size();) {
+    const size_t bytes = CodePointBytes(text.substr(i));
+    if (bytes != 1) {
+      quoted += bytes == 0 ? "\\ufffd" : text.substr(i, bytes);
+      i += std::max<size_t>(bytes, 1);
+      continue;
+    }
+    const char c = text[i++];
+    switch (c) {
+      case '"':
+        quoted += "\\\"";
+        break;
+      case '\\':
+        quoted += "\\\\";
+        break;
+      case '\n':
+        quoted += "\\n";
+        break;
+      default:
+        if (c < 0x20 || c == 0x7F) {
+          absl::StrAppendFormat(&quoted, "\\u%04x", c);
+        } else {
+          quoted += c;
+        }
+    }
+  }
+  return quoted + "\"";
+}
+
+void ServerLog::Write(std::string_view severity, std::string_view event,
+                      absl::Span<const Field> fields) {
+  const std::string time = absl::FormatTime(
+      "%Y-%m-%dT%H:%M:%E3SZ", clock_.WallNow(), absl::UTCTimeZone());
+  std::string line;
+  if (format_ == LogFormat::kJson) {
+    line = absl::StrCat("{\"time\":\"", time, "\",\"severity\":\"",
+                        View(severity), "\",\"event\":", JsonQuote(event));
+  } else {
+    line = absl::StrCat(time, " ", View(severity), " ", View(event));
+  }
+  for (const Field& field : fields) {
+    const auto* text = std::get_if<std::string>(&field.value);
+    const std::string value =
+        text == nullptr ? absl::StrCat(std::get<uint64_t>(field.value))
+        : format_ == LogFormat::kJson ? JsonQuote(*text)
+                                      : TextValue(*text);
+    if (format_ == LogFormat::kJson) {
+      absl::StrAppend(&line, ",", JsonQuote(field.name), ":", value);
+    } else {
+      absl::StrAppend(&line, " ", View(field.name), "=", value);
+    }
+  }
+  if (format_ == LogFormat::kJson) line += "}";
+  writer_.Write(line);
+}
+
+void ServerLog::OnEvent(const InstanceEvent& event) {
+  const Field tenant = {"tenant", std::string(event.tenant)};
+  const Field id = {"instance_id", std::string(event.instance_id)};
+  const Field generation = {"generation", event.generation};
+  switch (event.kind) {
+    case InstanceEventKind::kCreated:
+      if (!lifecycle_) return;
+      return Info("context_created",
+                  {tenant,
+                   id,
+                   generation,
+                   {"idle_timeout", absl::FormatDuration(event.idle_timeout)}});
+    case InstanceEventKind::kClosed:
+      if (!lifecycle_) return;
+      return Info("context_removed",
+                  {tenant,
+                   id,
+                   generation,
+                   {"reason", std::string(DetachReasonName(event.reason))}});
+    case InstanceEventKind::kDetachFailed:
+      return Warning("detach_failed",
+                     {tenant,
+                      id,
+                      generation,
+                      {"extension", std::string(event.extension)},
+                      {"error", event.status.ToString()}});
+    case InstanceEventKind::kOpenFailed:
+      return Warning("context_open_failed",
+                     {tenant, id, {"error", event.status.ToString()}});
+    case InstanceEventKind::kThrew:
+      return Warning("user_code_threw",
+                     {tenant,
+                      id,
+                      generation,
+                      {"code", std::string(event.code)},
+                      {"error", std::string(event.status.message())}});
+    case InstanceEventKind::kIdle:
+    case InstanceEventKind::kBusy:
+    case InstanceEventKind::kPinsChanged:
+    case InstanceEventKind::kHeldByProvider:
+    case InstanceEventKind::kRenewed:
+    case InstanceEventKind::kExpired:
+    case InstanceEventKind::kClosing:
+      return;
+  }
+}
+
+}  // namespace leasehold

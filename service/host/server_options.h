@@ -1,0 +1,92 @@
+// ServerOptions: every setting of leasehold-server, with default, unit, meaning
+// and check.
+//
+// A setting comes from the command line (`--idle-timeout=20s`); if it is not
+// there, from the environment (`LEASEHOLD_IDLE_TIMEOUT`); if not there either,
+// from the config file (`idle-timeout = "20s"`). Otherwise it has its default.
+//
+// Thread-safety: values; callers synchronise.
+#ifndef LEASEHOLD_SERVICE_HOST_SERVER_OPTIONS_H_
+#define LEASEHOLD_SERVICE_HOST_SERVER_OPTIONS_H_
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "service/doors/service_names.h"
+#include "service/host/listen_address.h"
+#include "service/host/server_log.h"
+#include "service/instance/instance_headers.h"
+#include "service/rpc/connection_policy.h"
+#include "service/rpc/heartbeat.h"
+
+namespace leasehold {
+
+struct ServerOptions {
+  std::vector<ListenAddress> listen;  // Empty: both loopbacks, port 4001.
+  absl::Duration idle_timeout = absl::Seconds(20);
+  // The least that single services ask for, by name (`echo`).
+  std::map<std::string, absl::Duration> service_idle_timeouts;
+  absl::Duration idle_timeout_min = absl::Milliseconds(10);
+  absl::Duration idle_timeout_max = absl::Hours(24);
+  InstanceHeaderNames instance_header;
+  size_t contexts_max = 1'000'000;
+  bool evict_idle = true;
+  absl::Duration detach_timeout = absl::Seconds(5);
+  absl::Duration open_timeout = absl::Seconds(30);
+  bool console = false;
+  LogFormat log_format = LogFormat::kText;
+  absl::Duration drain_timeout = absl::Seconds(30);
+  bool insecure = false;
+  bool print_address = false;
+  int queue_threads = 1;  // Set to its default by Parse: cores - 1, at least 1.
+  int user_threads = 4;
+  ConnectionPolicy connections;
+  // Requests that are served and answers that are not read.
+  size_t connection_bytes_max = size_t{64} << 20;
+  size_t total_bytes_max = size_t{512} << 20;
+  size_t connections_max = 10'000;  // Fewer if descriptors are.
+  size_t connections_of_address_max = 1'000;
+  unsigned unix_socket_mode = 0600;
+  int resets_max = 500;  // Of streams under a second old, of a connection.
+  int resets_per_second_max = 200;
+  absl::Duration heartbeat_interval = kHeartbeatInterval;
+
+  // Orchestrations.
+  bool memory_store = false;  // Otherwise in `data`.
+  std::string data = "leasehold-data";
+  bool allow_hub_wipe = false;
+  bool builtin = true;
+  size_t payload_bytes_max = 16 << 20;
+  size_t history_events_max = 100'000;
+  size_t inbox_bytes_max = size_t{256} << 20;
+  int deliveries_max = 10;
+  // How long a worker may have work before others get it; 0: for ever.
+  absl::Duration turn_timeout = absl::Seconds(60);
+  absl::Duration activity_timeout = absl::ZeroDuration();
+  bool unknown_work_fails = false;
+
+  // The least idle timeout that a service asks for the contexts that it uses.
+  absl::Duration IdleTimeoutOf(const ServiceName& service) const {
+    const auto it = service_idle_timeouts.find(std::string(service.option));
+    return it == service_idle_timeouts.end() ? idle_timeout : it->second;
+  }
+};
+
+// The text that `--help` or `--version` prints.
+struct ServerHelp {
+  std::string text;
+};
+
+//   InvalidArgument: an unknown flag, a bad value, an unreadable config file;
+//     the message is one line that says what and why.
+absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
+    int argc, const char* const* argv);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HOST_SERVER_OPTIONS_H_

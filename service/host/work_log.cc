@@ -1,0 +1,137 @@
+#include "service/host/work_log.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace leasehold {
+namespace {
+
+// A worker's connections have ports of their own: without.
+std::string AddressOf(const std::string& peer) {
+  if (!peer.starts_with("ipv4:") && !peer.starts_with("ipv6:")) return peer;
+  return peer.substr(0, peer.rfind(':'));
+}
+
+std::string_view SeverityOf(const WorkEvent& event) {
+  switch (event.kind) {
+    case WorkEventKind::kWorkerConnected:
+    case WorkEventKind::kWorkerAnswers:
+    case WorkEventKind::kGivenBack:
+    case WorkEventKind::kNotMine:
+    case WorkEventKind::kEndedByServer:
+      return "INFO";
+    case WorkEventKind::kWorkerGone:
+      return event.count == 0 ? "INFO" : "WARNING";
+    case WorkEventKind::kSetAside:
+      return "ERROR";
+    case WorkEventKind::kWorkerSilent:
+    case WorkEventKind::kLost:
+    case WorkEventKind::kUnwanted:
+    case WorkEventKind::kTimedOut:
+    case WorkEventKind::kFailedByLimit:
+    case WorkEventKind::kAnswerRefused:
+      return "WARNING";
+  }
+  return "WARNING";
+}
+
+// In words: "work lost".
+std::string InWords(std::string_view name) {
+  std::string words(name);
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
+}
+
+// What a console's line says after the ID.
+std::string MoreOf(const WorkEvent& event) {
+  std::vector<std::string> parts;
+  if (!event.name.empty()) parts.push_back(event.name);
+  if (event.task_id.has_value()) {
+    parts.push_back(absl::StrCat("action ", *event.task_id));
+  }
+  if (event.worker != 0) {
+    parts.push_back(absl::StrCat("worker ", event.worker));
+  }
+  if (!event.peer.empty()) parts.push_back(event.peer);
+  if (event.count != 0) parts.push_back(absl::StrCat("count ", event.count));
+  if (!event.reason.empty()) parts.push_back(event.reason);
+  std::string more;
+  for (const std::string& part : parts) {
+    absl::StrAppend(&more, more.empty() ? "" : ", ", part);
+  }
+  return more;
+}
+
+std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event) {
+  std::vector<ServerLog::Field> fields;
+  const auto text = [&fields](std::string_view name, const std::string& value) {
+    if (!value.empty()) fields.push_back({name, value});
+  };
+  if (!event.instance_id.empty()) text("tenant", event.tenant);
+  text("instance_id", event.instance_id);
+  text("name", event.name);
+  if (event.task_id.has_value()) {
+    text("task_id", absl::StrCat(*event.task_id));
+  }
+  if (event.worker != 0) fields.push_back({"worker", event.worker});
+  text("peer", event.peer);
+  if (event.count != 0) fields.push_back({"count", event.count});
+  text("reason", event.reason);
+  return fields;
+}
+
+}  // namespace
+
+void WorkLog::Write(const WorkEvent& event) {
+  uint64_t left_out = 0;
+  const bool admitted = Admit(AddressOf(event.peer), left_out);
+  TellLeftOut(left_out);
+  if (!admitted) return;
+  const std::string_view name = WorkEventName(event.kind);
+  const std::string_view severity = SeverityOf(event);
+  if (console_ != nullptr) {
+    console_->OnWork(InWords(name), event.instance_id, MoreOf(event));
+    if (severity == "INFO") return;
+  }
+  log_.Write(severity, name, FieldsOf(event));
+}
+
+void WorkLog::Flush() {
+  uint64_t left_out = 0;
+  {
+    MutexLock lock(mu_);
+    left_out = std::exchange(left_out_, 0);
+  }
+  TellLeftOut(left_out);
+}
+
+bool WorkLog::Admit(const std::string& address, uint64_t& left_out) {
+  const Instant now = clock_.Now();
+  MutexLock lock(mu_);
+  if (now >= span_ends_) {
+    span_ends_ = now + kSpan;
+    left_out = std::exchange(left_out_, 0);
+    lines_ = 0;
+    of_one_.clear();
+  }
+  if (lines_ >= kLinesMax || of_one_[address] >= kLinesOfOneMax) {
+    ++left_out_;
+    return false;
+  }
+  ++lines_;
+  ++of_one_[address];
+  return true;
+}
+
+void WorkLog::TellLeftOut(uint64_t left_out) {
+  if (left_out == 0) return;
+  log_.Warning("work_lines_left_out",
+               {{"count", left_out},
+                {"reason", "there were too many lines about work at once"}});
+}
+
+}  // namespace leasehold

@@ -1,0 +1,112 @@
+// The requests of callers about orchestrations, and the answers.
+//
+// Thread-safety: values; callers synchronise.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_REQUESTS_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_REQUESTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "service/instance/instance_key.h"
+#include "service/instance/instance_registry.h"
+#include "service/orchestration/history.h"
+#include "service/orchestration/orchestration_info.h"
+#include "service/orchestration/reuse_policy.h"
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+// Called once with the answer: on any thread, under no lock. Must not block.
+template <typename T>
+using Done = std::function<void(absl::StatusOr<T>)>;
+using DoneStatus = std::function<void(const absl::Status&)>;
+
+struct StartRequest {
+  InstanceKey key;
+  std::string name;
+  Payload version;
+  Payload input;
+  Payload execution_id;  // Absent, as nearly always: a new one.
+  std::optional<Timestamp> scheduled_start;
+  OpaqueMessage trace;
+  StringMap tags;
+  ReusePolicy policy;
+  // The caller's idempotency key for this start; empty: none. `fingerprint`
+  // tells whether another start with this key is the same.
+  std::string request_id;
+  uint64_t fingerprint = 0;
+  // What the caller requests of the instance context, except for its key.
+  InstanceRequest context;
+};
+
+struct StartReceipt {
+  // The instance context of a start.
+  struct Context {
+    uint64_t generation = 0;
+    bool created = false;
+    absl::Duration idle_timeout;
+  };
+
+  std::string instance_id = {};
+  std::string execution_id = {};
+  bool created = false;                 // False: attached to an existing one.
+  std::optional<Context> context = {};  // Empty: started before.
+};
+
+enum class Until {
+  kStarted,   // It is no longer pending.
+  kFinished,  // It has ended.
+  // Its revision is no longer `seen`. To continue, wait with the revision in
+  // the answer; changes between two waits are seen as one.
+  kChanged,
+};
+
+struct WaitRequest {
+  InstanceKey key;
+  Until until = Until::kFinished;
+  bool payloads = false;
+  uint64_t seen = 0;
+  std::string peer = {};  // The caller's connection.
+};
+
+struct OrchestrationQuery {
+  RowQuery rows;  // Its tenant, filters and page.
+  bool payloads = false;
+};
+
+struct OrchestrationPage {
+  std::vector<OrchestrationInfo> orchestrations;
+  std::optional<InstanceNumber> next;
+};
+
+// Selects a history, and a part of it.
+struct HistoryQuery {
+  Payload execution_id = {};  // Absent or empty: the present one.
+  bool replaced = false;      // Or a replaced one that is kept.
+  // The maximum per read, but a turn's events are never split.
+  size_t bytes_max = 256 << 10;
+  // Where to continue, as given in HistoryPage::next.
+  InstanceNumber number = 0;
+  int64_t chunk = 0;
+};
+
+struct HistoryPage {
+  std::vector<std::string> chunks;   // Of frames.
+  std::optional<HistoryQuery> next;  // Empty: this is the last page.
+};
+
+struct PurgeResult {
+  int64_t erased = 0;
+  bool complete = true;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_REQUESTS_H_

@@ -1,0 +1,108 @@
+// WorkExchange: everything that workers do: connect, receive work, and answer
+// it. The doors know this interface, not the engine.
+//
+// Thread-safety: safe. Callbacks run on any thread, once each, under no lock;
+// `done` must not block.   Lifetime: outlives its workers' connections.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_WORK_EXCHANGE_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_WORK_EXCHANGE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "service/instance/instance_key.h"
+#include "service/orchestration/history.h"
+#include "service/orchestration/requests.h"
+#include "service/orchestration/turn.h"
+
+namespace leasehold {
+
+enum class WorkKind { kTurn, kActivity };
+inline constexpr size_t kWorkKinds = 2;
+
+using WorkerId = uint64_t;
+
+// Names and versions that a worker takes.
+struct WorkFilter {
+  std::string name;                   // Case-insensitive.
+  std::vector<std::string> versions;  // Empty: any; "": those without.
+};
+
+struct WorkerOptions {
+  // Maximum work of each kind at a time; 0: the default.
+  std::array<size_t, kWorkKinds> slots = {0, 0};
+  // What it takes of each kind: nullopt: everything; an empty list: nothing.
+  std::array<std::optional<std::vector<WorkFilter>>, kWorkKinds> filters = {};
+  // Gets only work that no other worker would take, even if it were free; and
+  // only if the name matches exactly.
+  bool last_resort = false;
+  // Fetches long histories itself.
+  bool streams_history = false;
+  // Its address, for people.
+  std::string peer = {};
+};
+
+// Receives a worker's items. Called from any thread; must not block.
+class WorkSink {
+ public:
+  // A worker with more unread bytes than this gets nothing else.
+  static constexpr size_t kUntakenBytesMax = 4 << 20;
+
+  virtual ~WorkSink() = default;
+  // Sends an encoded WorkItem. Called without a lock.
+  virtual void Send(std::string item) = 0;
+
+  // An item of this many bytes is about to be sent.
+  virtual void Announce(size_t) {}
+  // How many of the announced bytes the worker has not read yet.
+  virtual size_t untaken() const { return 0; }
+};
+
+// Identifies work. Some workers do not return the token.
+struct WorkName {
+  std::string token = {};
+  InstanceKey key = {};
+  int32_t task_id = 0;  // Of an activity.
+};
+
+class WorkExchange {
+ public:
+  virtual ~WorkExchange() = default;
+
+  // Sends work to `sink` from now on, until Disconnect.
+  virtual WorkerId Connect(WorkerOptions options,
+                           std::shared_ptr<WorkSink> sink) = 0;
+  // The worker's unanswered work goes to others at once.
+  virtual void Disconnect(WorkerId id) = 0;
+  // A worker has read enough of its items that it may get more.
+  virtual void OnWorkTaken() = 0;
+
+  // An answer may come in parts; it counts once the last part has arrived.
+  //   NotFound: this work is not out, or another worker has it, or had it. An
+  //     answer without a token is dropped instead, and OK.
+  virtual void CompleteTurn(const WorkName& name, TurnAnswer answer,
+                            DoneStatus done) = 0;
+  // `end`: TaskCompleted or TaskFailed, whose ID is set here. If the answer
+  // says only that the worker does not know the name, the work goes to workers
+  // that have not said so. As CompleteTurn; the answer to an activity of an
+  // orchestration that has ended is dropped, too.
+  virtual void CompleteActivity(const WorkName& name, EventBody end,
+                                DoneStatus done) = 0;
+  // A worker's answer was refused: `reason` says why, such as "its answer could
+  // not be read". The work then counts as lost, as when its worker's stream
+  // ends.
+  virtual void RefuseAnswer(WorkKind kind, const WorkName& name,
+                            std::string_view reason) = 0;
+  // Returns work. It goes out again after a delay, to another worker if there
+  // is one. Work that is not out is not affected.
+  virtual void Abandon(WorkKind kind, const WorkName& name) = 0;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_WORK_EXCHANGE_H_

@@ -1,0 +1,104 @@
+#include "service/rpc/rpc_queue.h"
+
+#include <grpc/support/time.h>
+
+#include <utility>
+
+#include "service/rpc/stream_call.h"
+
+namespace leasehold {
+
+RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
+                   ByteBudget& budget, HeartbeatTimer* heartbeats)
+    : queue_(std::move(queue)),
+      budget_(budget),
+      heartbeats_(heartbeats),
+      wake_tag_(*this) {}
+
+void RpcQueue::Post(std::function<void()> task) {
+  MutexLock lock(mu_);
+  posted_.push_back(std::move(task));
+  if (std::exchange(waking_, true)) return;
+  // An alarm that has rung already is the queue's way to be woken.
+  CompletionTag* tag = &wake_tag_;
+  wake_.Set(queue_.get(), gpr_time_0(GPR_CLOCK_MONOTONIC), tag);
+}
+
+void RpcQueue::RunPosted() {
+  std::vector<std::function<void()>> posted;
+  {
+    MutexLock lock(mu_);
+    waking_ = false;
+    posted.swap(posted_);
+    idle_.NotifyAll();
+  }
+  for (const std::function<void()>& task : posted) task();
+}
+
+void RpcQueue::EndStreams(const absl::Status& status) {
+  std::set<std::shared_ptr<StreamControl>> streams;
+  {
+    MutexLock lock(mu_);
+    streams_ended_ = status;
+    streams = streams_;
+  }
+  for (const std::shared_ptr<StreamControl>& stream : streams) {
+    stream->End(status);
+  }
+}
+
+void RpcQueue::Run() {
+  void* tag;
+  bool ok;
+  for (;;) {
+    // While somebody waits for room, it is looked whether others leave theirs
+    // unread.
+    const bool reviews = budget_.has_waiting();
+    const auto next =
+        queue_->AsyncNext(&tag, &ok,
+                          reviews ? gpr_time_from_seconds(1, GPR_TIMESPAN)
+                                  : gpr_inf_future(GPR_CLOCK_MONOTONIC));
+    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+    if (next == grpc::CompletionQueue::GOT_EVENT) {
+      static_cast<CompletionTag*>(tag)->OnCompleted(ok);
+    }
+    if (reviews) budget_.Review();
+  }
+}
+
+void RpcQueue::WaitEnds(bool arrived) {
+  waits_.Subtract(1);
+  if (arrived) {
+    running_.Add(1);
+    arrived_.Add(1);
+  } else if (Idle()) {
+    MutexLock lock(mu_);
+    idle_.NotifyAll();
+  }
+}
+
+void RpcQueue::CallEnds(bool was_ending) {
+  if (was_ending) ending_.Subtract(1);
+  running_.Subtract(1);
+  if (Idle()) {
+    MutexLock lock(mu_);
+    idle_.NotifyAll();
+  }
+}
+
+void RpcQueue::WaitUntilIdle() {
+  MutexLock lock(mu_);
+  // A wake that has been asked for must be back before the queue is shut down.
+  while (!Idle() || waking_) idle_.Wait(mu_);
+}
+
+void RpcQueue::ShutdownAndJoin() {
+  queue_->Shutdown();
+  if (thread_.joinable()) {
+    thread_.join();
+  } else {
+    Run();  // Never started: a queue must be drained all the same.
+  }
+}
+
+}  // namespace leasehold

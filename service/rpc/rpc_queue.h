@@ -1,0 +1,131 @@
+// RpcQueue: one completion queue and its thread, on which calls run.
+//
+// Thread-safety: Post and Resume are safe; all else belongs to the queue's
+// thread.   Lifetime: belongs to its RpcRuntime.
+#ifndef LEASEHOLD_SERVICE_RPC_RPC_QUEUE_H_
+#define LEASEHOLD_SERVICE_RPC_RPC_QUEUE_H_
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/completion_queue.h>
+
+#include <atomic>
+#include <coroutine>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lease/mutex.h"
+#include "service/rpc/byte_budget.h"
+#include "service/rpc/heartbeat.h"
+
+namespace leasehold {
+
+// What a completion queue hands back when an operation is done.
+class CompletionTag {
+ public:
+  virtual void OnCompleted(bool ok) = 0;
+
+ protected:
+  ~CompletionTag() = default;
+};
+
+// The coroutine of a call. It starts at once, has no owner, and frees itself at
+// its end. An exception that leaves it ends the program: handlers return
+// statuses.
+struct CallTask {
+  struct promise_type {
+    CallTask get_return_object() { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::abort(); }
+  };
+};
+
+class StreamControl;
+
+// One completion queue and its thread.
+class RpcQueue {
+ public:
+  // `heartbeats` may be null: then the queue's streams send none.
+  RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
+           ByteBudget& budget, HeartbeatTimer* heartbeats);
+  RpcQueue(const RpcQueue&) = delete;
+  RpcQueue& operator=(const RpcQueue&) = delete;
+
+  // Runs `task` on the queue's thread, never inside this call. May be called
+  // from any thread, but not once no call is running (WaitUntilIdle).
+  void Post(std::function<void()> task) ABSL_LOCKS_EXCLUDED(mu_);
+  void Resume(std::coroutine_handle<> coroutine) {
+    Post([coroutine] { coroutine.resume(); });
+  }
+
+  grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+  ByteBudget& budget() { return budget_; }
+  HeartbeatTimer* heartbeats() { return heartbeats_; }
+
+ private:
+  friend class RpcRuntime;
+  friend class ServerCall;
+  friend class StreamCall;
+
+  // Wakes the queue's thread to run what was posted.
+  struct WakeTag final : CompletionTag {
+    explicit WakeTag(RpcQueue& queue) : queue(queue) {}
+    void OnCompleted(bool) override { queue.RunPosted(); }
+    RpcQueue& queue;
+  };
+
+  void Start() {
+    thread_ = std::thread([this] { Run(); });
+  }
+  void Run();
+  void RunPosted() ABSL_LOCKS_EXCLUDED(mu_);
+  void WaitBegins() { waits_.Add(1); }
+  void WaitEnds(bool arrived) ABSL_LOCKS_EXCLUDED(mu_);
+  void CallEnds(bool was_ending) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Idle() const { return waits_.value() == 0 && running_.value() == 0; }
+  void EndStreams(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
+  void WaitUntilIdle() ABSL_LOCKS_EXCLUDED(mu_);
+  void ShutdownAndJoin();
+
+  // Constant after construction.
+  const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  ByteBudget& budget_;
+  HeartbeatTimer* const heartbeats_;
+  std::thread thread_;
+  WakeTag wake_tag_;
+
+  Mutex mu_;
+  CondVar idle_;
+  grpc::Alarm wake_ ABSL_GUARDED_BY(mu_);
+  bool waking_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<std::function<void()>> posted_ ABSL_GUARDED_BY(mu_);
+  std::set<std::shared_ptr<StreamControl>> streams_ ABSL_GUARDED_BY(mu_);
+  absl::Status streams_ended_ ABSL_GUARDED_BY(mu_);  // Not OK: no new ones.
+
+  // Written only by the queue's thread (before that runs, by the thread that
+  // starts it), so that a call takes no lock; read by others.
+  class Count {
+   public:
+    void Add(size_t n) { value_.store(value() + n, std::memory_order_release); }
+    void Subtract(size_t n) { Add(-n); }
+    size_t value() const { return value_.load(std::memory_order_acquire); }
+
+   private:
+    std::atomic<size_t> value_ = 0;
+  };
+  Count waits_;    // Coroutines that await a call.
+  Count running_;  // Calls that have arrived and are not done.
+  Count ending_;   // Those of them that only wait for their client to finish.
+  Count arrived_;  // Calls that ever arrived.
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_RPC_RPC_QUEUE_H_

@@ -1,0 +1,46 @@
+#include "service/rpc/rpc_runtime.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace leasehold {
+
+RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues,
+                       ByteBudget& budget, HeartbeatTimer* heartbeats) {
+  queues_.reserve(queues);
+  for (int i = 0; i < queues; ++i) {
+    queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue(),
+                                                 budget, heartbeats));
+  }
+}
+
+RpcRuntime::~RpcRuntime() { Stop(); }
+
+void RpcRuntime::EndStreams(const absl::Status& status) {
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) {
+    queue->EndStreams(status);
+  }
+}
+
+RpcRuntime::Load RpcRuntime::load() const {
+  Load load;
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) {
+    // Calls come and go between the two looks.
+    const size_t running = queue->running_.value();
+    const size_t ending = std::min(running, queue->ending_.value());
+    load.running += running - ending;
+    load.ending += ending;
+    load.arrived += queue->arrived_.value();
+  }
+  return load;
+}
+
+void RpcRuntime::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->WaitUntilIdle();
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) {
+    queue->ShutdownAndJoin();
+  }
+}
+
+}  // namespace leasehold

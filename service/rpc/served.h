@@ -1,0 +1,75 @@
+// ServerPart: what lives as long as a server serves, and is told of its drain
+// and its end. Served: a part that is a service, with the table of its methods.
+//
+// Whoever has to know what is served reads that table, and nothing else: the
+// loop that serves calls, health, reflection. Each is for one server.
+//
+// Thread-safety: safe.   Lifetime: outlives the server.
+#ifndef LEASEHOLD_SERVICE_RPC_SERVED_H_
+#define LEASEHOLD_SERVICE_RPC_SERVED_H_
+
+#include <grpcpp/impl/codegen/service_type.h>
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "service/rpc/rpc_queue.h"
+
+namespace leasehold {
+
+enum class MethodKind {
+  kUnary,         // One request, one response.
+  kServerStream,  // One request, a stream of responses.
+  kBidiStream,    // A stream of requests, a stream of responses.
+};
+
+// What a caller will have to be to call a method. Not enforced yet.
+enum class Role {
+  kAnyone,    // Somebody of whom nothing is known.
+  kAnyRole,   // Somebody who has any of the following roles.
+  kViewer,    // Looks, and changes nothing.
+  kUser,      // A viewer who also uses what is there.
+  kWorker,    // Takes work and answers it.
+  kOperator,  // May do everything.
+};
+
+class ServerPart {
+ public:
+  virtual ~ServerPart() = default;
+
+  // The drain begins: open streams are about to be ended.
+  virtual void OnDraining() {}
+  // Calls have ended, or are cut; contexts are about to be closed, and must not
+  // be held any more.
+  virtual void OnStopping() {}
+};
+
+class Served : public ServerPart {
+ public:
+  struct Method {
+    std::string_view name;
+    MethodKind kind;
+    Role role;
+    // Awaits the method's calls from a queue, and serves them.
+    std::function<void(RpcQueue&)> serve;
+  };
+
+  virtual grpc::Service& service() = 0;
+  // With its package: what reflection and health call it.
+  virtual std::string_view name() const = 0;
+  // Every method of the service, once.
+  virtual std::vector<Method> Methods() = 0;
+
+  // Serves calls from `queue`, until the server stops. Before its thread runs.
+  void Serve(RpcQueue& queue) {
+    for (const Method& method : Methods()) method.serve(queue);
+  }
+
+  // All services of the server. Before Serve.
+  virtual void OnServing(const std::vector<Served*>& /*services*/) {}
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_RPC_SERVED_H_

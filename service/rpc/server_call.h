@@ -1,0 +1,336 @@
+// ServerCall and UnaryCall: a call as its coroutine sees it.
+//
+// It lies in the coroutine's frame. What it awaits ends early when the call is
+// cancelled; Finish waits for what is still under way.
+//
+// Thread-safety: belongs to its queue's thread.   Lifetime: its queue outlives
+// it; it outlives every operation that it has begun.
+#ifndef LEASEHOLD_SERVICE_RPC_SERVER_CALL_H_
+#define LEASEHOLD_SERVICE_RPC_SERVER_CALL_H_
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "service/rpc/byte_budget.h"
+#include "service/rpc/caller.h"
+#include "service/rpc/received.h"
+#include "service/rpc/rpc_queue.h"
+#include "service/rpc/status_mapping.h"
+
+namespace leasehold {
+
+// Something that a running call waits for, and that can give up waiting.
+class CancelHandler {
+ public:
+  // The call was cancelled, has passed its deadline, or has lost its client.
+  // Runs on the queue's thread.
+  virtual void OnCancelled() = 0;
+
+ protected:
+  ~CancelHandler() = default;
+};
+
+// About how many bytes a message has on the wire.
+template <typename Message>
+size_t WireBytes(const Message& message) {
+  if constexpr (requires { message.ByteSizeLong(); }) {
+    return message.ByteSizeLong();
+  } else {
+    return message.Length();
+  }
+}
+
+// What all calls have: a context, a queue, the operation that the coroutine
+// awaits, and the notice that the call is over.
+class ServerCall {
+ public:
+  explicit ServerCall(RpcQueue& queue) : queue_(queue), done_(*this) {
+    CompletionTag* done = &done_;
+    context_.AsyncNotifyWhenDone(done);
+  }
+  ServerCall(const ServerCall&) = delete;
+  ServerCall& operator=(const ServerCall&) = delete;
+
+  RpcQueue& queue() { return queue_; }
+  grpc::ServerContext& context() { return context_; }
+  const grpc::ServerContext& context() const { return context_; }
+  // REQUIRES: the call has arrived.
+  const Caller& caller() const { return *caller_; }
+  bool cancelled() const { return cancelled_; }
+
+  // Sets what is told if the call is cancelled while the coroutine waits for
+  // something else; null: nothing. There is at most one.
+  void set_cancel_handler(CancelHandler* handler) { cancel_ = handler; }
+
+ protected:
+  ~ServerCall() = default;
+
+  // A gRPC operation, under way or not.
+  class Operation final : public CompletionTag {
+   public:
+    explicit Operation(ServerCall& call) : call_(call) {}
+    CompletionTag* Begin() {
+      pending_ = true;
+      return this;
+    }
+    // It was begun, but not passed on to gRPC, and will not be.
+    void Drop() { pending_ = false; }
+    bool pending() const { return pending_; }
+    bool ok() const { return ok_; }
+    void OnCompleted(bool ok) override {
+      pending_ = false;
+      ok_ = ok;
+      call_.OnOperation(*this);
+    }
+
+   private:
+    ServerCall& call_;
+    bool pending_ = false;
+    bool ok_ = false;
+  };
+
+  // Awaits the call's arrival.
+  struct AcceptAwaiter {
+    ServerCall& call;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> h) {
+      // Counted from here on: a call that has arrived, but is not served yet,
+      // needs its queue too.
+      call.queue_.WaitBegins();
+      call.Await(h, Awaiting::kArrival);
+    }
+    bool await_resume() const {
+      call.queue_.WaitEnds(/*arrived=*/call.accept_.ok());
+      if (!call.accept_.ok()) return false;
+      call.caller_ = Identify(call.context_);
+      call.OnArrived();
+      return true;
+    }
+  };
+
+  // Awaits every operation that is under way and the notice of the end, in any
+  // order: they lie in the coroutine's frame.
+  class FinishAwaiter {
+   public:
+    explicit FinishAwaiter(ServerCall& call) : call_(call) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> h) {
+      call_.Await(h, Awaiting::kFinish);
+    }
+    void await_resume() { call_.queue_.CallEnds(call_.ending_); }
+
+   private:
+    ServerCall& call_;
+  };
+
+  // Awaits the end of a call whose request was refused.
+  struct ParseAwaiter {
+    ServerCall& call;
+    bool parsed;
+    bool await_ready() const noexcept { return parsed; }
+    void await_suspend(std::coroutine_handle<> h) {
+      call.Await(h, Awaiting::kFinish);
+    }
+    bool await_resume() const {
+      if (!parsed) call.queue_.CallEnds(call.ending_);
+      return parsed;
+    }
+  };
+
+  // What the coroutine waits for in this class. (It waits elsewhere for other
+  // things, such as its instance.)
+  enum class Awaiting { kNothing, kArrival, kOperation, kNews, kRoom, kFinish };
+
+  void Await(std::coroutine_handle<> coroutine, Awaiting awaiting,
+             const Operation* operation = nullptr) {
+    coroutine_ = coroutine;
+    awaiting_ = awaiting;
+    operation_ = operation;
+  }
+  // Ends whatever the coroutine waits for in the middle of the call.
+  void Interrupt() {
+    if (awaiting_ == Awaiting::kOperation || awaiting_ == Awaiting::kNews ||
+        awaiting_ == Awaiting::kRoom) {
+      Resume();
+    }
+  }
+  void OnNews() {
+    if (awaiting_ == Awaiting::kNews ||
+        (awaiting_ == Awaiting::kRoom && (room_.bytes() != 0 || cancelled_))) {
+      Resume();
+    }
+  }
+
+  // This call as the budget knows it.
+  ByteBudget::Holder MakeHolder();
+  absl::Status Take(size_t bytes, ByteBudget::Claim& claim) {
+    return queue_.budget().Take(
+        bytes, [this] { return MakeHolder(); }, claim);
+  }
+  void TakeAnyway(size_t bytes, ByteBudget::Claim& claim) {
+    queue_.budget().TakeAnyway(
+        bytes, [this] { return MakeHolder(); }, claim);
+  }
+
+  virtual void OnArrived() {}
+  virtual void OnBeatSent() {}
+
+  bool ending_ = false;  // Counted as such by the queue.
+  Operation accept_{*this};
+  Operation read_{*this};
+  Operation write_{*this};  // Initial metadata and messages.
+  Operation beat_{*this};   // Heartbeats.
+  Operation finish_{*this};
+
+ private:
+  struct DoneTag final : CompletionTag {
+    explicit DoneTag(ServerCall& call) : call(call) {}
+    void OnCompleted(bool) override { call.OnDone(); }
+    ServerCall& call;
+  };
+
+  void OnOperation(const Operation& operation) {
+    if (awaiting_ == Awaiting::kFinish) {
+      MaybeFinish();
+    } else if (&operation == &beat_) {
+      OnBeatSent();
+    } else if (awaiting_ == Awaiting::kArrival || operation_ == &operation) {
+      Resume();
+    }
+  }
+
+  void OnDone() {
+    ended_ = true;
+    cancelled_ = context_.IsCancelled();
+    if (awaiting_ == Awaiting::kFinish) {
+      MaybeFinish();
+    } else if (!cancelled_) {
+      return;
+    } else if (CancelHandler* handler = std::exchange(cancel_, nullptr)) {
+      handler->OnCancelled();
+    } else {
+      OnNews();  // Operations end by themselves.
+    }
+  }
+
+  void MaybeFinish() {
+    if (ended_ && !finish_.pending() && !read_.pending() && !write_.pending() &&
+        !beat_.pending()) {
+      Resume();
+    }
+  }
+
+  void Resume() {
+    awaiting_ = Awaiting::kNothing;
+    operation_ = nullptr;
+    std::exchange(coroutine_, nullptr).resume();
+  }
+
+  RpcQueue& queue_;
+  grpc::ServerContext context_;
+  std::shared_ptr<const Caller> caller_;  // From its arrival on.
+
+ protected:
+  // For the message on its way out, or for the request; and what a stream has
+  // reserved.
+  ByteBudget::Claim claim_;
+  ByteBudget::Claim room_;
+
+ private:
+  DoneTag done_;
+  std::coroutine_handle<> coroutine_;
+  Awaiting awaiting_ = Awaiting::kNothing;
+  const Operation* operation_ = nullptr;  // For kOperation: which.
+  CancelHandler* cancel_ = nullptr;
+  bool ended_ = false;      // The notice has come.
+  bool cancelled_ = false;  // It says that the client did not see the end.
+};
+
+// A call with one request and one response.
+template <typename Request, typename Response>
+class UnaryCall : public ServerCall {
+ public:
+  explicit UnaryCall(RpcQueue& queue)
+      : ServerCall(queue), writer_(&context()) {}
+
+  Request& request() { return received_.request(); }
+  Response& response() { return response_; }
+
+  // Waits for a call of one method: `RequestX` of a RawService. False: the
+  // server stops, and no call comes.
+  template <typename Service, typename Base>
+  AcceptAwaiter Accept(
+      Service& service,
+      void (Base::*request)(grpc::ServerContext*, grpc::ByteBuffer*,
+                            grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>*,
+                            grpc::CompletionQueue*,
+                            grpc::ServerCompletionQueue*, void*)) {
+    (service.*request)(&context(), received_.bytes(), &writer_, queue().queue(),
+                       queue().queue(), accept_.Begin());
+    return AcceptAwaiter{*this};
+  }
+
+  // Parses the request. False: the request was refused, and the call is over.
+  ParseAwaiter Parse() {
+    const absl::Status status = received_.Parse();
+    if (!status.ok()) Finish(status);
+    return {*this, status.ok()};
+  }
+
+  // Claims the request's bytes until the call is answered; for calls that may
+  // take long, or that hand the request on.
+  //   ResourceExhausted: there is no room; answer the call with this status.
+  absl::Status Admit() {
+    const size_t bytes = WireBytes(request());
+    if (bytes <= ByteBudget::kSmallBytes) return absl::OkStatus();
+    return Take(bytes, claim_);
+  }
+  // The same for requests that must not be refused.
+  void AdmitAnyway() {
+    const size_t bytes = WireBytes(request());
+    if (bytes > ByteBudget::kSmallBytes) TakeAnyway(bytes, claim_);
+  }
+
+  // Answers the call (with the response, if `status` is OK and there is room
+  // for it) and waits until the call is over. The coroutine must not await
+  // anything after it.
+  FinishAwaiter Finish(const absl::Status& status) {
+    set_cancel_handler(nullptr);
+    claim_.Release();
+    absl::Status answer = status;
+    if (answer.ok()) {
+      const size_t bytes = WireBytes(response_);
+      answer = Take(bytes, claim_);
+      if (answer.ok()) {
+        writer_.Finish(ToBytes(response_), grpc::Status::OK, finish_.Begin());
+        if (bytes > ByteBudget::kSmallBytes) Forget();
+        return FinishAwaiter(*this);
+      }
+    }
+    writer_.FinishWithError(ToGrpcStatus(answer), finish_.Begin());
+    return FinishAwaiter(*this);
+  }
+
+ private:
+  // gRPC has the bytes: no need to keep a second copy until the client has read
+  // them.
+  void Forget() {
+    received_.Forget();
+    response_ = Response();
+  }
+
+  ReceivedRequest<Request> received_;
+  Response response_;
+  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_RPC_SERVER_CALL_H_
