@@ -38,7 +38,7 @@ absl::Status CheckText(std::string_view text) {
 
 }  // namespace
 
-std::vector<Served::Method> EchoServer::Methods() {
+std::vector<HostedService::Method> EchoServer::Methods() {
   using enum MethodKind;
   using enum Role;
   return {

@@ -22,7 +22,7 @@
 
 namespace leasehold {
 
-class EchoServer final : public Served {
+class EchoServer final : public HostedService {
  public:
   // Together with the rest of an answer, such as the longest ID, it fits into a
   // message of 4 MiB, which is the default limit of gRPC's clients.

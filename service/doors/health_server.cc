@@ -20,7 +20,7 @@ HealthCheckResponse::ServingStatus HealthServer::StatusOf(
                    : HealthCheckResponse::SERVING;
 }
 
-std::vector<Served::Method> HealthServer::Methods() {
+std::vector<HostedService::Method> HealthServer::Methods() {
   using enum MethodKind;
   using enum Role;
   return {

@@ -26,15 +26,16 @@ namespace leasehold {
 
 // SERVING for the server (an empty name) and for each of its services until the
 // drain begins, then NOT_SERVING. Watchers are told, and their streams end.
-class HealthServer final : public Served {
+class HealthServer final : public HostedService {
  public:
   grpc::Service& service() override { return service_; }
   std::string_view name() const override {
     return grpc::health::v1::Health::service_full_name();
   }
   std::vector<Method> Methods() override;
-  void OnServing(const std::vector<Served*>& services) override {
-    for (const Served* service : services) services_.emplace(service->name());
+  void OnServing(const std::vector<HostedService*>& services) override {
+    for (const HostedService* service : services)
+      services_.emplace(service->name());
   }
   void OnDraining() override { draining_ = true; }
 

@@ -95,7 +95,7 @@ class ReleaseAwaiter {
 
 }  // namespace
 
-std::vector<Served::Method> InstancesServer::Methods() {
+std::vector<HostedService::Method> InstancesServer::Methods() {
   using enum MethodKind;
   using enum Role;
   return {

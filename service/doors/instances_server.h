@@ -18,7 +18,7 @@
 
 namespace leasehold {
 
-class InstancesServer final : public Served {
+class InstancesServer final : public HostedService {
  public:
   InstancesServer(const InstanceDoor& door, WatchHub& hub, Executor& executor)
       : door_(door),

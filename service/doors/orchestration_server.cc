@@ -58,7 +58,7 @@ struct Seen {
 
 }  // namespace
 
-std::vector<Served::Method> OrchestrationServer::Methods() {
+std::vector<HostedService::Method> OrchestrationServer::Methods() {
   using enum MethodKind;
   using enum Role;
   const auto one = [this](auto accept, auto handle) {

@@ -21,7 +21,7 @@
 
 namespace leasehold {
 
-class OrchestrationServer final : public Served {
+class OrchestrationServer final : public HostedService {
  public:
   // `observer` may be null.
   OrchestrationServer(Orchestrations& orchestrations, const InstanceDoor& door,

@@ -39,7 +39,7 @@ struct ReflectionV1Alpha {
 
 // `Version`: one of the two above.
 template <typename Version>
-class ReflectionServer final : public Served {
+class ReflectionServer final : public HostedService {
  public:
   explicit ReflectionServer(absl::Duration idle_timeout = absl::Seconds(10))
       : idle_timeout_(idle_timeout) {}
@@ -52,8 +52,8 @@ class ReflectionServer final : public Served {
     return {{"ServerReflectionInfo", MethodKind::kBidiStream, Role::kAnyRole,
              [this](RpcQueue& queue) { ServeInfo(queue); }}};
   }
-  void OnServing(const std::vector<Served*>& services) override {
-    for (const Served* service : services) {
+  void OnServing(const std::vector<HostedService*>& services) override {
+    for (const HostedService* service : services) {
       services_.emplace_back(service->name());
     }
     std::sort(services_.begin(), services_.end());

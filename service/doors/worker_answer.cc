@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "durabletask/orchestrator_service.pb.h"
-#include "service/doors/sidecar_messages.h"
+#include "service/doors/durable_task_messages.h"
 #include "service/rpc/received.h"
 
 namespace leasehold {

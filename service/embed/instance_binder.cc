@@ -64,28 +64,28 @@ void CallWait::OnGrant(absl::StatusOr<PinGrant> grant) {
   executor.Post([this] { OnPinned(*std::move(grant_)); });
 }
 
-void CallWait::AwaitTurn(TurnQueue& turns, std::string method) {
-  turns_ = &turns;
-  if (std::optional<Turn> turn =
-          turns.Acquire(core_.turn_timer, *this, std::move(method))) {
-    return OnHasTurn(*std::move(turn));
+void CallWait::AwaitAccess(SerialQueue& queue, std::string method) {
+  queue_ = &queue;
+  if (std::optional<SerialAccess> access =
+          queue.Acquire(core_.access_timer, *this, std::move(method))) {
+    return OnHasAccess(*std::move(access));
   }
-  switch (turn_gate_.Park([&] { return turns.CancelWait(*this); })) {
+  switch (access_gate_.Park([&] { return queue.CancelWait(*this); })) {
     case WaitGate::Parked::kWaits:
       return;
     case WaitGate::Parked::kAnswered:
-      return OnHasTurn(*std::move(turn_));
+      return OnHasAccess(*std::move(access_));
     case WaitGate::Parked::kCancelled:
-      return OnHasTurn(
-          absl::CancelledError("the call ended while it waited for its turn"));
+      return OnHasAccess(
+          absl::CancelledError("the call ended while it waited for access"));
   }
 }
 
-void CallWait::OnTurn(absl::StatusOr<Turn> turn) {
-  turn_ = std::move(turn);
-  if (!turn_gate_.Answer()) return;
-  // With a turn this is the executor; without one, no user code runs.
-  OnHasTurn(*std::move(turn_));
+void CallWait::OnAccess(absl::StatusOr<SerialAccess> access) {
+  access_ = std::move(access);
+  if (!access_gate_.Answer()) return;
+  // With access this is the executor; without one, no user code runs.
+  OnHasAccess(*std::move(access_));
 }
 
 void CallWait::Cancel() {
@@ -93,56 +93,56 @@ void CallWait::Cancel() {
     return OnPinned(absl::CancelledError(
         "the call ended while it waited for its instance"));
   }
-  if (turn_gate_.Cancel() && turns_->CancelWait(*this)) {
-    OnHasTurn(
-        absl::CancelledError("the call ended while it waited for its turn"));
+  if (access_gate_.Cancel() && queue_->CancelWait(*this)) {
+    OnHasAccess(
+        absl::CancelledError("the call ended while it waited for access"));
   }
 }
 
 // ---- MessageWait
 
-void MessageWait::Begin(TurnTimer& timer, TurnQueue& turns,
+void MessageWait::Begin(AccessTimer& timer, SerialQueue& queue,
                         std::string method) {
   self_ = shared_from_this();
-  turns_ = &turns;
-  if (std::optional<Turn> turn =
-          turns.Acquire(timer, *this, std::move(method))) {
-    return Finish(*std::move(turn));
+  queue_ = &queue;
+  if (std::optional<SerialAccess> access =
+          queue.Acquire(timer, *this, std::move(method))) {
+    return Finish(*std::move(access));
   }
   if (gate_.Park([] { return false; }) == WaitGate::Parked::kAnswered) {
-    Finish(*std::move(turn_));
+    Finish(*std::move(access_));
   }
 }
 
-void MessageWait::OnTurn(absl::StatusOr<Turn> turn) {
-  turn_ = std::move(turn);
+void MessageWait::OnAccess(absl::StatusOr<SerialAccess> access) {
+  access_ = std::move(access);
   if (!gate_.Answer()) return;
-  if (turn_->ok() || failures_ == nullptr) return FinishElsewhere();
+  if (access_->ok() || failures_ == nullptr) return FinishElsewhere();
   failures_->Post([this] { FinishElsewhere(); });
 }
 
 void MessageWait::FinishElsewhere() {
   const std::shared_ptr<MessageWait> self = self_;
   try {
-    Finish(*std::move(turn_));
+    Finish(*std::move(access_));
   } catch (...) {
     threw_();
   }
 }
 
 void MessageWait::Cancel() {
-  if (gate_.Cancel() && turns_->CancelWait(*this)) {
+  if (gate_.Cancel() && queue_->CancelWait(*this)) {
     Finish(
         absl::CancelledError("the message was given up while it waited for its "
-                             "turn"));
+                             "access"));
   }
 }
 
-void MessageWait::Finish(absl::StatusOr<Turn> turn) {
+void MessageWait::Finish(absl::StatusOr<SerialAccess> access) {
   const std::shared_ptr<MessageWait> self = std::move(self_);
-  turn_.reset();
+  access_.reset();
   Then then = std::move(then_);
-  std::move(then)(std::move(turn));
+  std::move(then)(std::move(access));
 }
 
 // ---- Binding

@@ -3,7 +3,7 @@
 // `Bind` reads the call's metadata, finds or creates the context, pins it,
 // finds or creates the State in it, writes the response metadata, and runs the
 // given function with the State: at once if the context is open (and, for a
-// serial State, the turn is free), otherwise later on the executor. It never
+// serial State, access is free), otherwise later on the executor. It never
 // blocks.
 //
 //   grpc::ServerUnaryReactor* Add(grpc::CallbackServerContext* call,
@@ -48,7 +48,7 @@
 #include "service/instance/executor.h"
 #include "service/instance/held_pin.h"
 #include "service/instance/instance_registry.h"
-#include "service/instance/turn_queue.h"
+#include "service/instance/serial_queue.h"
 #include "service/rpc/status_mapping.h"
 
 namespace leasehold {
@@ -67,10 +67,10 @@ struct BinderCore {
   const InstanceDoor& door;
   Clock& clock;
   Executor& executor;
-  // Where continuations learn that they get no instance, or no turn: calls that
-  // wait may occupy every thread of the other executor.
+  // Where continuations learn that they get no instance, or no access: calls
+  // that wait may occupy every thread of the other executor.
   Executor& failures;
-  TurnTimer& turn_timer;
+  AccessTimer& access_timer;
   const absl::Duration idle_timeout;
   StateMaker states;
 };
@@ -122,11 +122,11 @@ class Waiting {
   virtual void Cancel() = 0;
 };
 
-// The waits of a call: for its context, then perhaps for its turn.
+// The waits of a call: for its context, then perhaps for access.
 class CallWait : public Waiting,
                  private CallMetadata,
                  private PinWaiter,
-                 private TurnWaiter {
+                 private AccessWaiter {
  public:
   // The wait ends with Cancelled, before this returns or on the thread that is
   // about to begin it. An answer that is there already stays.
@@ -145,19 +145,19 @@ class CallWait : public Waiting,
   // Each is called once. Its answer comes once, inside the call or on the
   // executor (Cancelled inside Cancel; for other errors see FailsInPlace).
   void AwaitPin();
-  void AwaitTurn(TurnQueue& turns, std::string method);
+  void AwaitAccess(SerialQueue& queue, std::string method);
   virtual void OnPinned(absl::StatusOr<PinGrant> grant) = 0;
   // Whether an error runs no code of the embedder: then the thread that has the
   // error passes it on.
   virtual bool FailsInPlace() const = 0;
-  virtual void OnHasTurn(absl::StatusOr<Turn> turn) = 0;
+  virtual void OnHasAccess(absl::StatusOr<SerialAccess> access) = 0;
 
  private:
   CallWait(const BinderCore& core, absl::StatusOr<InstanceRequest> request,
            const ServiceOptions& service, const grpc::ServerContextBase& call);
 
   void OnGrant(absl::StatusOr<PinGrant> grant) final;
-  void OnTurn(absl::StatusOr<Turn> turn) final;
+  void OnAccess(absl::StatusOr<SerialAccess> access) final;
 
   // Constant after construction.
   const BinderCore& core_;
@@ -165,33 +165,33 @@ class CallWait : public Waiting,
 
   // Synchronises itself.
   WaitGate pin_gate_;
-  WaitGate turn_gate_;
+  WaitGate access_gate_;
 
   bool elsewhere_ = false;  // Set before the answer is passed on.
 
   // Between an answer and the thread that takes it.
   std::optional<absl::StatusOr<PinGrant>> grant_;
-  std::optional<absl::StatusOr<Turn>> turn_;
-  TurnQueue* turns_ = nullptr;
+  std::optional<absl::StatusOr<SerialAccess>> access_;
+  SerialQueue* queue_ = nullptr;
 };
 
-// A wait for the turn of one message of a stream.
+// A wait for access for one message of a stream.
 class MessageWait final : public Waiting,
-                          private TurnWaiter,
+                          private AccessWaiter,
                           public std::enable_shared_from_this<MessageWait> {
  public:
-  using Then = absl::AnyInvocable<void(absl::StatusOr<Turn>) &&>;
+  using Then = absl::AnyInvocable<void(absl::StatusOr<SerialAccess>) &&>;
 
   // `failures`: where `then` runs with an error; null: on the thread that has
   // the error. `threw` is called if `then` throws.
   MessageWait(Then then, Executor* failures, std::function<void()> threw)
       : then_(std::move(then)), failures_(failures), threw_(std::move(threw)) {}
-  void Begin(TurnTimer& timer, TurnQueue& turns, std::string method);
+  void Begin(AccessTimer& timer, SerialQueue& queue, std::string method);
   void Cancel() override;
 
  private:
-  void OnTurn(absl::StatusOr<Turn> turn) override;
-  void Finish(absl::StatusOr<Turn> turn);
+  void OnAccess(absl::StatusOr<SerialAccess> access) override;
+  void Finish(absl::StatusOr<SerialAccess> access);
   // Finish, for threads on which nobody would catch an exception.
   void FinishElsewhere();
 
@@ -199,8 +199,8 @@ class MessageWait final : public Waiting,
   Executor* const failures_;
   const std::function<void()> threw_;
   WaitGate gate_;
-  TurnQueue* turns_ = nullptr;
-  std::optional<absl::StatusOr<Turn>> turn_;
+  SerialQueue* queue_ = nullptr;
+  std::optional<absl::StatusOr<SerialAccess>> access_;
   std::shared_ptr<MessageWait> self_;  // While waiting.
 };
 
@@ -301,19 +301,20 @@ class WaitHandle {
   std::shared_ptr<internal::Waiting> wait_;
 };
 
-// The turn of one message in a serial State, and access to the State.
+// The access of one message to a serial State.
 // Move-only. Its destruction, which must come before that of its Bound, passes
-// the turn on.
+// the access on.
 template <typename State>
-class StateTurn {
+class StateAccess {
  public:
-  StateTurn(Turn turn, State& state) : turn_(std::move(turn)), state_(&state) {}
+  StateAccess(SerialAccess access, State& state)
+      : access_(std::move(access)), state_(&state) {}
 
   State& operator*() const { return *state_; }
   State* operator->() const { return state_; }
 
  private:
-  Turn turn_;
+  SerialAccess access_;
   State* state_;
 };
 
@@ -331,26 +332,27 @@ class Bound {
   State& operator*() const requires(!kIsSerial<State>) { return *state_.state; }
   State* operator->() const requires(!kIsSerial<State>) { return state_.state; }
 
-  // Waits for the turn of one message: `then(absl::StatusOr<StateTurn<State>>)`
-  // gets it inside this call if the turn is free, otherwise on the executor.
-  // `method` names the message in the error of calls that wait behind it for
-  // too long; by default it is the function that calls this.
-  //   Unavailable: it waited for longer than the turn timeout.
+  // Waits for access for one message:
+  // `then(absl::StatusOr<StateAccess<State>>)` gets it inside this call if
+  // access is free, otherwise on the executor. `method` names the message in
+  // the error of calls that wait behind it for too long; by default it is the
+  // function that calls this.
+  //   Unavailable: it waited for longer than the access timeout.
   //   Cancelled: through the handle.
   // REQUIRES: this Bound lives until `then` has been called.
   template <typename Then>
   requires kIsSerial<State> WaitHandle
-  TakeTurn(Then then, std::string_view method = __builtin_FUNCTION())
+  AwaitAccess(Then then, std::string_view method = __builtin_FUNCTION())
   const {
     auto wait = std::make_shared<internal::MessageWait>(
         [then = std::move(then), state = state_.state,
-         &context = context()](absl::StatusOr<Turn> turn) mutable {
-          if (!turn.ok()) {
-            then(absl::StatusOr<StateTurn<State>>(
-                internal::InInstance(context, turn.status())));
+         &context = context()](absl::StatusOr<SerialAccess> access) mutable {
+          if (!access.ok()) {
+            then(absl::StatusOr<StateAccess<State>>(
+                internal::InInstance(context, access.status())));
           } else {
-            then(absl::StatusOr<StateTurn<State>>(
-                StateTurn<State>(*std::move(turn), *state)));
+            then(absl::StatusOr<StateAccess<State>>(
+                StateAccess<State>(*std::move(access), *state)));
           }
         },
         &binding_->core().failures,
@@ -359,25 +361,27 @@ class Bound {
                                       binding->key(),
                                       binding->context().generation());
         });
-    wait->Begin(binding_->core().turn_timer, *state_.turns,
+    wait->Begin(binding_->core().access_timer, *state_.queue,
                 std::string(method));
     return WaitHandle(wait);
   }
 
   // The same for synchronous handlers, which may block.
-  absl::StatusOr<StateTurn<State>> TakeTurnBlocking(
+  absl::StatusOr<StateAccess<State>> AwaitAccessBlocking(
       std::string_view method =
           __builtin_FUNCTION()) const requires kIsSerial<State> {
-    auto answer = std::make_shared<internal::BlockingAnswer<Turn>>();
+    auto answer = std::make_shared<internal::BlockingAnswer<SerialAccess>>();
     auto wait = std::make_shared<internal::MessageWait>(
-        [answer](absl::StatusOr<Turn> turn) { answer->Tell(std::move(turn)); },
+        [answer](absl::StatusOr<SerialAccess> access) {
+          answer->Tell(std::move(access));
+        },
         nullptr, [] {});
-    wait->Begin(binding_->core().turn_timer, *state_.turns,
+    wait->Begin(binding_->core().access_timer, *state_.queue,
                 std::string(method));
-    absl::StatusOr<Turn> turn =
+    absl::StatusOr<SerialAccess> access =
         answer->Await(binding_->core().clock, binding_->call(), *wait);
-    if (!turn.ok()) return internal::InInstance(context(), turn.status());
-    return StateTurn<State>(*std::move(turn), *state_.state);
+    if (!access.ok()) return internal::InInstance(context(), access.status());
+    return StateAccess<State>(*std::move(access), *state_.state);
   }
 
  private:
@@ -398,12 +402,12 @@ class InstanceBinder {
 
   // Serves a unary call of the callback API with `fn(State&)` or `fn(State&,
   // InstanceContext&)`, which may fill in the reply and returns a grpc::Status.
-  // The pin, and the turn of a serial State, last until `fn` has returned, and
-  // are given back before the answer goes out, so that a client that has the
-  // answer can release the instance. The call ends with
+  // The pin, and the access of a serial State, last until `fn` has returned,
+  // and are given back before the answer goes out, so that a client that has
+  // the answer can release the instance. The call ends with
   //   what `fn` returns, or Unknown if `fn` throws;
   //   InvalidArgument, NotFound, AlreadyExists, ResourceExhausted, Unavailable,
-  //     or an initializer's status: it gets no instance, or no turn;
+  //     or an initializer's status: it gets no instance, or no access;
   //   Cancelled: it was cancelled while it waited.
   // `method` names the call in the error of calls that wait behind it for too
   // long; by default it is the function that calls this.
@@ -486,21 +490,21 @@ class InstanceBinder {
       }
       state_ = found->state;
       if constexpr (kIsSerial<State>) {
-        AwaitTurn(*found->turns, method_);
+        AwaitAccess(*found->queue, method_);
       } else {
         End(Run());
       }
     }
-    void OnHasTurn(absl::StatusOr<Turn> turn) override {
-      if (!turn.ok()) {
-        return End(ToGrpcStatus(internal::InInstance(*pin_, turn.status())));
+    void OnHasAccess(absl::StatusOr<SerialAccess> access) override {
+      if (!access.ok()) {
+        return End(ToGrpcStatus(internal::InInstance(*pin_, access.status())));
       }
-      turn_ = *std::move(turn);
+      access_ = *std::move(access);
       End(Run());
     }
     // Answers, after it has given back what the call held.
     void End(const grpc::Status& status) {
-      turn_.reset();
+      access_.reset();
       pin_.Reset();
       Finish(status);
     }
@@ -524,7 +528,7 @@ class InstanceBinder {
     const char* const method_;
     Pin pin_;
     State* state_ = nullptr;
-    std::optional<Turn> turn_;  // Destroyed before the pin.
+    std::optional<SerialAccess> access_;  // Destroyed before the pin.
   };
 
   // `kOurs`: `then` does not block, and is not the embedder's code.
@@ -578,7 +582,8 @@ class InstanceBinder {
       return Bound<State>(std::move(binding), *found);
     }
     bool FailsInPlace() const override { return kOurs; }
-    void OnHasTurn(absl::StatusOr<Turn>) override {}  // It awaits no turn.
+    void OnHasAccess(absl::StatusOr<SerialAccess>) override {
+    }  // It awaits no access.
 
     grpc::ServerContextBase& call_;
     std::optional<Then> then_;

@@ -53,12 +53,12 @@ Instances::Instances(InstancesOptions options)
                  .detach_timeout = options_.detach_timeout,
                  .open_timeout = options_.open_timeout}),
       door_(registry_, options_.headers),
-      turn_timer_(clock_, executor_, options_.turn_timeout),
+      access_timer_(clock_, executor_, options_.access_timeout),
       core_{.door = door_,
             .clock = clock_,
             .executor = executor_,
             .failures = failures_executor_,
-            .turn_timer = turn_timer_,
+            .access_timer = access_timer_,
             .idle_timeout = options_.idle_timeout,
             .states = {}},
       binder_(core_, {}),
@@ -91,7 +91,7 @@ void Instances::RegisterInstances(grpc::ServerBuilder& builder) {
 
 void Instances::Start() {
   registry_.Start();
-  turn_timer_.Start();
+  access_timer_.Start();
   if (runtime_ == nullptr) return;
   heartbeats_.Start();
   runtime_->Start([this](RpcQueue& queue) {

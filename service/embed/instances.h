@@ -46,8 +46,8 @@
 #include "service/instance/instance_info.h"
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
+#include "service/instance/serial_queue.h"
 #include "service/instance/shared_provider.h"
-#include "service/instance/turn_queue.h"
 #include "service/instance/watch_hub.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/rpc_runtime.h"
@@ -73,8 +73,8 @@ struct InstancesOptions {
   // How long all initializers of a context may take together; after that, the
   // calls that wait for it are told which initializer has not answered.
   absl::Duration open_timeout = absl::Seconds(30);
-  // How long a message may wait for its turn in a serial State.
-  absl::Duration turn_timeout = absl::Seconds(30);
+  // How long a message may wait for access in a serial State.
+  absl::Duration access_timeout = absl::Seconds(30);
   // Leasehold's own streams are never silent for longer than this.
   absl::Duration heartbeat_interval = kHeartbeatInterval;
   // InstanceHeaderNames::Make("my-header") for a header of another name.
@@ -191,7 +191,7 @@ class Instances {
   FailureLog failure_log_;
   InstanceRegistry registry_;
   InstanceDoor door_;
-  TurnTimer turn_timer_;
+  AccessTimer access_timer_;
   internal::BinderCore core_;
   const InstanceBinder binder_;
 

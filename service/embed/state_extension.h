@@ -31,7 +31,7 @@
 #include "service/instance/extension.h"
 #include "service/instance/hook.h"
 #include "service/instance/instance_context.h"
-#include "service/instance/turn_queue.h"
+#include "service/instance/serial_queue.h"
 
 namespace leasehold {
 namespace internal {
@@ -87,7 +87,7 @@ void* CastState(Extension* extension) {
   return &static_cast<StateExtension<State>*>(extension)->state();
 }
 
-// Not for a serial State: code that found it this way would have no turn.
+// Not for a serial State: code that found it this way would have no access.
 template <typename State>
 inline constexpr std::array<ExtensionInterface, kIsSerial<State> ? 0 : 1>
     kStateInterfaces = {};
@@ -122,7 +122,7 @@ class StateMaker {
   template <typename State>
   struct Found {
     State* state;
-    TurnQueue* turns;  // Null: not serial.
+    SerialQueue* queue;  // Null: not serial.
   };
 
   // The State of `context`, which the caller keeps pinned. If the context has
@@ -148,13 +148,13 @@ class StateMaker {
         return Failed(typeid(State), WhatWasThrown());
       }
     }
-    Found<State> found = {.state = nullptr, .turns = nullptr};
+    Found<State> found = {.state = nullptr, .queue = nullptr};
     if constexpr (std::is_same_v<Attached, State>) {
       found.state = extension;
     } else {
       found.state = &extension->state();
     }
-    if constexpr (kIsSerial<State>) found.turns = &extension->turns();
+    if constexpr (kIsSerial<State>) found.queue = &extension->queue();
     return found;
   }
 

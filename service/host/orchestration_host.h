@@ -1,8 +1,8 @@
 // OrchestrationHost: the store, the engine and the engine's doors, as one part
 // of leasehold-server.
 //
-// Thread-safety: one thread, except for the promises of Served.   Lifetime:
-// clock, log and the host outlive it.
+// Thread-safety: one thread, except for the promises of HostedService.
+// Lifetime: clock, log and the host outlive it.
 #ifndef LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
 #define LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
 
@@ -11,8 +11,8 @@
 
 #include "lease/clock.h"
 #include "lease/wall_jumps.h"
+#include "service/doors/durable_task_server.h"
 #include "service/doors/orchestration_server.h"
-#include "service/doors/sidecar_server.h"
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
@@ -58,7 +58,7 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   ThreadExecutor readers_;
   Engine engine_;
   std::unique_ptr<WallJumps> wall_jumps_;  // From Start on.
-  SidecarServer sidecar_;
+  DurableTaskServer sidecar_;
   OrchestrationServer orchestration_;
 };
 

@@ -90,7 +90,8 @@ absl::Status ServerHost::Start() {
     return status;
   }
   listener_.Register(builder);
-  for (Served* served : served_) builder.RegisterService(&served->service());
+  for (HostedService* served : served_)
+    builder.RegisterService(&served->service());
   runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads,
                                           budget_, &heartbeats_);
   server_ = builder.BuildAndStart();
@@ -100,9 +101,9 @@ absl::Status ServerHost::Start() {
   }
   stopped_ = false;
   addresses_ = listener_.addresses();
-  for (Served* served : served_) served->OnServing(served_);
+  for (HostedService* served : served_) served->OnServing(served_);
   runtime_->Start([this](RpcQueue& queue) {
-    for (Served* served : served_) served->Serve(queue);
+    for (HostedService* served : served_) served->Serve(queue);
   });
   registry_.Start();
   listener_.Start();

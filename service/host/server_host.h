@@ -48,14 +48,14 @@ class ServerHost {
 
   // Serves this service too. Call it before Start; `served` lives until
   // StopAndDrain has returned.
-  void Add(Served& served) {
+  void Add(HostedService& served) {
     served_.push_back(&served);
     Add(static_cast<ServerPart&>(served));
   }
   // The same for a part that is not a service.
   void Add(ServerPart& part) { parts_.push_back(&part); }
   // All services, with those that were added.
-  const std::vector<Served*>& services() const { return served_; }
+  const std::vector<HostedService*>& services() const { return served_; }
   // For services that are added.
   InstanceRegistry& registry() { return registry_; }
   const InstanceDoor& door() const { return door_; }
@@ -82,7 +82,7 @@ class ServerHost {
   Clock& clock_;
   ServerLog& log_;
   // All services: Echo, Instances, and those that are added.
-  std::vector<Served*> served_;
+  std::vector<HostedService*> served_;
   std::vector<ServerPart*> parts_;  // Those, and others.
 
   ThreadExecutor executor_;

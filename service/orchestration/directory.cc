@@ -23,7 +23,7 @@ OrchestrationPtr Directory::FindOpen(const InstanceKey& key) const {
   return found;
 }
 
-Orchestration* Directory::FindByNumber(InstanceNumber number) const {
+Orchestration* Directory::FindByNumber(RunNumber number) const {
   const auto it = by_number_.find(number);
   return it == by_number_.end() ? nullptr : it->second;
 }

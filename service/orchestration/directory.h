@@ -36,7 +36,7 @@ class Directory {
   OrchestrationPtr FindByName(const std::string& name) const;
   // As Find, but also nullptr if the orchestration is being ended.
   OrchestrationPtr FindOpen(const InstanceKey& key) const;
-  Orchestration* FindByNumber(InstanceNumber number) const;
+  Orchestration* FindByNumber(RunNumber number) const;
   bool Contains(const InstanceKey& key) const {
     return by_name_.contains(NameOf(key));
   }
@@ -65,8 +65,8 @@ class Directory {
 
  private:
   absl::flat_hash_map<std::string, OrchestrationPtr> by_name_;
-  absl::btree_map<InstanceNumber, Orchestration*> by_number_;
-  InstanceNumber next_look_ = 0;
+  absl::btree_map<RunNumber, Orchestration*> by_number_;
+  RunNumber next_look_ = 0;
 };
 
 }  // namespace leasehold

@@ -153,7 +153,7 @@ Work* Dispatcher::Find(std::string_view token) const {
   return it == tokens_.end() ? nullptr : it->second;
 }
 
-void Dispatcher::Take(Work& work) {
+void Dispatcher::End(Work& work) {
   if (work.state == Work::State::kQueued) Unline(work);
   if (work.state == Work::State::kOut) TakeFromWorker(work);
   work.state = Work::State::kIdle;
@@ -166,7 +166,7 @@ void Dispatcher::PutBack(Work& work) {
   Line(work);
 }
 
-void Dispatcher::Hold(Work& work) {
+void Dispatcher::SetAside(Work& work) {
   work.avoid = work.worker;
   TakeFromWorker(work);
   work.state = Work::State::kIdle;

@@ -13,7 +13,7 @@
 // silent worker gets one item of each kind at a time, so that it can show that
 // it answers.
 //
-//   idle ──Enqueue──▶ queued ──Next──▶ out ──Take──▶ idle
+//   idle ──Enqueue──▶ queued ──Next──▶ out ──End───▶ idle
 //                       ▲               │
 //                       └── PutBack, ───┘
 //                      Disown, RemoveWorker
@@ -112,11 +112,11 @@ class Dispatcher {
   // The work that last went out with this token; nullptr: none.
   Work* Find(std::string_view token) const;
   // Ends work in any state: it becomes idle, and its slot free.
-  void Take(Work& work);
+  void End(Work& work);
   // Takes work from its worker, and queues it again at its old place.
   void PutBack(Work& work);
   // Takes work from its worker; it becomes idle, and its token stays valid.
-  void Hold(Work& work);
+  void SetAside(Work& work);
   // As PutBack; the worker does not know the name, and gets no more of it.
   // True: this was recorded (at most kDisownedMax names per worker).
   bool Disown(Work& work);

@@ -54,7 +54,7 @@ Engine::~Engine() { Stop(); }
 
 // ---- Under and after the lock -----------------------------------------------
 
-Engine::Deferred Engine::LeaveLocked() {
+Engine::Effects Engine::LeaveLocked() {
   if (not_serving_.ok()) {
     EndTerminatingLocked();
     while (std::optional<Dispatcher::Assignment> next = dispatcher_.Next()) {
@@ -63,7 +63,7 @@ Engine::Deferred Engine::LeaveLocked() {
     ObserveUnwantedLocked();
   }
   if (kChecksInvariants || options_.check_invariants) CheckInvariantsLocked();
-  return std::exchange(deferred_, {});
+  return std::exchange(effects_, {});
 }
 
 void Engine::CheckInvariantsLocked() {
@@ -78,12 +78,12 @@ void Engine::CheckInvariantsLocked() {
   });
 }
 
-void Engine::Finish(Deferred deferred) {
-  for (auto& [sink, item] : deferred.items) sink->Send(std::move(item));
+void Engine::Finish(Effects effects) {
+  for (auto& [sink, item] : effects.items) sink->Send(std::move(item));
   // Before the answers: a caller that has one may release the instance.
-  deferred.unpinned.clear();
-  for (const auto& call : deferred.calls) call();
-  for (const OrchestrationPtr& orchestration : deferred.to_pin) {
+  effects.unpinned.clear();
+  for (const auto& call : effects.calls) call();
+  for (const OrchestrationPtr& orchestration : effects.to_pin) {
     PinLater(orchestration);
   }
 }
@@ -291,17 +291,17 @@ void Engine::Terminate(const InstanceKey& key, Payload output, bool recursive,
 void Engine::EndLocked(Orchestration& orchestration) {
   if (std::exchange(orchestration.gone, true)) return;
   orchestration.ending = true;
-  dispatcher_.Take(orchestration.turn);
+  dispatcher_.End(orchestration.turn);
   orchestration.turn.place.Free();
   for (auto& [id, activity] : orchestration.activities) {
-    dispatcher_.Take(*activity);
+    dispatcher_.End(*activity);
     activity->place.Free();
   }
   if (orchestration.start_at != 0) {
     timers_.Cancel({orchestration.start_at, orchestration.number,
                     Timers::Kind::kStart, 0});
   }
-  if (OrchestrationInstance* hot = orchestration.hot) {
+  if (HotExtension* hot = orchestration.hot) {
     if (hot->state_ != nullptr) {
       CancelTimersLocked(orchestration.number, hot->state_->state);
     }
@@ -311,14 +311,14 @@ void Engine::EndLocked(Orchestration& orchestration) {
   orchestration.unsent.clear();
   orchestration.pins = 0;
   if (orchestration.pin != nullptr) {
-    deferred_.unpinned.push_back(std::move(orchestration.pin));
+    effects_.unpinned.push_back(std::move(orchestration.pin));
   }
   if (orchestration.terminating) terminating_.erase(orchestration.number);
   const std::string name = Directory::NameOf(orchestration.key);
   if (lookups_.Contains(name)) outdated_lookups_.insert(name);
   if (OrchestrationPtr had = directory_.Remove(orchestration)) {
     // Kept until the lock is released: the caller may still use it.
-    deferred_.calls.push_back([keep = std::move(had)] {});
+    effects_.calls.push_back([keep = std::move(had)] {});
   }
 }
 
@@ -341,7 +341,7 @@ void Engine::WakeLocked(const Orchestration& orchestration,
                         .revision = info.revision});
   const auto told = std::make_shared<const OrchestrationInfo>(std::move(info));
   for (Waiter& waiter : woken) {
-    deferred_.calls.push_back(
+    effects_.calls.push_back(
         [done = std::move(waiter.done),
          told = waiter.payloads ? told : told_briefly] { done(told); });
   }
@@ -376,8 +376,7 @@ void Engine::OnWallClockSet() {
   timers_changed_.NotifyAll();
 }
 
-void Engine::CancelTimersLocked(InstanceNumber number,
-                                const RuntimeState& state) {
+void Engine::CancelTimersLocked(RunNumber number, const RuntimeState& state) {
   for (const auto& [id, fire_at] : state.timers) {
     timers_.Cancel(
         {ToStored(ToTime(fire_at)), number, Timers::Kind::kTimer, id});
@@ -470,7 +469,7 @@ absl::Status Engine::AcceptingLocked() const {
 
 void Engine::EndWaitsLocked(const absl::Status& status) {
   for (Waiter& waiter : waits_.TakeAll()) {
-    deferred_.calls.push_back(
+    effects_.calls.push_back(
         [done = std::move(waiter.done), status] { done(status); });
   }
 }

@@ -184,13 +184,13 @@ class Engine final : public Orchestrations, public WorkExchange {
   EngineCounts counts() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  friend class OrchestrationInstance;
+  friend class HotExtension;
   class AcquireForStart;
   class AcquireForWork;
   class ForcedRelease;
   class Section;
   // What remains to be done after the lock is released.
-  struct Deferred {
+  struct Effects {
     std::vector<std::function<void()>> calls;
     std::vector<std::pair<std::shared_ptr<WorkSink>, std::string>> items;
     std::vector<OrchestrationPtr> to_pin;
@@ -206,13 +206,13 @@ class Engine final : public Orchestrations, public WorkExchange {
   };
   // Receives the store's row for a key that is not open. `epoch`: the epoch of
   // the request.
-  using Lookup = std::function<void(absl::StatusOr<std::optional<InstanceRow>>,
+  using Lookup = std::function<void(absl::StatusOr<std::optional<RunRow>>,
                                     uint64_t epoch)>;
 
   // ---- engine.cc ----
-  void Finish(Deferred deferred) ABSL_LOCKS_EXCLUDED(mu_);
+  void Finish(Effects effects) ABSL_LOCKS_EXCLUDED(mu_);
   // Sends out the work that can go, and takes what remains to be done.
-  Deferred LeaveLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Effects LeaveLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CheckInvariantsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status ServingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return not_serving_;
@@ -225,7 +225,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   template <typename AnyDone>
   void RefuseLocked(const AnyDone& done, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    deferred_.calls.push_back([done, status] { done(status); });
+    effects_.calls.push_back([done, status] { done(status); });
   }
   // Calls `done` after the lock is released, once all queued commits are
   // durable or have failed.
@@ -244,7 +244,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   StoredTime MonotonicLocked() const;
   // Checks whether the wall clock was set back since the last call.
   void FollowWallLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void CancelTimersLocked(InstanceNumber number, const RuntimeState& state)
+  void CancelTimersLocked(RunNumber number, const RuntimeState& state)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // A timer set by the orchestrator is due.
   void FireLocked(Orchestration& orchestration, int32_t id)
@@ -312,7 +312,7 @@ class Engine final : public Orchestrations, public WorkExchange {
                          const std::optional<OrchestrationInfo>& ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
-                         const std::optional<InstanceRow>& row)
+                         const std::optional<RunRow>& row)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Reads a start event that is away; then calls `done`, to decide again.
   void FetchStartLocked(const OrchestrationPtr& orchestration, DoneStatus done)
@@ -371,7 +371,7 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddActivityLocked(Orchestration& orchestration, int32_t id,
                          TaskScheduled task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Park(OrchestrationInstance& hot) ABSL_LOCKS_EXCLUDED(mu_);
+  void Park(HotExtension& hot) ABSL_LOCKS_EXCLUDED(mu_);
   void OnForcedRelease(const OrchestrationPtr& orchestration)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -407,8 +407,7 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_LOCKS_EXCLUDED(mu_);
   // Ends terminating orchestrations that no worker would end.
   void EndTerminatingLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool EndIfLeftLocked(InstanceNumber number)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool EndIfLeftLocked(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_watch.cc ----
   // Work was sent, or gets more time: its time limit starts now. Returns now.
@@ -458,7 +457,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   struct RewindJob;
   using RewindJobPtr = std::shared_ptr<RewindJob>;
   // Reopens a failed orchestration, with a rewind in its inbox.
-  void ReopenLocked(const InstanceRow& row, const OrchestrationInfo& info,
+  void ReopenLocked(const RunRow& row, const OrchestrationInfo& info,
                     ExecutionRewound rewound, PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RewindLocked(Orchestration& orchestration,
@@ -467,7 +466,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   void LookUpChildLocked(const RewindJobPtr& job)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnChildFound(const RewindJobPtr& job,
-                    const absl::StatusOr<std::optional<InstanceRow>>& row,
+                    const absl::StatusOr<std::optional<RunRow>>& row,
                     uint64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
   void ForgetChildrenLocked(RewindJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveUpRewindLocked(const RewindJobPtr& job, const absl::Status& status)
@@ -517,7 +516,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   absl::StatusOr<std::optional<OrchestrationInfo>> ReadInfo(
       const InstanceKey& key, bool payloads) ABSL_LOCKS_EXCLUDED(mu_);
   // Adds the input of an orchestration that has not started. Reads the store.
-  absl::Status AddPendingInput(InstanceNumber number, OrchestrationInfo& info);
+  absl::Status AddPendingInput(RunNumber number, OrchestrationInfo& info);
   // Posts a task to a reader that answers `done` with ReadInfo.
   void PostReadLocked(const InstanceKey& key, bool payloads,
                       Done<std::optional<OrchestrationInfo>> done)
@@ -532,7 +531,7 @@ class Engine final : public Orchestrations, public WorkExchange {
                       Done<SharedInfo> done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The execution that a history belongs to. Reads the store.
   struct Execution {
-    InstanceNumber number = 0;
+    RunNumber number = 0;
     std::string id;  // Empty: damaged and unknown.
   };
   absl::StatusOr<Execution> FindExecution(const InstanceKey& key,
@@ -543,11 +542,11 @@ class Engine final : public Orchestrations, public WorkExchange {
   struct PurgeJob;
   void PurgeNext(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
   // The orchestration to erase for a key; 0: none.
-  InstanceNumber PurgeableLocked(const InstanceKey& key,
-                                 const std::optional<InstanceRow>& row)
+  RunNumber PurgeableLocked(const InstanceKey& key,
+                            const std::optional<RunRow>& row)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PurgeRow(const std::shared_ptr<PurgeJob>& job, const InstanceKey& key,
-                const absl::StatusOr<std::optional<InstanceRow>>& row,
+                const absl::StatusOr<std::optional<RunRow>>& row,
                 uint64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
   void PurgePage(const std::shared_ptr<PurgeJob>& job) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -558,12 +557,12 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetAllLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Load() ABSL_LOCKS_EXCLUDED(mu_);
-  void LoadOneLocked(OpenInstance& stored, LeftWork& left)
+  void LoadOneLocked(OpenRun& stored, LeftWork& left)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Loads what it has received. Returns why that is unreadable; empty: it is
   // not.
-  std::string LoadPartsLocked(OpenInstance& stored,
-                              Orchestration& orchestration, LeftWork& left)
+  std::string LoadPartsLocked(OpenRun& stored, Orchestration& orchestration,
+                              LeftWork& left)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Notes in the store's witness that the server has this work, or no longer
   // has it.
@@ -584,7 +583,7 @@ class Engine final : public Orchestrations, public WorkExchange {
                             const absl::Status& read)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Why the open orchestration of that row is set aside; empty: it is not.
-  std::string DamageOf(const InstanceRow& row) ABSL_LOCKS_EXCLUDED(mu_);
+  std::string DamageOf(const RunRow& row) ABSL_LOCKS_EXCLUDED(mu_);
   void Recover() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
@@ -610,9 +609,9 @@ class Engine final : public Orchestrations, public WorkExchange {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   // Grows when memory is discarded: operations begun before are void.
   uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 0;
-  Deferred deferred_ ABSL_GUARDED_BY(mu_);
+  Effects effects_ ABSL_GUARDED_BY(mu_);
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
-  InstanceNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
+  RunNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t turns_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_load_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_revision_ ABSL_GUARDED_BY(mu_) = 0;
@@ -635,8 +634,8 @@ class Engine final : public Orchestrations, public WorkExchange {
   std::array<WorkWatch, kWorkKinds> watches_ ABSL_GUARDED_BY(mu_);
   // Orchestrations told to terminate: those queued since their workers were
   // last checked, and all of them; and whether those workers may have changed.
-  std::vector<InstanceNumber> newly_terminating_ ABSL_GUARDED_BY(mu_);
-  absl::btree_set<InstanceNumber> terminating_ ABSL_GUARDED_BY(mu_);
+  std::vector<RunNumber> newly_terminating_ ABSL_GUARDED_BY(mu_);
+  absl::btree_set<RunNumber> terminating_ ABSL_GUARDED_BY(mu_);
   bool takers_changed_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<StoredTime> recover_at_ ABSL_GUARDED_BY(mu_);
   // Both clocks, as last read together.

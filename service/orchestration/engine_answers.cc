@@ -77,7 +77,7 @@ RewindHistory* FindRewind(TurnAnswer& answer) {
 
 void Engine::ObserveLocked(WorkEvent event) {
   if (stopping_) return;  // Then all workers go.
-  deferred_.calls.push_back(
+  effects_.calls.push_back(
       [this, event = std::move(event)] { observer_.OnWork(event); });
 }
 
@@ -175,7 +175,7 @@ void Engine::CountLossLocked(Work& work, std::string_view how,
 void Engine::RetryLocked(Work& work) {
   const OwnedWork& owned = Owned(work);
   if (work.state != Work::State::kOut) return;
-  dispatcher_.Hold(work);
+  dispatcher_.SetAside(work);
   std::erase(owned.owner.unsent, &work);
   RetryLaterLocked(work);
 }
@@ -235,7 +235,7 @@ bool Engine::DisownLocked(Work& work) {
   takers_changed_ = true;
   if (!dispatcher_.Disown(work)) {
     // No room to remember the name: other workers come first, after a delay.
-    dispatcher_.Take(work);
+    dispatcher_.End(work);
     work.avoid = worker;
     RetryLaterLocked(work);
     return true;
@@ -357,7 +357,7 @@ void Engine::EndActivityLocked(ActivityWork& activity, EventBody end,
   if (auto* failed = std::get_if<TaskFailed>(&end)) {
     failed->task_scheduled_id = id;
   }
-  dispatcher_.Take(activity);
+  dispatcher_.End(activity);
   activity.ended = true;
   if (activity.pins) NoteOutLocked(activity);
   PendingCommit commit;

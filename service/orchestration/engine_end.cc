@@ -58,8 +58,8 @@ void Engine::RecordEndLocked(const Orchestration& orchestration,
     add(ExecutionTerminated{end.result});
   }
   add(std::move(end));
-  commit.changes.push_back(FinishInstance{
-      orchestration.number, status, ToStored(ToTime(now)), std::move(events)});
+  commit.changes.push_back(FinishRun{orchestration.number, status,
+                                     ToStored(ToTime(now)), std::move(events)});
 }
 
 void Engine::EndWithLocked(const OrchestrationPtr& orchestration,
@@ -100,7 +100,7 @@ void Engine::BeginEndLocked(const EndJobPtr& job) {
     }
     open->ending = true;
     std::erase(open->unsent, &open->turn);
-    dispatcher_.Take(open->turn);
+    dispatcher_.End(open->turn);
     job->ones.push_back({.orchestration = open});
   }
   AfterCommitsLocked([this, job](const absl::Status& status) {
@@ -134,7 +134,7 @@ void Engine::ReadForEnd(const EndJobPtr& job) {
   absl::Status told = absl::OkStatus();
   if (job->told_in.has_value()) told = ReadTerminate(*job);
   for (EndJob::One& one : job->ones) {
-    const InstanceNumber number = one.orchestration->number;
+    const RunNumber number = one.orchestration->number;
     std::vector<std::string> chunks;
     one.read = told;
     if (!told.ok()) continue;
@@ -290,7 +290,7 @@ void Engine::TerminateByForce(const InstanceKey& key, Payload output,
 // ---- Terminating without a worker -------------------------------------------
 
 void Engine::EndTerminatingLocked() {
-  for (const InstanceNumber number : std::exchange(newly_terminating_, {})) {
+  for (const RunNumber number : std::exchange(newly_terminating_, {})) {
     if (!EndIfLeftLocked(number)) terminating_.insert(number);
   }
   if (!std::exchange(takers_changed_, false)) return;
@@ -303,7 +303,7 @@ void Engine::EndTerminatingLocked() {
   }
 }
 
-bool Engine::EndIfLeftLocked(InstanceNumber number) {
+bool Engine::EndIfLeftLocked(RunNumber number) {
   const Orchestration* found = directory_.FindByNumber(number);
   if (found == nullptr) return true;
   const Orchestration& orchestration = *found;

@@ -107,7 +107,7 @@ absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
   }
 }
 
-absl::Status Engine::AddPendingInput(InstanceNumber number,
+absl::Status Engine::AddPendingInput(RunNumber number,
                                      OrchestrationInfo& info) {
   // The start comes before all other messages.
   const auto first = store_.ReadMessages(number, {.count_max = 1});
@@ -288,7 +288,7 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
     page.next = rows->next;
     size_t bytes = 0;
     for (size_t i = 0; i < rows->rows.size(); ++i) {
-      const InstanceRow& row = rows->rows[i];
+      const RunRow& row = rows->rows[i];
       absl::StatusOr<std::optional<OrchestrationInfo>> info = InfoOf(row);
       std::string damage = DamageOf(row);
       if (damage.empty() && !info.ok())
@@ -343,7 +343,7 @@ absl::StatusOr<Engine::Execution> Engine::FindExecution(
   if (replaced) {
     const auto rows = store_.ReadReplaced(key.tenant, key.id);
     if (!rows.ok()) return rows.status();
-    for (const InstanceRow& one : *rows) {
+    for (const RunRow& one : *rows) {
       const absl::StatusOr<OrchestrationInfo> info = InfoOf(one);
       if (!info.ok()) continue;
       if (*execution_id == info->summary.execution_id) {
@@ -448,7 +448,7 @@ void Engine::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
   const bool late = clock_.Now() > job->deadline;
   if (late || (job->keys.empty() && !job->filter.has_value())) {
     job->result.complete = !late;
-    deferred_.calls.push_back([job] { job->done(job->result); });
+    effects_.calls.push_back([job] { job->done(job->result); });
     return;
   }
   if (job->keys.empty()) {
@@ -458,14 +458,14 @@ void Engine::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
   const InstanceKey key = std::move(job->keys.front());
   job->keys.pop_front();
   LookUpLocked(key, [this, job, key](
-                        const absl::StatusOr<std::optional<InstanceRow>>& row,
+                        const absl::StatusOr<std::optional<RunRow>>& row,
                         uint64_t epoch) { PurgeRow(job, key, row, epoch); });
 }
 
 void Engine::PurgePage(const std::shared_ptr<PurgeJob>& job) {
   absl::StatusOr<RowPage> page = store_.Query(*job->filter);
   if (!page.ok()) return job->done(page.status());
-  for (InstanceRow& row : page->rows) {
+  for (RunRow& row : page->rows) {
     job->keys.push_back({std::move(row.tenant), std::move(row.id)});
   }
   if (page->next.has_value()) {
@@ -476,8 +476,8 @@ void Engine::PurgePage(const std::shared_ptr<PurgeJob>& job) {
   PurgeNext(job);
 }
 
-InstanceNumber Engine::PurgeableLocked(const InstanceKey& key,
-                                       const std::optional<InstanceRow>& row) {
+RunNumber Engine::PurgeableLocked(const InstanceKey& key,
+                                  const std::optional<RunRow>& row) {
   if (const OrchestrationPtr present = directory_.Find(key)) {
     return present->damage != nullptr ? present->number : 0;
   }
@@ -487,7 +487,7 @@ InstanceNumber Engine::PurgeableLocked(const InstanceKey& key,
 
 void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
                       const InstanceKey& key,
-                      const absl::StatusOr<std::optional<InstanceRow>>& row,
+                      const absl::StatusOr<std::optional<RunRow>>& row,
                       uint64_t epoch) {
   // Its sub-orchestrations are in its history, which is about to be erased.
   if (row.ok() && row->has_value() && (*row)->finished.has_value() &&
@@ -523,11 +523,11 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
         PurgeNext(job);
       });
       next = false;
-    } else if (const InstanceNumber number = PurgeableLocked(key, *row);
+    } else if (const RunNumber number = PurgeableLocked(key, *row);
                number != 0) {
       // The lookup continues until the row is gone.
       PendingCommit commit;
-      commit.changes.push_back(EraseInstance{number});
+      commit.changes.push_back(EraseRun{number});
       if (present != nullptr) EndLocked(*present);
       commit.apply.push_back([this, key, epoch] {
         mu_.AssertHeld();

@@ -46,11 +46,11 @@ absl::Status Engine::Open() {
 }
 
 absl::Status Engine::Load() {
-  const absl::StatusOr<InstanceNumber> last = store_.ReadLastNumber();
+  const absl::StatusOr<RunNumber> last = store_.ReadLastNumber();
   if (!last.ok()) return last.status();
-  std::vector<OpenInstance> open;
-  absl::Status status = store_.ReadOpen(
-      [&open](OpenInstance one) { open.push_back(std::move(one)); });
+  std::vector<OpenRun> open;
+  absl::Status status =
+      store_.ReadOpen([&open](OpenRun one) { open.push_back(std::move(one)); });
   if (!status.ok()) return status;
 
   Section section(*this);
@@ -62,13 +62,13 @@ absl::Status Engine::Load() {
       left.emplace(one.name, std::move(one));
     }
   }
-  for (OpenInstance& one : open) LoadOneLocked(one, left);
+  for (OpenRun& one : open) LoadOneLocked(one, left);
   commits_.Resume();
   recover_delay_ = kRecoverDelayMin;
   FollowWallLocked();
   if (!stopping_) not_serving_ = absl::OkStatus();
   readable_ = !stopping_;
-  for (const OpenInstance& one : open) {
+  for (const OpenRun& one : open) {
     Orchestration* loaded = directory_.FindByNumber(one.row.number);
     if (loaded != nullptr) EndLostLocked(*loaded);
   }
@@ -77,7 +77,7 @@ absl::Status Engine::Load() {
   return absl::OkStatus();
 }
 
-void Engine::LoadOneLocked(OpenInstance& stored, LeftWork& left) {
+void Engine::LoadOneLocked(OpenRun& stored, LeftWork& left) {
   absl::StatusOr<OrchestrationInfo> info = InfoOf(stored.row);
   std::string damage = std::move(stored.damage);
   if (!info.ok()) {
@@ -130,7 +130,7 @@ void Engine::LoadOneLocked(OpenInstance& stored, LeftWork& left) {
   LineUpLocked(*orchestration);
 }
 
-std::string Engine::LoadPartsLocked(OpenInstance& stored,
+std::string Engine::LoadPartsLocked(OpenRun& stored,
                                     Orchestration& orchestration,
                                     LeftWork& left) {
   TakeLossesLocked(orchestration.turn, left);
@@ -234,7 +234,7 @@ void Engine::EndLostLocked(Orchestration& orchestration) {
   const OrchestrationPtr kept = orchestration.shared_from_this();
   if (orchestration.turn.lost >= options_.deliveries_max) {
     orchestration.ending = true;
-    dispatcher_.Take(orchestration.turn);
+    dispatcher_.End(orchestration.turn);
     ObserveLocked(WorkEventKind::kFailedByLimit, orchestration.turn,
                   orchestration.turn.lost, kEndedWithTheServer);
     // The history names the parent, but may be what crashes the server: only
@@ -296,7 +296,7 @@ void Engine::SetAsideLocked(Orchestration& orchestration, std::string why) {
   if (orchestration.gone || orchestration.damage != nullptr) return;
   const auto drop = [this](OwnedWork& work) {
     mu_.AssertHeld();
-    dispatcher_.Take(work);
+    dispatcher_.End(work);
     UnpinLocked(work);
   };
   orchestration.unsent.clear();
@@ -314,7 +314,7 @@ void Engine::SetAsideLocked(Orchestration& orchestration, std::string why) {
                  .reason = *orchestration.damage});
 }
 
-std::string Engine::DamageOf(const InstanceRow& row) {
+std::string Engine::DamageOf(const RunRow& row) {
   MutexLock lock(mu_);
   const Orchestration* open = directory_.FindByNumber(row.number);
   if (open == nullptr || open->damage == nullptr) return "";
@@ -331,7 +331,7 @@ void Engine::ForgetAllLocked() {
   terminating_.clear();
   // The running lookup will notice by itself.
   for (Lookup& lookup : lookups_.Clear()) {
-    deferred_.calls.push_back([lookup = std::move(lookup), before] {
+    effects_.calls.push_back([lookup = std::move(lookup), before] {
       lookup(absl::UnavailableError(
                  "what the store held was being read anew; try again"),
              before);
@@ -347,8 +347,7 @@ void Engine::FailLocked(const absl::Status& status) {
   ForgetAllLocked();
   recover_at_ = MonotonicLocked() + absl::ToInt64Microseconds(recover_delay_);
   timers_changed_.NotifyAll();
-  deferred_.calls.push_back(
-      [this, status] { observer_.OnStoreFailed(status); });
+  effects_.calls.push_back([this, status] { observer_.OnStoreFailed(status); });
 }
 
 void Engine::Recover() {

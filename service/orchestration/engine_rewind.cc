@@ -72,7 +72,7 @@ absl::Status ReadNewHistory(const std::vector<std::string>& events,
 struct Engine::RewindJob {
   // A child as the store has it.
   struct Child {
-    InstanceRow row;
+    RunRow row;
     OrchestrationInfo info;  // With payloads, if it has completed.
   };
 
@@ -112,7 +112,7 @@ void Engine::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
   }
   LookUpLocked(key, [this, key, reason = std::move(reason),
                      done = std::move(done)](
-                        const absl::StatusOr<std::optional<InstanceRow>>& row,
+                        const absl::StatusOr<std::optional<RunRow>>& row,
                         uint64_t epoch) {
     Section section(*this);
     absl::StatusOr<OrchestrationInfo> info = NoSuchOrchestration(key);
@@ -139,7 +139,7 @@ void Engine::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
   });
 }
 
-void Engine::ReopenLocked(const InstanceRow& row, const OrchestrationInfo& info,
+void Engine::ReopenLocked(const RunRow& row, const OrchestrationInfo& info,
                           ExecutionRewound rewound, PendingCommit& commit) {
   const InstanceKey key{row.tenant, row.id};
   const Timestamp now = NowLocked();
@@ -152,9 +152,9 @@ void Engine::ReopenLocked(const InstanceRow& row, const OrchestrationInfo& info,
   opened->turn_time = summary.turn_time;
   directory_.Add(opened);
 
-  commit.changes.push_back(
-      UpdateInstance{row.number, static_cast<int32_t>(opened->status),
-                     std::nullopt, EncodeMessage(summary)});
+  commit.changes.push_back(UpdateRun{row.number,
+                                     static_cast<int32_t>(opened->status),
+                                     std::nullopt, EncodeMessage(summary)});
   commit.apply.push_back([this, opened] {
     mu_.AssertHeld();
     opened->durable = true;
@@ -181,7 +181,7 @@ void Engine::RewindLocked(Orchestration& orchestration,
     answer.actions.push_back({HistoryEvent::kFromOutside, std::move(failed)});
     return CommitTurnLocked(orchestration, std::move(answer), std::move(done));
   }
-  dispatcher_.Take(orchestration.turn);
+  dispatcher_.End(orchestration.turn);
   orchestration.turn.given_back = 0;
   orchestration.turn.lost = 0;
   orchestration.turn.alone = false;
@@ -208,14 +208,13 @@ void Engine::LookUpChildLocked(const RewindJobPtr& job) {
   std::advance(next, job->looked_up.size());
   if (next == job->ids.end()) return CommitRewindLocked(job);
   job->looked_up.push_back(NormalKey(tenant, *next));
-  LookUpLocked(
-      job->looked_up.back(),
-      [this, job](const absl::StatusOr<std::optional<InstanceRow>>& row,
-                  uint64_t epoch) { OnChildFound(job, row, epoch); });
+  LookUpLocked(job->looked_up.back(),
+               [this, job](const absl::StatusOr<std::optional<RunRow>>& row,
+                           uint64_t epoch) { OnChildFound(job, row, epoch); });
 }
 
 void Engine::OnChildFound(const RewindJobPtr& job,
-                          const absl::StatusOr<std::optional<InstanceRow>>& row,
+                          const absl::StatusOr<std::optional<RunRow>>& row,
                           uint64_t epoch) {
   absl::Status status = row.status();
   std::optional<RewindJob::Child> child;
@@ -280,7 +279,7 @@ void Engine::CommitRewindLocked(const RewindJobPtr& job) {
     });
   }
 
-  const InstanceNumber number = orchestration.number;
+  const RunNumber number = orchestration.number;
   HotState& hot = *job->hot;
   std::vector<std::string>& former = hot.summary.former_executions;
   former.push_back(orchestration.execution_id);
@@ -305,9 +304,9 @@ void Engine::CommitRewindLocked(const RewindJobPtr& job) {
   for (const auto& [id, fire_at] : hot.state.timers) {
     commit.changes.push_back(PutTimer{{number, id, ToStored(ToTime(fire_at))}});
   }
-  commit.changes.push_back(
-      UpdateInstance{number, static_cast<int32_t>(hot.state.status),
-                     std::nullopt, EncodeMessage(hot.summary)});
+  commit.changes.push_back(UpdateRun{number,
+                                     static_cast<int32_t>(hot.state.status),
+                                     std::nullopt, EncodeMessage(hot.summary)});
   commit.apply.push_back([this, job] {
     mu_.AssertHeld();
     ApplyRewindLocked(*job);

@@ -21,9 +21,9 @@ class ABSL_SCOPED_LOCKABLE Engine::Section {
     engine_.mu_.Lock();
   }
   ~Section() ABSL_UNLOCK_FUNCTION() {
-    Deferred deferred = engine_.LeaveLocked();
+    Effects effects = engine_.LeaveLocked();
     engine_.mu_.Unlock();
-    engine_.Finish(std::move(deferred));
+    engine_.Finish(std::move(effects));
   }
   Section(const Section&) = delete;
   Section& operator=(const Section&) = delete;

@@ -38,7 +38,7 @@ void Engine::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
   *pin_ = std::move(grant->pin);
   InstanceContext& instance = **pin_;
   context = {instance.generation(), grant->created, instance.idle_timeout()};
-  instance.GetOrAttach<OrchestrationInstance>(engine);
+  instance.GetOrAttach<HotExtension>(engine);
   engine.StartWithPin(self);
 }
 
@@ -125,7 +125,7 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
   // The end of the existing one is known once it is durable.
   if (directory_.Contains(key)) return StartLaterLocked(start);
   LookUpLocked(
-      key, [this, start](const absl::StatusOr<std::optional<InstanceRow>>& row,
+      key, [this, start](const absl::StatusOr<std::optional<RunRow>>& row,
                          uint64_t epoch) {
         Section section(*this);
         const InstanceKey& key = start->request.key;
@@ -147,7 +147,7 @@ void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
 }
 
 void Engine::DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
-                               const std::optional<InstanceRow>& row) {
+                               const std::optional<RunRow>& row) {
   if (!row.has_value()) return DecideStartLocked(start, std::nullopt);
   const absl::StatusOr<OrchestrationInfo> ended = InfoOf(*row);
   if (!ended.ok()) {
@@ -303,14 +303,14 @@ OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
     created->fresh->created = FromStored(ToStored(now));
     created->fresh->summary = summary;
   }
-  commit.changes.push_back(PutInstance{
-      {.number = created->number,
-       .tenant = key.tenant,
-       .id = key.id,
-       .status = static_cast<int32_t>(OrchestrationStatus::kPending),
-       .created = ToStored(now),
-       .finished = std::nullopt,
-       .summary = EncodeMessage(summary)}});
+  commit.changes.push_back(
+      PutRun{{.number = created->number,
+              .tenant = key.tenant,
+              .id = key.id,
+              .status = static_cast<int32_t>(OrchestrationStatus::kPending),
+              .created = ToStored(now),
+              .finished = std::nullopt,
+              .summary = EncodeMessage(summary)}});
   commit.apply.push_back([this, created] {
     mu_.AssertHeld();
     created->durable = true;

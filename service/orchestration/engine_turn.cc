@@ -19,7 +19,7 @@ struct Engine::TurnInFlight {
 
 void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
                               DoneStatus done) {
-  const InstanceNumber number = orchestration.number;
+  const RunNumber number = orchestration.number;
   auto turn = std::make_shared<TurnInFlight>();
   turn->orchestration = orchestration.shared_from_this();
   orchestration.held = false;
@@ -68,7 +68,7 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
     ObserveLocked(WorkEventKind::kEndedByServer, orchestration.turn, 0,
                   "its worker was told to terminate it and did not");
   }
-  dispatcher_.Take(orchestration.turn);
+  dispatcher_.End(orchestration.turn);
   orchestration.turn.given_back = 0;
   orchestration.turn.lost = 0;
   orchestration.turn.alone = false;
@@ -90,8 +90,8 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
     hot.past.append(chunk);
   }
   hot.summary.chunks = hot.chunks;
-  UpdateInstance update{number, static_cast<int32_t>(hot.state.status),
-                        std::nullopt, EncodeMessage(hot.summary)};
+  UpdateRun update{number, static_cast<int32_t>(hot.state.status), std::nullopt,
+                   EncodeMessage(hot.summary)};
   if (finished) {
     update.finished = ToStored(ToTime(now));  // The store drops the rest.
   } else if (!turn->outcome.next.has_value()) {
@@ -263,7 +263,7 @@ void Engine::BeginNextLocked(TurnInFlight& turn) {
   for (auto& [id, activity] : orchestration.activities) {
     UnpinLocked(*activity);
     std::erase(orchestration.unsent, activity.get());
-    dispatcher_.Take(*activity);
+    dispatcher_.End(*activity);
   }
   orchestration.activities.clear();
   // What is left is for the former execution, or for any.

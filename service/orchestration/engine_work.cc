@@ -21,7 +21,7 @@ constexpr absl::Duration kAheadMin = absl::Seconds(1);
 
 // Builds a hot state from stored data.
 //   DataLoss: the data cannot be read.
-absl::Status ThawInto(const InstanceRow& row,
+absl::Status ThawInto(const RunRow& row,
                       const std::vector<std::string>& history,
                       HotState& state) {
   absl::StatusOr<OrchestrationInfo> info = InfoOf(row);
@@ -176,7 +176,7 @@ void Engine::SendOutLocked(Work& work) {
   if (orchestration.pin != nullptr) return SendLocked(work);
   orchestration.unsent.push_back(&work);
   if (std::exchange(orchestration.pinning, true)) return;
-  deferred_.to_pin.push_back(orchestration.shared_from_this());
+  effects_.to_pin.push_back(orchestration.shared_from_this());
 }
 
 void Engine::PinLater(const OrchestrationPtr& orchestration) {
@@ -186,9 +186,9 @@ void Engine::PinLater(const OrchestrationPtr& orchestration) {
 void Engine::OnPinned(const OrchestrationPtr& orchestration,
                       absl::StatusOr<PinGrant> grant) {
   std::unique_ptr<HeldPin> pin;
-  OrchestrationInstance* hot = nullptr;
+  HotExtension* hot = nullptr;
   if (grant.ok()) {
-    hot = grant->pin->GetOrAttach<OrchestrationInstance>(*this);
+    hot = grant->pin->GetOrAttach<HotExtension>(*this);
     pin = std::make_unique<HeldPin>(
         std::move(grant->pin), PinKind::kWorkItem,
         std::make_shared<ForcedRelease>(*this, orchestration));
@@ -197,7 +197,7 @@ void Engine::OnPinned(const OrchestrationPtr& orchestration,
   orchestration->pinning = false;
   const std::vector<Work*> unsent = std::exchange(orchestration->unsent, {});
   if (orchestration->gone || orchestration->pins == 0) {
-    if (pin != nullptr) deferred_.unpinned.push_back(std::move(pin));
+    if (pin != nullptr) effects_.unpinned.push_back(std::move(pin));
     return;
   }
   if (pin == nullptr) {
@@ -222,7 +222,7 @@ void Engine::UnpinLocked(Work& work) {
   NoteInLocked(work);
   if (--orchestration.pins > 0) return;
   if (orchestration.pin != nullptr) {
-    deferred_.unpinned.push_back(std::move(orchestration.pin));
+    effects_.unpinned.push_back(std::move(orchestration.pin));
   }
 }
 
@@ -250,7 +250,7 @@ void Engine::SendItemLocked(Work& work, std::string item) {
   std::shared_ptr<WorkSink> sink = dispatcher_.FindSink(work.worker);
   // Counted here: more is handed out before the lock is released.
   sink->Announce(item.size());
-  deferred_.items.emplace_back(std::move(sink), std::move(item));
+  effects_.items.emplace_back(std::move(sink), std::move(item));
 }
 
 void Engine::SendActivityLocked(ActivityWork& work) {
@@ -382,7 +382,7 @@ void Engine::ReadInbox(const OrchestrationPtr& orchestration, uint64_t load,
   }
 
   Section section(*this);
-  OrchestrationInstance* hot = orchestration->hot;
+  HotExtension* hot = orchestration->hot;
   if (orchestration->gone || hot == nullptr || hot->load_ != load) return;
   hot->load_ = 0;
   if (SetAsideIfLostLocked(*orchestration, rows.status())) return;
@@ -428,7 +428,7 @@ void Engine::ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load) {
   }
 
   Section section(*this);
-  OrchestrationInstance* hot = orchestration->hot;
+  HotExtension* hot = orchestration->hot;
   if (orchestration->gone || hot == nullptr || hot->load_ != load) return;
   hot->load_ = 0;
   const bool out = AwaitsSending(*orchestration);
@@ -442,19 +442,18 @@ void Engine::ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load) {
   if (out) SendTurnLocked(*orchestration);
 }
 
-void OrchestrationInstance::OnDetach(InstanceContext&, DetachReason,
-                                     HookDone done) {
+void HotExtension::OnDetach(InstanceContext&, DetachReason, HookDone done) {
   engine_.Park(*this);
   done();
 }
 
-void OrchestrationInstance::Forget() {
+void HotExtension::Forget() {
   owner_ = nullptr;
   state_.reset();
   load_ = 0;
 }
 
-void Engine::Park(OrchestrationInstance& hot) {
+void Engine::Park(HotExtension& hot) {
   MutexLock lock(mu_);
   if (Orchestration* owner = hot.owner_) {
     owner->hot = nullptr;

@@ -1,5 +1,5 @@
 // Orchestration: what the engine keeps in memory for an open orchestration; and
-// OrchestrationInstance, the hot state, which hangs on the instance context.
+// HotExtension, the hot state, which hangs on the instance context.
 //
 // Every open orchestration, parked or not, has an Orchestration: its identity,
 // its status, what it has received and the work for workers. Its history is in
@@ -105,9 +105,9 @@ struct HotState {
 };
 
 // Holds the hot state.
-class OrchestrationInstance final : public Extension {
+class HotExtension final : public Extension {
  public:
-  explicit OrchestrationInstance(Engine& engine) : engine_(engine) {}
+  explicit HotExtension(Engine& engine) : engine_(engine) {}
 
   bool MayBlock() const override { return false; }
   void OnDetach(InstanceContext& context, DetachReason reason,
@@ -129,7 +129,7 @@ class OrchestrationInstance final : public Extension {
 
 class Orchestration : public std::enable_shared_from_this<Orchestration> {
  public:
-  Orchestration(InstanceNumber number, InstanceKey key, std::string name,
+  Orchestration(RunNumber number, InstanceKey key, std::string name,
                 const Payload& version, std::string execution_id)
       : number(number),
         key(std::move(key)),
@@ -138,7 +138,7 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   Orchestration(const Orchestration&) = delete;
   Orchestration& operator=(const Orchestration&) = delete;
 
-  const InstanceNumber number;
+  const RunNumber number;
   const InstanceKey key;
 
   // Durable state.
@@ -180,7 +180,7 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   bool pinning = false;       // Acquiring the pin.
   std::vector<Work*> unsent;  // Out, but not sent yet.
 
-  OrchestrationInstance* hot = nullptr;
+  HotExtension* hot = nullptr;
   // Of a new orchestration, which has nothing to read.
   std::unique_ptr<HotState> fresh;
 };

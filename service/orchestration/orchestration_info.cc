@@ -15,7 +15,7 @@ absl::Time FromStored(StoredTime time) { return absl::FromUnixMicros(time); }
 namespace {
 
 // Without status and summary.
-OrchestrationInfo OfRow(const InstanceRow& row) {
+OrchestrationInfo OfRow(const RunRow& row) {
   OrchestrationInfo info;
   info.id = row.id;
   info.created = FromStored(row.created);
@@ -25,7 +25,7 @@ OrchestrationInfo OfRow(const InstanceRow& row) {
 
 }  // namespace
 
-absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row) {
+absl::StatusOr<OrchestrationInfo> InfoOf(const RunRow& row) {
   if (row.damaged) {
     return absl::DataLossError(absl::StrCat("the row of orchestration ",
                                             QuoteForMessage(row.id),
@@ -48,8 +48,7 @@ absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row) {
   return info;
 }
 
-OrchestrationInfo DamagedInfoOf(const InstanceRow& row,
-                                const std::string& why) {
+OrchestrationInfo DamagedInfoOf(const RunRow& row, const std::string& why) {
   OrchestrationInfo info = OfRow(row);
   info.status = OrchestrationStatus::kDamaged;
   auto summary = DecodeMessage<Summary>(row.summary);

@@ -80,10 +80,10 @@ absl::Time FromStored(StoredTime time);
 
 // Without payloads.
 //   DataLoss: the row cannot be read.
-absl::StatusOr<OrchestrationInfo> InfoOf(const InstanceRow& row);
+absl::StatusOr<OrchestrationInfo> InfoOf(const RunRow& row);
 
 // What can be read of a damaged orchestration's row, with `why` as its failure.
-OrchestrationInfo DamagedInfoOf(const InstanceRow& row, const std::string& why);
+OrchestrationInfo DamagedInfoOf(const RunRow& row, const std::string& why);
 
 // DataLoss, for an orchestration that is set aside.
 absl::Status IsDamaged(std::string_view id, const std::string& why);

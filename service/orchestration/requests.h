@@ -83,7 +83,7 @@ struct OrchestrationQuery {
 
 struct OrchestrationPage {
   std::vector<OrchestrationInfo> orchestrations;
-  std::optional<InstanceNumber> next;
+  std::optional<RunNumber> next;
 };
 
 // Selects a history, and a part of it.
@@ -93,7 +93,7 @@ struct HistoryQuery {
   // The maximum per read, but a turn's events are never split.
   size_t bytes_max = 256 << 10;
   // Where to continue, as given in HistoryPage::next.
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t chunk = 0;
 };
 

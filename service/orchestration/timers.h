@@ -37,7 +37,7 @@ class Timers {
   // fire in the order of their IDs.
   struct Entry {
     StoredTime due = 0;
-    InstanceNumber number = 0;
+    RunNumber number = 0;
     Kind kind = Kind::kTimer;
     int32_t id = 0;
     friend auto operator<=>(const Entry&, const Entry&) = default;
@@ -94,7 +94,7 @@ class Timers {
   size_t size() const { return entries_.size(); }
 
  private:
-  using Key = std::tuple<InstanceNumber, Kind, int32_t>;
+  using Key = std::tuple<RunNumber, Kind, int32_t>;
   static Key KeyOf(const Entry& entry) {
     return {entry.number, entry.kind, entry.id};
   }

@@ -1,5 +1,6 @@
 // ServerPart: what lives as long as a server serves, and is told of its drain
-// and its end. Served: a part that is a service, with the table of its methods.
+// and its end. HostedService: a part that is a service, with the table of its
+// methods.
 //
 // Whoever has to know what is served reads that table, and nothing else: the
 // loop that serves calls, health, reflection. Each is for one server.
@@ -45,7 +46,7 @@ class ServerPart {
   virtual void OnStopping() {}
 };
 
-class Served : public ServerPart {
+class HostedService : public ServerPart {
  public:
   struct Method {
     std::string_view name;
@@ -67,7 +68,7 @@ class Served : public ServerPart {
   }
 
   // All services of the server. Before Serve.
-  virtual void OnServing(const std::vector<Served*>& /*services*/) {}
+  virtual void OnServing(const std::vector<HostedService*>& /*services*/) {}
 };
 
 }  // namespace leasehold

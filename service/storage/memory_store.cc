@@ -24,8 +24,8 @@ std::vector<Row> Values(const std::map<int64_t, Row>& rows) {
 
 // ---- Changes ----------------------------------------------------------------
 
-void MemoryStore::Apply(const PutInstance& change) {
-  const InstanceRow& row = change.row;
+void MemoryStore::Apply(const PutRun& change) {
+  const RunRow& row = change.row;
   EraseRun(row.number);
   const auto same_key = by_key_.find({row.tenant, row.id});
   if (same_key != by_key_.end()) Replace(same_key->second);
@@ -34,10 +34,10 @@ void MemoryStore::Apply(const PutInstance& change) {
   instances_[row.number].row = row;
 }
 
-void MemoryStore::Apply(const UpdateInstance& change) {
+void MemoryStore::Apply(const UpdateRun& change) {
   Instance* instance = At(change.number);
   if (instance == nullptr) return;
-  InstanceRow& row = instance->row;
+  RunRow& row = instance->row;
   if (row.finished) finished_.erase({*row.finished, row.number});
   row.status = change.status;
   row.finished = change.finished;
@@ -49,14 +49,14 @@ void MemoryStore::Apply(const UpdateInstance& change) {
   instance->tasks.clear();
 }
 
-void MemoryStore::Apply(const FinishInstance& change) {
+void MemoryStore::Apply(const FinishRun& change) {
   Instance* instance = OpenAt(change.number);
   if (instance == nullptr) return;
   const auto& history = instance->history;
   const int64_t chunk = history.empty() ? 0 : history.rbegin()->first + 1;
   Apply(AppendHistory{change.number, chunk, change.events});
-  Apply(UpdateInstance{change.number, change.status, change.finished,
-                       instance->row.summary});
+  Apply(UpdateRun{change.number, change.status, change.finished,
+                  instance->row.summary});
 }
 
 void MemoryStore::Apply(const AppendHistory& change) {
@@ -104,12 +104,12 @@ void MemoryStore::Apply(const DropTask& change) {
   if (instance != nullptr) instance->tasks.erase(change.sequence);
 }
 
-void MemoryStore::Apply(const EraseInstance& change) {
+void MemoryStore::Apply(const EraseRun& change) {
   const Instance* instance = At(change.number);
   if (instance == nullptr) return;
   const Key key = {instance->row.tenant, instance->row.id};
   EraseRun(change.number);
-  for (const InstanceNumber run : replaced_of_[key]) replaced_.erase(run);
+  for (const RunNumber run : replaced_of_[key]) replaced_.erase(run);
   for (const std::string& request : requests_of_[key]) {
     requests_.erase({key.first, request});
   }
@@ -139,24 +139,24 @@ void MemoryStore::Apply(const PutSetting& change) {
   settings_[change.name] = change.value;
 }
 
-void MemoryStore::Replace(InstanceNumber number) {
+void MemoryStore::Replace(RunNumber number) {
   Instance& instance = instances_.at(number);
-  const InstanceRow& row = instance.row;
+  const RunRow& row = instance.row;
   instance.messages.clear();
   instance.timers.clear();
   instance.tasks.clear();
   if (row.finished) finished_.erase({*row.finished, number});
   by_key_.erase({row.tenant, row.id});
-  std::set<InstanceNumber>& runs = replaced_of_[{row.tenant, row.id}];
+  std::set<RunNumber>& runs = replaced_of_[{row.tenant, row.id}];
   runs.insert(number);
   replaced_.insert(instances_.extract(number));
   if (runs.size() > kReplacedRunsMax) EraseRun(*runs.begin());
 }
 
-void MemoryStore::EraseRun(InstanceNumber number) {
+void MemoryStore::EraseRun(RunNumber number) {
   const Instance* run = RunAt(number);
   if (run == nullptr) return;
-  const InstanceRow& row = run->row;
+  const RunRow& row = run->row;
   if (instances_.contains(number)) {
     if (row.finished) finished_.erase({*row.finished, number});
     by_key_.erase({row.tenant, row.id});
@@ -167,17 +167,17 @@ void MemoryStore::EraseRun(InstanceNumber number) {
   }
 }
 
-MemoryStore::Instance* MemoryStore::At(InstanceNumber number) {
+MemoryStore::Instance* MemoryStore::At(RunNumber number) {
   const auto found = instances_.find(number);
   return found == instances_.end() ? nullptr : &found->second;
 }
 
-MemoryStore::Instance* MemoryStore::OpenAt(InstanceNumber number) {
+MemoryStore::Instance* MemoryStore::OpenAt(RunNumber number) {
   Instance* instance = At(number);
   return instance == nullptr || instance->row.finished ? nullptr : instance;
 }
 
-const MemoryStore::Instance* MemoryStore::RunAt(InstanceNumber number) {
+const MemoryStore::Instance* MemoryStore::RunAt(RunNumber number) {
   const auto replaced = replaced_.find(number);
   return replaced == replaced_.end() ? At(number) : &replaced->second;
 }
@@ -191,15 +191,15 @@ absl::Status MemoryStore::Open() {
 }
 
 absl::Status MemoryStore::ReadOpen(
-    absl::FunctionRef<void(OpenInstance instance)> each) {
-  std::vector<OpenInstance> open;
+    absl::FunctionRef<void(OpenRun instance)> each) {
+  std::vector<OpenRun> open;
   {
     MutexLock lock(mu_);
     if (!open_) return NotOpen();
     for (const auto& [number, instance] : instances_) {
       if (instance.row.finished) continue;
-      OpenInstance& one = open.emplace_back(
-          OpenInstance{instance.row, {}, Values(instance.timers), {}});
+      OpenRun& one = open.emplace_back(
+          OpenRun{instance.row, {}, Values(instance.timers), {}});
       for (const auto& [sequence, row] : instance.tasks) {
         if (row.task.size() <= kLargeTaskBytes) {
           one.tasks.push_back(row);
@@ -217,11 +217,11 @@ absl::Status MemoryStore::ReadOpen(
       }
     }
   }
-  for (OpenInstance& instance : open) each(std::move(instance));
+  for (OpenRun& instance : open) each(std::move(instance));
   return absl::OkStatus();
 }
 
-absl::StatusOr<InstanceNumber> MemoryStore::ReadLastNumber() {
+absl::StatusOr<RunNumber> MemoryStore::ReadLastNumber() {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   const auto last = [](const auto& runs) {
@@ -245,8 +245,8 @@ absl::Status MemoryStore::Commit(absl::Span<const Change> changes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<InstanceRow>> MemoryStore::Find(
-    std::string_view tenant, std::string_view id) {
+absl::StatusOr<std::optional<RunRow>> MemoryStore::Find(std::string_view tenant,
+                                                        std::string_view id) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   const auto found = by_key_.find({std::string(tenant), std::string(id)});
@@ -254,21 +254,21 @@ absl::StatusOr<std::optional<InstanceRow>> MemoryStore::Find(
   return instances_.at(found->second).row;
 }
 
-absl::StatusOr<std::vector<InstanceRow>> MemoryStore::ReadReplaced(
+absl::StatusOr<std::vector<RunRow>> MemoryStore::ReadReplaced(
     std::string_view tenant, std::string_view id) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
-  std::vector<InstanceRow> rows;
+  std::vector<RunRow> rows;
   const auto runs = replaced_of_.find({std::string(tenant), std::string(id)});
   if (runs == replaced_of_.end()) return rows;
-  for (const InstanceNumber run : runs->second) {
+  for (const RunNumber run : runs->second) {
     rows.insert(rows.begin(), replaced_.at(run).row);
   }
   return rows;
 }
 
 absl::StatusOr<std::vector<std::string>> MemoryStore::ReadHistory(
-    InstanceNumber number) {
+    RunNumber number) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   const Instance* run = RunAt(number);
@@ -276,7 +276,7 @@ absl::StatusOr<std::vector<std::string>> MemoryStore::ReadHistory(
   return Values(run->history);
 }
 
-absl::StatusOr<HistoryPart> MemoryStore::ReadHistoryPart(InstanceNumber number,
+absl::StatusOr<HistoryPart> MemoryStore::ReadHistoryPart(RunNumber number,
                                                          int64_t first,
                                                          size_t bytes_max) {
   MutexLock lock(mu_);
@@ -297,8 +297,7 @@ absl::StatusOr<HistoryPart> MemoryStore::ReadHistoryPart(InstanceNumber number,
   return part;
 }
 
-absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(
-    InstanceNumber number) {
+absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(RunNumber number) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   const Instance* run = RunAt(number);
@@ -308,7 +307,7 @@ absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(
 }
 
 absl::StatusOr<std::vector<MessageRow>> MemoryStore::ReadMessages(
-    InstanceNumber number, const MessageRange& range) {
+    RunNumber number, const MessageRange& range) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   std::vector<MessageRow> rows;
@@ -324,8 +323,8 @@ absl::StatusOr<std::vector<MessageRow>> MemoryStore::ReadMessages(
   return rows;
 }
 
-absl::StatusOr<std::optional<TaskRow>> MemoryStore::ReadTask(
-    InstanceNumber number, int64_t sequence) {
+absl::StatusOr<std::optional<TaskRow>> MemoryStore::ReadTask(RunNumber number,
+                                                             int64_t sequence) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   const Instance* instance = At(number);
@@ -341,7 +340,7 @@ absl::StatusOr<RowPage> MemoryStore::Query(const RowQuery& query) {
   RowPage page;
   for (auto i = instances_.upper_bound(query.after); i != instances_.end();
        ++i) {
-    const InstanceRow& row = i->second.row;
+    const RunRow& row = i->second.row;
     if (!Matches(query, View(row))) continue;
     page.rows.push_back(row);
     if (page.rows.size() < query.count_max) continue;
@@ -359,7 +358,7 @@ absl::StatusOr<FinishedPage> MemoryStore::ListFinished(
   auto i = finished_.begin();
   if (query.finished_from) {
     i = finished_.lower_bound(
-        {*query.finished_from, std::numeric_limits<InstanceNumber>::min()});
+        {*query.finished_from, std::numeric_limits<RunNumber>::min()});
   }
   if (query.after) {
     const auto after =
@@ -369,7 +368,7 @@ absl::StatusOr<FinishedPage> MemoryStore::ListFinished(
     }
   }
   for (; i != finished_.end(); ++i) {
-    const InstanceRow& row = instances_.at(i->second).row;
+    const RunRow& row = instances_.at(i->second).row;
     if (query.finished_to && i->first >= *query.finished_to) break;
     if (!Matches(query, View(row))) continue;
     page.rows.push_back(row);

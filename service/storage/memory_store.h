@@ -27,30 +27,28 @@ class MemoryStore final : public Store {
   Witness* witness() override { return &witness_; }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   // Reads everything before it calls `each` for the first time.
-  absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
-      override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<InstanceNumber> ReadLastNumber() override
+  absl::Status ReadOpen(absl::FunctionRef<void(OpenRun instance)> each) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RunNumber> ReadLastNumber() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Commit(absl::Span<const Change> changes) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
-                                                  std::string_view id) override
+  absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
+                                             std::string_view id) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(
-      std::string_view tenant, std::string_view id) override
+  absl::StatusOr<std::vector<RunRow>> ReadReplaced(std::string_view tenant,
+                                                   std::string_view id) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<std::string>> ReadHistory(
-      InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
-                                              int64_t first,
+      RunNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<HistoryPart> ReadHistoryPart(RunNumber number, int64_t first,
                                               size_t bytes_max) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
+  absl::StatusOr<HistoryEnds> ReadHistoryEnds(RunNumber number) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<MessageRow>> ReadMessages(
-      InstanceNumber number, const MessageRange& range) override
+      RunNumber number, const MessageRange& range) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+  absl::StatusOr<std::optional<TaskRow>> ReadTask(RunNumber number,
                                                   int64_t sequence) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<RowPage> Query(const RowQuery& query) override
@@ -68,16 +66,16 @@ class MemoryStore final : public Store {
   using Key = std::pair<std::string, std::string>;
 
   struct Instance {
-    InstanceRow row;
+    RunRow row;
     std::map<int64_t, std::string> history;
     std::map<int64_t, MessageRow> messages;
     std::map<int64_t, TimerRow> timers;
     std::map<int64_t, TaskRow> tasks;
   };
 
-  void Apply(const PutInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Apply(const UpdateInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Apply(const FinishInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const UpdateRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const FinishRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const AppendHistory& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const ClearExecution& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutMessage& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -86,41 +84,39 @@ class MemoryStore final : public Store {
   void Apply(const DropTimer& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutTask& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const DropTask& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Apply(const EraseInstance& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const EraseRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const EraseEverything& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutRequest& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Replaces the instance with this number. REQUIRES: it exists.
-  void Replace(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Replace(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Erases the instance or replaced run with this number.
-  void EraseRun(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EraseRun(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // nullptr: there is none with this number, or it is not open.
-  Instance* At(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Instance* OpenAt(InstanceNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Instance* At(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Instance* OpenAt(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // An instance or a replaced run; nullptr if there is neither.
-  const Instance* RunAt(InstanceNumber number)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  const Instance* RunAt(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Witness witness_;  // Synchronised by its users.
 
   Mutex mu_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;
-  std::map<InstanceNumber, Instance> instances_ ABSL_GUARDED_BY(mu_);
+  std::map<RunNumber, Instance> instances_ ABSL_GUARDED_BY(mu_);
   // Only their row and history are kept.
-  std::map<InstanceNumber, Instance> replaced_ ABSL_GUARDED_BY(mu_);
+  std::map<RunNumber, Instance> replaced_ ABSL_GUARDED_BY(mu_);
   std::map<Key, RequestRow> requests_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::string, std::less<>> settings_
       ABSL_GUARDED_BY(mu_);
   // Indexes over instances_: the number of each key, and the finished instances
   // by time.
-  std::map<Key, InstanceNumber> by_key_ ABSL_GUARDED_BY(mu_);
-  std::set<std::pair<StoredTime, InstanceNumber>> finished_
-      ABSL_GUARDED_BY(mu_);
+  std::map<Key, RunNumber> by_key_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<StoredTime, RunNumber>> finished_ ABSL_GUARDED_BY(mu_);
   // Indexes over replaced_ and requests_ by an instance's key. A set may be
   // empty.
-  std::map<Key, std::set<InstanceNumber>> replaced_of_ ABSL_GUARDED_BY(mu_);
+  std::map<Key, std::set<RunNumber>> replaced_of_ ABSL_GUARDED_BY(mu_);
   std::map<Key, std::set<std::string>> requests_of_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -26,7 +26,7 @@ namespace leasehold {
 
 // Identifies one run of an instance inside the store: starting an ID again
 // assigns a new number, greater than all earlier ones.
-using InstanceNumber = int64_t;
+using RunNumber = int64_t;
 
 // Microseconds since 1970.
 using StoredTime = int64_t;
@@ -36,8 +36,8 @@ inline constexpr size_t kReplacedRunsMax = 10;
 
 // An instance, open or finished: at most one per key (tenant and ID). Or a
 // replaced run, which was an instance until its key was started again.
-struct InstanceRow {
-  InstanceNumber number = 0;
+struct RunRow {
+  RunNumber number = 0;
   std::string tenant;
   std::string id;
   int32_t status = 0;
@@ -48,7 +48,7 @@ struct InstanceRow {
   // be trusted. Never set in a row that is put.
   bool damaged = false;
 
-  friend bool operator==(const InstanceRow&, const InstanceRow&) = default;
+  friend bool operator==(const RunRow&, const RunRow&) = default;
 };
 
 // A message with an event of more bytes, or such an activity, is large: a
@@ -58,7 +58,7 @@ inline constexpr size_t kLargeTaskBytes = 16 << 10;
 
 // An event that has arrived for an instance and is not in its history yet.
 struct MessageRow {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t sequence = 0;   // Their order; may be negative.
   std::string execution;  // For this execution only; empty: for any.
   std::string event;
@@ -68,7 +68,7 @@ struct MessageRow {
 
 // Something to do at a given time.
 struct TimerRow {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t sequence = 0;
   StoredTime due = 0;
 
@@ -77,7 +77,7 @@ struct TimerRow {
 
 // An activity that has not ended.
 struct TaskRow {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t sequence = 0;
   std::string task;
 
@@ -108,15 +108,15 @@ struct RequestRow {
 // finished: that one's messages, timers and tasks are erased, and so is the
 // oldest replaced run of the key if there is one too many. Anything else with
 // the new instance's number is erased.
-struct PutInstance {
-  InstanceRow row;
+struct PutRun {
+  RunRow row;
 };
 
 // Changes an instance; does nothing if there is none. With `finished` set, it
 // is finished: its messages, timers and tasks are erased. Otherwise it is open
 // (again).
-struct UpdateInstance {
-  InstanceNumber number = 0;
+struct UpdateRun {
+  RunNumber number = 0;
   int32_t status = 0;
   std::optional<StoredTime> finished;
   std::string summary;
@@ -125,8 +125,8 @@ struct UpdateInstance {
 // Finishes an open instance whose summary the caller does not know: the summary
 // stays. `events` are appended to its history. A finished instance does not
 // change.
-struct FinishInstance {
-  InstanceNumber number = 0;
+struct FinishRun {
+  RunNumber number = 0;
   int32_t status = 0;
   StoredTime finished = 0;
   std::string events;
@@ -134,7 +134,7 @@ struct FinishInstance {
 
 // Appends the events of one turn. `chunk` counts from 0 in each execution.
 struct AppendHistory {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t chunk = 0;
   std::string events;
 };
@@ -142,7 +142,7 @@ struct AppendHistory {
 // Begins a new execution: history, timers and tasks of the previous one are
 // erased; messages stay.
 struct ClearExecution {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
 };
 
 struct PutMessage {
@@ -151,7 +151,7 @@ struct PutMessage {
 
 // Messages up to this one have gone into the history.
 struct TakeMessages {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t last_sequence = 0;
 };
 
@@ -160,7 +160,7 @@ struct PutTimer {
 };
 
 struct DropTimer {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t sequence = 0;
 };
 
@@ -169,14 +169,14 @@ struct PutTask {
 };
 
 struct DropTask {
-  InstanceNumber number = 0;
+  RunNumber number = 0;
   int64_t sequence = 0;
 };
 
 // Erases an instance with everything that belongs to it, and the replaced runs
 // and requests of its key.
-struct EraseInstance {
-  InstanceNumber number = 0;
+struct EraseRun {
+  RunNumber number = 0;
 };
 
 // Erases all instances, replaced runs and requests.
@@ -195,10 +195,9 @@ struct PutSetting {
 };
 
 using Change =
-    std::variant<PutInstance, UpdateInstance, FinishInstance, AppendHistory,
-                 ClearExecution, PutMessage, TakeMessages, PutTimer, DropTimer,
-                 PutTask, DropTask, EraseInstance, EraseEverything, PutRequest,
-                 PutSetting>;
+    std::variant<PutRun, UpdateRun, FinishRun, AppendHistory, ClearExecution,
+                 PutMessage, TakeMessages, PutTimer, DropTimer, PutTask,
+                 DropTask, EraseRun, EraseEverything, PutRequest, PutSetting>;
 
 // ---- What is read -----------------------------------------------------------
 
@@ -233,8 +232,8 @@ struct MessageRange {
 
 // An open instance with everything but its history: what a starting server
 // needs. Each list is in order of its sequence.
-struct OpenInstance {
-  InstanceRow row;
+struct OpenRun {
+  RunRow row;
   std::vector<MessageRow> messages;  // Without the large ones.
   std::vector<TimerRow> timers;
   std::vector<TaskRow> tasks;  // Without the large ones.
@@ -266,15 +265,15 @@ struct RowQuery {
   std::optional<StoredTime> created_to = {};
   std::string id_prefix = {};
   bool finished_only = false;
-  InstanceNumber after = 0;  // Those with greater numbers.
-  size_t count_max = 100;    // At least 1.
+  RunNumber after = 0;     // Those with greater numbers.
+  size_t count_max = 100;  // At least 1.
 };
 
 // Selects finished instances, in order of the time at which they finished.
 struct FinishedQuery {
   struct Position {
     StoredTime finished = 0;
-    InstanceNumber number = 0;
+    RunNumber number = 0;
   };
 
   std::string tenant;
@@ -288,12 +287,12 @@ struct FinishedQuery {
 // A page may be short, or empty, without being the last one: a read is cut
 // short after a second.
 struct RowPage {
-  std::vector<InstanceRow> rows;
-  std::optional<InstanceNumber> next;  // Continue after; empty: the last page.
+  std::vector<RunRow> rows;
+  std::optional<RunNumber> next;  // Continue after; empty: the last page.
 };
 
 struct FinishedPage {
-  std::vector<InstanceRow> rows;
+  std::vector<RunRow> rows;
   std::optional<FinishedQuery::Position> next;
 };
 

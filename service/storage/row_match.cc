@@ -12,7 +12,7 @@ bool HasStatus(const std::vector<int32_t>& statuses, int32_t status) {
 
 }  // namespace
 
-RowView View(const InstanceRow& row) {
+RowView View(const RunRow& row) {
   return {row.tenant, row.id, row.status, row.created, row.finished};
 }
 

@@ -24,7 +24,7 @@ struct RowView {
   std::optional<StoredTime> finished;
 };
 
-RowView View(const InstanceRow& row);
+RowView View(const RunRow& row);
 
 bool Matches(const RowQuery& query, const RowView& row);
 bool Matches(const FinishedQuery& query, const RowView& row);

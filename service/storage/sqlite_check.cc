@@ -34,7 +34,7 @@ constexpr PartTable kParts[] = {
 };
 
 // The runs in the file, by number.
-using States = std::map<InstanceNumber, CheckReport::Run>;
+using States = std::map<RunNumber, CheckReport::Run>;
 
 class Looker {
  public:
@@ -54,7 +54,7 @@ class Looker {
 
  private:
   void Damage(std::string what) { report_.damage.push_back(std::move(what)); }
-  void Damage(InstanceNumber number, std::string what) {
+  void Damage(RunNumber number, std::string what) {
     auto known = states_.find(number);
     if (known == states_.end()) {
       known = states_.emplace(number, CheckReport::Run{"", "", "missing", {}})
@@ -88,7 +88,7 @@ class Looker {
     SqliteRows rows = all.Start();
     while (rows.Next()) {
       ++report_.rows[table];
-      const InstanceNumber number = rows.Number(0);
+      const RunNumber number = rows.Number(0);
       const bool open = !rows.NumberOrNull(2).has_value();
       std::string state = table == "replaced" ? table
                           : open              ? "open"
@@ -112,7 +112,7 @@ class Looker {
     SqliteRows rows = all.Start();
     while (rows.Next()) {
       ++report_.rows[name];
-      const InstanceNumber number = rows.Number(0);
+      const RunNumber number = rows.Number(0);
       const std::string which =
           absl::StrCat(name == "history" ? "chunk" : name, " ", rows.Number(1));
       if (!states_.contains(number)) {
@@ -228,7 +228,7 @@ absl::Status SqliteCheck::Export(const CheckReport& report,
                                  const std::string& path) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   SqliteConnection file(path_, "", SqliteConnection::Access::kReadOnly);
-  const auto write = [&out](absl::string_view table, InstanceNumber number,
+  const auto write = [&out](absl::string_view table, RunNumber number,
                             absl::string_view more, const SqliteRows& rows,
                             int bytes, int whole) {
     const std::string_view blob = rows.Bytes(bytes);

@@ -46,7 +46,7 @@ struct CheckReport {
 
   std::map<std::string, int64_t> rows;  // By table.
   std::vector<std::string> damage;      // Of the file as a whole.
-  std::map<InstanceNumber, Run> runs;   // The damaged ones.
+  std::map<RunNumber, Run> runs;        // The damaged ones.
 
   bool whole() const { return damage.empty() && runs.empty(); }
 };

@@ -36,7 +36,7 @@ RowView View(const SqliteRows& rows) {
           rows.Number(2), rows.NumberOrNull(3)};
 }
 
-InstanceRow RowWithoutSummary(const SqliteRows& rows) {
+RunRow RowWithoutSummary(const SqliteRows& rows) {
   return {.number = rows.Number(0),
           .tenant = rows.String(4),
           .id = rows.String(5),
@@ -59,7 +59,7 @@ class Parts {
 
   // The rows of this number; numbers increase from call to call. Describes rows
   // with a wrong checksum in `damage`.
-  std::vector<Part> Of(InstanceNumber number, std::string& damage) {
+  std::vector<Part> Of(RunNumber number, std::string& damage) {
     std::vector<Part> parts;
     if (!started_) Step();
     started_ = true;
@@ -208,10 +208,10 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
               "SELECT open, messages, timers, tasks, sum=row_sum(line,commits,"
               "instances,open,messages,timers,tasks) FROM ledger") {}
 
-absl::StatusOr<InstanceRow> SqliteReader::Row(const SqliteRows& rows) {
+absl::StatusOr<RunRow> SqliteReader::Row(const SqliteRows& rows) {
   // Begun while `rows` is active, so it sees the same snapshot of the file.
   SqliteRows summary = summary_.Start(rows.Number(0));
-  InstanceRow row = RowWithoutSummary(rows);
+  RunRow row = RowWithoutSummary(rows);
   if (summary.Next()) {
     row.summary = summary.String(0);
     row.damaged = summary.Number(1) == 0;
@@ -221,7 +221,7 @@ absl::StatusOr<InstanceRow> SqliteReader::Row(const SqliteRows& rows) {
 }
 
 absl::Status SqliteReader::ReadOpen(
-    absl::FunctionRef<void(OpenInstance instance)> each) {
+    absl::FunctionRef<void(OpenRun instance)> each) {
   // All statements see one snapshot: the first that is stepped, and has not
   // reached its end, sets it for the others.
   SqliteRows ledger = ledger_.Start();
@@ -259,8 +259,8 @@ absl::Status SqliteReader::ReadOpen(
       3, "activity");
   Counts counts;
   while (rows.Next()) {
-    const InstanceNumber number = rows.Number(0);
-    OpenInstance open;
+    const RunNumber number = rows.Number(0);
+    OpenRun open;
     open.row = {.number = number,
                 .tenant = rows.String(3),
                 .id = rows.String(4),
@@ -313,19 +313,19 @@ absl::Status SqliteReader::CompareWithLedger(const SqliteRows& rows,
                    "--accept lets the server continue with that"));
 }
 
-absl::StatusOr<InstanceNumber> SqliteReader::ReadLastNumber() {
+absl::StatusOr<RunNumber> SqliteReader::ReadLastNumber() {
   SqliteRows rows = last_number_.Start();
-  const InstanceNumber last = rows.Next() ? rows.Number(0) : 0;
+  const RunNumber last = rows.Next() ? rows.Number(0) : 0;
   if (!rows.status().ok()) return rows.status();
   return last;
 }
 
-absl::StatusOr<std::optional<InstanceRow>> SqliteReader::Find(
+absl::StatusOr<std::optional<RunRow>> SqliteReader::Find(
     std::string_view tenant, std::string_view id) {
   SqliteRows rows = find_.Start(SqliteKeyHash(tenant, id));
   while (rows.Next()) {
     if (rows.Bytes(4) != tenant || rows.Bytes(5) != id) continue;
-    absl::StatusOr<InstanceRow> row = Row(rows);
+    absl::StatusOr<RunRow> row = Row(rows);
     if (!row.ok()) return row.status();
     return *std::move(row);
   }
@@ -333,9 +333,9 @@ absl::StatusOr<std::optional<InstanceRow>> SqliteReader::Find(
   return std::nullopt;
 }
 
-absl::StatusOr<std::vector<InstanceRow>> SqliteReader::ReadReplaced(
+absl::StatusOr<std::vector<RunRow>> SqliteReader::ReadReplaced(
     std::string_view tenant, std::string_view id) {
-  std::vector<InstanceRow> runs;
+  std::vector<RunRow> runs;
   SqliteRows rows = replaced_.Start(SqliteKeyHash(tenant, id));
   while (rows.Next()) {
     if (rows.Bytes(4) != tenant || rows.Bytes(5) != id) continue;
@@ -348,7 +348,7 @@ absl::StatusOr<std::vector<InstanceRow>> SqliteReader::ReadReplaced(
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteReader::ReadHistory(
-    InstanceNumber number) {
+    RunNumber number) {
   absl::StatusOr<HistoryPart> all =
       ReadHistoryPart(number, std::numeric_limits<int64_t>::min(),
                       std::numeric_limits<size_t>::max());
@@ -356,7 +356,7 @@ absl::StatusOr<std::vector<std::string>> SqliteReader::ReadHistory(
   return std::move(all->chunks);
 }
 
-absl::StatusOr<HistoryPart> SqliteReader::ReadHistoryPart(InstanceNumber number,
+absl::StatusOr<HistoryPart> SqliteReader::ReadHistoryPart(RunNumber number,
                                                           int64_t first,
                                                           size_t bytes_max) {
   HistoryPart part;
@@ -376,7 +376,7 @@ absl::StatusOr<HistoryPart> SqliteReader::ReadHistoryPart(InstanceNumber number,
 }
 
 absl::StatusOr<std::vector<MessageRow>> SqliteReader::ReadMessages(
-    InstanceNumber number, const MessageRange& range) {
+    RunNumber number, const MessageRange& range) {
   std::vector<MessageRow> messages;
   SqliteRows rows = messages_.Start(number, range.first, range.last);
   while (messages.size() < range.count_max && rows.Next()) {
@@ -392,7 +392,7 @@ absl::StatusOr<std::vector<MessageRow>> SqliteReader::ReadMessages(
 }
 
 absl::StatusOr<std::optional<TaskRow>> SqliteReader::ReadTask(
-    InstanceNumber number, int64_t sequence) {
+    RunNumber number, int64_t sequence) {
   SqliteRows rows = task_.Start(number, sequence);
   if (rows.Next()) {
     if (rows.Number(1) == 0) {
@@ -405,8 +405,7 @@ absl::StatusOr<std::optional<TaskRow>> SqliteReader::ReadTask(
   return std::nullopt;
 }
 
-absl::StatusOr<HistoryEnds> SqliteReader::ReadHistoryEnds(
-    InstanceNumber number) {
+absl::StatusOr<HistoryEnds> SqliteReader::ReadHistoryEnds(RunNumber number) {
   HistoryEnds ends;
   SqliteRows first = first_chunk_.Start(number);
   if (first.Next()) {
@@ -429,7 +428,7 @@ absl::StatusOr<bool> SqliteReader::Fill(const Conditions& conditions,
                                         Page& page) {
   while (rows.Next()) {
     if (Matches(conditions, View(rows))) {
-      absl::StatusOr<InstanceRow> row = Row(rows);
+      absl::StatusOr<RunRow> row = Row(rows);
       if (!row.ok()) return row.status();
       page.rows.push_back(*std::move(row));
     }

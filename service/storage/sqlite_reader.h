@@ -31,19 +31,19 @@ class SqliteReader {
   const absl::Status& status() const { return connection_.status(); }
 
   // Like those of Store.
-  absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each);
-  absl::StatusOr<InstanceNumber> ReadLastNumber();
-  absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
-                                                  std::string_view id);
-  absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(std::string_view tenant,
-                                                        std::string_view id);
-  absl::StatusOr<std::vector<std::string>> ReadHistory(InstanceNumber number);
-  absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
-                                              int64_t first, size_t bytes_max);
-  absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number);
+  absl::Status ReadOpen(absl::FunctionRef<void(OpenRun instance)> each);
+  absl::StatusOr<RunNumber> ReadLastNumber();
+  absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
+                                             std::string_view id);
+  absl::StatusOr<std::vector<RunRow>> ReadReplaced(std::string_view tenant,
+                                                   std::string_view id);
+  absl::StatusOr<std::vector<std::string>> ReadHistory(RunNumber number);
+  absl::StatusOr<HistoryPart> ReadHistoryPart(RunNumber number, int64_t first,
+                                              size_t bytes_max);
+  absl::StatusOr<HistoryEnds> ReadHistoryEnds(RunNumber number);
   absl::StatusOr<std::vector<MessageRow>> ReadMessages(
-      InstanceNumber number, const MessageRange& range);
-  absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+      RunNumber number, const MessageRange& range);
+  absl::StatusOr<std::optional<TaskRow>> ReadTask(RunNumber number,
                                                   int64_t sequence);
   absl::StatusOr<RowPage> Query(const RowQuery& query);
   absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query);
@@ -70,7 +70,7 @@ class SqliteReader {
   // DataLoss if the numbers differ.
   absl::Status CompareWithLedger(const SqliteRows& ledger, const Counts& found);
   // The current row of `rows`.
-  absl::StatusOr<InstanceRow> Row(const SqliteRows& rows);
+  absl::StatusOr<RunRow> Row(const SqliteRows& rows);
 
   const Clock& clock_;
   SqliteConnection connection_;

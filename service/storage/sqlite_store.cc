@@ -347,47 +347,46 @@ Result SqliteStore::Read(Result (SqliteReader::*read)(Parameters...),
 }
 
 absl::Status SqliteStore::ReadOpen(
-    absl::FunctionRef<void(OpenInstance instance)> each) {
+    absl::FunctionRef<void(OpenRun instance)> each) {
   return Read(&SqliteReader::ReadOpen, each);
 }
 
-absl::StatusOr<InstanceNumber> SqliteStore::ReadLastNumber() {
+absl::StatusOr<RunNumber> SqliteStore::ReadLastNumber() {
   return Read(&SqliteReader::ReadLastNumber);
 }
 
-absl::StatusOr<std::optional<InstanceRow>> SqliteStore::Find(
-    std::string_view tenant, std::string_view id) {
+absl::StatusOr<std::optional<RunRow>> SqliteStore::Find(std::string_view tenant,
+                                                        std::string_view id) {
   return Read(&SqliteReader::Find, tenant, id);
 }
 
-absl::StatusOr<std::vector<InstanceRow>> SqliteStore::ReadReplaced(
+absl::StatusOr<std::vector<RunRow>> SqliteStore::ReadReplaced(
     std::string_view tenant, std::string_view id) {
   return Read(&SqliteReader::ReadReplaced, tenant, id);
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteStore::ReadHistory(
-    InstanceNumber number) {
+    RunNumber number) {
   return Read(&SqliteReader::ReadHistory, number);
 }
 
-absl::StatusOr<HistoryPart> SqliteStore::ReadHistoryPart(InstanceNumber number,
+absl::StatusOr<HistoryPart> SqliteStore::ReadHistoryPart(RunNumber number,
                                                          int64_t first,
                                                          size_t bytes_max) {
   return Read(&SqliteReader::ReadHistoryPart, number, first, bytes_max);
 }
 
-absl::StatusOr<HistoryEnds> SqliteStore::ReadHistoryEnds(
-    InstanceNumber number) {
+absl::StatusOr<HistoryEnds> SqliteStore::ReadHistoryEnds(RunNumber number) {
   return Read(&SqliteReader::ReadHistoryEnds, number);
 }
 
 absl::StatusOr<std::vector<MessageRow>> SqliteStore::ReadMessages(
-    InstanceNumber number, const MessageRange& range) {
+    RunNumber number, const MessageRange& range) {
   return Read(&SqliteReader::ReadMessages, number, range);
 }
 
-absl::StatusOr<std::optional<TaskRow>> SqliteStore::ReadTask(
-    InstanceNumber number, int64_t sequence) {
+absl::StatusOr<std::optional<TaskRow>> SqliteStore::ReadTask(RunNumber number,
+                                                             int64_t sequence) {
   return Read(&SqliteReader::ReadTask, number, sequence);
 }
 

@@ -62,30 +62,28 @@ class SqliteStore final : public Store {
   Witness* witness() override { return witness_.get(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   // `each` is called while the file is being read, without a lock held.
-  absl::Status ReadOpen(absl::FunctionRef<void(OpenInstance instance)> each)
-      override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<InstanceNumber> ReadLastNumber() override
+  absl::Status ReadOpen(absl::FunctionRef<void(OpenRun instance)> each) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RunNumber> ReadLastNumber() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Commit(absl::Span<const Change> changes) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::optional<InstanceRow>> Find(std::string_view tenant,
-                                                  std::string_view id) override
+  absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
+                                             std::string_view id) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(
-      std::string_view tenant, std::string_view id) override
+  absl::StatusOr<std::vector<RunRow>> ReadReplaced(std::string_view tenant,
+                                                   std::string_view id) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<std::string>> ReadHistory(
-      InstanceNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
-                                              int64_t first,
+      RunNumber number) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<HistoryPart> ReadHistoryPart(RunNumber number, int64_t first,
                                               size_t bytes_max) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<HistoryEnds> ReadHistoryEnds(InstanceNumber number) override
+  absl::StatusOr<HistoryEnds> ReadHistoryEnds(RunNumber number) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<MessageRow>> ReadMessages(
-      InstanceNumber number, const MessageRange& range) override
+      RunNumber number, const MessageRange& range) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+  absl::StatusOr<std::optional<TaskRow>> ReadTask(RunNumber number,
                                                   int64_t sequence) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<RowPage> Query(const RowQuery& query) override

@@ -156,8 +156,8 @@ absl::Status SqliteWriter::CommitNothing() {
       absl::StrCat("PRAGMA user_version = ", SqliteMigrations().size()));
 }
 
-absl::Status SqliteWriter::Apply(const PutInstance& change) {
-  const InstanceRow& row = change.row;
+absl::Status SqliteWriter::Apply(const PutRun& change) {
+  const RunRow& row = change.row;
   const int64_t hash = SqliteKeyHash(row.tenant, row.id);
   const auto same_key = FindKey(find_key_, hash, row.tenant, row.id);
   if (!same_key.ok()) return same_key.status();
@@ -168,7 +168,7 @@ absl::Status SqliteWriter::Apply(const PutInstance& change) {
   return Replace(same_key->front(), hash, row);
 }
 
-absl::Status SqliteWriter::Insert(const InstanceRow& row, int64_t hash) {
+absl::Status SqliteWriter::Insert(const RunRow& row, int64_t hash) {
   const auto put = [&] {
     absl::Status done =
         put_instance_.Run(row.number, hash, int64_t{row.status}, row.created,
@@ -191,8 +191,8 @@ absl::Status SqliteWriter::Insert(const InstanceRow& row, int64_t hash) {
   return done.ok() ? put() : done;
 }
 
-absl::Status SqliteWriter::Replace(InstanceNumber number, int64_t hash,
-                                   const InstanceRow& by) {
+absl::Status SqliteWriter::Replace(RunNumber number, int64_t hash,
+                                   const RunRow& by) {
   absl::Status status = put_replaced_.Run(number);
   if (status.ok()) status = EraseRow(number);
   if (status.ok()) status = EraseParts(number);
@@ -200,7 +200,7 @@ absl::Status SqliteWriter::Replace(InstanceNumber number, int64_t hash,
   return EraseReplaced(hash, by.tenant, by.id, kReplacedRunsMax);
 }
 
-absl::Status SqliteWriter::Apply(const UpdateInstance& change) {
+absl::Status SqliteWriter::Apply(const UpdateRun& change) {
   const int64_t status = change.status;
   if (change.finished) {
     absl::Status done = Uncount(ledger_.open, update_finish_, change.number,
@@ -221,7 +221,7 @@ absl::Status SqliteWriter::Apply(const UpdateInstance& change) {
   return done;
 }
 
-absl::Status SqliteWriter::Apply(const FinishInstance& change) {
+absl::Status SqliteWriter::Apply(const FinishRun& change) {
   absl::Status done = Uncount(ledger_.open, finish_, change.number,
                               int64_t{change.status}, change.finished);
   if (!done.ok() || finish_.changed() == 0) return done;
@@ -271,7 +271,7 @@ absl::Status SqliteWriter::Apply(const DropTask& change) {
   return Uncount(ledger_.tasks, drop_task_, change.number, change.sequence);
 }
 
-absl::Status SqliteWriter::Apply(const EraseInstance& change) {
+absl::Status SqliteWriter::Apply(const EraseRun& change) {
   int64_t hash = 0;
   std::string tenant;
   std::string id;
@@ -308,10 +308,10 @@ absl::Status SqliteWriter::Apply(const PutSetting& change) {
   return put_setting_.Run(change.name, change.value);
 }
 
-absl::StatusOr<std::vector<InstanceNumber>> SqliteWriter::FindKey(
+absl::StatusOr<std::vector<RunNumber>> SqliteWriter::FindKey(
     SqliteStatement& statement, int64_t hash, std::string_view tenant,
     std::string_view id) {
-  std::vector<InstanceNumber> numbers;
+  std::vector<RunNumber> numbers;
   SqliteRows rows = statement.Start(hash);
   while (rows.Next()) {
     if (rows.Bytes(1) != tenant || rows.Bytes(2) != id) continue;
@@ -333,13 +333,13 @@ absl::Status SqliteWriter::EraseReplaced(int64_t hash, std::string_view tenant,
   return absl::OkStatus();
 }
 
-absl::Status SqliteWriter::EraseRun(InstanceNumber number) {
+absl::Status SqliteWriter::EraseRun(RunNumber number) {
   absl::Status done = EraseRow(number);
   if (done.ok()) done = RunEach(number, {&erase_replaced_, &erase_history_});
   return done.ok() ? EraseParts(number) : done;
 }
 
-absl::Status SqliteWriter::EraseRow(InstanceNumber number) {
+absl::Status SqliteWriter::EraseRow(RunNumber number) {
   absl::Status done = Uncount(ledger_.open, erase_open_, number);
   if (done.ok() && erase_open_.changed() != 0) {
     --ledger_.instances;
@@ -348,7 +348,7 @@ absl::Status SqliteWriter::EraseRow(InstanceNumber number) {
   return done.ok() ? Uncount(ledger_.instances, erase_instance_, number) : done;
 }
 
-absl::Status SqliteWriter::EraseParts(InstanceNumber number) {
+absl::Status SqliteWriter::EraseParts(RunNumber number) {
   absl::Status done = Uncount(ledger_.messages, erase_messages_, number);
   if (done.ok()) done = Uncount(ledger_.timers, erase_timers_, number);
   if (done.ok()) done = Uncount(ledger_.tasks, erase_tasks_, number);
@@ -375,7 +375,7 @@ absl::Status SqliteWriter::Put(int64_t& count, SqliteStatement& insert,
 }
 
 absl::Status SqliteWriter::RunEach(
-    InstanceNumber number, std::initializer_list<SqliteStatement*> statements) {
+    RunNumber number, std::initializer_list<SqliteStatement*> statements) {
   for (SqliteStatement* statement : statements) {
     // A failure may have rolled the transaction back: anything that ran now
     // would be a transaction of its own.

@@ -37,9 +37,9 @@ class SqliteWriter {
 
  private:
   absl::Status ApplyAll(absl::Span<const Change> changes);
-  absl::Status Apply(const PutInstance& change);
-  absl::Status Apply(const UpdateInstance& change);
-  absl::Status Apply(const FinishInstance& change);
+  absl::Status Apply(const PutRun& change);
+  absl::Status Apply(const UpdateRun& change);
+  absl::Status Apply(const FinishRun& change);
   absl::Status Apply(const AppendHistory& change);
   absl::Status Apply(const ClearExecution& change);
   absl::Status Apply(const PutMessage& change);
@@ -48,38 +48,38 @@ class SqliteWriter {
   absl::Status Apply(const DropTimer& change);
   absl::Status Apply(const PutTask& change);
   absl::Status Apply(const DropTask& change);
-  absl::Status Apply(const EraseInstance& change);
+  absl::Status Apply(const EraseRun& change);
   absl::Status Apply(const EraseEverything& change);
   absl::Status Apply(const PutRequest& change);
   absl::Status Apply(const PutSetting& change);
 
   // The numbers of the rows of a key that `statement` finds by its hash.
-  absl::StatusOr<std::vector<InstanceNumber>> FindKey(
-      SqliteStatement& statement, int64_t hash, std::string_view tenant,
-      std::string_view id);
+  absl::StatusOr<std::vector<RunNumber>> FindKey(SqliteStatement& statement,
+                                                 int64_t hash,
+                                                 std::string_view tenant,
+                                                 std::string_view id);
   // Inserts an instance; erases any other row with its number.
-  absl::Status Insert(const InstanceRow& row, int64_t hash);
+  absl::Status Insert(const RunRow& row, int64_t hash);
   // Turns an instance into a replaced run of its key, which now belongs to
   // another.
-  absl::Status Replace(InstanceNumber number, int64_t hash,
-                       const InstanceRow& by);
+  absl::Status Replace(RunNumber number, int64_t hash, const RunRow& by);
   // Erases the replaced runs of a key, except the newest ones, which are kept.
   absl::Status EraseReplaced(int64_t hash, std::string_view tenant,
                              std::string_view id, size_t kept);
   // Erases the instance or replaced run with this number.
-  absl::Status EraseRun(InstanceNumber number);
+  absl::Status EraseRun(RunNumber number);
 
   // Runs statements that take a number, until one fails.
-  absl::Status RunEach(InstanceNumber number,
+  absl::Status RunEach(RunNumber number,
                        std::initializer_list<SqliteStatement*> statements);
   // Runs a statement that erases rows counted in `count`.
   template <typename... Values>
   absl::Status Uncount(int64_t& count, SqliteStatement& statement,
                        const Values&... values);
   // Erases the row of an instance.
-  absl::Status EraseRow(InstanceNumber number);
+  absl::Status EraseRow(RunNumber number);
   // Erases the messages, timers and tasks of an instance.
-  absl::Status EraseParts(InstanceNumber number);
+  absl::Status EraseParts(RunNumber number);
   // Puts a row: `insert` does nothing if its key exists, or if its instance
   // does not; then `replace` does the rest.
   template <typename... Values>

@@ -52,43 +52,42 @@ class Store {
   // Calls `each` with every open instance, in order of their numbers.
   //   DataLoss, Unavailable: as Open.
   virtual absl::Status ReadOpen(
-      absl::FunctionRef<void(OpenInstance instance)> each) = 0;
+      absl::FunctionRef<void(OpenRun instance)> each) = 0;
 
   // The greatest number of any current instance or replaced run; 0 if there is
   // none.
-  virtual absl::StatusOr<InstanceNumber> ReadLastNumber() = 0;
+  virtual absl::StatusOr<RunNumber> ReadLastNumber() = 0;
 
   // Makes `changes`, in order, all of them or none. OK: they are durable.
   //   DataLoss, Unavailable: as Open; no commit is possible until Open.
   virtual absl::Status Commit(absl::Span<const Change> changes) = 0;
 
   // The instance of a key; nullopt if there is none.
-  virtual absl::StatusOr<std::optional<InstanceRow>> Find(
-      std::string_view tenant, std::string_view id) = 0;
+  virtual absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
+                                                     std::string_view id) = 0;
 
   // The replaced runs of a key, the greatest number first, as they were when
   // they were replaced.
-  virtual absl::StatusOr<std::vector<InstanceRow>> ReadReplaced(
+  virtual absl::StatusOr<std::vector<RunRow>> ReadReplaced(
       std::string_view tenant, std::string_view id) = 0;
 
   // The chunks of the history of an instance or a replaced run, in order. Empty
   // if there is no such run.
   virtual absl::StatusOr<std::vector<std::string>> ReadHistory(
-      InstanceNumber number) = 0;
+      RunNumber number) = 0;
   // The same from chunk `first` on, until the chunks have `bytes_max` bytes in
   // total: at least one chunk, if there is one.
-  virtual absl::StatusOr<HistoryPart> ReadHistoryPart(InstanceNumber number,
+  virtual absl::StatusOr<HistoryPart> ReadHistoryPart(RunNumber number,
                                                       int64_t first,
                                                       size_t bytes_max) = 0;
-  virtual absl::StatusOr<HistoryEnds> ReadHistoryEnds(
-      InstanceNumber number) = 0;
+  virtual absl::StatusOr<HistoryEnds> ReadHistoryEnds(RunNumber number) = 0;
 
   // The messages of an open instance that are not in its history, in order.
   virtual absl::StatusOr<std::vector<MessageRow>> ReadMessages(
-      InstanceNumber number, const MessageRange& range) = 0;
+      RunNumber number, const MessageRange& range) = 0;
 
   // An activity of an open instance; nullopt if it has none of that sequence.
-  virtual absl::StatusOr<std::optional<TaskRow>> ReadTask(InstanceNumber number,
+  virtual absl::StatusOr<std::optional<TaskRow>> ReadTask(RunNumber number,
                                                           int64_t sequence) = 0;
 
   virtual absl::StatusOr<RowPage> Query(const RowQuery& query) = 0;

@@ -31,7 +31,7 @@ class Witness {
  public:
   // Identifies a piece of work.
   struct Name {
-    InstanceNumber number = 0;
+    RunNumber number = 0;
     int32_t kind = 0;
     int32_t id = 0;
     friend auto operator<=>(const Name&, const Name&) = default;

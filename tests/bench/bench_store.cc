@@ -37,7 +37,7 @@ constexpr char kExecution[] = "0123456789abcdef0123456789abcdef";
 // What one orchestration has committed, change by change.
 class Orchestration {
  public:
-  Orchestration(InstanceNumber number, int activities)
+  Orchestration(RunNumber number, int activities)
       : number_(number), activities_(activities) {
     summary_.name = "Load";
     summary_.execution_id = kExecution;
@@ -60,15 +60,15 @@ class Orchestration {
     started.name = summary_.name;
     started.input = kPayload;
     started.orchestration = {id, kExecution};
-    return {PutInstance{
-                {.number = number_,
-                 .tenant = {},
-                 .id = id,
-                 .status = static_cast<int32_t>(OrchestrationStatus::kPending),
-                 .created = ToStored(ToTime(now_)),
-                 .finished = std::nullopt,
-                 .summary = EncodeMessage(summary_)}},
-            Post(std::move(started))};
+    return {
+        PutRun{{.number = number_,
+                .tenant = {},
+                .id = id,
+                .status = static_cast<int32_t>(OrchestrationStatus::kPending),
+                .created = ToStored(ToTime(now_)),
+                .finished = std::nullopt,
+                .summary = EncodeMessage(summary_)}},
+        Post(std::move(started))};
   }
 
   // The turn after `done` activities.
@@ -90,8 +90,8 @@ class Orchestration {
     }
     summary_.turn_time = now_;
     std::vector<Change> changes = {AppendHistory{number_, done, chunk}};
-    UpdateInstance update{number_, static_cast<int32_t>(status), std::nullopt,
-                          EncodeMessage(summary_)};
+    UpdateRun update{number_, static_cast<int32_t>(status), std::nullopt,
+                     EncodeMessage(summary_)};
     if (last) {
       update.finished = ToStored(ToTime(now_));
     } else {
@@ -121,7 +121,7 @@ class Orchestration {
     return frame;
   }
 
-  const InstanceNumber number_;
+  const RunNumber number_;
   const int activities_;
   // Three of four times have as many bytes as this one.
   const Timestamp now_ = {absl::ToUnixSeconds(absl::Now()), 500'000'000};

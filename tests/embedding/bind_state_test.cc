@@ -249,7 +249,7 @@ TEST_F(SerialStateTest, ASerialExtensionIsSerialToo) {
   EXPECT_EQ(Add("room", 1), 51);
 }
 
-TEST_F(SerialStateTest, WhoWaitsForATurnHoldsNoThreadAndOthersInstancesGoOn) {
+TEST_F(SerialStateTest, WhoWaitsForAccessHoldsNoThreadAndOthersInstancesGoOn) {
   Make({.user_threads = 1});
   const auto serving = ServeState<Serial>();
   const auto holder = NewCall("room");
@@ -267,7 +267,8 @@ TEST_F(SerialStateTest, WhoWaitsForATurnHoldsNoThreadAndOthersInstancesGoOn) {
   EXPECT_EQ(Add("room", 1), Serial::kHold + 21);
 }
 
-TEST_F(SerialStateTest, AWaitPastTheTurnTimeoutIsUnavailableAndNamesTheHolder) {
+TEST_F(SerialStateTest,
+       AWaitPastTheAccessTimeoutIsUnavailableAndNamesTheHolder) {
   Make();
   const auto serving = ServeState<Serial>();
   const auto holder = NewCall("room");
@@ -278,8 +279,8 @@ TEST_F(SerialStateTest, AWaitPastTheTurnTimeoutIsUnavailableAndNamesTheHolder) {
   AdvanceUntilDone(*call, absl::Seconds(1));
   EXPECT_EQ(call->status().error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(call->status().error_message(),
-              HasSubstr("instance \"room\": the message waited 30s for its "
-                        "turn (turn timeout); Add has held it for "));
+              HasSubstr("instance \"room\": the message waited 30s for "
+                        "access (access timeout); Add has had it for "));
   go_on_.Open();
   EXPECT_TRUE(holder->Await().ok());
   EXPECT_EQ(Add("room", 1), Serial::kHold + 1);  // The other did not run.
@@ -299,50 +300,50 @@ TEST_F(SerialStateTest, ACancelledCallLeavesTheQueue) {
   EXPECT_TRUE(holder->Await().ok());
 }
 
-// Goal: in a stream, a turn is one message. Method: a Bound takes its turns one
-// by one; two of them alternate.
-TEST_F(SerialStateTest, AStreamTakesATurnForEachMessage) {
+// Goal: in a stream, an access is one message. Method: a Bound awaits its
+// accesses one by one; two of them alternate.
+TEST_F(SerialStateTest, AStreamAwaitsAccessForEachMessage) {
   Make();
   std::unique_ptr<Bound<Serial>> bound;
-  service_ =
-      std::make_unique<ScriptedCounter>([&](auto* call, auto*, auto* reply) {
-        auto* reactor = call->DefaultReactor();
-        instances_->Bind<Serial>(
-            *call, [=, &bound](absl::StatusOr<Bound<Serial>> state) {
-              ASSERT_TRUE(state.ok());
-              bound = std::make_unique<Bound<Serial>>(*std::move(state));
-              std::optional<StateTurn<Serial>> first;
-              bound->TakeTurn([&](absl::StatusOr<StateTurn<Serial>> turn) {
-                ASSERT_TRUE(turn.ok());
-                first = *std::move(turn);
-                (*first)->Add(1);
-              });
-              ASSERT_TRUE(first.has_value());  // It was free.
-              bool cancelled = false;
-              WaitHandle second = bound->TakeTurn([&](auto turn) {
-                cancelled = absl::IsCancelled(turn.status());
-              });
-              second.Cancel();
-              EXPECT_TRUE(cancelled);
-              auto third = std::make_shared<Latch>();
-              bound->TakeTurn([=](absl::StatusOr<StateTurn<Serial>> turn) {
-                ASSERT_TRUE(turn.ok());
-                reply->set_value((*turn)->Add(1));
-                third->Open();
-              });
-              EXPECT_FALSE(third->open());
-              first.reset();
-              third->Await();
-              reactor->Finish(grpc::Status::OK);
-            });
-        return reactor;
-      });
+  service_ = std::make_unique<ScriptedCounter>([&](auto* call, auto*,
+                                                   auto* reply) {
+    auto* reactor = call->DefaultReactor();
+    instances_->Bind<Serial>(
+        *call, [=, &bound](absl::StatusOr<Bound<Serial>> state) {
+          ASSERT_TRUE(state.ok());
+          bound = std::make_unique<Bound<Serial>>(*std::move(state));
+          std::optional<StateAccess<Serial>> first;
+          bound->AwaitAccess([&](absl::StatusOr<StateAccess<Serial>> access) {
+            ASSERT_TRUE(access.ok());
+            first = *std::move(access);
+            (*first)->Add(1);
+          });
+          ASSERT_TRUE(first.has_value());  // It was free.
+          bool cancelled = false;
+          WaitHandle second = bound->AwaitAccess([&](auto access) {
+            cancelled = absl::IsCancelled(access.status());
+          });
+          second.Cancel();
+          EXPECT_TRUE(cancelled);
+          auto third = std::make_shared<Latch>();
+          bound->AwaitAccess([=](absl::StatusOr<StateAccess<Serial>> access) {
+            ASSERT_TRUE(access.ok());
+            reply->set_value((*access)->Add(1));
+            third->Open();
+          });
+          EXPECT_FALSE(third->open());
+          first.reset();
+          third->Await();
+          reactor->Finish(grpc::Status::OK);
+        });
+    return reactor;
+  });
   const auto serving = Serve(*service_);
   EXPECT_EQ(Add("room", 1), 2);
   bound = nullptr;
 }
 
-TEST_F(SerialStateTest, ASynchronousHandlerTakesItsTurnByBlocking) {
+TEST_F(SerialStateTest, ASynchronousHandlerAwaitsAccessByBlocking) {
   class Service final : public counter::v1::Counter::Service {
    public:
     explicit Service(std::unique_ptr<Instances>& instances)
@@ -352,9 +353,9 @@ TEST_F(SerialStateTest, ASynchronousHandlerTakesItsTurnByBlocking) {
                      counter::v1::AddReply* reply) override {
       const auto bound = instances_->BindBlocking<Serial>(*call);
       if (!bound.ok()) return ToGrpcStatus(bound.status());
-      const auto turn = bound->TakeTurnBlocking();
-      if (!turn.ok()) return ToGrpcStatus(turn.status());
-      reply->set_value((*turn)->Add(request->amount()));
+      const auto access = bound->AwaitAccessBlocking();
+      if (!access.ok()) return ToGrpcStatus(access.status());
+      reply->set_value((*access)->Add(request->amount()));
       return grpc::Status::OK;
     }
 

@@ -1,7 +1,7 @@
 // Bind, while calls are cancelled at any moment.
 //
 // Goal: whatever a wait is at when its call is cancelled, the call ends once,
-// and no pin and no turn is lost. Method: clients call serial instances over
+// and no pin and no access is lost. Method: clients call serial instances over
 // and over and cancel some calls at random moments; initializers answer late or
 // fail; contexts are released by force all the time. At the end everything can
 // be shut down, which waits for every pin.

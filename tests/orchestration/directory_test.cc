@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-OrchestrationPtr Make(InstanceNumber number, const std::string& id) {
+OrchestrationPtr Make(RunNumber number, const std::string& id) {
   return std::make_shared<Orchestration>(number, InstanceKey{"t", id}, "Name",
                                          std::nullopt, "execution");
 }
@@ -58,14 +58,14 @@ TEST(Directory, KeyIsTheNewestOnesAndTheOldOneHasItsNumber) {
 
 TEST(Directory, EachHasItsTurnToBeLookedAt) {
   Directory directory;
-  std::vector<InstanceNumber> looked_at;
+  std::vector<RunNumber> looked_at;
   const auto look = [&looked_at](const Orchestration& one) {
     looked_at.push_back(one.number);
   };
   directory.LookAtSome(2, look);
   EXPECT_THAT(looked_at, ElementsAre());
   std::vector<OrchestrationPtr> all;
-  for (InstanceNumber number : {1, 2, 3}) {
+  for (RunNumber number : {1, 2, 3}) {
     all.push_back(Make(number, std::to_string(number)));
     directory.Add(all.back());
   }

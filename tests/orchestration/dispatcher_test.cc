@@ -76,7 +76,7 @@ class DispatcherTest : public testing::Test {
   }
   void Answer(TestWork& work) {
     dispatcher_.Heard(work.worker, work.kind, work.token);
-    dispatcher_.Take(work);
+    dispatcher_.End(work);
   }
   // All work that can go out, in order.
   std::vector<Work*> GiveAll() {
@@ -158,7 +158,7 @@ TEST_F(DispatcherTest, NamesThatWaitForTheSameWorkersAreLookedAtAsOne) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_THAT(GiveAll(), ElementsAre(works[i].get()));
     EXPECT_EQ(works[i]->worker, busy);
-    dispatcher_.Take(*works[i]);
+    dispatcher_.End(*works[i]);
   }
   // Work without takers costs no search.
   dispatcher_.RemoveWorker(busy);
@@ -208,7 +208,7 @@ TEST_F(DispatcherTest, GoesToTheWorkerWithTheLeastToDo) {
   EXPECT_EQ(Give(works[0]), first);
   const WorkerId second = Add();
   EXPECT_EQ(Give(works[1]), second);
-  dispatcher_.Take(works[0]);
+  dispatcher_.End(works[0]);
   EXPECT_EQ(Give(works[2]), first);
 }
 
@@ -218,7 +218,7 @@ TEST_F(DispatcherTest, OfThoseWithEquallyMuchTheOneServedLongestAgo) {
   for (int i = 0; i < 9; ++i) {
     works.push_back(std::make_unique<TestWork>("a"));
     EXPECT_EQ(Give(*works.back()), workers[i % 3]);
-    dispatcher_.Take(*works.back());
+    dispatcher_.End(*works.back());
   }
 }
 
@@ -229,7 +229,7 @@ TEST_F(DispatcherTest, WorkerHasNoMoreThanItsSlots) {
   TestWork works[] = {TestWork("a"), TestWork("a"), TestWork("a")};
   for (TestWork& work : works) dispatcher_.Enqueue(work);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[1]));
-  dispatcher_.Take(works[0]);
+  dispatcher_.End(works[0]);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[2]));
 }
 
@@ -302,7 +302,7 @@ TEST_F(DispatcherTest, VersionThatChangedWhileItWasIdleCounts) {
   AddFor(Only({{"a", {"2"}}}));
   TestWork work("a", "1");
   EXPECT_EQ(Give(work), 0u);
-  dispatcher_.Take(work);
+  dispatcher_.End(work);
   work.version.assign(1, '2');
   EXPECT_NE(Give(work), 0u);
 }
@@ -336,10 +336,10 @@ TEST_F(DispatcherTest, AWorkerHasOneThatIsAloneAndOthersBesideIt) {
   EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[3]));
   AddWithSlots(9);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[1]));
-  dispatcher_.Take(works[0]);
+  dispatcher_.End(works[0]);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[2]));
   dispatcher_.RemoveWorker(first);
-  dispatcher_.Take(works[1]);
+  dispatcher_.End(works[1]);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[2], &works[3]));
 }
 
@@ -394,11 +394,11 @@ TEST_F(DispatcherTest, HeldOneIsIdleUntilItIsLinedUpAgainAtTheEnd) {
   TestWork second("a");
   EXPECT_NE(Give(first), 0u);
   dispatcher_.Enqueue(second);
-  dispatcher_.Hold(first);
+  dispatcher_.SetAside(first);
   EXPECT_EQ(first.state, Work::State::kIdle);
   EXPECT_THAT(GiveAll(), ElementsAre(&second));
   dispatcher_.Enqueue(first);
-  dispatcher_.Take(second);
+  dispatcher_.End(second);
   EXPECT_THAT(GiveAll(), ElementsAre(&first));
 }
 
@@ -409,10 +409,10 @@ TEST_F(DispatcherTest, HeldOneGoesRatherToAnotherWorker) {
   const WorkerId busy = Add();
   TestWork others[] = {TestWork("a"), TestWork("a"), TestWork("a")};
   EXPECT_EQ(Give(others[0]), busy);
-  dispatcher_.Hold(work);
+  dispatcher_.SetAside(work);
   EXPECT_EQ(Give(work), busy);
   // Only once: now it avoids the other worker.
-  dispatcher_.Hold(work);
+  dispatcher_.SetAside(work);
   EXPECT_EQ(Give(work), gave_back);
 }
 
@@ -420,7 +420,7 @@ TEST_F(DispatcherTest, HeldOneGoesToWhoGaveItBackIfThereIsNoOther) {
   const WorkerId worker = Add();
   TestWork work("a");
   EXPECT_EQ(Give(work), worker);
-  dispatcher_.Hold(work);
+  dispatcher_.SetAside(work);
   EXPECT_EQ(Give(work), worker);
 }
 
@@ -508,7 +508,7 @@ TEST_F(DispatcherTest, WhatAWorkerDoesNotKnowIsRememberedUpToABound) {
     TestWork work(absl::StrCat("a", i));
     ASSERT_NE(Give(work), 0u);
     ASSERT_TRUE(dispatcher_.Disown(work));
-    dispatcher_.Take(work);
+    dispatcher_.End(work);
   }
   TestWork one_more("b");
   ASSERT_NE(Give(one_more), 0u);
@@ -581,7 +581,7 @@ TEST_F(DispatcherTest, ASilentWorkerThatIsAloneGetsOneOfEachKindAtATime) {
   dispatcher_.PutBack(turns[0]);
   EXPECT_THAT(GiveAll(), ElementsAre(&turns[0]));
   EXPECT_THAT(GiveAll(), IsEmpty());
-  dispatcher_.Take(turns[0]);
+  dispatcher_.End(turns[0]);
   EXPECT_THAT(GiveAll(), ElementsAre(&turns[1]));
   dispatcher_.Enqueue(turns[2]);
   EXPECT_THAT(GiveAll(), IsEmpty());
@@ -615,11 +615,11 @@ TEST_F(DispatcherTest, OfSilentOnesTheLastResortComesBeforeWhoTakesAnything) {
   dispatcher_.SetSilent(named);
   EXPECT_EQ(Give(works[1]), named);
   dispatcher_.RemoveWorker(named);
-  dispatcher_.Take(works[1]);
+  dispatcher_.End(works[1]);
   dispatcher_.SetSilent(last);
   EXPECT_EQ(Give(works[2]), any);
   dispatcher_.RemoveWorker(any);
-  dispatcher_.Take(works[2]);
+  dispatcher_.End(works[2]);
   EXPECT_EQ(Give(works[3]), last);
 }
 
@@ -682,13 +682,13 @@ TEST_F(DispatcherTest, WorkIsWatchedNoLongerThanItIsOut) {
   TestWork works[] = {TestWork("a"), TestWork("a"), TestWork("a"),
                       TestWork("a"), TestWork("a")};
   for (TestWork& work : works) give(work);
-  dispatcher_.Take(works[0]);
-  dispatcher_.Hold(works[1]);
+  dispatcher_.End(works[0]);
+  dispatcher_.SetAside(works[1]);
   dispatcher_.PutBack(works[2]);
   dispatcher_.RemoveWorker(worker);
   for (TestWork& work : works) EXPECT_FALSE(work.is_watched());
   TestWork last("b");
-  for (TestWork& work : works) dispatcher_.Take(work);
+  for (TestWork& work : works) dispatcher_.End(work);
   Add();
   give(last);
   dispatcher_.Clear();
@@ -711,7 +711,7 @@ TEST_F(DispatcherTest, TokenIsNewEachTimeAndTheOldOneGoodUntilThen) {
   EXPECT_NE(work.token, first);
   EXPECT_EQ(dispatcher_.Find(first), nullptr);
   const std::string second = work.token;
-  dispatcher_.Hold(work);
+  dispatcher_.SetAside(work);
   EXPECT_EQ(dispatcher_.Find(second), &work);
   dispatcher_.Enqueue(work);
   EXPECT_EQ(dispatcher_.Find(second), &work);
@@ -727,11 +727,11 @@ TEST_F(DispatcherTest, TakenOneHasNoTokenWhateverItsStateWas) {
   Give(out);
   Give(held);
   Give(queued);
-  dispatcher_.Hold(held);
+  dispatcher_.SetAside(held);
   dispatcher_.PutBack(queued);
   for (TestWork* work : {&out, &held, &queued}) {
     const std::string token = work->token;
-    dispatcher_.Take(*work);
+    dispatcher_.End(*work);
     EXPECT_EQ(work->state, Work::State::kIdle);
     EXPECT_TRUE(work->token.empty());
     EXPECT_EQ(dispatcher_.Find(token), nullptr);
@@ -748,7 +748,7 @@ TEST_F(DispatcherTest, TokensAreLongAndNoTwoAreEqual) {
     EXPECT_GT(work.token.size(), 32u);
     EXPECT_EQ(dispatcher_.WorkerOf(work.token), work.worker);
     EXPECT_TRUE(tokens.insert(work.token).second);
-    dispatcher_.Take(work);
+    dispatcher_.End(work);
   }
 }
 
@@ -757,7 +757,7 @@ TEST_F(DispatcherTest, ATokenSaysWhoseItWasAlsoWhenItIsDead) {
   TestWork work("a");
   Give(work);
   const std::string token = work.token;
-  dispatcher_.Take(work);
+  dispatcher_.End(work);
   EXPECT_EQ(dispatcher_.WorkerOf(token), worker);
   for (size_t i = 0; i < token.size(); ++i) {
     std::string other = token;
@@ -989,7 +989,7 @@ TEST(DispatcherModel, DoesAsTheNaiveOneDoes) {
           }
           break;
         case 5:
-          dispatcher.Take(work);
+          dispatcher.End(work);
           place = {place.ticket, 0, place.avoid, Model::Place::kIdle};
           break;
         case 6:
@@ -1003,7 +1003,7 @@ TEST(DispatcherModel, DoesAsTheNaiveOneDoes) {
               ASSERT_TRUE(dispatcher.Disown(work));
               place = {place.ticket, 0, 0, Model::Place::kQueued};
             } else {
-              dispatcher.Hold(work);
+              dispatcher.SetAside(work);
               place = {place.ticket, 0, place.worker, Model::Place::kIdle};
             }
           }
@@ -1032,7 +1032,7 @@ TEST(DispatcherModel, DoesAsTheNaiveOneDoes) {
       }
       ASSERT_EQ(dispatcher.queued(), queued);
     }
-    for (const auto& work : works) dispatcher.Take(*work);
+    for (const auto& work : works) dispatcher.End(*work);
   });
 }
 

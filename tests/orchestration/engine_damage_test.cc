@@ -33,7 +33,7 @@ class EngineDamageTest : public EngineTest {
     return lines;
   }
 
-  InstanceNumber NumberOf(std::string_view id) {
+  RunNumber NumberOf(std::string_view id) {
     return (*store_.Find(std::string(kDefaultTenant), id))->number;
   }
   // Starts two orchestrations that wait for an event, `good` and `bad`.
@@ -84,7 +84,7 @@ TEST_F(EngineDamageTest, AnActivityThatIsNone) {
 
 TEST_F(EngineDamageTest, ASummaryThatIsNone) {
   StartBoth();
-  Write(UpdateInstance{NumberOf("bad"), 0, std::nullopt, kNoise});
+  Write(UpdateRun{NumberOf("bad"), 0, std::nullopt, kNoise});
   Reopen();
   ExpectSetAside("summary");
 }
@@ -111,7 +111,7 @@ TEST_F(EngineDamageTest, AHistoryThatHasLostAChunkIsFoundDamaged) {
   Answer(worker.TakeTurn());
   Settle();
   engine().Disconnect(worker.id);
-  const InstanceNumber number = NumberOf("bad");
+  const RunNumber number = NumberOf("bad");
   const std::string first = store_.ReadHistory(number)->front();
   Write(ClearExecution{number});
   Write(AppendHistory{number, 0, first});
@@ -200,8 +200,8 @@ TEST_F(EngineDamageTest, ItsTimersAndWhatOthersSendItDoNothing) {
 TEST_F(EngineDamageTest, AFinishedOneIsShownAndPurged) {
   FakeWorker& worker = Connect();
   Run(worker, "bad", {Complete("out")});
-  const InstanceRow row = **store_.Find(std::string(kDefaultTenant), "bad");
-  Write(UpdateInstance{row.number, row.status, row.finished, kNoise});
+  const RunRow row = **store_.Find(std::string(kDefaultTenant), "bad");
+  Write(UpdateRun{row.number, row.status, row.finished, kNoise});
   EXPECT_EQ(StatusOf("bad"), "Damaged");
   StartRequest again = Request("bad");
   again.policy = PolicyOf(IfActive::kFail, IfFinished::kFail);

@@ -29,21 +29,21 @@ Summary FullSummary() {
   return summary;
 }
 
-InstanceRow RowWith(std::string summary) {
-  InstanceRow row;
+RunRow RowWith(std::string summary) {
+  RunRow row;
   row.id = "a-1";
   row.summary = std::move(summary);
   return row;
 }
 
 TEST(OrchestrationInfo, IsMadeOfItsRow) {
-  const InstanceRow row{.number = 7,
-                        .tenant = "default",
-                        .id = "a-1",
-                        .status = 1,
-                        .created = 1'000'000,
-                        .finished = 2'000'001,
-                        .summary = EncodeMessage(FullSummary())};
+  const RunRow row{.number = 7,
+                   .tenant = "default",
+                   .id = "a-1",
+                   .status = 1,
+                   .created = 1'000'000,
+                   .finished = 2'000'001,
+                   .summary = EncodeMessage(FullSummary())};
   const absl::StatusOr<OrchestrationInfo> info = InfoOf(row);
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->id, "a-1");

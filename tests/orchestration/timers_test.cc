@@ -98,7 +98,7 @@ TEST(Timers, DoAsASortedSetDoes) {
     StoredTime now = 0;
     for (int i = 0; i < 500; ++i) {
       const Entry entry{static_cast<StoredTime>(now + Uniform(random, 0, 20)),
-                        static_cast<InstanceNumber>(Uniform(random, 1, 3)),
+                        static_cast<RunNumber>(Uniform(random, 1, 3)),
                         static_cast<Kind>(Uniform(random, 0, 2)),
                         static_cast<int32_t>(Uniform(random, 0, 2))};
       switch (Uniform(random, 0, 3)) {

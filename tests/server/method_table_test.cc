@@ -57,7 +57,7 @@ class MethodTableTest : public ::testing::Test {
 
 TEST_F(MethodTableTest, EveryMethodOfEveryServiceStandsThereOnceWithItsKind) {
   EXPECT_EQ(host_.services().size(), 7u);
-  for (Served* served : host_.services()) {
+  for (HostedService* served : host_.services()) {
     const std::string name(served->name());
     const ServiceDescriptor* const service =
         DescriptorPool::generated_pool()->FindServiceByName(name);
@@ -68,7 +68,7 @@ TEST_F(MethodTableTest, EveryMethodOfEveryServiceStandsThereOnceWithItsKind) {
       expected[method.name()] = KindOf(method);
     }
     std::map<std::string, MethodKind> found;
-    for (const Served::Method& method : served->Methods()) {
+    for (const HostedService::Method& method : served->Methods()) {
       EXPECT_TRUE(found.emplace(method.name, method.kind).second)
           << name << " has " << method.name << " twice";
     }
@@ -77,8 +77,8 @@ TEST_F(MethodTableTest, EveryMethodOfEveryServiceStandsThereOnceWithItsKind) {
 }
 
 TEST_F(MethodTableTest, OnlyHealthIsThereForThoseOfWhomNothingIsKnown) {
-  for (Served* served : host_.services()) {
-    for (const Served::Method& method : served->Methods()) {
+  for (HostedService* served : host_.services()) {
+    for (const HostedService::Method& method : served->Methods()) {
       EXPECT_EQ(method.role == Role::kAnyone,
                 served->name() == "grpc.health.v1.Health")
           << served->name() << "/" << method.name;
@@ -89,7 +89,7 @@ TEST_F(MethodTableTest, OnlyHealthIsThereForThoseOfWhomNothingIsKnown) {
 TEST_F(MethodTableTest, ServicesThatOptionsNameAreServed) {
   for (const ServiceName& named : kServicesWithContexts) {
     int count = 0;
-    for (const Served* served : host_.services()) {
+    for (const HostedService* served : host_.services()) {
       count += served->name() == named.full;
     }
     EXPECT_EQ(count, 1) << named.full;

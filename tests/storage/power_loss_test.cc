@@ -98,7 +98,7 @@ class World {
   SimulatedClock clock_;
   PowerVfs vfs_;
   std::unique_ptr<SqliteStore> store_;
-  InstanceNumber next_number_ = 1;
+  RunNumber next_number_ = 1;
   StoreModel model_;               // All that was acknowledged or found.
   std::optional<StoreModel> cut_;  // Including the failed batch.
 };

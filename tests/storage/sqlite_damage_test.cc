@@ -32,7 +32,7 @@ using testing::IsEmpty;
 
 using Code = absl::StatusCode;
 
-InstanceRow Row(InstanceNumber number, const std::string& id) {
+RunRow Row(RunNumber number, const std::string& id) {
   return {.number = number,
           .tenant = "t",
           .id = id,
@@ -86,7 +86,7 @@ class SqliteDamageTest : public testing::Test {
     ASSERT_TRUE(store_->Open().ok());
     for (int i = 1; i <= count; ++i) {
       ASSERT_TRUE(store_
-                      ->Commit({PutInstance{Row(i, absl::StrCat("id-", i))},
+                      ->Commit({PutRun{Row(i, absl::StrCat("id-", i))},
                                 AppendHistory{i, 0, std::string(300, 'h')},
                                 PutMessage{{i, 1, "x", std::string(99, 'm')}},
                                 PutTimer{{i, 2, 50}},
@@ -94,10 +94,10 @@ class SqliteDamageTest : public testing::Test {
                       .ok());
     }
   }
-  std::map<InstanceNumber, OpenInstance> ReadOpen(absl::Status& status) {
-    std::map<InstanceNumber, OpenInstance> open;
-    status = store_->ReadOpen([&open](OpenInstance one) {
-      const InstanceNumber number = one.row.number;
+  std::map<RunNumber, OpenRun> ReadOpen(absl::Status& status) {
+    std::map<RunNumber, OpenRun> open;
+    status = store_->ReadOpen([&open](OpenRun one) {
+      const RunNumber number = one.row.number;
       open.emplace(number, std::move(one));
     });
     return open;
@@ -134,7 +134,7 @@ TEST_F(SqliteDamageTest, FlippedBytesAreNeverPassedOver) {
     }
     Write(Path(), damaged);
     absl::Status status = Open();
-    std::map<InstanceNumber, OpenInstance> open;
+    std::map<RunNumber, OpenRun> open;
     if (status.ok()) open = ReadOpen(status);
     if (!status.ok()) {
       ++refused;
@@ -281,7 +281,7 @@ TEST_F(SqliteDamageTest, AFileOlderThanWhatWasAcknowledgedIsRefused) {
   Stop();
   const std::string older = Read(Path());
   ASSERT_TRUE(Open().ok());
-  ASSERT_TRUE(store_->Commit({PutInstance{Row(9, "nine")}}).ok());
+  ASSERT_TRUE(store_->Commit({PutRun{Row(9, "nine")}}).ok());
   Stop();
   Write(Path(), older);
   const absl::Status status = Open();
@@ -303,8 +303,7 @@ class SqliteFoulTest : public SqliteDamageTest {
   // Nothing is acknowledged any more, and no file is created.
   void ExpectRefusal(const std::string& name, const std::string& what) {
     for (int i = 0; i < 3; ++i) {
-      const absl::Status status =
-          store_->Commit({PutInstance{Row(10 + i, "new")}});
+      const absl::Status status = store_->Commit({PutRun{Row(10 + i, "new")}});
       EXPECT_EQ(status.code(), Code::kUnavailable);
       EXPECT_THAT(std::string(status.message()),
                   AllOf(HasSubstr(name), HasSubstr(what)));
@@ -326,7 +325,7 @@ TEST_F(SqliteFoulTest, AFileThatComesBackIsGoneOnWith) {
   fs::rename(Path("aside"), Path());
   ASSERT_TRUE(store_->Open().ok());
   EXPECT_TRUE(store_->Find("t", "id-1")->has_value());
-  EXPECT_TRUE(store_->Commit({PutInstance{Row(20, "new")}}).ok());
+  EXPECT_TRUE(store_->Commit({PutRun{Row(20, "new")}}).ok());
 }
 
 TEST_F(SqliteFoulTest, AReplacedFileIsNoticed) {
@@ -400,7 +399,7 @@ TEST_F(SqliteFoulTest, WithoutItsLockFileTheDirectoryIsStillInUse) {
   EXPECT_EQ(status.code(), Code::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr(data_), HasSubstr("in use by another process")));
-  EXPECT_TRUE(store_->Commit({PutInstance{Row(20, "new")}}).ok());
+  EXPECT_TRUE(store_->Commit({PutRun{Row(20, "new")}}).ok());
 }
 
 }  // namespace

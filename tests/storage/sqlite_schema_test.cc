@@ -137,7 +137,7 @@ class FileOfVersion1 : public testing::Test {
     EXPECT_TRUE(store_.Open().ok());
   }
 
-  static InstanceRow Row(InstanceNumber number) {
+  static RunRow Row(RunNumber number) {
     return {.number = number,
             .tenant = "t",
             .id = "order-1",
@@ -164,13 +164,13 @@ TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
-  const InstanceRow finished = {.number = 8,
-                                .tenant = "t",
-                                .id = "order-2",
-                                .status = 1,
-                                .created = 1010,
-                                .finished = 1090,
-                                .summary = "\x02"};
+  const RunRow finished = {.number = 8,
+                           .tenant = "t",
+                           .id = "order-2",
+                           .status = 1,
+                           .created = 1010,
+                           .finished = 1090,
+                           .summary = "\x02"};
   EXPECT_THAT(
       *Dump(store_, {"t"}, {"f"}),
       ElementsAre(Line(Row(7)), HistoryLine(7, "a"), Line(finished),
@@ -184,12 +184,12 @@ TEST_F(FileOfVersion1, KeepsAllItsRows) {
 
 TEST_F(FileOfVersion1, KeepsReplacedRunsAndRequestsFromNowOn) {
   const RequestRow request = {"t", "r", "order-1", "receipt"};
-  ASSERT_TRUE(store_.Commit({PutInstance{Row(9)}, PutRequest{request}}).ok());
+  ASSERT_TRUE(store_.Commit({PutRun{Row(9)}, PutRequest{request}}).ok());
   EXPECT_EQ(*store_.Find("t", "order-1"), Row(9));
   EXPECT_THAT(*store_.ReadReplaced("t", "order-1"), ElementsAre(Row(7)));
   EXPECT_THAT(*store_.ReadHistory(7), ElementsAre("a"));
   EXPECT_EQ(*store_.FindRequest("t", "r"), request);
-  ASSERT_TRUE(store_.Commit({EraseInstance{9}}).ok());
+  ASSERT_TRUE(store_.Commit({EraseRun{9}}).ok());
   EXPECT_THAT(*store_.ReadReplaced("t", "order-1"), IsEmpty());
   EXPECT_EQ(*store_.FindRequest("t", "r"), std::nullopt);
 }
@@ -201,20 +201,18 @@ TEST_F(FileOfVersion2, GoesOnWithAllThatItHas) {
   EXPECT_EQ(replaced->front().number, 3);
   EXPECT_FALSE(replaced->front().damaged);
   EXPECT_THAT(*store_.ReadHistory(3), ElementsAre("h"));
-  std::vector<OpenInstance> open;
-  ASSERT_TRUE(store_
-                  .ReadOpen([&open](OpenInstance one) {
-                    open.push_back(std::move(one));
-                  })
-                  .ok());
+  std::vector<OpenRun> open;
+  ASSERT_TRUE(
+      store_.ReadOpen([&open](OpenRun one) { open.push_back(std::move(one)); })
+          .ok());
   ASSERT_EQ(open.size(), 1u);
   EXPECT_EQ(open[0].damage, "");
   EXPECT_EQ(open[0].messages.size(), 1u);
   ASSERT_TRUE(store_
                   .Commit({TakeMessages{7, 3}, DropTimer{7, 4}, DropTask{7, 2},
-                           UpdateInstance{7, 1, 2000, "done"}})
+                           UpdateRun{7, 1, 2000, "done"}})
                   .ok());
-  ASSERT_TRUE(store_.ReadOpen([](OpenInstance) {}).ok());
+  ASSERT_TRUE(store_.ReadOpen([](OpenRun) {}).ok());
   EXPECT_EQ((*store_.Find("t", "order-1"))->finished, 2000);
 }
 

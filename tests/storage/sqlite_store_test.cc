@@ -38,7 +38,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-InstanceRow Row(InstanceNumber number, std::string id) {
+RunRow Row(RunNumber number, std::string id) {
   return {.number = number,
           .tenant = "t",
           .id = std::move(id),
@@ -104,10 +104,10 @@ class SqliteStoreTest : public testing::Test {
 // ---- Opening ----------------------------------------------------------------
 
 TEST_F(SqliteStoreTest, KeepsEverythingOverARestart) {
-  OpenAndCommit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "events"},
+  OpenAndCommit({PutRun{Row(1, "a")}, AppendHistory{1, 0, "events"},
                  PutTask{{1, 1, "task"}}, PutSetting{"name", "value"},
                  PutRequest{{"t", "name", "a", "receipt"}},
-                 PutInstance{Row(2, "a")}});
+                 PutRun{Row(2, "a")}});
   const auto before = Dump(*store_, {"t"}, {"name"});
   EXPECT_THAT(*before, AllOf(Contains(StartsWith("replaced: instance 1")),
                              Contains(StartsWith("request t/name"))));
@@ -197,7 +197,7 @@ TEST_F(SqliteStoreTest, FileThatIsNoDatabaseIsDataLoss) {
 TEST_F(SqliteStoreTest, FileThatWasCutIsDataLoss) {
   std::vector<Change> changes;
   for (int i = 1; i < 100; ++i) {
-    changes.push_back(PutInstance{Row(i, std::to_string(i))});
+    changes.push_back(PutRun{Row(i, std::to_string(i))});
     changes.push_back(AppendHistory{i, 0, std::string(1000, 'x')});
   }
   OpenAndCommit(changes);
@@ -215,7 +215,7 @@ TEST_F(SqliteStoreTest, FileThatWasCutIsDataLoss) {
 TEST_F(SqliteStoreTest, NoiseInAPageIsFoundAndNeverACrash) {
   std::vector<Change> changes;
   for (int i = 1; i < 100; ++i) {
-    changes.push_back(PutInstance{Row(i, std::to_string(i))});
+    changes.push_back(PutRun{Row(i, std::to_string(i))});
     changes.push_back(AppendHistory{i, 0, std::string(1000, 'x')});
   }
   OpenAndCommit(changes);
@@ -284,7 +284,7 @@ std::vector<std::string_view> LaterMigrations() {
 }
 
 TEST_F(SqliteStoreTest, OlderFileIsMigratedAndKeepsItsRows) {
-  OpenAndCommit({PutInstance{Row(1, "a")}, PutTask{{1, 1, "task"}}});
+  OpenAndCommit({PutRun{Row(1, "a")}, PutTask{{1, 1, "task"}}});
   Stop();
   SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
   const std::vector<std::string_view> migrations = LaterMigrations();
@@ -300,7 +300,7 @@ TEST_F(SqliteStoreTest, OlderFileIsMigratedAndKeepsItsRows) {
 }
 
 TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
-  OpenAndCommit({PutInstance{Row(1, "a")}});
+  OpenAndCommit({PutRun{Row(1, "a")}});
   Stop();
   SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
   std::vector<std::string_view> migrations = LaterMigrations();
@@ -324,9 +324,8 @@ TEST(SqliteKeyHash, IsTheSameForEver) {
 TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
   const RequestRow request_a = {"t", "ra", "a", "receipt"};
   const RequestRow request_b = {"t", "rb", "b", "receipt"};
-  OpenAndCommit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
-                 PutInstance{Row(3, "b")}, PutRequest{request_a},
-                 PutRequest{request_b}});
+  OpenAndCommit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")}, PutRun{Row(3, "b")},
+                 PutRequest{request_a}, PutRequest{request_b}});
   Stop();
   // All keys get the hash of this ID, and all requests that of this name.
   const auto give_hash = [this](const std::string& id,
@@ -350,11 +349,11 @@ TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
   EXPECT_THAT(*store_->ReadReplaced("t", "a"), IsEmpty());
   EXPECT_EQ(*store_->FindRequest("t", "ra"), request_a);
   ASSERT_TRUE(
-      store_->Commit({PutInstance{Row(4, "a")}, PutRequest{request_a}}).ok());
+      store_->Commit({PutRun{Row(4, "a")}, PutRequest{request_a}}).ok());
   EXPECT_EQ(*store_->Find("t", "a"), Row(4, "a"));
   EXPECT_EQ(AllRows(*store_, {.tenant = "t"})->size(), 2u);  // "b" is there.
   EXPECT_THAT(*store_->ReadReplaced("t", "a"), ElementsAre(Row(1, "a")));
-  ASSERT_TRUE(store_->Commit({EraseInstance{4}}).ok());
+  ASSERT_TRUE(store_->Commit({EraseRun{4}}).ok());
   EXPECT_EQ(*store_->FindRequest("t", "ra"), std::nullopt);
   // Nothing of "b" was touched.
   ASSERT_TRUE(give_hash("b", "rb").ok());
@@ -365,8 +364,8 @@ TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
 
 // Data that nobody can read any more must not stay in the file forever.
 TEST_F(SqliteStoreTest, NothingIsLeftOfWhatCannotBeRead) {
-  const auto everything = [](InstanceNumber number) -> std::vector<Change> {
-    return {PutInstance{Row(number, "a")}, AppendHistory{number, 0, "events"},
+  const auto everything = [](RunNumber number) -> std::vector<Change> {
+    return {PutRun{Row(number, "a")}, AppendHistory{number, 0, "events"},
             PutMessage{{number, 1, "", "event"}}, PutTimer{{number, 2, 50}},
             PutTask{{number, 3, "task"}}};
   };
@@ -381,7 +380,7 @@ TEST_F(SqliteStoreTest, NothingIsLeftOfWhatCannotBeRead) {
   }
   EXPECT_EQ(count("replaced"), 10);
   EXPECT_EQ(count("history"), 11);
-  OpenAndCommit({EraseInstance{15}});
+  OpenAndCommit({EraseRun{15}});
   for (const char* table : {"instance", "message", "timer", "task", "history",
                             "replaced", "request"}) {
     EXPECT_EQ(count(table), 0) << table;
@@ -410,9 +409,9 @@ TEST_F(SqliteStoreTest, ReadThatLastsTooLongIsCutAndGoesOnWhereItWas) {
   ASSERT_TRUE(store.Open().ok());
   std::vector<Change> changes;
   for (int i = 1; i <= 1000; ++i) {
-    InstanceRow row = Row(i, std::to_string(i));
+    RunRow row = Row(i, std::to_string(i));
     row.finished = i % 3;
-    changes.push_back(PutInstance{row});
+    changes.push_back(PutRun{row});
   }
   ASSERT_TRUE(store.Commit(changes).ok());
   hurrying.step_ns = absl::ToInt64Nanoseconds(absl::Milliseconds(600));
@@ -429,7 +428,7 @@ TEST_F(SqliteStoreTest, ReadThatLastsTooLongIsCutAndGoesOnWhereItWas) {
 TEST_F(SqliteStoreTest, DamageIsLookedForNoLongerThanASecond) {
   std::vector<Change> changes;
   for (int i = 1; i <= 20'000; ++i) {
-    changes.push_back(PutInstance{Row(i, std::to_string(i))});
+    changes.push_back(PutRun{Row(i, std::to_string(i))});
   }
   OpenAndCommit(changes);
   Stop();
@@ -449,8 +448,8 @@ class SqliteStoreOnPowerVfs : public testing::Test {
     EXPECT_TRUE(store_.Open().ok());
   }
 
-  std::vector<Change> Turn(InstanceNumber number, int chunk) {
-    return {UpdateInstance{number, 2, std::nullopt, "s"},
+  std::vector<Change> Turn(RunNumber number, int chunk) {
+    return {UpdateRun{number, 2, std::nullopt, "s"},
             AppendHistory{number, chunk, std::string(200, 'e')},
             TakeMessages{number, chunk}, PutTask{{number, chunk, "task"}}};
   }
@@ -461,7 +460,7 @@ class SqliteStoreOnPowerVfs : public testing::Test {
 };
 
 TEST_F(SqliteStoreOnPowerVfs, CommitIsOneSync) {
-  ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
+  ASSERT_TRUE(store_.Commit({PutRun{Row(1, "a")}}).ok());
   for (int i = 0; i < 20; ++i) {
     const int64_t before = vfs_.syncs("");
     ASSERT_TRUE(store_.Commit(Turn(1, i)).ok());
@@ -484,7 +483,7 @@ TEST_F(SqliteStoreOnPowerVfs, OpenAnewProvesThatItCanWrite) {
 }
 
 TEST_F(SqliteStoreOnPowerVfs, AfterAFailedCommitOnlyReadsGoOnUntilItIsOpened) {
-  ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
+  ASSERT_TRUE(store_.Commit({PutRun{Row(1, "a")}}).ok());
   vfs_.FailSync(0);
   ExpectStatus(
       store_.Commit(Turn(1, 0)), absl::StatusCode::kUnavailable,
@@ -499,7 +498,7 @@ TEST_F(SqliteStoreOnPowerVfs, AfterAFailedCommitOnlyReadsGoOnUntilItIsOpened) {
 }
 
 TEST_F(SqliteStoreOnPowerVfs, FullDiskIsSaidAndOverWhenThereIsRoom) {
-  ASSERT_TRUE(store_.Commit({PutInstance{Row(1, "a")}}).ok());
+  ASSERT_TRUE(store_.Commit({PutRun{Row(1, "a")}}).ok());
   vfs_.FillUp(100'000);
   absl::Status status;
   for (int i = 0; status.ok(); ++i) {
@@ -525,7 +524,7 @@ TEST_F(SqliteStoreOnPowerVfs, BatchThatFailsIsNotThereInPart) {
   for (int fails_at = 0; fails_at < 40; ++fails_at) {
     const std::string id = std::to_string(fails_at);
     vfs_.FailFrom(fails_at);
-    std::vector<Change> batch = {PutInstance{Row(2 * fails_at + 1, id)},
+    std::vector<Change> batch = {PutRun{Row(2 * fails_at + 1, id)},
                                  PutSetting{"both", id}};
     for (int i = 0; i < 10; ++i) {
       batch.push_back(
@@ -544,7 +543,7 @@ TEST_F(SqliteStoreOnPowerVfs, BatchThatFailsIsNotThereInPart) {
 // Reads in progress when a commit fails continue while the store is reopened.
 TEST_F(SqliteStoreOnPowerVfs, ReadsGoOnWhenACommitFails) {
   for (int i = 1; i <= 500; ++i) {
-    ASSERT_TRUE(store_.Commit({PutInstance{Row(i, std::to_string(i))}}).ok());
+    ASSERT_TRUE(store_.Commit({PutRun{Row(i, std::to_string(i))}}).ok());
   }
   std::atomic<bool> done = false;
   // The first wrong result of each reader.

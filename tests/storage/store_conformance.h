@@ -43,39 +43,37 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
     EXPECT_TRUE(status.ok()) << status;
   }
 
-  std::vector<OpenInstance> Open() {
-    std::vector<OpenInstance> open;
+  std::vector<OpenRun> Open() {
+    std::vector<OpenRun> open;
     const absl::Status status = store_->ReadOpen(
-        [&](OpenInstance instance) { open.push_back(std::move(instance)); });
+        [&](OpenRun instance) { open.push_back(std::move(instance)); });
     EXPECT_TRUE(status.ok()) << status;
     return open;
   }
 
   // The only open instance.
-  OpenInstance OnlyOpen() {
-    std::vector<OpenInstance> open = Open();
+  OpenRun OnlyOpen() {
+    std::vector<OpenRun> open = Open();
     EXPECT_EQ(open.size(), 1u);
-    return open.empty() ? OpenInstance() : open.front();
+    return open.empty() ? OpenRun() : open.front();
   }
 
-  std::vector<std::string> History(InstanceNumber number) {
+  std::vector<std::string> History(RunNumber number) {
     auto history = store_->ReadHistory(number);
     EXPECT_TRUE(history.ok()) << history.status();
     return history.ok() ? *history : std::vector<std::string>();
   }
 
-  std::optional<InstanceRow> Find(std::string_view tenant,
-                                  std::string_view id) {
+  std::optional<RunRow> Find(std::string_view tenant, std::string_view id) {
     auto row = store_->Find(tenant, id);
     EXPECT_TRUE(row.ok()) << row.status();
     return row.ok() ? *row : std::nullopt;
   }
 
-  std::vector<InstanceRow> Replaced(std::string_view tenant,
-                                    std::string_view id) {
+  std::vector<RunRow> Replaced(std::string_view tenant, std::string_view id) {
     auto rows = store_->ReadReplaced(tenant, id);
     EXPECT_TRUE(rows.ok()) << rows.status();
-    return rows.ok() ? *rows : std::vector<InstanceRow>();
+    return rows.ok() ? *rows : std::vector<RunRow>();
   }
 
   std::optional<RequestRow> Request(std::string_view tenant,
@@ -91,19 +89,19 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
     return value.ok() ? *value : std::nullopt;
   }
 
-  std::vector<InstanceRow> Rows(RowQuery query) {
+  std::vector<RunRow> Rows(RowQuery query) {
     auto rows = AllRows(*store_, std::move(query));
     EXPECT_TRUE(rows.ok()) << rows.status();
-    return rows.ok() ? *rows : std::vector<InstanceRow>();
+    return rows.ok() ? *rows : std::vector<RunRow>();
   }
 
-  std::vector<InstanceRow> Finished(FinishedQuery query) {
+  std::vector<RunRow> Finished(FinishedQuery query) {
     auto rows = AllFinished(*store_, std::move(query));
     EXPECT_TRUE(rows.ok()) << rows.status();
-    return rows.ok() ? *rows : std::vector<InstanceRow>();
+    return rows.ok() ? *rows : std::vector<RunRow>();
   }
 
-  InstanceNumber LastNumber() {
+  RunNumber LastNumber() {
     auto number = store_->ReadLastNumber();
     EXPECT_TRUE(number.ok()) << number.status();
     return number.ok() ? *number : -1;
@@ -114,7 +112,7 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
   std::unique_ptr<Store> store_;
 };
 
-inline InstanceRow Row(InstanceNumber number, std::string id) {
+inline RunRow Row(RunNumber number, std::string id) {
   return {.number = number,
           .tenant = "t",
           .id = std::move(id),
@@ -124,23 +122,21 @@ inline InstanceRow Row(InstanceNumber number, std::string id) {
           .summary = "summary"};
 }
 
-inline InstanceRow FinishedRow(InstanceNumber number, StoredTime finished) {
-  InstanceRow row = Row(number, "id-" + std::to_string(number));
+inline RunRow FinishedRow(RunNumber number, StoredTime finished) {
+  RunRow row = Row(number, "id-" + std::to_string(number));
   row.finished = finished;
   return row;
 }
 
-inline std::vector<InstanceNumber> Numbers(
-    const std::vector<InstanceRow>& rows) {
-  std::vector<InstanceNumber> numbers;
-  for (const InstanceRow& row : rows) numbers.push_back(row.number);
+inline std::vector<RunNumber> Numbers(const std::vector<RunRow>& rows) {
+  std::vector<RunNumber> numbers;
+  for (const RunRow& row : rows) numbers.push_back(row.number);
   return numbers;
 }
 
 // An instance with one row of everything.
-inline std::vector<Change> Everything(InstanceNumber number,
-                                      const std::string& id) {
-  return {PutInstance{Row(number, id)}, AppendHistory{number, 0, "events"},
+inline std::vector<Change> Everything(RunNumber number, const std::string& id) {
+  return {PutRun{Row(number, id)}, AppendHistory{number, 0, "events"},
           PutMessage{{number, 1, "", "event"}}, PutTimer{{number, 2, 50}},
           PutTask{{number, 3, "task"}}};
 }

@@ -45,7 +45,7 @@ TEST_P(StoreConformance, AnswersUnavailableBeforeItIsOpen) {
   const auto store = GetParam().make(other.path(), clock_);
   constexpr auto kUnavailable = absl::StatusCode::kUnavailable;
   EXPECT_EQ(store->Commit({PutSetting{"a", "b"}}).code(), kUnavailable);
-  EXPECT_EQ(store->ReadOpen([](OpenInstance) {}).code(), kUnavailable);
+  EXPECT_EQ(store->ReadOpen([](OpenRun) {}).code(), kUnavailable);
   EXPECT_EQ(store->ReadLastNumber().status().code(), kUnavailable);
   EXPECT_EQ(store->Find("t", "a").status().code(), kUnavailable);
   EXPECT_EQ(store->ReadReplaced("t", "a").status().code(), kUnavailable);
@@ -87,8 +87,8 @@ TEST_P(StoreConformance, CommitOfNothingIsOk) {
 
 // ---- Changes, one by one ----------------------------------------------------
 
-TEST_P(StoreConformance, PutInstanceIsFoundByItsKeyAlone) {
-  Commit({PutInstance{Row(7, "a")}});
+TEST_P(StoreConformance, PutRunIsFoundByItsKeyAlone) {
+  Commit({PutRun{Row(7, "a")}});
   EXPECT_EQ(Find("t", "a"), Row(7, "a"));
   EXPECT_EQ(Find("t", "A"), std::nullopt);
   EXPECT_EQ(Find("u", "a"), std::nullopt);
@@ -97,22 +97,22 @@ TEST_P(StoreConformance, PutInstanceIsFoundByItsKeyAlone) {
 }
 
 TEST_P(StoreConformance, TenantAndIdAreNotOneText) {
-  InstanceRow a = Row(1, "bc");
+  RunRow a = Row(1, "bc");
   a.tenant = "a";
-  InstanceRow ab = Row(2, "c");
+  RunRow ab = Row(2, "c");
   ab.tenant = "ab";
-  Commit({PutInstance{a}, PutInstance{ab}});
+  Commit({PutRun{a}, PutRun{ab}});
   EXPECT_EQ(Find("a", "bc"), a);
   EXPECT_EQ(Find("ab", "c"), ab);
 }
 
-TEST_P(StoreConformance, PutInstanceOfTheSameNumberBeginsItAnew) {
+TEST_P(StoreConformance, PutRunOfTheSameNumberBeginsItAnew) {
   Commit(Everything(1, "a"));
-  Commit({PutInstance{Row(1, "a")}});
+  Commit({PutRun{Row(1, "a")}});
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_THAT(OnlyOpen().timers, IsEmpty());
   Commit(Everything(2, "b"));
-  Commit({PutInstance{Row(2, "c")}});
+  Commit({PutRun{Row(2, "c")}});
   EXPECT_EQ(Find("t", "b"), std::nullopt);
   EXPECT_EQ(Find("t", "c"), Row(2, "c"));
   EXPECT_THAT(History(2), IsEmpty());
@@ -120,11 +120,11 @@ TEST_P(StoreConformance, PutInstanceOfTheSameNumberBeginsItAnew) {
 
 TEST_P(StoreConformance, UpdateInstanceChangesStatusAndSummary) {
   Commit(Everything(1, "a"));
-  Commit({UpdateInstance{1, -3, std::nullopt, "new"}});
-  InstanceRow expected = Row(1, "a");
+  Commit({UpdateRun{1, -3, std::nullopt, "new"}});
+  RunRow expected = Row(1, "a");
   expected.status = -3;
   expected.summary = "new";
-  const OpenInstance open = OnlyOpen();
+  const OpenRun open = OnlyOpen();
   EXPECT_EQ(open.row, expected);
   EXPECT_EQ(open.messages.size(), 1u);
   EXPECT_EQ(Find("t", "a"), expected);
@@ -132,13 +132,13 @@ TEST_P(StoreConformance, UpdateInstanceChangesStatusAndSummary) {
 
 TEST_P(StoreConformance, UpdateInstanceThatFinishesLeavesTheHistoryAlone) {
   Commit(Everything(1, "a"));
-  Commit({UpdateInstance{1, 4, 99, "done"}});
+  Commit({UpdateRun{1, 4, 99, "done"}});
   EXPECT_THAT(Open(), IsEmpty());
   EXPECT_THAT(History(1), ElementsAre("events"));
   EXPECT_EQ(Find("t", "a")->finished, 99);
   // Opening it again shows that messages, timers and tasks are gone.
-  Commit({UpdateInstance{1, 1, std::nullopt, "again"}});
-  const OpenInstance open = OnlyOpen();
+  Commit({UpdateRun{1, 1, std::nullopt, "again"}});
+  const OpenRun open = OnlyOpen();
   EXPECT_EQ(open.row.finished, std::nullopt);
   EXPECT_EQ(open.row.summary, "again");
   EXPECT_THAT(open.messages, IsEmpty());
@@ -149,38 +149,38 @@ TEST_P(StoreConformance, UpdateInstanceThatFinishesLeavesTheHistoryAlone) {
 
 TEST_P(StoreConformance, FinishInstanceKeepsTheSummaryAndAddsToTheHistory) {
   Commit(Everything(1, "a"));
-  Commit({FinishInstance{1, 5, 99, "the end"}});
+  Commit({FinishRun{1, 5, 99, "the end"}});
   EXPECT_THAT(Open(), IsEmpty());
   EXPECT_THAT(History(1), ElementsAre("events", "the end"));
-  InstanceRow expected = Row(1, "a");
+  RunRow expected = Row(1, "a");
   expected.status = 5;
   expected.finished = 99;
   EXPECT_EQ(Find("t", "a"), expected);
   EXPECT_THAT(Numbers(Finished({.tenant = "t"})), ElementsAre(1));
   // A finished instance stays as it is.
-  Commit({FinishInstance{1, 6, 100, "more"}});
+  Commit({FinishRun{1, 6, 100, "more"}});
   EXPECT_EQ(Find("t", "a"), expected);
   EXPECT_THAT(History(1), ElementsAre("events", "the end"));
-  Commit({UpdateInstance{1, 1, std::nullopt, "again"}});
+  Commit({UpdateRun{1, 1, std::nullopt, "again"}});
   EXPECT_THAT(OnlyOpen().messages, IsEmpty());
 }
 
 TEST_P(StoreConformance, FinishInstanceBeginsAHistoryThatIsNotThere) {
-  Commit({PutInstance{Row(1, "a")}, FinishInstance{1, 5, 99, "all of it"}});
+  Commit({PutRun{Row(1, "a")}, FinishRun{1, 5, 99, "all of it"}});
   EXPECT_THAT(History(1), ElementsAre("all of it"));
   EXPECT_EQ(store_->ReadHistoryEnds(1)->first, "all of it");
 }
 
 TEST_P(StoreConformance, ChangesToNoInstanceChangeNothing) {
-  Commit({UpdateInstance{1, 4, std::nullopt, "s"}, UpdateInstance{1, 4, 9, "s"},
-          FinishInstance{1, 4, 9, "end"}, AppendHistory{1, 0, "events"},
+  Commit({UpdateRun{1, 4, std::nullopt, "s"}, UpdateRun{1, 4, 9, "s"},
+          FinishRun{1, 4, 9, "end"}, AppendHistory{1, 0, "events"},
           PutMessage{{1, 1, "", "event"}}, PutTimer{{1, 2, 50}},
           PutTask{{1, 3, "task"}}, ClearExecution{1}, TakeMessages{1, 9},
-          DropTimer{1, 2}, DropTask{1, 3}, EraseInstance{1}});
+          DropTimer{1, 2}, DropTask{1, 3}, EraseRun{1}});
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_EQ(LastNumber(), 0);
-  Commit({PutInstance{Row(1, "a")}});
-  const OpenInstance open = OnlyOpen();
+  Commit({PutRun{Row(1, "a")}});
+  const OpenRun open = OnlyOpen();
   EXPECT_THAT(open.messages, IsEmpty());
   EXPECT_THAT(open.timers, IsEmpty());
   EXPECT_THAT(open.tasks, IsEmpty());
@@ -188,19 +188,19 @@ TEST_P(StoreConformance, ChangesToNoInstanceChangeNothing) {
 }
 
 TEST_P(StoreConformance, FinishedInstanceTakesHistoryOnly) {
-  Commit({PutInstance{Row(1, "a")}, UpdateInstance{1, 4, 99, "done"},
+  Commit({PutRun{Row(1, "a")}, UpdateRun{1, 4, 99, "done"},
           AppendHistory{1, 0, "events"}, PutMessage{{1, 1, "", "event"}},
           PutTimer{{1, 2, 50}}, PutTask{{1, 3, "task"}}});
   EXPECT_THAT(History(1), ElementsAre("events"));
-  Commit({UpdateInstance{1, 1, std::nullopt, "again"}});
-  const OpenInstance open = OnlyOpen();
+  Commit({UpdateRun{1, 1, std::nullopt, "again"}});
+  const OpenRun open = OnlyOpen();
   EXPECT_THAT(open.messages, IsEmpty());
   EXPECT_THAT(open.timers, IsEmpty());
   EXPECT_THAT(open.tasks, IsEmpty());
 }
 
 TEST_P(StoreConformance, HistoryIsInOrderOfItsChunks) {
-  Commit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "zero"}});
+  Commit({PutRun{Row(1, "a")}, AppendHistory{1, 0, "zero"}});
   EXPECT_EQ(store_->ReadHistoryEnds(1)->first, "zero");
   EXPECT_EQ(store_->ReadHistoryEnds(1)->last, "zero");
   Commit({AppendHistory{1, 2, "two"}, AppendHistory{1, 1, "one"}});
@@ -211,10 +211,10 @@ TEST_P(StoreConformance, HistoryIsInOrderOfItsChunks) {
 }
 
 TEST_P(StoreConformance, HistoryIsReadInParts) {
-  Commit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "123"},
+  Commit({PutRun{Row(1, "a")}, AppendHistory{1, 0, "123"},
           AppendHistory{1, 2, "4567"}, AppendHistory{1, 3, "89"},
-          PutInstance{Row(2, "b")}, AppendHistory{2, 1, "another's"}});
-  const auto read = [this](InstanceNumber number, int64_t first, size_t max) {
+          PutRun{Row(2, "b")}, AppendHistory{2, 1, "another's"}});
+  const auto read = [this](RunNumber number, int64_t first, size_t max) {
     auto part = store_->ReadHistoryPart(number, first, max);
     EXPECT_TRUE(part.ok()) << part.status();
     return part.ok() ? *std::move(part) : HistoryPart();
@@ -244,7 +244,7 @@ TEST_P(StoreConformance, ClearExecutionKeepsMessagesOnly) {
   Commit({ClearExecution{1}});
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_THAT(History(2), ElementsAre("events"));
-  const std::vector<OpenInstance> open = Open();
+  const std::vector<OpenRun> open = Open();
   ASSERT_EQ(open.size(), 2u);
   EXPECT_EQ(open[0].row, Row(1, "a"));
   EXPECT_THAT(open[0].messages, ElementsAre(MessageRow{1, 1, "", "event"}));
@@ -255,7 +255,7 @@ TEST_P(StoreConformance, ClearExecutionKeepsMessagesOnly) {
 }
 
 TEST_P(StoreConformance, TakeMessagesTakesThoseUpToTheSequence) {
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")},
           PutMessage{{1, 3, "x", "three"}}, PutMessage{{1, -2, "", "before"}},
           PutMessage{{1, 4, "", "four"}}, PutMessage{{2, -9, "", "other"}}});
   EXPECT_THAT(Open()[0].messages, ElementsAre(MessageRow{1, -2, "", "before"},
@@ -267,7 +267,7 @@ TEST_P(StoreConformance, TakeMessagesTakesThoseUpToTheSequence) {
 }
 
 TEST_P(StoreConformance, TimersAndTasksAreDroppedOneByOne) {
-  Commit({PutInstance{Row(1, "a")}, PutTimer{{1, 5, 10}}, PutTimer{{1, -5, 20}},
+  Commit({PutRun{Row(1, "a")}, PutTimer{{1, 5, 10}}, PutTimer{{1, -5, 20}},
           PutTask{{1, 5, "five"}}, PutTask{{1, -5, "before"}}});
   Commit({DropTimer{1, 5}, DropTimer{1, 6}, DropTask{1, -5}, DropTask{2, 5}});
   EXPECT_THAT(OnlyOpen().timers, ElementsAre(TimerRow{1, -5, 20}));
@@ -279,20 +279,20 @@ TEST_P(StoreConformance, PutReplacesARowOfTheSameSequence) {
   Commit({AppendHistory{1, 0, "other"}, PutMessage{{1, 1, "x", "other"}},
           PutTimer{{1, 2, 51}}, PutTask{{1, 3, "other"}}});
   EXPECT_THAT(History(1), ElementsAre("other"));
-  const OpenInstance open = OnlyOpen();
+  const OpenRun open = OnlyOpen();
   EXPECT_THAT(open.messages, ElementsAre(MessageRow{1, 1, "x", "other"}));
   EXPECT_THAT(open.timers, ElementsAre(TimerRow{1, 2, 51}));
   EXPECT_THAT(open.tasks, ElementsAre(TaskRow{1, 3, "other"}));
 }
 
-TEST_P(StoreConformance, EraseInstanceErasesAllThatBelongsToIt) {
+TEST_P(StoreConformance, EraseRunErasesAllThatBelongsToIt) {
   Commit(Everything(1, "a"));
   Commit(Everything(2, "b"));
-  Commit({EraseInstance{1}});
+  Commit({EraseRun{1}});
   EXPECT_EQ(Find("t", "a"), std::nullopt);
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_EQ(OnlyOpen().row.number, 2);
-  Commit({PutInstance{Row(1, "a")}});  // Nothing of the old one is left.
+  Commit({PutRun{Row(1, "a")}});  // Nothing of the old one is left.
   EXPECT_THAT(Open()[0].messages, IsEmpty());
   EXPECT_THAT(Open()[0].timers, IsEmpty());
   EXPECT_THAT(Open()[0].tasks, IsEmpty());
@@ -300,7 +300,7 @@ TEST_P(StoreConformance, EraseInstanceErasesAllThatBelongsToIt) {
 
 TEST_P(StoreConformance, EraseEverythingKeepsSettings) {
   Commit(Everything(1, "a"));
-  Commit({PutInstance{FinishedRow(2, 5)}, PutSetting{"name", "value"}});
+  Commit({PutRun{FinishedRow(2, 5)}, PutSetting{"name", "value"}});
   Commit({EraseEverything{}});
   EXPECT_THAT(Open(), IsEmpty());
   EXPECT_THAT(Rows({.tenant = "t"}), IsEmpty());
@@ -320,22 +320,22 @@ TEST_P(StoreConformance, SettingsAreReplacedAndKeptApart) {
 }
 
 TEST_P(StoreConformance, LastNumberIsOfThoseThatAre) {
-  Commit({PutInstance{Row(5, "a")}, PutInstance{FinishedRow(9, 1)}});
+  Commit({PutRun{Row(5, "a")}, PutRun{FinishedRow(9, 1)}});
   EXPECT_EQ(LastNumber(), 9);
-  Commit({EraseInstance{9}});
+  Commit({EraseRun{9}});
   EXPECT_EQ(LastNumber(), 5);
 }
 
 // ---- Batches ----------------------------------------------------------------
 
 TEST_P(StoreConformance, ChangesOfABatchHappenInTheirOrder) {
-  Commit({PutInstance{Row(1, "a")}, PutMessage{{1, 1, "", "first"}},
+  Commit({PutRun{Row(1, "a")}, PutMessage{{1, 1, "", "first"}},
           TakeMessages{1, 1}, PutMessage{{1, 1, "", "second"}},
           PutTask{{1, 1, "t"}}, DropTask{1, 1}, AppendHistory{1, 0, "lost"},
-          ClearExecution{1}, AppendHistory{1, 0, "kept"}, EraseInstance{2},
-          PutInstance{Row(2, "b")}, EraseInstance{2}, PutSetting{"a", "1"},
+          ClearExecution{1}, AppendHistory{1, 0, "kept"}, EraseRun{2},
+          PutRun{Row(2, "b")}, EraseRun{2}, PutSetting{"a", "1"},
           PutSetting{"a", "2"}});
-  const OpenInstance open = OnlyOpen();
+  const OpenRun open = OnlyOpen();
   EXPECT_THAT(open.messages, ElementsAre(MessageRow{1, 1, "", "second"}));
   EXPECT_THAT(open.tasks, IsEmpty());
   EXPECT_THAT(History(1), ElementsAre("kept"));
@@ -354,7 +354,7 @@ TEST_P(StoreConformance, EverythingErasedInABatchLeavesWhatComesAfter) {
 // Two rows and a setting change together in each batch; readers on other
 // threads never see them differ, nor go back.
 TEST_P(StoreConformance, ReadersSeeWholeBatchesOnly) {
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")}});
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")}});
   constexpr int kBatches = 200;
   std::atomic<bool> done = false;
   const auto read = [&] {
@@ -367,7 +367,7 @@ TEST_P(StoreConformance, ReadersSeeWholeBatchesOnly) {
       ASSERT_GE(page->rows[0].status, last);
       last = page->rows[0].status;
       int open = 0;
-      const absl::Status status = store_->ReadOpen([&](OpenInstance instance) {
+      const absl::Status status = store_->ReadOpen([&](OpenRun instance) {
         ++open;
         // One task, whose sequence is the status.
         const bool first_batch_came = instance.row.status > 1;
@@ -384,9 +384,9 @@ TEST_P(StoreConformance, ReadersSeeWholeBatchesOnly) {
   std::thread two(read);
   std::thread three(read);
   for (int i = 2; i < kBatches; ++i) {
-    Commit({UpdateInstance{1, i, std::nullopt, "s"}, DropTask{1, i - 1},
+    Commit({UpdateRun{1, i, std::nullopt, "s"}, DropTask{1, i - 1},
             DropTask{2, i - 1}, PutTask{{1, i, "t"}}, PutTask{{2, i, "t"}},
-            UpdateInstance{2, i, std::nullopt, "s"}});
+            UpdateRun{2, i, std::nullopt, "s"}});
   }
   done = true;
   one.join();
@@ -401,12 +401,12 @@ TEST_P(StoreConformance, AnyBytesAreKept) {
   for (int i = 0; i < 256; ++i) all_bytes += static_cast<char>(i);
   const std::string nul("a\0b", 3);
   const std::string other_nul("a\0c", 3);
-  InstanceRow row = Row(1, nul);
+  RunRow row = Row(1, nul);
   row.tenant = other_nul;
   row.summary = all_bytes;
   row.status = std::numeric_limits<int32_t>::min();
   row.created = std::numeric_limits<StoredTime>::min();
-  Commit({PutInstance{row}, AppendHistory{1, 0, all_bytes},
+  Commit({PutRun{row}, AppendHistory{1, 0, all_bytes},
           PutMessage{{1, std::numeric_limits<int64_t>::min(), nul, all_bytes}},
           PutTimer{{1, std::numeric_limits<int64_t>::max(),
                     std::numeric_limits<StoredTime>::max()}},
@@ -415,7 +415,7 @@ TEST_P(StoreConformance, AnyBytesAreKept) {
   EXPECT_EQ(Find(other_nul, "a"), std::nullopt);
   EXPECT_EQ(Find(other_nul, other_nul), std::nullopt);
   EXPECT_THAT(History(1), ElementsAre(all_bytes));
-  const OpenInstance open = OnlyOpen();
+  const OpenRun open = OnlyOpen();
   EXPECT_EQ(open.row, row);
   EXPECT_THAT(open.messages,
               ElementsAre(MessageRow{1, std::numeric_limits<int64_t>::min(),
@@ -429,9 +429,9 @@ TEST_P(StoreConformance, AnyBytesAreKept) {
 }
 
 TEST_P(StoreConformance, EmptyStringsAreKept) {
-  InstanceRow row;
+  RunRow row;
   row.number = 1;
-  Commit({PutInstance{row}, AppendHistory{1, 0, ""}, PutMessage{{1, 0, "", ""}},
+  Commit({PutRun{row}, AppendHistory{1, 0, ""}, PutMessage{{1, 0, "", ""}},
           PutSetting{"", ""}});
   EXPECT_EQ(Find("", ""), row);
   EXPECT_EQ(Find(std::string_view(), std::string_view()), row);
@@ -442,10 +442,10 @@ TEST_P(StoreConformance, EmptyStringsAreKept) {
 TEST_P(StoreConformance, LargeMessagesAreLeftWhereTheyAre) {
   const std::string small(kLargeMessageBytes, 's');
   const std::string large(kLargeMessageBytes + 1, 'l');
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")},
           PutMessage{{1, 3, "e", large}}, PutMessage{{1, 1, "", small}},
           PutMessage{{1, 2, "", large}}, PutMessage{{2, 1, "", small}}});
-  const std::vector<OpenInstance> open = Open();
+  const std::vector<OpenRun> open = Open();
   ASSERT_EQ(open.size(), 2u);
   EXPECT_THAT(open[0].messages, ElementsAre(MessageRow{1, 1, "", small}));
   EXPECT_THAT(open[0].large_messages,
@@ -458,10 +458,9 @@ TEST_P(StoreConformance, LargeMessagesAreLeftWhereTheyAre) {
 TEST_P(StoreConformance, LargeActivitiesAreLeftWhereTheyAre) {
   const std::string small(kLargeTaskBytes, 's');
   const std::string large(kLargeTaskBytes + 1, 'l');
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
-          PutTask{{1, 2, large}}, PutTask{{1, 1, small}},
-          PutTask{{2, 1, small}}});
-  const std::vector<OpenInstance> open = Open();
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")}, PutTask{{1, 2, large}},
+          PutTask{{1, 1, small}}, PutTask{{2, 1, small}}});
+  const std::vector<OpenRun> open = Open();
   ASSERT_EQ(open.size(), 2u);
   EXPECT_THAT(open[0].tasks, ElementsAre(TaskRow{1, 1, small}));
   EXPECT_THAT(open[0].large_tasks,
@@ -475,7 +474,7 @@ TEST_P(StoreConformance, LargeActivitiesAreLeftWhereTheyAre) {
 }
 
 TEST_P(StoreConformance, MessagesAreReadByTheirSequences) {
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")},
           PutMessage{{1, 5, "", "five"}}, PutMessage{{1, -1, "e", "first"}},
           PutMessage{{1, 2, "", "two"}}, PutMessage{{2, 2, "", "another's"}}});
   const auto read = [this](const MessageRange& range) {
@@ -501,15 +500,15 @@ TEST_P(StoreConformance, BigValuesAreKept) {
   std::string big(3 << 20, '\0');
   Random random(BaseSeed());
   for (char& byte : big) byte = static_cast<char>(random());
-  InstanceRow row = Row(1, "a");
+  RunRow row = Row(1, "a");
   row.summary = big;
-  Commit({PutInstance{row}, AppendHistory{1, 0, big}, AppendHistory{1, 1, "b"},
+  Commit({PutRun{row}, AppendHistory{1, 0, big}, AppendHistory{1, 1, "b"},
           PutMessage{{1, 1, "", big}}, PutTask{{1, 1, big}},
           PutSetting{"big", big}});
   EXPECT_TRUE(Find("t", "a") == row);
   EXPECT_TRUE(History(1)[0] == big);
   EXPECT_TRUE(store_->ReadHistoryEnds(1)->first == big);
-  const OpenInstance open = OnlyOpen();
+  const OpenRun open = OnlyOpen();
   EXPECT_THAT(open.messages, IsEmpty());
   EXPECT_THAT(open.large_messages, ElementsAre(MakeLarge(1, "", big)));
   EXPECT_TRUE(store_->ReadMessages(1, {})->front().event == big);

@@ -28,7 +28,7 @@ absl::Status Contradiction(const std::string& what) {
 }
 
 // Appends the lines of a history.
-absl::Status DumpHistory(Store& store, InstanceNumber number,
+absl::Status DumpHistory(Store& store, RunNumber number,
                          std::vector<std::string>& lines) {
   const auto history = store.ReadHistory(number);
   if (!history.ok()) return history.status();
@@ -57,11 +57,11 @@ absl::Status DumpHistory(Store& store, InstanceNumber number,
 }
 
 // Appends the lines of the replaced runs of a key, and of their histories.
-absl::Status DumpReplaced(Store& store, const InstanceRow& by,
+absl::Status DumpReplaced(Store& store, const RunRow& by,
                           std::vector<std::string>& lines) {
   const auto runs = store.ReadReplaced(by.tenant, by.id);
   if (!runs.ok()) return runs.status();
-  for (const InstanceRow& run : *runs) {
+  for (const RunRow& run : *runs) {
     lines.push_back("replaced: " + Line(run));
     absl::Status status = DumpHistory(store, run.number, lines);
     if (!status.ok()) return status;
@@ -70,7 +70,7 @@ absl::Status DumpReplaced(Store& store, const InstanceRow& by,
 }
 
 // Appends the lines of an open instance's messages.
-absl::Status DumpMessages(Store& store, const OpenInstance& open,
+absl::Status DumpMessages(Store& store, const OpenRun& open,
                           std::vector<std::string>& lines) {
   const auto all = store.ReadMessages(open.row.number, {});
   if (!all.ok()) return all.status();
@@ -92,7 +92,7 @@ absl::Status DumpMessages(Store& store, const OpenInstance& open,
 
 }  // namespace
 
-std::string Line(const InstanceRow& row) {
+std::string Line(const RunRow& row) {
   return absl::StrCat(
       "instance ", row.number, " ", Text(row.tenant), "/", Text(row.id),
       " status ", row.status, " created ", row.created, " finished ",
@@ -118,7 +118,7 @@ std::string Line(const RequestRow& row) {
                       " of ", Text(row.id), " ", Text(row.receipt));
 }
 
-std::string HistoryLine(InstanceNumber number, std::string_view events) {
+std::string HistoryLine(RunNumber number, std::string_view events) {
   return absl::StrCat("history ", number, " ", Text(events));
 }
 
@@ -126,27 +126,27 @@ std::string SettingLine(std::string_view name, std::string_view value) {
   return absl::StrCat("setting ", Text(name), " ", Text(value));
 }
 
-absl::StatusOr<std::vector<InstanceRow>> AllRows(Store& store, RowQuery query) {
-  std::vector<InstanceRow> rows;
+absl::StatusOr<std::vector<RunRow>> AllRows(Store& store, RowQuery query) {
+  std::vector<RunRow> rows;
   while (true) {
     auto page = store.Query(query);
     if (!page.ok()) return page.status();
     if (page->rows.size() > query.count_max) return Contradiction("page size");
-    for (InstanceRow& row : page->rows) rows.push_back(std::move(row));
+    for (RunRow& row : page->rows) rows.push_back(std::move(row));
     if (!page->next) return rows;
     if (*page->next <= query.after) return Contradiction("next page");
     query.after = *page->next;
   }
 }
 
-absl::StatusOr<std::vector<InstanceRow>> AllFinished(Store& store,
-                                                     FinishedQuery query) {
-  std::vector<InstanceRow> rows;
+absl::StatusOr<std::vector<RunRow>> AllFinished(Store& store,
+                                                FinishedQuery query) {
+  std::vector<RunRow> rows;
   while (true) {
     auto page = store.ListFinished(query);
     if (!page.ok()) return page.status();
     if (page->rows.size() > query.count_max) return Contradiction("page size");
-    for (InstanceRow& row : page->rows) rows.push_back(std::move(row));
+    for (RunRow& row : page->rows) rows.push_back(std::move(row));
     if (!page->next) return rows;
     query.after = page->next;
   }
@@ -159,7 +159,7 @@ absl::StatusOr<std::vector<std::string>> Dump(
   for (const std::string& tenant : tenants) {
     const auto rows = AllRows(store, {.tenant = tenant});
     if (!rows.ok()) return rows.status();
-    for (const InstanceRow& row : *rows) {
+    for (const RunRow& row : *rows) {
       lines.push_back(Line(row));
       const auto found = store.Find(row.tenant, row.id);
       if (!found.ok()) return found.status();
@@ -170,7 +170,7 @@ absl::StatusOr<std::vector<std::string>> Dump(
     }
     const auto finished = AllFinished(store, {.tenant = tenant});
     if (!finished.ok()) return finished.status();
-    for (const InstanceRow& row : *finished) {
+    for (const RunRow& row : *finished) {
       lines.push_back("finished: " + Line(row));
     }
     for (const std::string& name : names) {
@@ -179,11 +179,11 @@ absl::StatusOr<std::vector<std::string>> Dump(
       if (*request) lines.push_back(Line(**request));
     }
   }
-  std::vector<OpenInstance> opened;
-  const absl::Status read = store.ReadOpen(
-      [&](OpenInstance open) { opened.push_back(std::move(open)); });
+  std::vector<OpenRun> opened;
+  const absl::Status read =
+      store.ReadOpen([&](OpenRun open) { opened.push_back(std::move(open)); });
   if (!read.ok()) return read;
-  for (const OpenInstance& open : opened) {
+  for (const OpenRun& open : opened) {
     lines.push_back("open: " + Line(open.row));
     absl::Status status = DumpMessages(store, open, lines);
     if (!status.ok()) return status;

@@ -22,17 +22,17 @@ absl::StatusOr<std::vector<std::string>> Dump(
     const std::vector<std::string>& names);
 
 // All pages of a query.
-absl::StatusOr<std::vector<InstanceRow>> AllRows(Store& store, RowQuery query);
-absl::StatusOr<std::vector<InstanceRow>> AllFinished(Store& store,
-                                                     FinishedQuery query);
+absl::StatusOr<std::vector<RunRow>> AllRows(Store& store, RowQuery query);
+absl::StatusOr<std::vector<RunRow>> AllFinished(Store& store,
+                                                FinishedQuery query);
 
 // The lines that Dump prints for these.
-std::string Line(const InstanceRow& row);
+std::string Line(const RunRow& row);
 std::string Line(const MessageRow& row);
 std::string Line(const TimerRow& row);
 std::string Line(const TaskRow& row);
 std::string Line(const RequestRow& row);
-std::string HistoryLine(InstanceNumber number, std::string_view events);
+std::string HistoryLine(RunNumber number, std::string_view events);
 std::string SettingLine(std::string_view name, std::string_view value);
 
 }  // namespace leasehold

@@ -27,7 +27,7 @@ void PutRow(std::vector<Row>& rows, const Row& row, Key key) {
 }
 
 template <typename Row>
-void EraseOf(std::vector<Row>& rows, InstanceNumber number) {
+void EraseOf(std::vector<Row>& rows, RunNumber number) {
   std::erase_if(rows, [&](const Row& row) { return row.number == number; });
 }
 
@@ -67,53 +67,51 @@ void StoreModel::Commit(absl::Span<const Change> changes) {
   }
 }
 
-bool StoreModel::Exists(InstanceNumber number) const {
+bool StoreModel::Exists(RunNumber number) const {
+  return std::any_of(instances_.begin(), instances_.end(),
+                     [&](const RunRow& row) { return row.number == number; });
+}
+
+bool StoreModel::IsOpen(RunNumber number) const {
   return std::any_of(
       instances_.begin(), instances_.end(),
-      [&](const InstanceRow& row) { return row.number == number; });
+      [&](const RunRow& row) { return row.number == number && !row.finished; });
 }
 
-bool StoreModel::IsOpen(InstanceNumber number) const {
-  return std::any_of(instances_.begin(), instances_.end(),
-                     [&](const InstanceRow& row) {
-                       return row.number == number && !row.finished;
-                     });
-}
-
-void StoreModel::EraseInbox(InstanceNumber number) {
+void StoreModel::EraseInbox(RunNumber number) {
   EraseOf(messages_, number);
   EraseOf(timers_, number);
   EraseOf(tasks_, number);
 }
 
-void StoreModel::EraseRun(InstanceNumber number) {
+void StoreModel::EraseRun(RunNumber number) {
   EraseOf(instances_, number);
   EraseOf(replaced_, number);
   EraseOf(history_, number);
   EraseInbox(number);
 }
 
-void StoreModel::Apply(const PutInstance& change) {
-  const InstanceRow& put = change.row;
+void StoreModel::Apply(const PutRun& change) {
+  const RunRow& put = change.row;
   EraseRun(put.number);
-  for (const InstanceRow& row : instances_) {
+  for (const RunRow& row : instances_) {
     if (!SameKey(row, put)) continue;
     PutRow(replaced_, row, kByNumber);
     EraseInbox(row.number);
   }
   std::erase_if(instances_,
-                [&](const InstanceRow& row) { return SameKey(row, put); });
+                [&](const RunRow& row) { return SameKey(row, put); });
   PutRow(instances_, put, kByNumber);
 
-  std::vector<InstanceNumber> runs;
-  for (const InstanceRow& row : replaced_) {
+  std::vector<RunNumber> runs;
+  for (const RunRow& row : replaced_) {
     if (SameKey(row, put)) runs.push_back(row.number);
   }
   for (size_t i = 0; i + kReplacedRunsMax < runs.size(); ++i) EraseRun(runs[i]);
 }
 
-void StoreModel::Apply(const UpdateInstance& change) {
-  for (InstanceRow& row : instances_) {
+void StoreModel::Apply(const UpdateRun& change) {
+  for (RunRow& row : instances_) {
     if (row.number != change.number) continue;
     row.status = change.status;
     row.finished = change.finished;
@@ -122,17 +120,17 @@ void StoreModel::Apply(const UpdateInstance& change) {
   }
 }
 
-void StoreModel::Apply(const FinishInstance& change) {
+void StoreModel::Apply(const FinishRun& change) {
   if (!IsOpen(change.number)) return;
   int64_t chunk = 0;
   for (const HistoryRow& row : history_) {
     if (row.number == change.number) chunk = std::max(chunk, row.chunk + 1);
   }
   Apply(AppendHistory{change.number, chunk, change.events});
-  for (const InstanceRow& row : instances_) {
+  for (const RunRow& row : instances_) {
     if (row.number != change.number) continue;
-    return Apply(UpdateInstance{change.number, change.status, change.finished,
-                                std::string(row.summary)});
+    return Apply(UpdateRun{change.number, change.status, change.finished,
+                           std::string(row.summary)});
   }
 }
 
@@ -178,14 +176,14 @@ void StoreModel::Apply(const DropTask& change) {
   });
 }
 
-void StoreModel::Apply(const EraseInstance& change) {
+void StoreModel::Apply(const EraseRun& change) {
   const auto found = std::find_if(
       instances_.begin(), instances_.end(),
-      [&](const InstanceRow& row) { return row.number == change.number; });
+      [&](const RunRow& row) { return row.number == change.number; });
   if (found == instances_.end()) return;
-  const InstanceRow erased = *found;
-  const std::vector<InstanceRow> before = replaced_;
-  for (const InstanceRow& row : before) {
+  const RunRow erased = *found;
+  const std::vector<RunRow> before = replaced_;
+  for (const RunRow& row : before) {
     if (SameKey(row, erased)) EraseRun(row.number);
   }
   std::erase_if(requests_,
@@ -213,7 +211,7 @@ void StoreModel::Apply(const PutSetting& change) {
 
 std::vector<std::string> StoreModel::Dump() const {
   std::vector<std::string> lines;
-  const auto dump_history = [&](InstanceNumber number) {
+  const auto dump_history = [&](RunNumber number) {
     for (const HistoryRow& chunk : history_) {
       if (chunk.number == number) {
         lines.push_back(HistoryLine(number, chunk.events));
@@ -221,8 +219,8 @@ std::vector<std::string> StoreModel::Dump() const {
     }
   };
   for (const std::string& tenant : Tenants()) {
-    std::vector<InstanceRow> finished;
-    for (const InstanceRow& row : instances_) {
+    std::vector<RunRow> finished;
+    for (const RunRow& row : instances_) {
       if (row.tenant != tenant) continue;
       lines.push_back(Line(row));
       dump_history(row.number);
@@ -234,10 +232,10 @@ std::vector<std::string> StoreModel::Dump() const {
       if (row.finished) finished.push_back(row);
     }
     std::stable_sort(finished.begin(), finished.end(),
-                     [](const InstanceRow& a, const InstanceRow& b) {
+                     [](const RunRow& a, const RunRow& b) {
                        return *a.finished < *b.finished;
                      });
-    for (const InstanceRow& row : finished) {
+    for (const RunRow& row : finished) {
       lines.push_back("finished: " + Line(row));
     }
     for (const std::string& name : Names()) {
@@ -248,7 +246,7 @@ std::vector<std::string> StoreModel::Dump() const {
       }
     }
   }
-  for (const InstanceRow& row : instances_) {
+  for (const RunRow& row : instances_) {
     if (row.finished) continue;
     lines.push_back("open: " + Line(row));
     for (const MessageRow& part : messages_) {
@@ -267,7 +265,7 @@ std::vector<std::string> StoreModel::Dump() const {
       lines.push_back(SettingLine(name, found->second));
     }
   }
-  InstanceNumber last = 0;
+  RunNumber last = 0;
   for (const auto* runs : {&instances_, &replaced_}) {
     if (!runs->empty()) last = std::max(last, runs->back().number);
   }
@@ -275,9 +273,8 @@ std::vector<std::string> StoreModel::Dump() const {
   return lines;
 }
 
-Change StoreModel::RandomChange(Random& random,
-                                InstanceNumber& next_number) const {
-  InstanceNumber number = Uniform(random, 1, next_number + 1);
+Change StoreModel::RandomChange(Random& random, RunNumber& next_number) const {
+  RunNumber number = Uniform(random, 1, next_number + 1);
   if (!replaced_.empty() && OneIn(random, 5)) {
     number = replaced_[Uniform(random, 0, replaced_.size() - 1)].number;
   } else if (!instances_.empty() && !OneIn(random, 10)) {
@@ -295,9 +292,9 @@ Change StoreModel::RandomChange(Random& random,
   switch (Uniform(random, 0, 39)) {
     case 0:
       return OneIn(random, 5) ? Change(EraseEverything{})
-                              : Change(EraseInstance{number});
+                              : Change(EraseRun{number});
     case 1:
-      return EraseInstance{number};
+      return EraseRun{number};
     case 2:
     case 3:
     case 4:
@@ -326,15 +323,15 @@ Change StoreModel::RandomChange(Random& random,
   }
   switch (Uniform(random, 0, 6)) {
     case 0:
-      return PutInstance{{.number = OneIn(random, 20) ? number : next_number++,
-                          .tenant = tenant,
-                          .id = id,
-                          .status = status,
-                          .created = time,
-                          .finished = finished,
-                          .summary = RandomBytes(random)}};
+      return PutRun{{.number = OneIn(random, 20) ? number : next_number++,
+                     .tenant = tenant,
+                     .id = id,
+                     .status = status,
+                     .created = time,
+                     .finished = finished,
+                     .summary = RandomBytes(random)}};
     case 1:
-      return UpdateInstance{number, status, finished, RandomBytes(random)};
+      return UpdateRun{number, status, finished, RandomBytes(random)};
     case 2:
       return AppendHistory{number, sequence + 4, RandomBytes(random)};
     case 3:
@@ -343,7 +340,7 @@ Change StoreModel::RandomChange(Random& random,
     case 4:
       return PutTimer{{number, sequence, time}};
     case 5:
-      return FinishInstance{number, status, time, RandomBytes(random)};
+      return FinishRun{number, status, time, RandomBytes(random)};
     default:
       return PutTask{{number, sequence, RandomBytes(random)}};
   }

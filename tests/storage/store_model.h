@@ -27,18 +27,18 @@ class StoreModel {
 
   // A change that fits the model's contents, occasionally one that does not.
   // `next_number`: of the instance that it may create.
-  Change RandomChange(Random& random, InstanceNumber& next_number) const;
+  Change RandomChange(Random& random, RunNumber& next_number) const;
 
  private:
   struct HistoryRow {
-    InstanceNumber number;
+    RunNumber number;
     int64_t chunk;
     std::string events;
   };
 
-  void Apply(const PutInstance& change);
-  void Apply(const UpdateInstance& change);
-  void Apply(const FinishInstance& change);
+  void Apply(const PutRun& change);
+  void Apply(const UpdateRun& change);
+  void Apply(const FinishRun& change);
   void Apply(const AppendHistory& change);
   void Apply(const ClearExecution& change);
   void Apply(const PutMessage& change);
@@ -47,21 +47,21 @@ class StoreModel {
   void Apply(const DropTimer& change);
   void Apply(const PutTask& change);
   void Apply(const DropTask& change);
-  void Apply(const EraseInstance& change);
+  void Apply(const EraseRun& change);
   void Apply(const EraseEverything& change);
   void Apply(const PutRequest& change);
   void Apply(const PutSetting& change);
 
-  bool Exists(InstanceNumber number) const;
-  bool IsOpen(InstanceNumber number) const;
+  bool Exists(RunNumber number) const;
+  bool IsOpen(RunNumber number) const;
   // Erases messages, timers and tasks.
-  void EraseInbox(InstanceNumber number);
+  void EraseInbox(RunNumber number);
   // Erases the instance or the replaced run with this number.
-  void EraseRun(InstanceNumber number);
+  void EraseRun(RunNumber number);
 
   // In order of numbers, then of sequences.
-  std::vector<InstanceRow> instances_;
-  std::vector<InstanceRow> replaced_;
+  std::vector<RunRow> instances_;
+  std::vector<RunRow> replaced_;
   std::vector<HistoryRow> history_;
   std::vector<MessageRow> messages_;
   std::vector<TimerRow> timers_;

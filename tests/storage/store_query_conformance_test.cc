@@ -21,10 +21,10 @@ using testing::IsEmpty;
 // ---- Query ------------------------------------------------------------------
 
 TEST_P(StoreConformance, QueryHoldsAllConditionsAtOnce) {
-  const auto put = [&](InstanceNumber number, std::string id, int32_t status,
+  const auto put = [&](RunNumber number, std::string id, int32_t status,
                        StoredTime created, std::optional<StoredTime> finished) {
-    Commit({PutInstance{
-        {number, "t", std::move(id), status, created, finished, "s"}}});
+    Commit(
+        {PutRun{{number, "t", std::move(id), status, created, finished, "s"}}});
   };
   put(1, "order-1", 1, 10, std::nullopt);
   put(2, "order-2", 2, 20, 21);
@@ -63,7 +63,7 @@ TEST_P(StoreConformance, IdPrefixIsBytesAndNoPattern) {
   const std::vector<std::string> ids = {
       "a%b", "a_b", "axb", std::string("a\0b", 3), "a\xff\xff", "A%b", "*"};
   for (size_t i = 0; i < ids.size(); ++i) {
-    changes.push_back(PutInstance{Row(static_cast<int64_t>(i) + 1, ids[i])});
+    changes.push_back(PutRun{Row(static_cast<int64_t>(i) + 1, ids[i])});
   }
   Commit(changes);
   const auto numbers = [&](std::string prefix) {
@@ -79,7 +79,7 @@ TEST_P(StoreConformance, IdPrefixIsBytesAndNoPattern) {
 TEST_P(StoreConformance, QueryPagesHaveNoMoreThanAskedFor) {
   std::vector<Change> changes;
   for (int i = 1; i <= 10; ++i) {
-    changes.push_back(PutInstance{Row(i, std::to_string(i))});
+    changes.push_back(PutRun{Row(i, std::to_string(i))});
   }
   Commit(changes);
   const auto page = store_->Query({.tenant = "t", .count_max = 4});
@@ -95,41 +95,41 @@ TEST_P(StoreConformance, QueryPagesHaveNoMoreThanAskedFor) {
 TEST_P(StoreConformance, QueryPagesShowWhatStaysExactlyOnce) {
   ForEachSeed(20, [this](Random& random) {
     Commit({EraseEverything{}});
-    std::set<InstanceNumber> stay;
-    std::set<InstanceNumber> others;
-    for (InstanceNumber i = 1; i <= 60; ++i) {
-      Commit({PutInstance{Row(i, std::to_string(i))}});
+    std::set<RunNumber> stay;
+    std::set<RunNumber> others;
+    for (RunNumber i = 1; i <= 60; ++i) {
+      Commit({PutRun{Row(i, std::to_string(i))}});
       (OneIn(random, 2) ? stay : others).insert(i);
     }
-    InstanceNumber next_number = 61;
-    std::multiset<InstanceNumber> seen;
+    RunNumber next_number = 61;
+    std::multiset<RunNumber> seen;
     RowQuery query = {.tenant = "t", .count_max = Uniform(random, 1, 7)};
     while (true) {
       const auto page = store_->Query(query);
       ASSERT_TRUE(page.ok()) << page.status();
-      for (const InstanceRow& row : page->rows) seen.insert(row.number);
+      for (const RunRow& row : page->rows) seen.insert(row.number);
       if (!page->next) break;
       query.after = *page->next;
-      for (const InstanceNumber number : stay) {
+      for (const RunNumber number : stay) {
         const bool finish = OneIn(random, 3);
-        Commit({UpdateInstance{
-            number, static_cast<int32_t>(random() % 9),
-            finish ? std::optional<StoredTime>(5) : std::nullopt, "s"}});
+        Commit({UpdateRun{number, static_cast<int32_t>(random() % 9),
+                          finish ? std::optional<StoredTime>(5) : std::nullopt,
+                          "s"}});
         if (OneIn(random, 4)) break;
       }
       if (!others.empty()) {
-        Commit({EraseInstance{*others.begin()}});
+        Commit({EraseRun{*others.begin()}});
         others.erase(others.begin());
       }
       if (next_number < 80) {
-        Commit({PutInstance{Row(next_number, std::to_string(next_number))}});
+        Commit({PutRun{Row(next_number, std::to_string(next_number))}});
         ++next_number;
       }
     }
-    for (const InstanceNumber number : stay) {
+    for (const RunNumber number : stay) {
       EXPECT_EQ(seen.count(number), 1u) << number;
     }
-    for (const InstanceNumber number : seen) {
+    for (const RunNumber number : seen) {
       EXPECT_EQ(seen.count(number), 1u) << number;
     }
   });
@@ -138,9 +138,9 @@ TEST_P(StoreConformance, QueryPagesShowWhatStaysExactlyOnce) {
 // ---- ListFinished -----------------------------------------------------------
 
 TEST_P(StoreConformance, FinishedComeInOrderOfTheirTime) {
-  Commit({PutInstance{FinishedRow(1, 30)}, PutInstance{FinishedRow(2, 10)},
-          PutInstance{FinishedRow(3, 30)}, PutInstance{Row(4, "open")},
-          PutInstance{FinishedRow(5, -7)}, PutInstance{FinishedRow(6, 20)}});
+  Commit({PutRun{FinishedRow(1, 30)}, PutRun{FinishedRow(2, 10)},
+          PutRun{FinishedRow(3, 30)}, PutRun{Row(4, "open")},
+          PutRun{FinishedRow(5, -7)}, PutRun{FinishedRow(6, 20)}});
   const auto numbers = [&](FinishedQuery query) {
     return Numbers(Finished(query));
   };
@@ -169,10 +169,9 @@ TEST_P(StoreConformance, FinishedComeInOrderOfTheirTime) {
 }
 
 TEST_P(StoreConformance, FinishedCanBeChosenByStatus) {
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
-          PutInstance{Row(3, "c")}});
-  Commit({UpdateInstance{1, 5, 10, "s"}, UpdateInstance{2, 6, 20, "s"},
-          UpdateInstance{3, 7, 30, "s"}});
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")}, PutRun{Row(3, "c")}});
+  Commit({UpdateRun{1, 5, 10, "s"}, UpdateRun{2, 6, 20, "s"},
+          UpdateRun{3, 7, 30, "s"}});
   EXPECT_THAT(Numbers(Finished({.tenant = "t", .statuses = {5, 7}})),
               ElementsAre(1, 3));
 }
@@ -180,9 +179,8 @@ TEST_P(StoreConformance, FinishedCanBeChosenByStatus) {
 TEST_P(StoreConformance, FinishedAtTheEndsOfTimeAreListed) {
   constexpr StoredTime kFirst = std::numeric_limits<StoredTime>::min();
   constexpr StoredTime kLast = std::numeric_limits<StoredTime>::max();
-  Commit({PutInstance{FinishedRow(1, kLast)},
-          PutInstance{FinishedRow(2, kLast)},
-          PutInstance{FinishedRow(3, kFirst)}});
+  Commit({PutRun{FinishedRow(1, kLast)}, PutRun{FinishedRow(2, kLast)},
+          PutRun{FinishedRow(3, kFirst)}});
   EXPECT_THAT(Numbers(Finished({.tenant = "t", .count_max = 1})),
               ElementsAre(3, 1, 2));
   EXPECT_THAT(Numbers(Finished({.tenant = "t", .finished_to = kLast})),
@@ -192,32 +190,32 @@ TEST_P(StoreConformance, FinishedAtTheEndsOfTimeAreListed) {
 TEST_P(StoreConformance, FinishedPagesShowWhatStaysExactlyOnce) {
   ForEachSeed(20, [this](Random& random) {
     Commit({EraseEverything{}});
-    std::set<InstanceNumber> stay;
-    std::set<InstanceNumber> others;
-    for (InstanceNumber i = 1; i <= 60; ++i) {
-      Commit({PutInstance{
+    std::set<RunNumber> stay;
+    std::set<RunNumber> others;
+    for (RunNumber i = 1; i <= 60; ++i) {
+      Commit({PutRun{
           FinishedRow(i, static_cast<StoredTime>(Uniform(random, 0, 9)))}});
       (OneIn(random, 2) ? stay : others).insert(i);
     }
-    InstanceNumber next_number = 61;
-    std::multiset<InstanceNumber> seen;
+    RunNumber next_number = 61;
+    std::multiset<RunNumber> seen;
     FinishedQuery query = {.tenant = "t", .count_max = Uniform(random, 1, 7)};
     while (true) {
       const auto page = store_->ListFinished(query);
       ASSERT_TRUE(page.ok()) << page.status();
-      for (const InstanceRow& row : page->rows) seen.insert(row.number);
+      for (const RunRow& row : page->rows) seen.insert(row.number);
       if (!page->next) break;
       query.after = page->next;
       if (!others.empty()) {
-        Commit({EraseInstance{*others.begin()}});
+        Commit({EraseRun{*others.begin()}});
         others.erase(others.begin());
       }
       if (next_number < 80) {
-        Commit({PutInstance{FinishedRow(
+        Commit({PutRun{FinishedRow(
             next_number++, static_cast<StoredTime>(Uniform(random, 0, 9)))}});
       }
     }
-    for (const InstanceNumber number : stay) {
+    for (const RunNumber number : stay) {
       EXPECT_EQ(seen.count(number), 1u) << number;
     }
   });
@@ -235,7 +233,7 @@ TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
     StoreModel model;
     model.Commit({PutSetting{"a", ""}, PutSetting{"b", ""},
                   PutSetting{std::string("a\0", 2), ""}});
-    InstanceNumber next_number = 1;
+    RunNumber next_number = 1;
     for (int batch = 0; batch < 60; ++batch) {
       std::vector<Change> changes;
       for (uint64_t i = Uniform(random, 1, 12); i > 0; --i) {

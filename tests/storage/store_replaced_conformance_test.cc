@@ -24,10 +24,10 @@ RequestRow ARequest(std::string request, std::string id) {
 
 // Starts the instance "a" again and again: each run has a history with its
 // number.
-std::vector<Change> Runs(InstanceNumber first, InstanceNumber last) {
+std::vector<Change> Runs(RunNumber first, RunNumber last) {
   std::vector<Change> changes;
-  for (InstanceNumber i = first; i <= last; ++i) {
-    changes.push_back(PutInstance{Row(i, "a")});
+  for (RunNumber i = first; i <= last; ++i) {
+    changes.push_back(PutRun{Row(i, "a")});
     changes.push_back(AppendHistory{i, 0, std::to_string(i)});
   }
   return changes;
@@ -35,12 +35,12 @@ std::vector<Change> Runs(InstanceNumber first, InstanceNumber last) {
 
 // ---- Replaced runs ----------------------------------------------------------
 
-TEST_P(StoreConformance, PutInstanceReplacesAnOpenOneWithItsKey) {
+TEST_P(StoreConformance, PutRunReplacesAnOpenOneWithItsKey) {
   Commit(Everything(1, "a"));
-  Commit({PutInstance{Row(2, "a")}});
+  Commit({PutRun{Row(2, "a")}});
   EXPECT_EQ(Find("t", "a"), Row(2, "a"));
   EXPECT_THAT(Numbers(Rows({.tenant = "t"})), ElementsAre(2));
-  const OpenInstance open = OnlyOpen();
+  const OpenRun open = OnlyOpen();
   EXPECT_EQ(open.row, Row(2, "a"));
   EXPECT_THAT(open.messages, IsEmpty());
   EXPECT_THAT(open.timers, IsEmpty());
@@ -48,9 +48,9 @@ TEST_P(StoreConformance, PutInstanceReplacesAnOpenOneWithItsKey) {
   EXPECT_THAT(History(2), IsEmpty());
 }
 
-TEST_P(StoreConformance, PutInstanceReplacesAFinishedOneWithItsKey) {
-  Commit({PutInstance{Row(1, "a")}, UpdateInstance{1, 5, 99, "done"}});
-  Commit({PutInstance{Row(2, "a")}});
+TEST_P(StoreConformance, PutRunReplacesAFinishedOneWithItsKey) {
+  Commit({PutRun{Row(1, "a")}, UpdateRun{1, 5, 99, "done"}});
+  Commit({PutRun{Row(2, "a")}});
   EXPECT_EQ(Find("t", "a"), Row(2, "a"));
   EXPECT_THAT(Finished({.tenant = "t"}), IsEmpty());
   EXPECT_THAT(Numbers(Rows({.tenant = "t"})), ElementsAre(2));
@@ -59,9 +59,9 @@ TEST_P(StoreConformance, PutInstanceReplacesAFinishedOneWithItsKey) {
 }
 
 TEST_P(StoreConformance, ReplacedRunKeepsItsRowAndItsHistory) {
-  Commit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "zero"},
+  Commit({PutRun{Row(1, "a")}, AppendHistory{1, 0, "zero"},
           AppendHistory{1, 1, "one"}});
-  Commit({PutInstance{Row(2, "a")}, AppendHistory{2, 0, "other"}});
+  Commit({PutRun{Row(2, "a")}, AppendHistory{2, 0, "other"}});
   EXPECT_THAT(Replaced("t", "a"), ElementsAre(Row(1, "a")));
   EXPECT_THAT(History(1), ElementsAre("zero", "one"));
   EXPECT_EQ(store_->ReadHistoryEnds(1)->first, "zero");
@@ -71,9 +71,9 @@ TEST_P(StoreConformance, ReplacedRunKeepsItsRowAndItsHistory) {
 
 TEST_P(StoreConformance, ReplacedRunIsAsTheSameBatchHadMadeIt) {
   Commit(Everything(1, "a"));
-  Commit({UpdateInstance{1, 5, 99, "done"}, AppendHistory{1, 1, "the end"},
-          PutInstance{Row(2, "a")}, AppendHistory{2, 0, "beginning"}});
-  InstanceRow expected = Row(1, "a");
+  Commit({UpdateRun{1, 5, 99, "done"}, AppendHistory{1, 1, "the end"},
+          PutRun{Row(2, "a")}, AppendHistory{2, 0, "beginning"}});
+  RunRow expected = Row(1, "a");
   expected.status = 5;
   expected.finished = 99;
   expected.summary = "done";
@@ -83,13 +83,13 @@ TEST_P(StoreConformance, ReplacedRunIsAsTheSameBatchHadMadeIt) {
 }
 
 TEST_P(StoreConformance, NothingInAReplacedRunChanges) {
-  Commit({PutInstance{Row(1, "a")}, AppendHistory{1, 0, "events"},
-          PutInstance{Row(2, "a")}});
-  Commit({UpdateInstance{1, 4, std::nullopt, "s"}, UpdateInstance{1, 4, 9, "s"},
+  Commit({PutRun{Row(1, "a")}, AppendHistory{1, 0, "events"},
+          PutRun{Row(2, "a")}});
+  Commit({UpdateRun{1, 4, std::nullopt, "s"}, UpdateRun{1, 4, 9, "s"},
           AppendHistory{1, 0, "other"}, AppendHistory{1, 1, "more"},
           ClearExecution{1}, PutMessage{{1, 1, "", "event"}},
           PutTimer{{1, 2, 50}}, PutTask{{1, 3, "task"}}, TakeMessages{1, 9},
-          DropTimer{1, 2}, DropTask{1, 3}, EraseInstance{1}});
+          DropTimer{1, 2}, DropTask{1, 3}, EraseRun{1}});
   EXPECT_THAT(Replaced("t", "a"), ElementsAre(Row(1, "a")));
   EXPECT_THAT(History(1), ElementsAre("events"));
   EXPECT_EQ(Find("t", "a"), Row(2, "a"));
@@ -97,11 +97,10 @@ TEST_P(StoreConformance, NothingInAReplacedRunChanges) {
 }
 
 TEST_P(StoreConformance, ReplacedRunsAreReadByTheirKeyTheNewestFirst) {
-  InstanceRow other = Row(10, "a");
+  RunRow other = Row(10, "a");
   other.tenant = "u";
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(3, "a")},
-          PutInstance{Row(2, "a")}, PutInstance{Row(4, "b")},
-          PutInstance{Row(5, "b")}, PutInstance{other}});
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(3, "a")}, PutRun{Row(2, "a")},
+          PutRun{Row(4, "b")}, PutRun{Row(5, "b")}, PutRun{other}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(3, 1));
   EXPECT_THAT(Numbers(Replaced("t", "b")), ElementsAre(4));
   EXPECT_THAT(Replaced("u", "a"), IsEmpty());
@@ -110,8 +109,8 @@ TEST_P(StoreConformance, ReplacedRunsAreReadByTheirKeyTheNewestFirst) {
 }
 
 TEST_P(StoreConformance, EleventhReplacedRunErasesTheOldestWithItsHistory) {
-  Commit({PutInstance{Row(101, "b")}, AppendHistory{101, 0, "events"},
-          PutInstance{Row(102, "b")}});
+  Commit({PutRun{Row(101, "b")}, AppendHistory{101, 0, "events"},
+          PutRun{Row(102, "b")}});
   Commit(Runs(1, 11));
   EXPECT_THAT(Numbers(Replaced("t", "a")),
               ElementsAre(10, 9, 8, 7, 6, 5, 4, 3, 2, 1));
@@ -129,17 +128,17 @@ TEST_P(StoreConformance, EleventhReplacedRunErasesTheOldestWithItsHistory) {
 
 TEST_P(StoreConformance, ReplacedRunsStayWhenItsKeyIsFinishedOrOpenedAgain) {
   Commit(Runs(1, 2));
-  Commit({UpdateInstance{2, 4, 99, "done"}});
+  Commit({UpdateRun{2, 4, 99, "done"}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(1));
-  Commit({UpdateInstance{2, 1, std::nullopt, "again"}, ClearExecution{2}});
+  Commit({UpdateRun{2, 1, std::nullopt, "again"}, ClearExecution{2}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(1));
   EXPECT_THAT(History(1), ElementsAre("1"));
 }
 
-TEST_P(StoreConformance, EraseInstanceErasesTheReplacedRunsOfItsKey) {
+TEST_P(StoreConformance, EraseRunErasesTheReplacedRunsOfItsKey) {
   Commit(Runs(1, 3));
-  Commit({PutInstance{Row(4, "b")}, AppendHistory{4, 0, "4"},
-          PutInstance{Row(5, "b")}, EraseInstance{3}});
+  Commit({PutRun{Row(4, "b")}, AppendHistory{4, 0, "4"}, PutRun{Row(5, "b")},
+          EraseRun{3}});
   EXPECT_THAT(Replaced("t", "a"), IsEmpty());
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_THAT(History(2), IsEmpty());
@@ -158,30 +157,30 @@ TEST_P(StoreConformance, EraseEverythingErasesReplacedRunsAndRequests) {
 }
 
 TEST_P(StoreConformance, LastNumberMayBeOfAReplacedRun) {
-  Commit({PutInstance{Row(9, "a")}, PutInstance{Row(5, "a")}});
+  Commit({PutRun{Row(9, "a")}, PutRun{Row(5, "a")}});
   EXPECT_EQ(LastNumber(), 9);
-  Commit({EraseInstance{5}});
+  Commit({EraseRun{5}});
   EXPECT_EQ(LastNumber(), 0);
 }
 
-TEST_P(StoreConformance, PutInstanceOfAReplacedRunsNumberErasesTheRun) {
+TEST_P(StoreConformance, PutRunOfAReplacedRunsNumberErasesTheRun) {
   Commit(Runs(1, 3));
-  Commit({PutInstance{Row(1, "b")}});
+  Commit({PutRun{Row(1, "b")}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(2));
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_EQ(Find("t", "b"), Row(1, "b"));
-  Commit({PutInstance{Row(2, "a")}});
+  Commit({PutRun{Row(2, "a")}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(3));
   EXPECT_EQ(Find("t", "a"), Row(2, "a"));
   // Restarted under its own number, it is not its own replaced run.
-  Commit({PutInstance{Row(2, "a")}});
+  Commit({PutRun{Row(2, "a")}});
   EXPECT_THAT(Numbers(Replaced("t", "a")), ElementsAre(3));
 }
 
 // ---- Requests ---------------------------------------------------------------
 
 TEST_P(StoreConformance, RequestIsFoundByItsTenantAndNameAlone) {
-  Commit({PutInstance{Row(1, "a")}, PutRequest{ARequest("r", "a")}});
+  Commit({PutRun{Row(1, "a")}, PutRequest{ARequest("r", "a")}});
   EXPECT_EQ(Request("t", "r"), ARequest("r", "a"));
   EXPECT_EQ(Request("t", "R"), std::nullopt);
   EXPECT_EQ(Request("u", "r"), std::nullopt);
@@ -201,25 +200,25 @@ TEST_P(StoreConformance, PutRequestTakesThePlaceOfTheOld) {
 }
 
 TEST_P(StoreConformance, RequestStaysWhenItsInstanceIsReplaced) {
-  Commit({PutInstance{Row(1, "a")}, PutRequest{ARequest("r", "a")}});
-  for (InstanceNumber i = 2; i < 20; ++i) Commit({PutInstance{Row(i, "a")}});
+  Commit({PutRun{Row(1, "a")}, PutRequest{ARequest("r", "a")}});
+  for (RunNumber i = 2; i < 20; ++i) Commit({PutRun{Row(i, "a")}});
   EXPECT_EQ(Request("t", "r"), ARequest("r", "a"));
 }
 
 TEST_P(StoreConformance, RequestComesBeforeItsInstanceToo) {
-  Commit({PutRequest{ARequest("r", "a")}, PutInstance{Row(1, "a")}});
+  Commit({PutRequest{ARequest("r", "a")}, PutRun{Row(1, "a")}});
   EXPECT_EQ(Request("t", "r"), ARequest("r", "a"));
-  Commit({EraseInstance{1}});
+  Commit({EraseRun{1}});
   EXPECT_EQ(Request("t", "r"), std::nullopt);
 }
 
-TEST_P(StoreConformance, EraseInstanceErasesTheRequestsOfItsKey) {
+TEST_P(StoreConformance, EraseRunErasesTheRequestsOfItsKey) {
   RequestRow of_another_tenant = ARequest("r1", "a");
   of_another_tenant.tenant = "u";
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")},
           PutRequest{ARequest("r1", "a")}, PutRequest{ARequest("r2", "a")},
           PutRequest{ARequest("r3", "b")}, PutRequest{of_another_tenant}});
-  Commit({EraseInstance{1}});
+  Commit({EraseRun{1}});
   EXPECT_EQ(Request("t", "r1"), std::nullopt);
   EXPECT_EQ(Request("t", "r2"), std::nullopt);
   EXPECT_EQ(Request("t", "r3"), ARequest("r3", "b"));
@@ -227,17 +226,17 @@ TEST_P(StoreConformance, EraseInstanceErasesTheRequestsOfItsKey) {
 }
 
 TEST_P(StoreConformance, RequestGoesWithTheInstanceThatItWasPutForLast) {
-  Commit({PutInstance{Row(1, "a")}, PutInstance{Row(2, "b")},
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")},
           PutRequest{ARequest("r", "a")}, PutRequest{ARequest("r", "b")}});
-  Commit({EraseInstance{1}});
+  Commit({EraseRun{1}});
   EXPECT_EQ(Request("t", "r"), ARequest("r", "b"));
-  Commit({EraseInstance{2}});
+  Commit({EraseRun{2}});
   EXPECT_EQ(Request("t", "r"), std::nullopt);
 }
 
-TEST_P(StoreConformance, EraseInstanceOfAReplacedRunErasesNoRequest) {
+TEST_P(StoreConformance, EraseRunOfAReplacedRunErasesNoRequest) {
   Commit(Runs(1, 2));
-  Commit({PutRequest{ARequest("r", "a")}, EraseInstance{1}, EraseInstance{3}});
+  Commit({PutRequest{ARequest("r", "a")}, EraseRun{1}, EraseRun{3}});
   EXPECT_EQ(Request("t", "r"), ARequest("r", "a"));
 }
 

@@ -35,7 +35,7 @@ class WitnessTest : public testing::Test {
     ASSERT_TRUE(opened.ok()) << opened.status();
     witness_ = *std::move(opened);
   }
-  void Add(InstanceNumber number, bool out, int32_t losses = 0) {
+  void Add(RunNumber number, bool out, int32_t losses = 0) {
     places_.push_back(witness_->Add({number, 1, 7}));
     places_.back().SetOut(out);
     places_.back().SetLosses(losses);

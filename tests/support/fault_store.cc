@@ -95,25 +95,25 @@ absl::Status FaultStore::NextRead() {
 }
 
 absl::Status FaultStore::ReadOpen(
-    absl::FunctionRef<void(OpenInstance instance)> each) {
+    absl::FunctionRef<void(OpenRun instance)> each) {
   absl::Status status = NextRead();
   return status.ok() ? store_.ReadOpen(each) : status;
 }
 
-absl::StatusOr<InstanceNumber> FaultStore::ReadLastNumber() {
+absl::StatusOr<RunNumber> FaultStore::ReadLastNumber() {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.ReadLastNumber();
 }
 
-absl::StatusOr<std::optional<InstanceRow>> FaultStore::Find(
-    std::string_view tenant, std::string_view id) {
+absl::StatusOr<std::optional<RunRow>> FaultStore::Find(std::string_view tenant,
+                                                       std::string_view id) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.Find(tenant, id);
 }
 
-absl::StatusOr<std::vector<InstanceRow>> FaultStore::ReadReplaced(
+absl::StatusOr<std::vector<RunRow>> FaultStore::ReadReplaced(
     std::string_view tenant, std::string_view id) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
@@ -121,13 +121,13 @@ absl::StatusOr<std::vector<InstanceRow>> FaultStore::ReadReplaced(
 }
 
 absl::StatusOr<std::vector<std::string>> FaultStore::ReadHistory(
-    InstanceNumber number) {
+    RunNumber number) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.ReadHistory(number);
 }
 
-absl::StatusOr<HistoryPart> FaultStore::ReadHistoryPart(InstanceNumber number,
+absl::StatusOr<HistoryPart> FaultStore::ReadHistoryPart(RunNumber number,
                                                         int64_t first,
                                                         size_t bytes_max) {
   absl::Status status = NextRead();
@@ -135,21 +135,21 @@ absl::StatusOr<HistoryPart> FaultStore::ReadHistoryPart(InstanceNumber number,
   return store_.ReadHistoryPart(number, first, bytes_max);
 }
 
-absl::StatusOr<HistoryEnds> FaultStore::ReadHistoryEnds(InstanceNumber number) {
+absl::StatusOr<HistoryEnds> FaultStore::ReadHistoryEnds(RunNumber number) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.ReadHistoryEnds(number);
 }
 
 absl::StatusOr<std::vector<MessageRow>> FaultStore::ReadMessages(
-    InstanceNumber number, const MessageRange& range) {
+    RunNumber number, const MessageRange& range) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.ReadMessages(number, range);
 }
 
-absl::StatusOr<std::optional<TaskRow>> FaultStore::ReadTask(
-    InstanceNumber number, int64_t sequence) {
+absl::StatusOr<std::optional<TaskRow>> FaultStore::ReadTask(RunNumber number,
+                                                            int64_t sequence) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
   return store_.ReadTask(number, sequence);

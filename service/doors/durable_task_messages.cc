@@ -1,4 +1,4 @@
-#include "service/doors/sidecar_messages.h"
+#include "service/doors/durable_task_messages.h"
 
 #include <algorithm>
 #include <memory>
@@ -374,12 +374,12 @@ absl::StatusOr<leasehold::OrchestratorAction> ToValue(
 
 // ---- From messages ----------------------------------------------------------
 
-absl::StatusOr<InstanceKey> SidecarKey(const std::string& id,
-                                       const Caller& caller) {
+absl::StatusOr<InstanceKey> DurableTaskKey(const std::string& id,
+                                           const Caller& caller) {
   return MakeInstanceKey(caller.tenant, id, "instanceId");
 }
 
-std::string NewSidecarId() {
+std::string NewDurableTaskId() {
   std::string id = NewInstanceId();
   std::erase(id, '-');
   return id;
@@ -407,8 +407,9 @@ absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message,
         absl::StrCat("instanceId ", QuoteForMessage(message.instanceid()),
                      " begins with @; such IDs are those of entities"));
   }
-  if (message.instanceid().empty()) message.set_instanceid(NewSidecarId());
-  absl::StatusOr<InstanceKey> key = SidecarKey(message.instanceid(), caller);
+  if (message.instanceid().empty()) message.set_instanceid(NewDurableTaskId());
+  absl::StatusOr<InstanceKey> key =
+      DurableTaskKey(message.instanceid(), caller);
   if (!key.ok()) return key.status();
 
   StartRequest request;
@@ -638,7 +639,7 @@ void ToMessage(const OrchestrationPage& page, QueryInstancesResponse& message) {
 }
 
 void ToMessage(const FinishedPage& page, ListInstanceIdsResponse& message) {
-  for (const InstanceRow& row : page.rows) message.add_instanceids(row.id);
+  for (const RunRow& row : page.rows) message.add_instanceids(row.id);
   if (page.next.has_value()) {
     message.mutable_lastinstancekey()->set_value(
         absl::StrCat(page.next->finished, ":", page.next->number));

@@ -1,11 +1,11 @@
-#include "service/doors/sidecar_server.h"
+#include "service/doors/durable_task_server.h"
 
 #include <deque>
 #include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "service/doors/sidecar_messages.h"
+#include "service/doors/durable_task_messages.h"
 #include "service/doors/work_stream.h"
 #include "service/doors/worker_answer.h"
 #include "service/orchestration/bounds.h"
@@ -42,12 +42,12 @@ DoneStatus ForgivingEnd(DoneStatus done) {
   };
 }
 
-absl::StatusOr<std::vector<InstanceKey>> SidecarKeys(
+absl::StatusOr<std::vector<InstanceKey>> DurableTaskKeys(
     const google::protobuf::RepeatedPtrField<std::string>& ids,
     const Caller& caller) {
   std::vector<InstanceKey> keys;
   for (const std::string& id : ids) {
-    absl::StatusOr<InstanceKey> key = SidecarKey(id, caller);
+    absl::StatusOr<InstanceKey> key = DurableTaskKey(id, caller);
     if (!key.ok()) return key.status();
     keys.push_back(*std::move(key));
   }
@@ -56,15 +56,16 @@ absl::StatusOr<std::vector<InstanceKey>> SidecarKeys(
 
 }  // namespace
 
-SidecarServer::SidecarServer(Orchestrations& orchestrations, WorkExchange& work,
-                             Clock& clock, SidecarOptions options)
+DurableTaskServer::DurableTaskServer(Orchestrations& orchestrations,
+                                     WorkExchange& work, Clock& clock,
+                                     DurableTaskOptions options)
     : orchestrations_(orchestrations),
       work_(work),
       clock_(clock),
       options_(options),
       pinger_([this] { PingSilentStreams(); }) {}
 
-SidecarServer::~SidecarServer() {
+DurableTaskServer::~DurableTaskServer() {
   {
     MutexLock lock(mu_);
     stopping_ = true;
@@ -73,7 +74,7 @@ SidecarServer::~SidecarServer() {
   pinger_.join();
 }
 
-void SidecarServer::OnDraining() {
+void DurableTaskServer::OnDraining() {
   {
     MutexLock lock(mu_);
     stopping_ = true;
@@ -81,7 +82,7 @@ void SidecarServer::OnDraining() {
   changed_.NotifyAll();
 }
 
-void SidecarServer::PingSilentStreams() {
+void DurableTaskServer::PingSilentStreams() {
   // Twice in an interval, so that no stream is silent for longer than that.
   const absl::Duration pause = options_.ping_interval / 2;
   Instant next = clock_.Now() + pause;
@@ -103,7 +104,7 @@ void SidecarServer::PingSilentStreams() {
   }
 }
 
-std::vector<Served::Method> SidecarServer::Methods() {
+std::vector<HostedService::Method> DurableTaskServer::Methods() {
   using enum MethodKind;
   using enum Role;
   const auto unary = [this](auto accept, auto handle) {
@@ -123,56 +124,63 @@ std::vector<Served::Method> SidecarServer::Methods() {
   };
   return {
       {"Hello", kUnary, kAnyRole,
-       unary(&Service::RequestHello, &SidecarServer::Hello)},
+       unary(&Service::RequestHello, &DurableTaskServer::Hello)},
       {"StartInstance", kUnary, kUser,
-       unary(&Service::RequestStartInstance, &SidecarServer::StartInstance)},
+       unary(&Service::RequestStartInstance,
+             &DurableTaskServer::StartInstance)},
       {"RestartInstance", kUnary, kUser,
        unary(&Service::RequestRestartInstance,
-             &SidecarServer::RestartInstance)},
+             &DurableTaskServer::RestartInstance)},
       {"RewindInstance", kUnary, kOperator,
-       unary(&Service::RequestRewindInstance, &SidecarServer::RewindInstance)},
+       unary(&Service::RequestRewindInstance,
+             &DurableTaskServer::RewindInstance)},
       {"GetInstance", kUnary, kViewer,
-       unary(&Service::RequestGetInstance, &SidecarServer::GetInstance)},
+       unary(&Service::RequestGetInstance, &DurableTaskServer::GetInstance)},
       {"WaitForInstanceStart", kUnary, kViewer,
        wait(&Service::RequestWaitForInstanceStart, Until::kStarted)},
       {"WaitForInstanceCompletion", kUnary, kViewer,
        wait(&Service::RequestWaitForInstanceCompletion, Until::kFinished)},
       {"RaiseEvent", kUnary, kUser,
-       unary(&Service::RequestRaiseEvent, &SidecarServer::RaiseEvent)},
+       unary(&Service::RequestRaiseEvent, &DurableTaskServer::RaiseEvent)},
       {"TerminateInstance", kUnary, kUser,
        unary(&Service::RequestTerminateInstance,
-             &SidecarServer::TerminateInstance)},
+             &DurableTaskServer::TerminateInstance)},
       {"SkipGracefulOrchestrationTerminations", kUnary, kUser,
        unary(&Service::RequestSkipGracefulOrchestrationTerminations,
-             &SidecarServer::TerminateNow)},
+             &DurableTaskServer::TerminateNow)},
       {"SuspendInstance", kUnary, kUser,
        unary(&Service::RequestSuspendInstance,
-             &SidecarServer::SuspendInstance)},
+             &DurableTaskServer::SuspendInstance)},
       {"ResumeInstance", kUnary, kUser,
-       unary(&Service::RequestResumeInstance, &SidecarServer::ResumeInstance)},
+       unary(&Service::RequestResumeInstance,
+             &DurableTaskServer::ResumeInstance)},
       {"QueryInstances", kUnary, kViewer,
-       unary(&Service::RequestQueryInstances, &SidecarServer::QueryInstances)},
+       unary(&Service::RequestQueryInstances,
+             &DurableTaskServer::QueryInstances)},
       {"ListInstanceIds", kUnary, kViewer,
        unary(&Service::RequestListInstanceIds,
-             &SidecarServer::ListInstanceIds)},
+             &DurableTaskServer::ListInstanceIds)},
       {"PurgeInstances", kUnary, kOperator,
-       unary(&Service::RequestPurgeInstances, &SidecarServer::PurgeInstances)},
+       unary(&Service::RequestPurgeInstances,
+             &DurableTaskServer::PurgeInstances)},
       {"CompleteActivityTask", kUnary, kWorker,
        answer(&Service::RequestCompleteActivityTask,
-              &SidecarServer::CompleteActivityTask)},
+              &DurableTaskServer::CompleteActivityTask)},
       {"CompleteOrchestratorTask", kUnary, kWorker,
        answer(&Service::RequestCompleteOrchestratorTask,
-              &SidecarServer::CompleteOrchestratorTask)},
+              &DurableTaskServer::CompleteOrchestratorTask)},
       {"AbandonTaskActivityWorkItem", kUnary, kWorker,
        unary(&Service::RequestAbandonTaskActivityWorkItem,
-             &SidecarServer::AbandonActivity)},
+             &DurableTaskServer::AbandonActivity)},
       {"AbandonTaskOrchestratorWorkItem", kUnary, kWorker,
        unary(&Service::RequestAbandonTaskOrchestratorWorkItem,
-             &SidecarServer::AbandonTurn)},
+             &DurableTaskServer::AbandonTurn)},
       {"CreateTaskHub", kUnary, kOperator,
-       unary(&Service::RequestCreateTaskHub, &SidecarServer::CreateTaskHub)},
+       unary(&Service::RequestCreateTaskHub,
+             &DurableTaskServer::CreateTaskHub)},
       {"DeleteTaskHub", kUnary, kOperator,
-       unary(&Service::RequestDeleteTaskHub, &SidecarServer::DeleteTaskHub)},
+       unary(&Service::RequestDeleteTaskHub,
+             &DurableTaskServer::DeleteTaskHub)},
       {"GetWorkItems", kServerStream, kWorker,
        [this](RpcQueue& queue) { ServeGetWorkItems(queue); }},
       {"StreamInstanceHistory", kServerStream, kWorker,
@@ -213,10 +221,10 @@ std::vector<Served::Method> SidecarServer::Methods() {
 // ---- How methods are served -------------------------------------------------
 
 template <typename Request, typename Response, typename Accept>
-CallTask SidecarServer::ServeUnary(
+CallTask DurableTaskServer::ServeUnary(
     RpcQueue& queue, Accept accept,
-    void (SidecarServer::*handle)(const Caller& caller, Request& request,
-                                  Response& response, DoneStatus done)) {
+    void (DurableTaskServer::*handle)(const Caller& caller, Request& request,
+                                      Response& response, DoneStatus done)) {
   UnaryCall<Request, Response> call(queue);
   if (!co_await call.Accept(service_, accept)) co_return;
   ServeUnary(queue, accept, handle);
@@ -235,10 +243,11 @@ CallTask SidecarServer::ServeUnary(
 }
 
 template <typename Accept>
-CallTask SidecarServer::ServeAnswer(
+CallTask DurableTaskServer::ServeAnswer(
     RpcQueue& queue, Accept accept,
-    void (SidecarServer::*handle)(const Caller& caller,
-                                  grpc::ByteBuffer& answer, DoneStatus done)) {
+    void (DurableTaskServer::*handle)(const Caller& caller,
+                                      grpc::ByteBuffer& answer,
+                                      DoneStatus done)) {
   UnaryCall<grpc::ByteBuffer, CompleteTaskResponse> call(queue);
   if (!co_await call.Accept(service_, accept)) co_return;
   ServeAnswer(queue, accept, handle);
@@ -254,8 +263,8 @@ CallTask SidecarServer::ServeAnswer(
 }
 
 template <typename Request, typename Response, typename Accept>
-CallTask SidecarServer::ServeNothing(RpcQueue& queue, Accept accept,
-                                     const char* what) {
+CallTask DurableTaskServer::ServeNothing(RpcQueue& queue, Accept accept,
+                                         const char* what) {
   UnaryCall<Request, Response> call(queue);
   if (!co_await call.Accept(service_, accept)) co_return;
   ServeNothing<Request, Response>(queue, accept, what);
@@ -267,14 +276,15 @@ CallTask SidecarServer::ServeNothing(RpcQueue& queue, Accept accept,
 }
 
 template <typename Accept>
-CallTask SidecarServer::ServeWait(RpcQueue& queue, Accept accept, Until until) {
+CallTask DurableTaskServer::ServeWait(RpcQueue& queue, Accept accept,
+                                      Until until) {
   UnaryCall<GetInstanceRequest, GetInstanceResponse> call(queue);
   if (!co_await call.Accept(service_, accept)) co_return;
   ServeWait(queue, accept, until);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(call.request().instanceid(), call.caller());
+      DurableTaskKey(call.request().instanceid(), call.caller());
   absl::Status status = key.status();
   if (key.ok()) {
     OrchestrationWait waited(
@@ -289,7 +299,7 @@ CallTask SidecarServer::ServeWait(RpcQueue& queue, Accept accept, Until until) {
   co_await call.Finish(status);
 }
 
-CallTask SidecarServer::ServeGetWorkItems(RpcQueue& queue) {
+CallTask DurableTaskServer::ServeGetWorkItems(RpcQueue& queue) {
   ServerStreamCall<GetWorkItemsRequest, grpc::ByteBuffer> call(queue);
   if (!co_await call.Accept(service_, &Service::RequestGetWorkItems)) co_return;
   ServeGetWorkItems(queue);
@@ -340,7 +350,7 @@ CallTask SidecarServer::ServeGetWorkItems(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask SidecarServer::ServeStreamInstanceHistory(RpcQueue& queue) {
+CallTask DurableTaskServer::ServeStreamInstanceHistory(RpcQueue& queue) {
   ServerStreamCall<StreamInstanceHistoryRequest, grpc::ByteBuffer> call(queue);
   if (!co_await call.Accept(service_, &Service::RequestStreamInstanceHistory)) {
     co_return;
@@ -350,7 +360,7 @@ CallTask SidecarServer::ServeStreamInstanceHistory(RpcQueue& queue) {
 
   const StreamInstanceHistoryRequest& request = call.request();
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), call.caller());
+      DurableTaskKey(request.instanceid(), call.caller());
   absl::Status status = key.status();
   std::optional<HistoryQuery> query(std::in_place);
   if (request.has_executionid()) {
@@ -397,15 +407,15 @@ CallTask SidecarServer::ServeStreamInstanceHistory(RpcQueue& queue) {
 
 // ---- The methods ------------------------------------------------------------
 
-void SidecarServer::Hello(const Caller&, google::protobuf::Empty&,
-                          google::protobuf::Empty&, DoneStatus done) {
+void DurableTaskServer::Hello(const Caller&, google::protobuf::Empty&,
+                              google::protobuf::Empty&, DoneStatus done) {
   done(absl::OkStatus());
 }
 
-void SidecarServer::StartInstance(const Caller& caller,
-                                  CreateInstanceRequest& request,
-                                  CreateInstanceResponse& response,
-                                  DoneStatus done) {
+void DurableTaskServer::StartInstance(const Caller& caller,
+                                      CreateInstanceRequest& request,
+                                      CreateInstanceResponse& response,
+                                      DoneStatus done) {
   absl::StatusOr<StartRequest> start = FromMessage(std::move(request), caller);
   if (!start.ok()) return done(start.status());
   orchestrations_.Start(
@@ -418,15 +428,15 @@ void SidecarServer::StartInstance(const Caller& caller,
       });
 }
 
-void SidecarServer::RestartInstance(const Caller& caller,
-                                    RestartInstanceRequest& request,
-                                    RestartInstanceResponse& response,
-                                    DoneStatus done) {
+void DurableTaskServer::RestartInstance(const Caller& caller,
+                                        RestartInstanceRequest& request,
+                                        RestartInstanceResponse& response,
+                                        DoneStatus done) {
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), caller);
+      DurableTaskKey(request.instanceid(), caller);
   if (!key.ok()) return done(key.status());
   std::optional<std::string> new_id;
-  if (request.restartwithnewinstanceid()) new_id = NewSidecarId();
+  if (request.restartwithnewinstanceid()) new_id = NewDurableTaskId();
   orchestrations_.Restart(
       *key, std::move(new_id),
       [&response, done](const absl::StatusOr<StartReceipt>& receipt) {
@@ -435,18 +445,19 @@ void SidecarServer::RestartInstance(const Caller& caller,
       });
 }
 
-void SidecarServer::RewindInstance(const Caller& caller,
-                                   RewindInstanceRequest& request,
-                                   RewindInstanceResponse&, DoneStatus done) {
+void DurableTaskServer::RewindInstance(const Caller& caller,
+                                       RewindInstanceRequest& request,
+                                       RewindInstanceResponse&,
+                                       DoneStatus done) {
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), caller);
+      DurableTaskKey(request.instanceid(), caller);
   if (!key.ok()) return done(key.status());
   Payload reason;
   if (request.has_reason()) reason = request.reason().value();
   orchestrations_.Rewind(*key, std::move(reason), std::move(done));
 }
 
-void SidecarServer::TerminateNow(
+void DurableTaskServer::TerminateNow(
     const Caller& caller, SkipGracefulOrchestrationTerminationsRequest& request,
     SkipGracefulOrchestrationTerminationsResponse& response, DoneStatus done) {
   const auto& ids = request.instancebatch().instanceids();
@@ -457,7 +468,7 @@ void SidecarServer::TerminateNow(
                      "most ",
                      kTerminateNowMax, " are allowed")));
   }
-  absl::StatusOr<std::vector<InstanceKey>> keys = SidecarKeys(ids, caller);
+  absl::StatusOr<std::vector<InstanceKey>> keys = DurableTaskKeys(ids, caller);
   if (!keys.ok()) return done(keys.status());
   Payload output;
   if (request.has_reason()) output = request.reason().value();
@@ -474,12 +485,12 @@ void SidecarServer::TerminateNow(
       });
 }
 
-void SidecarServer::GetInstance(const Caller& caller,
-                                GetInstanceRequest& request,
-                                GetInstanceResponse& response,
-                                DoneStatus done) {
+void DurableTaskServer::GetInstance(const Caller& caller,
+                                    GetInstanceRequest& request,
+                                    GetInstanceResponse& response,
+                                    DoneStatus done) {
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), caller);
+      DurableTaskKey(request.instanceid(), caller);
   if (!key.ok()) return done(key.status());
   orchestrations_.Get(
       *key, request.getinputsandoutputs(),
@@ -492,10 +503,11 @@ void SidecarServer::GetInstance(const Caller& caller,
       });
 }
 
-void SidecarServer::RaiseEvent(const Caller& caller, RaiseEventRequest& request,
-                               RaiseEventResponse&, DoneStatus done) {
+void DurableTaskServer::RaiseEvent(const Caller& caller,
+                                   RaiseEventRequest& request,
+                                   RaiseEventResponse&, DoneStatus done) {
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), caller);
+      DurableTaskKey(request.instanceid(), caller);
   if (!key.ok()) return done(key.status());
   if (absl::Status status = CheckName("name", request.name()); !status.ok()) {
     return done(status);
@@ -506,11 +518,11 @@ void SidecarServer::RaiseEvent(const Caller& caller, RaiseEventRequest& request,
                              ForgivingEnd(std::move(done)));
 }
 
-void SidecarServer::TerminateInstance(const Caller& caller,
-                                      TerminateRequest& request,
-                                      TerminateResponse&, DoneStatus done) {
+void DurableTaskServer::TerminateInstance(const Caller& caller,
+                                          TerminateRequest& request,
+                                          TerminateResponse&, DoneStatus done) {
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), caller);
+      DurableTaskKey(request.instanceid(), caller);
   if (!key.ok()) return done(key.status());
   Payload output;
   if (request.has_output()) output = request.output().value();
@@ -518,11 +530,11 @@ void SidecarServer::TerminateInstance(const Caller& caller,
                             ForgivingEnd(std::move(done)));
 }
 
-void SidecarServer::SuspendInstance(const Caller& caller,
-                                    SuspendRequest& request, SuspendResponse&,
-                                    DoneStatus done) {
+void DurableTaskServer::SuspendInstance(const Caller& caller,
+                                        SuspendRequest& request,
+                                        SuspendResponse&, DoneStatus done) {
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), caller);
+      DurableTaskKey(request.instanceid(), caller);
   if (!key.ok()) return done(key.status());
   Payload reason;
   if (request.has_reason()) reason = request.reason().value();
@@ -530,10 +542,11 @@ void SidecarServer::SuspendInstance(const Caller& caller,
                           ForgivingEnd(std::move(done)));
 }
 
-void SidecarServer::ResumeInstance(const Caller& caller, ResumeRequest& request,
-                                   ResumeResponse&, DoneStatus done) {
+void DurableTaskServer::ResumeInstance(const Caller& caller,
+                                       ResumeRequest& request, ResumeResponse&,
+                                       DoneStatus done) {
   const absl::StatusOr<InstanceKey> key =
-      SidecarKey(request.instanceid(), caller);
+      DurableTaskKey(request.instanceid(), caller);
   if (!key.ok()) return done(key.status());
   Payload reason;
   if (request.has_reason()) reason = request.reason().value();
@@ -541,10 +554,10 @@ void SidecarServer::ResumeInstance(const Caller& caller, ResumeRequest& request,
                          ForgivingEnd(std::move(done)));
 }
 
-void SidecarServer::QueryInstances(const Caller& caller,
-                                   QueryInstancesRequest& request,
-                                   QueryInstancesResponse& response,
-                                   DoneStatus done) {
+void DurableTaskServer::QueryInstances(const Caller& caller,
+                                       QueryInstancesRequest& request,
+                                       QueryInstancesResponse& response,
+                                       DoneStatus done) {
   absl::StatusOr<OrchestrationQuery> query =
       FromMessage(request.query(), caller);
   if (!query.ok()) return done(query.status());
@@ -556,10 +569,10 @@ void SidecarServer::QueryInstances(const Caller& caller,
       });
 }
 
-void SidecarServer::ListInstanceIds(const Caller& caller,
-                                    ListInstanceIdsRequest& request,
-                                    ListInstanceIdsResponse& response,
-                                    DoneStatus done) {
+void DurableTaskServer::ListInstanceIds(const Caller& caller,
+                                        ListInstanceIdsRequest& request,
+                                        ListInstanceIdsResponse& response,
+                                        DoneStatus done) {
   absl::StatusOr<FinishedQuery> query = FromMessage(request, caller);
   if (!query.ok()) return done(query.status());
   orchestrations_.ListFinished(
@@ -570,10 +583,10 @@ void SidecarServer::ListInstanceIds(const Caller& caller,
       });
 }
 
-void SidecarServer::PurgeInstances(const Caller& caller,
-                                   PurgeInstancesRequest& request,
-                                   PurgeInstancesResponse& response,
-                                   DoneStatus done) {
+void DurableTaskServer::PurgeInstances(const Caller& caller,
+                                       PurgeInstancesRequest& request,
+                                       PurgeInstancesResponse& response,
+                                       DoneStatus done) {
   const auto purged = [&response,
                        done](const absl::StatusOr<PurgeResult>& result) {
     if (result.ok()) {
@@ -599,40 +612,40 @@ void SidecarServer::PurgeInstances(const Caller& caller,
   } else {
     ids.Add()->swap(*request.mutable_instanceid());
   }
-  absl::StatusOr<std::vector<InstanceKey>> keys = SidecarKeys(ids, caller);
+  absl::StatusOr<std::vector<InstanceKey>> keys = DurableTaskKeys(ids, caller);
   if (!keys.ok()) return done(keys.status());
   orchestrations_.Purge(*std::move(keys), request.recursive(), purged);
 }
 
-void SidecarServer::CompleteActivityTask(const Caller& caller,
-                                         grpc::ByteBuffer& bytes,
-                                         DoneStatus done) {
+void DurableTaskServer::CompleteActivityTask(const Caller& caller,
+                                             grpc::ByteBuffer& bytes,
+                                             DoneStatus done) {
   AnswerActivity(work_, caller, bytes, std::move(done));
 }
 
-void SidecarServer::CompleteOrchestratorTask(const Caller& caller,
-                                             grpc::ByteBuffer& bytes,
-                                             DoneStatus done) {
+void DurableTaskServer::CompleteOrchestratorTask(const Caller& caller,
+                                                 grpc::ByteBuffer& bytes,
+                                                 DoneStatus done) {
   AnswerTurn(work_, caller, bytes, std::move(done));
 }
 
-void SidecarServer::AbandonActivity(const Caller&,
-                                    AbandonActivityTaskRequest& request,
-                                    AbandonActivityTaskResponse&,
-                                    DoneStatus done) {
+void DurableTaskServer::AbandonActivity(const Caller&,
+                                        AbandonActivityTaskRequest& request,
+                                        AbandonActivityTaskResponse&,
+                                        DoneStatus done) {
   work_.Abandon(WorkKind::kActivity, {.token = request.completiontoken()});
   done(absl::OkStatus());
 }
 
-void SidecarServer::AbandonTurn(const Caller&,
-                                AbandonOrchestrationTaskRequest& request,
-                                AbandonOrchestrationTaskResponse&,
-                                DoneStatus done) {
+void DurableTaskServer::AbandonTurn(const Caller&,
+                                    AbandonOrchestrationTaskRequest& request,
+                                    AbandonOrchestrationTaskResponse&,
+                                    DoneStatus done) {
   work_.Abandon(WorkKind::kTurn, {.token = request.completiontoken()});
   done(absl::OkStatus());
 }
 
-void SidecarServer::Wipe(DoneStatus done) {
+void DurableTaskServer::Wipe(DoneStatus done) {
   if (!options_.allow_hub_wipe) {
     return done(absl::FailedPreconditionError(
         "this server does not let its orchestrations be wiped; start it with "
@@ -641,14 +654,15 @@ void SidecarServer::Wipe(DoneStatus done) {
   orchestrations_.Wipe(std::move(done));
 }
 
-void SidecarServer::CreateTaskHub(const Caller&, CreateTaskHubRequest& request,
-                                  CreateTaskHubResponse&, DoneStatus done) {
+void DurableTaskServer::CreateTaskHub(const Caller&,
+                                      CreateTaskHubRequest& request,
+                                      CreateTaskHubResponse&, DoneStatus done) {
   if (!request.recreateifexists()) return done(absl::OkStatus());
   Wipe(std::move(done));
 }
 
-void SidecarServer::DeleteTaskHub(const Caller&, DeleteTaskHubRequest&,
-                                  DeleteTaskHubResponse&, DoneStatus done) {
+void DurableTaskServer::DeleteTaskHub(const Caller&, DeleteTaskHubRequest&,
+                                      DeleteTaskHubResponse&, DoneStatus done) {
   Wipe(std::move(done));
 }
 

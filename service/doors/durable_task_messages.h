@@ -2,8 +2,8 @@
 // Orchestrations.
 //
 // Thread-safety: pure functions.
-#ifndef LEASEHOLD_SERVICE_DOORS_SIDECAR_MESSAGES_H_
-#define LEASEHOLD_SERVICE_DOORS_SIDECAR_MESSAGES_H_
+#ifndef LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_MESSAGES_H_
+#define LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_MESSAGES_H_
 
 #include <string>
 #include <string_view>
@@ -22,12 +22,12 @@ namespace leasehold {
 
 // A new random ID: 32 hexadecimal digits, as clients of this contract make
 // them.
-std::string NewSidecarId();
+std::string NewDurableTaskId();
 
 // The key of an orchestration of the tenant of `caller`, who names it.
 //   InvalidArgument: the ID breaks a rule; the message says which.
-absl::StatusOr<InstanceKey> SidecarKey(const std::string& id,
-                                       const Caller& caller);
+absl::StatusOr<InstanceKey> DurableTaskKey(const std::string& id,
+                                           const Caller& caller);
 
 //   InvalidArgument: as above; there is no name; the ID is too long for this
 //     door; the reuse policy contradicts itself.
@@ -62,4 +62,4 @@ void ToMessage(const FinishedPage& page, ListInstanceIdsResponse& message);
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_SERVICE_DOORS_SIDECAR_MESSAGES_H_
+#endif  // LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_MESSAGES_H_

@@ -1,4 +1,5 @@
-// SidecarServer: the Durable Task protocol, so that its SDKs connect unchanged.
+// DurableTaskServer: the Durable Task protocol, so that its SDKs connect
+// unchanged.
 //
 // Each method parses its request, asks Orchestrations, and translates the
 // answer. A worker's stream is a sink: what the exchange sends is written as it
@@ -10,8 +11,8 @@
 //
 // Thread-safety: safe.   Lifetime: orchestrations, work and clock outlive it;
 // it outlives the server.
-#ifndef LEASEHOLD_SERVICE_DOORS_SIDECAR_SERVER_H_
-#define LEASEHOLD_SERVICE_DOORS_SIDECAR_SERVER_H_
+#ifndef LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_SERVER_H_
+#define LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_SERVER_H_
 
 #include <grpcpp/support/byte_buffer.h>
 
@@ -34,17 +35,17 @@
 
 namespace leasehold {
 
-struct SidecarOptions {
+struct DurableTaskOptions {
   bool allow_hub_wipe = false;  // `--allow-hub-wipe`
   // A worker's stream is never silent for longer.
   absl::Duration ping_interval = absl::Seconds(20);
 };
 
-class SidecarServer final : public Served {
+class DurableTaskServer final : public HostedService {
  public:
-  SidecarServer(Orchestrations& orchestrations, WorkExchange& work,
-                Clock& clock, SidecarOptions options);
-  ~SidecarServer() override;
+  DurableTaskServer(Orchestrations& orchestrations, WorkExchange& work,
+                    Clock& clock, DurableTaskOptions options);
+  ~DurableTaskServer() override;
 
   grpc::Service& service() override { return service_; }
   std::string_view name() const override {
@@ -80,19 +81,19 @@ class SidecarServer final : public Served {
   // response, then calls `done`; both may happen on any thread.
   template <typename Request, typename Response, typename Accept>
   CallTask ServeUnary(RpcQueue& queue, Accept accept,
-                      void (SidecarServer::*handle)(const Caller& caller,
-                                                    Request& request,
-                                                    Response& response,
-                                                    DoneStatus done));
+                      void (DurableTaskServer::*handle)(const Caller& caller,
+                                                        Request& request,
+                                                        Response& response,
+                                                        DoneStatus done));
   template <typename Request, typename Response, typename Accept>
   CallTask ServeNothing(RpcQueue& queue, Accept accept, const char* what);
   // Serves a method with which a worker answers. `handle` gets the bytes,
   // because an answer that cannot be read is handled too.
   template <typename Accept>
   CallTask ServeAnswer(RpcQueue& queue, Accept accept,
-                       void (SidecarServer::*handle)(const Caller& caller,
-                                                     grpc::ByteBuffer& answer,
-                                                     DoneStatus done));
+                       void (DurableTaskServer::*handle)(
+                           const Caller& caller, grpc::ByteBuffer& answer,
+                           DoneStatus done));
   template <typename Accept>
   CallTask ServeWait(RpcQueue& queue, Accept accept, Until until);
   CallTask ServeGetWorkItems(RpcQueue& queue);
@@ -148,7 +149,7 @@ class SidecarServer final : public Served {
   Orchestrations& orchestrations_;
   WorkExchange& work_;
   Clock& clock_;
-  const SidecarOptions options_;
+  const DurableTaskOptions options_;
   ReadGate reads_{4};  // Of histories.
   Service service_;
 
@@ -161,4 +162,4 @@ class SidecarServer final : public Served {
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_SERVICE_DOORS_SIDECAR_SERVER_H_
+#endif  // LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_SERVER_H_

@@ -1,4 +1,4 @@
-#include "service/doors/sidecar_messages.h"
+#include "service/doors/durable_task_messages.h"
 
 #include <optional>
 #include <set>
@@ -50,7 +50,7 @@ CreateInstanceRequest Create() {
   return message;
 }
 
-TEST(SidecarStart, TakesEveryField) {
+TEST(DurableTaskStart, TakesEveryField) {
   CreateInstanceRequest message = Create();
   message.mutable_version()->set_value("2");
   message.mutable_input()->set_value("");
@@ -75,7 +75,7 @@ TEST(SidecarStart, TakesEveryField) {
   EXPECT_THAT(request->policy.attachable, IsEmpty());
 }
 
-TEST(SidecarStart, AbsentStaysAbsent) {
+TEST(DurableTaskStart, AbsentStaysAbsent) {
   const auto request = FromMessage(Create());
   ASSERT_TRUE(request.ok());
   EXPECT_EQ(request->version, std::nullopt);
@@ -85,7 +85,7 @@ TEST(SidecarStart, AbsentStaysAbsent) {
   EXPECT_FALSE(request->trace.has_value());
 }
 
-TEST(SidecarStart, HasBounds) {
+TEST(DurableTaskStart, HasBounds) {
   const auto refused = [](const auto& change) {
     CreateInstanceRequest message = Create();
     change(message);
@@ -114,7 +114,7 @@ TEST(SidecarStart, HasBounds) {
       HasSubstr("scheduledStartTimestamp: is not a time of the years"));
 }
 
-TEST(SidecarStart, ATraceThatIsTooLongIsLeftOut) {
+TEST(DurableTaskStart, ATraceThatIsTooLongIsLeftOut) {
   CreateInstanceRequest message = Create();
   message.mutable_parenttracecontext()->set_traceparent(std::string(5000, 't'));
   const auto request = FromMessage(message);
@@ -123,7 +123,7 @@ TEST(SidecarStart, ATraceThatIsTooLongIsLeftOut) {
 }
 
 // One client always sends them.
-TEST(SidecarStart, ZeroTimeAndEmptyExecutionIdMeanNone) {
+TEST(DurableTaskStart, ZeroTimeAndEmptyExecutionIdMeanNone) {
   CreateInstanceRequest message = Create();
   message.mutable_scheduledstarttimestamp();
   message.mutable_executionid();
@@ -133,7 +133,7 @@ TEST(SidecarStart, ZeroTimeAndEmptyExecutionIdMeanNone) {
   EXPECT_EQ(request->execution_id, std::nullopt);
 }
 
-TEST(SidecarStart, WithoutAnIdItGetsAFreshOne) {
+TEST(DurableTaskStart, WithoutAnIdItGetsAFreshOne) {
   CreateInstanceRequest message = Create();
   message.clear_instanceid();
   const auto one = FromMessage(message);
@@ -143,7 +143,7 @@ TEST(SidecarStart, WithoutAnIdItGetsAFreshOne) {
   EXPECT_NE(one->key.id, two->key.id);
 }
 
-TEST(SidecarStart, RefusesWithTheRule) {
+TEST(DurableTaskStart, RefusesWithTheRule) {
   const struct {
     std::string id;
     std::string name;
@@ -171,7 +171,7 @@ TEST(SidecarStart, RefusesWithTheRule) {
   EXPECT_TRUE(FromMessage(message).ok());
 }
 
-TEST(SidecarStart, PolicyNamesTheStatusesThatAreReplaced) {
+TEST(DurableTaskStart, PolicyNamesTheStatusesThatAreReplaced) {
   CreateInstanceRequest message = Create();
   message.mutable_orchestrationidreusepolicy();
   auto request = FromMessage(message);
@@ -188,7 +188,7 @@ TEST(SidecarStart, PolicyNamesTheStatusesThatAreReplaced) {
                           OrchestrationStatus::kTerminated));
 }
 
-TEST(SidecarStart, PolicyThatReplacesRunningOnesReplacesTerminatedOnes) {
+TEST(DurableTaskStart, PolicyThatReplacesRunningOnesReplacesTerminatedOnes) {
   for (const auto status :
        {ORCHESTRATION_STATUS_RUNNING, ORCHESTRATION_STATUS_PENDING,
         ORCHESTRATION_STATUS_SUSPENDED}) {
@@ -202,7 +202,7 @@ TEST(SidecarStart, PolicyThatReplacesRunningOnesReplacesTerminatedOnes) {
   }
 }
 
-TEST(SidecarStart, OldPolicySaysWhatToDoWithTheStatusesThatItLists) {
+TEST(DurableTaskStart, OldPolicySaysWhatToDoWithTheStatusesThatItLists) {
   // As older clients have it: field 1 the statuses, field 2 what to do.
   const auto start = [](int action) {
     CreateInstanceRequest message = Create();
@@ -225,15 +225,15 @@ TEST(SidecarStart, OldPolicySaysWhatToDoWithTheStatusesThatItLists) {
   EXPECT_EQ(start(0).status().code(), Code::kInvalidArgument);
 }
 
-TEST(SidecarKey, NamesTheFieldAndTheRule) {
-  EXPECT_EQ(SidecarKey("a-1", kCaller)->id, "a-1");
-  const auto empty = SidecarKey("", kCaller);
+TEST(DurableTaskKey, NamesTheFieldAndTheRule) {
+  EXPECT_EQ(DurableTaskKey("a-1", kCaller)->id, "a-1");
+  const auto empty = DurableTaskKey("", kCaller);
   EXPECT_EQ(empty.status().code(), Code::kInvalidArgument);
   EXPECT_THAT(Message(empty.status()), HasSubstr("instanceId"));
   // Children have longer ones, and entities one form.
-  EXPECT_TRUE(SidecarKey(std::string(1024, 'x'), kCaller).ok());
-  EXPECT_FALSE(SidecarKey(std::string(1025, 'x'), kCaller).ok());
-  EXPECT_EQ(SidecarKey("@Counter@A", kCaller)->id, "@counter@A");
+  EXPECT_TRUE(DurableTaskKey(std::string(1024, 'x'), kCaller).ok());
+  EXPECT_FALSE(DurableTaskKey(std::string(1025, 'x'), kCaller).ok());
+  EXPECT_EQ(DurableTaskKey("@Counter@A", kCaller)->id, "@counter@A");
 }
 
 // ---- Answers to turns -------------------------------------------------------
@@ -251,7 +251,7 @@ T OnlyAction(const OrchestratorResponse& message, int32_t id) {
   return what == nullptr ? T{} : *what;
 }
 
-TEST(SidecarAnswer, TakesTasks) {
+TEST(DurableTaskAnswer, TakesTasks) {
   OrchestratorResponse message;
   auto& action = *message.add_actions();
   action.set_id(3);
@@ -269,7 +269,7 @@ TEST(SidecarAnswer, TakesTasks) {
   EXPECT_THAT(value.tags, ElementsAre(Pair("k", "v")));
 }
 
-TEST(SidecarAnswer, TakesChildren) {
+TEST(DurableTaskAnswer, TakesChildren) {
   OrchestratorResponse message;
   auto& action = *message.add_actions();
   auto& child = *action.mutable_createsuborchestration();
@@ -283,7 +283,7 @@ TEST(SidecarAnswer, TakesChildren) {
   EXPECT_EQ(value.input, "");
 }
 
-TEST(SidecarAnswer, TakesTimersToTheNanosecond) {
+TEST(DurableTaskAnswer, TakesTimersToTheNanosecond) {
   OrchestratorResponse message;
   auto& action = *message.add_actions();
   action.set_id(-1);
@@ -292,7 +292,7 @@ TEST(SidecarAnswer, TakesTimersToTheNanosecond) {
   EXPECT_EQ(OnlyAction<TimerCreated>(message, -1).fire_at, (Timestamp{-7, 1}));
 }
 
-TEST(SidecarAnswer, TakesEventsAndTerminations) {
+TEST(DurableTaskAnswer, TakesEventsAndTerminations) {
   OrchestratorResponse events;
   auto& send = *events.add_actions()->mutable_sendevent();
   send.mutable_instance()->set_instanceid("b");
@@ -313,7 +313,7 @@ TEST(SidecarAnswer, TakesEventsAndTerminations) {
   EXPECT_TRUE(other.recursive);
 }
 
-TEST(SidecarAnswer, TakesTheEndWithWhatItCarriesOver) {
+TEST(DurableTaskAnswer, TakesTheEndWithWhatItCarriesOver) {
   OrchestratorResponse message;
   auto& action = *message.add_actions();
   action.set_id(9);
@@ -333,7 +333,7 @@ TEST(SidecarAnswer, TakesTheEndWithWhatItCarriesOver) {
   EXPECT_THAT(value.carried_over, ElementsAre(event.SerializeAsString()));
 }
 
-TEST(SidecarAnswer, TakesTheEndInEachOfItsWaysAndNoOther) {
+TEST(DurableTaskAnswer, TakesTheEndInEachOfItsWaysAndNoOther) {
   for (int status = 0; status <= 8; ++status) {
     OrchestratorResponse message;
     message.add_actions()
@@ -351,13 +351,13 @@ TEST(SidecarAnswer, TakesTheEndInEachOfItsWaysAndNoOther) {
   }
 }
 
-TEST(SidecarAnswer, SaysWhatIsNotSupported) {
+TEST(DurableTaskAnswer, SaysWhatIsNotSupported) {
   OrchestratorResponse entities;
   entities.add_actions()->mutable_sendentitymessage();
   EXPECT_EQ(OnlyAction<UnsupportedAction>(entities, 0).what, "entities");
 }
 
-TEST(SidecarAnswer, TakesAHistoryToGoOnWith) {
+TEST(DurableTaskAnswer, TakesAHistoryToGoOnWith) {
   OrchestratorResponse message;
   auto* rewind = message.add_actions()->mutable_rewindorchestration();
   rewind->add_newhistory()->mutable_eventraised()->set_name("e");
@@ -365,7 +365,7 @@ TEST(SidecarAnswer, TakesAHistoryToGoOnWith) {
   EXPECT_THAT(OnlyAction<RewindHistory>(message, 0).events, ElementsAre(event));
 }
 
-TEST(SidecarAnswer, RefusesAnActionThatSaysNothing) {
+TEST(DurableTaskAnswer, RefusesAnActionThatSaysNothing) {
   OrchestratorResponse message;
   message.add_actions()->set_id(4);
   const auto answer = FromMessage(message);
@@ -373,7 +373,7 @@ TEST(SidecarAnswer, RefusesAnActionThatSaysNothing) {
   EXPECT_EQ(Message(answer.status()), "action 4 says nothing to do");
 }
 
-TEST(SidecarAnswer, SaysWhichPartItIs) {
+TEST(DurableTaskAnswer, SaysWhichPartItIs) {
   OrchestratorResponse message;
   auto answer = FromMessage(message);
   ASSERT_TRUE(answer.ok());
@@ -389,7 +389,7 @@ TEST(SidecarAnswer, SaysWhichPartItIs) {
   EXPECT_EQ(answer->bytes, bytes.size());
 }
 
-TEST(SidecarAnswer, TakesWhatStandsBesideTheActions) {
+TEST(DurableTaskAnswer, TakesWhatStandsBesideTheActions) {
   OrchestratorResponse message;
   auto answer = FromMessage(message);
   ASSERT_TRUE(answer.ok());
@@ -407,7 +407,7 @@ TEST(SidecarAnswer, TakesWhatStandsBesideTheActions) {
             message.orchestrationtracecontext().SerializeAsString());
 }
 
-TEST(SidecarActivity, FailureWinsOverAResult) {
+TEST(DurableTaskActivity, FailureWinsOverAResult) {
   ActivityResponse message;
   message.set_taskid(3);
   const EventBody nothing = FromMessage(message);
@@ -433,7 +433,7 @@ TaskFailureDetails Kept(const TaskFailureDetails& failure) {
   return kept;
 }
 
-TEST(SidecarFailure, LongTextIsCutWithAWord) {
+TEST(DurableTaskFailure, LongTextIsCutWithAWord) {
   TaskFailureDetails failure;
   failure.set_errortype(std::string(2000, 't'));
   failure.set_errormessage(std::string(20 << 20, 'm'));
@@ -448,7 +448,7 @@ TEST(SidecarFailure, LongTextIsCutWithAWord) {
             std::string(65'535, 's') + "... (4 bytes were cut)");
 }
 
-TEST(SidecarFailure, DeepCausesAreCutWithAWord) {
+TEST(DurableTaskFailure, DeepCausesAreCutWithAWord) {
   TaskFailureDetails failure;
   TaskFailureDetails* last = &failure;
   for (int i = 0; i < 98; ++i) {
@@ -467,7 +467,7 @@ TEST(SidecarFailure, DeepCausesAreCutWithAWord) {
   EXPECT_FALSE(one->has_innerfailure());
 }
 
-TEST(SidecarFailure, AllOfItHasABound) {
+TEST(DurableTaskFailure, AllOfItHasABound) {
   TaskFailureDetails failure;
   TaskFailureDetails* last = &failure;
   for (int i = 0; i < 31; ++i) {
@@ -480,7 +480,7 @@ TEST(SidecarFailure, AllOfItHasABound) {
   EXPECT_LT(Kept(failure).ByteSizeLong(), size_t{1} << 20);
 }
 
-TEST(SidecarFailure, DeepPropertiesAreLeftOut) {
+TEST(DurableTaskFailure, DeepPropertiesAreLeftOut) {
   TaskFailureDetails failure;
   google::protobuf::Value* value = &(*failure.mutable_properties())["p"];
   for (int i = 0; i < 40; ++i)
@@ -488,7 +488,7 @@ TEST(SidecarFailure, DeepPropertiesAreLeftOut) {
   EXPECT_EQ(Kept(failure).properties_size(), 0);
 }
 
-TEST(SidecarFailure, AnyOtherIsKeptAsItCame) {
+TEST(DurableTaskFailure, AnyOtherIsKeptAsItCame) {
   TaskFailureDetails failure;
   failure.set_errormessage("m");
   failure.mutable_innerfailure()->set_errormessage("inner");
@@ -497,7 +497,7 @@ TEST(SidecarFailure, AnyOtherIsKeptAsItCame) {
   EXPECT_EQ(Kept(failure).SerializeAsString(), failure.SerializeAsString());
 }
 
-TEST(SidecarTurn, EventsThatAreHandedBackKeepTheBounds) {
+TEST(DurableTaskTurn, EventsThatAreHandedBackKeepTheBounds) {
   OrchestratorResponse message;
   auto& end = *message.add_actions()->mutable_completeorchestration();
   end.set_orchestrationstatus(ORCHESTRATION_STATUS_CONTINUED_AS_NEW);
@@ -518,7 +518,7 @@ TEST(SidecarTurn, EventsThatAreHandedBackKeepTheBounds) {
 
 // ---- Workers ----------------------------------------------------------------
 
-TEST(SidecarWorker, FiltersHaveABound) {
+TEST(DurableTaskWorker, FiltersHaveABound) {
   GetWorkItemsRequest message;
   auto& filters = *message.mutable_workitemfilters();
   for (int i = 0; i < 5000; ++i) {
@@ -536,7 +536,7 @@ TEST(SidecarWorker, FiltersHaveABound) {
               HasSubstr("workItemFilters.activities: has 1025 bytes"));
 }
 
-TEST(SidecarWorker, WithoutFiltersItTakesEverything) {
+TEST(DurableTaskWorker, WithoutFiltersItTakesEverything) {
   GetWorkItemsRequest message;
   message.set_maxconcurrentorchestrationworkitems(3);
   message.set_maxconcurrentactivityworkitems(-1);
@@ -547,7 +547,7 @@ TEST(SidecarWorker, WithoutFiltersItTakesEverything) {
   EXPECT_FALSE(options.filters[1].has_value());
 }
 
-TEST(SidecarWorker, FiltersAreThreeListsAndAnEmptyOneTakesNothing) {
+TEST(DurableTaskWorker, FiltersAreThreeListsAndAnEmptyOneTakesNothing) {
   GetWorkItemsRequest message;
   auto& filter = *message.mutable_workitemfilters()->add_orchestrations();
   filter.set_name("Main");
@@ -564,7 +564,7 @@ TEST(SidecarWorker, FiltersAreThreeListsAndAnEmptyOneTakesNothing) {
 
 // ---- Queries ----------------------------------------------------------------
 
-TEST(SidecarQuery, TakesEveryField) {
+TEST(DurableTaskQuery, TakesEveryField) {
   ::InstanceQuery message;
   message.add_runtimestatus(ORCHESTRATION_STATUS_FAILED);
   message.mutable_createdtimefrom()->set_seconds(1);
@@ -586,7 +586,7 @@ TEST(SidecarQuery, TakesEveryField) {
   EXPECT_FALSE(query->rows.finished_only);
 }
 
-TEST(SidecarQuery, PagesHaveABound) {
+TEST(DurableTaskQuery, PagesHaveABound) {
   const std::pair<int32_t, size_t> cases[] = {
       {0, 100}, {-1, 100}, {1, 1}, {1'000, 1'000}, {2'147'483'647, 1'000}};
   for (const auto& [asked, size] : cases) {
@@ -599,7 +599,7 @@ TEST(SidecarQuery, PagesHaveABound) {
   }
 }
 
-TEST(SidecarQuery, RefusesTokensThatAreNoneOfOurs) {
+TEST(DurableTaskQuery, RefusesTokensThatAreNoneOfOurs) {
   for (const char* token : {"x", "1:2", " ", "99999999999999999999"}) {
     ::InstanceQuery message;
     message.mutable_continuationtoken()->set_value(token);
@@ -616,7 +616,7 @@ TEST(SidecarQuery, RefusesTokensThatAreNoneOfOurs) {
   }
 }
 
-TEST(SidecarQuery, ListTakesEveryFieldAndItsOwnToken) {
+TEST(DurableTaskQuery, ListTakesEveryFieldAndItsOwnToken) {
   ListInstanceIdsRequest message;
   message.add_runtimestatus(ORCHESTRATION_STATUS_COMPLETED);
   message.mutable_completedtimefrom()->set_seconds(1);
@@ -643,7 +643,7 @@ TEST(SidecarQuery, ListTakesEveryFieldAndItsOwnToken) {
   EXPECT_EQ(query->after->number, 8);
 }
 
-TEST(SidecarQuery, TimesAreThoseOfTheYears1To9999) {
+TEST(DurableTaskQuery, TimesAreThoseOfTheYears1To9999) {
   google::protobuf::Timestamp late;
   late.set_seconds(253'402'300'800);
   ::InstanceQuery query;
@@ -660,7 +660,7 @@ TEST(SidecarQuery, TimesAreThoseOfTheYears1To9999) {
               HasSubstr("createdTimeFrom: is not a time"));
 }
 
-TEST(SidecarQuery, PurgeFilterTakesEveryField) {
+TEST(DurableTaskQuery, PurgeFilterTakesEveryField) {
   PurgeInstanceFilter message;
   message.add_runtimestatus(ORCHESTRATION_STATUS_FAILED);
   message.mutable_createdtimefrom()->set_seconds(1);
@@ -695,7 +695,7 @@ OrchestrationInfo FullInfo() {
   return info;
 }
 
-TEST(SidecarState, TellsEverything) {
+TEST(DurableTaskState, TellsEverything) {
   OrchestrationState state;
   ToMessage(FullInfo(), state);
   EXPECT_EQ(state.instanceid(), "a-1");
@@ -717,7 +717,7 @@ TEST(SidecarState, TellsEverything) {
   EXPECT_EQ(state.failuredetails().errormessage(), "why");
 }
 
-TEST(SidecarState, WithoutPayloadsTheyAreUnset) {
+TEST(DurableTaskState, WithoutPayloadsTheyAreUnset) {
   OrchestrationInfo info = FullInfo();
   info.has_payloads = false;
   OrchestrationState state;
@@ -728,7 +728,7 @@ TEST(SidecarState, WithoutPayloadsTheyAreUnset) {
   EXPECT_FALSE(state.has_failuredetails());
 }
 
-TEST(SidecarState, AbsentStaysAbsent) {
+TEST(DurableTaskState, AbsentStaysAbsent) {
   OrchestrationInfo info;
   info.id = "a-1";
   info.has_payloads = true;
@@ -747,7 +747,7 @@ TEST(SidecarState, AbsentStaysAbsent) {
   EXPECT_TRUE(state.has_lastupdatedtimestamp());
 }
 
-TEST(SidecarState, MissingOneIsNoError) {
+TEST(DurableTaskState, MissingOneIsNoError) {
   GetInstanceResponse missing;
   ToMessage(nullptr, missing);
   EXPECT_FALSE(missing.exists());
@@ -760,7 +760,7 @@ TEST(SidecarState, MissingOneIsNoError) {
 }
 
 // Some clients go on for as long as a token is there.
-TEST(SidecarState, LastPageHasNoToken) {
+TEST(DurableTaskState, LastPageHasNoToken) {
   OrchestrationPage page;
   page.orchestrations.push_back(FullInfo());
   QueryInstancesResponse last;

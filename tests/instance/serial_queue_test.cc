@@ -1,4 +1,4 @@
-#include "service/instance/turn_queue.h"
+#include "service/instance/serial_queue.h"
 
 #include <algorithm>
 #include <atomic>
@@ -26,55 +26,55 @@ using ::testing::HasSubstr;
 constexpr absl::Duration kTimeout = absl::Seconds(30);
 
 // A message that keeps its answer.
-class Message final : public TurnWaiter {
+class Message final : public AccessWaiter {
  public:
   explicit Message(ManualExecutor& executor) : executor_(executor) {}
 
-  // True if it has its turn.
-  bool Acquire(TurnQueue& queue, TurnTimer& timer, std::string method) {
-    turn_ = queue.Acquire(timer, *this, std::move(method));
-    return turn_.has_value();
+  // True if it has access.
+  bool Acquire(SerialQueue& queue, AccessTimer& timer, std::string method) {
+    access_ = queue.Acquire(timer, *this, std::move(method));
+    return access_.has_value();
   }
-  void OnTurn(absl::StatusOr<Turn> turn) override {
-    EXPECT_TRUE(executor_.running() || !turn.ok())
-        << "has its turn outside the executor";
+  void OnAccess(absl::StatusOr<SerialAccess> access) override {
+    EXPECT_TRUE(executor_.running() || !access.ok())
+        << "gets access outside the executor";
     EXPECT_FALSE(told_) << "told twice";
     told_ = true;
-    status_ = turn.status();
-    if (turn.ok()) turn_ = *std::move(turn);
+    status_ = access.status();
+    if (access.ok()) access_ = *std::move(access);
   }
 
   bool told() const { return told_; }
-  bool has_turn() const { return turn_.has_value(); }
+  bool has_access() const { return access_.has_value(); }
   const absl::Status& status() const { return status_; }
-  void End() { turn_.reset(); }
+  void End() { access_.reset(); }
 
  private:
   ManualExecutor& executor_;
   bool told_ = false;
   absl::Status status_;
-  std::optional<Turn> turn_;
+  std::optional<SerialAccess> access_;
 };
 
-class TurnQueueTest : public ::testing::Test {
+class SerialQueueTest : public ::testing::Test {
  protected:
   SimulatedClock clock_;
   ManualExecutor executor_;
-  TurnTimer timer_{clock_, executor_, kTimeout};
-  TurnQueue queue_;
+  AccessTimer timer_{clock_, executor_, kTimeout};
+  SerialQueue queue_;
   Message first_{executor_};
   Message second_{executor_};
   Message third_{executor_};
 };
 
-TEST_F(TurnQueueTest, AFreeTurnIsTakenAtOnce) {
+TEST_F(SerialQueueTest, FreeAccessIsGivenAtOnce) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   first_.End();
   EXPECT_TRUE(second_.Acquire(queue_, timer_, "Add"));
   EXPECT_EQ(executor_.size(), 0);
 }
 
-TEST_F(TurnQueueTest, TurnsAreGivenInOrderOfArrival) {
+TEST_F(SerialQueueTest, AccessIsGivenInOrderOfArrival) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(third_.Acquire(queue_, timer_, "Add"));
@@ -82,37 +82,37 @@ TEST_F(TurnQueueTest, TurnsAreGivenInOrderOfArrival) {
   EXPECT_FALSE(second_.told());
   first_.End();
   executor_.RunAll();
-  EXPECT_TRUE(second_.has_turn());
+  EXPECT_TRUE(second_.has_access());
   EXPECT_FALSE(third_.told());
   second_.End();
   executor_.RunAll();
-  EXPECT_TRUE(third_.has_turn());
+  EXPECT_TRUE(third_.has_access());
 }
 
-TEST_F(TurnQueueTest, ATurnThatIsOnItsWayIsNotTakenByALaterMessage) {
+TEST_F(SerialQueueTest, AnAccessThatIsOnItsWayIsNotTakenByALaterMessage) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
   first_.End();  // The executor has not told the second one yet.
   EXPECT_FALSE(third_.Acquire(queue_, timer_, "Add"));
   executor_.RunAll();
-  EXPECT_TRUE(second_.has_turn());
+  EXPECT_TRUE(second_.has_access());
   EXPECT_FALSE(third_.told());
   second_.End();
   executor_.RunAll();
-  EXPECT_TRUE(third_.has_turn());
+  EXPECT_TRUE(third_.has_access());
 }
 
-TEST_F(TurnQueueTest, NobodyIsToldInsideThatWhichFreesTheTurn) {
+TEST_F(SerialQueueTest, NobodyIsToldInsideThatWhichEndsTheAccess) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
   first_.End();
   EXPECT_FALSE(second_.told());
   EXPECT_EQ(executor_.size(), 1);
   executor_.RunAll();
-  EXPECT_TRUE(second_.has_turn());
+  EXPECT_TRUE(second_.has_access());
 }
 
-TEST_F(TurnQueueTest, ACancelledWaitGetsNoTurnAndHoldsNobodyUp) {
+TEST_F(SerialQueueTest, ACancelledWaitGetsNoAccessAndHoldsNobodyUp) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(third_.Acquire(queue_, timer_, "Add"));
@@ -121,21 +121,22 @@ TEST_F(TurnQueueTest, ACancelledWaitGetsNoTurnAndHoldsNobodyUp) {
   first_.End();
   executor_.RunAll();
   EXPECT_FALSE(second_.told());
-  EXPECT_TRUE(third_.has_turn());
+  EXPECT_TRUE(third_.has_access());
 }
 
-TEST_F(TurnQueueTest, AWaitThatIsOverCannotBeCancelled) {
+TEST_F(SerialQueueTest, AWaitThatIsOverCannotBeCancelled) {
   EXPECT_FALSE(queue_.CancelWait(first_));  // It never waited.
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
   first_.End();
-  EXPECT_FALSE(queue_.CancelWait(second_));  // Its turn is on its way.
+  EXPECT_FALSE(queue_.CancelWait(second_));  // Its access is on its way.
   executor_.RunAll();
-  EXPECT_TRUE(second_.has_turn());
+  EXPECT_TRUE(second_.has_access());
   EXPECT_FALSE(queue_.CancelWait(second_));
 }
 
-TEST_F(TurnQueueTest, AWaitPastTheTurnTimeoutFailsNamingTheHolderAndItsAge) {
+TEST_F(SerialQueueTest,
+       AWaitPastTheAccessTimeoutFailsNamingTheHolderAndItsAge) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Rebuild"));
   clock_.Advance(absl::Seconds(7));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
@@ -148,16 +149,16 @@ TEST_F(TurnQueueTest, AWaitPastTheTurnTimeoutFailsNamingTheHolderAndItsAge) {
   ASSERT_TRUE(second_.told());
   EXPECT_TRUE(absl::IsUnavailable(second_.status())) << second_.status();
   EXPECT_EQ(second_.status().message(),
-            "the message waited 30s for its turn (turn timeout); Rebuild has "
+            "the message waited 30s for access (access timeout); Rebuild has "
             "held it for 37.001s");
-  // The turn goes to messages that still wait.
+  // Access goes to messages that still wait.
   EXPECT_FALSE(third_.Acquire(queue_, timer_, "Add"));
   first_.End();
   executor_.RunAll();
-  EXPECT_TRUE(third_.has_turn());
+  EXPECT_TRUE(third_.has_access());
 }
 
-TEST_F(TurnQueueTest, TheHolderThatIsNamedIsThePresentOne) {
+TEST_F(SerialQueueTest, TheHolderThatIsNamedIsThePresentOne) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "First"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Second"));
   EXPECT_FALSE(third_.Acquire(queue_, timer_, "Third"));
@@ -167,34 +168,37 @@ TEST_F(TurnQueueTest, TheHolderThatIsNamedIsThePresentOne) {
   clock_.Advance(absl::Seconds(11));
   timer_.RunDue();
   executor_.RunAll();
-  EXPECT_TRUE(second_.has_turn());
+  EXPECT_TRUE(second_.has_access());
   EXPECT_THAT(std::string(third_.status().message()),
               HasSubstr("Second has held it for 11s"));
 }
 
-TEST_F(TurnQueueTest, ATurnThatCameInTimeIsNotTakenBackByTheTimeout) {
+TEST_F(SerialQueueTest, AnAccessThatCameInTimeIsNotTakenBackByTheTimeout) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
   first_.End();
   clock_.Advance(2 * kTimeout);
   EXPECT_EQ(timer_.RunDue(), 0);
   executor_.RunAll();
-  EXPECT_TRUE(second_.has_turn());
+  EXPECT_TRUE(second_.has_access());
 }
 
-TEST_F(TurnQueueTest, ATurnMayOutliveItsQueue) {
-  auto queue = std::make_unique<TurnQueue>();
+TEST_F(SerialQueueTest, AnAccessMayOutliveItsQueue) {
+  auto queue = std::make_unique<SerialQueue>();
   EXPECT_TRUE(first_.Acquire(*queue, timer_, "Add"));
   queue = nullptr;
   first_.End();
 }
 
 // Goal: a long queue causes no deep recursion. Method: each message ends its
-// turn in the call that gives it, under AddressSanitizer and the stack's limit.
-TEST_F(TurnQueueTest, AHundredThousandWaitersAreServedWithoutRecursion) {
-  class EndsAtOnce final : public TurnWaiter {
+// access in the call that gives it, under AddressSanitizer and the stack's
+// limit.
+TEST_F(SerialQueueTest, AHundredThousandWaitersAreServedWithoutRecursion) {
+  class EndsAtOnce final : public AccessWaiter {
    public:
-    void OnTurn(absl::StatusOr<Turn> turn) override { served_ = turn.ok(); }
+    void OnAccess(absl::StatusOr<SerialAccess> access) override {
+      served_ = access.ok();
+    }
     bool served_ = false;
   };
   ASSERT_TRUE(first_.Acquire(queue_, timer_, "Add"));
@@ -209,14 +213,14 @@ TEST_F(TurnQueueTest, AHundredThousandWaitersAreServedWithoutRecursion) {
 
 // Goal: the queue agrees with a model of a dozen lines. Method: random messages
 // come, end, cancel and time out on one thread; the model is a list.
-TEST(TurnQueueModel, AgreesWithANaiveModel) {
+TEST(SerialQueueModel, AgreesWithANaiveModel) {
   ForEachSeed(300, [](Random& random) {
     SimulatedClock clock;
     ManualExecutor executor;
-    TurnTimer timer(clock, executor, kTimeout);
-    TurnQueue queue;
+    AccessTimer timer(clock, executor, kTimeout);
+    SerialQueue queue;
     std::vector<std::unique_ptr<Message>> messages;
-    // The model: who waits, since when; who has the turn, or is about to get
+    // The model: who waits, since when; who has access, or is about to get
     // it.
     struct Waiting {
       Message* message;
@@ -247,8 +251,8 @@ TEST(TurnQueueModel, AgreesWithANaiveModel) {
           }
           break;
         }
-        case 2:  // The turn ends.
-          if (holder != nullptr && holder->has_turn()) {
+        case 2:  // The access ends.
+          if (holder != nullptr && holder->has_access()) {
             holder->End();
             pass_on();
           }
@@ -294,41 +298,41 @@ TEST(TurnQueueModel, AgreesWithANaiveModel) {
       ASSERT_TRUE(absl::IsUnavailable(message->status()));
     }
     while (holder != nullptr) {
-      ASSERT_TRUE(holder->has_turn());
+      ASSERT_TRUE(holder->has_access());
       for (const Waiting& w : waiting) ASSERT_FALSE(w.message->told());
       holder->End();
       pass_on();
       executor.RunAll();
     }
-    for (const auto& message : messages) ASSERT_FALSE(message->has_turn());
+    for (const auto& message : messages) ASSERT_FALSE(message->has_access());
   });
 }
 
 // Goal: under real threads at most one message runs, and each is answered once.
 // Method: workers send messages and cancel some while a thread moves the clock;
-// the turn guards a plain number, which ThreadSanitizer watches.
-TEST(TurnQueueStress, OneMessageAtATimeAndEachIsAnsweredOnce) {
+// access guards a plain number, which ThreadSanitizer watches.
+TEST(SerialQueueStress, OneMessageAtATimeAndEachIsAnsweredOnce) {
   constexpr int kWorkers = 3;
   constexpr int kMessages = 3'000;  // Per worker.
   SimulatedClock clock;
   ThreadExecutor executor(2);
-  TurnTimer timer(clock, executor, absl::Milliseconds(2));
-  TurnQueue queue;
+  AccessTimer timer(clock, executor, absl::Milliseconds(2));
+  SerialQueue queue;
   uint64_t guarded = 0;
   std::atomic<int> running{0};
   std::atomic<int> served{0}, refused{0}, cancelled{0};
 
-  class Worker final : public TurnWaiter {
+  class Worker final : public AccessWaiter {
    public:
-    void OnTurn(absl::StatusOr<Turn> turn) override {
+    void OnAccess(absl::StatusOr<SerialAccess> access) override {
       MutexLock lock(mu_);
-      answer_ = std::move(turn);
+      answer_ = std::move(access);
       told_.NotifyOne();
     }
-    absl::StatusOr<Turn> Await() {
+    absl::StatusOr<SerialAccess> Await() {
       MutexLock lock(mu_);
       while (!answer_.has_value()) told_.Wait(mu_);
-      absl::StatusOr<Turn> answer = *std::move(answer_);
+      absl::StatusOr<SerialAccess> answer = *std::move(answer_);
       answer_.reset();
       return answer;
     }
@@ -336,25 +340,25 @@ TEST(TurnQueueStress, OneMessageAtATimeAndEachIsAnsweredOnce) {
    private:
     Mutex mu_;
     CondVar told_;
-    std::optional<absl::StatusOr<Turn>> answer_ ABSL_GUARDED_BY(mu_);
+    std::optional<absl::StatusOr<SerialAccess>> answer_ ABSL_GUARDED_BY(mu_);
   };
   const auto work = [&](uint64_t seed) {
     Random random(seed);
     Worker waiter;
     for (int i = 0; i < kMessages; ++i) {
-      std::optional<Turn> turn = queue.Acquire(timer, waiter, "Add");
-      if (!turn.has_value()) {
+      std::optional<SerialAccess> access = queue.Acquire(timer, waiter, "Add");
+      if (!access.has_value()) {
         if (OneIn(random, 4) && queue.CancelWait(waiter)) {
           ++cancelled;
           continue;
         }
-        absl::StatusOr<Turn> answer = waiter.Await();
+        absl::StatusOr<SerialAccess> answer = waiter.Await();
         if (!answer.ok()) {
           EXPECT_TRUE(absl::IsUnavailable(answer.status()));
           ++refused;
           continue;
         }
-        turn = *std::move(answer);
+        access = *std::move(answer);
       }
       EXPECT_EQ(running.fetch_add(1), 0);
       ++guarded;
