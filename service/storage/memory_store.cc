@@ -26,7 +26,7 @@ std::vector<Row> Values(const std::map<int64_t, Row>& rows) {
 
 void MemoryStore::Apply(const PutRun& change) {
   const RunRow& row = change.row;
-  EraseRun(row.number);
+  EraseRows(row.number);
   const auto same_key = by_key_.find({row.tenant, row.id});
   if (same_key != by_key_.end()) Replace(same_key->second);
   by_key_[{row.tenant, row.id}] = row.number;
@@ -108,7 +108,7 @@ void MemoryStore::Apply(const EraseRun& change) {
   const Instance* instance = At(change.number);
   if (instance == nullptr) return;
   const Key key = {instance->row.tenant, instance->row.id};
-  EraseRun(change.number);
+  EraseRows(change.number);
   for (const RunNumber run : replaced_of_[key]) replaced_.erase(run);
   for (const std::string& request : requests_of_[key]) {
     requests_.erase({key.first, request});
@@ -150,10 +150,10 @@ void MemoryStore::Replace(RunNumber number) {
   std::set<RunNumber>& runs = replaced_of_[{row.tenant, row.id}];
   runs.insert(number);
   replaced_.insert(instances_.extract(number));
-  if (runs.size() > kReplacedRunsMax) EraseRun(*runs.begin());
+  if (runs.size() > kReplacedRunsMax) EraseRows(*runs.begin());
 }
 
-void MemoryStore::EraseRun(RunNumber number) {
+void MemoryStore::EraseRows(RunNumber number) {
   const Instance* run = RunAt(number);
   if (run == nullptr) return;
   const RunRow& row = run->row;

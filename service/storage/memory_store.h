@@ -92,7 +92,7 @@ class MemoryStore final : public Store {
   // Replaces the instance with this number. REQUIRES: it exists.
   void Replace(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Erases the instance or replaced run with this number.
-  void EraseRun(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EraseRows(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // nullptr: there is none with this number, or it is not open.
   Instance* At(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

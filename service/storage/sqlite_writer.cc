@@ -187,7 +187,7 @@ absl::Status SqliteWriter::Insert(const RunRow& row, int64_t hash) {
     absl::Status done = put();
     if (!done.ok() || put_instance_.changed() != 0) return done;
   }
-  absl::Status done = EraseRun(row.number);
+  absl::Status done = EraseRows(row.number);
   return done.ok() ? put() : done;
 }
 
@@ -284,7 +284,7 @@ absl::Status SqliteWriter::Apply(const EraseRun& change) {
   }
   absl::Status status = EraseReplaced(hash, tenant, id, 0);
   if (status.ok()) status = erase_requests_.Run(hash, tenant, id);
-  return status.ok() ? EraseRun(change.number) : status;
+  return status.ok() ? EraseRows(change.number) : status;
 }
 
 absl::Status SqliteWriter::Apply(const EraseEverything&) {
@@ -333,7 +333,7 @@ absl::Status SqliteWriter::EraseReplaced(int64_t hash, std::string_view tenant,
   return absl::OkStatus();
 }
 
-absl::Status SqliteWriter::EraseRun(RunNumber number) {
+absl::Status SqliteWriter::EraseRows(RunNumber number) {
   absl::Status done = EraseRow(number);
   if (done.ok()) done = RunEach(number, {&erase_replaced_, &erase_history_});
   return done.ok() ? EraseParts(number) : done;

@@ -67,7 +67,7 @@ class SqliteWriter {
   absl::Status EraseReplaced(int64_t hash, std::string_view tenant,
                              std::string_view id, size_t kept);
   // Erases the instance or replaced run with this number.
-  absl::Status EraseRun(RunNumber number);
+  absl::Status EraseRows(RunNumber number);
 
   // Runs statements that take a number, until one fails.
   absl::Status RunEach(RunNumber number,

@@ -84,7 +84,7 @@ void StoreModel::EraseInbox(RunNumber number) {
   EraseOf(tasks_, number);
 }
 
-void StoreModel::EraseRun(RunNumber number) {
+void StoreModel::EraseRows(RunNumber number) {
   EraseOf(instances_, number);
   EraseOf(replaced_, number);
   EraseOf(history_, number);
@@ -93,7 +93,7 @@ void StoreModel::EraseRun(RunNumber number) {
 
 void StoreModel::Apply(const PutRun& change) {
   const RunRow& put = change.row;
-  EraseRun(put.number);
+  EraseRows(put.number);
   for (const RunRow& row : instances_) {
     if (!SameKey(row, put)) continue;
     PutRow(replaced_, row, kByNumber);
@@ -107,7 +107,7 @@ void StoreModel::Apply(const PutRun& change) {
   for (const RunRow& row : replaced_) {
     if (SameKey(row, put)) runs.push_back(row.number);
   }
-  for (size_t i = 0; i + kReplacedRunsMax < runs.size(); ++i) EraseRun(runs[i]);
+  for (size_t i = 0; i + kReplacedRunsMax < runs.size(); ++i) EraseRows(runs[i]);
 }
 
 void StoreModel::Apply(const UpdateRun& change) {
@@ -184,11 +184,11 @@ void StoreModel::Apply(const EraseRun& change) {
   const RunRow erased = *found;
   const std::vector<RunRow> before = replaced_;
   for (const RunRow& row : before) {
-    if (SameKey(row, erased)) EraseRun(row.number);
+    if (SameKey(row, erased)) EraseRows(row.number);
   }
   std::erase_if(requests_,
                 [&](const RequestRow& row) { return SameKey(row, erased); });
-  EraseRun(change.number);
+  EraseRows(change.number);
 }
 
 void StoreModel::Apply(const EraseEverything&) {

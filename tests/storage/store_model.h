@@ -57,7 +57,7 @@ class StoreModel {
   // Erases messages, timers and tasks.
   void EraseInbox(RunNumber number);
   // Erases the instance or the replaced run with this number.
-  void EraseRun(RunNumber number);
+  void EraseRows(RunNumber number);
 
   // In order of numbers, then of sequences.
   std::vector<RunRow> instances_;
