@@ -17,11 +17,13 @@ import harness
 
 # In the order of their numbers: A1, A2, ...
 MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "ending",
-           "command_line", "load", "readme", "instances", "streams",
-           "instance_commands", "bounds", "languages", "machines", "descriptor",
-           "durable_js", "orchestrations", "turns", "work", "stores",
-           "orchestration_commands", "singletons", "builtin_orchestrators",
-           "durable_python", "raw_work", "durable_go", "durable_java", "surprises", "flow",
+           "command_line", "load", "readme", "instances",
+           "instance_life", "streams", "instance_commands", "bounds", "languages",
+           "machines", "descriptor", "durable_js", "orchestrations",
+           "orchestration_management", "turns", "executions", "work", "broken_workers",
+           "stores", "orchestration_commands", "orchestration_management_commands",
+           "singletons", "builtin_orchestrators", "durable_python", "raw_work",
+           "durable_go", "durable_java", "surprises", "durable_task_details", "flow",
            "network_edge", "exchange", "proxies", "memory", "doors")
 
 
