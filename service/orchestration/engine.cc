@@ -301,7 +301,7 @@ void Engine::EndLocked(Orchestration& orchestration) {
     timers_.Cancel({orchestration.start_at, orchestration.number,
                     Timers::Kind::kStart, 0});
   }
-  if (HotExtension* hot = orchestration.hot) {
+  if (HotOrchestration* hot = orchestration.hot) {
     if (hot->state_ != nullptr) {
       CancelTimersLocked(orchestration.number, hot->state_->state);
     }

@@ -184,7 +184,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   EngineCounts counts() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  friend class HotExtension;
+  friend class HotOrchestration;
   class AcquireForStart;
   class AcquireForWork;
   class ForcedRelease;
@@ -371,7 +371,7 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddActivityLocked(Orchestration& orchestration, int32_t id,
                          TaskScheduled task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Park(HotExtension& hot) ABSL_LOCKS_EXCLUDED(mu_);
+  void Park(HotOrchestration& hot) ABSL_LOCKS_EXCLUDED(mu_);
   void OnForcedRelease(const OrchestrationPtr& orchestration)
       ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -38,7 +38,7 @@ void Engine::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
   *pin_ = std::move(grant->pin);
   InstanceContext& instance = **pin_;
   context = {instance.generation(), grant->created, instance.idle_timeout()};
-  instance.GetOrAttach<HotExtension>(engine);
+  instance.GetOrAttach<HotOrchestration>(engine);
   engine.StartWithPin(self);
 }
 

@@ -186,9 +186,9 @@ void Engine::PinLater(const OrchestrationPtr& orchestration) {
 void Engine::OnPinned(const OrchestrationPtr& orchestration,
                       absl::StatusOr<PinGrant> grant) {
   std::unique_ptr<HeldPin> pin;
-  HotExtension* hot = nullptr;
+  HotOrchestration* hot = nullptr;
   if (grant.ok()) {
-    hot = grant->pin->GetOrAttach<HotExtension>(*this);
+    hot = grant->pin->GetOrAttach<HotOrchestration>(*this);
     pin = std::make_unique<HeldPin>(
         std::move(grant->pin), PinKind::kWorkItem,
         std::make_shared<ForcedRelease>(*this, orchestration));
@@ -382,7 +382,7 @@ void Engine::ReadInbox(const OrchestrationPtr& orchestration, uint64_t load,
   }
 
   Section section(*this);
-  HotExtension* hot = orchestration->hot;
+  HotOrchestration* hot = orchestration->hot;
   if (orchestration->gone || hot == nullptr || hot->load_ != load) return;
   hot->load_ = 0;
   if (SetAsideIfLostLocked(*orchestration, rows.status())) return;
@@ -428,7 +428,7 @@ void Engine::ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load) {
   }
 
   Section section(*this);
-  HotExtension* hot = orchestration->hot;
+  HotOrchestration* hot = orchestration->hot;
   if (orchestration->gone || hot == nullptr || hot->load_ != load) return;
   hot->load_ = 0;
   const bool out = AwaitsSending(*orchestration);
@@ -442,18 +442,18 @@ void Engine::ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load) {
   if (out) SendTurnLocked(*orchestration);
 }
 
-void HotExtension::OnDetach(InstanceContext&, DetachReason, HookDone done) {
+void HotOrchestration::OnDetach(InstanceContext&, DetachReason, HookDone done) {
   engine_.Park(*this);
   done();
 }
 
-void HotExtension::Forget() {
+void HotOrchestration::Forget() {
   owner_ = nullptr;
   state_.reset();
   load_ = 0;
 }
 
-void Engine::Park(HotExtension& hot) {
+void Engine::Park(HotOrchestration& hot) {
   MutexLock lock(mu_);
   if (Orchestration* owner = hot.owner_) {
     owner->hot = nullptr;

@@ -1,5 +1,5 @@
 // Orchestration: what the engine keeps in memory for an open orchestration; and
-// HotExtension, the hot state, which hangs on the instance context.
+// HotOrchestration, the hot state, which hangs on the instance context.
 //
 // Every open orchestration, parked or not, has an Orchestration: its identity,
 // its status, what it has received and the work for workers. Its history is in
@@ -105,9 +105,9 @@ struct HotState {
 };
 
 // Holds the hot state.
-class HotExtension final : public Extension {
+class HotOrchestration final : public Extension {
  public:
-  explicit HotExtension(Engine& engine) : engine_(engine) {}
+  explicit HotOrchestration(Engine& engine) : engine_(engine) {}
 
   bool MayBlock() const override { return false; }
   void OnDetach(InstanceContext& context, DetachReason reason,
@@ -180,7 +180,7 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   bool pinning = false;       // Acquiring the pin.
   std::vector<Work*> unsent;  // Out, but not sent yet.
 
-  HotExtension* hot = nullptr;
+  HotOrchestration* hot = nullptr;
   // Of a new orchestration, which has nothing to read.
   std::unique_ptr<HotState> fresh;
 };

@@ -150,7 +150,7 @@ TEST_F(SerialQueueTest,
   EXPECT_TRUE(absl::IsUnavailable(second_.status())) << second_.status();
   EXPECT_EQ(second_.status().message(),
             "the message waited 30s for access (access timeout); Rebuild has "
-            "held it for 37.001s");
+            "had it for 37.001s");
   // Access goes to messages that still wait.
   EXPECT_FALSE(third_.Acquire(queue_, timer_, "Add"));
   first_.End();
