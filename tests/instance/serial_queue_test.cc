@@ -170,7 +170,7 @@ TEST_F(SerialQueueTest, TheHolderThatIsNamedIsThePresentOne) {
   executor_.RunAll();
   EXPECT_TRUE(second_.has_access());
   EXPECT_THAT(std::string(third_.status().message()),
-              HasSubstr("Second has held it for 11s"));
+              HasSubstr("Second has had it for 11s"));
 }
 
 TEST_F(SerialQueueTest, AnAccessThatCameInTimeIsNotTakenBackByTheTimeout) {
