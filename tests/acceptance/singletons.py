@@ -565,7 +565,7 @@ def _(server, sidecar):
         contains(" ".join(seen["extensions"]), "Echo", "Orchestration")
         equal(kinds(), {"work-item": "1"}, "pins")
         shown = leasehold(f"--address={server.address}", "instances", "get", "a-1").out
-        contains(shown, "EchoInstance", "OrchestrationInstance", "work-item")
+        contains(shown, "EchoInstance", "HotOrchestration", "work-item")
         time.sleep(0.8)  # Longer than a lease: the work holds it.
         equal(kinds(), {"work-item": "1"}, "pins")
         with OpenCall(server, ECHO + "EchoStream", None, ["instance-id: a-1"]) as stream:
