@@ -10,6 +10,7 @@
 #include "durabletask/orchestrator_service.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "service/base/hash.h"
 #include "service/doors/instance_messages.h"
 #include "service/orchestration/bounds.h"
 
@@ -103,11 +104,7 @@ uint64_t FingerprintOf(const google::protobuf::MessageLite& message) {
     coded.SetSerializationDeterministic(true);  // Maps have no order.
     message.SerializeToCodedStream(&coded);
   }
-  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, 64 bits.
-  for (const char byte : bytes) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  }
-  return hash;
+  return HashBytes(bytes);
 }
 
 absl::StatusOr<ReusePolicy> PolicyFrom(

@@ -7,20 +7,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
+#include "service/base/hash.h"
 
 namespace leasehold {
 namespace {
 
 size_t Index(WorkKind kind) { return static_cast<size_t>(kind); }
-
-// Mixes all bits of a number (the finaliser of MurmurHash3).
-uint64_t Mix(uint64_t n) {
-  n ^= n >> 33;
-  n *= 0xff51afd7ed558ccd;
-  n ^= n >> 33;
-  n *= 0xc4ceb9fe1a85ec53;
-  return n ^ n >> 33;
-}
 
 constexpr size_t kDigits = 16;  // Of a number in a token.
 
@@ -467,7 +459,7 @@ void Dispatcher::TakeFromWorker(Work& work) {
 }
 
 uint64_t Dispatcher::Seal(uint64_t number, WorkerId worker) const {
-  return Mix(Mix(number ^ secret_) + Mix(worker + secret_));
+  return MixBits(MixBits(number ^ secret_) + MixBits(worker + secret_));
 }
 
 std::string Dispatcher::NewToken(WorkerId worker) {
