@@ -18,7 +18,8 @@ void CommitQueue::CommitAll() {
   std::vector<Change> changes;
   for (;;) {
     std::vector<PendingCommit> batch;
-    absl::Status status;
+    Fence fence;
+    CommitResult result = CommitResult::Done();
     {
       MutexLock lock(mu_);
       if (queue_.empty()) {
@@ -26,9 +27,10 @@ void CommitQueue::CommitAll() {
         return;
       }
       batch = std::exchange(queue_, {});
-      status = failed_;
+      fence = fence_;
+      if (!failed_.ok()) result = CommitResult::Refused(failed_);
     }
-    if (status.ok()) {
+    if (result.done()) {
       changes.clear();
       for (PendingCommit& commit : batch) {
         std::move(commit.changes.begin(), commit.changes.end(),
@@ -36,7 +38,7 @@ void CommitQueue::CommitAll() {
         commit.changes.clear();
       }
       const Instant begin = clock_.Now();
-      status = changes.empty() ? absl::OkStatus() : store_.Commit(changes);
+      if (!changes.empty()) result = store_.Commit({fence}, changes);
       const absl::Duration time = clock_.Now() - begin;
       MutexLock lock(mu_);
       if (!changes.empty()) {
@@ -44,14 +46,15 @@ void CommitQueue::CommitAll() {
         counts_.time += time;
       }
       counts_.pending += batch.size();
-      if (!status.ok()) failed_ = status;
+      if (!result.done()) failed_ = result.status();
     }
-    committed_(std::move(batch), status);
+    committed_(std::move(batch), result);
   }
 }
 
-void CommitQueue::Resume() {
+void CommitQueue::Resume(const Fence& fence) {
   MutexLock lock(mu_);
+  fence_ = fence;
   failed_ = absl::OkStatus();
 }
 

@@ -41,11 +41,12 @@ class CommitQueue {
     absl::Duration time;   // Spent in the store.
   };
 
-  // `committed` receives each batch, in order, on the writer. OK: the batch is
-  // durable. Otherwise it failed, as will everything queued until Resume.
+  // `committed` receives each batch, in order, on the writer, and what it has
+  // come to. Once a batch is not done, everything queued until Resume is
+  // refused: it may rest on what that batch would have changed.
   CommitQueue(const Clock& clock, Store& store, Executor& writer,
               std::function<void(std::vector<PendingCommit> batch,
-                                 const absl::Status& status)>
+                                 const CommitResult& result)>
                   committed)
       : clock_(clock),
         store_(store),
@@ -57,8 +58,8 @@ class CommitQueue {
   // Queues a commit at the end. Never blocks.
   void Submit(PendingCommit commit) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The store is open again.
-  void Resume() ABSL_LOCKS_EXCLUDED(mu_);
+  // The partition is open (again), and its writer commits in this name.
+  void Resume(const Fence& fence) ABSL_LOCKS_EXCLUDED(mu_);
 
   Counts counts() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -69,13 +70,14 @@ class CommitQueue {
   const Clock& clock_;
   Store& store_;
   Executor& writer_;
-  const std::function<void(std::vector<PendingCommit>, const absl::Status&)>
+  const std::function<void(std::vector<PendingCommit>, const CommitResult&)>
       committed_;
 
   mutable Mutex mu_;
   std::vector<PendingCommit> queue_ ABSL_GUARDED_BY(mu_);
   bool posted_ ABSL_GUARDED_BY(mu_) = false;  // CommitAll is posted or runs.
-  absl::Status failed_ ABSL_GUARDED_BY(mu_);
+  Fence fence_ ABSL_GUARDED_BY(mu_);
+  absl::Status failed_ ABSL_GUARDED_BY(mu_);  // Not OK: until Resume.
   Counts counts_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -41,8 +41,8 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
       readers_(readers),
       commits_(
           clock, store, writer_,
-          [this](std::vector<PendingCommit> batch, const absl::Status& status) {
-            OnCommitted(std::move(batch), status);
+          [this](std::vector<PendingCommit> batch, const CommitResult& result) {
+            OnCommitted(std::move(batch), result);
           }),
       waits_(options.waits_max),
       dispatcher_(absl::Uniform<uint64_t>(random_)),
@@ -104,16 +104,18 @@ void Engine::AfterCommitsLocked(DoneStatus done) {
 }
 
 void Engine::OnCommitted(std::vector<PendingCommit> batch,
-                         const absl::Status& status) {
-  absl::Status told = status;
+                         const CommitResult& result) {
+  absl::Status told = result.status();
   {
     Section section(*this);
-    if (status.ok()) {
+    if (result.done()) {
       for (PendingCommit& commit : batch) {
         for (const auto& apply : commit.apply) apply();
       }
     } else {
-      FailLocked(status);
+      // Decisions cannot be taken back one by one, even if it is certain that
+      // none of them was stored: memory is read again either way.
+      FailLocked(result.status());
       told = not_serving_;
     }
   }

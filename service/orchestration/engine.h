@@ -275,7 +275,7 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SendCommand(const InstanceKey& key, HistoryEvent event, DoneStatus done)
       ABSL_LOCKS_EXCLUDED(mu_);
-  void OnCommitted(std::vector<PendingCommit> batch, const absl::Status& status)
+  void OnCommitted(std::vector<PendingCommit> batch, const CommitResult& result)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // The orchestration has ended: frees all that nobody else still holds.
@@ -556,7 +556,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   void FailLocked(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetAllLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status Load() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Load(const OpenedPartition& opened) ABSL_LOCKS_EXCLUDED(mu_);
   void LoadOneLocked(OpenRun& stored, LeftWork& left)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Loads what it has received. Returns why that is unreadable; empty: it is

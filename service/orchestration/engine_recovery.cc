@@ -42,15 +42,20 @@ std::optional<TaskScheduled> NameIn(std::string_view beginning) {
 
 absl::Status Engine::Open() {
   if (absl::Status status = store_.Open(); !status.ok()) return status;
-  return Load();
+  // Before anything is read: a commit whose outcome is unknown is then there,
+  // or never will be.
+  const auto opened =
+      store_.OpenPartition(kOnlyPartition, ToStored(clock_.WallNow()));
+  return opened.ok() ? Load(*opened) : opened.status();
 }
 
-absl::Status Engine::Load() {
-  const absl::StatusOr<RunNumber> last = store_.ReadLastNumber();
+absl::Status Engine::Load(const OpenedPartition& opened) {
+  const PartitionId partition = opened.fence.partition;
+  const absl::StatusOr<RunNumber> last = store_.ReadLastNumber(partition);
   if (!last.ok()) return last.status();
   std::vector<OpenRun> open;
-  absl::Status status =
-      store_.ReadOpen([&open](OpenRun one) { open.push_back(std::move(one)); });
+  absl::Status status = store_.ReadOpen(
+      partition, [&open](OpenRun one) { open.push_back(std::move(one)); });
   if (!status.ok()) return status;
 
   Section section(*this);
@@ -63,7 +68,7 @@ absl::Status Engine::Load() {
     }
   }
   for (OpenRun& one : open) LoadOneLocked(one, left);
-  commits_.Resume();
+  commits_.Resume(opened.fence);
   recover_delay_ = kRecoverDelayMin;
   FollowWallLocked();
   if (!stopping_) not_serving_ = absl::OkStatus();

@@ -125,6 +125,7 @@ void MemoryStore::Apply(const EraseEverything&) {
   finished_.clear();
   replaced_of_.clear();
   requests_of_.clear();
+  outbox_.clear();
 }
 
 void MemoryStore::Apply(const PutRequest& change) {
@@ -138,6 +139,12 @@ void MemoryStore::Apply(const PutRequest& change) {
 void MemoryStore::Apply(const PutSetting& change) {
   settings_[change.name] = change.value;
 }
+
+void MemoryStore::Apply(const PutOutbox& change) {
+  outbox_[{change.row.source, change.row.ordinal}] = change.row;
+}
+
+void MemoryStore::Apply(const TakeOutbox& change) { outbox_.erase(change.key); }
 
 void MemoryStore::Replace(RunNumber number) {
   Instance& instance = instances_.at(number);
@@ -190,12 +197,25 @@ absl::Status MemoryStore::Open() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<OpenedPartition> MemoryStore::OpenPartition(
+    PartitionId partition, int64_t first_generation) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  if (absl::Status status = CheckPartition(partition); !status.ok()) {
+    return status;
+  }
+  generation_ =
+      epoch_ == 0 ? first_generation : generation_ + kGenerationsPerOpen;
+  return OpenedPartition{{partition, ++epoch_}, generation_};
+}
+
 absl::Status MemoryStore::ReadOpen(
-    absl::FunctionRef<void(OpenRun instance)> each) {
+    PartitionId partition, absl::FunctionRef<void(OpenRun instance)> each) {
   std::vector<OpenRun> open;
   {
     MutexLock lock(mu_);
     if (!open_) return NotOpen();
+    if (partition != kOnlyPartition) return absl::OkStatus();
     for (const auto& [number, instance] : instances_) {
       if (instance.row.finished) continue;
       OpenRun& one = open.emplace_back(
@@ -221,28 +241,49 @@ absl::Status MemoryStore::ReadOpen(
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunNumber> MemoryStore::ReadLastNumber() {
+absl::StatusOr<RunNumber> MemoryStore::ReadLastNumber(PartitionId partition) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
+  if (partition != kOnlyPartition) return 0;
   const auto last = [](const auto& runs) {
     return runs.empty() ? 0 : runs.rbegin()->first;
   };
   return std::max(last(instances_), last(replaced_));
 }
 
-absl::Status MemoryStore::Commit(absl::Span<const Change> changes) {
+absl::StatusOr<std::vector<OutboxRow>> MemoryStore::ReadOutbox(
+    PartitionId source) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
-  for (const Change& change : changes) {
+  std::vector<OutboxRow> rows;
+  for (const auto& [key, row] : outbox_) {
+    if (key.source == source) rows.push_back(row);
+  }
+  return rows;
+}
+
+CommitResult MemoryStore::Commit(absl::Span<const Fence> fences,
+                                 absl::Span<const Change> changes) {
+  MutexLock lock(mu_);
+  if (!open_) return CommitResult::Refused(NotOpen());
+  if (auto refused = CheckFences(fences, epoch_)) return *std::move(refused);
+  std::vector<OutboxKey> gone;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const auto* take = std::get_if<TakeOutbox>(&changes[i]);
+    if (take != nullptr && !outbox_.contains(take->key)) {
+      gone.push_back(take->key);
+      i += take->effects;
+      continue;
+    }
     // The lock is held, but the analysis does not see that inside a lambda.
     std::visit(
         [this](const auto& c) {
           mu_.AssertHeld();
           Apply(c);
         },
-        change);
+        changes[i]);
   }
-  return absl::OkStatus();
+  return CommitResult::Done(std::move(gone));
 }
 
 absl::StatusOr<std::optional<RunRow>> MemoryStore::Find(std::string_view tenant,

@@ -26,11 +26,19 @@ class MemoryStore final : public Store {
   // Ends with the store, like everything else.
   Witness* witness() override { return &witness_; }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
-  // Reads everything before it calls `each` for the first time.
-  absl::Status ReadOpen(absl::FunctionRef<void(OpenRun instance)> each) override
+  absl::StatusOr<OpenedPartition> OpenPartition(
+      PartitionId partition, int64_t first_generation) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<RunNumber> ReadLastNumber() override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status Commit(absl::Span<const Change> changes) override
+  // Reads everything before it calls `each` for the first time.
+  absl::Status ReadOpen(PartitionId partition,
+                        absl::FunctionRef<void(OpenRun instance)> each) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RunNumber> ReadLastNumber(PartitionId partition) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<OutboxRow>> ReadOutbox(PartitionId source) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  CommitResult Commit(absl::Span<const Fence> fences,
+                      absl::Span<const Change> changes) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
                                              std::string_view id) override
@@ -88,6 +96,8 @@ class MemoryStore final : public Store {
   void Apply(const EraseEverything& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutRequest& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutOutbox& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const TakeOutbox& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Replaces the instance with this number. REQUIRES: it exists.
   void Replace(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -104,12 +114,15 @@ class MemoryStore final : public Store {
 
   Mutex mu_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;
+  Epoch epoch_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<RunNumber, Instance> instances_ ABSL_GUARDED_BY(mu_);
   // Only their row and history are kept.
   std::map<RunNumber, Instance> replaced_ ABSL_GUARDED_BY(mu_);
   std::map<Key, RequestRow> requests_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::string, std::less<>> settings_
       ABSL_GUARDED_BY(mu_);
+  std::map<OutboxKey, OutboxRow> outbox_ ABSL_GUARDED_BY(mu_);
   // Indexes over instances_: the number of each key, and the finished instances
   // by time.
   std::map<Key, RunNumber> by_key_ ABSL_GUARDED_BY(mu_);

@@ -22,10 +22,14 @@
 #include <variant>
 #include <vector>
 
+#include "service/storage/partition.h"
+
 namespace leasehold {
 
 // Identifies one run of an instance inside the store: starting an ID again
-// assigns a new number, greater than all earlier ones.
+// assigns a new number, greater than all earlier ones of its partition. The
+// number has no bucket of the key in it: queries promise the order of starts,
+// and it is the order of numbers.
 using RunNumber = int64_t;
 
 // Microseconds since 1970.
@@ -93,6 +97,20 @@ struct RequestRow {
   std::string receipt;
 
   friend bool operator==(const RequestRow&, const RequestRow&) = default;
+};
+
+// What one partition has to tell another. The commit that causes it puts it,
+// and the commit of the target that acts on it takes it: so it is acted on
+// once, however often the target is told.
+struct OutboxRow {
+  PartitionId source = kOnlyPartition;
+  int64_t ordinal = 0;  // Their order; a source never uses one twice.
+  PartitionId target = kOnlyPartition;
+  std::string body;
+  // Set when reading: as in a RunRow, but its key can be trusted.
+  bool damaged = false;
+
+  friend bool operator==(const OutboxRow&, const OutboxRow&) = default;
 };
 
 // ---- Changes ----------------------------------------------------------------
@@ -179,7 +197,7 @@ struct EraseRun {
   RunNumber number = 0;
 };
 
-// Erases all instances, replaced runs and requests.
+// Erases all instances, replaced runs and requests, and the outbox.
 struct EraseEverything {};
 
 // At most one per tenant and request: replaces an older one. It stays when its
@@ -194,10 +212,24 @@ struct PutSetting {
   std::string value;
 };
 
+// Replaces a row with the same key.
+struct PutOutbox {
+  OutboxRow row;
+};
+
+// Takes a row from the outbox and makes the `effects` changes that follow this
+// one in the batch. If the row is gone, it was acted on before: then these
+// changes are skipped, and the result of the commit says so.
+struct TakeOutbox {
+  OutboxKey key;
+  size_t effects = 0;
+};
+
 using Change =
     std::variant<PutRun, UpdateRun, FinishRun, AppendHistory, ClearExecution,
                  PutMessage, TakeMessages, PutTimer, DropTimer, PutTask,
-                 DropTask, EraseRun, EraseEverything, PutRequest, PutSetting>;
+                 DropTask, EraseRun, EraseEverything, PutRequest, PutSetting,
+                 PutOutbox, TakeOutbox>;
 
 // ---- What is read -----------------------------------------------------------
 

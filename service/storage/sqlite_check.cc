@@ -48,6 +48,8 @@ class Looker {
     for (const PartTable& table : kParts) LookAtParts(table);
     LookAtRest("request", "request_hash,key_hash,tenant,request,id,receipt");
     LookAtRest("setting", "name,value");
+    LookAtRest("outbox", "source,ordinal,target,body");
+    LookAtRest("partition", "id,epoch,generation");
     LookAtLedger();
     return std::move(report_);
   }
@@ -150,11 +152,12 @@ class Looker {
   void LookAtLedger() {
     SqliteStatement read(
         file_,
-        "SELECT instances, open, messages, timers, tasks, sum=row_sum(line,"
-        "commits,instances,open,messages,timers,tasks) FROM ledger");
+        "SELECT instances, open, messages, timers, tasks, outbox,"
+        " sum=row_sum(line,commits,instances,open,messages,timers,tasks,"
+        "outbox) FROM ledger");
     SqliteRows rows = read.Start();
     if (!rows.Next()) return Damage("its ledger is missing");
-    if (rows.Number(5) == 0) {
+    if (rows.Number(6) == 0) {
       return Damage("its ledger has a wrong checksum");
     }
     int64_t open = 0;
@@ -164,8 +167,9 @@ class Looker {
         {"open orchestrations", open},
         {"messages", report_.rows["message"]},
         {"timers", report_.rows["timer"]},
-        {"activities", report_.rows["task"]}};
-    for (int i = 0; i < 5; ++i) {
+        {"activities", report_.rows["task"]},
+        {"rows of the outbox", report_.rows["outbox"]}};
+    for (int i = 0; i < 6; ++i) {
       if (counts[i].second == rows.Number(i)) continue;
       Damage(absl::StrCat(counts[i].second, " ", counts[i].first, " found, ",
                           rows.Number(i), " expected"));
@@ -283,7 +287,9 @@ absl::Status SqliteCheck::AcceptWhatIsThere() {
   SqliteConnection file(path_, "", SqliteConnection::Access::kWrite);
   absl::Status status = file.Run(
       "REINDEX; BEGIN IMMEDIATE;"
-      "INSERT OR IGNORE INTO ledger VALUES (1,0,0,0,0,0,0,0);"
+      "INSERT OR IGNORE INTO ledger VALUES (1,0,0,0,0,0,0,0,0);"
+      "INSERT OR IGNORE INTO partition VALUES (0,0,0,0);"
+      "UPDATE partition SET sum = row_sum(id,epoch,generation);"
       "DELETE FROM message WHERE number NOT IN (SELECT number FROM instance);"
       "DELETE FROM timer WHERE number NOT IN (SELECT number FROM instance);"
       "DELETE FROM task WHERE number NOT IN (SELECT number FROM instance);"
@@ -291,9 +297,10 @@ absl::Status SqliteCheck::AcceptWhatIsThere() {
       " open = (SELECT count(*) FROM instance WHERE finished IS NULL),"
       " messages = (SELECT count(*) FROM message),"
       " timers = (SELECT count(*) FROM timer),"
-      " tasks = (SELECT count(*) FROM task);"
+      " tasks = (SELECT count(*) FROM task),"
+      " outbox = (SELECT count(*) FROM outbox);"
       "UPDATE ledger SET sum ="
-      " row_sum(line,commits,instances,open,messages,timers,tasks);"
+      " row_sum(line,commits,instances,open,messages,timers,tasks,outbox);"
       "COMMIT");
   if (!status.ok()) {
     file.Run("ROLLBACK").IgnoreError();

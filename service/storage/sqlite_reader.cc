@@ -155,6 +155,10 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                  "SELECT number, sequence, task,"
                  " sum=row_sum(number,sequence,task) FROM task"
                  " ORDER BY number, sequence"),
+      all_outbox_(connection_,
+                  "SELECT source, ordinal, target, body,"
+                  " sum=row_sum(source,ordinal,target,body) FROM outbox"
+                  " ORDER BY source, ordinal"),
       last_number_(connection_,
                    "SELECT max(number) FROM"
                    " (SELECT max(number) AS number FROM instance"
@@ -205,8 +209,9 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                "SELECT value, sum=row_sum(name,value) FROM setting"
                " WHERE name=?"),
       ledger_(connection_,
-              "SELECT open, messages, timers, tasks, sum=row_sum(line,commits,"
-              "instances,open,messages,timers,tasks) FROM ledger") {}
+              "SELECT open, messages, timers, tasks, outbox,"
+              " sum=row_sum(line,commits,instances,open,messages,timers,tasks,"
+              "outbox) FROM ledger") {}
 
 absl::StatusOr<RunRow> SqliteReader::Row(const SqliteRows& rows) {
   // Begun while `rows` is active, so it sees the same snapshot of the file.
@@ -221,7 +226,8 @@ absl::StatusOr<RunRow> SqliteReader::Row(const SqliteRows& rows) {
 }
 
 absl::Status SqliteReader::ReadOpen(
-    absl::FunctionRef<void(OpenRun instance)> each) {
+    PartitionId partition, absl::FunctionRef<void(OpenRun instance)> each) {
+  if (partition != kOnlyPartition) return absl::OkStatus();
   // All statements see one snapshot: the first that is stepped, and has not
   // reached its end, sets it for the others.
   SqliteRows ledger = ledger_.Start();
@@ -292,7 +298,7 @@ absl::Status SqliteReader::ReadOpen(
 
 absl::Status SqliteReader::CompareWithLedger(const SqliteRows& rows,
                                              const Counts& found) {
-  if (rows.Number(4) == 0) {
+  if (rows.Number(5) == 0) {
     return connection_.Damaged("its ledger has a wrong checksum");
   }
   std::string missing;
@@ -306,14 +312,43 @@ absl::Status SqliteReader::CompareWithLedger(const SqliteRows& rows,
   compare("messages", found.messages, rows.Number(1));
   compare("timers", found.timers, rows.Number(2));
   compare("activities", found.tasks, rows.Number(3));
-  if (missing.empty()) return absl::OkStatus();
+  return missing.empty() ? absl::OkStatus() : MissingRows(missing);
+}
+
+absl::Status SqliteReader::MissingRows(const std::string& missing) {
   return connection_.Damaged(
       absl::StrCat(missing,
                    "; `leasehold-server check` reports what is left, and its "
                    "--accept lets the server continue with that"));
 }
 
-absl::StatusOr<RunNumber> SqliteReader::ReadLastNumber() {
+absl::StatusOr<std::vector<OutboxRow>> SqliteReader::ReadOutbox(
+    PartitionId source) {
+  // One snapshot, as in ReadOpen.
+  SqliteRows ledger = ledger_.Start();
+  if (!ledger.Next()) {
+    return ledger.status().ok() ? connection_.Damaged("its ledger is missing")
+                                : ledger.status();
+  }
+  std::vector<OutboxRow> found;
+  int64_t count = 0;
+  SqliteRows rows = all_outbox_.Start();
+  for (; rows.Next(); ++count) {
+    if (rows.Number(0) != source) continue;
+    found.push_back({.source = source,
+                     .ordinal = rows.Number(1),
+                     .target = static_cast<PartitionId>(rows.Number(2)),
+                     .body = rows.String(3),
+                     .damaged = rows.Number(4) == 0});
+  }
+  if (!rows.status().ok()) return rows.status();
+  if (ledger.Number(5) != 0 && count == ledger.Number(4)) return found;
+  return MissingRows(absl::StrCat(count, " rows of the outbox found, ",
+                                  ledger.Number(4), " expected"));
+}
+
+absl::StatusOr<RunNumber> SqliteReader::ReadLastNumber(PartitionId partition) {
+  if (partition != kOnlyPartition) return 0;
   SqliteRows rows = last_number_.Start();
   const RunNumber last = rows.Next() ? rows.Number(0) : 0;
   if (!rows.status().ok()) return rows.status();

@@ -31,8 +31,10 @@ class SqliteReader {
   const absl::Status& status() const { return connection_.status(); }
 
   // Like those of Store.
-  absl::Status ReadOpen(absl::FunctionRef<void(OpenRun instance)> each);
-  absl::StatusOr<RunNumber> ReadLastNumber();
+  absl::Status ReadOpen(PartitionId partition,
+                        absl::FunctionRef<void(OpenRun instance)> each);
+  absl::StatusOr<RunNumber> ReadLastNumber(PartitionId partition);
+  absl::StatusOr<std::vector<OutboxRow>> ReadOutbox(PartitionId source);
   absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
                                              std::string_view id);
   absl::StatusOr<std::vector<RunRow>> ReadReplaced(std::string_view tenant,
@@ -69,6 +71,7 @@ class SqliteReader {
   };
   // DataLoss if the numbers differ.
   absl::Status CompareWithLedger(const SqliteRows& ledger, const Counts& found);
+  absl::Status MissingRows(const std::string& missing);
   // The current row of `rows`.
   absl::StatusOr<RunRow> Row(const SqliteRows& rows);
 
@@ -78,6 +81,7 @@ class SqliteReader {
   SqliteStatement all_messages_;
   SqliteStatement all_timers_;
   SqliteStatement all_tasks_;
+  SqliteStatement all_outbox_;
   SqliteStatement last_number_;
   SqliteStatement find_;
   SqliteStatement replaced_;

@@ -9,7 +9,7 @@ namespace {
 
 // Columns that conditions use come first: a row is read from its beginning, and
 // a long summary is on overflow pages.
-constexpr std::array<std::string_view, 3> kMigrations = {
+constexpr std::array<std::string_view, 4> kMigrations = {
     // Version 1.
     R"sql(
       CREATE TABLE instance (
@@ -126,6 +126,48 @@ constexpr std::array<std::string_view, 3> kMigrations = {
                      (SELECT count(*) FROM timer) AS timers,
                      (SELECT count(*) FROM task) AS tasks);
     )sql",
+    // Version 4: who may write, and what partitions have to tell each other.
+    // If the ledger's checksum was wrong, it stays wrong.
+    R"sql(
+      CREATE TABLE partition (
+        id         INTEGER PRIMARY KEY,
+        epoch      INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        sum        INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO partition VALUES (0, 0, 0, row_sum(0, 0, 0));
+
+      CREATE TABLE outbox (
+        source  INTEGER NOT NULL,
+        ordinal INTEGER NOT NULL,
+        target  INTEGER NOT NULL,
+        body    BLOB NOT NULL,
+        sum     INTEGER NOT NULL,
+        PRIMARY KEY (source, ordinal)
+      ) STRICT, WITHOUT ROWID;
+
+      ALTER TABLE ledger RENAME TO old_ledger;
+      CREATE TABLE ledger (
+        line      INTEGER PRIMARY KEY CHECK (line = 1),
+        commits   INTEGER NOT NULL,
+        instances INTEGER NOT NULL,
+        open      INTEGER NOT NULL,
+        messages  INTEGER NOT NULL,
+        timers    INTEGER NOT NULL,
+        tasks     INTEGER NOT NULL,
+        outbox    INTEGER NOT NULL,
+        sum       INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO ledger
+        SELECT line, commits, instances, open, messages, timers, tasks, 0,
+               CASE WHEN sum = row_sum(line, commits, instances, open,
+                                       messages, timers, tasks)
+                    THEN row_sum(line, commits, instances, open, messages,
+                                 timers, tasks, 0)
+                    ELSE sum END
+          FROM old_ledger;
+      DROP TABLE old_ledger;
+    )sql",
 };
 
 }  // namespace
@@ -178,19 +220,6 @@ absl::Status MigrateSqlite(SqliteConnection& connection,
   absl::Status status = connection.Run(script);
   if (!status.ok()) connection.Run("ROLLBACK").IgnoreError();
   return status;
-}
-
-int64_t SqliteKeyHash(std::string_view tenant, std::string_view id) {
-  uint64_t hash = 0xcbf29ce484222325;
-  const auto add = [&hash](unsigned char byte) {
-    hash = (hash ^ byte) * 0x100000001b3;
-  };
-  for (int shift = 0; shift < 64; shift += 8) add(tenant.size() >> shift);
-  for (const char c : tenant) add(c);
-  for (const char c : id) add(c);
-  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccd;
-  hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53;
-  return static_cast<int64_t>(hash ^ (hash >> 33));
 }
 
 }  // namespace leasehold

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "service/base/hash.h"
 #include "service/storage/sqlite_connection.h"
 
 namespace leasehold {
@@ -38,12 +39,12 @@ absl::StatusOr<int64_t> SqliteVersion(
 absl::Status MigrateSqlite(SqliteConnection& connection,
                            absl::Span<const std::string_view> migrations);
 
-// The hash of a key, as the indexes over keys contain it; a request's hash is
-// that of its tenant and name. It is part of the schema: FNV-1a of the tenant's
-// length (8 bytes, little-endian), the tenant and the ID, then mixed (the
-// finaliser of MurmurHash3), as a signed number. Two keys may have the same
-// hash: the row decides.
-int64_t SqliteKeyHash(std::string_view tenant, std::string_view id);
+// The hash of a key (KeyHash), as the indexes over keys contain it: SQLite's
+// numbers are signed. A request's hash is that of its tenant and name. Two keys
+// may have the same hash: the row decides.
+inline int64_t SqliteKeyHash(std::string_view tenant, std::string_view id) {
+  return static_cast<int64_t>(KeyHash(tenant, id));
+}
 
 }  // namespace leasehold
 

@@ -193,7 +193,7 @@ absl::Status SqliteStore::OpenFile() {
     if (!status.ok()) return status;
   }
   writer_ = std::make_unique<SqliteWriter>(file);
-  if (!file.status().ok()) return file.status();
+  if (!writer_->status().ok()) return writer_->status();
   status = CheckCommits();
   return status.ok() ? writer_->CommitNothing() : status;
 }
@@ -302,28 +302,51 @@ absl::Status SqliteStore::CheckFiles() {
 
 // ---- Writing ----------------------------------------------------------------
 
-absl::Status SqliteStore::Commit(absl::Span<const Change> changes) {
-  if (writer_ == nullptr) return write_state_;
-  absl::Status status = CheckFiles();
-  if (!status.ok()) return status;
-  status = writer_->Commit(changes);
-  if (!status.ok()) {
-    CloseWriter(status);
+absl::StatusOr<OpenedPartition> SqliteStore::OpenPartition(
+    PartitionId partition, int64_t first_generation) {
+  if (absl::Status status = CheckPartition(partition); !status.ok()) {
     return status;
   }
+  absl::Status status = writer_ == nullptr ? write_state_ : CheckFiles();
+  if (!status.ok()) return status;
+  const auto opened = writer_->OpenPartition(first_generation);
+  status = opened.ok() ? AfterCommit() : opened.status();
+  if (!opened.ok()) CloseWriter(status);
+  if (!status.ok()) return status;
+  return opened;
+}
+
+CommitResult SqliteStore::Commit(absl::Span<const Fence> fences,
+                                 absl::Span<const Change> changes) {
+  if (writer_ == nullptr) return CommitResult::Refused(write_state_);
+  absl::Status status = CheckFiles();
+  if (!status.ok()) return CommitResult::Refused(std::move(status));
+  if (auto refused = CheckFences(fences, writer_->epoch())) {
+    return *std::move(refused);
+  }
+  CommitResult result = writer_->Commit(changes);
+  if (!result.done()) {
+    CloseWriter(result.status());
+    return result;
+  }
+  status = AfterCommit();
+  return status.ok() ? std::move(result)
+                     : CommitResult::Unknown(std::move(status));
+}
+
+absl::Status SqliteStore::AfterCommit() {
   // After a checkpoint the next commit restarts the log and truncates it to
   // kLogBytesKept: only the log's present contents are certain to stay.
   const int pages = connection_->log_pages();
   guard_.SetLogBytes(kLogHeaderBytes + int64_t{pages} * kLogFrameBytes);
   // A commit into a file that nobody will find again is not acknowledged.
-  status = CheckFiles();
-  if (!status.ok()) return status;
+  if (absl::Status status = CheckFiles(); !status.ok()) return status;
   witness_->SetCommits(writer_->commits());
   if (pages >= kCheckpointPages) {
     connection_->Checkpoint();
     guard_.Update();
   }
-  return status;
+  return absl::OkStatus();
 }
 
 // ---- Reading ----------------------------------------------------------------
@@ -347,12 +370,17 @@ Result SqliteStore::Read(Result (SqliteReader::*read)(Parameters...),
 }
 
 absl::Status SqliteStore::ReadOpen(
-    absl::FunctionRef<void(OpenRun instance)> each) {
-  return Read(&SqliteReader::ReadOpen, each);
+    PartitionId partition, absl::FunctionRef<void(OpenRun instance)> each) {
+  return Read(&SqliteReader::ReadOpen, partition, each);
 }
 
-absl::StatusOr<RunNumber> SqliteStore::ReadLastNumber() {
-  return Read(&SqliteReader::ReadLastNumber);
+absl::StatusOr<RunNumber> SqliteStore::ReadLastNumber(PartitionId partition) {
+  return Read(&SqliteReader::ReadLastNumber, partition);
+}
+
+absl::StatusOr<std::vector<OutboxRow>> SqliteStore::ReadOutbox(
+    PartitionId source) {
+  return Read(&SqliteReader::ReadOutbox, source);
 }
 
 absl::StatusOr<std::optional<RunRow>> SqliteStore::Find(std::string_view tenant,

@@ -61,11 +61,19 @@ class SqliteStore final : public Store {
   // In `leasehold.witness`, beside the file.
   Witness* witness() override { return witness_.get(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
-  // `each` is called while the file is being read, without a lock held.
-  absl::Status ReadOpen(absl::FunctionRef<void(OpenRun instance)> each) override
+  absl::StatusOr<OpenedPartition> OpenPartition(
+      PartitionId partition, int64_t first_generation) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<RunNumber> ReadLastNumber() override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status Commit(absl::Span<const Change> changes) override
+  // `each` is called while the file is being read, without a lock held.
+  absl::Status ReadOpen(PartitionId partition,
+                        absl::FunctionRef<void(OpenRun instance)> each) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RunNumber> ReadLastNumber(PartitionId partition) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<OutboxRow>> ReadOutbox(PartitionId source) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  CommitResult Commit(absl::Span<const Fence> fences,
+                      absl::Span<const Change> changes) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
                                              std::string_view id) override
@@ -113,6 +121,8 @@ class SqliteStore final : public Store {
   // What the check reports; empty: no damage, or not enough time.
   absl::StatusOr<std::string> FindDamage();
   absl::Status OpenReaders() ABSL_LOCKS_EXCLUDED(mu_);
+  // The writer has committed. Not OK: nobody can rely on it.
+  absl::Status AfterCommit() ABSL_LOCKS_EXCLUDED(mu_);
   void CloseWriter(const absl::Status& why);
   // Makes new reads wait, and waits for those in progress.
   void PauseReads() ABSL_LOCKS_EXCLUDED(mu_);

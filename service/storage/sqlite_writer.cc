@@ -1,6 +1,7 @@
 #include "service/storage/sqlite_writer.h"
 
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -110,13 +111,23 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       erase_requests_(c,
                       "DELETE FROM request"
                       " WHERE key_hash=? AND tenant=? AND id=?"),
+      put_outbox_(c,
+                  "INSERT INTO outbox VALUES (?1,?2,?3,?4,row_sum(?1,?2,?3,?4))"
+                  " ON CONFLICT DO NOTHING"),
+      replace_outbox_(c,
+                      "INSERT OR REPLACE INTO outbox"
+                      " VALUES (?1,?2,?3,?4,row_sum(?1,?2,?3,?4))"),
+      take_outbox_(c, "DELETE FROM outbox WHERE source=? AND ordinal=?"),
+      write_partition_(c,
+                       "UPDATE partition SET epoch=?2, generation=?3,"
+                       " sum=row_sum(?1,?2,?3) WHERE id=?1"),
       write_ledger_(c,
                     "UPDATE ledger SET commits=?1, instances=?2, open=?3,"
-                    " messages=?4, timers=?5, tasks=?6,"
-                    " sum=row_sum(line,?1,?2,?3,?4,?5,?6) WHERE line=1") {
+                    " messages=?4, timers=?5, tasks=?6, outbox=?7,"
+                    " sum=row_sum(line,?1,?2,?3,?4,?5,?6,?7) WHERE line=1") {
   SqliteStatement read(c,
                        "SELECT commits, instances, open, messages, timers,"
-                       " tasks FROM ledger");
+                       " tasks, outbox FROM ledger");
   SqliteRows rows = read.Start();
   if (rows.Next()) {
     ledger_ = {.commits = rows.Number(0),
@@ -124,30 +135,73 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
                .open = rows.Number(2),
                .messages = rows.Number(3),
                .timers = rows.Number(4),
-               .tasks = rows.Number(5)};
+               .tasks = rows.Number(5),
+               .outbox = rows.Number(6)};
   }
+  SqliteStatement partition(
+      c,
+      "SELECT epoch, generation, sum=row_sum(id,epoch,generation)"
+      " FROM partition WHERE id=?");
+  SqliteRows row = partition.Start(int64_t{kOnlyPartition});
+  if (!row.Next() || row.Number(2) == 0) {
+    // A wrong epoch would let a writer commit that was replaced.
+    if (row.status().ok()) {
+      damage_ = c.Damaged("the row of its partition is missing or damaged");
+    }
+    return;
+  }
+  epoch_ = row.Number(0);
+  generation_ = row.Number(1);
 }
 
-absl::Status SqliteWriter::Commit(absl::Span<const Change> changes) {
-  if (changes.empty()) return absl::OkStatus();
-  absl::Status status = ApplyAll(changes);
-  // The original failure matters, not the result of the rollback.
-  if (!status.ok()) connection_.Run("ROLLBACK").IgnoreError();
-  return status;
-}
-
-absl::Status SqliteWriter::ApplyAll(absl::Span<const Change> changes) {
+CommitResult SqliteWriter::Transact(absl::FunctionRef<absl::Status()> make) {
   absl::Status status = begin_.Run();
-  for (const Change& change : changes) {
+  if (status.ok()) status = make();
+  const bool ends = status.ok();
+  if (ends) status = commit_.Run();
+  if (status.ok()) return CommitResult::Done();
+  // The original failure matters, not the result of the rollback.
+  connection_.Run("ROLLBACK").IgnoreError();
+  // The log has the end of a transaction only if COMMIT has written it.
+  return ends ? CommitResult::Unknown(std::move(status))
+              : CommitResult::Refused(std::move(status));
+}
+
+absl::StatusOr<OpenedPartition> SqliteWriter::OpenPartition(
+    int64_t first_generation) {
+  generation_ =
+      epoch_ == 0 ? first_generation : generation_ + kGenerationsPerOpen;
+  ++epoch_;
+  const CommitResult result = Transact([this] {
+    return write_partition_.Run(int64_t{kOnlyPartition}, epoch_, generation_);
+  });
+  if (!result.done()) return result.status();
+  return OpenedPartition{{kOnlyPartition, epoch_}, generation_};
+}
+
+CommitResult SqliteWriter::Commit(absl::Span<const Change> changes) {
+  if (changes.empty()) return CommitResult::Done();
+  std::vector<OutboxKey> gone;
+  CommitResult result = Transact([&] { return ApplyAll(changes, gone); });
+  if (gone.empty() || !result.done()) return result;
+  return CommitResult::Done(std::move(gone));
+}
+
+absl::Status SqliteWriter::ApplyAll(absl::Span<const Change> changes,
+                                    std::vector<OutboxKey>& gone) {
+  for (size_t i = 0; i < changes.size(); ++i) {
+    absl::Status status =
+        std::visit([this](const auto& c) { return Apply(c); }, changes[i]);
     if (!status.ok()) return status;
-    status = std::visit([this](const auto& c) { return Apply(c); }, change);
+    const auto* take = std::get_if<TakeOutbox>(&changes[i]);
+    if (take == nullptr || take_outbox_.changed() != 0) continue;
+    gone.push_back(take->key);
+    i += take->effects;
   }
-  if (!status.ok()) return status;
   const Ledger& l = ledger_;
   ++ledger_.commits;
-  status = write_ledger_.Run(l.commits, l.instances, l.open, l.messages,
-                             l.timers, l.tasks);
-  return status.ok() ? commit_.Run() : status;
+  return write_ledger_.Run(l.commits, l.instances, l.open, l.messages, l.timers,
+                           l.tasks, l.outbox);
 }
 
 absl::Status SqliteWriter::CommitNothing() {
@@ -292,7 +346,7 @@ absl::Status SqliteWriter::Apply(const EraseEverything&) {
   return connection_.Run(
       "DELETE FROM instance; DELETE FROM history; DELETE FROM message;"
       "DELETE FROM timer; DELETE FROM task; DELETE FROM replaced;"
-      "DELETE FROM request");
+      "DELETE FROM request; DELETE FROM outbox");
 }
 
 absl::Status SqliteWriter::Apply(const PutRequest& change) {
@@ -306,6 +360,17 @@ absl::Status SqliteWriter::Apply(const PutRequest& change) {
 
 absl::Status SqliteWriter::Apply(const PutSetting& change) {
   return put_setting_.Run(change.name, change.value);
+}
+
+absl::Status SqliteWriter::Apply(const PutOutbox& change) {
+  const OutboxRow& row = change.row;
+  return Put(ledger_.outbox, put_outbox_, replace_outbox_, int64_t{row.source},
+             row.ordinal, int64_t{row.target}, row.body);
+}
+
+absl::Status SqliteWriter::Apply(const TakeOutbox& change) {
+  return Uncount(ledger_.outbox, take_outbox_, int64_t{change.key.source},
+                 change.key.ordinal);
 }
 
 absl::StatusOr<std::vector<RunNumber>> SqliteWriter::FindKey(

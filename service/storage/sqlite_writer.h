@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -21,22 +22,38 @@ namespace leasehold {
 class SqliteWriter {
  public:
   // Takes a connection to a file that has the tables, and prepares its
-  // statements; connection.status() has the result.
+  // statements; status() has the result.
   explicit SqliteWriter(SqliteConnection& connection);
 
-  // All or none, in one transaction; with full durability, one sync. After a
-  // failure the writer can only be destroyed.
-  //   DataLoss, Unavailable: as Store::Commit.
-  absl::Status Commit(absl::Span<const Change> changes);
+  // Not OK (DataLoss, Unavailable): the writer can only be destroyed.
+  const absl::Status& status() const {
+    return damage_.ok() ? connection_.status() : damage_;
+  }
+
+  // As Store::OpenPartition, for the only partition. Counts as no commit: no
+  // row depends on it.
+  absl::StatusOr<OpenedPartition> OpenPartition(int64_t first_generation);
+
+  // All or none, in one transaction; with full durability, one sync. Refused
+  // (DataLoss, Unavailable): the transaction failed before its end; unknown:
+  // its end failed. After either, the writer can only be destroyed.
+  CommitResult Commit(absl::Span<const Change> changes);
 
   // A commit that changes nothing, but writes and syncs like any other.
   absl::Status CommitNothing();
+
+  // The present epoch of the only partition.
+  Epoch epoch() const { return epoch_; }
 
   // Number of commits so far, as recorded in the file.
   uint64_t commits() const { return static_cast<uint64_t>(ledger_.commits); }
 
  private:
-  absl::Status ApplyAll(absl::Span<const Change> changes);
+  // Runs `make` in a transaction.
+  CommitResult Transact(absl::FunctionRef<absl::Status()> make);
+  // Writes the ledger, too. Appends to `gone` what Store::Commit reports so.
+  absl::Status ApplyAll(absl::Span<const Change> changes,
+                        std::vector<OutboxKey>& gone);
   absl::Status Apply(const PutRun& change);
   absl::Status Apply(const UpdateRun& change);
   absl::Status Apply(const FinishRun& change);
@@ -52,6 +69,8 @@ class SqliteWriter {
   absl::Status Apply(const EraseEverything& change);
   absl::Status Apply(const PutRequest& change);
   absl::Status Apply(const PutSetting& change);
+  absl::Status Apply(const PutOutbox& change);
+  absl::Status Apply(const TakeOutbox& change);
 
   // The numbers of the rows of a key that `statement` finds by its hash.
   absl::StatusOr<std::vector<RunNumber>> FindKey(SqliteStatement& statement,
@@ -94,10 +113,14 @@ class SqliteWriter {
     int64_t messages = 0;
     int64_t timers = 0;
     int64_t tasks = 0;
+    int64_t outbox = 0;
   };
 
   SqliteConnection& connection_;
   Ledger ledger_;  // As it will be after the commit in progress.
+  absl::Status damage_;
+  Epoch epoch_ = 0;
+  int64_t generation_ = 0;
   SqliteStatement begin_;
   SqliteStatement commit_;
   SqliteStatement find_key_;
@@ -133,6 +156,10 @@ class SqliteWriter {
   SqliteStatement erase_tasks_;
   SqliteStatement erase_replaced_;
   SqliteStatement erase_requests_;
+  SqliteStatement put_outbox_;
+  SqliteStatement replace_outbox_;
+  SqliteStatement take_outbox_;
+  SqliteStatement write_partition_;
   SqliteStatement write_ledger_;
 };
 

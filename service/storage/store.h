@@ -1,16 +1,26 @@
 // Store: the interface to everything that survives a restart.
 //
-// The writer commits batches of changes; each batch takes effect as a whole or
-// not at all, and once Commit has returned OK it is durable, whatever happens
-// to the machine. Readers see only committed batches, and only whole ones.
+// The writer opens a partition and commits batches of changes to it; each batch
+// takes effect as a whole or not at all, and once a Commit is done it is
+// durable, whatever happens to the machine. Readers see only committed batches,
+// and only whole ones.
 //
-// After a failed Commit the state of the disk is unknown: until Open has found
-// out, each Commit answers Unavailable. Meanwhile, earlier commits can be read
-// as far as the disk permits.
+// A Commit may also be refused or fenced, and has then certainly done nothing;
+// or its outcome is unknown (partition.h). After a failure of the disk, each
+// Commit is refused until Open; meanwhile, earlier commits can be read as far
+// as the disk permits.
 //
-// Thread-safety: Open and Commit belong to one thread at a time, the writer;
-// everything else is safe beside it and from any thread.   Lifetime: outlives
-// all readers. All methods block; call none on a thread that serves calls.
+//   Open ─▶ OpenPartition ─▶ read what is there ─▶ Commit, Commit, ...
+//     ▲                                                   │ not done
+//     └───────────────────────────────────────────────────┘
+//
+// Rows belong to the partition of their run's key. The stores in memory and in
+// SQLite have one partition, kOnlyPartition, which has all rows.
+//
+// Thread-safety: Open, OpenPartition and Commit belong to one thread at a time,
+// the writer; everything else is safe beside it and from any thread.
+// Lifetime: outlives all readers. All methods block; call none on a thread that
+// serves calls.
 #ifndef LEASEHOLD_SERVICE_STORAGE_STORE_H_
 #define LEASEHOLD_SERVICE_STORAGE_STORE_H_
 
@@ -25,6 +35,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "service/storage/partition.h"
 #include "service/storage/records.h"
 #include "service/storage/witness.h"
 
@@ -49,18 +60,42 @@ class Store {
   //   Unavailable: it cannot be read or written now; a retry may help.
   virtual absl::Status Open() = 0;
 
-  // Calls `each` with every open instance, in order of their numbers.
+  // Opens a partition for writing: raises its epoch, durably. From then on, any
+  // commit of an earlier epoch is fenced, and one whose outcome was unknown is
+  // there or never will be. `first_generation`: where the generations of the
+  // partition's contexts begin, if it was never opened before.
+  //   NotFound: the store has no such partition.
+  //   DataLoss, Unavailable: as Open. The epoch may have been raised.
+  virtual absl::StatusOr<OpenedPartition> OpenPartition(
+      PartitionId partition, int64_t first_generation) = 0;
+
+  // Calls `each` with every open instance of a partition, in order of their
+  // numbers.
   //   DataLoss, Unavailable: as Open.
   virtual absl::Status ReadOpen(
+      PartitionId partition,
       absl::FunctionRef<void(OpenRun instance)> each) = 0;
 
-  // The greatest number of any current instance or replaced run; 0 if there is
-  // none.
-  virtual absl::StatusOr<RunNumber> ReadLastNumber() = 0;
+  // The greatest number of any current instance or replaced run of a partition;
+  // 0 if there is none.
+  virtual absl::StatusOr<RunNumber> ReadLastNumber(PartitionId partition) = 0;
 
-  // Makes `changes`, in order, all of them or none. OK: they are durable.
-  //   DataLoss, Unavailable: as Open; no commit is possible until Open.
-  virtual absl::Status Commit(absl::Span<const Change> changes) = 0;
+  // The rows of a partition's outbox, in order: what it has to tell, and nobody
+  // has acted on.
+  virtual absl::StatusOr<std::vector<OutboxRow>> ReadOutbox(
+      PartitionId source) = 0;
+
+  // Makes `changes`, in order, all of them or none, in the name of every
+  // partition that they touch.
+  //   Done: they are durable.
+  //   Fenced (Aborted): one of the partitions is now in another epoch.
+  //   Refused: the store is not open (DataLoss, Unavailable: as Open), or has
+  //     no such partition (NotFound).
+  //   Unknown (DataLoss, Unavailable).
+  // After Refused with DataLoss or Unavailable, and after Unknown, each Commit
+  // is refused until Open.
+  virtual CommitResult Commit(absl::Span<const Fence> fences,
+                              absl::Span<const Change> changes) = 0;
 
   // The instance of a key; nullopt if there is none.
   virtual absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,

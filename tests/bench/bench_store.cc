@@ -27,6 +27,7 @@
 #include "service/orchestration/orchestration_info.h"
 #include "service/storage/memory_store.h"
 #include "service/storage/sqlite_store.h"
+#include "tests/support/partition_writer.h"
 
 namespace leasehold {
 namespace {
@@ -161,11 +162,12 @@ int Run(const std::string& where, int activities, int count, int batch) {
   }
   const std::vector<std::vector<Change>> batches =
       MakeBatches(activities, count, batch);
-  absl::Status status = store->Open();
+  PartitionWriter writer;
+  absl::Status status = writer.Open(*store);
   const std::clock_t cpu_begin = std::clock();
   const Instant begin = clock.Now();
   for (const std::vector<Change>& changes : batches) {
-    if (status.ok()) status = store->Commit(changes);
+    if (status.ok()) status = writer.Commit(*store, changes);
   }
   const double seconds = absl::ToDoubleSeconds(clock.Now() - begin);
   const double cpu_s =

@@ -10,6 +10,7 @@
 #include "service/storage/memory_store.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/manual_executor.h"
+#include "tests/support/partition_writer.h"
 #include "tests/support/simulated_clock.h"
 
 namespace leasehold {
@@ -20,7 +21,10 @@ using testing::IsEmpty;
 
 class CommitQueueTest : public testing::Test {
  protected:
-  CommitQueueTest() { EXPECT_TRUE(store_.Open().ok()); }
+  CommitQueueTest() {
+    EXPECT_TRUE(partition_.Open(store_).ok());
+    queue_.Resume(partition_.fence());
+  }
 
   // Writes a setting; records under its name what happens to it.
   PendingCommit Write(const std::string& name, const std::string& value = "") {
@@ -35,7 +39,9 @@ class CommitQueueTest : public testing::Test {
   }
   // Like the engine: applies durable changes, then notifies everyone.
   void OnCommitted(std::vector<PendingCommit> batch,
-                   const absl::Status& status) {
+                   const CommitResult& result) {
+    const absl::Status& status = result.status();
+    outcomes_.push_back(result.outcome());
     batches_.push_back(batch.size());
     for (PendingCommit& commit : batch) {
       for (const auto& apply : commit.apply) {
@@ -54,14 +60,16 @@ class CommitQueueTest : public testing::Test {
   SimulatedClock clock_;
   MemoryStore memory_;
   FaultStore store_{memory_};
+  PartitionWriter partition_;
   ManualExecutor writer_;
   CommitQueue queue_{
       clock_, store_, writer_,
-      [this](std::vector<PendingCommit> batch, const absl::Status& status) {
-        OnCommitted(std::move(batch), status);
+      [this](std::vector<PendingCommit> batch, const CommitResult& result) {
+        OnCommitted(std::move(batch), result);
       }};
   std::vector<std::string> journal_;
   std::vector<size_t> batches_;
+  std::vector<CommitOutcome> outcomes_;
 };
 
 TEST_F(CommitQueueTest, SubmitWritesNothingItself) {
@@ -150,8 +158,9 @@ TEST_F(CommitQueueTest, FailureFailsAllThatIsQueuedUntilItIsResumed) {
   first.done = [this](const absl::Status&) { queue_.Submit(Write("b")); };
   queue_.Submit(std::move(first));
   writer_.RunAll();
-  ASSERT_TRUE(store_.Open().ok());  // An open store is not enough: Resume
-  queue_.Submit(Write("c"));        // follows only once its content was read.
+  ASSERT_TRUE(
+      partition_.Open(store_).ok());  // An open store is not enough: Resume
+  queue_.Submit(Write("c"));          // follows only once its content was read.
   PendingCommit nothing;
   nothing.done = [this](const absl::Status& status) {
     journal_.push_back(status.ok() ? "nothing: OK" : "nothing: failed");
@@ -163,11 +172,49 @@ TEST_F(CommitQueueTest, FailureFailsAllThatIsQueuedUntilItIsResumed) {
   EXPECT_EQ(store_.commits(), 1);
   EXPECT_EQ(queue_.counts().commits, 1u);
 
-  queue_.Resume();
+  queue_.Resume(partition_.fence());
   queue_.Submit(Write("d", "4"));
   writer_.RunAll();
   EXPECT_EQ(Value("d"), "4");
   EXPECT_EQ(Value("c"), "none");
+}
+
+TEST_F(CommitQueueTest, WhatComesAfterAnUnknownCommitIsKnownNotToBeThere) {
+  store_.FailCommit(0, FaultStore::Effect::kWhole);
+  queue_.Submit(Write("a", "1"));
+  writer_.RunAll();
+  queue_.Submit(Write("b", "2"));
+  writer_.RunAll();
+  EXPECT_THAT(outcomes_,
+              ElementsAre(CommitOutcome::kUnknown, CommitOutcome::kRefused));
+  EXPECT_EQ(Value("a"), "1");
+  EXPECT_EQ(Value("b"), "none");
+}
+
+TEST_F(CommitQueueTest, WriterThatWasReplacedIsFencedAndStoresNothing) {
+  PartitionWriter other;
+  ASSERT_TRUE(other.Open(store_).ok());
+  queue_.Submit(Write("a"));
+  writer_.RunAll();
+  queue_.Submit(Write("b"));
+  writer_.RunAll();
+  EXPECT_THAT(outcomes_,
+              ElementsAre(CommitOutcome::kFenced, CommitOutcome::kRefused));
+  EXPECT_THAT(journal_, ElementsAre("a: ABORTED", "b: ABORTED"));
+  EXPECT_EQ(Value("a"), "none");
+  queue_.Resume(other.fence());
+  queue_.Submit(Write("c", "3"));
+  writer_.RunAll();
+  EXPECT_EQ(Value("c"), "3");
+}
+
+TEST_F(CommitQueueTest, CommitsNothingBeforeItIsResumedWithAFence) {
+  queue_.Resume({});
+  queue_.Submit(Write("a"));
+  writer_.RunAll();
+  EXPECT_THAT(outcomes_, ElementsAre(CommitOutcome::kFenced));
+  EXPECT_EQ(store_.commits(), 1);
+  EXPECT_EQ(Value("a"), "none");
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ class EngineDamageTest : public EngineTest {
     Settle();
   }
   void Write(const Change& change) {
-    ASSERT_TRUE(store_.Commit({change}).ok());
+    ASSERT_TRUE(store_.Commit({store_.fence()}, {change}).done());
   }
   // Checks that `bad` is damaged, and `good` is served.
   void ExpectSetAside(std::string_view why) {

@@ -15,6 +15,7 @@
 #include "service/storage/sqlite_store.h"
 #include "tests/storage/store_dump.h"
 #include "tests/storage/store_model.h"
+#include "tests/support/partition_writer.h"
 #include "tests/support/power_vfs.h"
 #include "tests/support/seed.h"
 #include "tests/support/simulated_clock.h"
@@ -45,11 +46,18 @@ class World {
       StoreModel after = model_;
       std::vector<Change> batch;
       for (uint64_t i = Uniform(random_, 1, 6); i > 0; --i) {
-        batch.push_back(after.RandomChange(random_, next_number_));
-        after.Commit({batch.back()});
+        const std::vector<Change> step =
+            after.RandomStep(random_, next_number_);
+        after.Commit(step);
+        batch.insert(batch.end(), step.begin(), step.end());
       }
-      const bool ok = store_->Commit(batch).ok();
-      (ok ? model_ : cut_.emplace()) = std::move(after);
+      const CommitResult result = writer_.Try(*store_, batch);
+      // What was refused is not there, whatever happens to the disk.
+      if (result.known_not_committed()) {
+        cut_ = model_;
+      } else {
+        (result.done() ? model_ : cut_.emplace()) = std::move(after);
+      }
     }
   }
 
@@ -61,7 +69,8 @@ class World {
     } else {
       vfs_.FailFrom(static_cast<int64_t>(Uniform(random_, 0, 20)));
       Commit(30);
-      if (OneIn(random_, 2)) store_->Open().IgnoreError();  // It may fail.
+      if (OneIn(random_, 2))
+        writer_.Open(*store_).IgnoreError();  // It may fail.
       vfs_.FailFrom(std::nullopt);
     }
     return OpenAndCompare();
@@ -80,7 +89,7 @@ class World {
   // Committed batches are there; the interrupted one is there or not, as a
   // whole.
   std::string OpenAndCompare() {
-    const absl::Status opened = store_->Open();
+    const absl::Status opened = writer_.Open(*store_);
     if (!opened.ok()) return absl::StrCat("cannot open: ", opened.ToString());
     const auto dump = Dump(*store_, StoreModel::Tenants(), StoreModel::Names());
     if (!dump.ok())
@@ -98,6 +107,7 @@ class World {
   SimulatedClock clock_;
   PowerVfs vfs_;
   std::unique_ptr<SqliteStore> store_;
+  PartitionWriter writer_;
   RunNumber next_number_ = 1;
   StoreModel model_;               // All that was acknowledged or found.
   std::optional<StoreModel> cut_;  // Including the failed batch.

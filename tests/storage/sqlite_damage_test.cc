@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "service/storage/sqlite_store.h"
+#include "tests/support/partition_writer.h"
 #include "tests/support/seed.h"
 #include "tests/support/simulated_clock.h"
 #include "tests/support/temporary_directory.h"
@@ -61,7 +62,7 @@ class SqliteDamageTest : public testing::Test {
   absl::Status Open() {
     Stop();
     Start();
-    return store_->Open();
+    return writer_.Open(*store_);
   }
   std::string Path(const std::string& name = "leasehold.db") const {
     return data_ + "/" + name;
@@ -83,20 +84,21 @@ class SqliteDamageTest : public testing::Test {
 
   // Orchestrations 1 to `count`, each with one row of everything.
   void Fill(int count) {
-    ASSERT_TRUE(store_->Open().ok());
+    ASSERT_TRUE(writer_.Open(*store_).ok());
     for (int i = 1; i <= count; ++i) {
-      ASSERT_TRUE(store_
-                      ->Commit({PutRun{Row(i, absl::StrCat("id-", i))},
+      ASSERT_TRUE(
+          writer_
+              .Commit(*store_, {PutRun{Row(i, absl::StrCat("id-", i))},
                                 AppendHistory{i, 0, std::string(300, 'h')},
                                 PutMessage{{i, 1, "x", std::string(99, 'm')}},
                                 PutTimer{{i, 2, 50}},
                                 PutTask{{i, 3, std::string(99, 't')}}})
-                      .ok());
+              .ok());
     }
   }
   std::map<RunNumber, OpenRun> ReadOpen(absl::Status& status) {
     std::map<RunNumber, OpenRun> open;
-    status = store_->ReadOpen([&open](OpenRun one) {
+    status = store_->ReadOpen(kOnlyPartition, [&open](OpenRun one) {
       const RunNumber number = one.row.number;
       open.emplace(number, std::move(one));
     });
@@ -108,6 +110,7 @@ class SqliteDamageTest : public testing::Test {
   const std::string data_;
   std::vector<std::string> notes_;
   std::unique_ptr<SqliteStore> store_;
+  PartitionWriter writer_;
 };
 
 // ---- Damage while it is closed ----------------------------------------------
@@ -281,7 +284,7 @@ TEST_F(SqliteDamageTest, AFileOlderThanWhatWasAcknowledgedIsRefused) {
   Stop();
   const std::string older = Read(Path());
   ASSERT_TRUE(Open().ok());
-  ASSERT_TRUE(store_->Commit({PutRun{Row(9, "nine")}}).ok());
+  ASSERT_TRUE(writer_.Commit(*store_, {PutRun{Row(9, "nine")}}).ok());
   Stop();
   Write(Path(), older);
   const absl::Status status = Open();
@@ -303,11 +306,12 @@ class SqliteFoulTest : public SqliteDamageTest {
   // Nothing is acknowledged any more, and no file is created.
   void ExpectRefusal(const std::string& name, const std::string& what) {
     for (int i = 0; i < 3; ++i) {
-      const absl::Status status = store_->Commit({PutRun{Row(10 + i, "new")}});
+      const absl::Status status =
+          writer_.Commit(*store_, {PutRun{Row(10 + i, "new")}});
       EXPECT_EQ(status.code(), Code::kUnavailable);
       EXPECT_THAT(std::string(status.message()),
                   AllOf(HasSubstr(name), HasSubstr(what)));
-      EXPECT_EQ(store_->Open().code(), Code::kUnavailable);
+      EXPECT_EQ(writer_.Open(*store_).code(), Code::kUnavailable);
       EXPECT_EQ(store_->Find("t", "id-1").status().code(), Code::kUnavailable);
     }
   }
@@ -323,9 +327,9 @@ TEST_F(SqliteFoulTest, AFileThatComesBackIsGoneOnWith) {
   fs::rename(Path(), Path("aside"));
   ExpectRefusal("leasehold.db", "was deleted");
   fs::rename(Path("aside"), Path());
-  ASSERT_TRUE(store_->Open().ok());
+  ASSERT_TRUE(writer_.Open(*store_).ok());
   EXPECT_TRUE(store_->Find("t", "id-1")->has_value());
-  EXPECT_TRUE(store_->Commit({PutRun{Row(20, "new")}}).ok());
+  EXPECT_TRUE(writer_.Commit(*store_, {PutRun{Row(20, "new")}}).ok());
 }
 
 TEST_F(SqliteFoulTest, AReplacedFileIsNoticed) {
@@ -362,16 +366,16 @@ TEST_F(SqliteFoulTest, ADirectoryThatIsMovedAwayIsNoticed) {
   ExpectRefusal("leasehold.db", "was deleted");
   EXPECT_FALSE(fs::exists(data_));
   fs::rename(data_ + "-moved", data_);
-  EXPECT_TRUE(store_->Open().ok());
+  EXPECT_TRUE(writer_.Open(*store_).ok());
 }
 
 TEST_F(SqliteFoulTest, ItsOwnWritingIsNot) {
   for (int i = 0; i < 300; ++i) {  // The log is copied into the file.
-    const absl::Status status =
-        store_->Commit({AppendHistory{1, 1 + i, std::string(200'000, 'h')}});
+    const absl::Status status = writer_.Commit(
+        *store_, {AppendHistory{1, 1 + i, std::string(200'000, 'h')}});
     ASSERT_TRUE(status.ok()) << status;
   }
-  EXPECT_TRUE(store_->Open().ok());
+  EXPECT_TRUE(writer_.Open(*store_).ok());
 }
 
 // After one large commit the log is longer than the part of it that is kept;
@@ -381,12 +385,12 @@ TEST_F(SqliteFoulTest, ALogThatItCutsItselfIsNot) {
   for (int i = 0; i < 90; ++i) {
     changes.push_back(AppendHistory{1, 1 + i, std::string(1 << 20, 'h')});
   }
-  ASSERT_TRUE(store_->Commit(changes).ok());
+  ASSERT_TRUE(writer_.Commit(*store_, changes).ok());
   const std::string log = Path("leasehold.db-wal");
   const auto long_log = fs::file_size(log);
   for (int i = 0; i < 3; ++i) {
-    const absl::Status status =
-        store_->Commit({AppendHistory{2, 1 + i, std::string(100, 'h')}});
+    const absl::Status status = writer_.Commit(
+        *store_, {AppendHistory{2, 1 + i, std::string(100, 'h')}});
     ASSERT_TRUE(status.ok()) << status;
   }
   EXPECT_LT(fs::file_size(log), long_log);
@@ -399,7 +403,7 @@ TEST_F(SqliteFoulTest, WithoutItsLockFileTheDirectoryIsStillInUse) {
   EXPECT_EQ(status.code(), Code::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr(data_), HasSubstr("in use by another process")));
-  EXPECT_TRUE(store_->Commit({PutRun{Row(20, "new")}}).ok());
+  EXPECT_TRUE(writer_.Commit(*store_, {PutRun{Row(20, "new")}}).ok());
 }
 
 }  // namespace

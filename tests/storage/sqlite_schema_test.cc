@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "service/storage/sqlite_store.h"
 #include "tests/storage/store_dump.h"
+#include "tests/support/partition_writer.h"
 #include "tests/support/simulated_clock.h"
 #include "tests/support/temporary_directory.h"
 
@@ -112,8 +113,45 @@ constexpr char kVersion2[] = R"sql(
     (3, 2803564746770552201, 1, 900, 950, x'74', x'6f726465722d31', x'03');
   INSERT INTO history VALUES (3, 0, x'68');
   INSERT INTO request VALUES
-    (1, -2037022174217498386, 2803564746770552201, x'74', x'72',
+    (1, -2063270485185562487, 2803564746770552201, x'74', x'72',
      x'6f726465722d31', x'69');
+)sql";
+
+// What version 3 changed: checksums, which are those that version 3 computed,
+// and the ledger.
+constexpr char kVersion3[] = R"sql(
+  ALTER TABLE instance ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE replaced ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE history ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE message ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE timer ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE task ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE request ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE setting ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+  UPDATE instance SET sum = 3074875307822397374 WHERE number = 7;
+  UPDATE instance SET sum = -6761149308068585185 WHERE number = 8;
+  UPDATE replaced SET sum = -2685895996534677946;
+  UPDATE history SET sum = -9139708779806220591 WHERE number = 3;
+  UPDATE history SET sum = 2740944996588790543 WHERE number = 7;
+  UPDATE history SET sum = 3726902613380183887 WHERE number = 8 AND chunk = 0;
+  UPDATE history SET sum = 3566445427923029345 WHERE number = 8 AND chunk = 1;
+  UPDATE message SET sum = -6297359583425460285;
+  UPDATE timer SET sum = -3079446024480707103;
+  UPDATE task SET sum = 4633544528368501362;
+  UPDATE request SET sum = 4268715464459415889;
+  UPDATE setting SET sum = -6231712334623172709;
+  CREATE TABLE ledger (
+    line      INTEGER PRIMARY KEY CHECK (line = 1),
+    commits   INTEGER NOT NULL,
+    instances INTEGER NOT NULL,
+    open      INTEGER NOT NULL,
+    messages  INTEGER NOT NULL,
+    timers    INTEGER NOT NULL,
+    tasks     INTEGER NOT NULL,
+    sum       INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO ledger VALUES (1, 3, 2, 1, 1, 1, 1, -7420524508265037202);
+  PRAGMA user_version = 3;
 )sql";
 
 class FileOfVersion1 : public testing::Test {
@@ -134,7 +172,7 @@ class FileOfVersion1 : public testing::Test {
         SQLITE_OK)
         << sqlite3_errmsg(db);
     sqlite3_close(db);
-    EXPECT_TRUE(store_.Open().ok());
+    EXPECT_TRUE(writer_.Open(store_).ok());
   }
 
   static RunRow Row(RunNumber number) {
@@ -151,16 +189,32 @@ class FileOfVersion1 : public testing::Test {
   TemporaryDirectory directory_;
   std::vector<std::string> notes_;
   SqliteStore store_;
+  PartitionWriter writer_;
 };
 
 class FileOfVersion2 : public FileOfVersion1 {
  protected:
-  FileOfVersion2() : FileOfVersion1(kVersion2) {}
+  FileOfVersion2() : FileOfVersion2("") {}
+  explicit FileOfVersion2(const std::string& more)
+      : FileOfVersion1(kVersion2 + more) {}
+};
+
+class FileOfVersion3 : public FileOfVersion2 {
+ protected:
+  FileOfVersion3() : FileOfVersion3("") {}
+  explicit FileOfVersion3(const std::string& more)
+      : FileOfVersion2(kVersion3 + more) {}
+};
+
+// The ledger was changed by hand: it says that there are two timers.
+class DamagedFileOfVersion3 : public FileOfVersion3 {
+ protected:
+  DamagedFileOfVersion3() : FileOfVersion3("UPDATE ledger SET timers = 2;") {}
 };
 
 TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
-  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 4);
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
@@ -184,12 +238,13 @@ TEST_F(FileOfVersion1, KeepsAllItsRows) {
 
 TEST_F(FileOfVersion1, KeepsReplacedRunsAndRequestsFromNowOn) {
   const RequestRow request = {"t", "r", "order-1", "receipt"};
-  ASSERT_TRUE(store_.Commit({PutRun{Row(9)}, PutRequest{request}}).ok());
+  ASSERT_TRUE(
+      writer_.Commit(store_, {PutRun{Row(9)}, PutRequest{request}}).ok());
   EXPECT_EQ(*store_.Find("t", "order-1"), Row(9));
   EXPECT_THAT(*store_.ReadReplaced("t", "order-1"), ElementsAre(Row(7)));
   EXPECT_THAT(*store_.ReadHistory(7), ElementsAre("a"));
   EXPECT_EQ(*store_.FindRequest("t", "r"), request);
-  ASSERT_TRUE(store_.Commit({EraseRun{9}}).ok());
+  ASSERT_TRUE(writer_.Commit(store_, {EraseRun{9}}).ok());
   EXPECT_THAT(*store_.ReadReplaced("t", "order-1"), IsEmpty());
   EXPECT_EQ(*store_.FindRequest("t", "r"), std::nullopt);
 }
@@ -203,16 +258,19 @@ TEST_F(FileOfVersion2, GoesOnWithAllThatItHas) {
   EXPECT_THAT(*store_.ReadHistory(3), ElementsAre("h"));
   std::vector<OpenRun> open;
   ASSERT_TRUE(
-      store_.ReadOpen([&open](OpenRun one) { open.push_back(std::move(one)); })
+      store_
+          .ReadOpen(kOnlyPartition,
+                    [&open](OpenRun one) { open.push_back(std::move(one)); })
           .ok());
   ASSERT_EQ(open.size(), 1u);
   EXPECT_EQ(open[0].damage, "");
   EXPECT_EQ(open[0].messages.size(), 1u);
-  ASSERT_TRUE(store_
-                  .Commit({TakeMessages{7, 3}, DropTimer{7, 4}, DropTask{7, 2},
+  ASSERT_TRUE(
+      writer_
+          .Commit(store_, {TakeMessages{7, 3}, DropTimer{7, 4}, DropTask{7, 2},
                            UpdateRun{7, 1, 2000, "done"}})
-                  .ok());
-  ASSERT_TRUE(store_.ReadOpen([](OpenRun) {}).ok());
+          .ok());
+  ASSERT_TRUE(store_.ReadOpen(kOnlyPartition, [](OpenRun) {}).ok());
   EXPECT_EQ((*store_.Find("t", "order-1"))->finished, 2000);
 }
 
@@ -220,12 +278,74 @@ TEST_F(FileOfVersion2, SaysThatItWasMigratedAndLeavesACopy) {
   const std::string copy = store_.path() + ".schema-2";
   EXPECT_THAT(notes_, ElementsAre(testing::AllOf(
                           testing::StartsWith("store_migrated: "),
-                          testing::HasSubstr("from schema 2 to 3"),
+                          testing::HasSubstr("from schema 2 to 4"),
                           testing::HasSubstr(copy))));
   SqliteConnection file(copy, "", SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM instance"), 2);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM replaced"), 1);
+}
+
+TEST_F(FileOfVersion3, GoesOnWithAllThatItHas) {
+  const RunRow finished = {.number = 8,
+                           .tenant = "t",
+                           .id = "order-2",
+                           .status = 1,
+                           .created = 1010,
+                           .finished = 1090,
+                           .summary = "\x02"};
+  RunRow replaced = Row(3);
+  replaced.status = 1;
+  replaced.created = 900;
+  replaced.finished = 950;
+  replaced.summary = "\x03";
+  const std::vector<std::string> before = {Line(Row(7)),
+                                           HistoryLine(7, "a"),
+                                           "replaced: " + Line(replaced),
+                                           HistoryLine(3, "h"),
+                                           Line(finished),
+                                           HistoryLine(8, "b"),
+                                           HistoryLine(8, "c"),
+                                           "finished: " + Line(finished),
+                                           "open: " + Line(Row(7)),
+                                           Line(MessageRow{7, 3, "", "d"}),
+                                           Line(TimerRow{7, 4, 5000}),
+                                           Line(TaskRow{7, 2, "e"}),
+                                           SettingLine("f", "g"),
+                                           "last number 8"};
+  EXPECT_THAT(*Dump(store_, {"t"}, {"f"}), testing::ElementsAreArray(before));
+  EXPECT_EQ(*store_.FindRequest("t", "r"),
+            (RequestRow{"t", "r", "order-1", "i"}));
+  EXPECT_EQ(writer_.fence(), (Fence{kOnlyPartition, 1}));
+  EXPECT_EQ(writer_.generation(), PartitionWriter::kFirstGeneration);
+  // It can also be written, with what is new.
+  ASSERT_TRUE(
+      writer_
+          .Commit(store_, {PutOutbox{{.ordinal = 1, .target = 1, .body = "o"}},
+                           FinishRun{7, 1, 2000, "end"}})
+          .ok());
+  ASSERT_TRUE(store_.ReadOpen(kOnlyPartition, [](OpenRun) {}).ok());
+  EXPECT_EQ(store_.ReadOutbox(kOnlyPartition)->size(), 1u);
+  EXPECT_THAT(*store_.ReadHistory(7), ElementsAre("a", "end"));
+}
+
+TEST_F(FileOfVersion3, CountsItsCommitsOn) {
+  EXPECT_EQ(store_.witness()->commits(), 3u);
+  ASSERT_TRUE(writer_.Commit(store_, {PutSetting{"a", "b"}}).ok());
+  EXPECT_EQ(store_.witness()->commits(), 4u);
+}
+
+TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 4")));
+  SqliteConnection file(store_.path() + ".schema-3", "",
+                        SqliteConnection::Access::kReadOnly);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
+  EXPECT_EQ(*file.AskNumber("SELECT commits FROM ledger"), 3);
+}
+
+TEST_F(DamagedFileOfVersion3, IsNotMadeWholeByItsMigration) {
+  EXPECT_EQ(store_.ReadOpen(kOnlyPartition, [](OpenRun) {}).code(),
+            absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

@@ -23,6 +23,7 @@
 #include "gtest/gtest.h"
 #include "service/storage/sqlite_schema.h"
 #include "tests/storage/store_dump.h"
+#include "tests/support/partition_writer.h"
 #include "tests/support/power_vfs.h"
 #include "tests/support/seed.h"
 #include "tests/support/simulated_clock.h"
@@ -68,8 +69,8 @@ class SqliteStoreTest : public testing::Test {
   void Stop() { store_.reset(); }
 
   void OpenAndCommit(const std::vector<Change>& changes) {
-    ASSERT_TRUE(store_->Open().ok());
-    ASSERT_TRUE(store_->Commit(changes).ok());
+    ASSERT_TRUE(writer_.Open(*store_).ok());
+    ASSERT_TRUE(writer_.Commit(*store_, changes).ok());
   }
 
   std::string Path() const { return data_ + "/leasehold.db"; }
@@ -99,6 +100,7 @@ class SqliteStoreTest : public testing::Test {
   TemporaryDirectory directory_;
   const std::string data_;
   std::unique_ptr<SqliteStore> store_;
+  PartitionWriter writer_;
 };
 
 // ---- Opening ----------------------------------------------------------------
@@ -113,7 +115,7 @@ TEST_F(SqliteStoreTest, KeepsEverythingOverARestart) {
                              Contains(StartsWith("request t/name"))));
   Stop();
   Start();
-  ASSERT_TRUE(store_->Open().ok());
+  ASSERT_TRUE(writer_.Open(*store_).ok());
   EXPECT_EQ(*Dump(*store_, {"t"}, {"name"}), *before);
 }
 
@@ -121,14 +123,14 @@ TEST_F(SqliteStoreTest, CreatesTheDirectoryForThisUserAlone) {
   Stop();
   store_ = std::make_unique<SqliteStore>(
       SqliteStoreOptions{.directory = data_ + "/deep/er"}, clock_);
-  ASSERT_TRUE(store_->Open().ok());
+  ASSERT_TRUE(writer_.Open(*store_).ok());
   struct stat found;
   ASSERT_EQ(stat((data_ + "/deep/er").c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777, 0700u);
 }
 
 TEST_F(SqliteStoreTest, SecondStoreIsToldWhoHasTheDirectory) {
-  ASSERT_TRUE(store_->Open().ok());
+  ASSERT_TRUE(writer_.Open(*store_).ok());
   SqliteStore second({.directory = data_}, clock_);
   const absl::Status status = second.Open();
   ExpectStatus(
@@ -158,18 +160,18 @@ TEST_F(SqliteStoreTest, LockEndsWithItsProcess) {
   close(ready[0]);
   close(ready[1]);
   Start();
-  ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
+  ExpectStatus(writer_.Open(*store_), absl::StatusCode::kFailedPrecondition,
                HasSubstr(absl::StrCat("process ", child)));
   ASSERT_EQ(kill(child, SIGKILL), 0);
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  EXPECT_TRUE(store_->Open().ok());
+  EXPECT_TRUE(writer_.Open(*store_).ok());
 }
 
 TEST_F(SqliteStoreTest, DirectoryThatCannotBeIsUnavailable) {
   Stop();
   std::ofstream(directory_.path() + "/file") << "x";
   SqliteStore store({.directory = directory_.path() + "/file"}, clock_);
-  ExpectStatus(store.Open(), absl::StatusCode::kUnavailable,
+  ExpectStatus(writer_.Open(store), absl::StatusCode::kUnavailable,
                AllOf(HasSubstr("/file"), HasSubstr("Not a directory")));
   SqliteStore below({.directory = directory_.path() + "/file/below"}, clock_);
   ExpectStatus(below.Open(), absl::StatusCode::kUnavailable,
@@ -178,7 +180,7 @@ TEST_F(SqliteStoreTest, DirectoryThatCannotBeIsUnavailable) {
 
 TEST_F(SqliteStoreTest, FileThatCannotBeOpenedIsUnavailable) {
   ASSERT_TRUE(std::filesystem::create_directories(Path()));
-  ExpectStatus(store_->Open(), absl::StatusCode::kUnavailable,
+  ExpectStatus(writer_.Open(*store_), absl::StatusCode::kUnavailable,
                AllOf(HasSubstr(Path()), HasSubstr("cannot open")));
 }
 
@@ -187,10 +189,10 @@ TEST_F(SqliteStoreTest, FileThatCannotBeOpenedIsUnavailable) {
 TEST_F(SqliteStoreTest, FileThatIsNoDatabaseIsDataLoss) {
   std::filesystem::create_directories(data_);
   WriteFile(std::string(10'000, 'x'));
-  ExpectStatus(store_->Open(), absl::StatusCode::kDataLoss,
+  ExpectStatus(writer_.Open(*store_), absl::StatusCode::kDataLoss,
                AllOf(HasSubstr(Path()), HasSubstr("not a database"),
                      HasSubstr("restore it from a backup")));
-  ExpectStatus(store_->Commit({PutSetting{"a", "b"}}),
+  ExpectStatus(writer_.Commit(*store_, {PutSetting{"a", "b"}}),
                absl::StatusCode::kUnavailable, HasSubstr("not a database"));
 }
 
@@ -205,7 +207,7 @@ TEST_F(SqliteStoreTest, FileThatWasCutIsDataLoss) {
   const std::string whole = ReadFile();
   WriteFile(whole.substr(0, whole.size() / 2));
   Start();
-  ExpectStatus(store_->Open(), absl::StatusCode::kDataLoss,
+  ExpectStatus(writer_.Open(*store_), absl::StatusCode::kDataLoss,
                AllOf(HasSubstr(Path()), HasSubstr("backup")));
 }
 
@@ -230,7 +232,7 @@ TEST_F(SqliteStoreTest, NoiseInAPageIsFoundAndNeverACrash) {
     }
     WriteFile(damaged);
     Start();
-    const absl::Status status = store_->Open();
+    const absl::Status status = writer_.Open(*store_);
     if (!status.ok()) {
       ++refused;
       ExpectStatus(status, absl::StatusCode::kDataLoss, HasSubstr(Path()));
@@ -247,7 +249,7 @@ TEST_F(SqliteStoreTest, MissingTableIsDataLoss) {
   Stop();
   RunSql("DROP TABLE timer");
   Start();
-  ExpectStatus(store_->Open(), absl::StatusCode::kDataLoss,
+  ExpectStatus(writer_.Open(*store_), absl::StatusCode::kDataLoss,
                AllOf(HasSubstr(Path()), HasSubstr("timer")));
 }
 
@@ -255,7 +257,7 @@ TEST_F(SqliteStoreTest, DatabaseOfAnotherProgramIsRefused) {
   std::filesystem::create_directories(data_);
   RunSql("CREATE TABLE theirs (x)");
   const std::string before = ReadFile();
-  ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
+  ExpectStatus(writer_.Open(*store_), absl::StatusCode::kFailedPrecondition,
                AllOf(HasSubstr(Path()), HasSubstr("not a file of this")));
   Stop();
   EXPECT_EQ(ReadFile(), before);
@@ -269,8 +271,8 @@ TEST_F(SqliteStoreTest, NewerSchemaIsRefusedAndNotTouched) {
   RunSql("PRAGMA user_version = 42");
   const std::string before = ReadFile();
   Start();
-  ExpectStatus(store_->Open(), absl::StatusCode::kFailedPrecondition,
-               AllOf(HasSubstr("version 42"), HasSubstr("up to 3;")));
+  ExpectStatus(writer_.Open(*store_), absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("version 42"), HasSubstr("up to 4;")));
   Stop();
   EXPECT_EQ(ReadFile(), before);
 }
@@ -288,15 +290,15 @@ TEST_F(SqliteStoreTest, OlderFileIsMigratedAndKeepsItsRows) {
   Stop();
   SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
   const std::vector<std::string_view> migrations = LaterMigrations();
-  EXPECT_EQ(*SqliteVersion(file, migrations), 3);
-  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
   EXPECT_EQ(*SqliteVersion(file, migrations), 4);
+  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
+  EXPECT_EQ(*SqliteVersion(file, migrations), 5);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM task WHERE worker IS NULL"),
             1);
   ASSERT_TRUE(MigrateSqlite(file, migrations).ok());  // Nothing is left to do.
-  // The program that does not know version 4 refuses it.
+  // The program that does not know version 5 refuses it.
   ExpectStatus(MigrateSqlite(file, SqliteMigrations()),
-               absl::StatusCode::kFailedPrecondition, HasSubstr("version 4"));
+               absl::StatusCode::kFailedPrecondition, HasSubstr("version 5"));
 }
 
 TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
@@ -306,7 +308,7 @@ TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
   std::vector<std::string_view> migrations = LaterMigrations();
   migrations.push_back("DROP TABLE nothing");
   EXPECT_FALSE(MigrateSqlite(file, migrations).ok());
-  EXPECT_EQ(*SqliteVersion(file, migrations), 3);
+  EXPECT_EQ(*SqliteVersion(file, migrations), 4);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM pragma_table_info('task')"),
             4);
 }
@@ -344,16 +346,17 @@ TEST_F(SqliteStoreTest, KeysOfTheSameHashAreKeptApart) {
   };
   ASSERT_TRUE(give_hash("a", "ra").ok());
   Start();
-  ASSERT_TRUE(store_->Open().ok());
+  ASSERT_TRUE(writer_.Open(*store_).ok());
   EXPECT_EQ(*store_->Find("t", "a"), Row(1, "a"));
   EXPECT_THAT(*store_->ReadReplaced("t", "a"), IsEmpty());
   EXPECT_EQ(*store_->FindRequest("t", "ra"), request_a);
   ASSERT_TRUE(
-      store_->Commit({PutRun{Row(4, "a")}, PutRequest{request_a}}).ok());
+      writer_.Commit(*store_, {PutRun{Row(4, "a")}, PutRequest{request_a}})
+          .ok());
   EXPECT_EQ(*store_->Find("t", "a"), Row(4, "a"));
   EXPECT_EQ(AllRows(*store_, {.tenant = "t"})->size(), 2u);  // "b" is there.
   EXPECT_THAT(*store_->ReadReplaced("t", "a"), ElementsAre(Row(1, "a")));
-  ASSERT_TRUE(store_->Commit({EraseRun{4}}).ok());
+  ASSERT_TRUE(writer_.Commit(*store_, {EraseRun{4}}).ok());
   EXPECT_EQ(*store_->FindRequest("t", "ra"), std::nullopt);
   // Nothing of "b" was touched.
   ASSERT_TRUE(give_hash("b", "rb").ok());
@@ -406,14 +409,14 @@ TEST_F(SqliteStoreTest, ReadThatLastsTooLongIsCutAndGoesOnWhereItWas) {
   Stop();
   HurryingClock hurrying;
   SqliteStore store({.directory = data_}, hurrying);
-  ASSERT_TRUE(store.Open().ok());
+  ASSERT_TRUE(writer_.Open(store).ok());
   std::vector<Change> changes;
   for (int i = 1; i <= 1000; ++i) {
     RunRow row = Row(i, std::to_string(i));
     row.finished = i % 3;
     changes.push_back(PutRun{row});
   }
-  ASSERT_TRUE(store.Commit(changes).ok());
+  ASSERT_TRUE(writer_.Commit(store, changes).ok());
   hurrying.step_ns = absl::ToInt64Nanoseconds(absl::Milliseconds(600));
   RowQuery query = {.tenant = "t", .id_prefix = "99", .count_max = 1000};
   const auto first = store.Query(query);
@@ -435,8 +438,8 @@ TEST_F(SqliteStoreTest, DamageIsLookedForNoLongerThanASecond) {
   HurryingClock hurrying;
   hurrying.step_ns = absl::ToInt64Nanoseconds(absl::Seconds(2));
   SqliteStore store({.directory = data_}, hurrying);
-  EXPECT_TRUE(store.Open().ok());
-  EXPECT_EQ(*store.ReadLastNumber(), 20'000);
+  EXPECT_TRUE(writer_.Open(store).ok());
+  EXPECT_EQ(*store.ReadLastNumber(kOnlyPartition), 20'000);
 }
 
 // ---- Commits, counted and failing, on a disk in memory ----------------------
@@ -445,7 +448,7 @@ class SqliteStoreOnPowerVfs : public testing::Test {
  protected:
   SqliteStoreOnPowerVfs()
       : store_({.directory = "data", .vfs = vfs_.name()}, clock_) {
-    EXPECT_TRUE(store_.Open().ok());
+    EXPECT_TRUE(writer_.Open(store_).ok());
   }
 
   std::vector<Change> Turn(RunNumber number, int chunk) {
@@ -457,13 +460,14 @@ class SqliteStoreOnPowerVfs : public testing::Test {
   SimulatedClock clock_;
   PowerVfs vfs_;
   SqliteStore store_;
+  PartitionWriter writer_;
 };
 
 TEST_F(SqliteStoreOnPowerVfs, CommitIsOneSync) {
-  ASSERT_TRUE(store_.Commit({PutRun{Row(1, "a")}}).ok());
+  ASSERT_TRUE(writer_.Commit(store_, {PutRun{Row(1, "a")}}).ok());
   for (int i = 0; i < 20; ++i) {
     const int64_t before = vfs_.syncs("");
-    ASSERT_TRUE(store_.Commit(Turn(1, i)).ok());
+    ASSERT_TRUE(writer_.Commit(store_, Turn(1, i)).ok());
     EXPECT_EQ(vfs_.syncs(""), before + 1);
   }
   EXPECT_EQ(vfs_.syncs("leasehold.db-wal"), vfs_.syncs("-wal"));
@@ -476,34 +480,36 @@ TEST_F(SqliteStoreOnPowerVfs, OpenAnewProvesThatItCanWrite) {
   vfs_.FailFrom(0);
   ExpectStatus(store_.Open(), absl::StatusCode::kUnavailable,
                HasSubstr("data/leasehold.db"));
-  ExpectStatus(store_.Commit({PutSetting{"a", "b"}}),
+  ExpectStatus(writer_.Commit(store_, {PutSetting{"a", "b"}}),
                absl::StatusCode::kUnavailable, HasSubstr("leasehold.db"));
   vfs_.FailFrom(std::nullopt);
   EXPECT_TRUE(store_.Open().ok());
 }
 
 TEST_F(SqliteStoreOnPowerVfs, AfterAFailedCommitOnlyReadsGoOnUntilItIsOpened) {
-  ASSERT_TRUE(store_.Commit({PutRun{Row(1, "a")}}).ok());
+  ASSERT_TRUE(writer_.Commit(store_, {PutRun{Row(1, "a")}}).ok());
   vfs_.FailSync(0);
   ExpectStatus(
-      store_.Commit(Turn(1, 0)), absl::StatusCode::kUnavailable,
+      writer_.Commit(store_, Turn(1, 0)), absl::StatusCode::kUnavailable,
       AllOf(HasSubstr("cannot read or write"), HasSubstr("data/leasehold.db")));
   // What was acknowledged is there, and nothing of what failed.
   EXPECT_EQ(*store_.Find("t", "a"), Row(1, "a"));
   EXPECT_TRUE(store_.ReadHistory(1)->empty());
-  EXPECT_EQ(store_.Commit(Turn(1, 0)).code(), absl::StatusCode::kUnavailable);
-  ASSERT_TRUE(store_.Open().ok());
+  EXPECT_EQ(writer_.Commit(store_, Turn(1, 0)).code(),
+            absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(writer_.Open(store_).ok());
   EXPECT_TRUE(store_.Find("t", "a")->has_value());
-  EXPECT_TRUE(store_.Commit(Turn(1, 0)).ok());
+  EXPECT_TRUE(writer_.Commit(store_, Turn(1, 0)).ok());
 }
 
 TEST_F(SqliteStoreOnPowerVfs, FullDiskIsSaidAndOverWhenThereIsRoom) {
-  ASSERT_TRUE(store_.Commit({PutRun{Row(1, "a")}}).ok());
+  ASSERT_TRUE(writer_.Commit(store_, {PutRun{Row(1, "a")}}).ok());
   vfs_.FillUp(100'000);
   absl::Status status;
   for (int i = 0; status.ok(); ++i) {
     ASSERT_LT(i, 1000);
-    status = store_.Commit({AppendHistory{1, i, std::string(1000, 'e')}});
+    status =
+        writer_.Commit(store_, {AppendHistory{1, i, std::string(1000, 'e')}});
   }
   ExpectStatus(status, absl::StatusCode::kUnavailable,
                AllOf(HasSubstr("data/leasehold.db"), HasSubstr("full")));
@@ -511,12 +517,59 @@ TEST_F(SqliteStoreOnPowerVfs, FullDiskIsSaidAndOverWhenThereIsRoom) {
     EXPECT_TRUE(store_.Find("t", "a")->has_value());
     EXPECT_GT(store_.ReadHistory(1)->size(), 1u);
     EXPECT_EQ(AllRows(store_, {.tenant = "t"})->size(), 1u);
-    ExpectStatus(store_.Open(), absl::StatusCode::kUnavailable,
+    ExpectStatus(writer_.Open(store_), absl::StatusCode::kUnavailable,
                  HasSubstr("full"));
   }
   vfs_.FillUp(std::nullopt);
-  ASSERT_TRUE(store_.Open().ok());
-  EXPECT_TRUE(store_.Commit({PutSetting{"a", "b"}}).ok());
+  ASSERT_TRUE(writer_.Open(store_).ok());
+  EXPECT_TRUE(writer_.Commit(store_, {PutSetting{"a", "b"}}).ok());
+}
+
+TEST_F(SqliteStoreOnPowerVfs, CommitThatCannotBeSyncedHasAnUnknownOutcome) {
+  ASSERT_TRUE(writer_.Commit(store_, {PutRun{Row(1, "a")}}).ok());
+  vfs_.FailSync(0);
+  EXPECT_EQ(writer_.Try(store_, Turn(1, 0)).outcome(), CommitOutcome::kUnknown);
+  // Until the store is open again, it is clear that nothing is stored.
+  const CommitResult next = writer_.Try(store_, Turn(1, 1));
+  EXPECT_EQ(next.outcome(), CommitOutcome::kRefused);
+  EXPECT_EQ(next.status().code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(writer_.Open(store_).ok());
+  EXPECT_THAT(*store_.ReadHistory(1), testing::SizeIs(testing::Le(1u)));
+}
+
+// A transaction that is larger than the cache is written before its end: a
+// failure there is known to leave nothing.
+TEST_F(SqliteStoreOnPowerVfs, CommitThatFailsBeforeItsEndIsRefused) {
+  ASSERT_TRUE(writer_.Commit(store_, {PutRun{Row(1, "a")}}).ok());
+  const Fence before = writer_.fence();
+  vfs_.FailFrom(0);
+  std::vector<Change> large;
+  for (int i = 0; i < 50; ++i) {
+    large.push_back(AppendHistory{1, i, std::string(1 << 20, 'e')});
+  }
+  EXPECT_EQ(writer_.Try(store_, large).outcome(), CommitOutcome::kRefused);
+  EXPECT_TRUE(store_.ReadHistory(1)->empty());
+  vfs_.FailFrom(std::nullopt);
+  ASSERT_TRUE(writer_.Open(store_).ok());
+  EXPECT_TRUE(store_.ReadHistory(1)->empty());
+  EXPECT_EQ(writer_.fence().epoch, before.epoch + 1);
+}
+
+TEST_F(SqliteStoreOnPowerVfs, EpochOutlivesALossOfPower) {
+  Random random(1);
+  const Fence before = writer_.fence();
+  vfs_.PowerLoss(random);
+  SqliteStore after({.directory = "data", .vfs = vfs_.name()}, clock_);
+  ASSERT_TRUE(after.Open().ok());
+  EXPECT_EQ(after.Commit({before}, {PutSetting{"a", "b"}}).outcome(),
+            CommitOutcome::kDone);
+  PartitionWriter next;
+  ASSERT_TRUE(next.Open(after).ok());
+  EXPECT_EQ(next.fence().epoch, before.epoch + 1);
+  EXPECT_EQ(next.generation(), writer_.generation() + kGenerationsPerOpen);
+  EXPECT_EQ(after.Commit({before}, {PutSetting{"a", "c"}}).outcome(),
+            CommitOutcome::kFenced);
+  EXPECT_EQ(*after.ReadSetting("a"), "b");
 }
 
 // A batch that fails half way leaves nothing, wherever it fails.
@@ -530,9 +583,9 @@ TEST_F(SqliteStoreOnPowerVfs, BatchThatFailsIsNotThereInPart) {
       batch.push_back(
           AppendHistory{2 * fails_at + 1, i, std::string(20'000, 'e')});
     }
-    const bool ok = store_.Commit(batch).ok();
+    const bool ok = writer_.Commit(store_, batch).ok();
     vfs_.FailFrom(std::nullopt);
-    ASSERT_TRUE(store_.Open().ok());
+    ASSERT_TRUE(writer_.Open(store_).ok());
     const bool there = store_.Find("t", id)->has_value();
     EXPECT_EQ(there, *store_.ReadSetting("both") == id);
     EXPECT_EQ(store_.ReadHistory(2 * fails_at + 1)->size(), there ? 10u : 0u);
@@ -543,7 +596,8 @@ TEST_F(SqliteStoreOnPowerVfs, BatchThatFailsIsNotThereInPart) {
 // Reads in progress when a commit fails continue while the store is reopened.
 TEST_F(SqliteStoreOnPowerVfs, ReadsGoOnWhenACommitFails) {
   for (int i = 1; i <= 500; ++i) {
-    ASSERT_TRUE(store_.Commit({PutRun{Row(i, std::to_string(i))}}).ok());
+    ASSERT_TRUE(
+        writer_.Commit(store_, {PutRun{Row(i, std::to_string(i))}}).ok());
   }
   std::atomic<bool> done = false;
   // The first wrong result of each reader.
@@ -562,10 +616,10 @@ TEST_F(SqliteStoreOnPowerVfs, ReadsGoOnWhenACommitFails) {
     });
   }
   for (int round = 0; round < 10; ++round) {
-    ASSERT_TRUE(store_.Commit(Turn(1, 2 * round)).ok());
+    ASSERT_TRUE(writer_.Commit(store_, Turn(1, 2 * round)).ok());
     vfs_.FailSync(0);
-    EXPECT_FALSE(store_.Commit(Turn(1, 2 * round + 1)).ok());
-    ASSERT_TRUE(store_.Open().ok());
+    EXPECT_FALSE(writer_.Commit(store_, Turn(1, 2 * round + 1)).ok());
+    ASSERT_TRUE(writer_.Open(store_).ok());
   }
   done = true;
   for (std::thread& reader : readers) reader.join();

@@ -1,6 +1,7 @@
 // StoreConformance: the fixture of the suite that every Store passes.
 //
 // Its tests are in store_conformance_test.cc (the effects of changes),
+// store_commit_conformance_test.cc (partitions, outcomes and outboxes),
 // store_replaced_conformance_test.cc (replaced runs and requests) and
 // store_query_conformance_test.cc (queries, and random changes). The name of
 // the test contains the store's name.
@@ -20,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "service/storage/store.h"
 #include "tests/storage/store_dump.h"
+#include "tests/support/partition_writer.h"
 #include "tests/support/simulated_clock.h"
 #include "tests/support/temporary_directory.h"
 
@@ -35,17 +37,22 @@ struct StoreKind {
 class StoreConformance : public testing::TestWithParam<StoreKind> {
  protected:
   StoreConformance() : store_(GetParam().make(directory_.path(), clock_)) {
-    EXPECT_TRUE(store_->Open().ok());
+    EXPECT_TRUE(writer_.Open(*store_).ok());
   }
 
+  void Commit(const std::vector<Change>& changes, const Fence& fence) {
+    const absl::Status status = store_->Commit({fence}, changes).status();
+    EXPECT_TRUE(status.ok()) << status;
+  }
   void Commit(const std::vector<Change>& changes) {
-    const absl::Status status = store_->Commit(changes);
+    const absl::Status status = writer_.Commit(*store_, changes);
     EXPECT_TRUE(status.ok()) << status;
   }
 
   std::vector<OpenRun> Open() {
     std::vector<OpenRun> open;
     const absl::Status status = store_->ReadOpen(
+        kOnlyPartition,
         [&](OpenRun instance) { open.push_back(std::move(instance)); });
     EXPECT_TRUE(status.ok()) << status;
     return open;
@@ -102,7 +109,7 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
   }
 
   RunNumber LastNumber() {
-    auto number = store_->ReadLastNumber();
+    auto number = store_->ReadLastNumber(kOnlyPartition);
     EXPECT_TRUE(number.ok()) << number.status();
     return number.ok() ? *number : -1;
   }
@@ -110,6 +117,7 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
   SimulatedClock clock_;
   TemporaryDirectory directory_;
   std::unique_ptr<Store> store_;
+  PartitionWriter writer_;
 };
 
 inline RunRow Row(RunNumber number, std::string id) {

@@ -44,9 +44,16 @@ TEST_P(StoreConformance, AnswersUnavailableBeforeItIsOpen) {
   TemporaryDirectory other;
   const auto store = GetParam().make(other.path(), clock_);
   constexpr auto kUnavailable = absl::StatusCode::kUnavailable;
-  EXPECT_EQ(store->Commit({PutSetting{"a", "b"}}).code(), kUnavailable);
-  EXPECT_EQ(store->ReadOpen([](OpenRun) {}).code(), kUnavailable);
-  EXPECT_EQ(store->ReadLastNumber().status().code(), kUnavailable);
+  const CommitResult result = writer_.Try(*store, {PutSetting{"a", "b"}});
+  EXPECT_EQ(result.outcome(), CommitOutcome::kRefused);
+  EXPECT_EQ(result.status().code(), kUnavailable);
+  EXPECT_EQ(store->OpenPartition(kOnlyPartition, 1).status().code(),
+            kUnavailable);
+  EXPECT_EQ(store->ReadOutbox(kOnlyPartition).status().code(), kUnavailable);
+  EXPECT_EQ(store->ReadOpen(kOnlyPartition, [](OpenRun) {}).code(),
+            kUnavailable);
+  EXPECT_EQ(store->ReadLastNumber(kOnlyPartition).status().code(),
+            kUnavailable);
   EXPECT_EQ(store->Find("t", "a").status().code(), kUnavailable);
   EXPECT_EQ(store->ReadReplaced("t", "a").status().code(), kUnavailable);
   EXPECT_EQ(store->ReadHistory(1).status().code(), kUnavailable);
@@ -60,7 +67,7 @@ TEST_P(StoreConformance, AnswersUnavailableBeforeItIsOpen) {
 
 TEST_P(StoreConformance, OpenAgainKeepsEverything) {
   Commit(Everything(1, "a"));
-  EXPECT_TRUE(store_->Open().ok());
+  EXPECT_TRUE(writer_.Open(*store_).ok());
   EXPECT_EQ(OnlyOpen().row, Row(1, "a"));
   Commit({PutSetting{"a", "b"}});
 }
@@ -82,7 +89,7 @@ TEST_P(StoreConformance, IsEmptyAtFirst) {
 }
 
 TEST_P(StoreConformance, CommitOfNothingIsOk) {
-  EXPECT_TRUE(store_->Commit({}).ok());
+  EXPECT_TRUE(writer_.Commit(*store_, {}).ok());
 }
 
 // ---- Changes, one by one ----------------------------------------------------
@@ -367,15 +374,16 @@ TEST_P(StoreConformance, ReadersSeeWholeBatchesOnly) {
       ASSERT_GE(page->rows[0].status, last);
       last = page->rows[0].status;
       int open = 0;
-      const absl::Status status = store_->ReadOpen([&](OpenRun instance) {
-        ++open;
-        // One task, whose sequence is the status.
-        const bool first_batch_came = instance.row.status > 1;
-        ASSERT_EQ(instance.tasks.size(), first_batch_came ? 1u : 0u);
-        if (first_batch_came) {
-          ASSERT_EQ(instance.tasks[0].sequence, instance.row.status);
-        }
-      });
+      const absl::Status status =
+          store_->ReadOpen(kOnlyPartition, [&](OpenRun instance) {
+            ++open;
+            // One task, whose sequence is the status.
+            const bool first_batch_came = instance.row.status > 1;
+            ASSERT_EQ(instance.tasks.size(), first_batch_came ? 1u : 0u);
+            if (first_batch_came) {
+              ASSERT_EQ(instance.tasks[0].sequence, instance.row.status);
+            }
+          });
       ASSERT_TRUE(status.ok()) << status;
       ASSERT_EQ(open, 2);
     }

@@ -118,6 +118,12 @@ std::string Line(const RequestRow& row) {
                       " of ", Text(row.id), " ", Text(row.receipt));
 }
 
+std::string Line(const OutboxRow& row) {
+  return absl::StrCat("outbox ", row.source, " ", row.ordinal, " to ",
+                      row.target, row.damaged ? " damaged " : " ",
+                      Text(row.body));
+}
+
 std::string HistoryLine(RunNumber number, std::string_view events) {
   return absl::StrCat("history ", number, " ", Text(events));
 }
@@ -180,8 +186,8 @@ absl::StatusOr<std::vector<std::string>> Dump(
     }
   }
   std::vector<OpenRun> opened;
-  const absl::Status read =
-      store.ReadOpen([&](OpenRun open) { opened.push_back(std::move(open)); });
+  const absl::Status read = store.ReadOpen(
+      kOnlyPartition, [&](OpenRun open) { opened.push_back(std::move(open)); });
   if (!read.ok()) return read;
   for (const OpenRun& open : opened) {
     lines.push_back("open: " + Line(open.row));
@@ -209,7 +215,12 @@ absl::StatusOr<std::vector<std::string>> Dump(
     if (!value.ok()) return value.status();
     if (*value) lines.push_back(SettingLine(name, **value));
   }
-  const auto last = store.ReadLastNumber();
+  for (PartitionId source = 0; source < 2; ++source) {
+    const auto rows = store.ReadOutbox(source);
+    if (!rows.ok()) return rows.status();
+    for (const OutboxRow& row : *rows) lines.push_back(Line(row));
+  }
+  const auto last = store.ReadLastNumber(kOnlyPartition);
   if (!last.ok()) return last.status();
   lines.push_back(absl::StrCat("last number ", *last));
   return lines;

@@ -32,6 +32,7 @@ std::string Line(const MessageRow& row);
 std::string Line(const TimerRow& row);
 std::string Line(const TaskRow& row);
 std::string Line(const RequestRow& row);
+std::string Line(const OutboxRow& row);
 std::string HistoryLine(RunNumber number, std::string_view events);
 std::string SettingLine(std::string_view name, std::string_view value);
 

@@ -43,6 +43,9 @@ constexpr auto kBySequence = [](const auto& row) {
 constexpr auto kByChunk = [](const auto& row) {
   return std::pair(row.number, row.chunk);
 };
+constexpr auto kByOutboxKey = [](const OutboxRow& row) {
+  return OutboxKey{row.source, row.ordinal};
+};
 constexpr auto kByRequest = [](const RequestRow& row) {
   return std::pair(row.tenant, row.request);
 };
@@ -62,8 +65,16 @@ const std::vector<std::string>& StoreModel::Names() {
 }
 
 void StoreModel::Commit(absl::Span<const Change> changes) {
-  for (const Change& change : changes) {
-    std::visit([this](const auto& c) { Apply(c); }, change);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const auto* take = std::get_if<TakeOutbox>(&changes[i]);
+    if (take != nullptr &&
+        std::none_of(outbox_.begin(), outbox_.end(), [&](const OutboxRow& row) {
+          return kByOutboxKey(row) == take->key;
+        })) {
+      i += take->effects;
+      continue;
+    }
+    std::visit([this](const auto& c) { Apply(c); }, changes[i]);
   }
 }
 
@@ -107,7 +118,8 @@ void StoreModel::Apply(const PutRun& change) {
   for (const RunRow& row : replaced_) {
     if (SameKey(row, put)) runs.push_back(row.number);
   }
-  for (size_t i = 0; i + kReplacedRunsMax < runs.size(); ++i) EraseRows(runs[i]);
+  for (size_t i = 0; i + kReplacedRunsMax < runs.size(); ++i)
+    EraseRows(runs[i]);
 }
 
 void StoreModel::Apply(const UpdateRun& change) {
@@ -199,6 +211,7 @@ void StoreModel::Apply(const EraseEverything&) {
   timers_.clear();
   tasks_.clear();
   requests_.clear();
+  outbox_.clear();
 }
 
 void StoreModel::Apply(const PutRequest& change) {
@@ -207,6 +220,16 @@ void StoreModel::Apply(const PutRequest& change) {
 
 void StoreModel::Apply(const PutSetting& change) {
   settings_[change.name] = change.value;
+}
+
+void StoreModel::Apply(const PutOutbox& change) {
+  PutRow(outbox_, change.row, kByOutboxKey);
+}
+
+void StoreModel::Apply(const TakeOutbox& change) {
+  std::erase_if(outbox_, [&](const OutboxRow& row) {
+    return kByOutboxKey(row) == change.key;
+  });
 }
 
 std::vector<std::string> StoreModel::Dump() const {
@@ -265,12 +288,38 @@ std::vector<std::string> StoreModel::Dump() const {
       lines.push_back(SettingLine(name, found->second));
     }
   }
+  for (const OutboxRow& row : outbox_) lines.push_back(Line(row));
   RunNumber last = 0;
   for (const auto* runs : {&instances_, &replaced_}) {
     if (!runs->empty()) last = std::max(last, runs->back().number);
   }
   lines.push_back(absl::StrCat("last number ", last));
   return lines;
+}
+
+std::vector<Change> StoreModel::RandomStep(Random& random,
+                                           RunNumber& next_number) const {
+  const OutboxKey key = {static_cast<PartitionId>(Uniform(random, 0, 1)),
+                         static_cast<int64_t>(Uniform(random, 0, 5))};
+  switch (Uniform(random, 0, 19)) {
+    case 0:
+    case 1:
+      return {
+          PutOutbox{{.source = key.source,
+                     .ordinal = key.ordinal,
+                     .target = static_cast<PartitionId>(Uniform(random, 0, 1)),
+                     .body = RandomBytes(random)}}};
+    case 2: {
+      const uint64_t effects = Uniform(random, 0, 3);
+      std::vector<Change> step = {TakeOutbox{key, effects}};
+      for (uint64_t i = 0; i < effects; ++i) {
+        step.push_back(RandomChange(random, next_number));
+      }
+      return step;
+    }
+    default:
+      return {RandomChange(random, next_number)};
+  }
 }
 
 Change StoreModel::RandomChange(Random& random, RunNumber& next_number) const {

@@ -16,8 +16,7 @@ namespace leasehold {
 
 class StoreModel {
  public:
-  // The tenants, and the names of settings and requests, that RandomChange
-  // uses.
+  // The tenants, and the names of settings and requests, that RandomStep uses.
   static const std::vector<std::string>& Tenants();
   static const std::vector<std::string>& Names();
 
@@ -25,9 +24,10 @@ class StoreModel {
   // Like Dump of a store with the same contents.
   std::vector<std::string> Dump() const;
 
-  // A change that fits the model's contents, occasionally one that does not.
-  // `next_number`: of the instance that it may create.
-  Change RandomChange(Random& random, RunNumber& next_number) const;
+  // A change that fits the model's contents, occasionally one that does not;
+  // or one that takes a row from an outbox, with its effects. `next_number`: of
+  // the instance that it may create.
+  std::vector<Change> RandomStep(Random& random, RunNumber& next_number) const;
 
  private:
   struct HistoryRow {
@@ -51,7 +51,10 @@ class StoreModel {
   void Apply(const EraseEverything& change);
   void Apply(const PutRequest& change);
   void Apply(const PutSetting& change);
+  void Apply(const PutOutbox& change);
+  void Apply(const TakeOutbox& change);
 
+  Change RandomChange(Random& random, RunNumber& next_number) const;
   bool Exists(RunNumber number) const;
   bool IsOpen(RunNumber number) const;
   // Erases messages, timers and tasks.
@@ -68,6 +71,7 @@ class StoreModel {
   std::vector<TaskRow> tasks_;
   std::vector<RequestRow> requests_;
   std::map<std::string, std::string> settings_;
+  std::vector<OutboxRow> outbox_;
 };
 
 }  // namespace leasehold

@@ -237,8 +237,9 @@ TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
     for (int batch = 0; batch < 60; ++batch) {
       std::vector<Change> changes;
       for (uint64_t i = Uniform(random, 1, 12); i > 0; --i) {
-        changes.push_back(model.RandomChange(random, next_number));
-        model.Commit({changes.back()});
+        const std::vector<Change> step = model.RandomStep(random, next_number);
+        model.Commit(step);
+        changes.insert(changes.end(), step.begin(), step.end());
       }
       Commit(changes);
       const auto dump =

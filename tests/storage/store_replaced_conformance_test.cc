@@ -255,7 +255,7 @@ TEST_P(StoreConformance, AnyBytesOfARequestAreKept) {
 TEST_P(StoreConformance, OpenAgainKeepsReplacedRunsAndRequests) {
   Commit(Runs(1, 12));
   Commit({PutRequest{ARequest("r", "a")}});
-  ASSERT_TRUE(store_->Open().ok());
+  ASSERT_TRUE(writer_.Open(*store_).ok());
   EXPECT_THAT(Numbers(Replaced("t", "a")),
               ElementsAre(11, 10, 9, 8, 7, 6, 5, 4, 3, 2));
   EXPECT_THAT(History(2), ElementsAre("2"));

@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace leasehold {
+namespace {
+
+absl::Status Closed() { return absl::UnavailableError("the store is closed"); }
+
+}  // namespace
 
 void FaultStore::Calls::FailAt(int64_t n, absl::Status with) {
   fails_at = count + n;
@@ -61,19 +66,51 @@ absl::Status FaultStore::Open() {
   return status;
 }
 
-absl::Status FaultStore::Commit(absl::Span<const Change> changes) {
+absl::StatusOr<OpenedPartition> FaultStore::OpenPartition(
+    PartitionId partition, int64_t first_generation) {
+  {
+    MutexLock lock(mu_);
+    if (closed_) return Closed();
+  }
+  const auto opened = store_.OpenPartition(partition, first_generation);
+  if (!opened.ok()) return opened.status();
+  MutexLock lock(mu_);
+  fence_ = opened->fence;
+  return opened;
+}
+
+Fence FaultStore::fence() const {
+  MutexLock lock(mu_);
+  return fence_;
+}
+
+CommitResult FaultStore::Commit(absl::Span<const Fence> fences,
+                                absl::Span<const Change> changes) {
   absl::Status failure;
   Effect effect;
   {
     MutexLock lock(mu_);
-    if (closed_) return absl::UnavailableError("the store is closed");
+    if (closed_) return CommitResult::Refused(Closed());
     failure = commits_.Next();
     effect = effect_;
-    if (!failure.ok()) closed_ = true;
+    if (!failure.ok()) closed_ = effect != Effect::kFenced;
   }
-  if (failure.ok()) return store_.Commit(changes);
-  if (effect == Effect::kWhole) store_.Commit(changes).IgnoreError();
-  return failure;
+  if (failure.ok()) return store_.Commit(fences, changes);
+  switch (effect) {
+    case Effect::kWhole: {
+      const CommitResult result = store_.Commit(fences, changes);
+      if (result.known_not_committed()) return result;
+      break;
+    }
+    case Effect::kNone:
+      break;
+    case Effect::kRefused:
+      return CommitResult::Refused(failure);
+    case Effect::kFenced:
+      return CommitResult::Fenced(
+          absl::AbortedError("the test has opened the partition elsewhere"));
+  }
+  return CommitResult::Unknown(failure);
 }
 
 void FaultStore::BeforeRead(int64_t n, std::function<void()> what) {
@@ -95,15 +132,22 @@ absl::Status FaultStore::NextRead() {
 }
 
 absl::Status FaultStore::ReadOpen(
-    absl::FunctionRef<void(OpenRun instance)> each) {
+    PartitionId partition, absl::FunctionRef<void(OpenRun instance)> each) {
   absl::Status status = NextRead();
-  return status.ok() ? store_.ReadOpen(each) : status;
+  return status.ok() ? store_.ReadOpen(partition, each) : status;
 }
 
-absl::StatusOr<RunNumber> FaultStore::ReadLastNumber() {
+absl::StatusOr<RunNumber> FaultStore::ReadLastNumber(PartitionId partition) {
   absl::Status status = NextRead();
   if (!status.ok()) return status;
-  return store_.ReadLastNumber();
+  return store_.ReadLastNumber(partition);
+}
+
+absl::StatusOr<std::vector<OutboxRow>> FaultStore::ReadOutbox(
+    PartitionId source) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadOutbox(source);
 }
 
 absl::StatusOr<std::optional<RunRow>> FaultStore::Find(std::string_view tenant,

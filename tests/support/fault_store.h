@@ -1,8 +1,9 @@
 // FaultStore: a Store around another one, whose calls fail when a test says so.
 //
-// A commit can fail before or after it took effect: the caller cannot tell, and
-// must find out by reopening the store. Until then no commit is possible, but
-// everything can be read, as the contract says.
+// A commit can fail before or after it took effect: its outcome is unknown, and
+// the caller must find out by reopening the store. Until then no commit is
+// possible, but everything can be read, as the contract says. Or it is refused
+// or fenced, and then known not to have taken effect.
 //
 // Thread-safety: as Store; faults may be set from any thread.   Lifetime: the
 // other store outlives it.
@@ -24,13 +25,16 @@ namespace leasehold {
 class FaultStore final : public Store {
  public:
   enum class Effect {
-    kNone,   // Nothing of the batch takes effect.
-    kWhole,  // All of it takes effect, but Commit fails.
+    kNone,     // Nothing of the batch takes effect; the outcome is unknown.
+    kWhole,    // All of it takes effect, but the outcome is unknown.
+    kRefused,  // Nothing takes effect, and the outcome says so.
+    kFenced,   // The same: somebody else has opened the partition.
   };
 
   explicit FaultStore(Store& store) : store_(store) {}
 
-  // The n-th commit from now (0: the next one) fails, once, with Unavailable.
+  // The n-th commit from now (0: the next one) fails, once; with Unavailable,
+  // or Aborted if it is fenced.
   void FailCommit(int64_t n, Effect effect) ABSL_LOCKS_EXCLUDED(mu_);
   // The n-th call from now of Open, or of any reading method, fails, once.
   void FailOpen(int64_t n, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
@@ -40,6 +44,10 @@ class FaultStore final : public Store {
   void BeforeRead(int64_t n, std::function<void()> what)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // In whose name the store was last opened: for tests that write beside the
+  // engine.
+  Fence fence() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // Calls so far.
   int64_t commits() const ABSL_LOCKS_EXCLUDED(mu_);
   int64_t opens() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -48,10 +56,18 @@ class FaultStore final : public Store {
   std::string name() const override { return "faulty " + store_.name(); }
   Witness* witness() override { return store_.witness(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status ReadOpen(absl::FunctionRef<void(OpenRun instance)> each) override
+  absl::StatusOr<OpenedPartition> OpenPartition(
+      PartitionId partition, int64_t first_generation) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<RunNumber> ReadLastNumber() override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status Commit(absl::Span<const Change> changes) override
+  absl::Status ReadOpen(PartitionId partition,
+                        absl::FunctionRef<void(OpenRun instance)> each) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RunNumber> ReadLastNumber(PartitionId partition) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::vector<OutboxRow>> ReadOutbox(PartitionId source) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  CommitResult Commit(absl::Span<const Fence> fences,
+                      absl::Span<const Change> changes) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
                                              std::string_view id) override
@@ -100,6 +116,7 @@ class FaultStore final : public Store {
   Store& store_;  // Synchronises itself.
 
   mutable Mutex mu_;
+  Fence fence_ ABSL_GUARDED_BY(mu_);
   Calls opens_ ABSL_GUARDED_BY(mu_);
   Calls commits_ ABSL_GUARDED_BY(mu_);
   Calls reads_ ABSL_GUARDED_BY(mu_);
