@@ -55,13 +55,16 @@ Engine::~Engine() { Stop(); }
 // ---- Under and after the lock -----------------------------------------------
 
 Engine::Effects Engine::LeaveLocked() {
-  if (not_serving_.ok()) {
+  if (admission_.serving().ok()) {
     EndTerminatingLocked();
     while (std::optional<Dispatcher::Assignment> next = dispatcher_.Next()) {
       SendOutLocked(*next->work);
     }
     ObserveUnwantedLocked();
   }
+  // Their starts are about to be answered.
+  for (Orchestration* one : offered_) one->offer = nullptr;
+  offered_.clear();
   if (kChecksInvariants || options_.check_invariants) CheckInvariantsLocked();
   return std::exchange(effects_, {});
 }
@@ -79,6 +82,7 @@ void Engine::CheckInvariantsLocked() {
 }
 
 void Engine::Finish(Effects effects) {
+  for (const auto& hold : effects.to_list) hold->List();
   for (auto& [sink, item] : effects.items) sink->Send(std::move(item));
   // Before the answers: a caller that has one may release the instance.
   effects.unpinned.clear();
@@ -93,6 +97,11 @@ Timestamp Engine::NowLocked() const { return ToTimestamp(clock_.WallNow()); }
 std::string Engine::NewExecutionIdLocked() {
   return absl::StrFormat("%016x%016x", absl::Uniform<uint64_t>(random_),
                          absl::Uniform<uint64_t>(random_));
+}
+
+std::optional<absl::StatusOr<PinGrant>> Engine::Acquire(PinWaiter& waiter) {
+  acquires_.fetch_add(1, std::memory_order_relaxed);
+  return registry_.Acquire(waiter);
 }
 
 // ---- Commits ----------------------------------------------------------------
@@ -116,7 +125,7 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
       // Decisions cannot be taken back one by one, even if it is certain that
       // none of them was stored: memory is read again either way.
       FailLocked(result.status());
-      told = not_serving_;
+      told = admission_.serving();
     }
   }
   for (PendingCommit& commit : batch) {
@@ -193,7 +202,7 @@ absl::Status Engine::CheckInboxLocked(const Orchestration& target,
 void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
                          DoneStatus done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.serving(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(key);
@@ -311,6 +320,7 @@ void Engine::EndLocked(Orchestration& orchestration) {
     orchestration.hot = nullptr;
   }
   orchestration.unsent.clear();
+  orchestration.offer = nullptr;
   orchestration.pins = 0;
   if (orchestration.pin != nullptr) {
     effects_.unpinned.push_back(std::move(orchestration.pin));
@@ -374,7 +384,7 @@ void Engine::FollowWallLocked() {
 }
 
 void Engine::OnWallClockSet() {
-  MutexLock lock(mu_);
+  const Look look(*this);
   timers_changed_.NotifyAll();
 }
 
@@ -389,7 +399,7 @@ void Engine::RunTimers() {
   for (;;) {
     {
       MutexLock lock(mu_);
-      while (!stopping_) {
+      while (!admission_.stopped()) {
         FollowWallLocked();
         const std::optional<StoredTime> due = NextDueLocked();
         absl::Duration wait = absl::InfiniteDuration();
@@ -399,7 +409,7 @@ void Engine::RunTimers() {
         if (wait <= absl::ZeroDuration()) break;
         clock_.WaitUntil(timers_changed_, mu_, clock_.Now() + wait);
       }
-      if (stopping_) return;
+      if (admission_.stopped()) return;
     }
     FireTimers();
   }
@@ -414,7 +424,7 @@ std::optional<StoredTime> Engine::NextDueLocked() const {
   };
   const StoredTime ahead = ToStored(clock_.WallNow()) - MonotonicLocked();
   note(recover_at_, ahead);
-  if (not_serving_.ok()) {
+  if (admission_.serving().ok()) {
     note(timers_.next_due(), 0);
     note(retries_.next_due(), ahead);
     for (const WorkWatch& watch : watches_) note(watch.next_look(), ahead);
@@ -423,7 +433,7 @@ std::optional<StoredTime> Engine::NextDueLocked() const {
 }
 
 std::optional<StoredTime> Engine::NextDue() const {
-  MutexLock lock(mu_);
+  const Look look(*this);
   return NextDueLocked();
 }
 
@@ -436,7 +446,7 @@ void Engine::FireTimers() {
     recover_at_.reset();
     writer_.Post([this] { Recover(); });
   }
-  if (!not_serving_.ok()) return;
+  if (!admission_.serving().ok()) return;
   TakeLateWorkLocked(monotonic);
   for (;;) {
     std::optional<Timers::Entry> entry = timers_.TakeDue(now);
@@ -464,11 +474,6 @@ void Engine::FireTimers() {
   }
 }
 
-absl::Status Engine::AcceptingLocked() const {
-  return draining_ ? absl::UnavailableError("the server is shutting down")
-                   : not_serving_;
-}
-
 void Engine::EndWaitsLocked(const absl::Status& status) {
   for (Waiter& waiter : waits_.TakeAll()) {
     effects_.calls.push_back(
@@ -478,19 +483,18 @@ void Engine::EndWaitsLocked(const absl::Status& status) {
 
 void Engine::Drain() {
   Section section(*this);
-  draining_ = true;
-  EndWaitsLocked(AcceptingLocked());
+  admission_.Drain();
+  EndWaitsLocked(admission_.accepting());
 }
 
 void Engine::Stop() {
   {
     Section section(*this);
-    if (std::exchange(stopping_, true)) return;
-    if (not_serving_.ok()) ForgetAllLocked();
-    not_serving_ = absl::UnavailableError("the server is shutting down");
-    readable_ = false;
+    const bool served = admission_.serving().ok();
+    if (!admission_.Stop()) return;
+    if (served) ForgetAllLocked();
     recover_at_.reset();
-    EndWaitsLocked(not_serving_);
+    EndWaitsLocked(admission_.serving());
   }
   timers_changed_.NotifyAll();
   if (timer_thread_.joinable()) timer_thread_.join();
@@ -502,11 +506,13 @@ void Engine::Stop() {
 }
 
 EngineCounts Engine::counts() const {
-  MutexLock lock(mu_);
+  const Look look(*this);
   return {.open = directory_.size(),
           .queued = dispatcher_.queued(),
           .workers = dispatcher_.workers(),
           .turns = turns_,
+          .holds = holds_,
+          .acquires = acquires_.load(std::memory_order_relaxed),
           .commits = commits_.counts()};
 }
 

@@ -27,6 +27,7 @@
 #define LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -50,7 +51,9 @@
 #include "service/instance/executor.h"
 #include "service/instance/instance_key.h"
 #include "service/instance/instance_registry.h"
+#include "service/orchestration/admission.h"
 #include "service/orchestration/commit_queue.h"
+#include "service/orchestration/context_hold.h"
 #include "service/orchestration/counted_executor.h"
 #include "service/orchestration/directory.h"
 #include "service/orchestration/dispatcher.h"
@@ -188,13 +191,15 @@ class Engine final : public Orchestrations, public WorkExchange {
   class AcquireForStart;
   class AcquireForWork;
   class ForcedRelease;
+  class Look;
   class Section;
   // What remains to be done after the lock is released.
   struct Effects {
     std::vector<std::function<void()>> calls;
     std::vector<std::pair<std::shared_ptr<WorkSink>, std::string>> items;
     std::vector<OrchestrationPtr> to_pin;
-    std::vector<std::unique_ptr<HeldPin>> unpinned;
+    std::vector<std::shared_ptr<ContextHold>> to_list;
+    std::vector<std::shared_ptr<ContextHold>> unpinned;
   };
   struct Waiter : WaitRequest {
     WaitId id;
@@ -214,13 +219,8 @@ class Engine final : public Orchestrations, public WorkExchange {
   // Sends out the work that can go, and takes what remains to be done.
   Effects LeaveLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CheckInvariantsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status ServingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return not_serving_;
-  }
-  // Committed data can be read even while nothing can be stored.
-  absl::Status ReadableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return readable_ ? absl::OkStatus() : not_serving_;
-  }
+  // The registry's, and counts it.
+  std::optional<absl::StatusOr<PinGrant>> Acquire(PinWaiter& waiter);
   // Answers `done` with `status` after the lock is released.
   template <typename AnyDone>
   void RefuseLocked(const AnyDone& done, const absl::Status& status)
@@ -235,8 +235,6 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndWaitsLocked(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Not OK: starts and waits are refused.
-  absl::Status AcceptingLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // `early`: see Timers::Add.
   void AddTimerLocked(const Timers::Entry& entry, StoredTime early = 0)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -298,7 +296,10 @@ class Engine final : public Orchestrations, public WorkExchange {
   // what the previous one stored.
   void StartOnce(StartRequest request, Done<StartReceipt> done)
       ABSL_LOCKS_EXCLUDED(mu_);
-  void RunRequest(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  void BeginRequestLocked(const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RunRequest(const std::string& name, QueuedStart start)
+      ABSL_LOCKS_EXCLUDED(mu_);
   void EndRequest(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
   void StartNow(StartRequest request, Done<StartReceipt> done)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -317,9 +318,9 @@ class Engine final : public Orchestrations, public WorkExchange {
   // Reads a start event that is away; then calls `done`, to decide again.
   void FetchStartLocked(const OrchestrationPtr& orchestration, DoneStatus done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Creates the orchestration that a start requests. Returns its execution ID.
-  std::string CreateForLocked(const StartRequest& request,
-                              PendingCommit& commit)
+  // Creates the orchestration that a start requests.
+  OrchestrationPtr CreateForLocked(const StartRequest& request,
+                                   PendingCommit& commit)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Ends the orchestration here, without a worker, and records it as
   // terminated.
@@ -336,6 +337,11 @@ class Engine final : public Orchestrations, public WorkExchange {
   void UnpinLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnPinned(const OrchestrationPtr& orchestration,
                 absl::StatusOr<PinGrant> grant) ABSL_LOCKS_EXCLUDED(mu_);
+  std::shared_ptr<ContextHold> HoldOf(Orchestration& orchestration, Pin pin);
+  // From now on `pin` holds its context, and `hot` is the place of its state.
+  void AdoptLocked(Orchestration& orchestration,
+                   std::shared_ptr<ContextHold> pin, HotOrchestration& hot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Work has gone out: its orchestration is pinned, thawed, then it is sent.
   void SendOutLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SendLocked(Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -504,8 +510,9 @@ class Engine final : public Orchestrations, public WorkExchange {
   void ReviewLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LookUpLocked(const InstanceKey& key, Lookup lookup)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void RunLookup(const InstanceKey& key, uint64_t epoch)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // Its next lookup begins: `name` is that of the key.
+  void BeginLookupLocked(const InstanceKey& key, const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool LookupIsOutdatedLocked(const InstanceKey& key, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The running lookup of `key` has finished. Lookups of an earlier epoch are
@@ -598,18 +605,18 @@ class Engine final : public Orchestrations, public WorkExchange {
   CountedExecutor readers_;
   CommitQueue commits_;
 
+  // Only accepts() is used without the lock.
+  Admission admission_;
+  std::atomic<uint64_t> acquires_{0};
+
   mutable Mutex mu_;
+  mutable uint64_t holds_ ABSL_GUARDED_BY(mu_) = 0;
   CondVar timers_changed_;
-  // Not OK: why everything is refused.
-  absl::Status not_serving_ ABSL_GUARDED_BY(mu_) =
-      absl::UnavailableError("the store is not open yet");
-  bool readable_ ABSL_GUARDED_BY(mu_) =
-      false;  // Or `not_serving_` says why not.
-  bool draining_ ABSL_GUARDED_BY(mu_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   // Grows when memory is discarded: operations begun before are void.
   uint64_t epoch_ ABSL_GUARDED_BY(mu_) = 0;
   Effects effects_ ABSL_GUARDED_BY(mu_);
+  // Those that were created in this section and have an offer.
+  std::vector<Orchestration*> offered_ ABSL_GUARDED_BY(mu_);
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
   RunNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t turns_ ABSL_GUARDED_BY(mu_) = 0;

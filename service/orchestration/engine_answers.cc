@@ -76,7 +76,7 @@ RewindHistory* FindRewind(TurnAnswer& answer) {
 // ---- Reports ----------------------------------------------------------------
 
 void Engine::ObserveLocked(WorkEvent event) {
-  if (stopping_) return;  // Then all workers go.
+  if (admission_.stopped()) return;  // Then all workers go.
   effects_.calls.push_back(
       [this, event = std::move(event)] { observer_.OnWork(event); });
 }
@@ -308,7 +308,7 @@ Work* Engine::FindWorkLocked(WorkKind kind, const WorkName& name) {
 void Engine::CompleteActivity(const WorkName& name, EventBody end,
                               DoneStatus done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.serving(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   Work* work = FindWorkLocked(WorkKind::kActivity, name);
@@ -391,7 +391,7 @@ bool Engine::AwaitsAnswer(const Orchestration& orchestration) {
 void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
                           DoneStatus done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.serving(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   Work* work = FindWorkLocked(WorkKind::kTurn, name);

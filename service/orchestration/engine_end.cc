@@ -160,7 +160,7 @@ void Engine::ReadForEnd(const EndJobPtr& job) {
     }
   }
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.serving(); !status.ok()) {
     return GiveUpEndLocked(job, status);
   }
   for (const EndJob::One& one : job->ones) {
@@ -236,7 +236,7 @@ void Engine::OnEnded(const EndJobPtr& job, const absl::Status& status) {
   if (status.ok() && !job->keys.empty()) {
     job->of_children = true;
     Section section(*this);
-    if (absl::Status serving = ServingLocked(); !serving.ok()) {
+    if (absl::Status serving = admission_.serving(); !serving.ok()) {
       return GiveUpEndLocked(job, serving);
     }
     return BeginEndLocked(job);
@@ -251,7 +251,7 @@ void Engine::OnEnded(const EndJobPtr& job, const absl::Status& status) {
 void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
                           Done<std::vector<InstanceKey>> done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.serving(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   BeginEndLocked(
@@ -265,7 +265,7 @@ void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
 void Engine::TerminateByForce(const InstanceKey& key, Payload output,
                               bool recursive, DoneStatus done) {
   Section section(*this);
-  absl::Status status = ServingLocked();
+  absl::Status status = admission_.serving();
   if (status.ok()) {
     status = CheckPayload(output, "the output has", options_.limits);
   }

@@ -61,6 +61,10 @@ struct EngineCounts {
   size_t queued = 0;  // Work waiting for a worker.
   size_t workers = 0;
   uint64_t turns = 0;  // Committed since the start.
+  // What its calls cost: how often the engine's lock was taken, and a context
+  // acquired.
+  uint64_t holds = 0;
+  uint64_t acquires = 0;
   CommitQueue::Counts commits;
 };
 

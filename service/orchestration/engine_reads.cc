@@ -21,21 +21,16 @@ constexpr size_t kLooksMax = 1000;
 // ---- Lookups ----------------------------------------------------------------
 
 void Engine::LookUpLocked(const InstanceKey& key, Lookup lookup) {
-  if (lookups_.Add(Directory::NameOf(key), std::move(lookup))) {
-    readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
-  }
+  const std::string name = Directory::NameOf(key);
+  if (lookups_.Add(name, std::move(lookup))) BeginLookupLocked(key, name);
 }
 
-void Engine::RunLookup(const InstanceKey& key, uint64_t epoch) {
-  std::optional<Lookup> lookup;
-  {
-    MutexLock lock(mu_);
-    if (epoch != epoch_) return;
-    const std::string name = Directory::NameOf(key);
-    outdated_lookups_.erase(name);
-    lookup = lookups_.Take(name);
-  }
-  if (lookup.has_value()) (*lookup)(store_.Find(key.tenant, key.id), epoch);
+void Engine::BeginLookupLocked(const InstanceKey& key,
+                               const std::string& name) {
+  outdated_lookups_.erase(name);
+  readers_.Post([this, key, epoch = epoch_, lookup = *lookups_.Take(name)] {
+    lookup(store_.Find(key.tenant, key.id), epoch);
+  });
 }
 
 bool Engine::LookupIsOutdatedLocked(const InstanceKey& key, uint64_t epoch) {
@@ -48,7 +43,7 @@ void Engine::EndLookupLocked(const InstanceKey& key, uint64_t epoch) {
   if (epoch != epoch_) return;
   const std::string name = Directory::NameOf(key);
   if (lookups_.End(name)) {
-    readers_.Post([this, key, epoch = epoch_] { RunLookup(key, epoch); });
+    BeginLookupLocked(key, name);
   } else {
     outdated_lookups_.erase(name);
   }
@@ -71,7 +66,7 @@ absl::StatusOr<std::optional<OrchestrationInfo>> Engine::ReadInfo(
     if (!payloads) return *std::move(info);
 
     {
-      MutexLock lock(mu_);
+      const Look look(*this);
       // Includes one whose end is being committed: its start is the same.
       const OrchestrationPtr open = directory_.Find(key);
       const bool same = open != nullptr && open->number == (*row)->number;
@@ -146,7 +141,7 @@ void Engine::PostReadLocked(const InstanceKey& key, bool payloads,
 }
 
 std::string Engine::WaitingFor(const InstanceKey& key) {
-  MutexLock lock(mu_);
+  const Look look(*this);
   const OrchestrationPtr open = FindOpenLocked(key);
   if (open == nullptr) return "";
   const auto waits_for = [this](const Work& work) {
@@ -181,7 +176,7 @@ bool Engine::IsAheadLocked(const std::string& name, Until until,
 void Engine::Get(const InstanceKey& key, bool payloads,
                  Done<std::optional<OrchestrationInfo>> done) {
   Section section(*this);
-  if (absl::Status status = ReadableLocked(); !status.ok()) {
+  if (absl::Status status = admission_.readable(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   PostReadLocked(key, payloads, std::move(done));
@@ -208,7 +203,7 @@ void Engine::ReviewWaitersLocked(const InstanceKey& key) {
 Engine::WaitId Engine::Wait(WaitRequest request, Done<SharedInfo> done) {
   Section section(*this);
   const WaitId id = ++last_wait_;
-  if (absl::Status status = AcceptingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.accepting(); !status.ok()) {
     RefuseLocked(done, status);
     return id;
   }
@@ -243,7 +238,7 @@ bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
 void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
                      Done<StartReceipt> done) {
   Section section(*this);
-  if (absl::Status status = AcceptingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.accepting(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(key);
@@ -278,7 +273,7 @@ void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
 
 void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
   Section section(*this);
-  if (absl::Status status = ReadableLocked(); !status.ok()) {
+  if (absl::Status status = admission_.readable(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   readers_.Post([this, query = std::move(query), done = std::move(done)] {
@@ -316,7 +311,7 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
 
 void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
   Section section(*this);
-  if (absl::Status status = ReadableLocked(); !status.ok()) {
+  if (absl::Status status = admission_.readable(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   readers_.Post([this, query = std::move(query), done = std::move(done)] {
@@ -398,7 +393,7 @@ absl::StatusOr<HistoryPage> Engine::ReadHistoryPage(const InstanceKey& key,
 void Engine::ReadHistory(const InstanceKey& key, HistoryQuery query,
                          Done<HistoryPage> done) {
   Section section(*this);
-  if (absl::Status status = ReadableLocked(); !status.ok()) {
+  if (absl::Status status = admission_.readable(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   readers_.Post([this, key, query = std::move(query), done = std::move(done)] {
@@ -442,7 +437,7 @@ void Engine::PurgeMatching(RowQuery filter, bool recursive,
 
 void Engine::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.serving(); !status.ok()) {
     return RefuseLocked(job->done, status);
   }
   const bool late = clock_.Now() > job->deadline;
@@ -509,7 +504,7 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
   {
     Section section(*this);
     const OrchestrationPtr present = directory_.Find(key);
-    const absl::Status status = row.ok() ? ServingLocked() : row.status();
+    const absl::Status status = row.ok() ? admission_.serving() : row.status();
     if (!status.ok()) {
       RefuseLocked(job->done, status);
       next = false;
@@ -548,7 +543,7 @@ void Engine::PurgeRow(const std::shared_ptr<PurgeJob>& job,
 
 void Engine::Wipe(DoneStatus done) {
   Section section(*this);
-  if (absl::Status status = ServingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.serving(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   PendingCommit commit;

@@ -71,8 +71,7 @@ absl::Status Engine::Load(const OpenedPartition& opened) {
   commits_.Resume(opened.fence);
   recover_delay_ = kRecoverDelayMin;
   FollowWallLocked();
-  if (!stopping_) not_serving_ = absl::OkStatus();
-  readable_ = !stopping_;
+  admission_.Open();
   for (const OpenRun& one : open) {
     Orchestration* loaded = directory_.FindByNumber(one.row.number);
     if (loaded != nullptr) EndLostLocked(*loaded);
@@ -320,7 +319,7 @@ void Engine::SetAsideLocked(Orchestration& orchestration, std::string why) {
 }
 
 std::string Engine::DamageOf(const RunRow& row) {
-  MutexLock lock(mu_);
+  const Look look(*this);
   const Orchestration* open = directory_.FindByNumber(row.number);
   if (open == nullptr || open->damage == nullptr) return "";
   return *open->damage;
@@ -346,9 +345,9 @@ void Engine::ForgetAllLocked() {
 }
 
 void Engine::FailLocked(const absl::Status& status) {
-  if (!not_serving_.ok()) return;  // Known already, or stopping.
-  not_serving_ = absl::UnavailableError(absl::StrCat(
-      "nothing can be stored now; nothing was done: ", status.message()));
+  if (!admission_.serving().ok()) return;  // Known already, or stopping.
+  admission_.Fail(absl::UnavailableError(absl::StrCat(
+      "nothing can be stored now; nothing was done: ", status.message())));
   ForgetAllLocked();
   recover_at_ = MonotonicLocked() + absl::ToInt64Microseconds(recover_delay_);
   timers_changed_.NotifyAll();
@@ -362,7 +361,7 @@ void Engine::Recover() {
     Section section(*this);
     if (!status.ok()) {
       recover_delay_ = std::min(recover_delay_ * 2, kRecoverDelayMax);
-      if (!stopping_) {
+      if (!admission_.stopped()) {
         recover_at_ =
             MonotonicLocked() + absl::ToInt64Microseconds(recover_delay_);
       }

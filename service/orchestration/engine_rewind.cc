@@ -101,7 +101,7 @@ struct Engine::RewindJob {
 
 void Engine::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
   Section section(*this);
-  absl::Status status = ServingLocked();
+  absl::Status status = admission_.serving();
   if (status.ok()) {
     status = CheckPayload(reason, "the reason has", options_.limits);
   }
@@ -228,7 +228,7 @@ void Engine::OnChildFound(const RewindJobPtr& job,
     if (status.ok()) child = {**row, *std::move(info)};
   }
   Section section(*this);
-  if (status.ok() && epoch != epoch_) status = not_serving_;
+  if (status.ok() && epoch != epoch_) status = admission_.serving();
   if (!status.ok()) return GiveUpRewindLocked(job, status);
   if (child.has_value()) {
     job->found.insert_or_assign(job->looked_up.back().id, *std::move(child));

@@ -19,6 +19,7 @@ class ABSL_SCOPED_LOCKABLE Engine::Section {
   explicit Section(Engine& engine) ABSL_EXCLUSIVE_LOCK_FUNCTION(engine.mu_)
       : engine_(engine) {
     engine_.mu_.Lock();
+    ++engine_.holds_;
   }
   ~Section() ABSL_UNLOCK_FUNCTION() {
     Effects effects = engine_.LeaveLocked();
@@ -30,6 +31,22 @@ class ABSL_SCOPED_LOCKABLE Engine::Section {
 
  private:
   Engine& engine_;
+};
+
+// Holds the lock for a scope that leaves nothing to be done afterwards.
+class ABSL_SCOPED_LOCKABLE Engine::Look {
+ public:
+  explicit Look(const Engine& engine) ABSL_EXCLUSIVE_LOCK_FUNCTION(engine.mu_)
+      : engine_(engine) {
+    engine_.mu_.Lock();
+    ++engine_.holds_;
+  }
+  ~Look() ABSL_UNLOCK_FUNCTION() { engine_.mu_.Unlock(); }
+  Look(const Look&) = delete;
+  Look& operator=(const Look&) = delete;
+
+ private:
+  const Engine& engine_;
 };
 
 // A start that waits for its context or for the store. It holds the context
@@ -45,14 +62,16 @@ class Engine::AcquireForStart final
   void OnGrant(absl::StatusOr<PinGrant> grant) override;
 
  private:
-  // Released with the answer, or with this object.
-  const std::shared_ptr<Pin> pin_ = std::make_shared<Pin>();
+  // Its pin is released with the answer, or with this object.
+  const std::shared_ptr<ContextOffer> offer_ = std::make_shared<ContextOffer>();
 
  public:
   Engine& engine;
   StartRequest request;
   const Done<StartReceipt> done;
   StartReceipt::Context context;
+
+  const ContextOffer& offer() const { return *offer_; }
 
  private:
   static InstanceRequest ContextOf(StartRequest& request,

@@ -12,10 +12,10 @@ Engine::AcquireForStart::AcquireForStart(Engine& engine, StartRequest request,
     : PinWaiter(ContextOf(request, engine.options_.idle_timeout)),
       engine(engine),
       request(std::move(request)),
-      done([pin = pin_,
+      done([offer = offer_,
             done = std::move(done)](absl::StatusOr<StartReceipt> receipt) {
         // Before the answer: a caller that has it may release the instance.
-        pin->Reset();
+        offer->pin.Reset();
         done(std::move(receipt));
       }) {}
 
@@ -29,16 +29,16 @@ InstanceRequest Engine::AcquireForStart::ContextOf(
 
 void Engine::AcquireForStart::Acquire() {
   self_ = shared_from_this();
-  if (auto grant = engine.registry_.Acquire(*this)) OnGrant(*std::move(grant));
+  if (auto grant = engine.Acquire(*this)) OnGrant(*std::move(grant));
 }
 
 void Engine::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
   const std::shared_ptr<AcquireForStart> self = std::move(self_);
   if (!grant.ok()) return done(grant.status());
-  *pin_ = std::move(grant->pin);
-  InstanceContext& instance = **pin_;
+  offer_->pin = std::move(grant->pin);
+  InstanceContext& instance = *offer_->pin;
   context = {instance.generation(), grant->created, instance.idle_timeout()};
-  instance.GetOrAttach<HotOrchestration>(engine);
+  offer_->hot = instance.GetOrAttach<HotOrchestration>(engine);
   engine.StartWithPin(self);
 }
 
@@ -56,28 +56,36 @@ void Engine::Start(StartRequest request, Done<StartReceipt> done) {
 }
 
 void Engine::StartNow(StartRequest request, Done<StartReceipt> done) {
+  // A start that is refused neither creates a context nor renews one.
+  if (!admission_.accepts()) {
+    Section section(*this);
+    if (absl::Status status = admission_.accepting(); !status.ok()) {
+      return RefuseLocked(done, status);
+    }
+  }
   std::make_shared<AcquireForStart>(*this, std::move(request), std::move(done))
       ->Acquire();
 }
 
 void Engine::StartOnce(StartRequest request, Done<StartReceipt> done) {
   Section section(*this);
-  if (absl::Status status = AcceptingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.accepting(); !status.ok()) {
     return RefuseLocked(done, status);
   }
   const std::string name =
       Directory::NameOf({request.key.tenant, request.request_id});
   if (requests_.Add(name, {std::move(request), std::move(done)})) {
-    readers_.Post([this, name] { RunRequest(name); });
+    BeginRequestLocked(name);
   }
 }
 
-void Engine::RunRequest(const std::string& name) {
-  QueuedStart start;
-  {
-    MutexLock lock(mu_);
-    start = *requests_.Take(name);
-  }
+void Engine::BeginRequestLocked(const std::string& name) {
+  readers_.Post([this, name, start = *requests_.Take(name)]() mutable {
+    RunRequest(name, std::move(start));
+  });
+}
+
+void Engine::RunRequest(const std::string& name, QueuedStart start) {
   StartRequest& request = start.request;
   const Done<StartReceipt> done = [this, name, done = std::move(start.done)](
                                       const absl::StatusOr<StartReceipt>& it) {
@@ -106,18 +114,19 @@ void Engine::RunRequest(const std::string& name) {
 
 void Engine::EndRequest(const std::string& name) {
   Section section(*this);
-  if (stopping_) {  // Readers have stopped.
+  if (admission_.stopped()) {  // Readers have stopped.
     for (const QueuedStart& start : requests_.TakeWaiting(name)) {
-      RefuseLocked(start.done, not_serving_);
+      RefuseLocked(start.done, admission_.serving());
     }
   }
-  if (requests_.End(name)) {
-    readers_.Post([this, name] { RunRequest(name); });
-  }
+  if (requests_.End(name)) BeginRequestLocked(name);
 }
 
 void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
   Section section(*this);
+  if (absl::Status status = admission_.accepting(); !status.ok()) {
+    return RefuseLocked(start->done, status);
+  }
   const InstanceKey& key = start->request.key;
   if (FindOpenLocked(key) != nullptr || !AsksForEnded(start->request.policy)) {
     return DecideStartLocked(start, std::nullopt);
@@ -167,7 +176,7 @@ void Engine::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
 void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                                const std::optional<OrchestrationInfo>& ended) {
   const StartRequest& request = start->request;
-  if (absl::Status status = AcceptingLocked(); !status.ok()) {
+  if (absl::Status status = admission_.accepting(); !status.ok()) {
     return RefuseLocked(start->done, status);
   }
   const OrchestrationPtr open = FindOpenLocked(request.key);
@@ -209,10 +218,13 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
       }
       if (open != nullptr) TerminateLocked(*open, std::nullopt, commit);
       [[fallthrough]];
-    case StartDecision::kCreate:
-      receipt.execution_id = CreateForLocked(request, commit);
+    case StartDecision::kCreate: {
+      const OrchestrationPtr created = CreateForLocked(request, commit);
+      created->offer = &start->offer();
+      receipt.execution_id = created->execution_id;
       receipt.created = true;
       break;
+    }
   }
   if (!request.request_id.empty()) {
     const StoredReceipt kept{receipt.execution_id, receipt.created ? 1 : 0,
@@ -251,8 +263,8 @@ void Engine::FetchStartLocked(const OrchestrationPtr& orchestration,
   });
 }
 
-std::string Engine::CreateForLocked(const StartRequest& request,
-                                    PendingCommit& commit) {
+OrchestrationPtr Engine::CreateForLocked(const StartRequest& request,
+                                         PendingCommit& commit) {
   ExecutionStarted started;
   started.name = request.name;
   started.version = request.version;
@@ -261,7 +273,7 @@ std::string Engine::CreateForLocked(const StartRequest& request,
   started.scheduled_start = request.scheduled_start;
   started.trace = request.trace;
   started.tags = request.tags;
-  return CreateLocked(request.key, std::move(started), commit)->execution_id;
+  return CreateLocked(request.key, std::move(started), commit);
 }
 
 void Engine::TerminateLocked(Orchestration& orchestration, Payload output,
@@ -316,6 +328,7 @@ OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
     created->durable = true;
     created->revision = ++last_revision_;
     if (created->gone) return;
+    if (created->offer != nullptr) offered_.push_back(created.get());
     ReviewWaitersLocked(created->key);
     if (created->start_at == 0) return;
     AddTimerLocked(

@@ -124,7 +124,7 @@ class Engine::AcquireForWork final : public PinWaiter {
  public:
   static void Begin(Engine& engine, const OrchestrationPtr& orchestration) {
     auto* waiter = new AcquireForWork(engine, orchestration);
-    if (auto grant = engine.registry_.Acquire(*waiter)) {
+    if (auto grant = engine.Acquire(*waiter)) {
       waiter->OnGrant(*std::move(grant));
     }
   }
@@ -174,6 +174,13 @@ void Engine::SendOutLocked(Work& work) {
     NoteOutLocked(work);
   }
   if (orchestration.pin != nullptr) return SendLocked(work);
+  if (orchestration.offer != nullptr) {
+    AdoptLocked(orchestration,
+                HoldOf(orchestration, orchestration.offer->pin.Clone()),
+                *orchestration.offer->hot);
+    effects_.to_list.push_back(orchestration.pin);
+    return SendLocked(work);
+  }
   orchestration.unsent.push_back(&work);
   if (std::exchange(orchestration.pinning, true)) return;
   effects_.to_pin.push_back(orchestration.shared_from_this());
@@ -185,13 +192,12 @@ void Engine::PinLater(const OrchestrationPtr& orchestration) {
 
 void Engine::OnPinned(const OrchestrationPtr& orchestration,
                       absl::StatusOr<PinGrant> grant) {
-  std::unique_ptr<HeldPin> pin;
+  std::shared_ptr<ContextHold> pin;
   HotOrchestration* hot = nullptr;
   if (grant.ok()) {
     hot = grant->pin->GetOrAttach<HotOrchestration>(*this);
-    pin = std::make_unique<HeldPin>(
-        std::move(grant->pin), PinKind::kWorkItem,
-        std::make_shared<ForcedRelease>(*this, orchestration));
+    pin = HoldOf(*orchestration, std::move(grant->pin));
+    pin->List();
   }
   Section section(*this);
   orchestration->pinning = false;
@@ -205,15 +211,27 @@ void Engine::OnPinned(const OrchestrationPtr& orchestration,
     for (Work* work : unsent) RetryLocked(*work);
     return;
   }
-  orchestration->pin = std::move(pin);
-  if (orchestration->hot != hot) {
-    orchestration->hot = hot;
-    hot->Forget();
-    hot->owner_ = orchestration.get();
-  }
+  AdoptLocked(*orchestration, std::move(pin), *hot);
   for (Work* work : unsent) {
     if (work->state == Work::State::kOut) SendLocked(*work);
   }
+}
+
+std::shared_ptr<ContextHold> Engine::HoldOf(Orchestration& orchestration,
+                                            Pin pin) {
+  return std::make_shared<ContextHold>(
+      std::move(pin),
+      std::make_shared<ForcedRelease>(*this, orchestration.weak_from_this()));
+}
+
+void Engine::AdoptLocked(Orchestration& orchestration,
+                         std::shared_ptr<ContextHold> pin,
+                         HotOrchestration& hot) {
+  orchestration.pin = std::move(pin);
+  if (orchestration.hot == &hot) return;
+  orchestration.hot = &hot;
+  hot.Forget();
+  hot.owner_ = &orchestration;
 }
 
 void Engine::UnpinLocked(Work& work) {
@@ -454,7 +472,7 @@ void HotOrchestration::Forget() {
 }
 
 void Engine::Park(HotOrchestration& hot) {
-  MutexLock lock(mu_);
+  const Look look(*this);
   if (Orchestration* owner = hot.owner_) {
     owner->hot = nullptr;
     // The remaining memory may stay for long.

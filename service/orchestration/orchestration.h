@@ -22,8 +22,8 @@
 
 #include "absl/time/time.h"
 #include "service/instance/extension.h"
-#include "service/instance/held_pin.h"
 #include "service/instance/instance_key.h"
+#include "service/orchestration/context_hold.h"
 #include "service/orchestration/dispatcher.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/inbox.h"
@@ -176,8 +176,10 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   std::map<int32_t, std::unique_ptr<ActivityWork>> activities;
 
   int pins = 0;  // Work that pins the context.
-  std::unique_ptr<HeldPin> pin;
-  bool pinning = false;       // Acquiring the pin.
+  std::shared_ptr<ContextHold> pin;
+  bool pinning = false;  // Acquiring the pin.
+  // Of the start that created it, while that is unanswered.
+  const ContextOffer* offer = nullptr;
   std::vector<Work*> unsent;  // Out, but not sent yet.
 
   HotOrchestration* hot = nullptr;
