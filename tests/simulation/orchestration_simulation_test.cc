@@ -43,7 +43,7 @@ TEST(OrchestrationSimulation, WithoutAnySyncTheSameCheckFindsALoss) {
 // hundred.
 TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
   OrchestrationCounts counts;
-  for (uint64_t seed = 1; seed <= 400; ++seed) {
+  for (uint64_t seed = 1; seed <= 500; ++seed) {
     Random random(seed);
     RunOrchestrationWorld(random, Durability::kFull, counts);
   }
