@@ -211,22 +211,7 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
   See(key, event.generation);
   switch (event.kind) {
     case InstanceEventKind::kCreated:
-      Require(context.state != State::kNone, Rule::kEventOrder,
-              "created, but nobody asked", key);
-      context.created_told = true;
-      if (context.state != State::kOpening) break;
-      context.state = State::kOpen;
-      context.last_use = now;
-      context.questions += 2;
-      for (const Waiter& waiter : context.waiters) {
-        owed_[waiter.call] = {.created = waiter.opens};
-      }
-      context.pins = context.waiters.size();
-      context.waiters.clear();
-      if (context.pins == 0 && shutting_down_) {
-        Close(context, DetachReason::kShutdown);
-      }
-      break;
+      return OnCreated(key, now);
     case InstanceEventKind::kIdle:
       Require(context.pins == 0 && context.created_told && !context.idle_told &&
                   !context.closing_told,
@@ -242,6 +227,43 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
       Require(context.state == State::kOpen, Rule::kEventOrder,
               "renewed while not open", key);
       break;
+    case InstanceEventKind::kPinsChanged:
+      Require(context.state == State::kOpen, Rule::kEventOrder,
+              "pins of one that is not open", key);
+      break;
+    case InstanceEventKind::kHeldByProvider:
+      break;
+    case InstanceEventKind::kThrew:
+      Require(false, Rule::kEventOrder, "something threw", key);
+      break;
+    default:
+      OnEndEvent(key, event, now);
+  }
+}
+
+void InstanceModel::OnCreated(int key, Instant now) {
+  Context& context = contexts_[key];
+  Require(context.state != State::kNone, Rule::kEventOrder,
+          "created, but nobody asked", key);
+  context.created_told = true;
+  if (context.state != State::kOpening) return;
+  context.state = State::kOpen;
+  context.last_use = now;
+  context.questions += 2;
+  for (const Waiter& waiter : context.waiters) {
+    owed_[waiter.call] = {.created = waiter.opens};
+  }
+  context.pins = context.waiters.size();
+  context.waiters.clear();
+  if (context.pins == 0 && shutting_down_) {
+    Close(context, DetachReason::kShutdown);
+  }
+}
+
+void InstanceModel::OnEndEvent(int key, const InstanceEvent& event,
+                               Instant now) {
+  Context& context = contexts_[key];
+  switch (event.kind) {
     case InstanceEventKind::kExpired:
       Require(options_.leased, Rule::kEventOrder, "expired without lease", key);
       Require(context.state == State::kOpen, Rule::kEventOrder, "expired", key);
@@ -280,15 +302,9 @@ void InstanceModel::OnEvent(int key, const InstanceEvent& event, Instant now) {
               Rule::kEventOrder, "opening failed", key);
       Gone(key, context.failure, now);
       break;
-    case InstanceEventKind::kPinsChanged:
-      Require(context.state == State::kOpen, Rule::kEventOrder,
-              "pins of one that is not open", key);
-      break;
-    case InstanceEventKind::kHeldByProvider:
-      break;
-    case InstanceEventKind::kThrew:
-      Require(false, Rule::kEventOrder, "something threw", key);
-      break;
+    default:
+      Require(false, Rule::kEventOrder, "an event that the model does not know",
+              key);
   }
 }
 

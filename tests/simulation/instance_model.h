@@ -180,6 +180,9 @@ class InstanceModel {
 
   // `key` has a context of that generation.
   void See(int key, uint64_t generation);
+  void OnCreated(int key, Instant now);
+  // Events that end a context.
+  void OnEndEvent(int key, const InstanceEvent& event, Instant now);
   void Close(Context& context, DetachReason reason);
   absl::Duration Bounded(absl::Duration timeout) const;
   // A service wants the context's idle timeout to be at least this.

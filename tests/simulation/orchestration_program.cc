@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -136,91 +139,136 @@ void Replay::See(const HistoryEvent& event) {
   if (event.As<ExecutionResumed>() != nullptr) suspended = false;
 }
 
-TurnAnswer Replay::Answer(const Item& item) const {
-  TurnAnswer answer;
-  const auto add = [&answer](int32_t id, auto what) {
-    answer.actions.push_back({id, std::move(what)});
-  };
-  const auto end = [&](OrchestrationStatus status, Payload result) {
+namespace {
+
+// The answer that a program writes, action by action.
+class Writer {
+ public:
+  template <typename Action>
+  void Add(int32_t id, Action what) {
+    answer_.actions.push_back({id, std::move(what)});
+  }
+  void End(OrchestrationStatus status, Payload result) {
     CompleteExecution completion;
     completion.status = status;
     completion.result = std::move(result);
-    add(99, std::move(completion));
-  };
-  const auto schedule = [&](int32_t id, const char* name = "act") {
+    Add(99, std::move(completion));
+  }
+  void Complete(std::string result) {
+    End(OrchestrationStatus::kCompleted, std::move(result));
+  }
+  void Fail() { End(OrchestrationStatus::kFailed, std::nullopt); }
+  void Schedule(int32_t id, const char* name = "act") {
     TaskScheduled task;
     task.name = name;
-    add(id, std::move(task));
-  };
+    Add(id, std::move(task));
+  }
+  TurnAnswer Take() { return std::move(answer_); }
+
+ private:
+  TurnAnswer answer_;
+};
+
+// ---- The programs, by kind
+
+void Collect(const Replay& replay, const Item&, Writer& writer) {
+  std::vector<std::string> seen = replay.raised;
+  if (std::erase(seen, "end") == 0) return;
+  writer.Complete(absl::StrCat(replay.label, "|", absl::StrJoin(seen, ",")));
+}
+
+void Chain(const Replay& replay, const Item&, Writer& writer) {
+  if (replay.completed == 3) {
+    writer.Complete(absl::StrCat(replay.label, "|3"));
+  } else if (replay.scheduled == replay.completed) {
+    writer.Schedule(replay.completed + 1);
+  }
+}
+
+void Fan(const Replay& replay, const Item&, Writer& writer) {
+  if (replay.scheduled == 0) {
+    for (int32_t id = 1; id <= 4; ++id) writer.Schedule(id);
+  } else if (replay.completed == 4) {
+    writer.Complete(absl::StrCat(replay.label, "|4"));
+  }
+}
+
+void Timer(const Replay& replay, const Item&, Writer& writer) {
+  if (!replay.timer) {
+    writer.Add(1, TimerCreated{ToTimestamp(ToTime(replay.now) +
+                                           absl::Milliseconds(50))});
+  } else if (replay.fired) {
+    writer.Complete(absl::StrCat(replay.label, "|t"));
+  }
+}
+
+void Flaky(const Replay& replay, const Item&, Writer& writer) {
+  if (replay.task_failed) {
+    writer.Fail();
+  } else if (replay.completed == 1) {
+    writer.Complete(absl::StrCat(replay.label, "|f"));
+  } else if (replay.scheduled == 0) {
+    writer.Schedule(1, kFlakyActivity);
+  }
+}
+
+// Its child is a chain, or (`hopeful`) one that may fail.
+void Parent(const Replay& replay, const Item&, Writer& writer) {
+  const bool hopes = replay.kind == "hopeful";
+  if (!replay.child) {
+    SubOrchestrationCreated start;
+    start.instance_id = absl::StrCat("child-", replay.label);
+    start.name = "world";
+    start.input =
+        absl::StrCat(hopes ? "flaky" : "chain", ":child-", replay.label);
+    writer.Add(1, std::move(start));
+  } else if (hopes && replay.child_result == "failed") {
+    writer.Fail();
+  } else if (replay.child_result.has_value()) {
+    writer.Complete(absl::StrCat(replay.label, "|", *replay.child_result));
+  }
+}
+
+void Eternal(const Replay& replay, const Item& item, Writer& writer) {
+  if (replay.round == kEternalRounds) {
+    writer.Complete(absl::StrCat(replay.label, "|end"));
+  } else if (!replay.raised.empty()) {
+    CompleteExecution next;
+    next.status = OrchestrationStatus::kContinuedAsNew;
+    next.result = absl::StrCat("eternal:", replay.label, ":", replay.round + 1);
+    for (size_t i = 1; i < replay.raised.size(); ++i) {
+      next.carried_over.push_back(
+          EncodeEvent({HistoryEvent::kFromOutside, replay.now,
+                       EventRaised{"e", replay.raised[i]}}));
+    }
+    writer.Add(99, std::move(next));
+    if (replay.round == 0) writer.Add(98, EventSent{item.id, "e", "self"});
+  }
+}
+
+struct Program {
+  std::string_view kind;
+  void (*run)(const Replay& replay, const Item& item, Writer& writer);
+};
+constexpr Program kPrograms[] = {{"collect", Collect}, {"chain", Chain},
+                                 {"fan", Fan},         {"timer", Timer},
+                                 {"flaky", Flaky},     {"parent", Parent},
+                                 {"hopeful", Parent},  {"eternal", Eternal}};
+
+}  // namespace
+
+TurnAnswer Replay::Answer(const Item& item) const {
+  Writer writer;
   if (rewinds) {
-    add(HistoryEvent::kFromOutside, GoOnWith(item));
+    writer.Add(HistoryEvent::kFromOutside, GoOnWith(item));
   } else if (terminated.has_value()) {
-    end(OrchestrationStatus::kTerminated, *terminated);
-  } else if (suspended) {
-    // It buffers incoming events.
-  } else if (kind == "collect") {
-    std::vector<std::string> seen = raised;
-    const auto last = std::find(seen.begin(), seen.end(), "end");
-    if (last == seen.end()) return answer;
-    std::erase(seen, "end");
-    end(OrchestrationStatus::kCompleted,
-        absl::StrCat(label, "|", absl::StrJoin(seen, ",")));
-  } else if (kind == "chain") {
-    if (completed == 3) {
-      end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|3"));
-    } else if (scheduled == completed) {
-      schedule(completed + 1);
-    }
-  } else if (kind == "fan") {
-    if (scheduled == 0) {
-      for (int32_t id = 1; id <= 4; ++id) schedule(id);
-    } else if (completed == 4) {
-      end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|4"));
-    }
-  } else if (kind == "timer") {
-    if (!timer) {
-      add(1, TimerCreated{ToTimestamp(ToTime(now) + absl::Milliseconds(50))});
-    } else if (fired) {
-      end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|t"));
-    }
-  } else if (kind == "flaky") {
-    if (task_failed) {
-      end(OrchestrationStatus::kFailed, std::nullopt);
-    } else if (completed == 1) {
-      end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|f"));
-    } else if (scheduled == 0) {
-      schedule(1, kFlakyActivity);
-    }
-  } else if (kind == "parent" || kind == "hopeful") {
-    const bool hopes = kind == "hopeful";
-    if (!child) {
-      SubOrchestrationCreated start;
-      start.instance_id = absl::StrCat("child-", label);
-      start.name = "world";
-      start.input = absl::StrCat(hopes ? "flaky" : "chain", ":child-", label);
-      add(1, std::move(start));
-    } else if (hopes && child_result == "failed") {
-      end(OrchestrationStatus::kFailed, std::nullopt);
-    } else if (child_result.has_value()) {
-      end(OrchestrationStatus::kCompleted,
-          absl::StrCat(label, "|", *child_result));
-    }
-  } else if (kind == "eternal") {
-    if (round == kEternalRounds) {
-      end(OrchestrationStatus::kCompleted, absl::StrCat(label, "|end"));
-    } else if (!raised.empty()) {
-      CompleteExecution next;
-      next.status = OrchestrationStatus::kContinuedAsNew;
-      next.result = absl::StrCat("eternal:", label, ":", round + 1);
-      for (size_t i = 1; i < raised.size(); ++i) {
-        next.carried_over.push_back(EncodeEvent(
-            {HistoryEvent::kFromOutside, now, EventRaised{"e", raised[i]}}));
-      }
-      add(99, std::move(next));
-      if (round == 0) add(98, EventSent{item.id, "e", "self"});
+    writer.End(OrchestrationStatus::kTerminated, *terminated);
+  } else if (!suspended) {  // Suspended, it buffers incoming events.
+    for (const Program& program : kPrograms) {
+      if (program.kind == kind) program.run(*this, item, writer);
     }
   }
-  return answer;
+  return writer.Take();
 }
 
 }  // namespace leasehold

@@ -16,6 +16,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "service/orchestration/engine.h"
+#include "tests/simulation/known_life.h"
 #include "tests/simulation/orchestration_program.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/power_vfs.h"
@@ -28,18 +29,6 @@ constexpr size_t kIds = 6;
 constexpr size_t kWorkers = 2;
 constexpr const char* kKinds[] = {"collect", "chain",   "fan",   "timer",
                                   "parent",  "eternal", "flaky", "hopeful"};
-
-// One start, and what was acknowledged of it.
-struct Life {
-  std::string id;
-  std::string kind;
-  enum class State { kUnknown, kThere, kRefused } state = State::kUnknown;
-  uint64_t there_since = 0;
-  bool meddled = false;  // A caller tried to end it from outside.
-  bool end_sent = false;
-  std::set<std::string> events;  // Acknowledged while it collected.
-  std::optional<std::string> output;
-};
 
 class World final : private EngineObserver {
  public:
@@ -237,7 +226,8 @@ class World final : private EngineObserver {
     const std::string id = AnyId();
     const std::string kind = kKinds[Uniform(random_, 0, std::size(kKinds) - 1)];
     const std::string label = absl::StrCat(++last_label_);
-    Life& life = lives_[label];
+    KnownLife& life = lives_[label];
+    life.label = label;
     life.id = id;
     life.kind = kind;
     life.meddled = meddling_[id] > 0;
@@ -258,7 +248,7 @@ class World final : private EngineObserver {
             IsThere(label, "its start");
           } else if (absl::IsAlreadyExists(receipt.status())) {
             ++counts_.refused;
-            lives_[label].state = Life::State::kRefused;
+            lives_[label].state = KnownLife::State::kRefused;
           }
           // Unavailable: nothing was done, or it is unknown.
         });
@@ -268,13 +258,13 @@ class World final : private EngineObserver {
   void IsThere(const std::string& label, const std::string& by) {
     const auto it = lives_.find(label);
     if (it == lives_.end()) return;  // A child.
-    Life& life = it->second;
-    if (life.state == Life::State::kRefused) {
+    KnownLife& life = it->second;
+    if (life.state == KnownLife::State::kRefused) {
       return Break(
           absl::StrCat("life ", label, " was refused, and ", by, " shows it"));
     }
-    if (life.state == Life::State::kThere) return;
-    life.state = Life::State::kThere;
+    if (life.state == KnownLife::State::kThere) return;
+    life.state = KnownLife::State::kThere;
     life.there_since = ++sequence_;
     Note(absl::StrCat("life ", label, " of ", life.id, " is there: ", by));
   }
@@ -283,8 +273,8 @@ class World final : private EngineObserver {
   std::optional<std::string> Certain(const std::string& id) {
     std::optional<std::string> latest;
     for (const auto& [label, life] : lives_) {
-      if (life.id != id || life.state == Life::State::kRefused) continue;
-      if (life.state == Life::State::kUnknown) return std::nullopt;
+      if (life.id != id || life.state == KnownLife::State::kRefused) continue;
+      if (life.state == KnownLife::State::kUnknown) return std::nullopt;
       if (!latest || lives_[*latest].there_since < life.there_since) {
         latest = label;
       }
@@ -304,7 +294,7 @@ class World final : private EngineObserver {
           // The same life before and after, and it collects: it will get the
           // event.
           if (label != Certain(id) || !label) return;
-          Life& life = lives_[*label];
+          KnownLife& life = lives_[*label];
           if (life.kind != "collect" || life.meddled || life.end_sent) return;
           Note(absl::StrCat(input, " was taken by life ", *label));
           life.events.insert(input);
@@ -466,8 +456,8 @@ class World final : private EngineObserver {
     bool unknown = false;
     for (const auto& [label, life] : lives_) {
       if (life.id != id) continue;
-      unknown = unknown || life.state == Life::State::kUnknown;
-      if (life.state == Life::State::kThere) {
+      unknown = unknown || life.state == KnownLife::State::kUnknown;
+      if (life.state == KnownLife::State::kThere) {
         latest = std::max(latest, life.there_since);
       }
     }
@@ -482,77 +472,15 @@ class World final : private EngineObserver {
     const std::string& label = parts[1];
     const auto it = lives_.find(label);
     if (it == lives_.end()) return;  // Between two executions.
-    Life& life = it->second;
-    if (life.state == Life::State::kThere && life.there_since < latest) {
+    KnownLife& life = it->second;
+    if (life.state == KnownLife::State::kThere && life.there_since < latest) {
       return Break(
           absl::StrCat(id, " is life ", label, " again, which was replaced"));
     }
     IsThere(label, "a look");
-    if (info->finished.has_value()) CheckEnd(label, *info);
-  }
-
-  // Those that may fail are rewound, and at the end they have not failed.
-  void CheckFailed(const std::string& label, const Life& life) {
-    if (life.output.has_value()) {
-      Break(absl::StrCat("life ", label, " ended as ", *life.output,
-                         " before, and now it failed"));
-    }
-    const bool may_fail = life.kind == "flaky" || life.kind == "hopeful";
-    if (!may_fail || (over_ && !life.meddled)) {
-      Break(absl::StrCat("life ", label, " has failed"));
-    }
-  }
-
-  void CheckEnd(const std::string& label, const OrchestrationInfo& info) {
-    Life& life = lives_[label];
-    const std::string output = info.output.value_or("");
-    if (info.status == OrchestrationStatus::kFailed) {
-      return CheckFailed(label, life);
-    }
-    if (life.output.has_value() && *life.output != output) {
-      return Break(absl::StrCat("life ", label, " ended as ", *life.output,
-                                " before, and now as ", output));
-    }
-    life.output = output;
-    if (info.status == OrchestrationStatus::kTerminated) {
-      if (!life.meddled) Break(absl::StrCat("nobody terminated life ", label));
-      return;
-    }
-    if (info.status != OrchestrationStatus::kCompleted) {
-      return Break(absl::StrCat("life ", label, " ended as ",
-                                std::string(StatusName(info.status))));
-    }
-    std::map<std::string, std::string> results = {
-        {"chain", "3"},
-        {"fan", "4"},
-        {"timer", "t"},
-        {"parent", absl::StrCat("child-", label, "|3")},
-        {"eternal", "end"},
-        {"flaky", "f"},
-        {"hopeful", absl::StrCat("child-", label, "|f")}};
-    if (life.kind != "collect") {
-      const std::string wanted = absl::StrCat(label, "|", results[life.kind]);
-      const bool right =
-          output == wanted ||
-          (life.meddled && output == absl::StrCat(label, "|failed"));
-      if (!right) {
-        Break(absl::StrCat("life ", label, " ended as ", output, ", not as ",
-                           wanted));
-      }
-      return;
-    }
-    const std::vector<std::string> halves = absl::StrSplit(output, '|');
-    const std::vector<std::string> seen = absl::StrSplit(halves[1], ',');
-    const std::set<std::string> once(seen.begin(), seen.end());
-    if (once.size() != seen.size()) {
-      Break(
-          absl::StrCat("life ", label, " was told something twice: ", output));
-    }
-    for (const std::string& event : life.events) {
-      if (!once.contains(event)) {
-        Break(absl::StrCat("life ", label, " was never told of ", event, ": ",
-                           output));
-      }
+    if (!info->finished.has_value()) return;
+    if (auto wrong = life.SeeEnd(*info, over_)) {
+      Break(absl::StrCat("life ", label, " ", *wrong));
     }
   }
 
@@ -618,7 +546,7 @@ class World final : private EngineObserver {
   uint64_t sequence_ = 0;
   uint64_t last_label_ = 0;
   uint64_t last_event_ = 0;
-  std::map<std::string, Life> lives_;
+  std::map<std::string, KnownLife> lives_;
   std::map<std::string, uint64_t> purge_tried_;
   std::map<std::string, int> meddling_;  // Calls in flight.
   std::map<std::string, int> purging_;
