@@ -7,8 +7,10 @@
 // be shut down, which waits for every pin.
 #include <atomic>
 #include <deque>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/embedding/embedding_fixture.h"
@@ -33,36 +35,57 @@ class Serial {
   int64_t value_ = 0;
 };
 
+// Answers initializers late, on a thread of its own, and fails now and then.
+class LateAnswers {
+ public:
+  LateAnswers() : thread_([this] { Run(); }) {}
+  ~LateAnswers() {
+    {
+      MutexLock lock(mu_);
+      stop_ = true;
+    }
+    wake_.NotifyAll();
+    thread_.join();
+  }
+
+  void Add(HookDone done) {
+    MutexLock lock(mu_);
+    pending_.push_back(std::move(done));
+    wake_.NotifyOne();
+  }
+
+ private:
+  void Run() {
+    Random random(BaseSeed());
+    for (;;) {
+      std::optional<HookDone> done;
+      {
+        MutexLock lock(mu_);
+        while (pending_.empty() && !stop_) wake_.Wait(mu_);
+        if (pending_.empty()) return;
+        done.emplace(std::move(pending_.front()));
+        pending_.pop_front();
+      }
+      (*done)(OneIn(random, 5) ? absl::UnavailableError("not now")
+                               : absl::OkStatus());
+    }
+  }
+
+  Mutex mu_;
+  CondVar wake_;
+  std::deque<HookDone> pending_ ABSL_GUARDED_BY(mu_);
+  bool stop_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
 class BindStressTest : public EmbeddingTest {};
 
 TEST_F(BindStressTest, CancellationsAtAnyMomentLoseNothing) {
   constexpr int kClients = 3;
   constexpr int kCalls = 400;  // Of each.
-  // Answers late, on a thread of its own, and fails now and then.
-  Mutex mu;
-  CondVar wake;
-  std::deque<HookDone> pending;
-  bool stop = false;
-  ScriptedInitializer initializer([&](auto&, auto&, HookDone done) {
-    MutexLock lock(mu);
-    pending.push_back(std::move(done));
-    wake.NotifyOne();
-  });
-  std::thread answers([&] {
-    Random random(BaseSeed());
-    for (;;) {
-      std::optional<HookDone> done;
-      {
-        MutexLock lock(mu);
-        while (pending.empty() && !stop) wake.Wait(mu);
-        if (pending.empty()) return;
-        done.emplace(std::move(pending.front()));
-        pending.pop_front();
-      }
-      (*done)(OneIn(random, 5) ? absl::UnavailableError("not now")
-                               : absl::OkStatus());
-    }
-  });
+  LateAnswers answers;
+  ScriptedInitializer initializer(
+      [&](auto&, auto&, HookDone done) { answers.Add(std::move(done)); });
   ScriptedCounter service([this](auto* call, auto* request, auto* reply) {
     return instances_->Bind<Serial>(call, [=](Serial& serial) {
       reply->set_value(serial.Add(request->amount()));
@@ -99,12 +122,6 @@ TEST_F(BindStressTest, CancellationsAtAnyMomentLoseNothing) {
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(ended, kClients * kCalls);
   Shutdown();
-  {
-    MutexLock lock(mu);
-    stop = true;
-  }
-  wake.NotifyAll();
-  answers.join();
 }
 
 }  // namespace

@@ -211,102 +211,147 @@ TEST_F(SerialQueueTest, AHundredThousandWaitersAreServedWithoutRecursion) {
   for (const EndsAtOnce& waiter : waiters) ASSERT_TRUE(waiter.served_);
 }
 
-// Goal: the queue agrees with a model of a dozen lines. Method: random messages
-// come, end, cancel and time out on one thread; the model is a list.
-TEST(SerialQueueModel, AgreesWithANaiveModel) {
-  ForEachSeed(300, [](Random& random) {
-    SimulatedClock clock;
-    ManualExecutor executor;
-    AccessTimer timer(clock, executor, kTimeout);
-    SerialQueue queue;
-    std::vector<std::unique_ptr<Message>> messages;
-    // The model: who waits, since when; who has access, or is about to get
-    // it.
-    struct Waiting {
-      Message* message;
-      Instant since;
-    };
-    std::deque<Waiting> waiting;
-    Message* holder = nullptr;
-    std::vector<Message*> failed;
+// Messages that come, end, cancel and time out on one thread, and a model of a
+// dozen lines, which is a list.
+class Walk {
+ public:
+  explicit Walk(Random& random) : random_(random) {}
 
-    const auto pass_on = [&] {
-      holder = nullptr;
-      if (waiting.empty()) return;
-      holder = waiting.front().message;
-      waiting.pop_front();
-    };
-    for (int step = 0; step < 200; ++step) {
-      switch (Uniform(random, 0, 5)) {
-        case 0:
-        case 1: {  // A message comes.
-          messages.push_back(std::make_unique<Message>(executor));
-          Message* message = messages.back().get();
-          const bool free = holder == nullptr;
-          ASSERT_EQ(message->Acquire(queue, timer, "Add"), free);
-          if (free) {
-            holder = message;
-          } else {
-            waiting.push_back({message, clock.Now()});
-          }
-          break;
-        }
-        case 2:  // The access ends.
-          if (holder != nullptr && holder->has_access()) {
-            holder->End();
-            pass_on();
-          }
-          break;
-        case 3: {  // A message cancels.
-          if (messages.empty()) break;
-          Message* message =
-              messages[Uniform(random, 0, messages.size() - 1)].get();
-          const auto found = std::find_if(
-              waiting.begin(), waiting.end(),
-              [message](const Waiting& w) { return w.message == message; });
-          ASSERT_EQ(queue.CancelWait(*message), found != waiting.end());
-          if (found != waiting.end()) waiting.erase(found);
-          break;
-        }
-        case 4: {  // Time passes.
-          clock.Advance(absl::Milliseconds(Uniform(random, 0, 12'000)));
-          timer.RunDue();
-          while (!waiting.empty() && clock.Now() - waiting.front().since >=
-                                         kTimeout + absl::Milliseconds(1)) {
-            failed.push_back(waiting.front().message);
-            waiting.pop_front();
-          }
-          // Within the wheel's resolution of the timeout, both results are
-          // right.
-          if (!waiting.empty() &&
-              clock.Now() - waiting.front().since >= kTimeout) {
-            executor.RunAll();
-            while (!waiting.empty() && waiting.front().message->told()) {
-              failed.push_back(waiting.front().message);
-              waiting.pop_front();
-            }
-          }
-          break;
-        }
-        case 5:
-          executor.RunAny(random);
-          break;
-      }
+  void Step() {
+    switch (Uniform(random_, 0, 5)) {
+      case 0:
+      case 1:
+        return Come();
+      case 2:  // The access ends.
+        if (holder_ != nullptr && holder_->has_access()) EndAccess();
+        return;
+      case 3:
+        if (!messages_.empty()) Cancel();
+        return;
+      case 4:
+        return PassTime();
+      case 5:
+        executor_.RunAny(random_);
+        return;
     }
-    executor.RunAll();
-    for (const Message* message : failed) {
+  }
+
+  // Everything ends, one after the other.
+  void End() {
+    executor_.RunAll();
+    for (const Message* message : failed_) {
       ASSERT_TRUE(absl::IsUnavailable(message->status()));
     }
-    while (holder != nullptr) {
-      ASSERT_TRUE(holder->has_access());
-      for (const Waiting& w : waiting) ASSERT_FALSE(w.message->told());
-      holder->End();
-      pass_on();
-      executor.RunAll();
+    while (holder_ != nullptr) {
+      ASSERT_TRUE(holder_->has_access());
+      for (const Waiting& w : waiting_) ASSERT_FALSE(w.message->told());
+      EndAccess();
+      executor_.RunAll();
     }
-    for (const auto& message : messages) ASSERT_FALSE(message->has_access());
+    for (const auto& message : messages_) ASSERT_FALSE(message->has_access());
+  }
+
+ private:
+  struct Waiting {
+    Message* message;
+    Instant since;
+  };
+
+  void Come() {
+    messages_.push_back(std::make_unique<Message>(executor_));
+    Message* message = messages_.back().get();
+    const bool free = holder_ == nullptr;
+    ASSERT_EQ(message->Acquire(queue_, timer_, "Add"), free);
+    if (free) {
+      holder_ = message;
+    } else {
+      waiting_.push_back({message, clock_.Now()});
+    }
+  }
+
+  void EndAccess() {
+    holder_->End();
+    holder_ = nullptr;
+    if (waiting_.empty()) return;
+    holder_ = waiting_.front().message;
+    waiting_.pop_front();
+  }
+
+  void Cancel() {
+    Message* message =
+        messages_[Uniform(random_, 0, messages_.size() - 1)].get();
+    const auto found = std::find_if(
+        waiting_.begin(), waiting_.end(),
+        [message](const Waiting& w) { return w.message == message; });
+    ASSERT_EQ(queue_.CancelWait(*message), found != waiting_.end());
+    if (found != waiting_.end()) waiting_.erase(found);
+  }
+
+  void PassTime() {
+    clock_.Advance(absl::Milliseconds(Uniform(random_, 0, 12'000)));
+    timer_.RunDue();
+    while (!waiting_.empty() && clock_.Now() - waiting_.front().since >=
+                                    kTimeout + absl::Milliseconds(1)) {
+      Fail();
+    }
+    // Within the wheel's resolution of the timeout, both results are right.
+    if (!waiting_.empty() &&
+        clock_.Now() - waiting_.front().since >= kTimeout) {
+      executor_.RunAll();
+      while (!waiting_.empty() && waiting_.front().message->told()) Fail();
+    }
+  }
+
+  void Fail() {
+    failed_.push_back(waiting_.front().message);
+    waiting_.pop_front();
+  }
+
+  Random& random_;
+  SimulatedClock clock_;
+  ManualExecutor executor_;
+  AccessTimer timer_{clock_, executor_, kTimeout};
+  SerialQueue queue_;
+  std::vector<std::unique_ptr<Message>> messages_;
+  // The model: who waits, since when; who has access, or is about to get it.
+  std::deque<Waiting> waiting_;
+  Message* holder_ = nullptr;
+  std::vector<Message*> failed_;
+};
+
+// Goal: the queue agrees with a naive model. Method: 200 random steps.
+TEST(SerialQueueModel, AgreesWithANaiveModel) {
+  ForEachSeed(300, [](Random& random) {
+    Walk walk(random);
+    for (int step = 0; step < 200; ++step) {
+      walk.Step();
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    walk.End();
   });
 }
+
+// A message that waits for its answer on its own thread.
+class BlockingMessage final : public AccessWaiter {
+ public:
+  void OnAccess(absl::StatusOr<SerialAccess> access) override {
+    MutexLock lock(mu_);
+    answer_ = std::move(access);
+    told_.NotifyOne();
+  }
+  absl::StatusOr<SerialAccess> Await() {
+    MutexLock lock(mu_);
+    while (!answer_.has_value()) told_.Wait(mu_);
+    absl::StatusOr<SerialAccess> answer = *std::move(answer_);
+    answer_.reset();
+    return answer;
+  }
+
+ private:
+  Mutex mu_;
+  CondVar told_;
+  std::optional<absl::StatusOr<SerialAccess>> answer_ ABSL_GUARDED_BY(mu_);
+};
 
 // Goal: under real threads at most one message runs, and each is answered once.
 // Method: workers send messages and cancel some while a thread moves the clock;
@@ -322,29 +367,9 @@ TEST(SerialQueueStress, OneMessageAtATimeAndEachIsAnsweredOnce) {
   std::atomic<int> running{0};
   std::atomic<int> served{0}, refused{0}, cancelled{0};
 
-  class Worker final : public AccessWaiter {
-   public:
-    void OnAccess(absl::StatusOr<SerialAccess> access) override {
-      MutexLock lock(mu_);
-      answer_ = std::move(access);
-      told_.NotifyOne();
-    }
-    absl::StatusOr<SerialAccess> Await() {
-      MutexLock lock(mu_);
-      while (!answer_.has_value()) told_.Wait(mu_);
-      absl::StatusOr<SerialAccess> answer = *std::move(answer_);
-      answer_.reset();
-      return answer;
-    }
-
-   private:
-    Mutex mu_;
-    CondVar told_;
-    std::optional<absl::StatusOr<SerialAccess>> answer_ ABSL_GUARDED_BY(mu_);
-  };
   const auto work = [&](uint64_t seed) {
     Random random(seed);
-    Worker waiter;
+    BlockingMessage waiter;
     for (int i = 0; i < kMessages; ++i) {
       std::optional<SerialAccess> access = queue.Acquire(timer, waiter, "Add");
       if (!access.has_value()) {

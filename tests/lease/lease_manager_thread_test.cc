@@ -264,90 +264,113 @@ class SlotListener : public LeaseListener {
   std::vector<std::unique_ptr<Slot>>& slots_;
 };
 
-// Everything at once, mainly for ThreadSanitizer: the manager's thread, other
-// callers of RunDue, a clock that moves, owners that grant and revoke, and a
-// third party that renews and sets timeouts. Each grant must end exactly once:
-// revoked, over, or still running at the end.
-TEST(LeaseThreads, EachGrantEndsOnceUnderGrantRenewRevokeAndRunDueAtOnce) {
-  constexpr int kOwners = 2;
-  constexpr size_t kSlotsEach = 16;
-  constexpr int kOperations = 10'000;
-  ForEachSeed(3, [](Random& random) {
-    SimulatedClock clock;
-    std::vector<std::unique_ptr<Slot>> slots;
-    for (size_t i = 0; i < kOwners * kSlotsEach; ++i) {
-      slots.push_back(std::make_unique<Slot>());
-      slots.back()->renewable = i % 2 == 0;
-    }
-    SlotListener listener(clock, slots);
-    LeaseManager manager(clock, listener, {.batch_max = 4});
-    manager.Start();
+// Owners that grant and revoke, a clock that moves, a third party that renews
+// and sets timeouts, and callers of RunDue beside the manager's thread.
+class Race {
+ public:
+  static constexpr int kOwners = 2;
+  static constexpr size_t kSlotsEach = 16;
+  static constexpr int kOperations = 10'000;
 
-    std::atomic<int> owners_left = kOwners;
+  Race() {
+    for (size_t i = 0; i < kOwners * kSlotsEach; ++i) {
+      slots_.push_back(std::make_unique<Slot>());
+      slots_.back()->renewable = i % 2 == 0;
+    }
+  }
+
+  void Run(Random& random) {
+    manager_.Start();
     std::vector<std::thread> threads;
     for (int owner = 0; owner < kOwners; ++owner) {
-      threads.emplace_back([&, owner, random = Random(random())]() mutable {
-        std::array<bool, kSlotsEach> granted{};
-        for (int i = 0; i < kOperations; ++i) {
-          const size_t n = Uniform(random, 0, kSlotsEach - 1);
-          Slot& slot = *slots[owner * kSlotsEach + n];
-          if (!granted[n]) {
-            ++slot.grants;
-            manager.Grant(slot.lease,
-                          absl::Microseconds(Uniform(random, 0, 20'000)));
-          } else if (slot.over) {
-            slot.over = false;
-          } else if (manager.Revoke(slot.lease)) {
-            ++slot.revokes;
-          } else {
-            // It is over: the listener has been told, or is about to be.
-            while (!slot.over) std::this_thread::yield();
-            slot.over = false;
-          }
-          granted[n] = !granted[n];
-          // Owners move the clock and call RunDue: so leases end at a steady
-          // rate, however the machine schedules the other threads.
-          if (OneIn(random, 8)) clock.Advance(absl::Milliseconds(1));
-          if (OneIn(random, 8)) manager.RunDue();
-        }
-        --owners_left;
+      threads.emplace_back([this, owner, random = Random(random())]() mutable {
+        Own(owner, random);
       });
     }
-    threads.emplace_back([&, random = Random(random())]() mutable {
-      while (owners_left > 0) {
-        Slot& slot = *slots[Uniform(random, 0, slots.size() - 1)];
-        if (slot.renewable) manager.Renew(slot.lease);
-        if (slot.renewable && OneIn(random, 3)) {
-          manager.SetTimeout(slot.lease,
-                             absl::Microseconds(Uniform(random, 0, 20'000)));
-        }
-        (void)manager.Lookup(slot.lease);
-      }
-    });
-    threads.emplace_back([&] {
-      while (owners_left > 0) {
-        manager.RunDue();
-        (void)manager.NextDue();
+    threads.emplace_back(
+        [this, random = Random(random())]() mutable { Meddle(random); });
+    threads.emplace_back([this] {
+      while (owners_left_ > 0) {
+        manager_.RunDue();
+        (void)manager_.NextDue();
         std::this_thread::yield();
       }
     });
     for (std::thread& thread : threads) thread.join();
-    manager.Stop();
+    manager_.Stop();
+  }
 
-    EXPECT_FALSE(listener.twice) << "told twice of one ending";
-    EXPECT_FALSE(listener.early) << "ended early";
+  void ExpectThatEachGrantEndedOnce() {
+    EXPECT_FALSE(listener_.twice) << "told twice of one ending";
+    EXPECT_FALSE(listener_.early) << "ended early";
     size_t running = 0;
-    for (const auto& slot : slots) {
-      const bool runs = manager.Lookup(slot->lease).running;
+    for (const auto& slot : slots_) {
+      const bool runs = manager_.Lookup(slot->lease).running;
       running += runs;
       EXPECT_EQ(slot->grants, slot->revokes + slot->endings + runs);
     }
-    EXPECT_EQ(manager.size(), running);
-    EXPECT_GT(listener.endings, 100) << "too few to have met a race";
+    EXPECT_EQ(manager_.size(), running);
+    EXPECT_GT(listener_.endings, 100) << "too few to have met a race";
 
     // Leases still running end when their time has come, and nothing else does.
-    clock.Advance(absl::Seconds(1));
-    EXPECT_EQ(manager.RunDue(), running);
+    clock_.Advance(absl::Seconds(1));
+    EXPECT_EQ(manager_.RunDue(), running);
+  }
+
+ private:
+  void Own(int owner, Random& random) {
+    std::array<bool, kSlotsEach> granted{};
+    for (int i = 0; i < kOperations; ++i) {
+      const size_t n = Uniform(random, 0, kSlotsEach - 1);
+      Slot& slot = *slots_[owner * kSlotsEach + n];
+      if (!granted[n]) {
+        ++slot.grants;
+        manager_.Grant(slot.lease,
+                       absl::Microseconds(Uniform(random, 0, 20'000)));
+      } else if (slot.over) {
+        slot.over = false;
+      } else if (manager_.Revoke(slot.lease)) {
+        ++slot.revokes;
+      } else {
+        // It is over: the listener has been told, or is about to be.
+        while (!slot.over) std::this_thread::yield();
+        slot.over = false;
+      }
+      granted[n] = !granted[n];
+      // Owners move the clock and call RunDue: so leases end at a steady rate,
+      // however the machine schedules the other threads.
+      if (OneIn(random, 8)) clock_.Advance(absl::Milliseconds(1));
+      if (OneIn(random, 8)) manager_.RunDue();
+    }
+    --owners_left_;
+  }
+
+  void Meddle(Random& random) {
+    while (owners_left_ > 0) {
+      Slot& slot = *slots_[Uniform(random, 0, slots_.size() - 1)];
+      if (slot.renewable) manager_.Renew(slot.lease);
+      if (slot.renewable && OneIn(random, 3)) {
+        manager_.SetTimeout(slot.lease,
+                            absl::Microseconds(Uniform(random, 0, 20'000)));
+      }
+      (void)manager_.Lookup(slot.lease);
+    }
+  }
+
+  SimulatedClock clock_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  SlotListener listener_{clock_, slots_};
+  LeaseManager manager_{clock_, listener_, {.batch_max = 4}};
+  std::atomic<int> owners_left_ = kOwners;
+};
+
+// Everything at once, mainly for ThreadSanitizer. Each grant must end exactly
+// once: revoked, over, or still running at the end.
+TEST(LeaseThreads, EachGrantEndsOnceUnderGrantRenewRevokeAndRunDueAtOnce) {
+  ForEachSeed(3, [](Random& random) {
+    Race race;
+    race.Run(random);
+    race.ExpectThatEachGrantEndedOnce();
   });
 }
 

@@ -30,6 +30,24 @@ class EngineFailureTest : public EngineTest {
  protected:
   // Longer than the engine's longest delay before a retry.
   void Recover() { Pass(absl::Seconds(3)); }
+
+  // Random commands, answers and failures, and what was acknowledged of them.
+  struct World {
+    // One prefix per seed: the seeds share the store.
+    std::string prefix;
+    FakeWorker& worker;
+    int32_t last_action = 0;
+    std::map<std::string, Asked<StartReceipt>> starts = {};
+    std::map<std::string, std::vector<std::pair<std::string, AskedStatus>>>
+        raises = {};
+  };
+  void Step(World& world, Random& random, int number);
+  // Histories only grow, occasionally by an activity or a timer.
+  void AnswerSome(World& world, Random& random);
+  // No one waits forever, not even for a turn that was given back.
+  void AnswerAll(World& world);
+  // REQUIRES: `id` was started.
+  void ExpectNothingLost(World& world, const std::string& id);
 };
 
 TEST_F(EngineFailureTest, WhatWasStoredIsReadWhileNothingCanBeStored) {
@@ -216,120 +234,120 @@ TEST_F(EngineFailureTest, FailureThatAThawFindsIsTriedAgain) {
   EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "raised e"));
 }
 
+void EngineFailureTest::Step(World& world, Random& random, int number) {
+  const std::string id = absl::StrCat(world.prefix, Uniform(random, 0, 3));
+  switch (Uniform(random, 0, 7)) {
+    case 0:
+      if (!world.starts.contains(id) ||
+          world.starts.at(id).code() == Code::kUnavailable) {
+        world.starts.insert_or_assign(id, Start(id));
+      }
+      break;
+    case 1:
+    case 2: {
+      const std::string name = absl::StrCat("e", number);
+      world.raises[id].emplace_back(name, Raise(id, name));
+      break;
+    }
+    case 3:
+      if (OneIn(random, 3)) {
+        store_.FailCommit(static_cast<int64_t>(Uniform(random, 0, 2)),
+                          OneIn(random, 2) ? Effect::kNone : Effect::kWhole);
+      }
+      break;
+    case 4:
+      writer_.RunOne();
+      break;
+    case 5:
+      readers_.RunAny(random);
+      tasks_.RunOne();
+      break;
+    case 6:
+      AnswerSome(world, random);
+      break;
+    default:
+      Pass(absl::Milliseconds(300));
+      break;
+  }
+}
+
+void EngineFailureTest::AnswerSome(World& world, Random& random) {
+  while (!world.worker.items.empty()) {
+    const FakeItem item = world.worker.items.front();
+    world.worker.items.pop_front();
+    if (item.kind == WorkKind::kActivity) {
+      OneIn(random, 3) ? Abandon(item) : void(Done(item));
+    } else if (OneIn(random, 5)) {
+      Abandon(item);
+    } else if (OneIn(random, 3)) {
+      Answer(item, {CallTask(++world.last_action, "Work")});
+    } else if (OneIn(random, 2)) {
+      Answer(item, {TimerAt(++world.last_action, Now() + absl::Seconds(1))});
+    } else {
+      Answer(item);
+    }
+    if (OneIn(random, 3)) break;
+  }
+}
+
+void EngineFailureTest::AnswerAll(World& world) {
+  for (int i = 0; i < 20; ++i) {
+    while (!world.worker.items.empty()) {
+      const FakeItem item = world.worker.items.front();
+      world.worker.items.pop_front();
+      item.kind == WorkKind::kActivity ? Done(item) : Answer(item);
+      Settle();
+    }
+    Pass(absl::Seconds(30));
+  }
+}
+
+void EngineFailureTest::ExpectNothingLost(World& world, const std::string& id) {
+  const Asked<StartReceipt>& start = world.starts.at(id);
+  if (!start.answered()) {
+    ADD_FAILURE() << "start of " << id << " was never answered";
+  }
+  const std::vector<std::string> history = History(id);
+  if (start.ok()) {
+    EXPECT_NE(StatusOf(id), "none") << id;
+  }
+  for (const auto& [name, raise] : world.raises[id]) {
+    EXPECT_TRUE(raise.answered()) << name;
+    const auto count =
+        std::count(history.begin(), history.end(), "raised " + name);
+    EXPECT_LE(count, 1) << name << " of " << id;
+    if (raise.ok()) {
+      EXPECT_EQ(count, 1) << name << " of " << id;
+    }
+  }
+  // Everything that was begun has ended.
+  const auto count = [&history](std::string_view begin, std::string_view end) {
+    return std::count_if(
+        history.begin(), history.end(), [&](const std::string& word) {
+          return word.starts_with(begin) && word.ends_with(end);
+        });
+  };
+  EXPECT_EQ(count("task ", "Work"), count("task ", "done")) << id;
+  EXPECT_EQ(std::count(history.begin(), history.end(), "timer"),
+            count("timer ", "fired"))
+      << id;
+  EXPECT_EQ(pins(id), 0u);
+}
+
 // Random commands, answers and failures; acknowledged changes survive.
 TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
-  int world = 0;
+  int count = 0;
   ForEachSeed(60, [&](Random& random) {
-    // One prefix per seed: the seeds share the store.
-    const std::string prefix = absl::StrCat("w", ++world, "-");
-    FakeWorker& worker = Connect();
-    std::map<std::string, Asked<StartReceipt>> starts;
-    std::map<std::string, std::vector<std::pair<std::string, AskedStatus>>>
-        raises;
-    std::map<std::string, std::vector<std::string>> seen;
-    // Histories only grow, occasionally by an activity or a timer.
-    int32_t last_action = 0;
-    const auto answer_some = [&] {
-      while (!worker.items.empty()) {
-        const FakeItem item = worker.items.front();
-        worker.items.pop_front();
-        if (item.kind == WorkKind::kActivity) {
-          OneIn(random, 3) ? Abandon(item) : void(Done(item));
-        } else if (OneIn(random, 5)) {
-          Abandon(item);
-        } else if (OneIn(random, 3)) {
-          Answer(item, {CallTask(++last_action, "Work")});
-        } else if (OneIn(random, 2)) {
-          Answer(item, {TimerAt(++last_action, Now() + absl::Seconds(1))});
-        } else {
-          Answer(item);
-        }
-        if (OneIn(random, 3)) break;
-      }
-    };
-    for (int i = 0; i < 80; ++i) {
-      const std::string id = absl::StrCat(prefix, Uniform(random, 0, 3));
-      switch (Uniform(random, 0, 7)) {
-        case 0:
-          if (!starts.contains(id) ||
-              starts.at(id).code() == Code::kUnavailable) {
-            starts.insert_or_assign(id, Start(id));
-          }
-          break;
-        case 1:
-        case 2:
-          raises[id].emplace_back(absl::StrCat("e", i),
-                                  Raise(id, absl::StrCat("e", i)));
-          break;
-        case 3:
-          if (OneIn(random, 3)) {
-            store_.FailCommit(
-                static_cast<int64_t>(Uniform(random, 0, 2)),
-                OneIn(random, 2) ? Effect::kNone : Effect::kWhole);
-          }
-          break;
-        case 4:
-          writer_.RunOne();
-          break;
-        case 5:
-          readers_.RunAny(random);
-          tasks_.RunOne();
-          break;
-        case 6:
-          answer_some();
-          break;
-        default:
-          Pass(absl::Milliseconds(300));
-          break;
-      }
-    }
+    World world{.prefix = absl::StrCat("w", ++count, "-"), .worker = Connect()};
+    for (int i = 0; i < 80; ++i) Step(world, random, i);
     for (int i = 0; i < 40; ++i) {
       Settle();
-      answer_some();
+      AnswerSome(world, random);
       Pass(absl::Seconds(3));
     }
-    // No one waits forever, not even for a turn that was given back.
-    for (int i = 0; i < 20; ++i) {
-      while (!worker.items.empty()) {
-        const FakeItem item = worker.items.front();
-        worker.items.pop_front();
-        item.kind == WorkKind::kActivity ? Done(item) : Answer(item);
-        Settle();
-      }
-      Pass(absl::Seconds(30));
-    }
-    for (const auto& [id, start] : starts) {
-      if (!start.answered()) {
-        ADD_FAILURE() << "start of " << id << " was never answered";
-      }
-      const std::vector<std::string> history = History(id);
-      if (start.ok()) {
-        EXPECT_NE(StatusOf(id), "none") << id;
-      }
-      for (const auto& [name, raise] : raises[id]) {
-        EXPECT_TRUE(raise.answered()) << name;
-        const auto count =
-            std::count(history.begin(), history.end(), "raised " + name);
-        EXPECT_LE(count, 1) << name << " of " << id;
-        if (raise.ok()) {
-          EXPECT_EQ(count, 1) << name << " of " << id;
-        }
-      }
-      // Everything that was begun has ended.
-      const auto count = [&history](std::string_view begin,
-                                    std::string_view end) {
-        return std::count_if(
-            history.begin(), history.end(), [&](const std::string& word) {
-              return word.starts_with(begin) && word.ends_with(end);
-            });
-      };
-      EXPECT_EQ(count("task ", "Work"), count("task ", "done")) << id;
-      EXPECT_EQ(std::count(history.begin(), history.end(), "timer"),
-                count("timer ", "fired"))
-          << id;
-      EXPECT_EQ(pins(id), 0u);
-    }
-    engine().Disconnect(worker.id);
+    AnswerAll(world);
+    for (const auto& [id, start] : world.starts) ExpectNothingLost(world, id);
+    engine().Disconnect(world.worker.id);
     AskedStatus wipe;
     engine().Wipe(wipe.done());
     Settle();
@@ -351,37 +369,39 @@ TEST_F(EngineFailureTest, StopAnswersWhoWaitsAndRefusesTheRest) {
   EXPECT_EQ(pins("a"), 0u);
 }
 
+class NullObserver final : public EngineObserver {
+  void OnStoreFailed(const absl::Status&) override {}
+  void OnStoreRecovered(size_t) override {}
+  void OnWork(const WorkEvent&) override {}
+  void OnStopped(const EngineCounts&) override {}
+};
+
+class AnsweringWorker final : public WorkSink {
+ public:
+  explicit AnsweringWorker(Engine& engine) : engine_(engine) {}
+  void Send(std::string bytes) override {
+    const FakeItem item = ParseItem(bytes);
+    ++asked;
+    const auto done = [this](const absl::Status&) { ++answered; };
+    if (item.kind == WorkKind::kTurn) {
+      TurnAnswer answer;
+      if (item.past.empty()) answer.actions = {CallTask(1, "Work")};
+      engine_.CompleteTurn(item.work_name(), std::move(answer), done);
+    } else {
+      engine_.CompleteActivity(item.work_name(), TaskCompleted{}, done);
+    }
+  }
+  std::atomic<int> asked = 0;
+  std::atomic<int> answered = 0;
+
+ private:
+  Engine& engine_;
+};
+
 }  // namespace
 
 // Threads of the engine and of callers, all at once.
 TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
-  class NullObserver final : public EngineObserver {
-    void OnStoreFailed(const absl::Status&) override {}
-    void OnStoreRecovered(size_t) override {}
-    void OnWork(const WorkEvent&) override {}
-    void OnStopped(const EngineCounts&) override {}
-  };
-  class AnsweringWorker final : public WorkSink {
-   public:
-    explicit AnsweringWorker(Engine& engine) : engine_(engine) {}
-    void Send(std::string bytes) override {
-      const FakeItem item = ParseItem(bytes);
-      ++asked;
-      const auto done = [this](const absl::Status&) { ++answered; };
-      if (item.kind == WorkKind::kTurn) {
-        TurnAnswer answer;
-        if (item.past.empty()) answer.actions = {CallTask(1, "Work")};
-        engine_.CompleteTurn(item.work_name(), std::move(answer), done);
-      } else {
-        engine_.CompleteActivity(item.work_name(), TaskCompleted{}, done);
-      }
-    }
-    std::atomic<int> asked = 0;
-    std::atomic<int> answered = 0;
-
-   private:
-    Engine& engine_;
-  };
   ForEachSeed(20, [](Random& random) {
     SimulatedClock clock;
     ThreadExecutor tasks(1);

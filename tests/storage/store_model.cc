@@ -322,6 +322,48 @@ std::vector<Change> StoreModel::RandomStep(Random& random,
   }
 }
 
+namespace {
+
+// What a random change is about.
+struct Subject {
+  RunNumber number;
+  int64_t sequence;
+  StoredTime time;
+  int32_t status;
+  std::optional<StoredTime> finished;
+  std::string tenant;
+  std::string id;
+};
+
+// A change that puts or updates a row.
+Change RandomRow(Random& random, const Subject& of, RunNumber& next_number) {
+  switch (Uniform(random, 0, 6)) {
+    case 0:
+      return PutRun{{.number = OneIn(random, 20) ? of.number : next_number++,
+                     .tenant = of.tenant,
+                     .id = of.id,
+                     .status = of.status,
+                     .created = of.time,
+                     .finished = of.finished,
+                     .summary = RandomBytes(random)}};
+    case 1:
+      return UpdateRun{of.number, of.status, of.finished, RandomBytes(random)};
+    case 2:
+      return AppendHistory{of.number, of.sequence + 4, RandomBytes(random)};
+    case 3:
+      return PutMessage{{of.number, of.sequence, OneIn(random, 2) ? "e" : "",
+                         RandomBytes(random)}};
+    case 4:
+      return PutTimer{{of.number, of.sequence, of.time}};
+    case 5:
+      return FinishRun{of.number, of.status, of.time, RandomBytes(random)};
+    default:
+      return PutTask{{of.number, of.sequence, RandomBytes(random)}};
+  }
+}
+
+}  // namespace
+
 Change StoreModel::RandomChange(Random& random, RunNumber& next_number) const {
   RunNumber number = Uniform(random, 1, next_number + 1);
   if (!replaced_.empty() && OneIn(random, 5)) {
@@ -370,29 +412,9 @@ Change StoreModel::RandomChange(Random& random, RunNumber& next_number) const {
     default:
       break;
   }
-  switch (Uniform(random, 0, 6)) {
-    case 0:
-      return PutRun{{.number = OneIn(random, 20) ? number : next_number++,
-                     .tenant = tenant,
-                     .id = id,
-                     .status = status,
-                     .created = time,
-                     .finished = finished,
-                     .summary = RandomBytes(random)}};
-    case 1:
-      return UpdateRun{number, status, finished, RandomBytes(random)};
-    case 2:
-      return AppendHistory{number, sequence + 4, RandomBytes(random)};
-    case 3:
-      return PutMessage{
-          {number, sequence, OneIn(random, 2) ? "e" : "", RandomBytes(random)}};
-    case 4:
-      return PutTimer{{number, sequence, time}};
-    case 5:
-      return FinishRun{number, status, time, RandomBytes(random)};
-    default:
-      return PutTask{{number, sequence, RandomBytes(random)}};
-  }
+  return RandomRow(random,
+                   {number, sequence, time, status, finished, tenant, id},
+                   next_number);
 }
 
 }  // namespace leasehold
