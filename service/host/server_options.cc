@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <map>
 #include <sstream>
 #include <thread>
@@ -13,73 +12,16 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "service/base/quote.h"
+#include "service/host/setting.h"
 
 namespace leasehold {
 namespace {
 
 using Values = std::vector<std::string>;
-
-// One setting: how it is shown, and how its text is read.
-struct Setting {
-  std::string name;   // Without dashes.
-  std::string value;  // What stands after `=`; empty for a switch.
-  std::string fallback;
-  std::string help;
-  std::function<absl::Status(const std::string&)> read;
-};
-
-absl::Status Broken(absl::string_view rule, const std::string& value) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(rule, ": ", QuoteForMessage(value)));
-}
-
-bool IsDuration(const std::string& text, absl::Duration& value) {
-  return absl::ParseDuration(text, &value) && value >= absl::ZeroDuration() &&
-         value != absl::InfiniteDuration();
-}
-
-absl::Status ReadDuration(const std::string& text, absl::Duration& target) {
-  absl::Duration value;
-  if (!IsDuration(text, value) || value == absl::ZeroDuration()) {
-    return Broken(
-        "must be a duration above zero with its unit, such as 500ms, 20s or "
-        "1h30m",
-        text);
-  }
-  target = value;
-  return absl::OkStatus();
-}
-
-Setting Duration(std::string name, absl::Duration& target, std::string help) {
-  std::string fallback = absl::FormatDuration(target);
-  return {std::move(name), "DURATION", std::move(fallback), std::move(help),
-          [&target](const std::string& text) {
-            return ReadDuration(text, target);
-          }};
-}
-
-// As above; 0: none.
-Setting DurationOrNone(std::string name, absl::Duration& target,
-                       std::string help) {
-  std::string fallback = absl::FormatDuration(target);
-  return {std::move(name), "DURATION", std::move(fallback), std::move(help),
-          [&target](const std::string& text) {
-            absl::Duration value;
-            if (!IsDuration(text, value)) {
-              return Broken(
-                  "must be a duration with its unit, such as 500ms, 20s or "
-                  "1h30m, or 0 for none",
-                  text);
-            }
-            target = value;
-            return absl::OkStatus();
-          }};
-}
 
 // Whether options call a service `option` that has contexts.
 absl::Status CheckHasContexts(const std::string& option) {
@@ -89,9 +31,10 @@ absl::Status CheckHasContexts(const std::string& option) {
     absl::StrAppend(&known, known.empty() ? "" : ", ",
                     std::string(service.option));
   }
-  return Broken(absl::StrCat("names no service that has contexts (they are: ",
-                             known, ")"),
-                option);
+  return InvalidSetting(
+      absl::StrCat("names no service that has contexts (they are: ", known,
+                   ")"),
+      option);
 }
 
 // `20s`, or `20s,echo=60s`, or `echo=60s`.
@@ -115,55 +58,8 @@ absl::Status ReadIdleTimeouts(const std::string& text, ServerOptions& o) {
   return absl::OkStatus();
 }
 
-template <typename Number>
-Setting Count(std::string name, Number& target, Number max, std::string help) {
-  std::string fallback = absl::StrCat(target);
-  return {std::move(name), "N", std::move(fallback), std::move(help),
-          [&target, max](const std::string& text) {
-            int64_t value = 0;
-            if (!absl::SimpleAtoi(text, &value) || value < 1 ||
-                value > static_cast<int64_t>(max)) {
-              return Broken(
-                  absl::StrCat("must be a whole number from 1 to ", max), text);
-            }
-            target = static_cast<Number>(value);
-            return absl::OkStatus();
-          }};
-}
-
-Setting Switch(std::string name, bool& target, std::string help) {
-  return {std::move(name), "", target ? "on" : "off", std::move(help),
-          [&target](const std::string& text) {
-            const std::string word = absl::AsciiStrToLower(text);
-            if (word == "true" || word == "on" || word == "1") {
-              target = true;
-            } else if (word == "false" || word == "off" || word == "0") {
-              target = false;
-            } else {
-              return Broken("must be on or off", text);
-            }
-            return absl::OkStatus();
-          }};
-}
-
-absl::Status ReadMode(const std::string& text, unsigned& target) {
-  unsigned mode = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '7' || text.size() > 4) mode = 01000;
-    mode = mode * 8 + static_cast<unsigned>(c - '0');
-    if (mode > 0777) break;
-  }
-  if (text.empty() || mode > 0777 || (mode & 0200) == 0) {
-    return Broken(
-        "must be permissions in octal that let the owner write, such as 0600, "
-        "0660 or 0666",
-        text);
-  }
-  target = mode;
-  return absl::OkStatus();
-}
-
-std::vector<Setting> Settings(ServerOptions& o) {
+// Where it listens.
+std::vector<Setting> ListeningSettings(ServerOptions& o) {
   return {
       {"listen", "HOST:PORT|unix:PATH", "127.0.0.1:4001 and [::1]:4001",
        "Where to listen; give it again for more. Port 0 takes a free one.",
@@ -173,20 +69,27 @@ std::vector<Setting> Settings(ServerOptions& o) {
          o.listen.push_back(*std::move(address));
          return absl::OkStatus();
        }},
-      Switch("insecure", o.insecure,
-             "Allow to listen beyond this machine without encryption."),
-      Switch("print-address", o.print_address,
-             "Print `address=HOST:PORT`, a line a listener, once it serves."),
+      SwitchSetting("insecure", o.insecure,
+                    "Allow to listen beyond this machine without encryption."),
+      SwitchSetting(
+          "print-address", o.print_address,
+          "Print `address=HOST:PORT`, a line a listener, once it serves."),
+  };
+}
+
+// Instance contexts.
+std::vector<Setting> ContextSettings(ServerOptions& o) {
+  return {
       {"idle-timeout", "DURATION[,SERVICE=DURATION...]",
        absl::FormatDuration(o.idle_timeout),
        "How long an idle instance context is kept, if its creator asks for "
        "nothing else; the longest of the services that used it counts. "
        "Services: echo, orchestration.",
        [&o](const std::string& text) { return ReadIdleTimeouts(text, o); }},
-      Duration("min-idle-timeout", o.idle_timeout_min,
-               "The shortest idle timeout; requests for less get this."),
-      Duration("max-idle-timeout", o.idle_timeout_max,
-               "The longest idle timeout; requests for more get this."),
+      DurationSetting("min-idle-timeout", o.idle_timeout_min,
+                      "The shortest idle timeout; requests for less get this."),
+      DurationSetting("max-idle-timeout", o.idle_timeout_max,
+                      "The longest idle timeout; requests for more get this."),
       {"instance-header", "NAME", o.instance_header.text,
        "The request header that bears the instance ID.",
        [&o](const std::string& text) {
@@ -196,79 +99,117 @@ std::vector<Setting> Settings(ServerOptions& o) {
          o.instance_header = *std::move(names);
          return absl::OkStatus();
        }},
-      Count("max-contexts", o.contexts_max, size_t{1'000'000'000},
-            "How many instance contexts may live at once."),
-      Switch("evict-idle", o.evict_idle,
-             "At that bound, close an idle context to make room; off: refuse "
-             "the call."),
-      Duration("detach-timeout", o.detach_timeout,
-               "How long calls wait for a context whose detach hook does not "
-               "answer."),
-      Duration("open-timeout", o.open_timeout,
-               "How long calls wait for a context whose initializers do not "
-               "answer."),
-      Switch("console", o.console,
-             "Show on standard output what happens, a line an event. On a "
-             "terminal, Enter ends the server."),
+      CountSetting("max-contexts", o.contexts_max, size_t{1'000'000'000},
+                   "How many instance contexts may live at once."),
+      SwitchSetting(
+          "evict-idle", o.evict_idle,
+          "At that bound, close an idle context to make room; off: refuse "
+          "the call."),
+      DurationSetting(
+          "detach-timeout", o.detach_timeout,
+          "How long calls wait for a context whose detach hook does not "
+          "answer."),
+      DurationSetting(
+          "open-timeout", o.open_timeout,
+          "How long calls wait for a context whose initializers do not "
+          "answer."),
+  };
+}
+
+// What it says, how it ends, and its threads.
+std::vector<Setting> ProcessSettings(ServerOptions& o) {
+  return {
+      SwitchSetting(
+          "console", o.console,
+          "Show on standard output what happens, a line an event. On a "
+          "terminal, Enter ends the server."),
       {"log-format", "text|json", "text",
        "The form of the log lines on standard error.",
        [&o](const std::string& text) {
          if (text != "text" && text != "json") {
-           return Broken("must be text or json", text);
+           return InvalidSetting("must be text or json", text);
          }
          o.log_format = text == "json" ? LogFormat::kJson : LogFormat::kText;
          return absl::OkStatus();
        }},
-      Duration("drain-timeout", o.drain_timeout,
-               "How long calls in flight may go on when the server ends."),
-      Count("queue-threads", o.queue_threads, 256,
-            "Threads that serve calls, each with a completion queue."),
-      Count("user-threads", o.user_threads, 256,
-            "Threads that run initializers and detach hooks."),
-      Duration("keepalive-time", o.connections.keepalive_time,
-               "A connection that is quiet for so long is pinged."),
-      Duration("keepalive-timeout", o.connections.keepalive_timeout,
-               "How long a ping may stay unanswered; then the client is gone, "
-               "and what it held is let go of."),
-      Count("max-connections", o.connections_max, size_t{10'000'000},
-            "How many connections may be open at once; at most three quarters "
-            "of the limit of file descriptors (ulimit -n)."),
-      Count("max-connections-per-address", o.connections_of_address_max,
-            size_t{10'000'000},
-            "How many of them may come from one IPv4 address, or one /64 of "
-            "IPv6. For a proxy in front, raise it to --max-connections."),
+      DurationSetting(
+          "drain-timeout", o.drain_timeout,
+          "How long calls in flight may go on when the server ends."),
+      CountSetting("queue-threads", o.queue_threads, 256,
+                   "Threads that serve calls, each with a completion queue."),
+      CountSetting("user-threads", o.user_threads, 256,
+                   "Threads that run initializers and detach hooks."),
+  };
+}
+
+// Connections: who is still there, and how many there may be.
+std::vector<Setting> ConnectionSettings(ServerOptions& o) {
+  return {
+      DurationSetting("keepalive-time", o.connections.keepalive_time,
+                      "A connection that is quiet for so long is pinged."),
+      DurationSetting(
+          "keepalive-timeout", o.connections.keepalive_timeout,
+          "How long a ping may stay unanswered; then the client is gone, "
+          "and what it held is let go of."),
+      CountSetting(
+          "max-connections", o.connections_max, size_t{10'000'000},
+          "How many connections may be open at once; at most three quarters "
+          "of the limit of file descriptors (ulimit -n)."),
+      CountSetting(
+          "max-connections-per-address", o.connections_of_address_max,
+          size_t{10'000'000},
+          "How many of them may come from one IPv4 address, or one /64 of "
+          "IPv6. For a proxy in front, raise it to --max-connections."),
       {"unix-socket-mode", "MODE", "0600",
        "The permissions of Unix sockets in octal; who may write to one may "
        "connect: 0660 lets the server's group in.",
        [&o](const std::string& text) {
          return ReadMode(text, o.unix_socket_mode);
        }},
-      Count("max-resets", o.resets_max, 1'000'000'000,
-            "How many streams that are less than a second old a connection may "
-            "reset at once; then it is closed. Raise it for a proxy that puts "
-            "many clients on one connection."),
-      Count("max-resets-per-second", o.resets_per_second_max, 1'000'000'000,
-            "How many of them it may reset each second thereafter."),
-      Duration("heartbeat-interval", o.heartbeat_interval,
-               "A stream that has had nothing to say for so long sends an "
-               "empty message, so that proxies do not take it for dead. A "
-               "request may ask for less."),
-      Switch("compression", o.connections.compression,
-             "Let clients send compressed messages. On: a message is "
-             "decompressed as a whole before its size is looked at, so that "
-             "a megabyte can take a gigabyte of memory; for clients that one "
-             "trusts. Off: such a call gets UNIMPLEMENTED."),
-      Count("max-connection-bytes", o.connection_bytes_max, size_t{1} << 40,
-            "How many bytes of requests and unread answers the server keeps "
-            "for one connection, or one larger message; what would be more is "
-            "refused, or held back."),
-      Count("max-total-bytes", o.total_bytes_max, size_t{1} << 40,
-            "The same for all connections together."),
+  };
+}
+
+// What one connection may do and have.
+std::vector<Setting> StreamSettings(ServerOptions& o) {
+  return {
+      CountSetting(
+          "max-resets", o.resets_max, 1'000'000'000,
+          "How many streams that are less than a second old a connection may "
+          "reset at once; then it is closed. Raise it for a proxy that puts "
+          "many clients on one connection."),
+      CountSetting("max-resets-per-second", o.resets_per_second_max,
+                   1'000'000'000,
+                   "How many of them it may reset each second thereafter."),
+      DurationSetting(
+          "heartbeat-interval", o.heartbeat_interval,
+          "A stream that has had nothing to say for so long sends an "
+          "empty message, so that proxies do not take it for dead. A "
+          "request may ask for less."),
+      SwitchSetting(
+          "compression", o.connections.compression,
+          "Let clients send compressed messages. On: a message is "
+          "decompressed as a whole before its size is looked at, so that "
+          "a megabyte can take a gigabyte of memory; for clients that one "
+          "trusts. Off: such a call gets UNIMPLEMENTED."),
+      CountSetting(
+          "max-connection-bytes", o.connection_bytes_max, size_t{1} << 40,
+          "How many bytes of requests and unread answers the server keeps "
+          "for one connection, or one larger message; what would be more is "
+          "refused, or held back."),
+      CountSetting("max-total-bytes", o.total_bytes_max, size_t{1} << 40,
+                   "The same for all connections together."),
+  };
+}
+
+// Where orchestrations are kept, and how much of each.
+std::vector<Setting> StoreSettings(ServerOptions& o) {
+  return {
       {"data", "DIR", o.data,
        "Where orchestrations are kept. Created if it is not there.",
        [&o](const std::string& text) {
          if (absl::StartsWith(text, "-")) {  // More likely a flag gone astray.
-           return Broken("must not begin with a dash; write ./-NAME", text);
+           return InvalidSetting("must not begin with a dash; write ./-NAME",
+                                 text);
          }
          o.data = text;
          return absl::OkStatus();
@@ -278,47 +219,70 @@ std::vector<Setting> Settings(ServerOptions& o) {
        "forgets them when the server ends.",
        [&o](const std::string& text) {
          if (text != "sqlite" && text != "memory") {
-           return Broken("must be sqlite or memory", text);
+           return InvalidSetting("must be sqlite or memory", text);
          }
          o.memory_store = text == "memory";
          return absl::OkStatus();
        }},
-      Count("max-payload", o.payload_bytes_max, size_t{48} << 20,
-            "How many bytes an input, output, event or custom status may "
-            "have."),
-      Count("max-history-events", o.history_events_max, size_t{10'000'000},
-            "How many events the history of an orchestration may have; one "
-            "that would have more fails."),
-      Count("max-inbox-bytes", o.inbox_bytes_max, size_t{1} << 40,
-            "How many bytes of events one orchestration may have that no turn "
-            "of it has taken; what would be more is refused."),
-      Count("max-deliveries", o.deliveries_max, 1'000'000,
-            "How often in a row a turn or an activity is handed to workers "
-            "that go away with it or have it for too long, or is in the "
-            "server's hands when that ends; then it has failed."),
-      DurationOrNone("turn-timeout-on-worker", o.turn_timeout,
-                     "How long a worker may have a turn of an orchestrator; "
-                     "then it is handed out again, rather to another worker, "
-                     "and counts for --max-deliveries. 0: for ever."),
-      DurationOrNone("activity-timeout", o.activity_timeout,
-                     "The same of an activity. 0: for ever."),
+      CountSetting(
+          "max-payload", o.payload_bytes_max, size_t{48} << 20,
+          "How many bytes an input, output, event or custom status may "
+          "have."),
+      CountSetting(
+          "max-history-events", o.history_events_max, size_t{10'000'000},
+          "How many events the history of an orchestration may have; one "
+          "that would have more fails."),
+      CountSetting(
+          "max-inbox-bytes", o.inbox_bytes_max, size_t{1} << 40,
+          "How many bytes of events one orchestration may have that no turn "
+          "of it has taken; what would be more is refused."),
+  };
+}
+
+// Orchestrators and activities on workers.
+std::vector<Setting> WorkSettings(ServerOptions& o) {
+  return {
+      CountSetting(
+          "max-deliveries", o.deliveries_max, 1'000'000,
+          "How often in a row a turn or an activity is handed to workers "
+          "that go away with it or have it for too long, or is in the "
+          "server's hands when that ends; then it has failed."),
+      DurationOrNoneSetting(
+          "turn-timeout-on-worker", o.turn_timeout,
+          "How long a worker may have a turn of an orchestrator; "
+          "then it is handed out again, rather to another worker, "
+          "and counts for --max-deliveries. 0: for ever."),
+      DurationOrNoneSetting("activity-timeout", o.activity_timeout,
+                            "The same of an activity. 0: for ever."),
       {"unknown-work", "wait|fail", "wait",
        "What becomes of an orchestration or activity that every connected "
        "worker says it does not know: it waits for one that does, or fails.",
        [&o](const std::string& text) {
          if (text != "wait" && text != "fail") {
-           return Broken("must be wait or fail", text);
+           return InvalidSetting("must be wait or fail", text);
          }
          o.unknown_work_fails = text == "fail";
          return absl::OkStatus();
        }},
-      Switch("allow-hub-wipe", o.allow_hub_wipe,
-             "Let callers erase all orchestrations (CreateTaskHub with "
-             "recreateIfExists, DeleteTaskHub)."),
-      Switch("builtin", o.builtin,
-             "Run the orchestrators Counter, EchoSequence, FanOutEcho and Ping "
-             "where no other worker would."),
+      SwitchSetting("allow-hub-wipe", o.allow_hub_wipe,
+                    "Let callers erase all orchestrations (CreateTaskHub with "
+                    "recreateIfExists, DeleteTaskHub)."),
+      SwitchSetting(
+          "builtin", o.builtin,
+          "Run the orchestrators Counter, EchoSequence, FanOutEcho and Ping "
+          "where no other worker would."),
   };
+}
+
+// All, in the order of --help.
+std::vector<Setting> Settings(ServerOptions& o) {
+  std::vector<Setting> all;
+  for (const auto group :
+       {ListeningSettings, ContextSettings, ProcessSettings, ConnectionSettings,
+        StreamSettings, StoreSettings, WorkSettings}) {
+    for (Setting& setting : group(o)) all.push_back(std::move(setting));
+  }
+  return all;
 }
 
 std::string Variable(const std::string& name) {
@@ -428,6 +392,75 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   return absl::StrReplaceAll(error.what(), {{"\n", " "}});
 }
 
+// What flags say, by the name of the setting.
+struct Flags {
+  std::map<std::string, CLI::Option*> given;
+  std::map<std::string, Values> values;
+};
+
+void AddFlags(CLI::App& app, const std::vector<Setting>& settings,
+              Flags& flags) {
+  for (const Setting& setting : settings) {
+    const std::string flag = absl::StrCat("--", setting.name);
+    CLI::Option* option;
+    if (setting.value.empty()) {
+      option = app.add_flag(
+          flag, flags.values[setting.name],
+          absl::StrCat(setting.help, " Default: ", setting.fallback, "."));
+    } else {
+      option = app.add_option(flag, flags.values[setting.name], setting.help);
+      option->type_name(setting.value)->default_str(setting.fallback);
+      option->expected(1)->multi_option_policy(
+          setting.name == "listen" ? CLI::MultiOptionPolicy::TakeAll
+                                   : CLI::MultiOptionPolicy::TakeLast);
+    }
+    flags.given[setting.name] = option;
+  }
+}
+
+struct ConfigFile {
+  std::string path;  // Empty: there is none.
+  std::map<std::string, Values> values;
+};
+
+// The config file at `path`, or else the one that the environment names.
+absl::StatusOr<ConfigFile> ReadConfig(std::string path,
+                                      const std::vector<Setting>& settings) {
+  std::string source = "--config";
+  if (const char* named = std::getenv("LEASEHOLD_CONFIG");
+      path.empty() && named != nullptr) {
+    path = named;
+    source = "LEASEHOLD_CONFIG";
+  }
+  if (path.empty()) return ConfigFile();
+  absl::StatusOr<std::map<std::string, Values>> values =
+      ReadFile(source, path, settings);
+  if (!values.ok()) return values.status();
+  return ConfigFile{std::move(path), *std::move(values)};
+}
+
+// Reads it from the flag, the environment or the config file, in this order.
+absl::Status ReadSetting(const Setting& setting, const CLI::Option& flag,
+                         const ConfigFile& config) {
+  if (flag.count() > 0) {
+    return Read(setting, absl::StrCat("--", setting.name), flag.results());
+  }
+  const std::string variable = Variable(setting.name);
+  const char* environment = std::getenv(variable.c_str());
+  if (environment != nullptr && *environment != '\0') {
+    const Values listed = setting.name == "listen"
+                              ? Values(absl::StrSplit(environment, ','))
+                              : Values{environment};
+    return Read(setting, variable, listed);
+  }
+  if (const auto it = config.values.find(setting.name);
+      it != config.values.end()) {
+    return Read(setting, absl::StrCat(config.path, ": ", setting.name),
+                it->second);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
@@ -450,26 +483,10 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
       "leasehold-server");
   app.set_version_flag("--version",
                        std::string("leasehold-server " LEASEHOLD_VERSION));
-  std::map<std::string, CLI::Option*> given;
-  std::map<std::string, Values> values;
-  for (const Setting& setting : settings) {
-    const std::string flag = absl::StrCat("--", setting.name);
-    CLI::Option* option;
-    if (setting.value.empty()) {
-      option = app.add_flag(
-          flag, values[setting.name],
-          absl::StrCat(setting.help, " Default: ", setting.fallback, "."));
-    } else {
-      option = app.add_option(flag, values[setting.name], setting.help);
-      option->type_name(setting.value)->default_str(setting.fallback);
-      option->expected(1)->multi_option_policy(
-          setting.name == "listen" ? CLI::MultiOptionPolicy::TakeAll
-                                   : CLI::MultiOptionPolicy::TakeLast);
-    }
-    given[setting.name] = option;
-  }
-  std::string config;
-  app.add_option("--config", config,
+  Flags flags;
+  AddFlags(app, settings, flags);
+  std::string config_path;
+  app.add_option("--config", config_path,
                  "A file of `name = value` lines; else "
                  "LEASEHOLD_CONFIG names one.")
       ->type_name("FILE");
@@ -483,35 +500,12 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     return absl::InvalidArgumentError(Explain(app, error));
   }
 
-  std::string config_source = "--config";
-  if (const char* path = std::getenv("LEASEHOLD_CONFIG");
-      config.empty() && path != nullptr) {
-    config = path;
-    config_source = "LEASEHOLD_CONFIG";
-  }
-  std::map<std::string, Values> file;
-  if (!config.empty()) {
-    absl::StatusOr<std::map<std::string, Values>> read =
-        ReadFile(config_source, config, settings);
-    if (!read.ok()) return read.status();
-    file = *std::move(read);
-  }
+  const absl::StatusOr<ConfigFile> config =
+      ReadConfig(std::move(config_path), settings);
+  if (!config.ok()) return config.status();
   for (const Setting& setting : settings) {
-    const std::string variable = Variable(setting.name);
-    const char* environment = std::getenv(variable.c_str());
-    absl::Status status;
-    if (given[setting.name]->count() > 0) {
-      status = Read(setting, absl::StrCat("--", setting.name),
-                    given[setting.name]->results());
-    } else if (environment != nullptr && *environment != '\0') {
-      const Values listed = setting.name == "listen"
-                                ? Values(absl::StrSplit(environment, ','))
-                                : Values{environment};
-      status = Read(setting, variable, listed);
-    } else if (const auto it = file.find(setting.name); it != file.end()) {
-      status =
-          Read(setting, absl::StrCat(config, ": ", setting.name), it->second);
-    }
+    const absl::Status status =
+        ReadSetting(setting, *flags.given[setting.name], *config);
     if (!status.ok()) return status;
   }
   if (const absl::Status status = CheckTogether(options); !status.ok()) {
