@@ -2,6 +2,7 @@
 
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
+#include "service/base/invariant.h"
 
 namespace leasehold {
 
@@ -21,13 +22,15 @@ InstanceContext* ContextTable::Shard::Find(const KeyView& key) {
 }
 
 void ContextTable::Shard::Insert(InstanceContext& context) {
-  by_key_.insert(&context);
+  CheckInvariant(by_key_.insert(&context).second,
+                 "a context enters its table once");
   context.table_index_ = static_cast<uint32_t>(contexts_.size());
   contexts_.push_back(&context);
 }
 
 void ContextTable::Shard::Erase(InstanceContext& context) {
-  by_key_.erase(&context);
+  CheckInvariant(by_key_.erase(&context) == 1,
+                 "a context that is erased is in its table");
   InstanceContext* const last = contexts_.back();
   contexts_[context.table_index_] = last;
   last->table_index_ = context.table_index_;

@@ -18,7 +18,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
+
+#include "service/base/invariant.h"
 
 namespace leasehold {
 
@@ -74,7 +75,11 @@ class ContextWord {
 
   // Takes another pin. REQUIRES: the caller has one.
   void PinAgain() {
-    CheckPins(word_.fetch_add(kPin + kUse, std::memory_order_relaxed));
+    const uint64_t word =
+        word_.fetch_add(kPin + kUse, std::memory_order_relaxed);
+    CheckInvariant(Value(word).pins() > 0,
+                   "who takes another pin of a context has one");
+    CheckPins(word);
   }
 
   // Releases a pin. After that, anyone may close and free the context: do not
@@ -85,6 +90,7 @@ class ContextWord {
     uint64_t word = word_.load(std::memory_order_relaxed);
     do {
       const Value value(word);
+      CheckInvariant(value.pins() > 0, "a pin is released once");
       if (!held && value.pins() == 1 && (attend || value.attention())) {
         return Unpinned::kNotYet;
       }
@@ -99,6 +105,8 @@ class ContextWord {
     uint64_t word = word_.load(std::memory_order_relaxed);
     uint64_t open;
     do {
+      CheckInvariant(Value(word).state() == ContextState::kOpening,
+                     "a context that is to open is opening");
       open = (word & kAttention) | static_cast<uint64_t>(ContextState::kOpen);
       open += pins * (kPin + kUse);
     } while (!word_.compare_exchange_weak(word, open, std::memory_order_acq_rel,
@@ -141,6 +149,11 @@ class ContextWord {
   // From Opening to Closing (an initializer failed), or from Closing to Closed.
   void MoveTo(ContextState state) {
     uint64_t word = word_.load(std::memory_order_relaxed);
+    CheckInvariant(
+        Value(word).state() == (state == ContextState::kClosing
+                                    ? ContextState::kOpening
+                                    : ContextState::kClosing),
+        "a context goes from opening to closing, from closing to closed");
     while (!word_.compare_exchange_weak(word, WithState(word, state),
                                         std::memory_order_acq_rel,
                                         std::memory_order_relaxed)) {
@@ -167,7 +180,8 @@ class ContextWord {
   }
   // Two million pins on one context would overflow into the use count.
   static void CheckPins(uint64_t before) {
-    if ((before & kPinMask) == kPinMask) std::abort();
+    CheckInvariant((before & kPinMask) != kPinMask,
+                   "a context has fewer than two million pins");
   }
 
   std::atomic<uint64_t> word_{static_cast<uint64_t>(ContextState::kOpening)};

@@ -248,6 +248,20 @@ void InstanceContext::TellPinsChanged() {
   home_.OnPinsChanged(*this);
 }
 
+void InstanceContext::DestroyExtensions() {
+  std::vector<std::unique_ptr<Extension>> removed;
+  {
+    MutexLock lock(mu_);
+    if (extras_ != nullptr) removed.swap(extras_->old_extensions);
+  }
+  removed.clear();
+  const Slots* slots = slots_.load();
+  if (slots == nullptr || keeps_extensions_) return;
+  for (auto slot = slots->rbegin(); slot != slots->rend(); ++slot) {
+    delete slot->extension;
+  }
+}
+
 InstanceInfo InstanceContext::DescribeLocked() const {
   const ContextWord::Value word = word_.Load();
   InstanceInfo info;

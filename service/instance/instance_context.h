@@ -32,13 +32,13 @@
 #include "service/instance/extension.h"
 #include "service/instance/instance_info.h"
 #include "service/instance/instance_key.h"
+#include "service/instance/wait_line.h"
 
 namespace leasehold {
 
 class ContextOpening;
 class HeldPin;
 class Pin;
-class PinWaiter;
 
 // Tells a long-term holder of a context to let go. Each method is called at
 // most once, from any thread, without a lock, and perhaps after the holder has
@@ -173,6 +173,7 @@ class InstanceContext : private Lease {
   }
 
  private:
+  friend class ContextBounds;
   friend class ContextOpening;
   friend class ContextTable;
   friend class HeldPin;
@@ -195,9 +196,8 @@ class InstanceContext : private Lease {
 
   // State that few contexts need at any moment.
   struct Extras {
-    // Calls that wait until the context is open, or closed (a linked list).
-    PinWaiter* first_waiter = nullptr;
-    PinWaiter* last_waiter = nullptr;
+    // Calls that wait until the context is open, or closed.
+    WaitLine waiters;
     // The pins that keep the context busy for long.
     std::vector<Holder> holders;
     // To call when the context is gone.
@@ -218,7 +218,7 @@ class InstanceContext : private Lease {
 
     // None of it is needed any more.
     bool unused() const {
-      return first_waiter == nullptr && holders.empty() && closed.empty() &&
+      return waiters.empty() && holders.empty() && closed.empty() &&
              !idle_timeout.has_value() && !hangs && !pins_looked_at_later &&
              opening == nullptr && old_slots.empty() && old_extensions.empty();
     }
@@ -279,6 +279,8 @@ class InstanceContext : private Lease {
   // `listener` may be null.
   void TellForced(ReleaseListener* listener);
   void TellDraining(ReleaseListener* listener);
+  // Nobody can reach them any more. In reverse order, as they were detached.
+  void DestroyExtensions() ABSL_LOCKS_EXCLUDED(mu_);
   InstanceInfo DescribeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Renews the lease and releases one pin.

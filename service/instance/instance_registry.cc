@@ -1,11 +1,11 @@
 #include "service/instance/instance_registry.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "service/base/invariant.h"
 #include "service/base/retry_after.h"
 
 namespace leasehold {
@@ -36,6 +36,7 @@ InstanceRegistry::InstanceRegistry(
       options_(options),
       leased_(provider.Leased()),
       generations_(clock),
+      bounds_(options.contexts_max),
       leases_(clock, *this),
       alarms_(clock),
       callback_door_(std::make_shared<CallbackDoor>()) {
@@ -50,7 +51,7 @@ InstanceRegistry::~InstanceRegistry() {
   }
   leases_.Stop();
   alarms_.Stop();
-  if (size() != 0) std::abort();  // A context would outlive its home.
+  CheckInvariant(size() == 0, "no context outlives its registry");
 }
 
 InstanceContext* InstanceRegistry::Find(const InstanceKey& key) {
@@ -72,8 +73,8 @@ std::optional<absl::StatusOr<PinGrant>> InstanceRegistry::Acquire(
     }
   } catch (...) {
     const InstanceKey& key = waiter.request().key;
-    TellThrew(key.tenant, key.id, 0, "InstanceContextProvider::KeyOf",
-              WhatWasThrown());
+    observers_.TellThrew(key.tenant, key.id, 0,
+                         "InstanceContextProvider::KeyOf", WhatWasThrown());
     return absl::InternalError(
         absl::StrCat(Name(key.id), ": the provider threw: ", WhatWasThrown()));
   }
@@ -144,17 +145,17 @@ void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
     acquired.answer = absl::UnavailableError("the server is shutting down");
     return;
   }
-  if (!TakeRoom(promised)) {
+  if (!bounds_.Take(promised)) {
     acquired.full = true;
     acquired.answer =
         WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(
-                           "the server holds ", options_.contexts_max,
+                           "the server holds ", bounds_.live_max(),
                            " instance contexts, its maximum (--max-contexts); ",
                            Name(key.id), " was not created")),
                        kRetryWhenFull);
     return;
   }
-  Hold();
+  gate_.Enter();
   auto& context =
       InstanceContext::Make(*this, shard.mu, request.key, key.hash,
                             generations_.Next(), request.id_generated);
@@ -211,60 +212,11 @@ void InstanceRegistry::WaitLocked(InstanceContext& context, PinWaiter& waiter,
     acquired.answer = extras.opening->refuses_;
     return;
   }
-  waiter.context_ = &context;
-  waiter.opens_ = opens;
-  waiter.prev_ = extras.last_waiter;
-  waiter.next_ = nullptr;
-  (waiter.prev_ != nullptr ? waiter.prev_->next_ : extras.first_waiter) =
-      &waiter;
-  extras.last_waiter = &waiter;
+  const bool first = extras.waiters.Join(context, waiter, opens);
   // The first call to wait for a closing context starts timing its hooks.
-  if (waiter.prev_ == nullptr && context.detaching_.load() != nullptr) {
+  if (first && context.detaching_.load() != nullptr) {
     TimeHooksLocked(context);
   }
-}
-
-void InstanceRegistry::TimeHooksLocked(InstanceContext& context) {
-  // A closing context has no lease: the lease manager times its hooks instead,
-  // from the beginning of the closing, which counts as the last use.
-  InstanceContext::Extras& extras = context.ExtrasLocked();
-  if (!extras.idle_timeout.has_value()) {
-    extras.idle_timeout = context.idle_timeout();
-  }
-  leases_.SetTimeout(context, options_.detach_timeout);
-  if (!leases_.Lookup(context).running) GrantLease(context, /*from_now=*/false);
-}
-
-absl::Status InstanceRegistry::Hangs(const InstanceContext& context) const {
-  const ExtensionType* type = context.detaching_.load();
-  return absl::UnavailableError(absl::StrCat(
-      Name(context.id()), " has been closing for longer than ",
-      absl::FormatDuration(options_.detach_timeout),
-      " (--detach-timeout): it waits for the detach hook of its extension ",
-      type == nullptr ? "?" : ExtensionTypeName(*type)));
-}
-
-void InstanceRegistry::FailWaitersOfHangingHook(InstanceContext& context) {
-  std::vector<PinWaiter*> waiters;
-  {
-    MutexLock lock(context.mu_);
-    if (context.word_.Load().state() != ContextState::kClosing ||
-        context.detaching_.load() == nullptr) {
-      return;
-    }
-    if (context.last_use() + options_.detach_timeout > clock_.Now()) {
-      // A keep-alive that raced with the closing has moved the last use.
-      if (context.ExtrasLocked().idle_timeout.has_value() &&
-          !leases_.Lookup(context).running) {
-        GrantLease(context, /*from_now=*/false);
-      }
-      return;
-    }
-    waiters = TakeWaitersLocked(context);
-    context.ExtrasLocked().hangs = true;
-  }
-  const absl::Status status = Hangs(context);
-  for (PinWaiter* waiter : waiters) waiter->OnGrant(status);
 }
 
 bool InstanceRegistry::CancelWait(PinWaiter& waiter) {
@@ -273,26 +225,14 @@ bool InstanceRegistry::CancelWait(PinWaiter& waiter) {
   if (waiter.context_ == nullptr) return false;
   InstanceContext& context = *waiter.context_;
   context.mu_.AssertHeld();  // It is the shard's.
-  InstanceContext::Extras& extras = context.ExtrasLocked();
-  (waiter.prev_ != nullptr ? waiter.prev_->next_ : extras.first_waiter) =
-      waiter.next_;
-  (waiter.next_ != nullptr ? waiter.next_->prev_ : extras.last_waiter) =
-      waiter.prev_;
-  waiter.context_ = nullptr;
+  context.ExtrasLocked().waiters.Leave(waiter);
   return true;
 }
 
 std::vector<PinWaiter*> InstanceRegistry::TakeWaitersLocked(
     InstanceContext& context) {
-  std::vector<PinWaiter*> waiters;
-  if (context.extras_ == nullptr) return waiters;
-  for (PinWaiter* w = context.extras_->first_waiter; w != nullptr;
-       w = w->next_) {
-    w->context_ = nullptr;
-    waiters.push_back(w);
-  }
-  context.extras_->first_waiter = context.extras_->last_waiter = nullptr;
-  return waiters;
+  if (context.extras_ == nullptr) return {};
+  return context.extras_->waiters.TakeAll();
 }
 
 // ---- Idle
@@ -447,10 +387,10 @@ bool InstanceRegistry::AskIsIdle(InstanceContext& context) {
           {
             MutexLock lock(door->mu);
             registry = door->registry;
-            if (registry == nullptr || !registry->TryHold()) return;
+            if (registry == nullptr || !registry->gate_.TryEnter()) return;
           }
           registry->OnProviderIdle(key, generation);
-          registry->Unhold();
+          registry->gate_.Leave();
         },
         context);
     return provider_.IsIdle(context);
@@ -463,10 +403,7 @@ bool InstanceRegistry::AskIsIdle(InstanceContext& context) {
 // ---- Closing
 
 void InstanceRegistry::Shutdown(std::function<void()> done) {
-  {
-    MutexLock lock(shutdown_mu_);
-    shutdown_done_ = std::move(done);
-  }
+  gate_.SetDone(std::move(done));
   shutting_down_.store(true, std::memory_order_release);
   std::vector<InstanceContext*> idle;
   for (size_t i = 0; i < ContextTable::kShards; ++i) {
@@ -493,210 +430,26 @@ void InstanceRegistry::Shutdown(std::function<void()> done) {
     PostDecide({idle.begin() + i,
                 idle.begin() + std::min(i + kBatchMax, idle.size())});
   }
-  Unhold();
+  gate_.Leave();
 }
 
 void InstanceRegistry::Post(std::function<void()> task) {
-  Hold();
+  gate_.Enter();
   executor_.Post([this, task = std::move(task)]() mutable {
     task();
     task = nullptr;  // Destroys its captures while the registry still lives.
-    Unhold();
+    gate_.Leave();
   });
-}
-
-bool InstanceRegistry::TryHold() {
-  size_t holds = holds_.load(std::memory_order_relaxed);
-  do {
-    if (holds == 0) return false;
-  } while (!holds_.compare_exchange_weak(holds, holds + 1,
-                                         std::memory_order_relaxed));
-  return true;
-}
-
-void InstanceRegistry::Unhold() {
-  if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  std::function<void()> done;
-  {
-    MutexLock lock(shutdown_mu_);
-    done = std::exchange(shutdown_done_, nullptr);
-  }
-  if (done) done();
 }
 
 bool InstanceRegistry::TryClose(InstanceContext& context,
                                 ContextWord::Value seen) {
   if (!context.word_.TryClose(seen)) return false;
-  LeaveRoom();
+  bounds_.Leave();
   return true;
 }
 
-void InstanceRegistry::BeginClosing(InstanceContext& context,
-                                    DetachReason reason) {
-  context.close_reason_.store(reason);
-  context.Ref();
-  PostDecide({&context});
-}
-
-void InstanceRegistry::Close(InstanceContext& context, DetachReason reason) {
-  RevokeLease(context);
-  InstanceEvent event = Event(InstanceEventKind::kClosing, context);
-  event.reason = reason;
-  Observe(event);
-  // While its hooks are timed, the context's timeout is a different one.
-  const absl::Duration idle_timeout = event.idle_timeout;
-  DetachAll(context, reason, /*in_own_task=*/false,
-            [this, &context, reason, idle_timeout] {
-              InstanceEvent event = Event(InstanceEventKind::kClosed, context);
-              event.reason = reason;
-              event.idle_timeout = idle_timeout;
-              Observe(event);
-              Erase(context, absl::OkStatus());
-            });
-}
-
-void InstanceRegistry::DetachAll(InstanceContext& context, DetachReason reason,
-                                 bool in_own_task, std::function<void()> end) {
-  const InstanceContext::Slots* slots =
-      context.slots_.load(std::memory_order_acquire);
-  if (slots == nullptr || slots->empty()) return end();
-  const auto slot = [slots](size_t step) -> const InstanceContext::Slot& {
-    return (*slots)[slots->size() - 1 - step];  // Last in, first out.
-  };
-  const absl::Duration idle_timeout = context.idle_timeout();
-  {
-    MutexLock lock(context.mu_);
-    context.Lease::Renew(clock_.Now());  // The hooks are timed from here.
-    context.detaching_.store(slot(0).type);
-    // The calls that waited for it to open must not wait forever either.
-    if (context.extras_ != nullptr &&
-        context.extras_->first_waiter != nullptr) {
-      TimeHooksLocked(context);
-    }
-  }
-  HookChain::Steps steps;
-  steps.count = slots->size();
-  steps.run = [&context, slot, reason](size_t i, HookDone done) {
-    context.detaching_.store(slot(i).type);
-    slot(i).extension->OnDetach(context, reason, std::move(done));
-  };
-  steps.answered = [this, &context, slot, idle_timeout](
-                       size_t i, const absl::Status& status) {
-    if (status.ok()) return true;
-    detach_failures_.fetch_add(1, std::memory_order_relaxed);
-    const std::string name = ExtensionTypeName(*slot(i).type);
-    InstanceEvent event = Event(InstanceEventKind::kDetachFailed, context);
-    event.idle_timeout = idle_timeout;
-    event.status = status;
-    event.extension = name;
-    Observe(event);
-    return true;
-  };
-  steps.end = std::move(end);
-  // Hooks that may block run in a task of their own: nothing waits behind them.
-  const bool may_block =
-      !in_own_task &&
-      std::any_of(slots->begin(), slots->end(),
-                  [](const auto& each) { return each.extension->MayBlock(); });
-  RunHooks(std::move(steps), may_block);
-}
-
-void InstanceRegistry::RunHooks(HookChain::Steps steps, bool may_block) {
-  if (!may_block) return HookChain::Run(executor_, std::move(steps));
-  Post([this, steps = std::move(steps)] { HookChain::Run(executor_, steps); });
-}
-
-void InstanceRegistry::Erase(InstanceContext& context,
-                             const absl::Status& status) {
-  // Nobody can reach its extensions any more: destroy them before the key is
-  // free.
-  std::vector<std::unique_ptr<Extension>> removed;
-  {
-    MutexLock lock(context.mu_);
-    if (context.extras_ != nullptr) {
-      removed.swap(context.extras_->old_extensions);
-    }
-  }
-  removed.clear();
-  // In reverse order, as they were detached.
-  const InstanceContext::Slots* slots = context.slots_.load();
-  if (slots != nullptr && !context.keeps_extensions_) {
-    for (auto slot = slots->rbegin(); slot != slots->rend(); ++slot) {
-      delete slot->extension;
-    }
-  }
-  ContextTable::Shard& shard = table_.ShardOf(context.key_hash_);
-  std::vector<PinWaiter*> waiters;
-  std::vector<Acquired> answers;
-  std::vector<std::function<void()>> closed;
-  std::shared_ptr<ContextOpening> opening;
-  {
-    MutexLock lock(shard.mu);
-    context.mu_.AssertHeld();  // It is the shard's.
-    shard.Erase(context);
-    context.word_.MoveTo(ContextState::kClosed);
-    size_.fetch_sub(1, std::memory_order_relaxed);
-    if (context.extras_ != nullptr) {
-      closed.swap(context.extras_->closed);
-      opening.swap(context.extras_->opening);
-    }
-    waiters = TakeWaitersLocked(context);
-    for (PinWaiter* waiter : waiters) {
-      waiter->opens_ = false;
-      if (status.ok()) {
-        // As if the call had arrived a moment later. The first one creates.
-        answers.push_back(AcquireLocked(
-            shard, ContextTable::View(waiter->request().key), *waiter,
-            /*promised=*/true));
-      } else {
-        answers.push_back({.answer = status});
-      }
-    }
-  }
-  RevokeLease(context);  // It timed its hooks.
-  for (const std::function<void()>& told : closed) Tell(context, told);
-  for (size_t i = 0; i < waiters.size(); ++i) {
-    Settle(answers[i]);
-    if (answers[i].answer.has_value()) {
-      waiters[i]->OnGrant(*std::move(answers[i].answer));
-    }
-  }
-  context.Unref();  // The registry's.
-}
-
 // ---- Telling
-
-InstanceEvent InstanceRegistry::Event(InstanceEventKind kind,
-                                      const InstanceContext& context) const {
-  return {.kind = kind,
-          .tenant = context.tenant(),
-          .instance_id = context.id(),
-          .generation = context.generation(),
-          .create_time = context.create_time(),
-          .idle_timeout = context.idle_timeout()};
-}
-
-void InstanceRegistry::Observe(const InstanceEvent& event) {
-  for (InstanceObserver* observer : observers_) {
-    try {
-      observer->OnEvent(event);
-    } catch (...) {
-      // Exceptions thrown while reporting an exception are not reported.
-      if (event.kind == InstanceEventKind::kThrew) continue;
-      TellThrew(event.tenant, event.instance_id, event.generation,
-                "InstanceObserver::OnEvent", WhatWasThrown());
-    }
-  }
-}
-
-void InstanceRegistry::Tell(const InstanceContext& context,
-                            const std::function<void()>& closed) {
-  try {
-    closed();
-  } catch (...) {
-    OnThrew(context, "the `closed` of Release");
-  }
-}
 
 void InstanceRegistry::OnThrew(const InstanceContext& context,
                                std::string_view code) {
@@ -705,23 +458,13 @@ void InstanceRegistry::OnThrew(const InstanceContext& context,
 
 void InstanceRegistry::OnThrew(const InstanceKey& key, uint64_t generation,
                                std::string_view code) {
-  TellThrew(key.tenant, key.id, generation, code, WhatWasThrown());
+  observers_.TellThrew(key.tenant, key.id, generation, code, WhatWasThrown());
 }
 
 void InstanceRegistry::TellThrew(const InstanceContext& context,
                                  std::string_view code, std::string_view what) {
-  TellThrew(context.tenant(), context.id(), context.generation(), code, what);
-}
-
-void InstanceRegistry::TellThrew(std::string_view tenant, std::string_view id,
-                                 uint64_t generation, std::string_view code,
-                                 std::string_view what) {
-  Observe({.kind = InstanceEventKind::kThrew,
-           .tenant = tenant,
-           .instance_id = id,
-           .generation = generation,
-           .status = absl::InternalError(std::string(what)),
-           .code = code});
+  observers_.TellThrew(context.tenant(), context.id(), context.generation(),
+                       code, what);
 }
 
 void InstanceRegistry::OnRemovalFailed(const InstanceContext& context,

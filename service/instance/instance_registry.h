@@ -40,10 +40,12 @@
 #include "lease/lease_manager.h"
 #include "lease/mutex.h"
 #include "service/instance/alarm_clock.h"
+#include "service/instance/context_bounds.h"
 #include "service/instance/context_initializer.h"
 #include "service/instance/context_opening.h"
 #include "service/instance/context_table.h"
 #include "service/instance/executor.h"
+#include "service/instance/gate.h"
 #include "service/instance/generation_counter.h"
 #include "service/instance/hook.h"
 #include "service/instance/instance_context.h"
@@ -51,42 +53,10 @@
 #include "service/instance/instance_headers.h"
 #include "service/instance/instance_info.h"
 #include "service/instance/instance_observer.h"
+#include "service/instance/observer_list.h"
+#include "service/instance/pin_waiter.h"
 
 namespace leasehold {
-
-// A call's pin on its instance.
-struct PinGrant {
-  Pin pin;
-  bool created = false;  // This call created the context.
-};
-
-// A call that may have to wait for its context. Its owner derives from it.
-class PinWaiter {
- public:
-  explicit PinWaiter(InstanceRequest request) : request_(std::move(request)) {}
-  PinWaiter(const PinWaiter&) = delete;
-  PinWaiter& operator=(const PinWaiter&) = delete;
-
-  const InstanceRequest& request() const { return request_; }
-
-  // Ends a wait: called once, on any thread, without a lock held. Not called if
-  // Acquire returned the answer, or if CancelWait returned true.
-  virtual void OnGrant(absl::StatusOr<PinGrant> grant) = 0;
-
- protected:
-  virtual ~PinWaiter() = default;
-
- private:
-  friend class InstanceRegistry;
-
-  InstanceRequest
-      request_;  // Constant but for its key, which a provider may choose.
-  // While waiting; guarded by the shard of the key.
-  InstanceContext* context_ = nullptr;
-  PinWaiter* prev_ = nullptr;
-  PinWaiter* next_ = nullptr;
-  bool opens_ = false;  // This call created the context that it waits for.
-};
 
 struct InstanceRegistryOptions {
   absl::Duration idle_timeout = absl::Seconds(20);
@@ -208,7 +178,7 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   void Shutdown(std::function<void()> done);
 
   // Contexts in any state.
-  size_t size() const { return size_.load(std::memory_order_relaxed); }
+  size_t size() const { return bounds_.size(); }
   // Number of detach hooks of closing contexts that have ever failed.
   uint64_t detach_failures() const {
     return detach_failures_.load(std::memory_order_relaxed);
@@ -289,10 +259,6 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   void OnRemovalFailed(const InstanceContext& context,
                        const ExtensionType& type,
                        const absl::Status& status) override;
-  // Reports what `code` has thrown as an event.
-  void TellThrew(std::string_view tenant, std::string_view id,
-                 uint64_t generation, std::string_view code,
-                 std::string_view what);
 
   // Idle: called by the lease manager, the last unpin and the provider's
   // callback.
@@ -312,17 +278,13 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   void GrantLease(InstanceContext& context, bool from_now);
   void RevokeLease(InstanceContext& context);
 
-  // Room: contexts that are opening or open are limited, and so are those that
-  // are closing. TakeRoom counts one more; false: there is no room.
-  bool TakeRoom(bool promised);
-  void LeaveRoom() { live_.fetch_sub(1, std::memory_order_relaxed); }
   // Evicts one idle context, searching the shards from `first` on. False: none
   // was found, or eviction is off.
   bool EvictOne(size_t first);
   bool EvictFrom(ContextTable::Shard& shard);
 
-  // Starts timing the hooks of a closing context, so that waiting calls are
-  // told when they hang.
+  // Closing (instance_registry_closing.cc). Starts timing the hooks of a
+  // closing context, so that waiting calls are told when they hang.
   void TimeHooksLocked(InstanceContext& context)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
   // Answers them, if the hooks of `context` have exceeded the detach timeout.
@@ -357,18 +319,17 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   // The context of `key` with a reference, or nullptr.
   InstanceContext* Find(const InstanceKey& key);
   absl::Duration Bounded(absl::Duration idle_timeout) const;
-  InstanceEvent Event(InstanceEventKind kind,
-                      const InstanceContext& context) const;
-  void Observe(const InstanceEvent& event);
+  static InstanceEvent Event(InstanceEventKind kind,
+                             const InstanceContext& context) {
+    return ObserverList::EventOf(kind, context);
+  }
+  void Observe(const InstanceEvent& event) { observers_.Tell(event); }
   // Reports that `context` is gone.
   void Tell(const InstanceContext& context,
             const std::function<void()>& closed);
   // Runs `task` on the executor; the registry is not done before it has run.
   void Post(std::function<void()> task);
-  void Hold() { holds_.fetch_add(1, std::memory_order_relaxed); }
-  bool TryHold();  // False: Shutdown has completed.
-  void Unhold();   // The last one after Shutdown calls `done`.
-  void OnContextGone() override { Unhold(); }
+  void OnContextGone() override { gate_.Leave(); }
 
   // Constant after construction.
   Clock& clock_;
@@ -376,17 +337,16 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   InstanceContextProvider& provider_;
   const std::vector<ContextInitializer*> initializers_;
   const bool initializers_block_;
-  const std::vector<InstanceObserver*> observers_;
+  const ObserverList observers_;
   const InstanceRegistryOptions options_;
   const bool leased_;
 
   // Synchronises itself.
   GenerationCounter generations_;
-  std::atomic<size_t> size_{0};  // Contexts in any state.
-  std::atomic<size_t> live_{0};  // Those that are opening or open.
+  ContextBounds bounds_;
   std::atomic<uint64_t> detach_failures_{0};
-  // Contexts in memory, posted tasks, and one until Shutdown has told everyone.
-  std::atomic<size_t> holds_{1};
+  // Contexts in memory and posted tasks are inside; Shutdown closes it.
+  Gate gate_;
   std::atomic<bool> shutting_down_{false};
   LeaseManager leases_;
   AlarmClock alarms_;
@@ -396,9 +356,6 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
       std::make_shared<ContextTable>();
   ContextTable& table_ = *table_owner_;
   const std::shared_ptr<CallbackDoor> callback_door_;
-
-  Mutex shutdown_mu_;
-  std::function<void()> shutdown_done_ ABSL_GUARDED_BY(shutdown_mu_);
 };
 
 }  // namespace leasehold

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/random/random.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -16,11 +15,6 @@
 
 namespace leasehold {
 namespace {
-
-// How many contexts of a shard eviction examines, and how many idle ones of
-// them it compares.
-constexpr size_t kLookedAtMax = 256;
-constexpr size_t kSamples = 16;
 
 constexpr size_t kPageSizeMax = 1000;
 
@@ -221,7 +215,7 @@ absl::Status InstanceRegistry::Release(const InstanceKey& key, bool force,
         // Pins of an idle context are taken only under this lock: so an open
         // idle context stays idle, and a closing one stays closing.
         begin = context->word_.ForceClose();
-        if (begin) LeaveRoom();
+        if (begin) bounds_.Leave();
       }
       if (begin) {
         for (const InstanceContext::Holder& holder : extras.holders) {
@@ -335,24 +329,9 @@ void InstanceRegistry::LookAtPins(const InstanceKey& key, uint64_t generation) {
 
 // ---- Room
 
-bool InstanceRegistry::TakeRoom(bool promised) {
-  const size_t live = live_.fetch_add(1, std::memory_order_relaxed);
-  const size_t size = size_.fetch_add(1, std::memory_order_relaxed);
-  if (promised ||
-      (live < options_.contexts_max && size < 2 * options_.contexts_max)) {
-    return true;
-  }
-  live_.fetch_sub(1, std::memory_order_relaxed);
-  size_.fetch_sub(1, std::memory_order_relaxed);
-  return false;
-}
-
 bool InstanceRegistry::EvictOne(size_t first) {
-  if (!options_.evict_idle) return false;
-  // As many contexts are closing as may be: evicting more would not help.
-  if (size_.load() >= 2 * options_.contexts_max) return false;
-  if (live_.load() < options_.contexts_max)
-    return true;  // By now there is room.
+  if (!options_.evict_idle || bounds_.TooManyAreClosing()) return false;
+  if (bounds_.HasRoom()) return true;  // By now.
   for (size_t i = 0; i < ContextTable::kShards; ++i) {
     if (EvictFrom(table_.shard((first + i) % ContextTable::kShards))) {
       return true;
@@ -362,36 +341,17 @@ bool InstanceRegistry::EvictOne(size_t first) {
 }
 
 bool InstanceRegistry::EvictFrom(ContextTable::Shard& shard) {
-  thread_local absl::InsecureBitGen random;
-  InstanceContext* victim = nullptr;
+  ContextBounds::Victim victim;
   {
     MutexLock lock(shard.mu);
-    const std::vector<InstanceContext*>& contexts = shard.contexts();
-    if (contexts.empty()) return false;
-    const size_t start = absl::Uniform<size_t>(random, 0, contexts.size());
-    const auto better = [](const InstanceContext* a, const InstanceContext* b) {
-      if (a->id_generated_ != b->id_generated_) return a->id_generated_;
-      return a->last_use() < b->last_use();
-    };
-    ContextWord::Value victim_seen = {};
-    size_t samples = 0;
-    for (size_t i = 0; i < std::min(kLookedAtMax, contexts.size()); ++i) {
-      InstanceContext* context = contexts[(start + i) % contexts.size()];
-      const ContextWord::Value seen = context->word_.Load();
-      if (!seen.idle()) continue;
-      if (victim == nullptr || better(context, victim)) {
-        victim = context;
-        victim_seen = seen;
-      }
-      if (++samples == kSamples) break;
-    }
-    if (victim == nullptr) return false;
+    victim = ContextBounds::ChooseVictim(shard.contexts());
+    if (victim.context == nullptr) return false;
     // A KeepAlive may have come between; then the caller tries the next one.
-    if (!TryClose(*victim, victim_seen)) return true;
-    victim->Ref();
+    if (!TryClose(*victim.context, victim.seen)) return true;
+    victim.context->Ref();
   }
-  BeginClosing(*victim, DetachReason::kEvicted);
-  victim->Unref();
+  BeginClosing(*victim.context, DetachReason::kEvicted);
+  victim.context->Unref();
   return true;
 }
 

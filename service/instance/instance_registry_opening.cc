@@ -81,7 +81,7 @@ void InstanceRegistry::EndOpening(ContextOpening& opening) {
     opening.ended_ = true;
     if (!opens && !opening.given_up_.has_value()) {
       context.word_.MoveTo(ContextState::kClosing);
-      LeaveRoom();
+      bounds_.Leave();
     }
   }
   if (opens) return Open(opening);
@@ -154,7 +154,7 @@ std::vector<PinWaiter*> InstanceRegistry::GiveUpLocked(
   opening.given_up_ = status;
   opening.reason_ = reason;
   context.word_.MoveTo(ContextState::kClosing);
-  LeaveRoom();
+  bounds_.Leave();
   return TakeWaitersLocked(context);
 }
 

@@ -106,5 +106,17 @@ TEST(ContextWordDeathTest, TwoMillionPinsEndTheProgramRatherThanSpillOver) {
   EXPECT_DEATH(word.PinAgain(), "");
 }
 
+TEST(ContextWord, BrokenInvariantEndsTheProcessWithItsName) {
+  ContextWord word;
+  EXPECT_DEATH(word.PinAgain(),
+               "broken invariant: who takes another pin of a context has one");
+  EXPECT_DEATH(word.MoveTo(ContextState::kClosed),
+               "broken invariant: a context");
+  word.Open(1);
+  EXPECT_DEATH(word.Open(1), "a context that is to open is opening");
+  EXPECT_EQ(word.Unpin(false), ContextWord::Unpinned::kLast);
+  EXPECT_DEATH((void)word.Unpin(false), "a pin is released once");
+}
+
 }  // namespace
 }  // namespace leasehold
