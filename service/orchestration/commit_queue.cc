@@ -46,7 +46,11 @@ void CommitQueue::CommitAll() {
         counts_.time += time;
       }
       counts_.pending += batch.size();
-      if (!result.done()) failed_ = result.status();
+      if (!result.done()) {
+        failed_ = result.status();
+      } else if (!result.gone().empty()) {
+        failed_ = absl::AbortedError("an earlier commit was not made");
+      }
     }
     committed_(std::move(batch), result);
   }

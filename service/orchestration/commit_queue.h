@@ -42,8 +42,9 @@ class CommitQueue {
   };
 
   // `committed` receives each batch, in order, on the writer, and what it has
-  // come to. Once a batch is not done, everything queued until Resume is
-  // refused: it may rest on what that batch would have changed.
+  // come to. Once a batch is not done, or a part of it rests on a row of an
+  // outbox that is gone, everything queued until Resume is refused: it may rest
+  // on what that batch would have changed.
   CommitQueue(const Clock& clock, Store& store, Executor& writer,
               std::function<void(std::vector<PendingCommit> batch,
                                  const CommitResult& result)>

@@ -117,15 +117,19 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
   absl::Status told = result.status();
   {
     Section section(*this);
-    if (result.done()) {
+    if (result.done() && result.gone().empty()) {
       for (PendingCommit& commit : batch) {
         for (const auto& apply : commit.apply) apply();
       }
     } else {
       // Decisions cannot be taken back one by one, even if it is certain that
-      // none of them was stored: memory is read again either way.
-      FailLocked(result.status());
-      told = admission_.serving();
+      // none of them was stored, or that one rested on a row of an outbox that
+      // was taken before: memory is read again either way.
+      FailLocked(result.done() ? absl::AbortedError(
+                                     "a message between orchestrations was "
+                                     "acted on before")
+                               : result.status());
+      if (!result.done()) told = admission_.serving();
     }
   }
   for (PendingCommit& commit : batch) {

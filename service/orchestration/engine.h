@@ -62,6 +62,7 @@
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/orchestrations.h"
+#include "service/orchestration/outbox.h"
 #include "service/orchestration/requests.h"
 #include "service/orchestration/timers.h"
 #include "service/orchestration/turn.h"
@@ -95,6 +96,10 @@ struct EngineOptions {
   // Whether to check the rules of life.h each time the lock is released; a
   // broken rule ends the process. Debug and sanitizer builds always check.
   bool check_invariants = false;
+  // Whether what one orchestration causes in another is in the same commit.
+  // Tests turn it off: then each such message is a row of the outbox, and its
+  // effect a commit of its own, as between two partitions.
+  bool outbox_shortcut = true;
 };
 
 class Engine final : public Orchestrations, public WorkExchange {
@@ -286,6 +291,21 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !waits_.empty() && waits_.Contains(Directory::NameOf(key));
   }
+
+  // ---- engine_outbox.cc ----
+  // Sends an event to an orchestration, or starts a sub-orchestration: as a
+  // part of `commit`, or with a row of the outbox in it. `from`: whose event it
+  // is. What it tells itself never leaves its partition.
+  void SendLocked(const InstanceKey& from, OutboxMessage message,
+                  PendingCommit& commit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The row is durable: commits what it causes, and takes it.
+  void PushLocked(const OutboxRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ActOnLocked(OutboxMessage message, PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Starts a sub-orchestration, or tells its parent that its ID is taken.
+  void ActOnStartLocked(const InstanceKey& key, ExecutionStarted started,
+                        PendingCommit& commit)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // ---- engine_start.cc ----
   // Adds a new orchestration to the directory, and its changes to `commit`.
@@ -619,6 +639,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   std::vector<Orchestration*> offered_ ABSL_GUARDED_BY(mu_);
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
   RunNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
+  Outbox outbox_ ABSL_GUARDED_BY(mu_);
   uint64_t turns_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_load_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_revision_ ABSL_GUARDED_BY(mu_) = 0;

@@ -78,13 +78,12 @@ void Engine::TellParentLocked(const InstanceKey& key,
                               PendingCommit& commit) {
   if (!parent.has_value()) return;
   const ExecutionOf& of = parent->orchestration;
-  const OrchestrationPtr told =
-      FindOpenLocked(NormalKey(key.tenant, of.instance_id));
-  if (told == nullptr) return;
-  PostLocked(
-      told, of.execution_id.value_or(""),
-      {HistoryEvent::kFromOutside, NowLocked(),
-       EndOfChild(key.id, parent->task_scheduled_id, status, {}, failure)},
+  SendLocked(
+      key,
+      {NormalKey(key.tenant, of.instance_id),
+       of.execution_id.value_or(""),
+       {HistoryEvent::kFromOutside, NowLocked(),
+        EndOfChild(key.id, parent->task_scheduled_id, status, {}, failure)}},
       commit);
 }
 
@@ -223,10 +222,12 @@ void Engine::EndChildrenLocked(EndJob& job, const InstanceKey& key,
     InstanceKey child_key = NormalKey(key.tenant, child);
     if (job.force) {
       job.keys.push_back(std::move(child_key));
-    } else if (const OrchestrationPtr told = FindOpenLocked(child_key)) {
-      PostLocked(told, "",
-                 {HistoryEvent::kFromOutside, NowLocked(),
-                  ExecutionTerminated{job.output, true}},
+    } else {
+      SendLocked(key,
+                 {std::move(child_key),
+                  "",
+                  {HistoryEvent::kFromOutside, NowLocked(),
+                   ExecutionTerminated{job.output, true}}},
                  commit);
     }
   }

@@ -57,9 +57,12 @@ absl::Status Engine::Load(const OpenedPartition& opened) {
   absl::Status status = store_.ReadOpen(
       partition, [&open](OpenRun one) { open.push_back(std::move(one)); });
   if (!status.ok()) return status;
+  const auto unsent = store_.ReadOutbox(partition);
+  if (!unsent.ok()) return unsent.status();
 
   Section section(*this);
   ForgetAllLocked();
+  outbox_.Begin(opened.fence);
   last_number_ = std::max(last_number_, *last);
   LeftWork left;
   if (Witness* witness = store_.witness()) {
@@ -72,6 +75,7 @@ absl::Status Engine::Load(const OpenedPartition& opened) {
   recover_delay_ = kRecoverDelayMin;
   FollowWallLocked();
   admission_.Open();
+  for (const OutboxRow& row : *unsent) PushLocked(row);
   for (const OpenRun& one : open) {
     Orchestration* loaded = directory_.FindByNumber(one.row.number);
     if (loaded != nullptr) EndLostLocked(*loaded);

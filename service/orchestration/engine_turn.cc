@@ -122,11 +122,10 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   for (TurnOutcome::Child& child : turn->outcome.children) {
     StartChildLocked(turn->orchestration, std::move(child), commit);
   }
-  for (const TurnOutcome::Message& message : turn->outcome.messages) {
-    const OrchestrationPtr target = FindOpenLocked(
-        NormalKey(orchestration.key.tenant, message.instance_id));
-    if (target == nullptr) continue;
-    PostLocked(target, message.execution_id.value_or(""), message.event,
+  for (TurnOutcome::Message& message : turn->outcome.messages) {
+    SendLocked(orchestration.key,
+               {NormalKey(orchestration.key.tenant, message.instance_id),
+                message.execution_id.value_or(""), std::move(message.event)},
                commit);
   }
   commits_.Submit(std::move(commit));
@@ -134,27 +133,14 @@ void Engine::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
 
 void Engine::StartChildLocked(const OrchestrationPtr& parent,
                               TurnOutcome::Child child, PendingCommit& commit) {
-  const InstanceKey key =
+  InstanceKey key =
       NormalKey(parent->key.tenant, child.started.orchestration.instance_id);
-  const OrchestrationPtr open = FindOpenLocked(key);
-  if (open == nullptr) {
-    CreateLocked(key, std::move(child.started), commit);
-    return;
-  }
-  if (parent->ending) return;  // No one to tell.
-  std::string why(AlreadyExists(key.id, open->status, {}).message());
-  if (open == parent) {
-    why =
-        absl::StrCat("the sub-orchestration has the ID of its own parent, ",
-                     QuoteForMessage(key.id), "; give it another one, or none");
-  }
-  PostLocked(parent,
-             child.started.parent->orchestration.execution_id.value_or(""),
-             {HistoryEvent::kFromOutside, NowLocked(),
-              SubOrchestrationFailed{
-                  child.id,
-                  MakeFailure("OrchestrationAlreadyExists", std::move(why))}},
-             commit);
+  SendLocked(
+      parent->key,
+      {std::move(key),
+       "",
+       {HistoryEvent::kFromOutside, NowLocked(), std::move(child.started)}},
+      commit);
 }
 
 void Engine::ContinueAsNewLocked(TurnInFlight& turn, PendingCommit& commit) {

@@ -33,6 +33,7 @@
 #include "service/storage/memory_store.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/manual_executor.h"
+#include "tests/support/outbox_shortcut.h"
 #include "tests/support/simulated_clock.h"
 
 namespace leasehold {
@@ -526,7 +527,8 @@ class EngineTest : public testing::Test, public EngineObserver {
   FaultStore store_{memory_};
   SharedProvider provider_;
   std::unique_ptr<InstanceRegistry> registry_;
-  EngineOptions options_ = {.check_invariants = true};
+  EngineOptions options_ = {.check_invariants = true,
+                            .outbox_shortcut = HasOutboxShortcut()};
   Engine::WaitId last_wait_ = 0;
   std::vector<absl::Status> store_failures_;
   std::vector<size_t> recoveries_;

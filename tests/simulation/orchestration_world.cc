@@ -19,6 +19,7 @@
 #include "tests/simulation/known_life.h"
 #include "tests/simulation/orchestration_program.h"
 #include "tests/support/manual_executor.h"
+#include "tests/support/outbox_shortcut.h"
 #include "tests/support/power_vfs.h"
 #include "tests/support/simulated_clock.h"
 
@@ -70,7 +71,8 @@ class World final : private EngineObserver {
           registry(world.clock_, executor, provider, {&lease_initializer}, {},
                    {.idle_timeout = absl::Milliseconds(100)}),
           engine(world.clock_, store, registry, writer, readers, world,
-                 {.check_invariants = true}) {}
+                 {.check_invariants = true,
+                  .outbox_shortcut = HasOutboxShortcut()}) {}
 
     SqliteStore store;
     ManualExecutor executor;

@@ -88,13 +88,18 @@ CommitResult FaultStore::Commit(absl::Span<const Fence> fences,
                                 absl::Span<const Change> changes) {
   absl::Status failure;
   Effect effect;
+  std::function<void()> before;
   {
     MutexLock lock(mu_);
+    if (commits_.count == runs_before_commit_) {
+      before = std::exchange(before_commit_, {});
+    }
     if (closed_) return CommitResult::Refused(Closed());
     failure = commits_.Next();
     effect = effect_;
     if (!failure.ok()) closed_ = effect != Effect::kFenced;
   }
+  if (before) before();
   if (failure.ok()) return store_.Commit(fences, changes);
   switch (effect) {
     case Effect::kWhole: {
@@ -111,6 +116,12 @@ CommitResult FaultStore::Commit(absl::Span<const Fence> fences,
           absl::AbortedError("the test has opened the partition elsewhere"));
   }
   return CommitResult::Unknown(failure);
+}
+
+void FaultStore::BeforeCommit(int64_t n, std::function<void()> what) {
+  MutexLock lock(mu_);
+  runs_before_commit_ = commits_.count + n;
+  before_commit_ = std::move(what);
 }
 
 void FaultStore::BeforeRead(int64_t n, std::function<void()> what) {

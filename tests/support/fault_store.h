@@ -40,6 +40,9 @@ class FaultStore final : public Store {
   void FailOpen(int64_t n, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
   void FailRead(int64_t n, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Runs `what` before the n-th commit from now, once, on its thread.
+  void BeforeCommit(int64_t n, std::function<void()> what)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Runs `what` before the n-th reading call, once, on its thread.
   void BeforeRead(int64_t n, std::function<void()> what)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -122,6 +125,8 @@ class FaultStore final : public Store {
   Calls reads_ ABSL_GUARDED_BY(mu_);
   int64_t runs_before_ ABSL_GUARDED_BY(mu_) = 0;
   std::function<void()> before_read_ ABSL_GUARDED_BY(mu_);
+  int64_t runs_before_commit_ ABSL_GUARDED_BY(mu_) = 0;
+  std::function<void()> before_commit_ ABSL_GUARDED_BY(mu_);
   Effect effect_ ABSL_GUARDED_BY(mu_) = Effect::kNone;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;  // For commits.
 };
