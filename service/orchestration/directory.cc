@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "service/base/invariant.h"
+
 namespace leasehold {
 
 std::string Directory::NameOf(const InstanceKey& key) {
@@ -33,7 +35,9 @@ Orchestration* Directory::first() const {
 }
 
 void Directory::Add(OrchestrationPtr orchestration) {
-  by_number_.emplace(orchestration->number, orchestration.get());
+  CheckInvariant(
+      by_number_.emplace(orchestration->number, orchestration.get()).second,
+      "no two orchestrations have one number");
   OrchestrationPtr& place = by_name_[NameOf(orchestration->key)];
   place = std::move(orchestration);
 }

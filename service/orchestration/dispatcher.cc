@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "service/base/hash.h"
+#include "service/base/invariant.h"
 
 namespace leasehold {
 namespace {
@@ -101,6 +102,7 @@ std::shared_ptr<WorkSink> Dispatcher::FindSink(WorkerId id) const {
 }
 
 void Dispatcher::Enqueue(Work& work) {
+  CheckInvariant(work.state == Work::State::kIdle, "only idle work is queued");
   work.ticket = ++last_ticket_;
   Line(work);
 }
@@ -120,6 +122,8 @@ std::optional<Dispatcher::Assignment> Dispatcher::Next() {
     }
     if (next == nullptr) continue;
 
+    CheckInvariant(next->state == Work::State::kQueued,
+                   "only queued work goes out");
     Unline(*next);
     Worker& worker = workers_.at(chosen);
     --free_[kind];
@@ -439,22 +443,28 @@ void Dispatcher::Unline(Work& work) {
   for (Lanes* lanes : {&lanes_, &unwanted_}) {
     const auto lane = lanes->find(key);
     if (lane == lanes->end()) continue;
-    lane->second.works.erase(work.ticket);
+    CheckInvariant(lane->second.works.erase(work.ticket) == 1,
+                   "queued work is in its lane");
     Place(key, lane->second);
     if (lane->second.works.empty()) lanes->erase(lane);
     return;
   }
+  CheckInvariant(false, "queued work has a lane");
 }
 
 void Dispatcher::TakeFromWorker(Work& work) {
-  Worker& worker = workers_.at(work.worker);
+  const auto it = workers_.find(work.worker);
+  CheckInvariant(work.state == Work::State::kOut && it != workers_.end(),
+                 "work that is taken back is with a worker");
+  Worker& worker = it->second;
   ++free_[Index(work.kind)];
   --worker.out[Index(work.kind)];
   if (work.alone) --worker.alone;
   const Work*& probe = worker.probes[Index(work.kind)];
   if (probe == &work) probe = nullptr;
   work.Unwatch();
-  worker.works.erase(work.ticket);
+  CheckInvariant(worker.works.erase(work.ticket) == 1,
+                 "a worker has the work that is with it");
   work.worker = 0;
 }
 

@@ -1,12 +1,11 @@
 #include "service/orchestration/engine.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "service/base/invariant.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/life.h"
 
@@ -17,11 +16,7 @@ namespace {
 // notified (OnWallClockSet), and in any case checks again after this time.
 constexpr absl::Duration kClockCheck = absl::Minutes(1);
 
-// A smaller step is not a jump: the two clocks were not read at the same
-// moment.
-constexpr absl::Duration kSetBackMin = absl::Milliseconds(100);
-
-#if defined(LEASEHOLD_CHECK_INVARIANTS) || !defined(NDEBUG)
+#if defined(LEASEHOLD_CHECK_INVARIANTS)
 constexpr bool kChecksInvariants = true;
 #else
 constexpr bool kChecksInvariants = false;
@@ -44,23 +39,62 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
           [this](std::vector<PendingCommit> batch, const CommitResult& result) {
             OnCommitted(std::move(batch), result);
           }),
-      waits_(options.waits_max),
       dispatcher_(absl::Uniform<uint64_t>(random_)),
-      watches_{
-          {WorkWatch(absl::ToInt64Microseconds(options.turn_timeout)),
-           WorkWatch(absl::ToInt64Microseconds(options.activity_timeout))}} {}
+      schedule_(clock, timers_changed_),
+      lookups_(store, readers_),
+      wait_list_(*this, options.waits_max),
+      worker_watch_(*this, options.turn_timeout, options.activity_timeout) {}
 
 Engine::~Engine() { Stop(); }
+
+// ---- Life -------------------------------------------------------------------
+
+absl::Status Engine::Open() { return recovery_.Open(); }
+
+void Engine::Drain() {
+  Section section(*this);
+  admission_.Drain();
+  wait_list_.EndWaitsLocked(admission_.accepting());
+}
+
+void Engine::Stop() {
+  {
+    Section section(*this);
+    const bool served = admission_.serving().ok();
+    if (!admission_.Stop()) return;
+    if (served) recovery_.ForgetAllLocked();
+    recovery_.NeverRetryLocked();
+    wait_list_.EndWaitsLocked(admission_.serving());
+  }
+  timers_changed_.NotifyAll();
+  if (timer_thread_.joinable()) timer_thread_.join();
+  // A read may cause a commit, and a commit a read.
+  readers_.WaitUntilIdle();
+  writer_.WaitUntilIdle();
+  readers_.WaitUntilIdle();
+  observer_.OnStopped(counts());
+}
+
+EngineCounts Engine::counts() const {
+  const Look look(*this);
+  return {.open = directory_.size(),
+          .queued = dispatcher_.queued(),
+          .workers = dispatcher_.workers(),
+          .turns = turn_count_,
+          .holds = holds_,
+          .acquires = acquires_.load(std::memory_order_relaxed),
+          .commits = commits_.counts()};
+}
 
 // ---- Under and after the lock -----------------------------------------------
 
 Engine::Effects Engine::LeaveLocked() {
   if (admission_.serving().ok()) {
-    EndTerminatingLocked();
+    ends_.EndTerminatingLocked();
     while (std::optional<Dispatcher::Assignment> next = dispatcher_.Next()) {
-      SendOutLocked(*next->work);
+      deliveries_.SendOutLocked(*next->work);
     }
-    ObserveUnwantedLocked();
+    answers_.ObserveUnwantedLocked();
   }
   // Their starts are about to be answered.
   for (Orchestration* one : offered_) one->offer = nullptr;
@@ -75,9 +109,9 @@ void Engine::CheckInvariantsLocked() {
   directory_.LookAtSome(kCount, [](const Orchestration& one) {
     const char* broken = BrokenRule(one);
     if (broken == nullptr) return;
-    std::fprintf(stderr, "leasehold: broken invariant: %s (%s, %s)\n", broken,
-                 QuoteForMessage(one.key.id).c_str(), LifeName(LifeOf(one)));
-    std::abort();
+    BreakInvariant(absl::StrCat(broken, " (", QuoteForMessage(one.key.id), ", ",
+                                LifeName(LifeOf(one)), ")")
+                       .c_str());
   });
 }
 
@@ -88,20 +122,13 @@ void Engine::Finish(Effects effects) {
   effects.unpinned.clear();
   for (const auto& call : effects.calls) call();
   for (const OrchestrationPtr& orchestration : effects.to_pin) {
-    PinLater(orchestration);
+    deliveries_.Pin(orchestration);
   }
 }
 
-Timestamp Engine::NowLocked() const { return ToTimestamp(clock_.WallNow()); }
-
-std::string Engine::NewExecutionIdLocked() {
-  return absl::StrFormat("%016x%016x", absl::Uniform<uint64_t>(random_),
-                         absl::Uniform<uint64_t>(random_));
-}
-
-std::optional<absl::StatusOr<PinGrant>> Engine::Acquire(PinWaiter& waiter) {
-  acquires_.fetch_add(1, std::memory_order_relaxed);
-  return registry_.Acquire(waiter);
+void HotOrchestration::OnDetach(InstanceContext&, DetachReason, HookDone done) {
+  engine_.deliveries_.Park(*this);
+  done();
 }
 
 // ---- Commits ----------------------------------------------------------------
@@ -125,10 +152,11 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
       // Decisions cannot be taken back one by one, even if it is certain that
       // none of them was stored, or that one rested on a row of an outbox that
       // was taken before: memory is read again either way.
-      FailLocked(result.done() ? absl::AbortedError(
-                                     "a message between orchestrations was "
-                                     "acted on before")
-                               : result.status());
+      recovery_.FailLocked(
+          result.done()
+              ? absl::AbortedError("a message between orchestrations was "
+                                   "acted on before")
+              : result.status());
       if (!result.done()) told = admission_.serving();
     }
   }
@@ -137,171 +165,19 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
   }
 }
 
-// ---- Messages ---------------------------------------------------------------
+// ---- What the parts share ---------------------------------------------------
 
-void Engine::PostLocked(const OrchestrationPtr& target,
-                        std::string execution_id, const HistoryEvent& event,
-                        PendingCommit& commit) {
-  const int number = NumberOf(event);
-  NoteSuspension(number, *target);
-  PostMessageLocked(
-      target, MakeMessage(std::move(execution_id), number, EncodeEvent(event)),
-      commit);
+Timestamp Engine::NowLocked() const { return ToTimestamp(clock_.WallNow()); }
+
+std::string Engine::NewExecutionIdLocked() {
+  return absl::StrFormat("%016x%016x", absl::Uniform<uint64_t>(random_),
+                         absl::Uniform<uint64_t>(random_));
 }
 
-void Engine::PostMessageLocked(const OrchestrationPtr& target, Message message,
-                               PendingCommit& commit) {
-  message.sequence = ++target->last_sequence;
-  target->inbox.Announce(message);
-  commit.changes.push_back(MakeRow(*target, message));
-  commit.apply.push_back([this, target, message = std::move(message)] {
-    mu_.AssertHeld();
-    target->inbox.Arrive(message);
-    ReceiveLocked(*target, message);
-  });
+std::optional<absl::StatusOr<PinGrant>> Engine::Acquire(PinWaiter& waiter) {
+  acquires_.fetch_add(1, std::memory_order_relaxed);
+  return registry_.Acquire(waiter);
 }
-
-PutMessage Engine::MakeRow(const Orchestration& target, Message& message) {
-  PutMessage put{{.number = target.number,
-                  .sequence = message.sequence,
-                  .execution = message.execution_id,
-                  .event = {}}};
-  if (message.bytes > Inbox::kSmallBytes) {
-    // The row has the only copy while it is being committed.
-    put.row.event = std::exchange(message.event, {});
-    message.away = true;
-  } else {
-    put.row.event = message.event;
-  }
-  return put;
-}
-
-void Engine::ReceiveLocked(Orchestration& target, Message message) {
-  if (target.gone || target.damage != nullptr) return;
-  if (!IsForPresent(message, target)) return;
-  if (message.terminates) {
-    target.terminating = true;
-    newly_terminating_.push_back(target.number);
-  }
-  target.inbox.Add(std::move(message));
-  LineUpLocked(target);
-}
-
-absl::Status Engine::CheckInboxLocked(const Orchestration& target,
-                                      const Message& message) const {
-  size_t bytes_max = options_.inbox_bytes_max;
-  // A terminate or a resume must still fit.
-  if (message.urgent) bytes_max += 2 * options_.limits.payload_bytes_max;
-  const size_t bytes = target.inbox.bytes() + Inbox::SizeOf(message);
-  // A single message always fits.
-  if (bytes <= bytes_max || target.inbox.bytes() == 0) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "what has come for orchestration ", QuoteForMessage(target.key.id),
-      " and is in no turn of it yet would have ", bytes, " bytes; at most ",
-      bytes_max,
-      " are allowed (--max-inbox-bytes): a worker that takes its turns makes "
-      "room"));
-}
-
-void Engine::SendCommand(const InstanceKey& key, HistoryEvent event,
-                         DoneStatus done) {
-  Section section(*this);
-  if (absl::Status status = admission_.serving(); !status.ok()) {
-    return RefuseLocked(done, status);
-  }
-  const OrchestrationPtr open = FindOpenLocked(key);
-  if (open == nullptr) {
-    readers_.Post([this, key, event = std::move(event), done] {
-      const auto row = store_.Find(key.tenant, key.id);
-      if (!row.ok()) return done(row.status());
-      if (!row->has_value()) return done(NoSuchOrchestration(key));
-      if ((*row)->damaged) {
-        return done(IsDamaged(key.id, "its row does not have its checksum"));
-      }
-      if ((*row)->finished.has_value()) {
-        const auto status = static_cast<OrchestrationStatus>((*row)->status);
-        return done(absl::FailedPreconditionError(absl::StrCat(
-            "orchestration ", QuoteForMessage(key.id), " is ",
-            std::string(StatusName(status)),
-            "; only one that has not ended can be told anything")));
-      }
-      // It was opened since, or is about to end: now its state is known.
-      SendCommand(key, event, done);
-    });
-    return;
-  }
-  if (open->damage != nullptr) {
-    return RefuseLocked(done, IsDamaged(key.id, *open->damage));
-  }
-  PendingCommit commit;
-  // Some workers fail if told to suspend or resume when that is already so.
-  const bool is_so =
-      (event.As<ExecutionSuspended>() != nullptr && open->suspended) ||
-      (event.As<ExecutionResumed>() != nullptr && !open->suspended);
-  if (!is_so) {
-    const int number = NumberOf(event);
-    Message message = MakeMessage("", number, EncodeEvent(event));
-    if (absl::Status status = CheckInboxLocked(*open, message); !status.ok()) {
-      return RefuseLocked(done, status);
-    }
-    NoteSuspension(number, *open);
-    PostMessageLocked(open, std::move(message), commit);
-  }
-  commit.done = std::move(done);
-  commits_.Submit(std::move(commit));
-}
-
-void Engine::RaiseEvent(const InstanceKey& key, std::string name, Payload input,
-                        DoneStatus done) {
-  if (absl::Status status =
-          CheckPayload(input, "the event has", options_.limits);
-      !status.ok()) {
-    return done(status);
-  }
-  SendCommand(key,
-              {HistoryEvent::kFromOutside, ToTimestamp(clock_.WallNow()),
-               EventRaised{std::move(name), std::move(input)}},
-              std::move(done));
-}
-
-void Engine::Suspend(const InstanceKey& key, Payload reason, DoneStatus done) {
-  if (absl::Status status =
-          CheckPayload(reason, "the reason has", options_.limits);
-      !status.ok()) {
-    return done(status);
-  }
-  SendCommand(key,
-              {HistoryEvent::kFromOutside, ToTimestamp(clock_.WallNow()),
-               ExecutionSuspended{std::move(reason)}},
-              std::move(done));
-}
-
-void Engine::Resume(const InstanceKey& key, Payload reason, DoneStatus done) {
-  if (absl::Status status =
-          CheckPayload(reason, "the reason has", options_.limits);
-      !status.ok()) {
-    return done(status);
-  }
-  SendCommand(key,
-              {HistoryEvent::kFromOutside, ToTimestamp(clock_.WallNow()),
-               ExecutionResumed{std::move(reason)}},
-              std::move(done));
-}
-
-void Engine::Terminate(const InstanceKey& key, Payload output, bool recursive,
-                       DoneStatus done) {
-  if (absl::Status status =
-          CheckPayload(output, "the output has", options_.limits);
-      !status.ok()) {
-    return done(status);
-  }
-  SendCommand(key,
-              {HistoryEvent::kFromOutside, ToTimestamp(clock_.WallNow()),
-               ExecutionTerminated{std::move(output), recursive}},
-              std::move(done));
-}
-
-// ---- Ends -------------------------------------------------------------------
 
 void Engine::EndLocked(Orchestration& orchestration) {
   if (std::exchange(orchestration.gone, true)) return;
@@ -313,12 +189,12 @@ void Engine::EndLocked(Orchestration& orchestration) {
     activity->place.Free();
   }
   if (orchestration.start_at != 0) {
-    timers_.Cancel({orchestration.start_at, orchestration.number,
-                    Timers::Kind::kStart, 0});
+    schedule_.CancelTimer({orchestration.start_at, orchestration.number,
+                           Timers::Kind::kStart, 0});
   }
   if (HotOrchestration* hot = orchestration.hot) {
-    if (hot->state_ != nullptr) {
-      CancelTimersLocked(orchestration.number, hot->state_->state);
+    if (hot->state != nullptr) {
+      schedule_.CancelTimers(orchestration.number, hot->state->state.timers);
     }
     hot->Forget();
     orchestration.hot = nullptr;
@@ -329,37 +205,11 @@ void Engine::EndLocked(Orchestration& orchestration) {
   if (orchestration.pin != nullptr) {
     effects_.unpinned.push_back(std::move(orchestration.pin));
   }
-  if (orchestration.terminating) terminating_.erase(orchestration.number);
-  const std::string name = Directory::NameOf(orchestration.key);
-  if (lookups_.Contains(name)) outdated_lookups_.insert(name);
+  if (orchestration.terminating) ends_.ForgetLocked(orchestration.number);
+  lookups_.OnEnd(Directory::NameOf(orchestration.key));
   if (OrchestrationPtr had = directory_.Remove(orchestration)) {
     // Kept until the lock is released: the caller may still use it.
     effects_.calls.push_back([keep = std::move(had)] {});
-  }
-}
-
-void Engine::WakeLocked(const Orchestration& orchestration,
-                        OrchestrationInfo info) {
-  const bool finished = IsFinished(info.status);
-  std::vector<Waiter> woken = waits_.TakeIf(
-      Directory::NameOf(orchestration.key), [finished](const Waiter& waiter) {
-        return waiter.until != Until::kFinished || finished;
-      });
-  if (woken.empty()) return;
-  info.revision = orchestration.revision;
-  // One copy for all: payloads may be large.
-  const auto told_briefly = std::make_shared<const OrchestrationInfo>(
-      OrchestrationInfo{.id = info.id,
-                        .status = info.status,
-                        .created = info.created,
-                        .finished = info.finished,
-                        .summary = info.summary,
-                        .revision = info.revision});
-  const auto told = std::make_shared<const OrchestrationInfo>(std::move(info));
-  for (Waiter& waiter : woken) {
-    effects_.calls.push_back(
-        [done = std::move(waiter.done),
-         told = waiter.payloads ? told : told_briefly] { done(told); });
   }
 }
 
@@ -369,34 +219,9 @@ void Engine::StartTimers() {
   timer_thread_ = std::thread([this] { RunTimers(); });
 }
 
-void Engine::AddTimerLocked(const Timers::Entry& entry, StoredTime early) {
-  // The timer thread waits for the first timer.
-  const std::optional<StoredTime> before = timers_.next_due();
-  timers_.Add(entry, early);
-  if (timers_.next_due() != before) timers_changed_.NotifyAll();
-}
-
-StoredTime Engine::MonotonicLocked() const { return clock_.Now().ns / 1000; }
-
-void Engine::FollowWallLocked() {
-  const std::pair<absl::Time, Instant> now = {clock_.WallNow(), clock_.Now()};
-  const auto before = std::exchange(clocks_, now);
-  if (!before.has_value()) return;
-  const absl::Duration set =
-      (now.first - before->first) - (now.second - before->second);
-  if (set < -kSetBackMin) timers_.MoveBack(absl::ToInt64Microseconds(-set));
-}
-
 void Engine::OnWallClockSet() {
   const Look look(*this);
   timers_changed_.NotifyAll();
-}
-
-void Engine::CancelTimersLocked(RunNumber number, const RuntimeState& state) {
-  for (const auto& [id, fire_at] : state.timers) {
-    timers_.Cancel(
-        {ToStored(ToTime(fire_at)), number, Timers::Kind::kTimer, id});
-  }
 }
 
 void Engine::RunTimers() {
@@ -404,7 +229,7 @@ void Engine::RunTimers() {
     {
       MutexLock lock(mu_);
       while (!admission_.stopped()) {
-        FollowWallLocked();
+        schedule_.Follow();
         const std::optional<StoredTime> due = NextDueLocked();
         absl::Duration wait = absl::InfiniteDuration();
         if (due.has_value()) {
@@ -420,19 +245,17 @@ void Engine::RunTimers() {
 }
 
 std::optional<StoredTime> Engine::NextDueLocked() const {
+  const Schedule::Moment now = schedule_.Now();
   std::optional<StoredTime> due;
-  const auto note = [&due](std::optional<StoredTime> at, StoredTime ahead) {
-    if (at.has_value() && (!due.has_value() || *at + ahead < *due)) {
-      due = *at + ahead;
-    }
+  const auto note = [&](std::optional<StoredTime> monotonic) {
+    if (!monotonic.has_value()) return;
+    const StoredTime at = now.ToWall(*monotonic);
+    if (!due.has_value() || at < *due) due = at;
   };
-  const StoredTime ahead = ToStored(clock_.WallNow()) - MonotonicLocked();
-  note(recover_at_, ahead);
-  if (admission_.serving().ok()) {
-    note(timers_.next_due(), 0);
-    note(retries_.next_due(), ahead);
-    for (const WorkWatch& watch : watches_) note(watch.next_look(), ahead);
-  }
+  const bool serving = admission_.serving().ok();
+  if (serving) due = schedule_.NextDue(now);
+  if (serving) note(worker_watch_.NextLookLocked());
+  note(recovery_.retry_at());
   return due;
 }
 
@@ -443,81 +266,145 @@ std::optional<StoredTime> Engine::NextDue() const {
 
 void Engine::FireTimers() {
   Section section(*this);
-  FollowWallLocked();
-  const StoredTime now = ToStored(clock_.WallNow());
-  const StoredTime monotonic = MonotonicLocked();
-  if (recover_at_.has_value() && *recover_at_ <= monotonic) {
-    recover_at_.reset();
-    writer_.Post([this] { Recover(); });
-  }
+  schedule_.Follow();
+  const Schedule::Moment now = schedule_.Now();
+  recovery_.RetryIfDueLocked(now.monotonic);
   if (!admission_.serving().ok()) return;
-  TakeLateWorkLocked(monotonic);
-  for (;;) {
-    std::optional<Timers::Entry> entry = timers_.TakeDue(now);
-    if (!entry.has_value()) entry = retries_.TakeDue(monotonic);
-    if (!entry.has_value()) break;
-    Orchestration* found = directory_.FindByNumber(entry->number);
-    if (found == nullptr || found->damage != nullptr) continue;
-    Orchestration& orchestration = *found;
-    switch (entry->kind) {
-      case Timers::Kind::kTimer:
-        FireLocked(orchestration, entry->id);
-        break;
-      case Timers::Kind::kStart:
-        orchestration.start_at = 0;
-        LineUpLocked(orchestration);
-        break;
-      case Timers::Kind::kRetryTurn:
-        orchestration.held = false;
-        LineUpLocked(orchestration);
-        break;
-      case Timers::Kind::kRetryActivity:
-        LineUpAgainLocked(orchestration, entry->id);
-        break;
-    }
+  worker_watch_.TakeLateWorkLocked(now.monotonic);
+  while (const std::optional<Timers::Entry> entry = schedule_.TakeDue(now)) {
+    FireLocked(*entry);
   }
 }
 
-void Engine::EndWaitsLocked(const absl::Status& status) {
-  for (Waiter& waiter : waits_.TakeAll()) {
-    effects_.calls.push_back(
-        [done = std::move(waiter.done), status] { done(status); });
+void Engine::FireLocked(const Timers::Entry& entry) {
+  Orchestration* found = directory_.FindByNumber(entry.number);
+  if (found == nullptr || found->damage != nullptr) return;
+  Orchestration& orchestration = *found;
+  switch (entry.kind) {
+    case Timers::Kind::kTimer:
+      mail_.FireLocked(orchestration, entry.id);
+      break;
+    case Timers::Kind::kStart:
+      orchestration.start_at = 0;
+      deliveries_.LineUpLocked(orchestration);
+      break;
+    case Timers::Kind::kRetryTurn:
+      orchestration.held = false;
+      deliveries_.LineUpLocked(orchestration);
+      break;
+    case Timers::Kind::kRetryActivity:
+      deliveries_.LineUpAgainLocked(orchestration, entry.id);
+      break;
   }
 }
 
-void Engine::Drain() {
-  Section section(*this);
-  admission_.Drain();
-  EndWaitsLocked(admission_.accepting());
+// ---- The interfaces ---------------------------------------------------------
+
+void Engine::Start(StartRequest request, Done<StartReceipt> done) {
+  starts_.Start(std::move(request), std::move(done));
 }
 
-void Engine::Stop() {
-  {
-    Section section(*this);
-    const bool served = admission_.serving().ok();
-    if (!admission_.Stop()) return;
-    if (served) ForgetAllLocked();
-    recover_at_.reset();
-    EndWaitsLocked(admission_.serving());
-  }
-  timers_changed_.NotifyAll();
-  if (timer_thread_.joinable()) timer_thread_.join();
-  // A read may cause a commit, and a commit a read.
-  readers_.WaitUntilIdle();
-  writer_.WaitUntilIdle();
-  readers_.WaitUntilIdle();
-  observer_.OnStopped(counts());
+void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
+                     Done<StartReceipt> done) {
+  starts_.Restart(key, std::move(new_id), std::move(done));
 }
 
-EngineCounts Engine::counts() const {
-  const Look look(*this);
-  return {.open = directory_.size(),
-          .queued = dispatcher_.queued(),
-          .workers = dispatcher_.workers(),
-          .turns = turns_,
-          .holds = holds_,
-          .acquires = acquires_.load(std::memory_order_relaxed),
-          .commits = commits_.counts()};
+void Engine::Get(const InstanceKey& key, bool payloads,
+                 Done<std::optional<OrchestrationInfo>> done) {
+  reads_.Get(key, payloads, std::move(done));
+}
+
+Engine::WaitId Engine::Wait(WaitRequest request, Done<SharedInfo> done) {
+  return wait_list_.Wait(std::move(request), std::move(done));
+}
+
+bool Engine::CancelWait(const InstanceKey& key, WaitId id) {
+  return wait_list_.CancelWait(key, id);
+}
+
+void Engine::RaiseEvent(const InstanceKey& key, std::string name, Payload input,
+                        DoneStatus done) {
+  commands_.RaiseEvent(key, std::move(name), std::move(input), std::move(done));
+}
+
+void Engine::Suspend(const InstanceKey& key, Payload reason, DoneStatus done) {
+  commands_.Suspend(key, std::move(reason), std::move(done));
+}
+
+void Engine::Resume(const InstanceKey& key, Payload reason, DoneStatus done) {
+  commands_.Resume(key, std::move(reason), std::move(done));
+}
+
+void Engine::Terminate(const InstanceKey& key, Payload output, bool recursive,
+                       DoneStatus done) {
+  commands_.Terminate(key, std::move(output), recursive, std::move(done));
+}
+
+void Engine::TerminateByForce(const InstanceKey& key, Payload output,
+                              bool recursive, DoneStatus done) {
+  ends_.TerminateByForce(key, std::move(output), recursive, std::move(done));
+}
+
+void Engine::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
+  rewinds_.Rewind(key, std::move(reason), std::move(done));
+}
+
+void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
+                          Done<std::vector<InstanceKey>> done) {
+  ends_.TerminateNow(std::move(keys), std::move(output), std::move(done));
+}
+
+void Engine::Purge(std::vector<InstanceKey> keys, bool recursive,
+                   Done<PurgeResult> done) {
+  purges_.Purge(std::move(keys), recursive, std::move(done));
+}
+
+void Engine::PurgeMatching(RowQuery filter, bool recursive,
+                           absl::Duration timeout, Done<PurgeResult> done) {
+  purges_.PurgeMatching(std::move(filter), recursive, timeout, std::move(done));
+}
+
+void Engine::Wipe(DoneStatus done) { purges_.Wipe(std::move(done)); }
+
+void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
+  reads_.Query(std::move(query), std::move(done));
+}
+
+void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
+  reads_.ListFinished(std::move(query), std::move(done));
+}
+
+void Engine::ReadHistory(const InstanceKey& key, HistoryQuery query,
+                         Done<HistoryPage> done) {
+  reads_.ReadHistory(key, std::move(query), std::move(done));
+}
+
+WorkerId Engine::Connect(WorkerOptions options,
+                         std::shared_ptr<WorkSink> sink) {
+  return answers_.Connect(std::move(options), std::move(sink));
+}
+
+void Engine::Disconnect(WorkerId id) { answers_.Disconnect(id); }
+
+void Engine::OnWorkTaken() { answers_.OnWorkTaken(); }
+
+void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
+                          DoneStatus done) {
+  answers_.CompleteTurn(name, std::move(answer), std::move(done));
+}
+
+void Engine::CompleteActivity(const WorkName& name, EventBody end,
+                              DoneStatus done) {
+  answers_.CompleteActivity(name, std::move(end), std::move(done));
+}
+
+void Engine::RefuseAnswer(WorkKind kind, const WorkName& name,
+                          std::string_view reason) {
+  answers_.RefuseAnswer(kind, name, reason);
+}
+
+void Engine::Abandon(WorkKind kind, const WorkName& name) {
+  answers_.Abandon(kind, name);
 }
 
 }  // namespace leasehold

@@ -1,8 +1,8 @@
 // Engine::Section: holds the engine's lock for a scope, and afterwards does
-// what must not be done under the lock: callbacks, sending, pinning and
-// unpinning.
+// what must not be done under the lock: callbacks, sending, acquiring and
+// releasing contexts. Engine::Look: holds it where nothing follows.
 //
-// For the engine's own files.
+// For the engine and its parts.
 //
 // Thread-safety: one thread.   Lifetime: within its scope.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_SECTION_H_
@@ -47,37 +47,6 @@ class ABSL_SCOPED_LOCKABLE Engine::Look {
 
  private:
   const Engine& engine_;
-};
-
-// A start that waits for its context or for the store. It holds the context
-// until it is answered.
-class Engine::AcquireForStart final
-    : public PinWaiter,
-      public std::enable_shared_from_this<AcquireForStart> {
- public:
-  AcquireForStart(Engine& engine, StartRequest request,
-                  Done<StartReceipt> done);
-
-  void Acquire();
-  void OnGrant(absl::StatusOr<PinGrant> grant) override;
-
- private:
-  // Its pin is released with the answer, or with this object.
-  const std::shared_ptr<ContextOffer> offer_ = std::make_shared<ContextOffer>();
-
- public:
-  Engine& engine;
-  StartRequest request;
-  const Done<StartReceipt> done;
-  StartReceipt::Context context;
-
-  const ContextOffer& offer() const { return *offer_; }
-
- private:
-  static InstanceRequest ContextOf(StartRequest& request,
-                                   absl::Duration idle_timeout);
-
-  std::shared_ptr<AcquireForStart> self_;  // While it waits.
 };
 
 }  // namespace leasehold

@@ -19,6 +19,21 @@ Message MakeMessage(std::string execution_id, int event_number,
   return message;
 }
 
+PutMessage MakeRow(RunNumber number, Message& message) {
+  PutMessage put{{.number = number,
+                  .sequence = message.sequence,
+                  .execution = message.execution_id,
+                  .event = {}}};
+  if (message.bytes > Inbox::kSmallBytes) {
+    // The row has the only copy while it is being committed.
+    put.row.event = std::exchange(message.event, {});
+    message.away = true;
+  } else {
+    put.row.event = message.event;
+  }
+  return put;
+}
+
 Message MakeMessageAway(int event_number, LargeMessage stored) {
   Message message = MakeMessage(std::move(stored.execution), event_number, {});
   message.sequence = stored.sequence;

@@ -49,6 +49,9 @@ inline bool IsUrgent(int event_number) {
 // A message with this event. It has no sequence yet.
 Message MakeMessage(std::string execution_id, int event_number,
                     std::string event);
+// The row of a message of that run. A large event is kept in the row only: the
+// message is then away.
+PutMessage MakeRow(RunNumber number, Message& message);
 // A message that is away.
 Message MakeMessageAway(int event_number, LargeMessage stored);
 

@@ -74,6 +74,13 @@ struct OwnedWork : Work {
   StoredTime sent_at = 0;  // On the monotonic clock.
   // Where the store's witness notes it, while it is out or after a loss.
   Witness::Place place;
+  // It has come back with an answer.
+  void ResetLosses() {
+    given_back = 0;
+    lost = 0;
+    alone = false;
+  }
+
   // It holds the context: it is out, or its end is being committed.
   bool pins = false;
 };
@@ -112,19 +119,20 @@ class HotOrchestration final : public Extension {
   bool MayBlock() const override { return false; }
   void OnDetach(InstanceContext& context, DetachReason reason,
                 HookDone done) override;
-  bool has_state() const { return state_ != nullptr; }
-
- private:
-  friend class Engine;
-
-  void Forget();
-
-  Engine& engine_;
+  bool has_state() const { return state != nullptr; }
+  void Forget() {
+    owner = nullptr;
+    state.reset();
+    load = 0;
+  }
 
   // Guarded by the engine's lock.
-  Orchestration* owner_ = nullptr;   // Null: none, or it has ended.
-  std::unique_ptr<HotState> state_;  // Null: cold, or in use by a turn.
-  uint64_t load_ = 0;                // The read that will load it; 0: none.
+  Orchestration* owner = nullptr;   // Null: none, or it has ended.
+  std::unique_ptr<HotState> state;  // Null: cold, or in use by a turn.
+  uint64_t load = 0;                // The read that will load it; 0: none.
+
+ private:
+  Engine& engine_;
 };
 
 class Orchestration : public std::enable_shared_from_this<Orchestration> {

@@ -1,20 +1,13 @@
-// The engine's ends without a worker: by force, and for orchestrations that
-// were told to terminate when no worker can carry that out.
-//
-//   taken from workers ─▶ queued commits are durable ─▶ read ─▶ ended
-//
-// From the first step on, the orchestration receives nothing new, and no
-// worker's answer counts, except one that is already being committed. The
-// resulting state is then read: its parent and its sub-orchestrations.
+#include "service/orchestration/ends.h"
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "service/orchestration/engine.h"
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
 
-struct Engine::EndJob {
+struct Ends::EndJob {
   struct One {
     OrchestrationPtr orchestration;
     RuntimeState state = {};             // As far as it was read.
@@ -39,9 +32,10 @@ struct Engine::EndJob {
 
 // ---- Recording an end -------------------------------------------------------
 
-void Engine::RecordEndLocked(const Orchestration& orchestration,
-                             ExecutionCompleted end, PendingCommit& commit) {
-  const Timestamp now = NowLocked();
+void Ends::RecordEndLocked(const Orchestration& orchestration,
+                           ExecutionCompleted end, PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  const Timestamp now = engine_.NowLocked();
   const int32_t status = end.status;
   std::string events;
   const auto add = [&](EventBody event) {
@@ -62,60 +56,46 @@ void Engine::RecordEndLocked(const Orchestration& orchestration,
                                      ToStored(ToTime(now)), std::move(events)});
 }
 
-void Engine::EndWithLocked(const OrchestrationPtr& orchestration,
-                           PendingCommit& commit) {
+void Ends::EndWithLocked(const OrchestrationPtr& orchestration,
+                         PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
   commit.apply.push_back([this, orchestration] {
-    mu_.AssertHeld();
-    EndLocked(*orchestration);
-    ReviewWaitersLocked(orchestration->key);
+    engine_.mu_.AssertHeld();
+    engine_.EndLocked(*orchestration);
+    engine_.wait_list_.ReviewWaitersLocked(orchestration->key);
   });
-}
-
-void Engine::TellParentLocked(const InstanceKey& key,
-                              const std::optional<ParentLink>& parent,
-                              OrchestrationStatus status,
-                              const OpaqueMessage& failure,
-                              PendingCommit& commit) {
-  if (!parent.has_value()) return;
-  const ExecutionOf& of = parent->orchestration;
-  SendLocked(
-      key,
-      {NormalKey(key.tenant, of.instance_id),
-       of.execution_id.value_or(""),
-       {HistoryEvent::kFromOutside, NowLocked(),
-        EndOfChild(key.id, parent->task_scheduled_id, status, {}, failure)}},
-      commit);
 }
 
 // ---- Several at once --------------------------------------------------------
 
-void Engine::BeginEndLocked(const EndJobPtr& job) {
+void Ends::BeginEndLocked(const EndJobPtr& job) {
+  engine_.mu_.AssertHeld();
   job->ones.clear();
   for (InstanceKey& key : std::exchange(job->keys, {})) {
-    const OrchestrationPtr open = FindOpenLocked(key);
+    const OrchestrationPtr open = engine_.FindOpenLocked(key);
     if (open == nullptr || open->damage != nullptr) {
       if (!job->of_children) job->not_open.push_back(std::move(key));
       continue;
     }
     open->ending = true;
     std::erase(open->unsent, &open->turn);
-    dispatcher_.End(open->turn);
+    engine_.dispatcher_.End(open->turn);
     job->ones.push_back({.orchestration = open});
   }
-  AfterCommitsLocked([this, job](const absl::Status& status) {
+  engine_.AfterCommitsLocked([this, job](const absl::Status& status) {
     if (status.ok()) {
-      return readers_.Post([this, job] { ReadForEnd(job); });
+      return engine_.readers_.Post([this, job] { ReadForEnd(job); });
     }
-    Section section(*this);
+    Engine::Section section(engine_);
     GiveUpEndLocked(job, status);
   });
 }
 
-absl::Status Engine::ReadTerminate(EndJob& job) {
+absl::Status Ends::ReadTerminate(EndJob& job) {
   if (job.ones.empty()) return absl::OkStatus();
-  const auto rows =
-      store_.ReadMessages(job.ones.front().orchestration->number,
-                          {.first = *job.told_in, .last = *job.told_in});
+  const auto rows = engine_.store_.ReadMessages(
+      job.ones.front().orchestration->number,
+      {.first = *job.told_in, .last = *job.told_in});
   if (!rows.ok()) return rows.status();
   for (const MessageRow& row : *rows) {
     std::optional<HistoryEvent> event = DecodeEvent(row.event);
@@ -129,7 +109,7 @@ absl::Status Engine::ReadTerminate(EndJob& job) {
   return absl::DataLossError("what told it to terminate is missing");
 }
 
-void Engine::ReadForEnd(const EndJobPtr& job) {
+void Ends::ReadForEnd(const EndJobPtr& job) {
   absl::Status told = absl::OkStatus();
   if (job->told_in.has_value()) told = ReadTerminate(*job);
   for (EndJob::One& one : job->ones) {
@@ -138,16 +118,16 @@ void Engine::ReadForEnd(const EndJobPtr& job) {
     one.read = told;
     if (!told.ok()) continue;
     // If it has started, the first message is not a start.
-    auto first = store_.ReadMessages(number, {.count_max = 1});
+    auto first = engine_.store_.ReadMessages(number, {.count_max = 1});
     one.read = first.status();
     if (!first.ok()) continue;
     one.first = *std::move(first);
     if (job->recursive) {
-      auto history = store_.ReadHistory(number);
+      auto history = engine_.store_.ReadHistory(number);
       one.read = history.status();
       if (history.ok()) chunks = *std::move(history);
     } else {
-      auto ends = store_.ReadHistoryEnds(number);
+      auto ends = engine_.store_.ReadHistoryEnds(number);
       one.read = ends.status();
       if (ends.ok()) chunks = {std::move(ends->first)};
     }
@@ -158,8 +138,8 @@ void Engine::ReadForEnd(const EndJobPtr& job) {
       }
     }
   }
-  Section section(*this);
-  if (absl::Status status = admission_.serving(); !status.ok()) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
     return GiveUpEndLocked(job, status);
   }
   for (const EndJob::One& one : job->ones) {
@@ -170,17 +150,19 @@ void Engine::ReadForEnd(const EndJobPtr& job) {
   CommitEndLocked(job);
 }
 
-void Engine::GiveUpEndLocked(const EndJobPtr& job, const absl::Status& status) {
+void Ends::GiveUpEndLocked(const EndJobPtr& job, const absl::Status& status) {
+  engine_.mu_.AssertHeld();
   for (const EndJob::One& one : job->ones) {
     Orchestration& orchestration = *one.orchestration;
     if (orchestration.gone) continue;
     orchestration.ending = false;
-    RetryLaterLocked(orchestration.turn);
+    engine_.answers_.RetryLaterLocked(orchestration.turn);
   }
-  if (job->done) RefuseLocked(job->done, status);
+  if (job->done) engine_.RefuseLocked(job->done, status);
 }
 
-void Engine::CommitEndLocked(const EndJobPtr& job) {
+void Ends::CommitEndLocked(const EndJobPtr& job) {
+  engine_.mu_.AssertHeld();
   PendingCommit commit;
   for (EndJob::One& one : job->ones) {
     Orchestration& orchestration = *one.orchestration;
@@ -190,7 +172,7 @@ void Engine::CommitEndLocked(const EndJobPtr& job) {
       continue;
     }
     orchestration.ending = one.read.ok();
-    if (SetAsideIfLostLocked(orchestration, one.read)) {
+    if (engine_.recovery_.SetAsideIfLostLocked(orchestration, one.read)) {
       if (!job->of_children) job->not_open.push_back(key);
       continue;
     }
@@ -199,45 +181,46 @@ void Engine::CommitEndLocked(const EndJobPtr& job) {
     if (const auto start = PendingStartOf(orchestration)) {
       one.state.started = *start;
     }
-    ObserveLocked(WorkEventKind::kEndedByServer, orchestration.turn, 0,
-                  job->why);
+    engine_.answers_.ObserveLocked(WorkEventKind::kEndedByServer,
+                                   orchestration.turn, 0, job->why);
     constexpr auto kTerminated = OrchestrationStatus::kTerminated;
     RecordEndLocked(orchestration,
                     {static_cast<int32_t>(kTerminated), job->output, {}},
                     commit);
     EndWithLocked(one.orchestration, commit);
-    TellParentLocked(key, one.state.started.parent, kTerminated, {}, commit);
+    engine_.mail_.TellParentLocked(key, one.state.started.parent, kTerminated,
+                                   {}, commit);
     if (job->recursive) EndChildrenLocked(*job, key, one.state, commit);
   }
   commit.done = [this, job](const absl::Status& status) {
     OnEnded(job, status);
   };
-  commits_.Submit(std::move(commit));
+  engine_.commits_.Submit(std::move(commit));
 }
 
-void Engine::EndChildrenLocked(EndJob& job, const InstanceKey& key,
-                               const RuntimeState& state,
-                               PendingCommit& commit) {
+void Ends::EndChildrenLocked(EndJob& job, const InstanceKey& key,
+                             const RuntimeState& state, PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
   for (const auto& [id, child] : state.children) {
-    InstanceKey child_key = NormalKey(key.tenant, child);
     if (job.force) {
-      job.keys.push_back(std::move(child_key));
+      job.keys.push_back(NormalKey(key.tenant, child));
     } else {
-      SendLocked(key,
-                 {std::move(child_key),
-                  "",
-                  {HistoryEvent::kFromOutside, NowLocked(),
-                   ExecutionTerminated{job.output, true}}},
-                 commit);
+      engine_.mail_.SendLocked(
+          key,
+          {NormalKey(key.tenant, child),
+           "",
+           {HistoryEvent::kFromOutside, engine_.NowLocked(),
+            ExecutionTerminated{job.output, true}}},
+          commit);
     }
   }
 }
 
-void Engine::OnEnded(const EndJobPtr& job, const absl::Status& status) {
+void Ends::OnEnded(const EndJobPtr& job, const absl::Status& status) {
   if (status.ok() && !job->keys.empty()) {
     job->of_children = true;
-    Section section(*this);
-    if (absl::Status serving = admission_.serving(); !serving.ok()) {
+    Engine::Section section(engine_);
+    if (absl::Status serving = engine_.admission_.serving(); !serving.ok()) {
       return GiveUpEndLocked(job, serving);
     }
     return BeginEndLocked(job);
@@ -249,11 +232,11 @@ void Engine::OnEnded(const EndJobPtr& job, const absl::Status& status) {
 
 // ---- By force ---------------------------------------------------------------
 
-void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
-                          Done<std::vector<InstanceKey>> done) {
-  Section section(*this);
-  if (absl::Status status = admission_.serving(); !status.ok()) {
-    return RefuseLocked(done, status);
+void Ends::TerminateNow(std::vector<InstanceKey> keys, Payload output,
+                        Done<std::vector<InstanceKey>> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
   }
   BeginEndLocked(
       std::make_shared<EndJob>(EndJob{.keys = std::move(keys),
@@ -263,21 +246,21 @@ void Engine::TerminateNow(std::vector<InstanceKey> keys, Payload output,
                                       .done = std::move(done)}));
 }
 
-void Engine::TerminateByForce(const InstanceKey& key, Payload output,
-                              bool recursive, DoneStatus done) {
-  Section section(*this);
-  absl::Status status = admission_.serving();
+void Ends::TerminateByForce(const InstanceKey& key, Payload output,
+                            bool recursive, DoneStatus done) {
+  Engine::Section section(engine_);
+  absl::Status status = engine_.admission_.serving();
   if (status.ok()) {
-    status = CheckPayload(output, "the output has", options_.limits);
+    status = CheckPayload(output, "the output has", engine_.options_.limits);
   }
-  if (!status.ok()) return RefuseLocked(done, status);
+  if (!status.ok()) return engine_.RefuseLocked(done, status);
   const auto ended =
       [this, key, output, recursive,
        done](const absl::StatusOr<std::vector<InstanceKey>>& not_open) {
         if (!not_open.ok()) return done(not_open.status());
         if (not_open->empty()) return done(absl::OkStatus());
         // It has ended by itself, or does not exist: Terminate reports that.
-        Terminate(key, output, recursive, done);
+        engine_.Terminate(key, output, recursive, done);
       };
   BeginEndLocked(
       std::make_shared<EndJob>(EndJob{.keys = {key},
@@ -290,7 +273,8 @@ void Engine::TerminateByForce(const InstanceKey& key, Payload output,
 
 // ---- Terminating without a worker -------------------------------------------
 
-void Engine::EndTerminatingLocked() {
+void Ends::EndTerminatingLocked() {
+  engine_.mu_.AssertHeld();
   for (const RunNumber number : std::exchange(newly_terminating_, {})) {
     if (!EndIfLeftLocked(number)) terminating_.insert(number);
   }
@@ -304,11 +288,17 @@ void Engine::EndTerminatingLocked() {
   }
 }
 
-bool Engine::EndIfLeftLocked(RunNumber number) {
-  const Orchestration* found = directory_.FindByNumber(number);
+void Ends::ForgetAllLocked() {
+  newly_terminating_.clear();
+  terminating_.clear();
+}
+
+bool Ends::EndIfLeftLocked(RunNumber number) {
+  engine_.mu_.AssertHeld();
+  const Orchestration* found = engine_.directory_.FindByNumber(number);
   if (found == nullptr) return true;
   const Orchestration& orchestration = *found;
-  if (UnwantedLocked(orchestration.turn).empty()) return false;
+  if (engine_.answers_.UnwantedLocked(orchestration.turn).empty()) return false;
   const Message* message = orchestration.inbox.terminate();
   if (message == nullptr) return false;
   const auto job = std::make_shared<EndJob>(

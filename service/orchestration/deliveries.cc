@@ -1,9 +1,10 @@
-// The engine's handling of work: from received messages to workers, and back.
+#include "service/orchestration/deliveries.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "service/orchestration/engine.h"
+#include "service/base/invariant.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/work_item.h"
 
@@ -55,7 +56,8 @@ bool AwaitsSending(const Orchestration& orchestration) {
 
 // ---- Lining up --------------------------------------------------------------
 
-void Engine::LineUpLocked(Orchestration& orchestration) {
+void Deliveries::LineUpLocked(Orchestration& orchestration) {
+  engine_.mu_.AssertHeld();
   if (orchestration.gone || !orchestration.durable || orchestration.ending ||
       orchestration.committing || orchestration.held ||
       orchestration.damage != nullptr || orchestration.inbox.empty() ||
@@ -65,38 +67,25 @@ void Engine::LineUpLocked(Orchestration& orchestration) {
   const bool waits = orchestration.status == OrchestrationStatus::kSuspended ||
                      orchestration.start_at != 0;
   if (waits && !orchestration.inbox.HasUrgent()) return;
-  dispatcher_.Enqueue(orchestration.turn);
+  engine_.dispatcher_.Enqueue(orchestration.turn);
   if (orchestration.terminating) {
-    newly_terminating_.push_back(orchestration.number);
+    engine_.ends_.NoteTerminatingLocked(orchestration.number);
   }
 }
 
-void Engine::LineUpAgainLocked(Orchestration& orchestration, int32_t id) {
+void Deliveries::LineUpAgainLocked(Orchestration& orchestration, int32_t id) {
+  engine_.mu_.AssertHeld();
   const auto it = orchestration.activities.find(id);
   if (it != orchestration.activities.end() &&
       it->second->state == Work::State::kIdle && !it->second->ended) {
-    dispatcher_.Enqueue(*it->second);
+    engine_.dispatcher_.Enqueue(*it->second);
   }
 }
 
-void Engine::FireLocked(Orchestration& orchestration, int32_t id) {
-  // After the messages being committed: messages arrive in the order of their
-  // sequences, since a turn takes all up to one.
-  Message message{.sequence = ++orchestration.last_sequence,
-                  .execution_id = orchestration.execution_id,
-                  .timer = id};
-  PendingCommit commit;
-  commit.apply.push_back([this, target = orchestration.shared_from_this(),
-                          message = std::move(message)] {
-    mu_.AssertHeld();
-    ReceiveLocked(*target, message);
-  });
-  commits_.Submit(std::move(commit));
-}
-
-ActivityWork* Engine::MakeActivityLocked(Orchestration& orchestration,
-                                         int32_t id, TaskScheduled task,
-                                         bool away) {
+ActivityWork* Deliveries::MakeActivityLocked(Orchestration& orchestration,
+                                             int32_t id, TaskScheduled task,
+                                             bool away) {
+  engine_.mu_.AssertHeld();
   auto [it, added] = orchestration.activities.try_emplace(id);
   if (!added) return nullptr;  // Duplicate ID from a worker.
   // Without a version of its own it has its orchestration's.
@@ -107,108 +96,113 @@ ActivityWork* Engine::MakeActivityLocked(Orchestration& orchestration,
   return it->second.get();
 }
 
-void Engine::AddActivityLocked(Orchestration& orchestration, int32_t id,
-                               TaskScheduled task) {
+void Deliveries::AddActivityLocked(Orchestration& orchestration, int32_t id,
+                                   TaskScheduled task) {
+  engine_.mu_.AssertHeld();
   const bool away =
       task.input.has_value() && task.input->size() > kLargeTaskBytes;
   if (away) task.input.reset();
   ActivityWork* work =
       MakeActivityLocked(orchestration, id, std::move(task), away);
-  if (work != nullptr) dispatcher_.Enqueue(*work);
+  if (work != nullptr) engine_.dispatcher_.Enqueue(*work);
 }
 
 // ---- Going out --------------------------------------------------------------
 
 // Turns the grant into a pin for work.
-class Engine::AcquireForWork final : public PinWaiter {
+class Deliveries::AcquireForWork final : public PinWaiter {
  public:
-  static void Begin(Engine& engine, const OrchestrationPtr& orchestration) {
-    auto* waiter = new AcquireForWork(engine, orchestration);
-    if (auto grant = engine.Acquire(*waiter)) {
-      waiter->OnGrant(*std::move(grant));
-    }
-  }
+  AcquireForWork(Deliveries& deliveries, absl::Duration idle_timeout,
+                 OrchestrationPtr orchestration)
+      : PinWaiter({.key = orchestration->key,
+                   .service_idle_timeout = idle_timeout,
+                   .promised = true}),
+        deliveries_(deliveries),
+        orchestration_(std::move(orchestration)) {}
 
   void OnGrant(absl::StatusOr<PinGrant> grant) override {
-    engine_.OnPinned(orchestration_, std::move(grant));
+    deliveries_.OnPinned(orchestration_, std::move(grant));
     delete this;
   }
 
  private:
-  AcquireForWork(Engine& engine, OrchestrationPtr orchestration)
-      : PinWaiter({.key = orchestration->key,
-                   .service_idle_timeout = engine.options_.idle_timeout,
-                   .promised = true}),
-        engine_(engine),
-        orchestration_(std::move(orchestration)) {}
   ~AcquireForWork() override = default;
 
-  Engine& engine_;
+  Deliveries& deliveries_;
   const OrchestrationPtr orchestration_;
 };
 
 // Takes work back from its workers when its context is released by force.
-class Engine::ForcedRelease final : public ReleaseListener {
+class Deliveries::ForcedRelease final : public ReleaseListener {
  public:
-  ForcedRelease(Engine& engine, std::weak_ptr<Orchestration> orchestration)
-      : engine_(engine), orchestration_(std::move(orchestration)) {}
+  ForcedRelease(Deliveries& deliveries,
+                std::weak_ptr<Orchestration> orchestration)
+      : deliveries_(deliveries), orchestration_(std::move(orchestration)) {}
 
   void OnForcedRelease() override {
     if (const OrchestrationPtr orchestration = orchestration_.lock()) {
-      engine_.OnForcedRelease(orchestration);
+      deliveries_.OnForcedRelease(orchestration);
     }
   }
 
  private:
-  Engine& engine_;
+  Deliveries& deliveries_;
   const std::weak_ptr<Orchestration> orchestration_;
 };
 
-void Engine::SendOutLocked(Work& work) {
+void Deliveries::SendOutLocked(Work& work) {
+  engine_.mu_.AssertHeld();
   Orchestration& orchestration = Owned(work).owner;
+  CheckInvariant(orchestration.durable && !orchestration.gone,
+                 "only work of what is durable goes out");
   Owned(work).sent = false;
   if (!std::exchange(Owned(work).pins, true)) ++orchestration.pins;
   // A remote worker may keep an activity for days: the server's death is no
   // evidence against it until its answer comes.
-  if (work.kind == WorkKind::kTurn || dispatcher_.IsLastResort(work.worker)) {
-    NoteOutLocked(work);
+  if (work.kind == WorkKind::kTurn ||
+      engine_.dispatcher_.IsLastResort(work.worker)) {
+    engine_.recovery_.NoteOutLocked(work);
   }
   if (orchestration.pin != nullptr) return SendLocked(work);
   if (orchestration.offer != nullptr) {
     AdoptLocked(orchestration,
                 HoldOf(orchestration, orchestration.offer->pin.Clone()),
                 *orchestration.offer->hot);
-    effects_.to_list.push_back(orchestration.pin);
+    engine_.effects_.to_list.push_back(orchestration.pin);
     return SendLocked(work);
   }
   orchestration.unsent.push_back(&work);
   if (std::exchange(orchestration.pinning, true)) return;
-  effects_.to_pin.push_back(orchestration.shared_from_this());
+  engine_.effects_.to_pin.push_back(orchestration.shared_from_this());
 }
 
-void Engine::PinLater(const OrchestrationPtr& orchestration) {
-  AcquireForWork::Begin(*this, orchestration);
+void Deliveries::Pin(const OrchestrationPtr& orchestration) {
+  auto* waiter =
+      new AcquireForWork(*this, engine_.options_.idle_timeout, orchestration);
+  if (auto grant = engine_.Acquire(*waiter)) {
+    waiter->OnGrant(*std::move(grant));
+  }
 }
 
-void Engine::OnPinned(const OrchestrationPtr& orchestration,
-                      absl::StatusOr<PinGrant> grant) {
+void Deliveries::OnPinned(const OrchestrationPtr& orchestration,
+                          absl::StatusOr<PinGrant> grant) {
   std::shared_ptr<ContextHold> pin;
   HotOrchestration* hot = nullptr;
   if (grant.ok()) {
-    hot = grant->pin->GetOrAttach<HotOrchestration>(*this);
+    hot = grant->pin->GetOrAttach<HotOrchestration>(engine_);
     pin = HoldOf(*orchestration, std::move(grant->pin));
     pin->List();
   }
-  Section section(*this);
+  Engine::Section section(engine_);
   orchestration->pinning = false;
   const std::vector<Work*> unsent = std::exchange(orchestration->unsent, {});
   if (orchestration->gone || orchestration->pins == 0) {
-    if (pin != nullptr) effects_.unpinned.push_back(std::move(pin));
+    if (pin != nullptr) engine_.effects_.unpinned.push_back(std::move(pin));
     return;
   }
   if (pin == nullptr) {
     // The server is stopping, or an initializer refuses: retry later.
-    for (Work* work : unsent) RetryLocked(*work);
+    for (Work* work : unsent) engine_.answers_.RetryLocked(*work);
     return;
   }
   AdoptLocked(*orchestration, std::move(pin), *hot);
@@ -217,70 +211,79 @@ void Engine::OnPinned(const OrchestrationPtr& orchestration,
   }
 }
 
-std::shared_ptr<ContextHold> Engine::HoldOf(Orchestration& orchestration,
-                                            Pin pin) {
+std::shared_ptr<ContextHold> Deliveries::HoldOf(Orchestration& orchestration,
+                                                leasehold::Pin pin) {
   return std::make_shared<ContextHold>(
       std::move(pin),
       std::make_shared<ForcedRelease>(*this, orchestration.weak_from_this()));
 }
 
-void Engine::AdoptLocked(Orchestration& orchestration,
-                         std::shared_ptr<ContextHold> pin,
-                         HotOrchestration& hot) {
+void Deliveries::AdoptLocked(Orchestration& orchestration,
+                             std::shared_ptr<ContextHold> pin,
+                             HotOrchestration& hot) {
+  engine_.mu_.AssertHeld();
+  CheckInvariant(orchestration.pin == nullptr && pin != nullptr,
+                 "an orchestration holds its context once");
   orchestration.pin = std::move(pin);
   if (orchestration.hot == &hot) return;
   orchestration.hot = &hot;
   hot.Forget();
-  hot.owner_ = &orchestration;
+  hot.owner = &orchestration;
 }
 
-void Engine::UnpinLocked(Work& work) {
+void Deliveries::UnpinLocked(Work& work) {
+  engine_.mu_.AssertHeld();
   Orchestration& orchestration = Owned(work).owner;
   if (!std::exchange(Owned(work).pins, false)) return;
-  NoteInLocked(work);
+  engine_.recovery_.NoteInLocked(work);
+  CheckInvariant(orchestration.pins > 0, "work that pins is counted");
   if (--orchestration.pins > 0) return;
   if (orchestration.pin != nullptr) {
-    effects_.unpinned.push_back(std::move(orchestration.pin));
+    engine_.effects_.unpinned.push_back(std::move(orchestration.pin));
   }
 }
 
-void Engine::SendLocked(Work& work) {
+void Deliveries::SendLocked(Work& work) {
+  engine_.mu_.AssertHeld();
   if (work.kind == WorkKind::kActivity) {
     return SendActivityLocked(static_cast<ActivityWork&>(work));
   }
   Orchestration& orchestration = Owned(work).owner;
-  if (orchestration.hot->state_ != nullptr) {
+  if (orchestration.hot->state != nullptr) {
     SendTurnLocked(orchestration);
   } else {
     ThawLocked(orchestration);
   }
 }
 
-bool Engine::PutBackIfFullLocked(Work& work) {
-  if (!dispatcher_.IsFull(work.worker)) return false;
-  dispatcher_.PutBack(work);
+bool Deliveries::PutBackIfFullLocked(Work& work) {
+  engine_.mu_.AssertHeld();
+  if (!engine_.dispatcher_.IsFull(work.worker)) return false;
+  engine_.dispatcher_.PutBack(work);
   UnpinLocked(work);
   return true;
 }
 
-void Engine::SendItemLocked(Work& work, std::string item) {
-  Owned(work).sent_at = WatchLocked(work);
-  std::shared_ptr<WorkSink> sink = dispatcher_.FindSink(work.worker);
+void Deliveries::SendItemLocked(Work& work, std::string item) {
+  engine_.mu_.AssertHeld();
+  Owned(work).sent_at = engine_.worker_watch_.WatchLocked(work);
+  std::shared_ptr<WorkSink> sink = engine_.dispatcher_.FindSink(work.worker);
   // Counted here: more is handed out before the lock is released.
   sink->Announce(item.size());
-  effects_.items.emplace_back(std::move(sink), std::move(item));
+  engine_.effects_.items.emplace_back(std::move(sink), std::move(item));
 }
 
-void Engine::SendActivityLocked(ActivityWork& work) {
+void Deliveries::SendActivityLocked(ActivityWork& work) {
+  engine_.mu_.AssertHeld();
   if (!work.away) return SendActivityLocked(work, work.task);
-  readers_.Post([this, orchestration = work.owner.shared_from_this(),
-                 id = work.id,
-                 token = work.token] { ReadTask(orchestration, id, token); });
+  engine_.readers_.Post(
+      [this, orchestration = work.owner.shared_from_this(), id = work.id,
+       token = work.token] { ReadTask(orchestration, id, token); });
 }
 
-void Engine::ReadTask(const OrchestrationPtr& orchestration, int32_t id,
-                      const std::string& token) {
-  const auto row = store_.ReadTask(orchestration->number, id);
+void Deliveries::ReadTask(const OrchestrationPtr& orchestration, int32_t id,
+                          const std::string& token) {
+  const auto row = engine_.store_.ReadTask(orchestration->number, id);
   absl::Status status = row.status();
   std::optional<TaskScheduled> task;
   if (status.ok() && row->has_value()) {
@@ -291,7 +294,7 @@ void Engine::ReadTask(const OrchestrationPtr& orchestration, int32_t id,
     }
   }
 
-  Section section(*this);
+  Engine::Section section(engine_);
   if (orchestration->gone) return;
   const auto it = orchestration->activities.find(id);
   // Otherwise it was put back, and may have been handed out again.
@@ -299,13 +302,15 @@ void Engine::ReadTask(const OrchestrationPtr& orchestration, int32_t id,
       it->second->state != Work::State::kOut || it->second->token != token) {
     return;
   }
-  if (SetAsideIfLostLocked(*orchestration, status)) return;
+  if (engine_.recovery_.SetAsideIfLostLocked(*orchestration, status)) return;
   // If the task is missing, another execution is about to begin.
-  if (!task.has_value()) return RetryLocked(*it->second);
+  if (!task.has_value()) return engine_.answers_.RetryLocked(*it->second);
   SendActivityLocked(*it->second, *task);
 }
 
-void Engine::SendActivityLocked(ActivityWork& work, const TaskScheduled& task) {
+void Deliveries::SendActivityLocked(ActivityWork& work,
+                                    const TaskScheduled& task) {
+  engine_.mu_.AssertHeld();
   if (PutBackIfFullLocked(work)) return;
   const Orchestration& orchestration = work.owner;
   work.sent = true;
@@ -317,10 +322,11 @@ void Engine::SendActivityLocked(ActivityWork& work, const TaskScheduled& task) {
                                      .task = task}));
 }
 
-void Engine::SendTurnLocked(Orchestration& orchestration,
-                            const ReadEvents& read) {
+void Deliveries::SendTurnLocked(Orchestration& orchestration,
+                                const ReadEvents& read) {
+  engine_.mu_.AssertHeld();
   if (PutBackIfFullLocked(orchestration.turn)) return;
-  const HotState& hot = *orchestration.hot->state_;
+  const HotState& hot = *orchestration.hot->state;
   const absl::Span<const Message> messages = orchestration.inbox.NextTurn();
   if (std::any_of(messages.begin(), messages.end(),
                   [&read](const Message& message) {
@@ -332,7 +338,7 @@ void Engine::SendTurnLocked(Orchestration& orchestration,
   // The orchestrator's clock never goes back, and is never before a timer that
   // is reported to it.
   sent->time =
-      std::max(NowLocked(),
+      std::max(engine_.NowLocked(),
                ToTimestamp(ToTime(orchestration.turn_time) + kTurnClockStep));
   sent->events.emplace_back();  // OrchestratorStarted, filled in below.
   for (const Message& message : messages) {
@@ -354,7 +360,7 @@ void Engine::SendTurnLocked(Orchestration& orchestration,
     sent->events.push_back(std::move(event));
     sent->sequences.push_back(message.sequence);
   }
-  const absl::Duration ahead = ToTime(sent->time) - clock_.WallNow();
+  const absl::Duration ahead = ToTime(sent->time) - engine_.clock_.WallNow();
   if (ahead > kAheadMin) sent->ahead = absl::ToInt64Microseconds(ahead);
   sent->events.front() = EncodeEvent(
       {HistoryEvent::kFromOutside, sent->time, OrchestratorStarted{}});
@@ -365,7 +371,7 @@ void Engine::SendTurnLocked(Orchestration& orchestration,
        .execution_id = orchestration.execution_id,
        .past = hot.past,
        .past_is_streamed = hot.past.size() > kStreamedHistoryBytes &&
-                           dispatcher_.StreamsHistory(work.worker),
+                           engine_.dispatcher_.StreamsHistory(work.worker),
        .events = sent->events,
        .trace_context = hot.summary.trace_context});
   work.sent = true;
@@ -374,9 +380,10 @@ void Engine::SendTurnLocked(Orchestration& orchestration,
   orchestration.sent = std::move(sent);
 }
 
-void Engine::ReadInboxLocked(Orchestration& orchestration) {
-  if (orchestration.hot->load_ != 0) return;
-  orchestration.hot->load_ = ++last_load_;
+void Deliveries::ReadInboxLocked(Orchestration& orchestration) {
+  engine_.mu_.AssertHeld();
+  if (orchestration.hot->load != 0) return;
+  orchestration.hot->load = ++last_load_;
   MessageRange range;
   bool found = false;
   for (const Message& message : orchestration.inbox.NextTurn()) {
@@ -384,14 +391,14 @@ void Engine::ReadInboxLocked(Orchestration& orchestration) {
     if (!std::exchange(found, true)) range.first = message.sequence;
     range.last = message.sequence;
   }
-  readers_.Post([this, orchestration = orchestration.shared_from_this(),
-                 load = last_load_,
-                 range] { ReadInbox(orchestration, load, range); });
+  engine_.readers_.Post([this, orchestration = orchestration.shared_from_this(),
+                         load = last_load_,
+                         range] { ReadInbox(orchestration, load, range); });
 }
 
-void Engine::ReadInbox(const OrchestrationPtr& orchestration, uint64_t load,
-                       const MessageRange& range) {
-  auto rows = store_.ReadMessages(orchestration->number, range);
+void Deliveries::ReadInbox(const OrchestrationPtr& orchestration, uint64_t load,
+                           const MessageRange& range) {
+  auto rows = engine_.store_.ReadMessages(orchestration->number, range);
   ReadEvents read;
   if (rows.ok()) {
     for (MessageRow& row : *rows) {
@@ -399,19 +406,20 @@ void Engine::ReadInbox(const OrchestrationPtr& orchestration, uint64_t load,
     }
   }
 
-  Section section(*this);
+  Engine::Section section(engine_);
   HotOrchestration* hot = orchestration->hot;
-  if (orchestration->gone || hot == nullptr || hot->load_ != load) return;
-  hot->load_ = 0;
-  if (SetAsideIfLostLocked(*orchestration, rows.status())) return;
+  if (orchestration->gone || hot == nullptr || hot->load != load) return;
+  hot->load = 0;
+  if (engine_.recovery_.SetAsideIfLostLocked(*orchestration, rows.status()))
+    return;
   // Otherwise it was put back, or its last answer has come after all.
   if (!AwaitsSending(*orchestration)) return;
-  if (!rows.ok()) return RetryLocked(orchestration->turn);
-  if (hot->state_ == nullptr) return ThawLocked(*orchestration);
+  if (!rows.ok()) return engine_.answers_.RetryLocked(orchestration->turn);
+  if (hot->state == nullptr) return ThawLocked(*orchestration);
   for (const Message& message : orchestration->inbox.NextTurn()) {
     if (message.away && message.sequence <= range.last &&
         !read.contains(message.sequence)) {
-      return SetAsideLocked(
+      return engine_.recovery_.SetAsideLocked(
           *orchestration,
           absl::StrCat("its message ", message.sequence, " is missing"));
     }
@@ -421,59 +429,52 @@ void Engine::ReadInbox(const OrchestrationPtr& orchestration, uint64_t load,
 
 // ---- Thawing and parking ----------------------------------------------------
 
-void Engine::ThawLocked(Orchestration& orchestration) {
+void Deliveries::ThawLocked(Orchestration& orchestration) {
+  engine_.mu_.AssertHeld();
   if (orchestration.fresh != nullptr) {
-    orchestration.hot->state_ = std::move(orchestration.fresh);
+    orchestration.hot->state = std::move(orchestration.fresh);
     return SendTurnLocked(orchestration);
   }
-  if (orchestration.hot->load_ != 0) return;
-  orchestration.hot->load_ = ++last_load_;
-  readers_.Post([this, orchestration = orchestration.shared_from_this(),
-                 load = last_load_] { ReadForThaw(orchestration, load); });
+  if (orchestration.hot->load != 0) return;
+  orchestration.hot->load = ++last_load_;
+  engine_.readers_.Post(
+      [this, orchestration = orchestration.shared_from_this(),
+       load = last_load_] { ReadForThaw(orchestration, load); });
 }
 
-void Engine::ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load) {
+void Deliveries::ReadForThaw(const OrchestrationPtr& orchestration,
+                             uint64_t load) {
   const InstanceKey& key = orchestration->key;
-  const auto row = store_.Find(key.tenant, key.id);
-  const auto history = store_.ReadHistory(orchestration->number);
+  const auto row = engine_.store_.Find(key.tenant, key.id);
+  const auto history = engine_.store_.ReadHistory(orchestration->number);
   auto state = std::make_unique<HotState>();
   absl::Status good = row.status();
   if (good.ok()) good = history.status();
   if (good.ok() && !row->has_value()) good = absl::UnavailableError("gone");
   if (good.ok()) good = ThawInto(**row, *history, *state);
-  if (absl::IsDataLoss(good) && store_.Find(key.tenant, key.id) != row) {
+  if (absl::IsDataLoss(good) &&
+      engine_.store_.Find(key.tenant, key.id) != row) {
     good = absl::UnavailableError("it has changed while it was read");
   }
 
-  Section section(*this);
+  Engine::Section section(engine_);
   HotOrchestration* hot = orchestration->hot;
-  if (orchestration->gone || hot == nullptr || hot->load_ != load) return;
-  hot->load_ = 0;
+  if (orchestration->gone || hot == nullptr || hot->load != load) return;
+  hot->load = 0;
   const bool out = AwaitsSending(*orchestration);
-  if (SetAsideIfLostLocked(*orchestration, good)) return;
+  if (engine_.recovery_.SetAsideIfLostLocked(*orchestration, good)) return;
   if (!good.ok()) {
     // Retry: the store may be about to be reopened.
-    if (out) RetryLocked(orchestration->turn);
+    if (out) engine_.answers_.RetryLocked(orchestration->turn);
     return;
   }
-  hot->state_ = std::move(state);
+  hot->state = std::move(state);
   if (out) SendTurnLocked(*orchestration);
 }
 
-void HotOrchestration::OnDetach(InstanceContext&, DetachReason, HookDone done) {
-  engine_.Park(*this);
-  done();
-}
-
-void HotOrchestration::Forget() {
-  owner_ = nullptr;
-  state_.reset();
-  load_ = 0;
-}
-
-void Engine::Park(HotOrchestration& hot) {
-  const Look look(*this);
-  if (Orchestration* owner = hot.owner_) {
+void Deliveries::Park(HotOrchestration& hot) {
+  const Engine::Look look(engine_);
+  if (Orchestration* owner = hot.owner) {
     owner->hot = nullptr;
     // The remaining memory may stay for long.
     owner->inbox.ShrinkToFit();
@@ -482,13 +483,13 @@ void Engine::Park(HotOrchestration& hot) {
   hot.Forget();
 }
 
-void Engine::OnForcedRelease(const OrchestrationPtr& orchestration) {
-  Section section(*this);
+void Deliveries::OnForcedRelease(const OrchestrationPtr& orchestration) {
+  Engine::Section section(engine_);
   if (orchestration->gone) return;
   // An answer that is being committed does not need the context.
   const auto take_back = [this](OwnedWork& work) {
-    mu_.AssertHeld();
-    if (work.state == Work::State::kOut) dispatcher_.PutBack(work);
+    engine_.mu_.AssertHeld();
+    if (work.state == Work::State::kOut) engine_.dispatcher_.PutBack(work);
     UnpinLocked(work);
   };
   orchestration->unsent.clear();

@@ -1,22 +1,12 @@
-// The engine's handling of workers' answers, and of work that comes back
-// without one.
-//
-// Work itself may be at fault: a history that is too long for its workers, or
-// an activity that crashes their process. It would come back forever and each
-// time take down the other work of its worker. So the engine counts how often
-// in a row work is lost. After two losses work is suspect: it goes out again
-// after a delay, and a worker gets one suspect item at a time, so that if that
-// worker goes too, the cause is known. In the end the work fails.
-//
-// The death of the server counts as well, for work that it had then: the
-// store's witness keeps that work and the counts (engine_recovery.cc).
+#include "service/orchestration/answers.h"
+
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "service/base/invariant.h"
 #include "service/orchestration/bounds.h"
-#include "service/orchestration/engine.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/not_mine.h"
 
@@ -75,21 +65,23 @@ RewindHistory* FindRewind(TurnAnswer& answer) {
 
 // ---- Reports ----------------------------------------------------------------
 
-void Engine::ObserveLocked(WorkEvent event) {
-  if (admission_.stopped()) return;  // Then all workers go.
-  effects_.calls.push_back(
-      [this, event = std::move(event)] { observer_.OnWork(event); });
+void Answers::ObserveLocked(WorkEvent event) {
+  engine_.mu_.AssertHeld();
+  if (engine_.admission_.stopped()) return;  // Then all workers go.
+  engine_.effects_.calls.push_back(
+      [this, event = std::move(event)] { engine_.observer_.OnWork(event); });
 }
 
-void Engine::ObserveLocked(WorkEventKind kind, Work& work, int count,
-                           std::string_view reason) {
+void Answers::ObserveLocked(WorkEventKind kind, Work& work, int count,
+                            std::string_view reason) {
+  engine_.mu_.AssertHeld();
   const InstanceKey& key = Owned(work).owner.key;
   WorkEvent event{.kind = kind,
                   .tenant = key.tenant,
                   .instance_id = key.id,
                   .name = work.name,
                   .worker = work.worker,
-                  .peer = std::string(dispatcher_.PeerOf(work.worker)),
+                  .peer = std::string(engine_.dispatcher_.PeerOf(work.worker)),
                   .count = static_cast<uint64_t>(count),
                   .reason = std::string(reason)};
   if (work.kind == WorkKind::kActivity) {
@@ -100,24 +92,24 @@ void Engine::ObserveLocked(WorkEventKind kind, Work& work, int count,
 
 // ---- Workers come and go ----------------------------------------------------
 
-WorkerId Engine::Connect(WorkerOptions options,
-                         std::shared_ptr<WorkSink> sink) {
-  Section section(*this);
+WorkerId Answers::Connect(WorkerOptions options,
+                          std::shared_ptr<WorkSink> sink) {
+  Engine::Section section(engine_);
   std::string peer = options.peer;
   const WorkerId id =
-      dispatcher_.AddWorker(std::move(options), std::move(sink));
+      engine_.dispatcher_.AddWorker(std::move(options), std::move(sink));
   ObserveLocked({.kind = WorkEventKind::kWorkerConnected,
                  .worker = id,
                  .peer = std::move(peer)});
   return id;
 }
 
-void Engine::Disconnect(WorkerId id) {
-  Section section(*this);
-  const std::vector<Work*> had = dispatcher_.WorkOf(id);
+void Answers::Disconnect(WorkerId id) {
+  Engine::Section section(engine_);
+  const std::vector<Work*> had = engine_.dispatcher_.WorkOf(id);
   ObserveLocked({.kind = WorkEventKind::kWorkerGone,
                  .worker = id,
-                 .peer = std::string(dispatcher_.PeerOf(id)),
+                 .peer = std::string(engine_.dispatcher_.PeerOf(id)),
                  .count = had.size(),
                  .reason = "its stream ended"});
   for (Work* work : had) {
@@ -125,26 +117,27 @@ void Engine::Disconnect(WorkerId id) {
     if (sent) CountLossLocked(*work, "its worker's stream ended");
     if (sent && Owned(*work).lost >= kSuspectAfter) RetryLocked(*work);
   }
-  dispatcher_.RemoveWorker(id);
-  takers_changed_ = true;
+  engine_.dispatcher_.RemoveWorker(id);
+  engine_.ends_.OnTakersChangedLocked();
   for (Work* work : had) {
     if (work->state != Work::State::kQueued) continue;
     std::erase(Owned(*work).owner.unsent, work);
-    UnpinLocked(*work);
+    engine_.deliveries_.UnpinLocked(*work);
   }
 }
 
-void Engine::OnWorkTaken() {
+void Answers::OnWorkTaken() {
   // The end of the section sends out what can go.
-  Section section(*this);
+  Engine::Section section(engine_);
 }
 
-void Engine::CountLossLocked(Work& work, std::string_view how,
-                             WorkEventKind kind) {
+void Answers::CountLossLocked(Work& work, std::string_view how,
+                              WorkEventKind kind) {
+  engine_.mu_.AssertHeld();
   OwnedWork& owned = Owned(work);
   owned.place.SetLosses(++owned.lost);
   ObserveLocked(kind, work, owned.lost, how);
-  if (owned.lost < options_.deliveries_max) return;
+  if (owned.lost < engine_.options_.deliveries_max) return;
   std::string why =
       absl::StrCat("was handed to workers ", owned.lost,
                    " times and never came back with an answer (the last time ",
@@ -159,7 +152,7 @@ void Engine::CountLossLocked(Work& work, std::string_view how,
   }
   Orchestration& orchestration = owned.owner;
   // Otherwise it was put back and is cold: the next loss counts.
-  if (orchestration.hot == nullptr || orchestration.hot->state_ == nullptr) {
+  if (orchestration.hot == nullptr || orchestration.hot->state == nullptr) {
     return;
   }
   why = absl::StrCat("a turn ", why);
@@ -168,48 +161,49 @@ void Engine::CountLossLocked(Work& work, std::string_view how,
                     " bytes, and many workers receive no more than 4 MiB");
   }
   ObserveLocked(WorkEventKind::kFailedByLimit, work, owned.lost, why);
-  CommitTurnLocked(orchestration, FailingAnswer(kType, std::move(why)),
-                   nullptr);
+  engine_.turns_.CommitTurnLocked(
+      orchestration, FailingAnswer(kType, std::move(why)), nullptr);
 }
 
-void Engine::RetryLocked(Work& work) {
+void Answers::RetryLocked(Work& work) {
+  engine_.mu_.AssertHeld();
   const OwnedWork& owned = Owned(work);
   if (work.state != Work::State::kOut) return;
-  dispatcher_.SetAside(work);
+  engine_.dispatcher_.SetAside(work);
   std::erase(owned.owner.unsent, &work);
   RetryLaterLocked(work);
 }
 
-void Engine::RetryLaterLocked(Work& work) {
+void Answers::RetryLaterLocked(Work& work) {
+  engine_.mu_.AssertHeld();
   OwnedWork& owned = Owned(work);
-  UnpinLocked(work);
+  engine_.deliveries_.UnpinLocked(work);
   const bool turn = work.kind == WorkKind::kTurn;
   if (turn) owned.owner.held = true;
   work.alone = owned.lost >= kSuspectAfter;
   const absl::Duration delay =
       kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
-  retries_.Add({MonotonicLocked() + absl::ToInt64Microseconds(delay),
-                owned.owner.number,
-                turn ? Timers::Kind::kRetryTurn : Timers::Kind::kRetryActivity,
-                turn ? 0 : static_cast<ActivityWork&>(work).id});
-  timers_changed_.NotifyAll();
+  engine_.schedule_.AddRetry(
+      delay, owned.owner.number,
+      turn ? Timers::Kind::kRetryTurn : Timers::Kind::kRetryActivity,
+      turn ? 0 : static_cast<ActivityWork&>(work).id);
 }
 
-void Engine::Abandon(WorkKind kind, const WorkName& name) {
-  Section section(*this);
+void Answers::Abandon(WorkKind kind, const WorkName& name) {
+  Engine::Section section(engine_);
   Work* work = FindWorkLocked(kind, name);
-  HearLocked(kind, name, work);
+  engine_.worker_watch_.HearLocked(kind, name, work);
   if (work == nullptr || work->state != Work::State::kOut) return;
   ObserveLocked(WorkEventKind::kGivenBack, *work, Owned(*work).given_back + 1,
                 "its worker gave it back");
   RetryLocked(*work);
 }
 
-void Engine::RefuseAnswer(WorkKind kind, const WorkName& name,
-                          std::string_view reason) {
-  Section section(*this);
+void Answers::RefuseAnswer(WorkKind kind, const WorkName& name,
+                           std::string_view reason) {
+  Engine::Section section(engine_);
   Work* work = FindWorkLocked(kind, name);
-  HearLocked(kind, name, work);
+  engine_.worker_watch_.HearLocked(kind, name, work);
   if (work == nullptr || work->state != Work::State::kOut ||
       !Owned(*work).sent) {
     return ObserveLocked({.kind = WorkEventKind::kAnswerRefused,
@@ -225,35 +219,38 @@ void Engine::RefuseAnswer(WorkKind kind, const WorkName& name,
 
 // ---- Answers ----------------------------------------------------------------
 
-bool Engine::DisownLocked(Work& work) {
+bool Answers::DisownLocked(Work& work) {
+  engine_.mu_.AssertHeld();
   // Otherwise no worker has it: it was put back before this answer came.
   if (work.state != Work::State::kOut) return true;
   ObserveLocked(WorkEventKind::kNotMine, work, 0,
                 "its worker has nothing of that name");
   std::erase(Owned(work).owner.unsent, &work);
   const WorkerId worker = work.worker;
-  takers_changed_ = true;
-  if (!dispatcher_.Disown(work)) {
+  engine_.ends_.OnTakersChangedLocked();
+  if (!engine_.dispatcher_.Disown(work)) {
     // No room to remember the name: other workers come first, after a delay.
-    dispatcher_.End(work);
+    engine_.dispatcher_.End(work);
     work.avoid = worker;
     RetryLaterLocked(work);
     return true;
   }
-  if (options_.unknown_work_fails && dispatcher_.IsUnwanted(work)) {
+  if (engine_.options_.unknown_work_fails &&
+      engine_.dispatcher_.IsUnwanted(work)) {
     ObserveLocked(WorkEventKind::kFailedByLimit, work, 0,
                   absl::StrCat(UnwantedLocked(work), " (--unknown-work=fail)"));
-    dispatcher_.ForgetDisowned(work);  // Ask the next worker anew.
+    engine_.dispatcher_.ForgetDisowned(work);  // Ask the next worker anew.
     return false;
   }
-  UnpinLocked(work);
+  engine_.deliveries_.UnpinLocked(work);
   return true;
 }
 
-std::string Engine::UnwantedLocked(const Work& work) {
-  const bool silent = dispatcher_.IsLeftToSilent(work);
-  if (!silent && !dispatcher_.IsUnwanted(work)) return "";
-  const Dispatcher::Reach reach = dispatcher_.ReachOf(work);
+std::string Answers::UnwantedLocked(const Work& work) {
+  engine_.mu_.AssertHeld();
+  const bool silent = engine_.dispatcher_.IsLeftToSilent(work);
+  if (!silent && !engine_.dispatcher_.IsUnwanted(work)) return "";
+  const Dispatcher::Reach reach = engine_.dispatcher_.ReachOf(work);
   std::string why =
       absl::StrCat("no connected worker ", silent ? "that " : "", "takes the ",
                    work.kind == WorkKind::kTurn ? "orchestrator " : "activity ",
@@ -272,13 +269,15 @@ std::string Engine::UnwantedLocked(const Work& work) {
   return why + ")";
 }
 
-void Engine::ObserveUnwantedLocked() {
-  for (Work* work : dispatcher_.TakeNewlyUnwanted()) {
+void Answers::ObserveUnwantedLocked() {
+  engine_.mu_.AssertHeld();
+  for (Work* work : engine_.dispatcher_.TakeNewlyUnwanted()) {
     ObserveLocked(WorkEventKind::kUnwanted, *work, 0, UnwantedLocked(*work));
   }
 }
 
-void Engine::RefuseLateLocked(const WorkName& name, const DoneStatus& done) {
+void Answers::RefuseLateLocked(const WorkName& name, const DoneStatus& done) {
+  engine_.mu_.AssertHeld();
   const absl::Status late = TooLate(name);
   if (!late.ok()) {
     ObserveLocked({.kind = WorkEventKind::kAnswerRefused,
@@ -286,14 +285,15 @@ void Engine::RefuseLateLocked(const WorkName& name, const DoneStatus& done) {
                    .instance_id = name.key.id,
                    .reason = std::string(late.message())});
   }
-  RefuseLocked(done, late);
+  engine_.RefuseLocked(done, late);
 }
 
-Work* Engine::FindWorkLocked(WorkKind kind, const WorkName& name) {
+Work* Answers::FindWorkLocked(WorkKind kind, const WorkName& name) {
+  engine_.mu_.AssertHeld();
   Work* work = nullptr;
   if (!name.token.empty()) {
-    work = dispatcher_.Find(name.token);
-  } else if (const OrchestrationPtr open = FindOpenLocked(name.key)) {
+    work = engine_.dispatcher_.Find(name.token);
+  } else if (const OrchestrationPtr open = engine_.FindOpenLocked(name.key)) {
     const auto activity = open->activities.find(name.task_id);
     if (kind == WorkKind::kTurn) {
       work = &open->turn;
@@ -305,51 +305,52 @@ Work* Engine::FindWorkLocked(WorkKind kind, const WorkName& name) {
   return work != nullptr && work->kind == kind ? work : nullptr;
 }
 
-void Engine::CompleteActivity(const WorkName& name, EventBody end,
-                              DoneStatus done) {
-  Section section(*this);
-  if (absl::Status status = admission_.serving(); !status.ok()) {
-    return RefuseLocked(done, status);
+void Answers::CompleteActivity(const WorkName& name, EventBody end,
+                               DoneStatus done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
   }
   Work* work = FindWorkLocked(WorkKind::kActivity, name);
-  HearLocked(WorkKind::kActivity, name, work);
+  engine_.worker_watch_.HearLocked(WorkKind::kActivity, name, work);
   if (work != nullptr) {
     const auto* failed = std::get_if<TaskFailed>(&end);
     if (failed != nullptr &&
         SaysNotMine(WorkKind::kActivity, work->name, failed->failure) &&
         DisownLocked(*work)) {
-      return RefuseLocked(done, absl::OkStatus());
+      return engine_.RefuseLocked(done, absl::OkStatus());
     }
     return EndActivityLocked(static_cast<ActivityWork&>(*work), std::move(end),
                              std::move(done));
   }
   if (name.token.empty() || name.key.id.empty() ||
-      FindOpenLocked(name.key) != nullptr) {
+      engine_.FindOpenLocked(name.key) != nullptr) {
     return RefuseLateLocked(name, done);
   }
-  readers_.Post([this, name, done = std::move(done)] {
-    const auto row = store_.Find(name.key.tenant, name.key.id);
+  engine_.readers_.Post([this, name, done = std::move(done)] {
+    const auto row = engine_.store_.Find(name.key.tenant, name.key.id);
     if (!row.ok()) return done(row.status());
     // No one needs the answer to work of a finished orchestration.
     if (row->has_value() && (*row)->finished.has_value()) {
       return done(absl::OkStatus());
     }
-    Section section(*this);
+    Engine::Section section(engine_);
     RefuseLateLocked(name, done);
   });
 }
 
-void Engine::EndActivityLocked(ActivityWork& activity, EventBody end,
-                               DoneStatus done) {
+void Answers::EndActivityLocked(ActivityWork& activity, EventBody end,
+                                DoneStatus done) {
+  engine_.mu_.AssertHeld();
   const OrchestrationPtr orchestration = activity.owner.shared_from_this();
   const int32_t id = activity.id;
 
   if (auto* completed = std::get_if<TaskCompleted>(&end)) {
     completed->task_scheduled_id = id;
     if (completed->result.has_value() &&
-        completed->result->size() > options_.limits.payload_bytes_max) {
+        completed->result->size() > engine_.options_.limits.payload_bytes_max) {
       std::string why = PayloadTooLarge(
-          "the result has", completed->result->size(), options_.limits);
+          "the result has", completed->result->size(), engine_.options_.limits);
       ObserveLocked(WorkEventKind::kFailedByLimit, activity, 0, why);
       end = TaskFailed{0, MakeFailure("PayloadTooLarge", std::move(why))};
     }
@@ -357,45 +358,47 @@ void Engine::EndActivityLocked(ActivityWork& activity, EventBody end,
   if (auto* failed = std::get_if<TaskFailed>(&end)) {
     failed->task_scheduled_id = id;
   }
-  dispatcher_.End(activity);
+  engine_.dispatcher_.End(activity);
+  CheckInvariant(!activity.ended, "an activity ends once");
   activity.ended = true;
-  if (activity.pins) NoteOutLocked(activity);
+  if (activity.pins) engine_.recovery_.NoteOutLocked(activity);
   PendingCommit commit;
   commit.done = std::move(done);
   if (!orchestration->ending) {
     commit.changes.push_back(DropTask{orchestration->number, id});
-    PostLocked(orchestration, orchestration->execution_id,
-               {HistoryEvent::kFromOutside, NowLocked(), std::move(end)},
-               commit);
+    engine_.mail_.PostLocked(
+        orchestration, orchestration->execution_id,
+        {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(end)},
+        commit);
   }
   commit.apply.push_back([this, orchestration, id,
                           execution_id = orchestration->execution_id] {
-    mu_.AssertHeld();
+    engine_.mu_.AssertHeld();
     // A new execution has dropped the activity already.
     if (orchestration->gone || orchestration->execution_id != execution_id) {
       return;
     }
     const auto ended = orchestration->activities.find(id);
-    UnpinLocked(*ended->second);
+    engine_.deliveries_.UnpinLocked(*ended->second);
     orchestration->activities.erase(ended);
   });
-  commits_.Submit(std::move(commit));
+  engine_.commits_.Submit(std::move(commit));
 }
 
-bool Engine::AwaitsAnswer(const Orchestration& orchestration) {
+bool Answers::AwaitsAnswer(const Orchestration& orchestration) {
   // If it was put back and is cold, the turn belongs to another worker.
   return orchestration.sent != nullptr && !orchestration.committing &&
-         orchestration.hot != nullptr && orchestration.hot->state_ != nullptr;
+         orchestration.hot != nullptr && orchestration.hot->state != nullptr;
 }
 
-void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
-                          DoneStatus done) {
-  Section section(*this);
-  if (absl::Status status = admission_.serving(); !status.ok()) {
-    return RefuseLocked(done, status);
+void Answers::CompleteTurn(const WorkName& name, TurnAnswer answer,
+                           DoneStatus done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
   }
   Work* work = FindWorkLocked(WorkKind::kTurn, name);
-  HearLocked(WorkKind::kTurn, name, work);
+  engine_.worker_watch_.HearLocked(WorkKind::kTurn, name, work);
   if (work == nullptr || !AwaitsAnswer(Owned(*work).owner)) {
     return RefuseLateLocked(name, done);
   }
@@ -403,10 +406,10 @@ void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
   SentTurn& sent = *orchestration.sent;
   if (sent.parts == 0 && SaysNotMine(work->name, answer) &&
       DisownLocked(*work)) {
-    return RefuseLocked(done, absl::OkStatus());
+    return engine_.RefuseLocked(done, absl::OkStatus());
   }
   if (answer.part.has_value() && *answer.part < sent.parts) {
-    return RefuseLocked(done, absl::OkStatus());  // A duplicate.
+    return engine_.RefuseLocked(done, absl::OkStatus());  // A duplicate.
   }
   sent.answer_bytes += answer.bytes;
   if (answer.refusal.has_value()) {
@@ -421,16 +424,19 @@ void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
     const bool more = answer.partial;
     AddPart(std::move(answer), sent);
     if (more) {
-      if (work->state == Work::State::kOut) WatchLocked(*work);
-      return RefuseLocked(done, absl::OkStatus());
+      if (work->state == Work::State::kOut)
+        engine_.worker_watch_.WatchLocked(*work);
+      return engine_.RefuseLocked(done, absl::OkStatus());
     }
     answer = std::move(sent.answer);
   }
   RewindHistory* rewind = sent.rewinds ? FindRewind(answer) : nullptr;
   if (rewind != nullptr) {
-    RewindLocked(orchestration, std::move(rewind->events), std::move(done));
+    engine_.rewinds_.RewindLocked(orchestration, std::move(rewind->events),
+                                  std::move(done));
   } else {
-    CommitTurnLocked(orchestration, std::move(answer), std::move(done));
+    engine_.turns_.CommitTurnLocked(orchestration, std::move(answer),
+                                    std::move(done));
   }
 }
 

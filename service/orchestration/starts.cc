@@ -1,16 +1,46 @@
-// The engine's starts: who gets an ID, and what happens to its present owner.
+#include "service/orchestration/starts.h"
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "service/orchestration/engine.h"
+#include "service/base/invariant.h"
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
 
-Engine::AcquireForStart::AcquireForStart(Engine& engine, StartRequest request,
+// A start that waits for its context or for the store. It holds the context
+// until it is answered.
+class Starts::AcquireForStart final
+    : public PinWaiter,
+      public std::enable_shared_from_this<AcquireForStart> {
+ public:
+  AcquireForStart(Starts& starts, StartRequest request,
+                  Done<StartReceipt> done);
+
+  void Acquire();
+  void OnGrant(absl::StatusOr<PinGrant> grant) override;
+
+  const ContextOffer& offer() const { return *offer_; }
+
+ private:
+  static InstanceRequest ContextOf(StartRequest& request,
+                                   absl::Duration idle_timeout);
+
+  Starts& starts_;
+  // Its pin is released with the answer, or with this object.
+  const std::shared_ptr<ContextOffer> offer_ = std::make_shared<ContextOffer>();
+  std::shared_ptr<AcquireForStart> self_;  // While it waits.
+
+ public:
+  StartRequest request;
+  const Done<StartReceipt> done;
+  StartReceipt::Context context;
+};
+
+Starts::AcquireForStart::AcquireForStart(Starts& starts, StartRequest request,
                                          Done<StartReceipt> done)
-    : PinWaiter(ContextOf(request, engine.options_.idle_timeout)),
-      engine(engine),
+    : PinWaiter(ContextOf(request, starts.engine_.options_.idle_timeout)),
+      starts_(starts),
       request(std::move(request)),
       done([offer = offer_,
             done = std::move(done)](absl::StatusOr<StartReceipt> receipt) {
@@ -19,7 +49,7 @@ Engine::AcquireForStart::AcquireForStart(Engine& engine, StartRequest request,
         done(std::move(receipt));
       }) {}
 
-InstanceRequest Engine::AcquireForStart::ContextOf(
+InstanceRequest Starts::AcquireForStart::ContextOf(
     StartRequest& request, absl::Duration idle_timeout) {
   InstanceRequest context = std::move(request.context);
   context.key = request.key;
@@ -27,24 +57,24 @@ InstanceRequest Engine::AcquireForStart::ContextOf(
   return context;
 }
 
-void Engine::AcquireForStart::Acquire() {
+void Starts::AcquireForStart::Acquire() {
   self_ = shared_from_this();
-  if (auto grant = engine.Acquire(*this)) OnGrant(*std::move(grant));
+  if (auto grant = starts_.engine_.Acquire(*this)) OnGrant(*std::move(grant));
 }
 
-void Engine::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
+void Starts::AcquireForStart::OnGrant(absl::StatusOr<PinGrant> grant) {
   const std::shared_ptr<AcquireForStart> self = std::move(self_);
   if (!grant.ok()) return done(grant.status());
   offer_->pin = std::move(grant->pin);
   InstanceContext& instance = *offer_->pin;
   context = {instance.generation(), grant->created, instance.idle_timeout()};
-  offer_->hot = instance.GetOrAttach<HotOrchestration>(engine);
-  engine.StartWithPin(self);
+  offer_->hot = instance.GetOrAttach<HotOrchestration>(starts_.engine_);
+  starts_.StartWithPin(self);
 }
 
-void Engine::Start(StartRequest request, Done<StartReceipt> done) {
+void Starts::Start(StartRequest request, Done<StartReceipt> done) {
   if (absl::Status status =
-          CheckPayload(request.input, "the input has", options_.limits);
+          CheckPayload(request.input, "the input has", engine_.options_.limits);
       !status.ok()) {
     return done(status);
   }
@@ -55,22 +85,22 @@ void Engine::Start(StartRequest request, Done<StartReceipt> done) {
   }
 }
 
-void Engine::StartNow(StartRequest request, Done<StartReceipt> done) {
+void Starts::StartNow(StartRequest request, Done<StartReceipt> done) {
   // A start that is refused neither creates a context nor renews one.
-  if (!admission_.accepts()) {
-    Section section(*this);
-    if (absl::Status status = admission_.accepting(); !status.ok()) {
-      return RefuseLocked(done, status);
+  if (!engine_.admission_.accepts()) {
+    Engine::Section section(engine_);
+    if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
+      return engine_.RefuseLocked(done, status);
     }
   }
   std::make_shared<AcquireForStart>(*this, std::move(request), std::move(done))
       ->Acquire();
 }
 
-void Engine::StartOnce(StartRequest request, Done<StartReceipt> done) {
-  Section section(*this);
-  if (absl::Status status = admission_.accepting(); !status.ok()) {
-    return RefuseLocked(done, status);
+void Starts::StartOnce(StartRequest request, Done<StartReceipt> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
   }
   const std::string name =
       Directory::NameOf({request.key.tenant, request.request_id});
@@ -79,20 +109,22 @@ void Engine::StartOnce(StartRequest request, Done<StartReceipt> done) {
   }
 }
 
-void Engine::BeginRequestLocked(const std::string& name) {
-  readers_.Post([this, name, start = *requests_.Take(name)]() mutable {
+void Starts::BeginRequestLocked(const std::string& name) {
+  engine_.mu_.AssertHeld();
+  engine_.readers_.Post([this, name, start = *requests_.Take(name)]() mutable {
     RunRequest(name, std::move(start));
   });
 }
 
-void Engine::RunRequest(const std::string& name, QueuedStart start) {
+void Starts::RunRequest(const std::string& name, QueuedStart start) {
   StartRequest& request = start.request;
   const Done<StartReceipt> done = [this, name, done = std::move(start.done)](
                                       const absl::StatusOr<StartReceipt>& it) {
     done(it);
     EndRequest(name);
   };
-  const auto row = store_.FindRequest(request.key.tenant, request.request_id);
+  const auto row =
+      engine_.store_.FindRequest(request.key.tenant, request.request_id);
   if (!row.ok()) return done(row.status());
   if (!row->has_value()) return StartNow(std::move(request), done);
   const auto before = DecodeMessage<StoredReceipt>((*row)->receipt);
@@ -112,76 +144,81 @@ void Engine::RunRequest(const std::string& name, QueuedStart start) {
                     .created = before->created != 0});
 }
 
-void Engine::EndRequest(const std::string& name) {
-  Section section(*this);
-  if (admission_.stopped()) {  // Readers have stopped.
+void Starts::EndRequest(const std::string& name) {
+  Engine::Section section(engine_);
+  if (engine_.admission_.stopped()) {  // Readers have stopped.
     for (const QueuedStart& start : requests_.TakeWaiting(name)) {
-      RefuseLocked(start.done, admission_.serving());
+      engine_.RefuseLocked(start.done, engine_.admission_.serving());
     }
   }
   if (requests_.End(name)) BeginRequestLocked(name);
 }
 
-void Engine::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
-  Section section(*this);
-  if (absl::Status status = admission_.accepting(); !status.ok()) {
-    return RefuseLocked(start->done, status);
+void Starts::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
+    return engine_.RefuseLocked(start->done, status);
   }
   const InstanceKey& key = start->request.key;
-  if (FindOpenLocked(key) != nullptr || !AsksForEnded(start->request.policy)) {
+  if (engine_.FindOpenLocked(key) != nullptr ||
+      !AsksForEnded(start->request.policy)) {
     return DecideStartLocked(start, std::nullopt);
   }
   // The end of the existing one is known once it is durable.
-  if (directory_.Contains(key)) return StartLaterLocked(start);
-  LookUpLocked(
+  if (engine_.directory_.Contains(key)) return StartLaterLocked(start);
+  engine_.lookups_.Add(
       key, [this, start](const absl::StatusOr<std::optional<RunRow>>& row,
                          uint64_t epoch) {
-        Section section(*this);
+        Engine::Section section(engine_);
         const InstanceKey& key = start->request.key;
-        const bool open_there = FindOpenLocked(key) != nullptr;
+        const bool open_there = engine_.FindOpenLocked(key) != nullptr;
         const bool open_in_store = row.ok() && row->has_value() &&
                                    !(*row)->damaged &&
                                    !(*row)->finished.has_value();
         if (!row.ok()) {
-          RefuseLocked(start->done, row.status());
+          engine_.RefuseLocked(start->done, row.status());
         } else if (!open_there &&
-                   (open_in_store || LookupIsOutdatedLocked(key, epoch) ||
-                    directory_.Contains(key))) {
+                   (open_in_store || engine_.lookups_.IsOutdated(key, epoch) ||
+                    engine_.directory_.Contains(key))) {
           StartLaterLocked(start);  // It has ended since, or is about to.
         } else {
           DecideFoundLocked(start, *row);
         }
-        EndLookupLocked(key, epoch);
+        engine_.lookups_.End(key, epoch);
       });
 }
 
-void Engine::DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
+void Starts::DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
                                const std::optional<RunRow>& row) {
+  engine_.mu_.AssertHeld();
   if (!row.has_value()) return DecideStartLocked(start, std::nullopt);
   const absl::StatusOr<OrchestrationInfo> ended = InfoOf(*row);
   if (!ended.ok()) {
-    return RefuseLocked(
+    return engine_.RefuseLocked(
         start->done, IsDamaged(row->id, std::string(ended.status().message())));
   }
   DecideStartLocked(start, *ended);
 }
 
-void Engine::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
-  AfterCommitsLocked([this, start](const absl::Status& status) {
+void Starts::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
+  engine_.mu_.AssertHeld();
+  engine_.AfterCommitsLocked([this, start](const absl::Status& status) {
     if (!status.ok()) return start->done(status);
     StartWithPin(start);
   });
 }
 
-void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
+void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                                const std::optional<OrchestrationInfo>& ended) {
+  engine_.mu_.AssertHeld();
   const StartRequest& request = start->request;
-  if (absl::Status status = admission_.accepting(); !status.ok()) {
-    return RefuseLocked(start->done, status);
+  if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
+    return engine_.RefuseLocked(start->done, status);
   }
-  const OrchestrationPtr open = FindOpenLocked(request.key);
+  const OrchestrationPtr open = engine_.FindOpenLocked(request.key);
   if (open != nullptr && open->damage != nullptr) {
-    return RefuseLocked(start->done, IsDamaged(request.key.id, *open->damage));
+    return engine_.RefuseLocked(start->done,
+                                IsDamaged(request.key.id, *open->damage));
   }
   std::optional<OrchestrationStatus> present;
   StartReceipt receipt = {.instance_id = request.key.id,
@@ -199,12 +236,13 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
       const absl::Status refusal =
           AlreadyExists(request.key.id, *present, request.policy);
       if (open == nullptr || open->durable) {
-        return RefuseLocked(start->done, refusal);
+        return engine_.RefuseLocked(start->done, refusal);
       }
       // The existing one may never become durable.
-      return AfterCommitsLocked([start, refusal](const absl::Status& status) {
-        start->done(status.ok() ? refusal : status);
-      });
+      return engine_.AfterCommitsLocked(
+          [start, refusal](const absl::Status& status) {
+            start->done(status.ok() ? refusal : status);
+          });
     }
     case StartDecision::kAttach:
       // Commits in order: the existing one may not be durable yet.
@@ -237,34 +275,39 @@ void Engine::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
   commit.done = [start, receipt](const absl::Status& status) {
     start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt) : status);
   };
-  commits_.Submit(std::move(commit));
+  engine_.commits_.Submit(std::move(commit));
 }
 
-void Engine::FetchStartLocked(const OrchestrationPtr& orchestration,
+void Starts::FetchStartLocked(const OrchestrationPtr& orchestration,
                               DoneStatus done) {
+  engine_.mu_.AssertHeld();
   // The commit may be of a turn that takes the start.
-  if (orchestration->committing) return AfterCommitsLocked(std::move(done));
+  if (orchestration->committing)
+    return engine_.AfterCommitsLocked(std::move(done));
   const int64_t sequence = orchestration->inbox.start()->sequence;
-  readers_.Post([this, orchestration, sequence, done = std::move(done)] {
-    auto rows = store_.ReadMessages(orchestration->number,
-                                    {.first = sequence, .last = sequence});
-    absl::Status status = rows.status();
-    if (status.ok() || absl::IsDataLoss(status)) {
-      Section section(*this);
-      if (SetAsideIfLostLocked(*orchestration, status)) {
-        status = absl::OkStatus();
-      } else if (!rows->empty()) {
-        KeepStart(*std::move(rows), *orchestration);
-      } else if (!orchestration->committing) {
-        SetAsideLocked(*orchestration, "how it was started is missing");
-      }
-    }
-    done(status);
-  });
+  engine_.readers_.Post(
+      [this, orchestration, sequence, done = std::move(done)] {
+        auto rows = engine_.store_.ReadMessages(
+            orchestration->number, {.first = sequence, .last = sequence});
+        absl::Status status = rows.status();
+        if (status.ok() || absl::IsDataLoss(status)) {
+          Engine::Section section(engine_);
+          if (engine_.recovery_.SetAsideIfLostLocked(*orchestration, status)) {
+            status = absl::OkStatus();
+          } else if (!rows->empty()) {
+            KeepStart(*std::move(rows), *orchestration);
+          } else if (!orchestration->committing) {
+            engine_.recovery_.SetAsideLocked(*orchestration,
+                                             "how it was started is missing");
+          }
+        }
+        done(status);
+      });
 }
 
-OrchestrationPtr Engine::CreateForLocked(const StartRequest& request,
+OrchestrationPtr Starts::CreateForLocked(const StartRequest& request,
                                          PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
   ExecutionStarted started;
   started.name = request.name;
   started.version = request.version;
@@ -276,29 +319,35 @@ OrchestrationPtr Engine::CreateForLocked(const StartRequest& request,
   return CreateLocked(request.key, std::move(started), commit);
 }
 
-void Engine::TerminateLocked(Orchestration& orchestration, Payload output,
+void Starts::TerminateLocked(Orchestration& orchestration, Payload output,
                              PendingCommit& commit) {
-  RecordEndLocked(orchestration,
-                  {static_cast<int32_t>(OrchestrationStatus::kTerminated),
-                   std::move(output),
-                   {}},
-                  commit);
-  EndLocked(orchestration);
+  engine_.mu_.AssertHeld();
+  engine_.ends_.RecordEndLocked(
+      orchestration,
+      {static_cast<int32_t>(OrchestrationStatus::kTerminated),
+       std::move(output),
+       {}},
+      commit);
+  engine_.EndLocked(orchestration);
 }
 
-OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
+OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
                                       ExecutionStarted started,
                                       PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
   Payload& execution_id = started.orchestration.execution_id;
-  if (!execution_id.has_value()) execution_id = NewExecutionIdLocked();
-  const absl::Time now = clock_.WallNow();
-  auto created = std::make_shared<Orchestration>(
-      ++last_number_, key, started.name, started.version, *execution_id);
+  if (!execution_id.has_value()) execution_id = engine_.NewExecutionIdLocked();
+  const absl::Time now = engine_.clock_.WallNow();
+  auto created =
+      std::make_shared<Orchestration>(++engine_.last_number_, key, started.name,
+                                      started.version, *execution_id);
   if (started.scheduled_start.has_value()) {
     const absl::Time at = ToTime(*started.scheduled_start);
     if (at > now) created->start_at = ToStored(at);
   }
-  directory_.Add(created);
+  CheckInvariant(engine_.FindOpenLocked(key) == nullptr,
+                 "an ID has one open orchestration");
+  engine_.directory_.Add(created);
 
   Summary summary;
   summary.name = started.name;
@@ -324,20 +373,55 @@ OrchestrationPtr Engine::CreateLocked(const InstanceKey& key,
               .finished = std::nullopt,
               .summary = EncodeMessage(summary)}});
   commit.apply.push_back([this, created] {
-    mu_.AssertHeld();
+    engine_.mu_.AssertHeld();
     created->durable = true;
-    created->revision = ++last_revision_;
+    created->revision = ++engine_.last_revision_;
     if (created->gone) return;
-    if (created->offer != nullptr) offered_.push_back(created.get());
-    ReviewWaitersLocked(created->key);
+    if (created->offer != nullptr) engine_.offered_.push_back(created.get());
+    engine_.wait_list_.ReviewWaitersLocked(created->key);
     if (created->start_at == 0) return;
-    AddTimerLocked(
+    engine_.schedule_.AddTimer(
         {created->start_at, created->number, Timers::Kind::kStart, 0});
   });
-  PostLocked(created, *execution_id,
-             {HistoryEvent::kFromOutside, ToTimestamp(now), std::move(started)},
-             commit);
+  engine_.mail_.PostLocked(
+      created, *execution_id,
+      {HistoryEvent::kFromOutside, ToTimestamp(now), std::move(started)},
+      commit);
   return created;
+}
+
+void Starts::Restart(const InstanceKey& key, std::optional<std::string> new_id,
+                     Done<StartReceipt> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  if (open != nullptr && open->durable && !new_id.has_value()) {
+    const std::string_view is = StatusName(open->status);
+    return engine_.RefuseLocked(
+        done,
+        absl::FailedPreconditionError(absl::StrCat(
+            "orchestration ", QuoteForMessage(key.id), " is ", std::string(is),
+            "; under its own ID only one that has ended is restarted")));
+  }
+  engine_.readers_.Post([this, key, new_id, done = std::move(done)] {
+    absl::StatusOr<std::optional<OrchestrationInfo>> info =
+        engine_.reads_.ReadInfo(key, /*payloads=*/true);
+    if (!info.ok()) return done(info.status());
+    if (!info->has_value()) return done(NoSuchOrchestration(key));
+    if ((*info)->status == OrchestrationStatus::kDamaged) {
+      return done(IsDamaged(key.id, "how it was started is not known"));
+    }
+    Summary& summary = (*info)->summary;
+    StartRequest request;
+    request.key = {key.tenant, new_id.value_or(key.id)};
+    request.name = std::move(summary.name);
+    request.version = std::move(summary.version);
+    request.input = std::move((*info)->input);
+    request.tags = std::move(summary.tags);
+    Start(std::move(request), done);
+  });
 }
 
 }  // namespace leasehold

@@ -1,0 +1,131 @@
+#include "service/orchestration/commands.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/orchestration/engine_section.h"
+
+namespace leasehold {
+
+absl::Status Commands::CheckInboxLocked(const Orchestration& target,
+                                        const Message& message) const {
+  engine_.mu_.AssertHeld();
+  size_t bytes_max = engine_.options_.inbox_bytes_max;
+  // A terminate or a resume must still fit.
+  if (message.urgent)
+    bytes_max += 2 * engine_.options_.limits.payload_bytes_max;
+  const size_t bytes = target.inbox.bytes() + Inbox::SizeOf(message);
+  // A single message always fits.
+  if (bytes <= bytes_max || target.inbox.bytes() == 0) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "what has come for orchestration ", QuoteForMessage(target.key.id),
+      " and is in no turn of it yet would have ", bytes, " bytes; at most ",
+      bytes_max,
+      " are allowed (--max-inbox-bytes): a worker that takes its turns makes "
+      "room"));
+}
+
+void Commands::SendCommand(const InstanceKey& key, HistoryEvent event,
+                           DoneStatus done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  if (open == nullptr) {
+    engine_.readers_.Post([this, key, event = std::move(event), done] {
+      const auto row = engine_.store_.Find(key.tenant, key.id);
+      if (!row.ok()) return done(row.status());
+      if (!row->has_value()) return done(NoSuchOrchestration(key));
+      if ((*row)->damaged) {
+        return done(IsDamaged(key.id, "its row does not have its checksum"));
+      }
+      if ((*row)->finished.has_value()) {
+        const auto status = static_cast<OrchestrationStatus>((*row)->status);
+        return done(absl::FailedPreconditionError(absl::StrCat(
+            "orchestration ", QuoteForMessage(key.id), " is ",
+            std::string(StatusName(status)),
+            "; only one that has not ended can be told anything")));
+      }
+      // It was opened since, or is about to end: now its state is known.
+      SendCommand(key, event, done);
+    });
+    return;
+  }
+  if (open->damage != nullptr) {
+    return engine_.RefuseLocked(done, IsDamaged(key.id, *open->damage));
+  }
+  PendingCommit commit;
+  // Some workers fail if told to suspend or resume when that is already so.
+  const bool is_so =
+      (event.As<ExecutionSuspended>() != nullptr && open->suspended) ||
+      (event.As<ExecutionResumed>() != nullptr && !open->suspended);
+  if (!is_so) {
+    const int number = NumberOf(event);
+    Message message = MakeMessage("", number, EncodeEvent(event));
+    if (absl::Status status = CheckInboxLocked(*open, message); !status.ok()) {
+      return engine_.RefuseLocked(done, status);
+    }
+    NoteSuspension(number, *open);
+    engine_.mail_.PostMessageLocked(open, std::move(message), commit);
+  }
+  commit.done = std::move(done);
+  engine_.commits_.Submit(std::move(commit));
+}
+
+void Commands::RaiseEvent(const InstanceKey& key, std::string name,
+                          Payload input, DoneStatus done) {
+  if (absl::Status status =
+          CheckPayload(input, "the event has", engine_.options_.limits);
+      !status.ok()) {
+    return done(status);
+  }
+  SendCommand(
+      key,
+      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
+       EventRaised{std::move(name), std::move(input)}},
+      std::move(done));
+}
+
+void Commands::Suspend(const InstanceKey& key, Payload reason,
+                       DoneStatus done) {
+  if (absl::Status status =
+          CheckPayload(reason, "the reason has", engine_.options_.limits);
+      !status.ok()) {
+    return done(status);
+  }
+  SendCommand(
+      key,
+      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
+       ExecutionSuspended{std::move(reason)}},
+      std::move(done));
+}
+
+void Commands::Resume(const InstanceKey& key, Payload reason, DoneStatus done) {
+  if (absl::Status status =
+          CheckPayload(reason, "the reason has", engine_.options_.limits);
+      !status.ok()) {
+    return done(status);
+  }
+  SendCommand(
+      key,
+      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
+       ExecutionResumed{std::move(reason)}},
+      std::move(done));
+}
+
+void Commands::Terminate(const InstanceKey& key, Payload output, bool recursive,
+                         DoneStatus done) {
+  if (absl::Status status =
+          CheckPayload(output, "the output has", engine_.options_.limits);
+      !status.ok()) {
+    return done(status);
+  }
+  SendCommand(
+      key,
+      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
+       ExecutionTerminated{std::move(output), recursive}},
+      std::move(done));
+}
+
+}  // namespace leasehold

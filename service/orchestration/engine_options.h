@@ -1,0 +1,45 @@
+// EngineOptions: limits and times of the engine of orchestrations.
+//
+// Thread-safety: a value.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_OPTIONS_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_OPTIONS_H_
+
+#include <cstddef>
+
+#include "absl/time/time.h"
+#include "service/orchestration/turn.h"
+
+namespace leasehold {
+
+struct EngineOptions {
+  // The minimum idle timeout that orchestrations request for their contexts
+  // (`--idle-timeout=...,orchestration=D`).
+  absl::Duration idle_timeout = absl::ZeroDuration();
+  TurnLimits limits = {};
+  // Maximum number of waits for orchestrations per connection.
+  size_t waits_max = 10'000;
+  // Work fails after it was lost this many times in a row (`--max-deliveries`):
+  // its worker went away with it, or the server ended while it had it.
+  int deliveries_max = 10;
+  // Maximum size of what callers have sent to one orchestration and no turn has
+  // taken yet (`--max-inbox-bytes`).
+  size_t inbox_bytes_max = size_t{256} << 20;
+  // Work that no connected worker knows fails; otherwise it waits for a worker
+  // that does (`--unknown-work`).
+  bool unknown_work_fails = false;
+  // How long a worker may keep a turn, or an activity, before it is lost
+  // (`--turn-timeout-on-worker`, `--activity-timeout`). 0: no limit.
+  absl::Duration turn_timeout = absl::ZeroDuration();
+  absl::Duration activity_timeout = absl::ZeroDuration();
+  // Whether to check the rules of life.h each time the lock is released; a
+  // broken rule ends the process. Debug and sanitizer builds always check.
+  bool check_invariants = false;
+  // Whether what one orchestration causes in another is in the same commit.
+  // Tests turn it off: then each such message is a row of the outbox, and its
+  // effect a commit of its own, as between two partitions.
+  bool outbox_shortcut = true;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_OPTIONS_H_

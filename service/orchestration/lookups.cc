@@ -1,0 +1,48 @@
+#include "service/orchestration/lookups.h"
+
+#include <utility>
+
+#include "service/orchestration/directory.h"
+
+namespace leasehold {
+
+void Lookups::Add(const InstanceKey& key, Lookup lookup) {
+  const std::string name = Directory::NameOf(key);
+  if (lookups_.Add(name, std::move(lookup))) Begin(key, name);
+}
+
+void Lookups::Begin(const InstanceKey& key, const std::string& name) {
+  outdated_.erase(name);
+  readers_.Post(
+      [&store = store_, key, epoch = epoch_, lookup = *lookups_.Take(name)] {
+        lookup(store.Find(key.tenant, key.id), epoch);
+      });
+}
+
+bool Lookups::IsOutdated(const InstanceKey& key, uint64_t epoch) const {
+  const std::string name = Directory::NameOf(key);
+  return epoch != epoch_ || !lookups_.Contains(name) ||
+         outdated_.contains(name);
+}
+
+void Lookups::End(const InstanceKey& key, uint64_t epoch) {
+  if (epoch != epoch_) return;
+  const std::string name = Directory::NameOf(key);
+  if (lookups_.End(name)) {
+    Begin(key, name);
+  } else {
+    outdated_.erase(name);
+  }
+}
+
+void Lookups::OnEnd(const std::string& name) {
+  if (lookups_.Contains(name)) outdated_.insert(name);
+}
+
+std::vector<Lookups::Lookup> Lookups::BeginEpoch() {
+  ++epoch_;
+  outdated_.clear();
+  return lookups_.Clear();
+}
+
+}  // namespace leasehold

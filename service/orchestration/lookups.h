@@ -1,0 +1,68 @@
+// Lookups: reads the rows of keys that are not open, one lookup at a time for
+// each key.
+//
+// A lookup lasts until End: meanwhile nobody else decides what becomes of its
+// key. It is outdated if the key has lost an orchestration since it began to
+// read, or if memory was discarded (a new epoch): its row may then be from
+// before that.
+//
+// Thread-safety: none; callers synchronise. Lookups themselves run on a reader,
+// without the lock.   Lifetime: store and readers outlive it.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_LOOKUPS_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_LOOKUPS_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "service/instance/executor.h"
+#include "service/instance/instance_key.h"
+#include "service/orchestration/keyed_line.h"
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+class Lookups {
+ public:
+  // Receives the store's row of the key, and the epoch in which it began.
+  using Lookup = std::function<void(absl::StatusOr<std::optional<RunRow>>,
+                                    uint64_t epoch)>;
+
+  Lookups(Store& store, Executor& readers) : store_(store), readers_(readers) {}
+  Lookups(const Lookups&) = delete;
+  Lookups& operator=(const Lookups&) = delete;
+
+  // Calls `lookup` on a reader, after those of the same key have ended.
+  void Add(const InstanceKey& key, Lookup lookup);
+  // Whether the lookup of that epoch must not be decided by.
+  bool IsOutdated(const InstanceKey& key, uint64_t epoch) const;
+  // The running lookup has decided; the next one of its key begins. No effect
+  // on lookups of an earlier epoch, which are forgotten already.
+  void End(const InstanceKey& key, uint64_t epoch);
+
+  // An orchestration of that key (Directory::NameOf) has ended.
+  void OnEnd(const std::string& name);
+
+  uint64_t epoch() const { return epoch_; }
+  // Memory is being discarded: begins a new epoch. Returns those that have not
+  // begun; a running one finds out by itself.
+  [[nodiscard]] std::vector<Lookup> BeginEpoch();
+
+ private:
+  void Begin(const InstanceKey& key, const std::string& name);
+
+  Store& store_;
+  Executor& readers_;
+  uint64_t epoch_ = 0;
+  KeyedLine<Lookup> lookups_;
+  // The keys that have lost an orchestration since their lookup began.
+  absl::flat_hash_set<std::string> outdated_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_LOOKUPS_H_

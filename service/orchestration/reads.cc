@@ -1,0 +1,276 @@
+#include "service/orchestration/reads.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/orchestration/engine_section.h"
+
+namespace leasehold {
+
+namespace {
+
+// Approximate limit for a page: by default, clients receive at most 4 MiB in
+// one message.
+constexpr size_t kPageBytesMax = 3 << 20;
+
+// Activities of one orchestration to check for what it waits for.
+constexpr size_t kLooksMax = 1000;
+
+}  // namespace
+
+absl::StatusOr<std::optional<OrchestrationInfo>> Reads::ReadInfo(
+    const InstanceKey& key, bool payloads) {
+  for (;;) {
+    const auto row = engine_.store_.Find(key.tenant, key.id);
+    if (!row.ok()) return row.status();
+    if (!row->has_value()) return std::nullopt;
+    if (std::string damage = engine_.recovery_.DamageOf(**row);
+        !damage.empty()) {
+      return DamagedInfoOf(**row, damage);
+    }
+    absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+    if (!info.ok())
+      return DamagedInfoOf(**row, std::string(info.status().message()));
+    if (!payloads) return *std::move(info);
+
+    {
+      const Engine::Look look(engine_);
+      // Includes one whose end is being committed: its start is the same.
+      const OrchestrationPtr open = engine_.directory_.Find(key);
+      const bool same = open != nullptr && open->number == (*row)->number;
+      // It is durable already, but memory is not updated yet. (If it is being
+      // reopened, the store may still have the end.)
+      if (same && !info->finished.has_value() &&
+          (!open->durable ||
+           open->execution_id != info->summary.execution_id)) {
+        continue;
+      }
+      std::optional<ExecutionStarted> start;
+      if (same) start = PendingStartOf(*open);
+      if (start.has_value()) info->input = std::move(start->input);
+    }
+    const auto ends = engine_.store_.ReadHistoryEnds((*row)->number);
+    absl::Status status = ends.status();
+    if (status.ok()) status = AddPayloads(*ends, *info);
+    if (status.ok() && ends->first.empty() && !info->input.has_value()) {
+      // Memory may have been discarded.
+      status = AddPendingInput((*row)->number, *info);
+    }
+    if (!status.ok() && !absl::IsDataLoss(status)) return status;
+    // Every turn changes the row: if it is the same, all reads are of one
+    // moment. If it is not, the data may look damaged because it was purged
+    // meanwhile.
+    const auto again = engine_.store_.Find(key.tenant, key.id);
+    if (!again.ok()) return again.status();
+    if (*again != *row) continue;
+    if (!status.ok()) {
+      return DamagedInfoOf(**row, std::string(status.message()));
+    }
+    return *std::move(info);
+  }
+}
+
+absl::Status Reads::AddPendingInput(RunNumber number, OrchestrationInfo& info) {
+  // The start comes before all other messages.
+  const auto first = engine_.store_.ReadMessages(number, {.count_max = 1});
+  if (!first.ok()) return first.status();
+  if (auto started = StartIn(*first)) info.input = std::move(started->input);
+  return absl::OkStatus();
+}
+
+void Reads::PostReadLocked(const InstanceKey& key, bool payloads,
+                           Done<std::optional<OrchestrationInfo>> done) {
+  engine_.mu_.AssertHeld();
+  // Taken before the read: the data may be newer, but never older.
+  const OrchestrationPtr present = engine_.directory_.Find(key);
+  const uint64_t revision = present == nullptr ? 0 : present->revision;
+  engine_.readers_.Post(
+      [this, key, payloads, revision, done = std::move(done)] {
+        absl::StatusOr<std::optional<OrchestrationInfo>> info =
+            ReadInfo(key, payloads);
+        if (info.ok() && info->has_value()) {
+          (*info)->revision = revision;
+          if (!IsFinished((*info)->status))
+            (*info)->waiting_for = WaitingFor(key);
+        }
+        done(std::move(info));
+      });
+}
+
+void Reads::PostReadLocked(const InstanceKey& key, bool payloads,
+                           Done<SharedInfo> done) {
+  engine_.mu_.AssertHeld();
+  PostReadLocked(
+      key, payloads,
+      Done<std::optional<OrchestrationInfo>>(
+          [done = std::move(done)](
+              absl::StatusOr<std::optional<OrchestrationInfo>> info) {
+            if (!info.ok()) return done(info.status());
+            if (!info->has_value()) return done(nullptr);
+            done(std::make_shared<const OrchestrationInfo>(**std::move(info)));
+          }));
+}
+
+std::string Reads::WaitingFor(const InstanceKey& key) {
+  const Engine::Look look(engine_);
+  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  if (open == nullptr) return "";
+  const auto waits_for = [this](const Work& work) {
+    engine_.mu_.AssertHeld();
+    std::string unwanted = engine_.answers_.UnwantedLocked(work);
+    return unwanted.empty() ? engine_.worker_watch_.WithWhomLocked(work)
+                            : unwanted;
+  };
+  std::string what = waits_for(open->turn);
+  size_t looked_at = 0;
+  for (const auto& [id, activity] : open->activities) {
+    if (!what.empty() || ++looked_at > kLooksMax) break;
+    what = waits_for(*activity);
+  }
+  return what;
+}
+
+void Reads::Get(const InstanceKey& key, bool payloads,
+                Done<std::optional<OrchestrationInfo>> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  PostReadLocked(key, payloads, std::move(done));
+}
+
+void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  engine_.readers_.Post(
+      [this, query = std::move(query), done = std::move(done)] {
+        absl::StatusOr<RowPage> rows = engine_.store_.Query(query.rows);
+        if (!rows.ok()) return done(rows.status());
+        OrchestrationPage page;
+        page.next = rows->next;
+        size_t bytes = 0;
+        for (size_t i = 0; i < rows->rows.size(); ++i) {
+          const RunRow& row = rows->rows[i];
+          absl::StatusOr<std::optional<OrchestrationInfo>> info = InfoOf(row);
+          std::string damage = engine_.recovery_.DamageOf(row);
+          if (damage.empty() && !info.ok())
+            damage = std::string(info.status().message());
+          if (!damage.empty()) {
+            // The decoded ID may be another's: use the row.
+            info = DamagedInfoOf(row, damage);
+          } else if (query.payloads) {
+            info = ReadInfo({row.tenant, row.id}, true);
+          }
+          if (!info.ok()) return done(info.status());
+          // It was purged meanwhile.
+          if (!info->has_value()) continue;
+          FitIntoPage(**info, kPageBytesMax);
+          bytes += SizeOf(**info);
+          if (bytes > kPageBytesMax && !page.orchestrations.empty()) {
+            page.next = rows->rows[i - 1].number;
+            break;
+          }
+          page.orchestrations.push_back(**std::move(info));
+        }
+        done(std::move(page));
+      });
+}
+
+void Reads::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  engine_.readers_.Post(
+      [this, query = std::move(query), done = std::move(done)] {
+        done(engine_.store_.ListFinished(query));
+      });
+}
+
+absl::StatusOr<Reads::Execution> Reads::FindExecution(
+    const InstanceKey& key, const Payload& execution_id, bool replaced) {
+  const auto row = engine_.store_.Find(key.tenant, key.id);
+  if (!row.ok()) return row.status();
+  if (!row->has_value()) return NoSuchOrchestration(key);
+  const absl::StatusOr<OrchestrationInfo> present = InfoOf(**row);
+  // A damaged one's history is shown as far as it exists.
+  if (execution_id.value_or("").empty()) {
+    return Execution{(*row)->number,
+                     present.ok() ? present->summary.execution_id : ""};
+  }
+  if (!present.ok())
+    return IsDamaged(key.id, std::string(present.status().message()));
+  if (*execution_id == present->summary.execution_id) {
+    return Execution{(*row)->number, *execution_id};
+  }
+  if (replaced) {
+    const auto rows = engine_.store_.ReadReplaced(key.tenant, key.id);
+    if (!rows.ok()) return rows.status();
+    for (const RunRow& one : *rows) {
+      const absl::StatusOr<OrchestrationInfo> info = InfoOf(one);
+      if (!info.ok()) continue;
+      if (*execution_id == info->summary.execution_id) {
+        return Execution{one.number, *execution_id};
+      }
+    }
+  }
+  return absl::NotFoundError(
+      absl::StrCat("orchestration ", QuoteForMessage(key.id),
+                   " has no execution ", QuoteForMessage(*execution_id),
+                   "; its present one is ", present->summary.execution_id));
+}
+
+absl::StatusOr<HistoryPage> Reads::ReadHistoryPage(const InstanceKey& key,
+                                                   HistoryQuery query) {
+  const bool begun = query.number != 0;
+  for (;;) {
+    auto run = FindExecution(key, query.execution_id, query.replaced || begun);
+    if (!run.ok() && !(begun && absl::IsNotFound(run.status()))) {
+      return run.status();
+    }
+    if (!begun) query.number = run->number;
+    if (run.ok() && run->number == query.number) {
+      absl::StatusOr<HistoryPart> part = engine_.store_.ReadHistoryPart(
+          query.number, query.chunk, query.bytes_max);
+      // Continue-as-new and rewind replace a run's history: was this part read
+      // from the history that was found?
+      const auto again = FindExecution(key, run->id, /*replaced=*/true);
+      if (again.ok() && again->number == query.number) {
+        if (!part.ok()) return part.status();
+        HistoryPage page{std::move(part->chunks), std::nullopt};
+        if (part->next.has_value()) {
+          query.execution_id = std::move(run->id);
+          query.chunk = *part->next;
+          page.next = std::move(query);
+        }
+        return page;
+      }
+      if (!again.ok() && !absl::IsNotFound(again.status())) {
+        return again.status();
+      }
+    }
+    if (begun) {
+      return absl::AbortedError(absl::StrCat(
+          "the history of orchestration ", QuoteForMessage(key.id),
+          " that was being read is no longer there: it continued as new, was "
+          "rewound, or was purged; ask again for the present one"));
+    }
+  }
+}
+
+void Reads::ReadHistory(const InstanceKey& key, HistoryQuery query,
+                        Done<HistoryPage> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  engine_.readers_.Post(
+      [this, key, query = std::move(query), done = std::move(done)] {
+        done(ReadHistoryPage(key, query));
+      });
+}
+
+}  // namespace leasehold

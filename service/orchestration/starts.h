@@ -1,0 +1,82 @@
+// Starts: who gets an ID, and what becomes of its present owner.
+//
+//   Start ─▶ the context is acquired ─▶ the key is looked up, if the policy
+//   asks for an ended one ─▶ decided under the lock, queued ─▶ durable ─▶
+//   answered
+//
+// Thread-safety: functions named ...Locked are called with the engine's lock
+// held, all others without it.   Lifetime: a part of the engine.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_STARTS_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_STARTS_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "service/orchestration/commit_queue.h"
+#include "service/orchestration/directory.h"
+#include "service/orchestration/history.h"
+#include "service/orchestration/keyed_line.h"
+#include "service/orchestration/orchestration_info.h"
+#include "service/orchestration/requests.h"
+#include "service/storage/records.h"
+
+namespace leasehold {
+
+class Engine;
+
+class Starts {
+ public:
+  explicit Starts(Engine& engine) : engine_(engine) {}
+  Starts(const Starts&) = delete;
+  Starts& operator=(const Starts&) = delete;
+
+  void Start(StartRequest request, Done<StartReceipt> done);
+  void Restart(const InstanceKey& key, std::optional<std::string> new_id,
+               Done<StartReceipt> done);
+
+  // Adds a new orchestration to the directory, and its changes to `commit`.
+  OrchestrationPtr CreateLocked(const InstanceKey& key,
+                                ExecutionStarted started,
+                                PendingCommit& commit);
+
+ private:
+  class AcquireForStart;
+  struct QueuedStart {
+    StartRequest request;
+    Done<StartReceipt> done;
+  };
+
+  // Starts with the same request ID run one after the other, so that each finds
+  // what the previous one stored.
+  void StartOnce(StartRequest request, Done<StartReceipt> done);
+  void BeginRequestLocked(const std::string& name);
+  void RunRequest(const std::string& name, QueuedStart start);
+  void EndRequest(const std::string& name);
+  void StartNow(StartRequest request, Done<StartReceipt> done);
+  void StartWithPin(const std::shared_ptr<AcquireForStart>& start);
+  // Decides again after all queued commits.
+  void StartLaterLocked(const std::shared_ptr<AcquireForStart>& start);
+  // `ended`: the stored orchestration that has the ID and is not open.
+  void DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
+                         const std::optional<OrchestrationInfo>& ended);
+  void DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
+                         const std::optional<RunRow>& row);
+  // Reads a start event that is away; then calls `done`, to decide again.
+  void FetchStartLocked(const OrchestrationPtr& orchestration, DoneStatus done);
+  // Creates the orchestration that a start requests.
+  OrchestrationPtr CreateForLocked(const StartRequest& request,
+                                   PendingCommit& commit);
+  // Ends the orchestration here, without a worker, and records it as
+  // terminated.
+  void TerminateLocked(Orchestration& orchestration, Payload output,
+                       PendingCommit& commit);
+
+  Engine& engine_;
+  // By tenant and request ID.
+  KeyedLine<QueuedStart> requests_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_STARTS_H_
