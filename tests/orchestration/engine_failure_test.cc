@@ -167,6 +167,50 @@ TEST_F(EngineFailureTest, CommitThatTookEffectAllTheSameIsFound) {
   EXPECT_THAT(worker.items, IsEmpty());
 }
 
+// It is certain that nothing of it is stored; but later decisions rest on it.
+TEST_F(EngineFailureTest, CommitThatIsKnownNotToBeMadeIsDoneAgain) {
+  FakeWorker& worker = Connect();
+  int failures = 0;
+  for (const Effect effect : {Effect::kRefused, Effect::kFenced}) {
+    const std::string id = absl::StrCat("a", failures);
+    const auto start = Start(id);
+    Settle();
+    const Fence before = store_.fence();
+    store_.FailCommit(0, effect);
+    const AskedStatus answer = Answer(worker.TakeTurn(), {Complete("out")});
+    const AskedStatus raise = Raise(id, "e");
+    Settle();
+    EXPECT_EQ(answer.code(), Code::kUnavailable);
+    EXPECT_FALSE(raise.ok());
+    EXPECT_THAT(store_failures_, SizeIs(++failures));
+    Recover();
+    EXPECT_EQ(store_.fence().epoch, before.epoch + 1);
+    EXPECT_EQ(StatusOf(id), "Pending");
+    Answer(worker.TakeTurn(), {Complete("out")});
+    Settle();
+    EXPECT_EQ(StatusOf(id), "Completed");
+  }
+}
+
+// Somebody else has opened the partition: what is decided here from then on is
+// not stored, until this engine opens it again.
+TEST_F(EngineFailureTest, EngineThatWasReplacedStoresNothing) {
+  Start("a");
+  Settle();
+  const auto other = memory_.OpenPartition(kOnlyPartition, 1);
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE(memory_.Commit({other->fence}, {EraseEverything{}}).done());
+  const auto late = Start("b");
+  Settle();
+  EXPECT_EQ(late.code(), Code::kUnavailable);
+  EXPECT_FALSE(memory_.Find(std::string(kDefaultTenant), "b")->has_value());
+  Recover();
+  EXPECT_EQ(StatusOf("a"), "none");
+  const auto again = Start("b");
+  Settle();
+  EXPECT_TRUE(again.ok());
+}
+
 TEST_F(EngineFailureTest, StoreIsTriedAgainLaterEachTime) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
