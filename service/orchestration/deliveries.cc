@@ -237,10 +237,20 @@ void Deliveries::UnpinLocked(Work& work) {
   if (!std::exchange(Owned(work).pins, false)) return;
   engine_.recovery_.NoteInLocked(work);
   CheckInvariant(orchestration.pins > 0, "work that pins is counted");
-  if (--orchestration.pins > 0) return;
-  if (orchestration.pin != nullptr) {
-    engine_.effects_.unpinned.push_back(std::move(orchestration.pin));
-  }
+  if (--orchestration.pins > 0 || orchestration.pin == nullptr) return;
+  unpinned_.push_back(orchestration.shared_from_this());
+}
+
+void Deliveries::ReleaseUnpinnedLocked() {
+  engine_.mu_.AssertHeld();
+  for (const OrchestrationPtr& one : unpinned_) ReleaseLocked(*one);
+  unpinned_.clear();
+}
+
+void Deliveries::ReleaseLocked(Orchestration& orchestration) {
+  engine_.mu_.AssertHeld();
+  if (orchestration.pins > 0 || orchestration.pin == nullptr) return;
+  engine_.effects_.unpinned.push_back(std::move(orchestration.pin));
 }
 
 void Deliveries::SendLocked(Work& work) {
@@ -495,6 +505,8 @@ void Deliveries::OnForcedRelease(const OrchestrationPtr& orchestration) {
   orchestration->unsent.clear();
   take_back(orchestration->turn);
   for (auto& [id, activity] : orchestration->activities) take_back(*activity);
+  // What goes out again needs another context.
+  ReleaseLocked(*orchestration);
 }
 
 }  // namespace leasehold

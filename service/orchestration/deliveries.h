@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "service/instance/instance_registry.h"
@@ -35,7 +36,11 @@ class Deliveries {
   void LineUpAgainLocked(Orchestration& orchestration, int32_t id);
   // Acquires the context of one whose work is out; then sends that.
   void Pin(const OrchestrationPtr& orchestration);
+  // The work needs its context no more. If none of the orchestration's does,
+  // the context is released when the section ends; until then, other work of it
+  // may still go out with it.
   void UnpinLocked(Work& work);
+  void ReleaseUnpinnedLocked();
   // Work has gone out: its orchestration is pinned, thawed, then it is sent.
   void SendOutLocked(Work& work);
   // Creates an activity without queueing it; nullptr: one with this ID exists.
@@ -80,8 +85,12 @@ class Deliveries {
   void ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load);
   void OnForcedRelease(const OrchestrationPtr& orchestration);
 
+  void ReleaseLocked(Orchestration& orchestration);
+
   Engine& engine_;
   uint64_t last_load_ = 0;
+  // Those that hold their contexts and may have no work that needs it.
+  std::vector<OrchestrationPtr> unpinned_;
 };
 
 }  // namespace leasehold

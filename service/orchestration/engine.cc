@@ -96,6 +96,7 @@ Engine::Effects Engine::LeaveLocked() {
     }
     answers_.ObserveUnwantedLocked();
   }
+  deliveries_.ReleaseUnpinnedLocked();
   // Their starts are about to be answered.
   for (Orchestration* one : offered_) one->offer = nullptr;
   offered_.clear();

@@ -53,6 +53,20 @@ TEST_F(EngineStartTest, AndNoMoreIfItReplacesOneThatHasEnded) {
   EXPECT_EQ(cost.acquires, 1u);
 }
 
+TEST_F(EngineStartTest, WorkThatFollowsWorkGoesOutWithTheSameContext) {
+  FakeWorker& worker = Connect();
+  const EngineCounts before = engine().counts();
+  Run(worker, "a", {CallTask(1, "Work")});
+  const AskedStatus task = Done(worker.TakeActivity());
+  Settle();
+  ASSERT_TRUE(task.ok());
+  const AskedStatus turn = Answer(worker.TakeTurn(), {Complete("done")});
+  Settle();
+  ASSERT_TRUE(turn.ok());
+  EXPECT_EQ(engine().counts().acquires - before.acquires, 1u);
+  EXPECT_EQ(pins("a"), 0u);
+}
+
 TEST_F(EngineStartTest, ItsTurnKeepsTheContextAndItsAnswerGivesItBack) {
   FakeWorker& worker = Connect();
   const auto start = Start("a");
