@@ -74,6 +74,34 @@ SLEEP = re.compile(
 ABSL_MUTEX = re.compile(r"\babsl::(?:(?:Reader|Writer)?Mutex(?:Lock)?|CondVar)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 CLASS = re.compile(r"^[ \t]*class\s+(?:[A-Z_]+(?:\([^)]*\))?\s+)*[A-Za-z_]\w*[^;{}()]*\{", re.M)
+# What a person reads in one sitting, and in one look.
+FILE_LINES_MAX = 600
+FUNCTION_LINES_MAX = 70
+# Files that are still longer, or have a function that is, and how long it may be until
+# they are cut: a number here only ever goes down.
+STILL_LONG_FILES = {
+    "service/doors/durable_task_messages.cc": 649,
+    "service/doors/durable_task_server.cc": 669,
+    "tests/server/durable_task_messages_test.cc": 780,
+}
+STILL_LONG_FUNCTIONS = {
+    "service/doors/durable_task_server.cc": 113,
+    "service/doors/instance_messages.cc": 72,
+    "service/doors/instances_server.cc": 74,
+    "service/main.cc": 80,
+}
+NO_FUNCTION = re.compile(
+    r"(?://|#|\}|[{)]|(?:namespace|class|struct|enum|union|extern|if|for|while|switch|else|do"
+    r"|try|using|return|case|default|template|public|private|protected)\b)")
+# Words that had two meanings: (rooms, what may not be said there, what to say).
+ONE_MEANING = [
+    (("service/storage/",), re.compile(r"\b\w*Instance(?:Row|Number)\w*"),
+     "what the store keeps of an ID is a run"),
+    (("service/instance/", "service/embed/"), re.compile(r"\b(?:\w*[a-z])?Turns?(?:[A-Z]\w*)?\b"),
+     "a turn is an orchestrator's; a serial state gives access"),
+    (("service/orchestration/dispatcher",), re.compile(r"\b(?:Take|Hold)\b"),
+     "work is ended or set aside"),
+]
 JSON_DIRECTLY = re.compile(r"\bjson::(?:parse|accept|sax_parse|from_\w+)\b|\.dump\(")
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work)/\w[\w./-]*")
@@ -260,9 +288,89 @@ def check_json(tree):
                 "client::ParseJson or WriteJson (client/wire/json.h), which bound the depth")
 
 
+def too_long(tree, longest, most, still_long, advice):
+    """Findings about (place, what, lines) by file, but for what is still long."""
+    for f in tree.text:
+        found = longest.get(f)
+        place, what, length = found or (f, "nothing that long", 0)
+        allowed = still_long.get(f, most)
+        if length > allowed:
+            yield place, f"{what} of {length} lines, at most {allowed}: {advice}"
+        elif f in still_long and length < allowed:
+            yield place, (f"{what} of {length} lines, no longer of {allowed}: "
+                          + ("write that into STILL_LONG" if length > most else
+                             "take it out of STILL_LONG"))
+
+
+def check_file_length(tree):
+    longest = {f: (f, "a file", text.count("\n")) for f, text in tree.text.items()
+               if f.endswith((".h", ".cc", ".py"))}
+    yield from too_long(tree, longest, FILE_LINES_MAX, STILL_LONG_FILES,
+                        "cut it where it speaks of a second thing")
+
+
+def functions(text):
+    """(number of the first line, lines) of each function, as clang-format lays them out.
+
+    A constructor's initializers are a table, and do not count."""
+    lines = text.split("\n")
+    number = 0
+    while number < len(lines):
+        found = function_at(lines, number)
+        if found is None:
+            number += 1
+        else:
+            begin, end = found
+            yield number + 1, end - begin + 1
+            number = end + 1
+
+
+def function_at(lines, start):
+    """(first, last) line of the function that begins at `start`; None if none does."""
+    line = lines[start]
+    indent = len(line) - len(line.lstrip())
+    if not line.strip() or NO_FUNCTION.match(line.lstrip()):
+        return None
+    head = ""
+    for number in range(start, len(lines)):
+        if number > start and not re.match(r"\s|[{)]", lines[number]):
+            return None
+        head += " " + lines[number].split("//")[0].strip()
+        if head.endswith(("{", ";", "}", ",")) and head.count("(") == head.count(")"):
+            if head.endswith(",") and "(" in head:  # Between two initializers.
+                continue
+            break
+    if not head.endswith("{") or "(" not in head or re.search(r"\)?[^)]*= ?{$", head):
+        return None
+    begin = number if re.search(r"\) : ", head) else start
+    for end in range(number + 1, len(lines)):
+        if lines[end].startswith(" " * indent + "}"):
+            return begin, end
+    return None
+
+
+def check_function_length(tree):
+    longest = {}
+    for f, text in tree.text.items():
+        for number, length in functions(text) if f.endswith((".h", ".cc")) else ():
+            if length > longest.get(f, ("", "", 0))[2]:
+                longest[f] = (f"{f}:{number}", "a function", length)
+    yield from too_long(tree, longest, FUNCTION_LINES_MAX, STILL_LONG_FUNCTIONS,
+                        "give its parts names of their own")
+
+
+def check_words(tree):
+    for f, number, line in tree.lines((".h", ".cc"), code=True):
+        for rooms, word, instead in ONE_MEANING:
+            found = word.search(line) if f.startswith(rooms) else None
+            if found:
+                yield f"{f}:{number}", f"{found.group(0)} means something else; {instead}"
+
+
 RULES = [check_arrows, check_clocks, check_sleeps, check_unfinished, check_mutex,
          check_top_level, check_readmes, check_thread_safety, check_registries,
-         check_machine_paths, check_json]
+         check_machine_paths, check_json, check_file_length, check_function_length,
+         check_words]
 
 
 def check(root):
@@ -280,6 +388,7 @@ CLEAN = {
     "lease/lease.h":
         "// A lease.\n//\n// Thread-safety: safe.   Lifetime: none.\n"
         "#ifndef LEASE_H_\n#define LEASE_H_\nclass Lease {};\n#endif\n",
+    "lease/long.cc": "int i;\n" * 602 + "void f() {\n" + "  g();\n" * 70 + "}\n",
     "lease/clock.cc":
         '#include "lease/lease.h"\nauto now = std::chrono::steady_clock::now();\n',
     "proto/README.md": "",
@@ -297,6 +406,8 @@ CLEAN = {
         '#include "lease/lease.h"\nenum class State { kOpen };\nclass Forward;\n'
         "template <class T> void f();\n",
     "service/echo/README.md": "",
+    "service/storage/README.md": "",
+    "service/orchestration/README.md": "",
     "service/echo/echo.cc":
         '#include "service/instance/context.h"\n// Not absl::Mutex, no absl::Now().\n',
     "client/README.md": "",
@@ -311,6 +422,9 @@ CLEAN = {
     "tests/acceptance/wait_test.cc": "void f() { absl::SleepFor(d); }\n",
     "tests/fuzz/corpus/one": b"\xff\xfe",
 }
+
+# What of it is still long.
+CLEAN_STILL_LONG = ({"lease/long.cc": 674}, {"lease/long.cc": 72})
 
 # (rule that must find it, file, content, what the message must name)
 PLANTED = [
@@ -364,7 +478,7 @@ PLANTED = [
     (check_mutex, "client/bad.cc", "absl::MutexLock lock(&mu_);\n", "std::mutex"),
     (check_top_level, "docs/guide.md", "", "top level"),
     (check_top_level, "notes.txt", "", "top level"),
-    (check_readmes, "service/storage/store.cc", "", "half a page"),
+    (check_readmes, "service/network/listen.cc", "", "half a page"),
     (check_thread_safety, "lease/bad.h",
      "// A lease.\n#ifndef BAD_H_\nclass ABSL_LOCKABLE Lease final\n"
      "    : public Base {\n};\n", "Thread-safety:"),
@@ -372,6 +486,35 @@ PLANTED = [
      "package manager's own configuration"),
     (check_json, "client/bad.cc", "auto j = nlohmann::json::parse(text);\n", "ParseJson"),
     (check_json, "client/bad.cc", "return value.dump();\n", "WriteJson"),
+    (check_file_length, "lease/bad.cc", "int i;\n" * 601, "601 lines, at most 600"),
+    (check_file_length, "tests/bad.py", "i = 1\n" * 601, "601 lines"),
+    (check_function_length, "lease/bad.cc", "void f() {\n" + "  g();\n" * 69 + "}\n",
+     "a function of 71 lines, at most 70"),
+    (check_function_length, "tests/bad_test.cc",
+     "TEST(A, B) {\n" + "  g();\n" * 69 + "}\n", "71 lines"),
+    (check_function_length, "lease/bad.cc",
+     "namespace n {\n\nstruct S {\n  int f() const\n      noexcept {\n" + "    g();\n" * 68
+     + "  }\n};\n\n}  // namespace n\n", "71 lines"),
+    (check_function_length, "lease/bad.cc",
+     "S::S()\n    : a_(1),\n      b_([] { return 2; }) {\n" + "  g();\n" * 69 + "}\n",
+     "71 lines"),
+    (check_file_length, "lease/long.cc",
+     "int i;\n" * 603 + "void f() {\n" + "  g();\n" * 70 + "}\n", "675 lines, at most 674"),
+    (check_file_length, "lease/long.cc",
+     "int i;\n" * 601 + "void f() {\n" + "  g();\n" * 70 + "}\n",
+     "write that into STILL_LONG"),
+    (check_file_length, "lease/long.cc", "void f() {\n" + "  g();\n" * 70 + "}\n",
+     "take it out of STILL_LONG"),
+    (check_function_length, "lease/long.cc",
+     "int i;\n" * 601 + "void f() {\n" + "  g();\n" * 71 + "}\n", "73 lines, at most 72"),
+    (check_function_length, "lease/long.cc",
+     "int i;\n" * 603 + "void f() {\n" + "  g();\n" * 69 + "}\n",
+     "write that into STILL_LONG"),
+    (check_function_length, "lease/long.cc", "int i;\n" * 674, "take it out of STILL_LONG"),
+    (check_words, "service/storage/bad.cc", "RunRow row; InstanceNumber n;\n", "is a run"),
+    (check_words, "service/embed/bad.cc", "SerialQueue q; TurnTimer timer;\n", "gives access"),
+    (check_words, "service/orchestration/dispatcher_bad.cc", "void Take(Work& work);\n",
+     "ended or set aside"),
     (check_machine_paths, "README.md", "cd /ho" "me/someone/leasehold\n",
      "root of the tree"),
 ]
@@ -386,6 +529,10 @@ def plant(root, files):
 
 def self_test():
     failures = []
+    STILL_LONG_FILES.clear()
+    STILL_LONG_FILES.update(CLEAN_STILL_LONG[0])
+    STILL_LONG_FUNCTIONS.clear()
+    STILL_LONG_FUNCTIONS.update(CLEAN_STILL_LONG[1])
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         plant(root, CLEAN)
