@@ -4,9 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "service/base/utf8.h"
 #include "service/orchestration/bounds.h"
@@ -78,13 +76,6 @@ std::vector<int32_t> Statuses(const google::protobuf::RepeatedField<int>& all) {
 size_t PageSize(int32_t asked) {
   if (asked <= 0) return kPageSize;
   return std::min(static_cast<size_t>(asked), kPageSizeMax);
-}
-
-absl::Status BadToken(const std::string& token) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the continuation token ", QuoteForMessage(token),
-      " is none of this server's; begin without one, and go on with what the "
-      "answer holds"));
 }
 
 // ---- Starts -----------------------------------------------------------------
@@ -522,29 +513,25 @@ absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message) {
 
 absl::StatusOr<OrchestrationQuery> FromMessage(const ::InstanceQuery& message,
                                                const Caller& caller) {
-  OrchestrationQuery query;
+  OrchestrationQuery query{.filter = {.tenant = caller.tenant}};
   query.payloads = message.fetchinputsandoutputs();
-  query.rows.tenant = caller.tenant;
-  query.rows.statuses = Statuses(message.runtimestatus());
+  query.filter.statuses = Statuses(message.runtimestatus());
   absl::Status times =
       ToBound(message.has_createdtimefrom(), message.createdtimefrom(),
-              "createdTimeFrom", query.rows.created_from);
+              "createdTimeFrom", query.filter.created_from);
   times.Update(ToBound(message.has_createdtimeto(), message.createdtimeto(),
-                       "createdTimeTo", query.rows.created_to));
+                       "createdTimeTo", query.filter.created_to));
   if (!times.ok()) return times;
-  query.rows.id_prefix = message.instanceidprefix().value();
-  query.rows.count_max = PageSize(message.maxinstancecount());
-  const std::string& token = message.continuationtoken().value();
-  if (!token.empty() && !absl::SimpleAtoi(token, &query.rows.after)) {
-    return BadToken(token);
-  }
+  query.filter.id_prefix = message.instanceidprefix().value();
+  query.filter.count_max = PageSize(message.maxinstancecount());
+  query.page_token = {.text = message.continuationtoken().value(),
+                      .field = "continuationToken"};
   return query;
 }
 
-absl::StatusOr<FinishedQuery> FromMessage(const ListInstanceIdsRequest& message,
-                                          const Caller& caller) {
-  FinishedQuery query;
-  query.tenant = caller.tenant;
+absl::StatusOr<FinishedIdsQuery> FromMessage(
+    const ListInstanceIdsRequest& message, const Caller& caller) {
+  FinishedIdsQuery query{.tenant = caller.tenant};
   query.statuses = Statuses(message.runtimestatus());
   absl::Status times =
       ToBound(message.has_completedtimefrom(), message.completedtimefrom(),
@@ -553,30 +540,22 @@ absl::StatusOr<FinishedQuery> FromMessage(const ListInstanceIdsRequest& message,
                        "completedTimeTo", query.finished_to));
   if (!times.ok()) return times;
   query.count_max = PageSize(message.pagesize());
-  const std::string& token = message.lastinstancekey().value();
-  if (token.empty()) return query;
-  const std::vector<std::string> parts = absl::StrSplit(token, ':');
-  FinishedQuery::Position after{};
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &after.finished) ||
-      !absl::SimpleAtoi(parts[1], &after.number)) {
-    return BadToken(token);
-  }
-  query.after = after;
+  query.page_token = {.text = message.lastinstancekey().value(),
+                      .field = "lastInstanceKey"};
   return query;
 }
 
-absl::StatusOr<RowQuery> FromMessage(const PurgeInstanceFilter& message,
-                                     const Caller& caller) {
-  RowQuery query;
-  query.tenant = caller.tenant;
-  query.statuses = Statuses(message.runtimestatus());
+absl::StatusOr<OrchestrationFilter> FromMessage(
+    const PurgeInstanceFilter& message, const Caller& caller) {
+  OrchestrationFilter filter{.tenant = caller.tenant};
+  filter.statuses = Statuses(message.runtimestatus());
   absl::Status times =
       ToBound(message.has_createdtimefrom(), message.createdtimefrom(),
-              "createdTimeFrom", query.created_from);
+              "createdTimeFrom", filter.created_from);
   times.Update(ToBound(message.has_createdtimeto(), message.createdtimeto(),
-                       "createdTimeTo", query.created_to));
+                       "createdTimeTo", filter.created_to));
   if (!times.ok()) return times;
-  return query;
+  return filter;
 }
 
 // ---- To messages ------------------------------------------------------------
@@ -633,16 +612,15 @@ void ToMessage(const OrchestrationPage& page, QueryInstancesResponse& message) {
     ToMessage(info, *message.add_orchestrationstate());
   }
   // Unset at the end: some clients go on for as long as it is there.
-  if (page.next.has_value()) {
-    message.mutable_continuationtoken()->set_value(absl::StrCat(*page.next));
+  if (!page.next_page_token.empty()) {
+    message.mutable_continuationtoken()->set_value(page.next_page_token);
   }
 }
 
-void ToMessage(const FinishedPage& page, ListInstanceIdsResponse& message) {
-  for (const RunRow& row : page.rows) message.add_instanceids(row.id);
-  if (page.next.has_value()) {
-    message.mutable_lastinstancekey()->set_value(
-        absl::StrCat(page.next->finished, ":", page.next->number));
+void ToMessage(const FinishedIdsPage& page, ListInstanceIdsResponse& message) {
+  for (const std::string& id : page.ids) message.add_instanceids(id);
+  if (!page.next_page_token.empty()) {
+    message.mutable_lastinstancekey()->set_value(page.next_page_token);
   }
 }
 

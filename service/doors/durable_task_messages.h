@@ -46,19 +46,19 @@ EventBody FromMessage(ActivityResponse message);
 //   InvalidArgument: there are too many filters, or one breaks a limit.
 absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message);
 
-//   InvalidArgument: the page token is not one of ours, or a time is not valid.
+//   InvalidArgument: a time is not valid.
 absl::StatusOr<OrchestrationQuery> FromMessage(const ::InstanceQuery& message,
                                                const Caller& caller);
-absl::StatusOr<FinishedQuery> FromMessage(const ListInstanceIdsRequest& message,
-                                          const Caller& caller);
-absl::StatusOr<RowQuery> FromMessage(const PurgeInstanceFilter& message,
-                                     const Caller& caller);
+absl::StatusOr<FinishedIdsQuery> FromMessage(
+    const ListInstanceIdsRequest& message, const Caller& caller);
+absl::StatusOr<OrchestrationFilter> FromMessage(
+    const PurgeInstanceFilter& message, const Caller& caller);
 
 void ToMessage(const OrchestrationInfo& info, OrchestrationState& message);
 // `info` is null if there is no such orchestration; then the message says so.
 void ToMessage(const OrchestrationInfo* info, GetInstanceResponse& message);
 void ToMessage(const OrchestrationPage& page, QueryInstancesResponse& message);
-void ToMessage(const FinishedPage& page, ListInstanceIdsResponse& message);
+void ToMessage(const FinishedIdsPage& page, ListInstanceIdsResponse& message);
 
 }  // namespace leasehold
 

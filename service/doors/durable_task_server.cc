@@ -573,11 +573,11 @@ void DurableTaskServer::ListInstanceIds(const Caller& caller,
                                         ListInstanceIdsRequest& request,
                                         ListInstanceIdsResponse& response,
                                         DoneStatus done) {
-  absl::StatusOr<FinishedQuery> query = FromMessage(request, caller);
+  absl::StatusOr<FinishedIdsQuery> query = FromMessage(request, caller);
   if (!query.ok()) return done(query.status());
   orchestrations_.ListFinished(
       *std::move(query),
-      [&response, done](const absl::StatusOr<FinishedPage>& page) {
+      [&response, done](const absl::StatusOr<FinishedIdsPage>& page) {
         if (page.ok()) ToMessage(*page, response);
         done(page.status());
       });
@@ -600,11 +600,11 @@ void DurableTaskServer::PurgeInstances(const Caller& caller,
     absl::Duration timeout = absl::Seconds(filter.timeout().seconds()) +
                              absl::Nanoseconds(filter.timeout().nanos());
     if (timeout <= absl::ZeroDuration()) timeout = kPurgeTimeout;
-    absl::StatusOr<RowQuery> query = FromMessage(filter, caller);
-    if (!query.ok()) return done(query.status());
-    return orchestrations_.PurgeMatching(*std::move(query), request.recursive(),
-                                         std::min(timeout, kPurgeTimeoutMax),
-                                         purged);
+    absl::StatusOr<OrchestrationFilter> matching = FromMessage(filter, caller);
+    if (!matching.ok()) return done(matching.status());
+    return orchestrations_.PurgeMatching(
+        *std::move(matching), request.recursive(),
+        std::min(timeout, kPurgeTimeoutMax), purged);
   }
   google::protobuf::RepeatedPtrField<std::string> ids;
   if (request.has_instancebatch()) {

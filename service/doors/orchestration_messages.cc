@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "durabletask/orchestrator_service.pb.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -192,29 +191,29 @@ absl::StatusOr<StartRequest> FromMessage(v1::StartOrchestrationRequest message,
   return request;
 }
 
-absl::StatusOr<RowQuery> FromMessage(const v1::OrchestrationFilter& message,
-                                     const Caller& caller) {
-  RowQuery query{.tenant = caller.tenant};
+absl::StatusOr<OrchestrationFilter> FromMessage(
+    const v1::OrchestrationFilter& message, const Caller& caller) {
+  OrchestrationFilter filter{.tenant = caller.tenant};
   for (const int status : message.statuses()) {
     const std::optional<OrchestrationStatus> value = FromMessage(status);
     if (!value.has_value()) {
       return absl::InvalidArgumentError(
           absl::StrCat("statuses: there is no status ", status));
     }
-    query.statuses.push_back(static_cast<int32_t>(*value));
+    filter.statuses.push_back(static_cast<int32_t>(*value));
   }
-  query.id_prefix = message.id_prefix();
+  filter.id_prefix = message.id_prefix();
   if (message.has_created_from()) {
     const auto time = FromMessage(message.created_from(), "created_from");
     if (!time.ok()) return time.status();
-    query.created_from = ToStored(ToTime(*time));
+    filter.created_from = ToStored(ToTime(*time));
   }
   if (message.has_created_to()) {
     const auto time = FromMessage(message.created_to(), "created_to");
     if (!time.ok()) return time.status();
-    query.created_to = ToStored(ToTime(*time));
+    filter.created_to = ToStored(ToTime(*time));
   }
-  return query;
+  return filter;
 }
 
 absl::StatusOr<OrchestrationQuery> FromMessage(
@@ -223,21 +222,16 @@ absl::StatusOr<OrchestrationQuery> FromMessage(
     return absl::InvalidArgumentError(
         absl::StrCat("page_size: must be zero or more: ", message.page_size()));
   }
-  absl::StatusOr<RowQuery> rows = FromMessage(message.filter(), caller);
-  if (!rows.ok()) return rows.status();
-  rows->count_max = static_cast<size_t>(
+  absl::StatusOr<OrchestrationFilter> filter =
+      FromMessage(message.filter(), caller);
+  if (!filter.ok()) return filter.status();
+  filter->count_max = static_cast<size_t>(
       message.page_size() == 0 ? kPageSize
                                : std::min(message.page_size(), kPageSizeMax));
-  const std::string& token = message.page_token();
-  if (!token.empty() &&
-      (!absl::SimpleAtoi(token, &rows->after) || rows->after < 0)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "page_token: ", QuoteForMessage(token),
-        " is none of this server's; begin without one, and go on with "
-        "next_page_token of the answer"));
-  }
-  return OrchestrationQuery{.rows = *std::move(rows),
-                            .payloads = message.include_payloads()};
+  return OrchestrationQuery{
+      .filter = *std::move(filter),
+      .payloads = message.include_payloads(),
+      .page_token = {.text = message.page_token(), .field = "page_token"}};
 }
 
 // ---- To messages ------------------------------------------------------------
@@ -286,9 +280,7 @@ void ToMessage(const OrchestrationPage& page,
   for (const OrchestrationInfo& info : page.orchestrations) {
     ToMessage(info, *message.add_orchestrations());
   }
-  if (page.next.has_value()) {
-    message.set_next_page_token(absl::StrCat(*page.next));
-  }
+  message.set_next_page_token(page.next_page_token);
 }
 
 // ---- Events -----------------------------------------------------------------

@@ -22,11 +22,11 @@ namespace leasehold {
 absl::StatusOr<StartRequest> FromMessage(v1::StartOrchestrationRequest message,
                                          InstanceRequest context);
 // Of the tenant of `caller`.
-//   InvalidArgument: as above, or the page token is not one of ours.
+//   InvalidArgument: as above.
 absl::StatusOr<OrchestrationQuery> FromMessage(
     const v1::ListOrchestrationsRequest& message, const Caller& caller);
-absl::StatusOr<RowQuery> FromMessage(const v1::OrchestrationFilter& message,
-                                     const Caller& caller);
+absl::StatusOr<OrchestrationFilter> FromMessage(
+    const v1::OrchestrationFilter& message, const Caller& caller);
 
 void ToMessage(const StartReceipt& receipt,
                v1::StartOrchestrationResponse& message);

@@ -478,10 +478,11 @@ void OrchestrationServer::PurgeMany(const Caller& caller,
     done(result.status());
   };
   if (request.has_filter()) {
-    absl::StatusOr<RowQuery> query = FromMessage(request.filter(), caller);
-    if (!query.ok()) return done(query.status());
-    return orchestrations_.PurgeMatching(*std::move(query), request.recursive(),
-                                         kPurgeTimeout, purged);
+    absl::StatusOr<OrchestrationFilter> filter =
+        FromMessage(request.filter(), caller);
+    if (!filter.ok()) return done(filter.status());
+    return orchestrations_.PurgeMatching(
+        *std::move(filter), request.recursive(), kPurgeTimeout, purged);
   }
   std::vector<InstanceKey> keys;
   for (const std::string& id : request.instance_ids()) {

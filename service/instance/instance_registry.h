@@ -39,6 +39,7 @@
 #include "lease/clock.h"
 #include "lease/lease_manager.h"
 #include "lease/mutex.h"
+#include "service/base/page_token.h"
 #include "service/instance/alarm_clock.h"
 #include "service/instance/context_bounds.h"
 #include "service/instance/context_initializer.h"
@@ -340,6 +341,8 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   const ObserverList observers_;
   const InstanceRegistryOptions options_;
   const bool leased_;
+  // Of the pages of List, which show what lives no longer than this does.
+  const PageTokens page_tokens_{PageTokens::NewKey()};
 
   // Synchronises itself.
   GenerationCounter generations_;

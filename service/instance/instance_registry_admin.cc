@@ -8,9 +8,8 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "service/base/page_token.h"
 #include "service/instance/instance_registry.h"
 
 namespace leasehold {
@@ -36,24 +35,23 @@ struct PagePlace {
   bool from_start = true;  // Of the shard.
 };
 
-std::string Token(const PagePlace& place) {
-  return place.from_start ? absl::StrCat(place.shard)
-                          : absl::StrCat(place.shard, ".", place.after_hash);
+PageScope ScopeOf(std::string_view tenant, const InstanceQuery& query) {
+  PageScope scope("instances", tenant);
+  scope.Add(query.id_prefix);
+  scope.AddNumber(query.state.has_value()
+                      ? std::optional(static_cast<int64_t>(*query.state))
+                      : std::nullopt);
+  return scope;
 }
 
-absl::StatusOr<PagePlace> Place(const std::string& token) {
-  PagePlace place;
-  if (token.empty()) return place;
-  const std::vector<std::string> parts = absl::StrSplit(token, '.');
-  place.from_start = parts.size() == 1;
-  if (parts.size() > 2 || !absl::SimpleAtoi(parts[0], &place.shard) ||
-      place.shard >= ContextTable::kShards ||
-      (parts.size() == 2 && !absl::SimpleAtoi(parts[1], &place.after_hash))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("page_token: not a token of an earlier page: ",
-                     QuoteForMessage(token)));
-  }
-  return place;
+PageTokens::Position PositionOf(const PagePlace& place) {
+  return {place.shard << 1 | (place.from_start ? 1 : 0), place.after_hash};
+}
+
+PagePlace PlaceOf(const PageTokens::Position& position) {
+  return {.shard = position[0] >> 1,
+          .after_hash = position[1],
+          .from_start = (position[0] & 1) != 0};
 }
 
 bool Matches(const InstanceInfo& info, const InstanceQuery& query) {
@@ -76,25 +74,32 @@ std::optional<InstanceInfo> InstanceRegistry::Describe(const InstanceKey& key) {
 
 absl::StatusOr<InstancePage> InstanceRegistry::List(
     std::string_view tenant, const InstanceQuery& query) {
-  absl::StatusOr<PagePlace> place = Place(query.page_token);
-  if (!place.ok()) return place.status();
+  const PageScope scope = ScopeOf(tenant, query);
+  PagePlace place;
+  if (!query.page_token.empty()) {
+    const auto position = page_tokens_.Read(scope, query.page_token);
+    if (!position.has_value()) {
+      return IsNotATokenOfThisList("page_token", query.page_token);
+    }
+    place = PlaceOf(*position);
+  }
   const size_t page_size = std::clamp<size_t>(query.page_size, 1, kPageSizeMax);
   InstancePage page;
-  while (place->shard < ContextTable::kShards &&
+  while (place.shard < ContextTable::kShards &&
          page.instances.size() < page_size) {
     const std::optional<uint64_t> last = ListShard(
-        tenant, query, place->shard,
-        place->from_start ? std::nullopt : std::optional(place->after_hash),
+        tenant, query, place.shard,
+        place.from_start ? std::nullopt : std::optional(place.after_hash),
         page_size, page.instances);
-    place->from_start = !last.has_value();
+    place.from_start = !last.has_value();
     if (last.has_value()) {
-      place->after_hash = *last;
+      place.after_hash = *last;
     } else {
-      ++place->shard;
+      ++place.shard;
     }
   }
-  if (place->shard < ContextTable::kShards) {
-    page.next_page_token = Token(*place);
+  if (place.shard < ContextTable::kShards) {
+    page.next_page_token = page_tokens_.Make(scope, PositionOf(place));
   }
   return page;
 }

@@ -360,7 +360,7 @@ void Engine::Purge(std::vector<InstanceKey> keys, bool recursive,
   purges_.Purge(std::move(keys), recursive, std::move(done));
 }
 
-void Engine::PurgeMatching(RowQuery filter, bool recursive,
+void Engine::PurgeMatching(OrchestrationFilter filter, bool recursive,
                            absl::Duration timeout, Done<PurgeResult> done) {
   purges_.PurgeMatching(std::move(filter), recursive, timeout, std::move(done));
 }
@@ -371,7 +371,7 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
   reads_.Query(std::move(query), std::move(done));
 }
 
-void Engine::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
+void Engine::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {
   reads_.ListFinished(std::move(query), std::move(done));
 }
 

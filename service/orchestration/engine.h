@@ -48,6 +48,7 @@
 #include "absl/time/time.h"
 #include "lease/clock.h"
 #include "lease/mutex.h"
+#include "service/base/page_token.h"
 #include "service/instance/executor.h"
 #include "service/instance/instance_key.h"
 #include "service/instance/instance_registry.h"
@@ -141,12 +142,13 @@ class Engine final : public Orchestrations, public WorkExchange {
       ABSL_LOCKS_EXCLUDED(mu_);
   void Purge(std::vector<InstanceKey> keys, bool recursive,
              Done<PurgeResult> done) override ABSL_LOCKS_EXCLUDED(mu_);
-  void PurgeMatching(RowQuery filter, bool recursive, absl::Duration timeout,
-                     Done<PurgeResult> done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void PurgeMatching(OrchestrationFilter filter, bool recursive,
+                     absl::Duration timeout, Done<PurgeResult> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   void Wipe(DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  void ListFinished(FinishedQuery query, Done<FinishedPage> done) override
+  void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -236,6 +238,8 @@ class Engine final : public Orchestrations, public WorkExchange {
   InstanceRegistry& registry_;
   EngineObserver& observer_;
   const EngineOptions options_;
+  // Set before anything can be read, and constant from then on.
+  std::optional<PageTokens> page_tokens_;
 
   // Synchronises itself.
   CountedExecutor writer_;

@@ -94,15 +94,19 @@ class Orchestrations {
   virtual void Purge(std::vector<InstanceKey> keys, bool recursive,
                      Done<PurgeResult> done) = 0;
   // Erases all that have ended and match `filter`, for `timeout` at most.
-  virtual void PurgeMatching(RowQuery filter, bool recursive,
+  virtual void PurgeMatching(OrchestrationFilter filter, bool recursive,
                              absl::Duration timeout,
                              Done<PurgeResult> done) = 0;
   // Erases everything, including what is running.
   virtual void Wipe(DoneStatus done) = 0;
 
+  // Lists, page by page.
+  //   InvalidArgument: the page token is not one of this list, with this filter
+  //     and of this tenant.
   virtual void Query(OrchestrationQuery query,
                      Done<OrchestrationPage> done) = 0;
-  virtual void ListFinished(FinishedQuery query, Done<FinishedPage> done) = 0;
+  virtual void ListFinished(FinishedIdsQuery query,
+                            Done<FinishedIdsPage> done) = 0;
   // Reads a part of a history, which may be too long to hold in memory.
   //   NotFound: the ID does not exist, or has no execution `execution_id`.
   //   Aborted: the history whose next part was requested no longer exists.

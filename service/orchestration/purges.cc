@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/page_queries.h"
 
 namespace leasehold {
 
@@ -29,11 +30,11 @@ void Purges::Purge(std::vector<InstanceKey> keys, bool recursive,
   PurgeNext(job);
 }
 
-void Purges::PurgeMatching(RowQuery filter, bool recursive,
+void Purges::PurgeMatching(OrchestrationFilter filter, bool recursive,
                            absl::Duration timeout, Done<PurgeResult> done) {
   auto job = std::make_shared<PurgeJob>();
-  filter.finished_only = true;
-  job->filter = std::move(filter);
+  job->filter = QueryFor(filter);
+  job->filter->finished_only = true;
   job->recursive = recursive;
   job->deadline = engine_.clock_.Now() + timeout;
   job->done = std::move(done);

@@ -29,8 +29,8 @@ class Purges {
 
   void Purge(std::vector<InstanceKey> keys, bool recursive,
              Done<PurgeResult> done);
-  void PurgeMatching(RowQuery filter, bool recursive, absl::Duration timeout,
-                     Done<PurgeResult> done);
+  void PurgeMatching(OrchestrationFilter filter, bool recursive,
+                     absl::Duration timeout, Done<PurgeResult> done);
   void Wipe(DoneStatus done);
 
  private:

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/page_queries.h"
 
 namespace leasehold {
 
@@ -147,10 +148,13 @@ void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
   }
   engine_.readers_.Post(
       [this, query = std::move(query), done = std::move(done)] {
-        absl::StatusOr<RowPage> rows = engine_.store_.Query(query.rows);
+        const PageTokens& tokens = *engine_.page_tokens_;
+        const absl::StatusOr<RowQuery> selected = QueryFor(query, tokens);
+        if (!selected.ok()) return done(selected.status());
+        absl::StatusOr<RowPage> rows = engine_.store_.Query(*selected);
         if (!rows.ok()) return done(rows.status());
         OrchestrationPage page;
-        page.next = rows->next;
+        std::optional<RunNumber> next = rows->next;
         size_t bytes = 0;
         for (size_t i = 0; i < rows->rows.size(); ++i) {
           const RunRow& row = rows->rows[i];
@@ -170,24 +174,37 @@ void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
           FitIntoPage(**info, kPageBytesMax);
           bytes += SizeOf(**info);
           if (bytes > kPageBytesMax && !page.orchestrations.empty()) {
-            page.next = rows->rows[i - 1].number;
+            next = rows->rows[i - 1].number;
             break;
           }
           page.orchestrations.push_back(**std::move(info));
+        }
+        if (next.has_value()) {
+          page.next_page_token = TokenFor(query, *next, tokens);
         }
         done(std::move(page));
       });
 }
 
-void Reads::ListFinished(FinishedQuery query, Done<FinishedPage> done) {
+void Reads::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {
   Engine::Section section(engine_);
   if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
     return engine_.RefuseLocked(done, status);
   }
-  engine_.readers_.Post(
-      [this, query = std::move(query), done = std::move(done)] {
-        done(engine_.store_.ListFinished(query));
-      });
+  engine_.readers_.Post([this, query = std::move(query),
+                         done = std::move(done)] {
+    const PageTokens& tokens = *engine_.page_tokens_;
+    const absl::StatusOr<FinishedQuery> selected = QueryFor(query, tokens);
+    if (!selected.ok()) return done(selected.status());
+    absl::StatusOr<FinishedPage> found = engine_.store_.ListFinished(*selected);
+    if (!found.ok()) return done(found.status());
+    FinishedIdsPage page;
+    for (RunRow& row : found->rows) page.ids.push_back(std::move(row.id));
+    if (found->next.has_value()) {
+      page.next_page_token = TokenFor(query, *found->next, tokens);
+    }
+    done(std::move(page));
+  });
 }
 
 absl::StatusOr<Reads::Execution> Reads::FindExecution(

@@ -31,7 +31,7 @@ class Reads {
   void Get(const InstanceKey& key, bool payloads,
            Done<std::optional<OrchestrationInfo>> done);
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done);
-  void ListFinished(FinishedQuery query, Done<FinishedPage> done);
+  void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done);
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done);
 

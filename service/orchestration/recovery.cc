@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/loaded_run.h"
+#include "service/orchestration/page_queries.h"
 
 namespace leasehold {
 namespace {
@@ -33,7 +34,14 @@ absl::Status Recovery::Open() {
   // or never will be.
   const auto opened = engine_.store_.OpenPartition(
       kOnlyPartition, ToStored(engine_.clock_.WallNow()));
-  return opened.ok() ? Load(*opened) : opened.status();
+  if (!opened.ok()) return opened.status();
+  if (!engine_.page_tokens_.has_value()) {
+    absl::StatusOr<PageTokens> loaded =
+        LoadPageTokens(engine_.store_, opened->fence);
+    if (!loaded.ok()) return loaded.status();
+    engine_.page_tokens_ = *std::move(loaded);
+  }
+  return Load(*opened);
 }
 
 absl::Status Recovery::Load(const OpenedPartition& opened) {

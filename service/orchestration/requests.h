@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -76,14 +77,51 @@ struct WaitRequest {
   std::string peer = {};  // The caller's connection.
 };
 
-struct OrchestrationQuery {
-  RowQuery rows;  // Its tenant, filters and page.
-  bool payloads = false;
+// Selects orchestrations. All conditions apply at once. The tenant has no
+// default, so that callers must name it.
+struct OrchestrationFilter {
+  std::string tenant;
+  std::vector<int32_t> statuses = {};           // Empty: any.
+  std::optional<StoredTime> created_from = {};  // Inclusive, like the other.
+  std::optional<StoredTime> created_to = {};
+  std::string id_prefix = {};
+  size_t count_max = 100;  // How many at a time; at least 1.
 };
 
+// Where a list continues, as its previous page said. Only Orchestrations makes
+// tokens, and knows what is in them.
+struct PageToken {
+  std::string text = {};  // Empty: the first page.
+  // What the caller calls it, for messages.
+  std::string_view field = "page_token";
+};
+
+struct OrchestrationQuery {
+  OrchestrationFilter filter;
+  bool payloads = false;
+  PageToken page_token = {};
+};
+
+// A page may be short, or empty, without being the last one.
 struct OrchestrationPage {
   std::vector<OrchestrationInfo> orchestrations;
-  std::optional<RunNumber> next;
+  std::string next_page_token = {};  // Empty: this is the last page.
+};
+
+// Selects finished orchestrations, in order of the time at which they finished.
+struct FinishedIdsQuery {
+  std::string tenant;
+  std::vector<int32_t> statuses = {};            // Empty: any.
+  std::optional<StoredTime> finished_from = {};  // Inclusive.
+  std::optional<StoredTime> finished_to = {};    // Exclusive.
+  PageToken page_token = {};
+  size_t count_max = 100;  // At least 1.
+};
+
+// As OrchestrationPage.
+struct FinishedIdsPage {
+  std::vector<std::string> ids;
+  std::string next_page_token = {};
 };
 
 // Selects a history, and a part of it.

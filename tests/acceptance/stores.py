@@ -13,6 +13,8 @@ import time
 import grpc
 
 import harness
+import sidecar as protocol
+from grpc_calls import call
 from harness import (Server, check, contains, equal, expect, refused, run,
                      temporary_folder, wait_until)
 from sidecar import Sidecar, complete, create_timer, now, schedule_task
@@ -493,3 +495,35 @@ def _():
             with sidecar.worker(filters={"orchestrations": [{"name": "good"}]}) as worker:
                 worker.turn().complete(complete(1))
             wait_until(lambda: sidecar.status("good") == "COMPLETED", "the good one to end")
+
+
+@check("A22.20 page tokens outlive the server; with another filter or another store's server "
+       "they are INVALID_ARGUMENT")
+def _():
+    def ids(page):
+        return [state["instanceId"] for state in page]
+
+    with temporary_folder() as folder:
+        with Server(f"--data={folder}") as server:
+            sidecar = Sidecar(server)
+            for i in range(3):
+                sidecar.start("nobody", id=f"a-{i}")
+            page, token = sidecar.query_page(maxInstanceCount=1)
+            equal(ids(page), ["a-0"], "the first page")
+            server.end(signal.SIGKILL)
+        with Server(f"--data={folder}") as server, Server("--store=memory") as other:
+            sidecar = Sidecar(server)
+            page, again = sidecar.query_page(maxInstanceCount=1, continuationToken=token)
+            equal(ids(page), ["a-1"], "the next page")
+            listed = call(server, "leasehold.v1.Orchestration/List",
+                          {"page_size": 1, "page_token": again}).message
+            equal([s["instance_id"] for s in listed["orchestrations"]], ["a-2"],
+                  "the last page, through the other door")
+            for query in (dict(instanceIdPrefix="a"), dict(runtimeStatus=["PENDING"])):
+                contains(protocol.refused("INVALID_ARGUMENT", sidecar.query_page,
+                                          continuationToken=token, **query),
+                         "continuationToken")
+            contains(protocol.refused("INVALID_ARGUMENT", sidecar.call, "ListInstanceIds",
+                                      lastInstanceKey=token), "lastInstanceKey")
+            contains(protocol.refused("INVALID_ARGUMENT", Sidecar(other).query_page,
+                                      continuationToken=token), "continuationToken")

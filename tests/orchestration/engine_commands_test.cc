@@ -256,7 +256,7 @@ TEST_F(EngineTest, PurgeByFilterGoesThroughAllPages) {
   for (const char* id : {"a-1", "a-2", "a-3", "b-1"}) {
     Run(worker, id, {Complete()});
   }
-  RowQuery filter;
+  OrchestrationFilter filter;
   filter.tenant = "default";
   filter.id_prefix = "a-";
   filter.count_max = 1;
@@ -271,7 +271,7 @@ TEST_F(EngineTest, PurgeByFilterGoesThroughAllPages) {
 
 TEST_F(EngineTest, PurgeByFilterSaysSoIfItsTimeIsOver) {
   Run(Connect(), "a", {Complete()});
-  RowQuery filter;
+  OrchestrationFilter filter;
   filter.tenant = "default";
   Asked<PurgeResult> purge;
   engine().PurgeMatching(filter, false, absl::Seconds(1), purge.done());
@@ -288,7 +288,7 @@ TEST_F(EngineTest, APageHasABoundOfBytesAndTheNextOneGoesOnBehindIt) {
     Start(absl::StrCat("a-", i), std::string(1'000'000, 'x'));
     Settle();
   }
-  OrchestrationQuery query{.rows = {.tenant = "default"}, .payloads = true};
+  OrchestrationQuery query{.filter = {.tenant = "default"}, .payloads = true};
   std::vector<std::string> found;
   size_t pages = 0;
   for (bool more = true; more; ++pages) {
@@ -302,8 +302,8 @@ TEST_F(EngineTest, APageHasABoundOfBytesAndTheNextOneGoesOnBehindIt) {
       bytes += SizeOf(info);
     }
     EXPECT_LT(bytes, size_t{4} << 20);
-    more = page.value().next.has_value();
-    if (more) query.rows.after = *page.value().next;
+    query.page_token.text = page.value().next_page_token;
+    more = !query.page_token.text.empty();
   }
   EXPECT_EQ(pages, 4u);
   EXPECT_THAT(found, SizeIs(10));
@@ -315,7 +315,7 @@ TEST_F(EngineTest, OneThatIsTooLargeForAPageIsThereWithoutItsPayload) {
   Start("b");
   Settle();
   Asked<OrchestrationPage> page;
-  engine().Query({.rows = {.tenant = "default"}, .payloads = true},
+  engine().Query({.filter = {.tenant = "default"}, .payloads = true},
                  page.done());
   Settle();
   ASSERT_TRUE(page.ok());
@@ -337,13 +337,13 @@ TEST_F(EngineTest, QueryTellsPayloadsAlsoOfThoseThatArePending) {
   Start("pending", "2");
   Settle();
   OrchestrationQuery query;
-  query.rows.tenant = "default";
+  query.filter.tenant = "default";
   query.payloads = true;
   Asked<OrchestrationPage> page;
   engine().Query(query, page.done());
-  FinishedQuery finished;
+  FinishedIdsQuery finished;
   finished.tenant = "default";
-  Asked<FinishedPage> list;
+  Asked<FinishedIdsPage> list;
   engine().ListFinished(finished, list.done());
   Settle();
   ASSERT_TRUE(page.ok());
@@ -353,8 +353,7 @@ TEST_F(EngineTest, QueryTellsPayloadsAlsoOfThoseThatArePending) {
   EXPECT_EQ(page.value().orchestrations[1].input, "2");
   EXPECT_EQ(page.value().orchestrations[1].output, std::nullopt);
   ASSERT_TRUE(list.ok());
-  ASSERT_THAT(list.value().rows, SizeIs(1));
-  EXPECT_EQ(list.value().rows[0].id, "ended");
+  EXPECT_THAT(list.value().ids, ElementsAre("ended"));
 }
 
 TEST_F(EngineTest, HistoryIsThatOfThePresentExecutionOnly) {

@@ -154,7 +154,7 @@ TEST_F(EngineDamageTest, NothingIsDoneToItButLookingAndPurging) {
   Asked<std::vector<InstanceKey>> not_open;
   engine().TerminateNow({Key("bad")}, std::nullopt, not_open.done());
   Asked<OrchestrationPage> page;
-  engine().Query({.rows = {.tenant = std::string(kDefaultTenant)}},
+  engine().Query({.filter = {.tenant = std::string(kDefaultTenant)}},
                  page.done());
   Settle();
   for (const absl::Status& status :

@@ -67,15 +67,15 @@ TEST_F(EngineFailureTest, WhatWasStoredIsReadWhileNothingCanBeStored) {
     EXPECT_EQ(StatusOf("none"), "none");
     const AskedInfo pending = Get("pending");
     Asked<OrchestrationPage> query;
-    engine().Query({.rows = {.tenant = std::string(kDefaultTenant)}},
+    engine().Query({.filter = {.tenant = std::string(kDefaultTenant)}},
                    query.done());
-    Asked<FinishedPage> list;
+    Asked<FinishedIdsPage> list;
     engine().ListFinished({.tenant = std::string(kDefaultTenant)}, list.done());
     Settle();
     ASSERT_TRUE(pending.ok());
     EXPECT_EQ(pending.value()->input, "its input");
     EXPECT_THAT(query.value().orchestrations, SizeIs(3));
-    EXPECT_THAT(list.value().rows, SizeIs(1));
+    EXPECT_THAT(list.value().ids, SizeIs(1));
     EXPECT_THAT(History("running"), ElementsAre("turn", "started()"));
     store_.FailOpen(0, absl::UnavailableError("it is full"));
     Pass(absl::Seconds(1));

@@ -1,0 +1,104 @@
+#include "service/orchestration/page_queries.h"
+
+#include <optional>
+#include <utility>
+
+namespace leasehold {
+namespace {
+
+constexpr char kKeySetting[] = "page_token_key";
+
+PageScope ScopeOf(const OrchestrationQuery& list) {
+  const OrchestrationFilter& filter = list.filter;
+  PageScope scope("orchestrations", filter.tenant);
+  scope.AddNumbers(filter.statuses);
+  scope.AddNumber(filter.created_from);
+  scope.AddNumber(filter.created_to);
+  scope.Add(filter.id_prefix);
+  return scope;
+}
+
+PageScope ScopeOf(const FinishedIdsQuery& list) {
+  PageScope scope("finished", list.tenant);
+  scope.AddNumbers(list.statuses);
+  scope.AddNumber(list.finished_from);
+  scope.AddNumber(list.finished_to);
+  return scope;
+}
+
+// nullopt: the first page.
+template <typename List>
+absl::StatusOr<std::optional<PageTokens::Position>> PositionIn(
+    const List& list, const PageTokens& tokens) {
+  const auto& [text, field] = list.page_token;
+  if (text.empty()) return std::nullopt;
+  const auto position = tokens.Read(ScopeOf(list), text);
+  if (!position.has_value()) return IsNotATokenOfThisList(field, text);
+  return position;
+}
+
+}  // namespace
+
+absl::StatusOr<PageTokens> LoadPageTokens(Store& store, const Fence& fence) {
+  absl::StatusOr<std::optional<std::string>> key =
+      store.ReadSetting(kKeySetting);
+  if (!key.ok() && !absl::IsDataLoss(key.status())) return key.status();
+  if (key.ok() && key->has_value() && (*key)->size() == PageTokens::kKeyBytes) {
+    return PageTokens(**std::move(key));
+  }
+  std::string made = PageTokens::NewKey();
+  const Change change = PutSetting{kKeySetting, made};
+  const CommitResult result = store.Commit({&fence, 1}, {&change, 1});
+  if (!result.done()) return result.status();
+  return PageTokens(std::move(made));
+}
+
+RowQuery QueryFor(const OrchestrationFilter& filter) {
+  return {.tenant = filter.tenant,
+          .statuses = filter.statuses,
+          .created_from = filter.created_from,
+          .created_to = filter.created_to,
+          .id_prefix = filter.id_prefix,
+          .count_max = filter.count_max};
+}
+
+absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
+                                  const PageTokens& tokens) {
+  const auto position = PositionIn(list, tokens);
+  if (!position.ok()) return position.status();
+  RowQuery query = QueryFor(list.filter);
+  if (position->has_value()) {
+    query.after = static_cast<RunNumber>((**position)[0]);
+  }
+  return query;
+}
+
+absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
+                                       const PageTokens& tokens) {
+  const auto position = PositionIn(list, tokens);
+  if (!position.ok()) return position.status();
+  FinishedQuery query{.tenant = list.tenant,
+                      .statuses = list.statuses,
+                      .finished_from = list.finished_from,
+                      .finished_to = list.finished_to,
+                      .count_max = list.count_max};
+  if (position->has_value()) {
+    query.after = {.finished = static_cast<StoredTime>((**position)[0]),
+                   .number = static_cast<RunNumber>((**position)[1])};
+  }
+  return query;
+}
+
+std::string TokenFor(const OrchestrationQuery& list, RunNumber last,
+                     const PageTokens& tokens) {
+  return tokens.Make(ScopeOf(list), {static_cast<uint64_t>(last), 0});
+}
+
+std::string TokenFor(const FinishedIdsQuery& list,
+                     const FinishedQuery::Position& last,
+                     const PageTokens& tokens) {
+  return tokens.Make(ScopeOf(list), {static_cast<uint64_t>(last.finished),
+                                     static_cast<uint64_t>(last.number)});
+}
+
+}  // namespace leasehold

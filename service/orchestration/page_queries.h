@@ -1,0 +1,40 @@
+// Between the lists that callers ask for and the store's queries: filters, and
+// page tokens where the store has row numbers.
+//
+// Thread-safety: pure functions; LoadPageTokens belongs to the store's writer.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_PAGE_QUERIES_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_PAGE_QUERIES_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "service/base/page_token.h"
+#include "service/orchestration/requests.h"
+#include "service/storage/store.h"
+
+namespace leasehold {
+
+// The page tokens of a store: it keeps their key, so that they outlive a
+// restart. The first time, this makes the key, in the name of `fence`. A damaged
+// key is replaced: lists then begin again, and nothing else is lost. Blocks.
+//   Unavailable: the store cannot be read or written.
+absl::StatusOr<PageTokens> LoadPageTokens(Store& store, const Fence& fence);
+
+RowQuery QueryFor(const OrchestrationFilter& filter);
+
+//   InvalidArgument: the page token is not one of this list.
+absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
+                                  const PageTokens& tokens);
+absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
+                                       const PageTokens& tokens);
+
+// The token for the page of this list that begins after `last`.
+std::string TokenFor(const OrchestrationQuery& list, RunNumber last,
+                     const PageTokens& tokens);
+std::string TokenFor(const FinishedIdsQuery& list,
+                     const FinishedQuery::Position& last,
+                     const PageTokens& tokens);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_PAGE_QUERIES_H_

@@ -1,0 +1,200 @@
+// Page tokens of an engine: whose they are, and how long they are good.
+#include "service/orchestration/page_queries.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "tests/orchestration/engine_fixture.h"
+#include "tests/support/partition_writer.h"
+#include "tests/support/seed.h"
+
+namespace leasehold {
+namespace {
+
+using Code = absl::StatusCode;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class PageTest : public EngineTest {
+ protected:
+  absl::StatusOr<OrchestrationPage> Query(OrchestrationQuery query) {
+    Asked<OrchestrationPage> page;
+    engine().Query(std::move(query), page.done());
+    Settle();
+    if (!page.ok()) return page.status();
+    return page.value();
+  }
+  absl::StatusOr<FinishedIdsPage> ListFinished(FinishedIdsQuery query) {
+    Asked<FinishedIdsPage> page;
+    engine().ListFinished(std::move(query), page.done());
+    Settle();
+    if (!page.ok()) return page.status();
+    return page.value();
+  }
+
+  // Three that have ended, and lists with one of them on a page.
+  void SetUp() override {
+    FakeWorker& worker = Connect();
+    for (const char* id : {"a-1", "a-2", "a-3"}) {
+      Start(id);
+      Settle();
+      Answer(worker.TakeTurn(), {Complete()});
+      Settle();
+    }
+    query_.page_token.text = Query(query_)->next_page_token;
+    finished_.page_token.text = ListFinished(finished_)->next_page_token;
+    ASSERT_NE(query_.page_token.text, "");
+    ASSERT_NE(finished_.page_token.text, "");
+  }
+  static std::vector<std::string> Ids(
+      const absl::StatusOr<OrchestrationPage>& page) {
+    std::vector<std::string> ids;
+    if (!page.ok()) return {page.status().ToString()};
+    for (const OrchestrationInfo& info : page->orchestrations) {
+      ids.push_back(info.id);
+    }
+    return ids;
+  }
+
+  OrchestrationQuery query_{.filter = {.tenant = "default", .count_max = 1}};
+  FinishedIdsQuery finished_{.tenant = "default", .count_max = 1};
+};
+
+TEST_F(PageTest, TheNextPageBeginsBehindTheLastOne) {
+  EXPECT_THAT(Ids(Query(query_)), ElementsAre("a-2"));
+  EXPECT_THAT(ListFinished(finished_)->ids, ElementsAre("a-2"));
+  // The size of a page may change on the way.
+  query_.filter.count_max = 10;
+  EXPECT_THAT(Ids(Query(query_)), ElementsAre("a-2", "a-3"));
+  EXPECT_EQ(Query(query_)->next_page_token, "");
+  finished_.count_max = 10;
+  EXPECT_THAT(ListFinished(finished_)->ids, ElementsAre("a-2", "a-3"));
+  EXPECT_EQ(ListFinished(finished_)->next_page_token, "");
+}
+
+TEST_F(PageTest, TokensOutliveARestart) {
+  Reopen();
+  EXPECT_THAT(Ids(Query(query_)), ElementsAre("a-2"));
+  EXPECT_THAT(ListFinished(finished_)->ids, ElementsAre("a-2"));
+  Crash();
+  EXPECT_THAT(Ids(Query(query_)), ElementsAre("a-2"));
+}
+
+TEST_F(PageTest, TokensOutliveAWipe) {
+  AskedStatus wiped;
+  engine().Wipe(wiped.done());
+  Settle();
+  ASSERT_TRUE(wiped.ok());
+  Reopen();
+  EXPECT_TRUE(Query(query_).ok());
+}
+
+TEST_F(PageTest, TokensOfAnotherStoreAreRefused) {
+  MemoryStore other;
+  PartitionWriter writer;
+  ASSERT_TRUE(writer.Open(other).ok());
+  const absl::StatusOr<PageTokens> theirs =
+      LoadPageTokens(other, writer.fence());
+  ASSERT_TRUE(theirs.ok());
+  query_.page_token.text = TokenFor(query_, 1, *theirs);
+  EXPECT_EQ(Query(query_).status().code(), Code::kInvalidArgument);
+  // The same number with a token of this store is right.
+  query_.page_token.text = TokenFor(query_, 1, *LoadPageTokens(store_, {}));
+  EXPECT_THAT(Ids(Query(query_)), ElementsAre("a-2"));
+}
+
+TEST_F(PageTest, TokensOfAnotherListAreRefused) {
+  std::vector<OrchestrationQuery> others(7, query_);
+  others[0].filter.tenant = "red";
+  others[1].filter.id_prefix = "a";
+  others[2].filter.statuses = {1};
+  others[3].filter.created_from = 0;
+  others[4].filter.created_to = INT64_MAX;
+  others[5].page_token.text = finished_.page_token.text;
+  others[6].page_token.text.back() ^= 1;
+  for (const OrchestrationQuery& other : others) {
+    const absl::Status status = Query(other).status();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("page_token: \"" + other.page_token.text),
+                      HasSubstr("same filter")));
+  }
+  std::vector<FinishedIdsQuery> lists(6, finished_);
+  lists[0].tenant = "red";
+  lists[1].statuses = {1};
+  lists[2].finished_from = 0;
+  lists[3].finished_to = INT64_MAX;
+  lists[4].page_token.text = query_.page_token.text;
+  lists[5].page_token.text.front() ^= 1;
+  for (FinishedIdsQuery& other : lists) {
+    other.page_token.field = "lastInstanceKey";
+    const absl::Status status = ListFinished(other).status();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("lastInstanceKey: "));
+  }
+}
+
+TEST_F(PageTest, WhatIsNoTokenIsRefused) {
+  Random random(BaseSeed());
+  std::vector<std::string> texts = {"x", "1", "-1", "1:2", "0", " "};
+  for (int i = 0; i < 500; ++i) {
+    std::string text = query_.page_token.text;
+    for (int changes = 0; changes <= i % 3; ++changes) {
+      text[random() % text.size()] ^= 1 << random() % 8;
+    }
+    if (text != query_.page_token.text) texts.push_back(std::move(text));
+  }
+  for (const std::string& text : texts) {
+    query_.page_token.text = text;
+    EXPECT_EQ(Query(query_).status().code(), Code::kInvalidArgument) << text;
+    finished_.page_token.text = text;
+    EXPECT_EQ(ListFinished(finished_).status().code(), Code::kInvalidArgument)
+        << text;
+  }
+}
+
+// ---- The key ----------------------------------------------------------------
+
+class PageKeyTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(writer_.Open(store_).ok()); }
+  absl::StatusOr<PageTokens> Load() {
+    return LoadPageTokens(store_, writer_.fence());
+  }
+
+  MemoryStore memory_;
+  FaultStore store_{memory_};
+  PartitionWriter writer_;
+};
+
+TEST_F(PageKeyTest, ItIsMadeOnceAndKept) {
+  const OrchestrationQuery query{.filter = {.tenant = "t"}};
+  const std::string token = TokenFor(query, 5, *Load());
+  ASSERT_TRUE(writer_.Open(store_).ok());
+  EXPECT_EQ(TokenFor(query, 5, *Load()), token);
+}
+
+TEST_F(PageKeyTest, OneOfTheWrongSizeIsReplaced) {
+  const Change damage = PutSetting{"page_token_key", "short"};
+  ASSERT_TRUE(writer_.Commit(store_, {&damage, 1}).ok());
+  ASSERT_TRUE(Load().ok());
+  EXPECT_EQ((*store_.ReadSetting("page_token_key"))->size(),
+            PageTokens::kKeyBytes);
+}
+
+TEST_F(PageKeyTest, ADamagedOneIsReplaced) {
+  store_.FailRead(0, absl::DataLossError("it has a wrong checksum"));
+  ASSERT_TRUE(Load().ok());
+}
+
+TEST_F(PageKeyTest, AStoreThatCannotBeReadOrWrittenSaysSo) {
+  store_.FailRead(0, absl::UnavailableError("it is away"));
+  EXPECT_EQ(Load().status().code(), Code::kUnavailable);
+  store_.FailCommit(0, FaultStore::Effect::kNone);
+  EXPECT_EQ(Load().status().code(), Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace leasehold
