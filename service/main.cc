@@ -113,10 +113,16 @@ class FloodBounds {
                {.resets_max = static_cast<double>(options.resets_max),
                 .resets_per_second_max =
                     static_cast<double>(options.resets_per_second_max)},
-               [this](leasehold::FrameGuard::Cut cut) { OnCut(cut); }),
+               [this](leasehold::FrameGuard::Cut cut) {
+                 Warn("connection_cut", ReasonOf(cut));
+               }),
         half_sent_({.connection_bytes_max = options.connection_bytes_max,
                     .bytes_max = options.total_bytes_max},
-                   [this] { OnRefused(); }) {
+                   [this] {
+                     Warn("request_refused",
+                          "unfinished requests of more than "
+                          "--max-connection-bytes or --max-total-bytes");
+                   }) {
     leasehold::InstallFrameGuard(&guard_);
     leasehold::InstallHalfSent(&half_sent_);
   }
@@ -137,21 +143,11 @@ class FloodBounds {
   }
 
  private:
-  void OnCut(leasehold::FrameGuard::Cut cut) {
+  // A flood makes few lines.
+  void Warn(const char* event, const char* reason) {
     uint64_t left_out = 0;
     if (!lines_.Admit(left_out)) return;
-    log_.Warning("connection_cut",
-                 {{"reason", ReasonOf(cut)}, {"lines_left_out", left_out}});
-  }
-
-  void OnRefused() {
-    uint64_t left_out = 0;
-    if (!lines_.Admit(left_out)) return;
-    log_.Warning("request_refused",
-                 {{"reason",
-                   "unfinished requests of more than --max-connection-bytes "
-                   "or --max-total-bytes"},
-                  {"lines_left_out", left_out}});
+    log_.Warning(event, {{"reason", reason}, {"lines_left_out", left_out}});
   }
 
   leasehold::ServerLog& log_;
