@@ -274,7 +274,8 @@ absl::Status CheckChildId(const std::string& id) {
     return absl::InvalidArgumentError(
         "instance IDs that begin with @ are those of entities");
   }
-  return MakeInstanceKey(kDefaultTenant, id, "its instance ID").status();
+  // The rules are the same in each tenant; a child is in its parent's.
+  return MakeInstanceKey(/*tenant=*/{}, id, "its instance ID").status();
 }
 
 ExecutionStarted StartOfChild(const RuntimeState& state, const std::string& id,
