@@ -1,5 +1,5 @@
-// Between the messages of the Durable Task contract and the values of
-// Orchestrations.
+// Between the messages with which callers use the Durable Task contract and the
+// values of Orchestrations. Those of workers: work_messages.h.
 //
 // Thread-safety: pure functions.
 #ifndef LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_MESSAGES_H_
@@ -14,8 +14,6 @@
 #include "service/instance/instance_key.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/requests.h"
-#include "service/orchestration/turn.h"
-#include "service/orchestration/work_exchange.h"
 #include "service/rpc/caller.h"
 
 namespace leasehold {
@@ -33,18 +31,6 @@ absl::StatusOr<InstanceKey> DurableTaskKey(const std::string& id,
 //     door; the reuse policy contradicts itself.
 absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message,
                                          const Caller& caller);
-
-//   InvalidArgument: an action is empty, or ends with an unknown status; an
-//   event
-//     in it breaks a limit.
-absl::StatusOr<TurnAnswer> FromMessage(OrchestratorResponse message);
-
-// The event for the end of an activity. Its failure is truncated to the limits
-// of failures, like those in the answer to a turn.
-EventBody FromMessage(ActivityResponse message);
-
-//   InvalidArgument: there are too many filters, or one breaks a limit.
-absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message);
 
 //   InvalidArgument: a time is not valid.
 absl::StatusOr<OrchestrationQuery> FromMessage(const ::InstanceQuery& message,

@@ -1,5 +1,6 @@
-// AnswerAwaiter, HistoryRead, ReadGate and OrchestrationWait: how a call over
-// gRPC waits for an answer of Orchestrations.
+// ServeUnary, AnsweredBy, AnswerAwaiter, HistoryRead, ReadGate and
+// OrchestrationWait: how a call over gRPC waits for an answer of
+// Orchestrations.
 //
 //   const auto begin = [&](AnswerAwaiter<absl::Status>::Done done) {
 //     orchestrations_.Suspend(key, reason, std::move(done));
@@ -52,6 +53,45 @@ class AnswerAwaiter {
   const std::function<void(Done done)> begin_;
   std::optional<Answer> answer_;
 };
+
+// Serves a unary method whose answer comes from a port. `handle(call, done)`
+// fills the call's response, then calls `done`; both may happen on any thread.
+template <typename Request, typename Response, typename Service,
+          typename Accept, typename Handle>
+CallTask ServeUnary(Service& service, RpcQueue& queue, Accept accept,
+                    Handle handle) {
+  UnaryCall<Request, Response> call(queue);
+  if (!co_await call.Accept(service, accept)) co_return;
+  ServeUnary<Request, Response>(service, queue, accept, handle);
+  if (!co_await call.Parse()) co_return;
+
+  absl::Status status = call.Admit();
+  if (status.ok()) {
+    const std::function<void(AnswerAwaiter<absl::Status>::Done)> begin =
+        [&](const AnswerAwaiter<absl::Status>::Done& done) {
+          handle(call, done);
+        };
+    AnswerAwaiter<absl::Status> answered(queue, begin);
+    status = co_await answered;
+  }
+  co_await call.Finish(status);
+}
+
+// How a method is served whose answer comes from `port`. `handle` fills the
+// response, then calls `done`; both may happen on any thread.
+template <typename Service, typename Accept, typename Port, typename Request,
+          typename Response>
+std::function<void(RpcQueue&)> AnsweredBy(
+    Port& port, Service& service, Accept accept,
+    void (*handle)(Port& port, const Caller& caller, Request& request,
+                   Response& response, DoneStatus done)) {
+  return [&port, &service, accept, handle](RpcQueue& queue) {
+    const auto answer = [&port, handle](auto& call, const DoneStatus& done) {
+      handle(port, call.caller(), call.request(), call.response(), done);
+    };
+    ServeUnary<Request, Response>(service, queue, accept, answer);
+  };
+}
 
 // Awaits a part of a history.
 class HistoryRead final {

@@ -16,7 +16,6 @@ namespace leasehold {
 namespace {
 
 using Info = std::optional<OrchestrationInfo>;
-using Begin = std::function<void(AnswerAwaiter<absl::Status>::Done)>;
 
 // How long a purge by filter goes on. It says if it did not get to the end.
 constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
@@ -56,20 +55,166 @@ struct Seen {
   absl::Time created;
 };
 
+// ---- The methods whose answer comes from Orchestrations ---------------------
+//
+// Each fills the response, then calls `done`; both may happen on any thread.
+
+void Get(Orchestrations& orchestrations, const InstanceKey& key,
+         v1::GetOrchestrationRequest& request, v1::OrchestrationState& response,
+         DoneStatus done) {
+  orchestrations.Get(key, !request.omit_payloads(),
+                     [key, &response, done](const absl::StatusOr<Info>& info) {
+                       const absl::Status status = StatusOf(info, key);
+                       if (status.ok()) ToMessage(**info, response);
+                       done(status);
+                     });
+}
+
+void RaiseEvent(Orchestrations& orchestrations, const InstanceKey& key,
+                v1::RaiseOrchestrationEventRequest& request,
+                v1::RaiseOrchestrationEventResponse&, DoneStatus done) {
+  if (request.name().empty()) {
+    return done(absl::InvalidArgumentError(
+        "name: is required; it says which event to raise"));
+  }
+  if (absl::Status status = CheckName("name", request.name()); !status.ok()) {
+    return done(status);
+  }
+  Payload input;
+  if (request.has_input()) input = std::move(*request.mutable_input());
+  orchestrations.RaiseEvent(key, request.name(), std::move(input),
+                            std::move(done));
+}
+
+void Suspend(Orchestrations& orchestrations, const InstanceKey& key,
+             v1::SuspendOrchestrationRequest& request,
+             v1::SuspendOrchestrationResponse&, DoneStatus done) {
+  orchestrations.Suspend(key, ToPayload(*request.mutable_reason()),
+                         std::move(done));
+}
+
+void Resume(Orchestrations& orchestrations, const InstanceKey& key,
+            v1::ResumeOrchestrationRequest& request,
+            v1::ResumeOrchestrationResponse&, DoneStatus done) {
+  orchestrations.Resume(key, ToPayload(*request.mutable_reason()),
+                        std::move(done));
+}
+
+void Terminate(Orchestrations& orchestrations, const InstanceKey& key,
+               v1::TerminateOrchestrationRequest& request,
+               v1::TerminateOrchestrationResponse&, DoneStatus done) {
+  Payload output;
+  if (request.has_output()) output = std::move(*request.mutable_output());
+  if (request.force()) {
+    orchestrations.TerminateByForce(key, std::move(output), request.recursive(),
+                                    std::move(done));
+  } else {
+    orchestrations.Terminate(key, std::move(output), request.recursive(),
+                             std::move(done));
+  }
+}
+
+void Rewind(Orchestrations& orchestrations, const InstanceKey& key,
+            v1::RewindOrchestrationRequest& request,
+            v1::RewindOrchestrationResponse&, DoneStatus done) {
+  orchestrations.Rewind(key, ToPayload(*request.mutable_reason()),
+                        std::move(done));
+}
+
+void Purge(Orchestrations& orchestrations, const InstanceKey& key,
+           v1::PurgeOrchestrationRequest& request,
+           v1::PurgeOrchestrationResponse& response, DoneStatus done) {
+  orchestrations.Purge(
+      {key}, request.recursive(),
+      [&orchestrations, key, &request, &response,
+       done](const absl::StatusOr<PurgeResult>& result) {
+        if (!result.ok() || result->erased > 0) {
+          if (result.ok()) response.set_purged(result->erased);
+          return done(result.status());
+        }
+        orchestrations.Get(
+            key, /*payloads=*/false,
+            [&orchestrations, key, &request, &response,
+             done](const absl::StatusOr<Info>& info) {
+              const absl::Status status = StatusOf(info, key);
+              if (!status.ok()) return done(status);
+              if (IsFinished((*info)->status)) {  // Just now.
+                return Purge(orchestrations, key, request, response, done);
+              }
+              done(absl::FailedPreconditionError(
+                  absl::StrCat("orchestration ", QuoteForMessage(key.id),
+                               " is ", std::string(StatusName((*info)->status)),
+                               "; only one that has ended can be purged")));
+            });
+      });
+}
+
+void PurgeMany(Orchestrations& orchestrations, const Caller& caller,
+               v1::PurgeOrchestrationsRequest& request,
+               v1::PurgeOrchestrationsResponse& response, DoneStatus done) {
+  if (request.instance_ids().empty() != request.has_filter()) {
+    return done(absl::InvalidArgumentError(
+        "either instance_ids or filter is required, and not both"));
+  }
+  const auto purged = [&response,
+                       done](const absl::StatusOr<PurgeResult>& result) {
+    if (result.ok()) {
+      response.set_purged(result->erased);
+      response.set_complete(result->complete);
+    }
+    done(result.status());
+  };
+  if (request.has_filter()) {
+    absl::StatusOr<OrchestrationFilter> filter =
+        FromMessage(request.filter(), caller);
+    if (!filter.ok()) return done(filter.status());
+    return orchestrations.PurgeMatching(*std::move(filter), request.recursive(),
+                                        kPurgeTimeout, purged);
+  }
+  std::vector<InstanceKey> keys;
+  for (const std::string& id : request.instance_ids()) {
+    absl::StatusOr<InstanceKey> key =
+        MakeInstanceKey(caller.tenant, id, "instance_ids");
+    if (!key.ok()) return done(key.status());
+    keys.push_back(*std::move(key));
+  }
+  orchestrations.Purge(std::move(keys), request.recursive(), purged);
+}
+
+void List(Orchestrations& orchestrations, const Caller& caller,
+          v1::ListOrchestrationsRequest& request,
+          v1::ListOrchestrationsResponse& response, DoneStatus done) {
+  absl::StatusOr<OrchestrationQuery> query = FromMessage(request, caller);
+  if (!query.ok()) return done(query.status());
+  orchestrations.Query(
+      *std::move(query),
+      [&response, done](const absl::StatusOr<OrchestrationPage>& page) {
+        if (page.ok()) ToMessage(*page, response);
+        done(page.status());
+      });
+}
+
 }  // namespace
 
 std::vector<HostedService::Method> OrchestrationServer::Methods() {
   using enum MethodKind;
   using enum Role;
-  const auto one = [this](auto accept, auto handle) {
+  // Of one orchestration, which `instance_id` or the header names.
+  const auto one = [this]<typename Request, typename Response>(
+                       auto accept,
+                       void (*handle)(Orchestrations&, const InstanceKey&,
+                                      Request&, Response&, DoneStatus)) {
     return [this, accept, handle](RpcQueue& queue) {
-      ServeOne(queue, accept, handle);
+      const auto answer = [this, handle](auto& call, const DoneStatus& done) {
+        const auto key = door_.ReadKey(call, call.request().instance_id());
+        if (!key.ok()) return done(key.status());
+        handle(orchestrations_, *key, call.request(), call.response(), done);
+      };
+      ServeUnary<Request, Response>(service_, queue, accept, answer);
     };
   };
   const auto many = [this](auto accept, auto handle) {
-    return [this, accept, handle](RpcQueue& queue) {
-      ServeMany(queue, accept, handle);
-    };
+    return AnsweredBy(orchestrations_, service_, accept, handle);
   };
   const auto wait = [this](auto accept, Until until) {
     return [this, accept, until](RpcQueue& queue) {
@@ -78,8 +223,7 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
   };
   return {
       {"Start", kUnary, kUser, [this](RpcQueue& queue) { ServeStart(queue); }},
-      {"Get", kUnary, kViewer,
-       one(&Service::RequestGet, &OrchestrationServer::Get)},
+      {"Get", kUnary, kViewer, one(&Service::RequestGet, &Get)},
       {"WaitForStart", kUnary, kViewer,
        wait(&Service::RequestWaitForStart, Until::kStarted)},
       {"WaitForCompletion", kUnary, kViewer,
@@ -87,74 +231,23 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
       {"Watch", kServerStream, kViewer,
        [this](RpcQueue& queue) { ServeWatch(queue); }},
       {"RaiseEvent", kUnary, kUser,
-       one(&Service::RequestRaiseEvent, &OrchestrationServer::RaiseEvent)},
-      {"Suspend", kUnary, kUser,
-       one(&Service::RequestSuspend, &OrchestrationServer::Suspend)},
-      {"Resume", kUnary, kUser,
-       one(&Service::RequestResume, &OrchestrationServer::Resume)},
-      {"Terminate", kUnary, kUser,
-       one(&Service::RequestTerminate, &OrchestrationServer::Terminate)},
+       one(&Service::RequestRaiseEvent, &RaiseEvent)},
+      {"Suspend", kUnary, kUser, one(&Service::RequestSuspend, &Suspend)},
+      {"Resume", kUnary, kUser, one(&Service::RequestResume, &Resume)},
+      {"Terminate", kUnary, kUser, one(&Service::RequestTerminate, &Terminate)},
       {"Restart", kUnary, kUser,
        [this](RpcQueue& queue) { ServeRestart(queue); }},
-      {"Rewind", kUnary, kOperator,
-       one(&Service::RequestRewind, &OrchestrationServer::Rewind)},
-      {"Purge", kUnary, kOperator,
-       one(&Service::RequestPurge, &OrchestrationServer::Purge)},
+      {"Rewind", kUnary, kOperator, one(&Service::RequestRewind, &Rewind)},
+      {"Purge", kUnary, kOperator, one(&Service::RequestPurge, &Purge)},
       {"PurgeMany", kUnary, kOperator,
-       many(&Service::RequestPurgeMany, &OrchestrationServer::PurgeMany)},
-      {"List", kUnary, kViewer,
-       many(&Service::RequestList, &OrchestrationServer::List)},
+       many(&Service::RequestPurgeMany, &PurgeMany)},
+      {"List", kUnary, kViewer, many(&Service::RequestList, &List)},
       {"GetHistory", kServerStream, kViewer,
        [this](RpcQueue& queue) { ServeGetHistory(queue); }},
   };
 }
 
 // ---- How methods are served -------------------------------------------------
-
-template <typename Request, typename Response, typename Accept>
-CallTask OrchestrationServer::ServeOne(
-    RpcQueue& queue, Accept accept,
-    void (OrchestrationServer::*handle)(const InstanceKey& key,
-                                        Request& request, Response& response,
-                                        DoneStatus done)) {
-  UnaryCall<Request, Response> call(queue);
-  if (!co_await call.Accept(service_, accept)) co_return;
-  ServeOne(queue, accept, handle);
-  if (!co_await call.Parse()) co_return;
-
-  const absl::StatusOr<InstanceKey> key =
-      door_.ReadKey(call, call.request().instance_id());
-  absl::Status status = key.ok() ? call.Admit() : key.status();
-  if (status.ok()) {
-    const Begin begin = [&](const AnswerAwaiter<absl::Status>::Done& done) {
-      (this->*handle)(*key, call.request(), call.response(), done);
-    };
-    AnswerAwaiter<absl::Status> answered(queue, begin);
-    status = co_await answered;
-  }
-  co_await call.Finish(status);
-}
-
-template <typename Request, typename Response, typename Accept>
-CallTask OrchestrationServer::ServeMany(
-    RpcQueue& queue, Accept accept,
-    void (OrchestrationServer::*handle)(const Caller& caller, Request& request,
-                                        Response& response, DoneStatus done)) {
-  UnaryCall<Request, Response> call(queue);
-  if (!co_await call.Accept(service_, accept)) co_return;
-  ServeMany(queue, accept, handle);
-  if (!co_await call.Parse()) co_return;
-
-  const Begin begin = [&](const AnswerAwaiter<absl::Status>::Done& done) {
-    (this->*handle)(call.caller(), call.request(), call.response(), done);
-  };
-  absl::Status status = call.Admit();
-  if (status.ok()) {
-    AnswerAwaiter<absl::Status> answered(queue, begin);
-    status = co_await answered;
-  }
-  co_await call.Finish(status);
-}
 
 template <typename Accept>
 CallTask OrchestrationServer::ServeWait(RpcQueue& queue, Accept accept,
@@ -361,151 +454,6 @@ CallTask OrchestrationServer::ServeGetHistory(RpcQueue& queue) {
   }
   const absl::Status end = call.EndStatus(status);
   co_await call.Finish(end);
-}
-
-// ---- The methods ------------------------------------------------------------
-
-void OrchestrationServer::Get(const InstanceKey& key,
-                              v1::GetOrchestrationRequest& request,
-                              v1::OrchestrationState& response,
-                              DoneStatus done) {
-  orchestrations_.Get(key, !request.omit_payloads(),
-                      [key, &response, done](const absl::StatusOr<Info>& info) {
-                        const absl::Status status = StatusOf(info, key);
-                        if (status.ok()) ToMessage(**info, response);
-                        done(status);
-                      });
-}
-
-void OrchestrationServer::RaiseEvent(
-    const InstanceKey& key, v1::RaiseOrchestrationEventRequest& request,
-    v1::RaiseOrchestrationEventResponse&, DoneStatus done) {
-  if (request.name().empty()) {
-    return done(absl::InvalidArgumentError(
-        "name: is required; it says which event to raise"));
-  }
-  if (absl::Status status = CheckName("name", request.name()); !status.ok()) {
-    return done(status);
-  }
-  Payload input;
-  if (request.has_input()) input = std::move(*request.mutable_input());
-  orchestrations_.RaiseEvent(key, request.name(), std::move(input),
-                             std::move(done));
-}
-
-void OrchestrationServer::Suspend(const InstanceKey& key,
-                                  v1::SuspendOrchestrationRequest& request,
-                                  v1::SuspendOrchestrationResponse&,
-                                  DoneStatus done) {
-  orchestrations_.Suspend(key, ToPayload(*request.mutable_reason()),
-                          std::move(done));
-}
-
-void OrchestrationServer::Resume(const InstanceKey& key,
-                                 v1::ResumeOrchestrationRequest& request,
-                                 v1::ResumeOrchestrationResponse&,
-                                 DoneStatus done) {
-  orchestrations_.Resume(key, ToPayload(*request.mutable_reason()),
-                         std::move(done));
-}
-
-void OrchestrationServer::Terminate(const InstanceKey& key,
-                                    v1::TerminateOrchestrationRequest& request,
-                                    v1::TerminateOrchestrationResponse&,
-                                    DoneStatus done) {
-  Payload output;
-  if (request.has_output()) output = std::move(*request.mutable_output());
-  if (request.force()) {
-    orchestrations_.TerminateByForce(key, std::move(output),
-                                     request.recursive(), std::move(done));
-  } else {
-    orchestrations_.Terminate(key, std::move(output), request.recursive(),
-                              std::move(done));
-  }
-}
-
-void OrchestrationServer::Rewind(const InstanceKey& key,
-                                 v1::RewindOrchestrationRequest& request,
-                                 v1::RewindOrchestrationResponse&,
-                                 DoneStatus done) {
-  orchestrations_.Rewind(key, ToPayload(*request.mutable_reason()),
-                         std::move(done));
-}
-
-void OrchestrationServer::Purge(const InstanceKey& key,
-                                v1::PurgeOrchestrationRequest& request,
-                                v1::PurgeOrchestrationResponse& response,
-                                DoneStatus done) {
-  orchestrations_.Purge(
-      {key}, request.recursive(),
-      [this, key, &request, &response,
-       done](const absl::StatusOr<PurgeResult>& result) {
-        if (!result.ok() || result->erased > 0) {
-          if (result.ok()) response.set_purged(result->erased);
-          return done(result.status());
-        }
-        orchestrations_.Get(
-            key, /*payloads=*/false,
-            [this, key, &request, &response,
-             done](const absl::StatusOr<Info>& info) {
-              const absl::Status status = StatusOf(info, key);
-              if (!status.ok()) return done(status);
-              if (IsFinished((*info)->status)) {  // Just now.
-                return Purge(key, request, response, done);
-              }
-              done(absl::FailedPreconditionError(
-                  absl::StrCat("orchestration ", QuoteForMessage(key.id),
-                               " is ", std::string(StatusName((*info)->status)),
-                               "; only one that has ended can be purged")));
-            });
-      });
-}
-
-void OrchestrationServer::PurgeMany(const Caller& caller,
-                                    v1::PurgeOrchestrationsRequest& request,
-                                    v1::PurgeOrchestrationsResponse& response,
-                                    DoneStatus done) {
-  if (request.instance_ids().empty() != request.has_filter()) {
-    return done(absl::InvalidArgumentError(
-        "either instance_ids or filter is required, and not both"));
-  }
-  const auto purged = [&response,
-                       done](const absl::StatusOr<PurgeResult>& result) {
-    if (result.ok()) {
-      response.set_purged(result->erased);
-      response.set_complete(result->complete);
-    }
-    done(result.status());
-  };
-  if (request.has_filter()) {
-    absl::StatusOr<OrchestrationFilter> filter =
-        FromMessage(request.filter(), caller);
-    if (!filter.ok()) return done(filter.status());
-    return orchestrations_.PurgeMatching(
-        *std::move(filter), request.recursive(), kPurgeTimeout, purged);
-  }
-  std::vector<InstanceKey> keys;
-  for (const std::string& id : request.instance_ids()) {
-    absl::StatusOr<InstanceKey> key =
-        MakeInstanceKey(caller.tenant, id, "instance_ids");
-    if (!key.ok()) return done(key.status());
-    keys.push_back(*std::move(key));
-  }
-  orchestrations_.Purge(std::move(keys), request.recursive(), purged);
-}
-
-void OrchestrationServer::List(const Caller& caller,
-                               v1::ListOrchestrationsRequest& request,
-                               v1::ListOrchestrationsResponse& response,
-                               DoneStatus done) {
-  absl::StatusOr<OrchestrationQuery> query = FromMessage(request, caller);
-  if (!query.ok()) return done(query.status());
-  orchestrations_.Query(
-      *std::move(query),
-      [&response, done](const absl::StatusOr<OrchestrationPage>& page) {
-        if (page.ok()) ToMessage(*page, response);
-        done(page.status());
-      });
 }
 
 }  // namespace leasehold

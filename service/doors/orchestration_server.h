@@ -50,50 +50,12 @@ class OrchestrationServer final : public HostedService {
                              v1::Orchestration::WithRawMethod_List,
                              v1::Orchestration::WithRawMethod_GetHistory>;
 
-  // Serves a method of one orchestration, whose answer comes from
-  // Orchestrations. `handle` fills the response, then calls `done`; both may
-  // happen on any thread.
-  template <typename Request, typename Response, typename Accept>
-  CallTask ServeOne(RpcQueue& queue, Accept accept,
-                    void (OrchestrationServer::*handle)(const InstanceKey& key,
-                                                        Request& request,
-                                                        Response& response,
-                                                        DoneStatus done));
-  // Serves a method of many orchestrations.
-  template <typename Request, typename Response, typename Accept>
-  CallTask ServeMany(RpcQueue& queue, Accept accept,
-                     void (OrchestrationServer::*handle)(const Caller& caller,
-                                                         Request& request,
-                                                         Response& response,
-                                                         DoneStatus done));
   template <typename Accept>
   CallTask ServeWait(RpcQueue& queue, Accept accept, Until until);
   CallTask ServeStart(RpcQueue& queue);
   CallTask ServeRestart(RpcQueue& queue);
   CallTask ServeWatch(RpcQueue& queue);
   CallTask ServeGetHistory(RpcQueue& queue);
-
-  void Get(const InstanceKey& key, v1::GetOrchestrationRequest& request,
-           v1::OrchestrationState& response, DoneStatus done);
-  void RaiseEvent(const InstanceKey& key,
-                  v1::RaiseOrchestrationEventRequest& request,
-                  v1::RaiseOrchestrationEventResponse& response,
-                  DoneStatus done);
-  void Suspend(const InstanceKey& key, v1::SuspendOrchestrationRequest& request,
-               v1::SuspendOrchestrationResponse& response, DoneStatus done);
-  void Resume(const InstanceKey& key, v1::ResumeOrchestrationRequest& request,
-              v1::ResumeOrchestrationResponse& response, DoneStatus done);
-  void Rewind(const InstanceKey& key, v1::RewindOrchestrationRequest& request,
-              v1::RewindOrchestrationResponse& response, DoneStatus done);
-  void Terminate(const InstanceKey& key,
-                 v1::TerminateOrchestrationRequest& request,
-                 v1::TerminateOrchestrationResponse& response, DoneStatus done);
-  void Purge(const InstanceKey& key, v1::PurgeOrchestrationRequest& request,
-             v1::PurgeOrchestrationResponse& response, DoneStatus done);
-  void PurgeMany(const Caller& caller, v1::PurgeOrchestrationsRequest& request,
-                 v1::PurgeOrchestrationsResponse& response, DoneStatus done);
-  void List(const Caller& caller, v1::ListOrchestrationsRequest& request,
-            v1::ListOrchestrationsResponse& response, DoneStatus done);
 
   // Writes the outcome of a start into response and metadata.
   absl::Status Receive(const absl::StatusOr<StartReceipt>& receipt,

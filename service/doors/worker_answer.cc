@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "durabletask/orchestrator_service.pb.h"
 #include "service/doors/durable_task_messages.h"
+#include "service/doors/work_messages.h"
 #include "service/rpc/received.h"
 
 namespace leasehold {

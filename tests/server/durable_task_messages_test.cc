@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "service/doors/work_messages.h"
 
 namespace leasehold {
 namespace {
