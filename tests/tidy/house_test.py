@@ -80,12 +80,9 @@ FUNCTION_LINES_MAX = 70
 # Files that are still longer, or have a function that is, and how long it may be until
 # they are cut: a number here only ever goes down.
 STILL_LONG_FILES = {
-    "service/doors/durable_task_messages.cc": 649,
-    "service/doors/durable_task_server.cc": 669,
-    "tests/server/durable_task_messages_test.cc": 780,
+    "tests/server/durable_task_messages_test.cc": 764,
 }
 STILL_LONG_FUNCTIONS = {
-    "service/doors/durable_task_server.cc": 113,
     "service/doors/instance_messages.cc": 72,
     "service/doors/instances_server.cc": 74,
     "service/main.cc": 80,
