@@ -251,6 +251,27 @@ void Dispatcher::Clear() {
   }
 }
 
+const char* Dispatcher::BrokenRule() const {
+  std::array<size_t, kWorkKinds> free = {0, 0};
+  for (const auto& [id, worker] : workers_) {
+    size_t out = 0;
+    for (size_t kind = 0; kind < kWorkKinds; ++kind) {
+      if (worker.out[kind] > worker.options.slots[kind]) {
+        return "a worker has no more work than slots";
+      }
+      free[kind] += worker.options.slots[kind] - worker.out[kind];
+      out += worker.out[kind];
+    }
+    if (out != worker.works.size() || worker.alone > out) {
+      return "the work of a worker is counted";
+    }
+  }
+  if (free != free_) return "the free slots are those of the workers";
+  const bool lanes = !lanes_.empty() || !unwanted_.empty();
+  if (lanes != (queued() > 0)) return "work is queued exactly if it has a lane";
+  return nullptr;
+}
+
 std::optional<Dispatcher::Claim> Dispatcher::ClaimOf(const Worker& worker,
                                                      const Work& work) {
   const auto& filters = worker.options.filters[Index(work.kind)];

@@ -160,6 +160,9 @@ class Dispatcher {
   // Forgets all work, but keeps the workers.
   void Clear();
 
+  // The rule that its counts break; nullptr: none. Looks at all workers.
+  const char* BrokenRule() const;
+
   size_t queued() const { return queued_[0] + queued_[1]; }
   size_t workers() const { return workers_.size(); }
   // Queues that Next searches: one for each distinct set of takers.

@@ -105,6 +105,7 @@ Engine::Effects Engine::LeaveLocked() {
 }
 
 void Engine::CheckInvariantsLocked() {
+  if (const char* broken = dispatcher_.BrokenRule()) BreakInvariant(broken);
   // A few each time, as this is often: all orchestrations take turns.
   constexpr size_t kCount = 4;
   directory_.LookAtSome(kCount, [](const Orchestration& one) {

@@ -31,6 +31,12 @@ TEST(Directory, OneIsFoundByItsKeyAndItsNumber) {
   EXPECT_EQ(directory.FindByNumber(2), nullptr);
 }
 
+TEST(DirectoryDeathTest, NoTwoHaveOneNumber) {
+  Directory directory;
+  directory.Add(Make(1, "a"));
+  EXPECT_DEATH(directory.Add(Make(1, "b")), "no two .* have one number");
+}
+
 TEST(Directory, OneThatIsAboutToEndIsNotOpen) {
   Directory directory;
   const OrchestrationPtr a = Make(1, "a");

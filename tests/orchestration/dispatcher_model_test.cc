@@ -192,6 +192,7 @@ class Walk {
       queued += of.state == Model::Place::kQueued;
     }
     ASSERT_EQ(dispatcher_.queued(), queued);
+    ASSERT_STREQ(dispatcher_.BrokenRule(), nullptr);
   }
 
  private:

@@ -19,6 +19,17 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+using DispatcherDeathTest = DispatcherTest;
+
+TEST_F(DispatcherDeathTest, WorkIsQueuedOnceAndTakenBackOnlyFromAWorker) {
+  TestWork work("a");
+  EXPECT_DEATH(dispatcher_.PutBack(work), "taken back is with a worker");
+  dispatcher_.Enqueue(work);
+  EXPECT_DEATH(dispatcher_.Enqueue(work), "only idle work is queued");
+  EXPECT_DEATH(dispatcher_.SetAside(work), "taken back is with a worker");
+  dispatcher_.End(work);
+}
+
 // ---- Going out --------------------------------------------------------------
 
 TEST_F(DispatcherTest, NothingGoesOutWithoutAWorkerOrWithoutWork) {
