@@ -176,7 +176,8 @@ TEST_F(DurableTaskWorkerTest, AWorkerThatDoesNotReadHoldsItsSinkUp) {
     Send(sink, Item(std::to_string(i), 1 << 20));
   }
   EXPECT_GT(sink.untaken(), WorkSink::kUntakenBytesMax);
-  EXPECT_EQ(work_.untaken_calls(), 0u);
+  // While the buffers were filling, there may have been room for a moment.
+  while (work_.untaken_calls() > 0) EXPECT_EQ(work_.TakeCall(), "OnWorkTaken");
   for (int i = 0; i < kItems; ++i) EXPECT_EQ(stream->Read(), std::to_string(i));
   EXPECT_EQ(work_.TakeCall(), "OnWorkTaken");
   EXPECT_LE(sink.untaken(), WorkSink::kUntakenBytesMax);
