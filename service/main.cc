@@ -176,27 +176,8 @@ void WaitForEnd(int signal_descriptor, bool enter) {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  // Debian's Abseil looks for deadlocks at every lock inside gRPC: 8 % of a
-  // call.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGABRT, &OnAbort);
-
-  if (argc > 1 && std::string_view(argv[1]) == "check") {
-    const leasehold::RealClock clock;
-    return leasehold::RunCheckCommand({argv + 2, argv + argc}, clock);
-  }
-  auto parsed = leasehold::ParseServerOptions(argc, argv);
-  if (!parsed.ok()) return Fail(parsed.status());
-  if (const auto* help = std::get_if<leasehold::ServerHelp>(&*parsed)) {
-    std::fputs(help->text.c_str(), stdout);
-    return 0;
-  }
-  const auto& options = std::get<leasehold::ServerOptions>(*parsed);
-
+// Until the server is told to end. Returns the exit code.
+int Serve(const leasehold::ServerOptions& options) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -257,4 +238,26 @@ int main(int argc, char** argv) {
   if (builtin != nullptr) builtin->Stop();
   host.StopAndDrain();
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Debian's Abseil looks for deadlocks at every lock inside gRPC: 8 % of a
+  // call.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGABRT, &OnAbort);
+
+  if (argc > 1 && std::string_view(argv[1]) == "check") {
+    const leasehold::RealClock clock;
+    return leasehold::RunCheckCommand({argv + 2, argv + argc}, clock);
+  }
+  auto parsed = leasehold::ParseServerOptions(argc, argv);
+  if (!parsed.ok()) return Fail(parsed.status());
+  if (const auto* help = std::get_if<leasehold::ServerHelp>(&*parsed)) {
+    std::fputs(help->text.c_str(), stdout);
+    return 0;
+  }
+  return Serve(std::get<leasehold::ServerOptions>(*parsed));
 }

@@ -10,6 +10,16 @@ namespace {
 
 absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
 
+// What an event says of an instance that is gone.
+InstanceInfo InfoOfGone(const WatchHub::Event& event) {
+  InstanceInfo info;
+  info.key = event.key;
+  info.generation = event.generation;
+  info.state = InstanceState::kClosing;
+  info.create_time = event.create_time;
+  return info;
+}
+
 v1::Instance::State State(InstanceState state) {
   switch (state) {
     case InstanceState::kOpening:
@@ -64,15 +74,8 @@ void ToMessage(const InstanceInfo& info, v1::Instance& message) {
 bool ToMessage(const WatchHub::Event& event, std::optional<InstanceInfo> info,
                v1::WatchInstancesResponse& message) {
   using Message = v1::WatchInstancesResponse;
-  // Of what is gone, what the event itself has kept.
   const bool there = info.has_value() && info->generation == event.generation;
-  if (!there) {
-    info.emplace();
-    info->key = event.key;
-    info->generation = event.generation;
-    info->state = InstanceState::kClosing;
-    info->create_time = event.create_time;
-  }
+  if (!there) info = InfoOfGone(event);
   info->idle_timeout = event.idle_timeout;
   bool used = there;
   // An idle one without a lease has a provider that gives none.

@@ -18,6 +18,20 @@ namespace {
 // Contexts of a snapshot that are held while a client takes them, or does not.
 constexpr int kSnapshotPage = 100;
 
+InstanceQuery SnapshotOf(const v1::WatchInstancesRequest& request) {
+  InstanceQuery query;
+  query.page_size = kSnapshotPage;
+  query.id_prefix = request.id_prefix();
+  return query;
+}
+
+// A message of a watch that tells of no instance.
+v1::WatchInstancesResponse Mark(v1::WatchInstancesResponse::Event event) {
+  v1::WatchInstancesResponse message;
+  message.set_event(event);
+  return message;
+}
+
 // The context that a Create or Hold wants.
 template <typename Message>
 absl::StatusOr<InstanceRequest> ReadRequest(const InstanceDoor& door,
@@ -216,9 +230,7 @@ CallTask InstancesServer::ServeWatch(RpcQueue& queue) {
   while (open) {
     v1::WatchInstancesResponse message;
     if (snapshot) {
-      InstanceQuery query;
-      query.page_size = kSnapshotPage;
-      query.id_prefix = call.request().id_prefix();
+      InstanceQuery query = SnapshotOf(call.request());
       told_pins.Clear();
       do {
         absl::StatusOr<InstancePage> page = absl::UnknownError("");
@@ -236,15 +248,13 @@ CallTask InstancesServer::ServeWatch(RpcQueue& queue) {
         }
         query.page_token = page->next_page_token;
       } while (open && !query.page_token.empty());
-      message.Clear();
-      message.set_event(v1::WatchInstancesResponse::SNAPSHOT_DONE);
+      message = Mark(v1::WatchInstancesResponse::SNAPSHOT_DONE);
       open = open && co_await call.Write(message);
       snapshot = false;
     }
     const WatchHub::Batch batch = watcher->Take();
     if (batch.lagged) {
-      message.Clear();
-      message.set_event(v1::WatchInstancesResponse::LAGGED);
+      message = Mark(v1::WatchInstancesResponse::LAGGED);
       open = open && co_await call.Write(message);
       snapshot = true;
       continue;

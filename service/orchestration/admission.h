@@ -1,11 +1,8 @@
 // Admission: what the engine accepts at the moment.
 //
-//   state       work, commands   reads   starts, waits   until
-//   not open    -                -       -               the store is open
-//   open        yes              yes     yes
-//   failed      -                yes     -               the store is open
-//   again draining    yes              yes     -               it stops stopped
-//   -                -       -
+// - not open, and stopped: nothing.
+// - open: all. Draining: no starts and no waits, as they would outlive it.
+// - failed, until the store is open again: reads of what is committed.
 //
 // A store may fail while the engine drains, and open again.
 //

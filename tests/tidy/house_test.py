@@ -77,16 +77,6 @@ CLASS = re.compile(r"^[ \t]*class\s+(?:[A-Z_]+(?:\([^)]*\))?\s+)*[A-Za-z_]\w*[^;
 # What a person reads in one sitting, and in one look.
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
-# Files that are still longer, or have a function that is, and how long it may be until
-# they are cut: a number here only ever goes down.
-STILL_LONG_FILES = {
-    "tests/server/durable_task_messages_test.cc": 764,
-}
-STILL_LONG_FUNCTIONS = {
-    "service/doors/instance_messages.cc": 72,
-    "service/doors/instances_server.cc": 74,
-    "service/main.cc": 80,
-}
 NO_FUNCTION = re.compile(
     r"(?://|#|\}|[{)]|(?:namespace|class|struct|enum|union|extern|if|for|while|switch|else|do"
     r"|try|using|return|case|default|template|public|private|protected)\b)")
@@ -285,25 +275,12 @@ def check_json(tree):
                 "client::ParseJson or WriteJson (client/wire/json.h), which bound the depth")
 
 
-def too_long(tree, longest, most, still_long, advice):
-    """Findings about (place, what, lines) by file, but for what is still long."""
-    for f in tree.text:
-        found = longest.get(f)
-        place, what, length = found or (f, "nothing that long", 0)
-        allowed = still_long.get(f, most)
-        if length > allowed:
-            yield place, f"{what} of {length} lines, at most {allowed}: {advice}"
-        elif f in still_long and length < allowed:
-            yield place, (f"{what} of {length} lines, no longer of {allowed}: "
-                          + ("write that into STILL_LONG" if length > most else
-                             "take it out of STILL_LONG"))
-
-
 def check_file_length(tree):
-    longest = {f: (f, "a file", text.count("\n")) for f, text in tree.text.items()
-               if f.endswith((".h", ".cc", ".py"))}
-    yield from too_long(tree, longest, FILE_LINES_MAX, STILL_LONG_FILES,
-                        "cut it where it speaks of a second thing")
+    for f, text in tree.text.items():
+        length = text.count("\n")
+        if f.endswith((".h", ".cc", ".py")) and length > FILE_LINES_MAX:
+            yield f, (f"a file of {length} lines, at most {FILE_LINES_MAX}: cut it where it "
+                      "speaks of a second thing")
 
 
 def functions(text):
@@ -347,13 +324,12 @@ def function_at(lines, start):
 
 
 def check_function_length(tree):
-    longest = {}
     for f, text in tree.text.items():
         for number, length in functions(text) if f.endswith((".h", ".cc")) else ():
-            if length > longest.get(f, ("", "", 0))[2]:
-                longest[f] = (f"{f}:{number}", "a function", length)
-    yield from too_long(tree, longest, FUNCTION_LINES_MAX, STILL_LONG_FUNCTIONS,
-                        "give its parts names of their own")
+            if length > FUNCTION_LINES_MAX:
+                yield f"{f}:{number}", (
+                    f"a function of {length} lines, at most {FUNCTION_LINES_MAX}: give its "
+                    "parts names of their own")
 
 
 def check_words(tree):
@@ -385,7 +361,6 @@ CLEAN = {
     "lease/lease.h":
         "// A lease.\n//\n// Thread-safety: safe.   Lifetime: none.\n"
         "#ifndef LEASE_H_\n#define LEASE_H_\nclass Lease {};\n#endif\n",
-    "lease/long.cc": "int i;\n" * 602 + "void f() {\n" + "  g();\n" * 70 + "}\n",
     "lease/clock.cc":
         '#include "lease/lease.h"\nauto now = std::chrono::steady_clock::now();\n',
     "proto/README.md": "",
@@ -419,9 +394,6 @@ CLEAN = {
     "tests/acceptance/wait_test.cc": "void f() { absl::SleepFor(d); }\n",
     "tests/fuzz/corpus/one": b"\xff\xfe",
 }
-
-# What of it is still long.
-CLEAN_STILL_LONG = ({"lease/long.cc": 674}, {"lease/long.cc": 72})
 
 # (rule that must find it, file, content, what the message must name)
 PLANTED = [
@@ -495,19 +467,6 @@ PLANTED = [
     (check_function_length, "lease/bad.cc",
      "S::S()\n    : a_(1),\n      b_([] { return 2; }) {\n" + "  g();\n" * 69 + "}\n",
      "71 lines"),
-    (check_file_length, "lease/long.cc",
-     "int i;\n" * 603 + "void f() {\n" + "  g();\n" * 70 + "}\n", "675 lines, at most 674"),
-    (check_file_length, "lease/long.cc",
-     "int i;\n" * 601 + "void f() {\n" + "  g();\n" * 70 + "}\n",
-     "write that into STILL_LONG"),
-    (check_file_length, "lease/long.cc", "void f() {\n" + "  g();\n" * 70 + "}\n",
-     "take it out of STILL_LONG"),
-    (check_function_length, "lease/long.cc",
-     "int i;\n" * 601 + "void f() {\n" + "  g();\n" * 71 + "}\n", "73 lines, at most 72"),
-    (check_function_length, "lease/long.cc",
-     "int i;\n" * 603 + "void f() {\n" + "  g();\n" * 69 + "}\n",
-     "write that into STILL_LONG"),
-    (check_function_length, "lease/long.cc", "int i;\n" * 674, "take it out of STILL_LONG"),
     (check_words, "service/storage/bad.cc", "RunRow row; InstanceNumber n;\n", "is a run"),
     (check_words, "service/embed/bad.cc", "SerialQueue q; TurnTimer timer;\n", "gives access"),
     (check_words, "service/orchestration/dispatcher_bad.cc", "void Take(Work& work);\n",
@@ -526,10 +485,6 @@ def plant(root, files):
 
 def self_test():
     failures = []
-    STILL_LONG_FILES.clear()
-    STILL_LONG_FILES.update(CLEAN_STILL_LONG[0])
-    STILL_LONG_FUNCTIONS.clear()
-    STILL_LONG_FUNCTIONS.update(CLEAN_STILL_LONG[1])
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         plant(root, CLEAN)
