@@ -15,6 +15,8 @@ using testing::IsEmpty;
 using testing::Pair;
 using testing::SizeIs;
 
+using Code = absl::StatusCode;
+
 std::string Message(const absl::Status& status) {
   return std::string(status.message());
 }
