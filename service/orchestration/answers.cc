@@ -141,7 +141,7 @@ void Answers::CountLossLocked(Work& work, std::string_view how,
   std::string why =
       absl::StrCat("was handed to workers ", owned.lost,
                    " times and never came back with an answer (the last time ",
-                   std::string(how), "); that is the most (--max-deliveries)");
+                   std::string(how), "); that is the limit (--max-deliveries)");
   constexpr char kType[] = "DeliveryLimit";
   if (work.kind == WorkKind::kActivity) {
     auto& activity = static_cast<ActivityWork&>(work);
@@ -224,7 +224,7 @@ bool Answers::DisownLocked(Work& work) {
   // Otherwise no worker has it: it was put back before this answer came.
   if (work.state != Work::State::kOut) return true;
   ObserveLocked(WorkEventKind::kNotMine, work, 0,
-                "its worker has nothing of that name");
+                "its worker does not know its name");
   std::erase(Owned(work).owner.unsent, &work);
   const WorkerId worker = work.worker;
   engine_.ends_.OnTakersChangedLocked();

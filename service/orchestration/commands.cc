@@ -18,9 +18,8 @@ absl::Status Commands::CheckInboxLocked(const Orchestration& target,
   // A single message always fits.
   if (bytes <= bytes_max || target.inbox.bytes() == 0) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
-      "what has come for orchestration ", QuoteForMessage(target.key.id),
-      " and is in no turn of it yet would have ", bytes, " bytes; at most ",
-      bytes_max,
+      "the queued messages of orchestration ", QuoteForMessage(target.key.id),
+      " would have ", bytes, " bytes; at most ", bytes_max,
       " are allowed (--max-inbox-bytes): a worker that takes its turns makes "
       "room"));
 }

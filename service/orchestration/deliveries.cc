@@ -37,7 +37,8 @@ absl::Status ThawInto(const RunRow& row,
   }
   for (const std::string& chunk : history) {
     if (!state.state.ApplyFrames(chunk)) {
-      return absl::DataLossError("its history has something that is no event");
+      return absl::DataLossError(
+          "its history contains something that is not an event");
     }
     state.past.append(chunk);
   }
@@ -300,7 +301,7 @@ void Deliveries::ReadTask(const OrchestrationPtr& orchestration, int32_t id,
     task = DecodeMessage<TaskScheduled>((*row)->task);
     if (!task.has_value()) {
       status = absl::DataLossError(absl::StrCat(
-          "what is stored of its activity ", id, " is not an activity"));
+          "the stored row of its activity ", id, " is not an activity"));
     }
   }
 

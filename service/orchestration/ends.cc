@@ -106,7 +106,8 @@ absl::Status Ends::ReadTerminate(EndJob& job) {
       return absl::OkStatus();
     }
   }
-  return absl::DataLossError("what told it to terminate is missing");
+  return absl::DataLossError(
+      "the message that told it to terminate is missing");
 }
 
 void Ends::ReadForEnd(const EndJobPtr& job) {
@@ -133,8 +134,8 @@ void Ends::ReadForEnd(const EndJobPtr& job) {
     }
     for (const std::string& chunk : chunks) {
       if (!one.state.ApplyFrames(chunk)) {
-        one.read =
-            absl::DataLossError("its history has something that is no event");
+        one.read = absl::DataLossError(
+            "its history contains something that is not an event");
       }
     }
   }

@@ -75,8 +75,7 @@ std::string LoadInbox(OpenRun& stored, Orchestration& orchestration) {
         MakeMessage(std::move(row.execution), number, std::move(row.event));
     message.sequence = row.sequence;
     if (!event.has_value() && IsForPresent(message, orchestration)) {
-      return absl::StrCat("what came as its message ", row.sequence,
-                          " is not an event");
+      return absl::StrCat("its message ", row.sequence, " is not an event");
     }
     add(number, std::move(message));
   }
@@ -93,7 +92,7 @@ std::string LoadActivities(const OpenRun& stored,
     return true;
   };
   const auto unreadable = [](int64_t id) {
-    return absl::StrCat("what is stored of its activity ", id,
+    return absl::StrCat("the stored row of its activity ", id,
                         " is not an activity");
   };
   for (const TaskRow& row : stored.tasks) {

@@ -17,7 +17,7 @@ constexpr absl::Duration kRecoverDelayMin = absl::Milliseconds(100);
 constexpr absl::Duration kRecoverDelayMax = absl::Seconds(2);
 
 constexpr char kEndedWithTheServer[] =
-    "the server ended while it had this in its hands";
+    "the server ended while it had this work";
 
 Witness::Name NameOf(Work& work) {
   const bool turn = work.kind == WorkKind::kTurn;
@@ -154,7 +154,7 @@ void Recovery::EndLostLocked(Orchestration& orchestration) {
                          : "the activity " + QuoteForMessage(work.name),
                      " was handed out ", work.lost,
                      " times and never came back with an answer (the last time "
-                     "the server itself ended meanwhile); that is the most "
+                     "the server itself ended meanwhile); that is the limit "
                      "(--max-deliveries = ",
                      engine_.options_.deliveries_max, ")"));
   };

@@ -211,7 +211,7 @@ void Rewinds::CommitRewindLocked(const RewindJobPtr& job) {
   Orchestration& orchestration = *job->orchestration;
   if (orchestration.gone) {
     return GiveUpRewindLocked(
-        job, absl::NotFoundError("the orchestration has gone meanwhile"));
+        job, absl::NotFoundError("the orchestration no longer exists"));
   }
   for (const InstanceKey& key : job->looked_up) {
     const OrchestrationPtr present = engine_.directory_.Find(key);

@@ -18,7 +18,7 @@ absl::StatusOr<RewoundHistory> ReadRewoundHistory(
   for (const std::string& bytes : events) {
     const std::optional<HistoryEvent> event = DecodeEvent(bytes);
     if (!event.has_value()) {
-      return absl::InvalidArgumentError("an event of it cannot be read");
+      return absl::InvalidArgumentError("one of its events cannot be read");
     }
     history.state.Apply(*event);
     AppendFrame(history.frames, kStoredFrame, bytes);

@@ -298,7 +298,7 @@ void Starts::FetchStartLocked(const OrchestrationPtr& orchestration,
             KeepStart(*std::move(rows), *orchestration);
           } else if (!orchestration->committing) {
             engine_.recovery_.SetAsideLocked(*orchestration,
-                                             "how it was started is missing");
+                                             "its start is missing");
           }
         }
         done(status);
@@ -411,7 +411,7 @@ void Starts::Restart(const InstanceKey& key, std::optional<std::string> new_id,
     if (!info.ok()) return done(info.status());
     if (!info->has_value()) return done(NoSuchOrchestration(key));
     if ((*info)->status == OrchestrationStatus::kDamaged) {
-      return done(IsDamaged(key.id, "how it was started is not known"));
+      return done(IsDamaged(key.id, "its start is not known"));
     }
     Summary& summary = (*info)->summary;
     StartRequest request;

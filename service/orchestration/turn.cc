@@ -105,7 +105,7 @@ std::optional<Refused> FindRefused(const RuntimeState& state,
         absl::StrCat("the history would have ", events, " events; at most ",
                      limits.history_events_max,
                      " are allowed (--max-history-events); an orchestration "
-                     "that goes on for ever continues as new")};
+                     "that runs forever must continue as new")};
   }
   return std::nullopt;
 }

@@ -71,7 +71,7 @@ void Turns::ObserveTurnLocked(Orchestration& orchestration,
   if (outcome.terminate_unheeded) {
     engine_.answers_.ObserveLocked(
         WorkEventKind::kEndedByServer, orchestration.turn, 0,
-        "its worker was told to terminate it and did not");
+        "its worker was told to terminate it, but did not");
   }
 }
 

@@ -27,8 +27,9 @@ WaitList::WaitId WaitList::Wait(WaitRequest request, Done<SharedInfo> done) {
         oldest->done,
         absl::ResourceExhaustedError(absl::StrCat(
             "this connection has begun ", engine_.options_.waits_max,
-            " other waits since; that is the most, and the oldest ends. Cancel "
-            "waits that nobody looks at any more")));
+            " other waits since: that is the limit, and its oldest wait ends. "
+            "Cancel "
+            "waits that are no longer needed")));
   }
   return id;
 }

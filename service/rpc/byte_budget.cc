@@ -151,7 +151,7 @@ absl::Status ByteBudget::Take(size_t bytes, MakeHolder holder, Claim& claim) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "all callers together have the server keep more than ",
         small_bytes_max(),
-        " bytes of small unread answers; that is the most (a part of "
+        " bytes of small unread answers; that is the limit (a part of "
         "--max-total-bytes): read what was answered, then try again"));
   }
   Large large{.bytes = bytes, .holder = holder(), .claim = &claim, .since = {}};

@@ -302,7 +302,7 @@ TEST_F(EngineRewindTest, AHistoryThatIsNoneFailsItWithTheReason) {
   for (const auto& [events, why] :
        std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{}, "does not begin with a new execution"},
-           {{"\x01"}, "an event of it cannot be read"}}) {
+           {{"\x01"}, "one of its events cannot be read"}}) {
     Rewind("a");
     Settle();
     const AskedStatus answered =
