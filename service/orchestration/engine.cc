@@ -22,6 +22,14 @@ constexpr bool kChecksInvariants = true;
 constexpr bool kChecksInvariants = false;
 #endif
 
+// For whoever waits for a commit whose outcome is unknown.
+absl::Status MayBeStored(const absl::Status& why) {
+  return absl::UnavailableError(absl::StrCat(
+      "nothing can be stored now, and whether this was stored is not known "
+      "yet; look before you send it again: ",
+      why.message()));
+}
+
 }  // namespace
 
 Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
@@ -159,7 +167,10 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
               ? absl::AbortedError("a message between orchestrations was "
                                    "acted on before")
               : result.status());
-      if (!result.done()) told = admission_.serving();
+      if (!result.done()) {
+        told = result.known_not_committed() ? admission_.serving()
+                                            : MayBeStored(result.status());
+      }
     }
   }
   for (PendingCommit& commit : batch) {

@@ -214,7 +214,7 @@ def _():
                 more, error = start_until_full(sidecar, 10000 * round)
                 known += more
                 equal(error.code().name, "UNAVAILABLE", f"code of {error.details()!r}")
-                contains(error.details().lower(), "full", "nothing was done")
+                contains(error.details().lower(), "full", "nothing can be stored now")
                 for call in (lambda: sidecar.raise_event("busy", "x"),
                              lambda: activity.complete('"r"')):
                     try:

@@ -99,7 +99,9 @@ TEST_F(EngineFailureTest, ChangesAreUnavailableUntilTheStoreIsOpenAgain) {
   EXPECT_EQ(raise.code(), Code::kUnavailable);
   EXPECT_FALSE(wait.answered());  // It continues.
   EXPECT_THAT(std::string(start.status().message()),
-              HasSubstr("nothing can be stored now"));
+              HasSubstr("whether this was stored is not known yet"));
+  EXPECT_THAT(std::string(raise.status().message()),
+              HasSubstr("nothing was done"));
   EXPECT_THAT(store_failures_, SizeIs(1));
 
   const auto second = Start("c");
@@ -181,6 +183,8 @@ TEST_F(EngineFailureTest, CommitThatIsKnownNotToBeMadeIsDoneAgain) {
     const AskedStatus raise = Raise(id, "e");
     Settle();
     EXPECT_EQ(answer.code(), Code::kUnavailable);
+    EXPECT_THAT(std::string(answer.status().message()),
+                HasSubstr("nothing was done"));
     EXPECT_FALSE(raise.ok());
     EXPECT_THAT(store_failures_, SizeIs(++failures));
     Recover();
