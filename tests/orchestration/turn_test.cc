@@ -418,8 +418,8 @@ TEST_F(ConcludeTurnTest, HistoryIsBounded) {
   EXPECT_THAT(Conclude({{1, Task()}}).tasks, SizeIs(1));
   EXPECT_EQ(FailureOf(Conclude({{1, Task()}, {2, Task()}})),
             "HistoryTooLong: the history would have 11 events; at most 10 are "
-            "allowed (--max-history-events); an orchestration that goes on "
-            "for ever continues as new");
+            "allowed (--max-history-events); an orchestration that runs "
+            "forever must continue as new");
 }
 
 // The way out that the message suggests.
