@@ -19,7 +19,7 @@
 #include <string>
 #include <string_view>
 
-#include "service/orchestration/dispatcher.h"
+#include "service/dispatch/dispatcher.h"
 #include "service/orchestration/engine_observer.h"
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/requests.h"

@@ -15,8 +15,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "service/dispatch/worker.h"
 #include "service/orchestration/commit_queue.h"
-#include "service/orchestration/dispatcher.h"
 
 namespace leasehold {
 

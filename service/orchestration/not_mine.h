@@ -13,7 +13,7 @@
 
 #include <string_view>
 
-#include "service/orchestration/dispatcher.h"
+#include "service/dispatch/worker.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/turn.h"
 

@@ -21,10 +21,10 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "service/dispatch/dispatcher.h"
 #include "service/instance/extension.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/context_hold.h"
-#include "service/orchestration/dispatcher.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/inbox.h"
 #include "service/orchestration/orchestration_info.h"

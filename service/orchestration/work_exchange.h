@@ -6,62 +6,18 @@
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_WORK_EXCHANGE_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_WORK_EXCHANGE_H_
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "service/dispatch/worker.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/requests.h"
 #include "service/orchestration/turn.h"
 
 namespace leasehold {
-
-enum class WorkKind { kTurn, kActivity };
-inline constexpr size_t kWorkKinds = 2;
-
-using WorkerId = uint64_t;
-
-// Names and versions that a worker takes.
-struct WorkFilter {
-  std::string name;                   // Case-insensitive.
-  std::vector<std::string> versions;  // Empty: any; "": those without.
-};
-
-struct WorkerOptions {
-  // Maximum work of each kind at a time; 0: the default.
-  std::array<size_t, kWorkKinds> slots = {0, 0};
-  // What it takes of each kind: nullopt: everything; an empty list: nothing.
-  std::array<std::optional<std::vector<WorkFilter>>, kWorkKinds> filters = {};
-  // Gets only work that no other worker would take, even if it were free; and
-  // only if the name matches exactly.
-  bool last_resort = false;
-  // Fetches long histories itself.
-  bool streams_history = false;
-  // Its address, for people.
-  std::string peer = {};
-};
-
-// Receives a worker's items. Called from any thread; must not block.
-class WorkSink {
- public:
-  // A worker with more unread bytes than this gets nothing else.
-  static constexpr size_t kUntakenBytesMax = 4 << 20;
-
-  virtual ~WorkSink() = default;
-  // Sends an encoded WorkItem. Called without a lock.
-  virtual void Send(std::string item) = 0;
-
-  // An item of this many bytes is about to be sent.
-  virtual void Announce(size_t) {}
-  // How many of the announced bytes the worker has not read yet.
-  virtual size_t untaken() const { return 0; }
-};
 
 // Identifies work. Some workers do not return the token.
 struct WorkName {

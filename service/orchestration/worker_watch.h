@@ -21,9 +21,9 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "service/orchestration/dispatcher.h"
+#include "service/dispatch/dispatcher.h"
+#include "service/dispatch/work_watch.h"
 #include "service/orchestration/work_exchange.h"
-#include "service/orchestration/work_watch.h"
 #include "service/storage/records.h"
 
 namespace leasehold {

@@ -6,7 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "service/orchestration/dispatcher.h"
+#include "service/dispatch/dispatcher.h"
 
 namespace leasehold {
 namespace {

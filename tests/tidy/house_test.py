@@ -23,17 +23,20 @@ ARROWS = {
     "service/storage": {"lease", "service/base"},
     "service/network": {"lease", "service/base"},
     "service/echo": {"lease", "service/base", "service/instance"},
+    "service/dispatch": {"lease", "service/base"},
     "service/orchestration": {"lease", "service/base", "service/instance",
-                              "service/storage"},
+                              "service/dispatch", "service/storage"},
     # From here on with gRPC. Calls know no instance; doors know rooms below, but
     # neither the store nor who shows or configures anything.
     "service/rpc": {"proto", "lease", "service/base"},
     "service/doors": {"proto", "lease", "service/base", "service/instance",
-                      "service/echo", "service/orchestration", "service/rpc"},
+                      "service/echo", "service/dispatch", "service/orchestration",
+                      "service/rpc"},
     "service/embed": {"lease", "service/base", "service/instance",
                       "service/rpc", "service/doors"},
     "service/builtin": {"proto", "client/wire", "client/worker", "lease",
-                        "service/orchestration", "service/rpc", "service/doors"},
+                        "service/dispatch", "service/orchestration", "service/rpc",
+                        "service/doors"},
     "client": set(),  # Nothing but its rooms.
     "client/wire": set(),
     "client/instances": {"proto", "client/wire"},
@@ -46,7 +49,7 @@ CLIENT_ROOMS = {room for room in ARROWS if room.startswith("client/")}
 for room_on_top in ("client/cli", "client/examples"):
     ARROWS[room_on_top] = {"proto"} | CLIENT_ROOMS
 BELOW_EDGE = {"lease", "service/base", "service/instance", "service/storage",
-              "service/echo", "service/orchestration"}
+              "service/echo", "service/dispatch", "service/orchestration"}
 for room_at_edge in ("service/security", "service/http", "service/cluster"):
     ARROWS[room_at_edge] = BELOW_EDGE | {"proto"}
 ARROWS["service/host"] = BELOW_EDGE | {
@@ -86,7 +89,7 @@ ONE_MEANING = [
      "what the store keeps of an ID is a run"),
     (("service/instance/", "service/embed/"), re.compile(r"\b(?:\w*[a-z])?Turns?(?:[A-Z]\w*)?\b"),
      "a turn is an orchestrator's; a serial state gives access"),
-    (("service/orchestration/dispatcher",), re.compile(r"\b(?:Take|Hold)\b"),
+    (("service/dispatch/",), re.compile(r"\b(?:Take|Hold)\b"),
      "work is ended or set aside"),
 ]
 JSON_DIRECTLY = re.compile(r"\bjson::(?:parse|accept|sax_parse|from_\w+)\b|\.dump\(")
@@ -379,6 +382,7 @@ CLEAN = {
         "template <class T> void f();\n",
     "service/echo/README.md": "",
     "service/storage/README.md": "",
+    "service/dispatch/README.md": "",
     "service/orchestration/README.md": "",
     "service/echo/echo.cc":
         '#include "service/instance/context.h"\n// Not absl::Mutex, no absl::Now().\n',
@@ -407,6 +411,9 @@ PLANTED = [
      "path from the root"),
     (check_arrows, "service/echo/bad.h",
      '#include "service/orchestration/engine.h"\n', "lease, service/base, service/instance"),
+    (check_arrows, "service/dispatch/bad.cc",
+     '#include "service/orchestration/turn.h"\n',
+     "service/dispatch may not include service/orchestration"),
     (check_arrows, "service/host/bad.cc", '#include "client/worker/worker.h"\n',
      "service/host may not include client/worker"),
     (check_arrows, "service/rpc/bad.cc",
@@ -469,7 +476,7 @@ PLANTED = [
      "71 lines"),
     (check_words, "service/storage/bad.cc", "RunRow row; InstanceNumber n;\n", "is a run"),
     (check_words, "service/embed/bad.cc", "SerialQueue q; TurnTimer timer;\n", "gives access"),
-    (check_words, "service/orchestration/dispatcher_bad.cc", "void Take(Work& work);\n",
+    (check_words, "service/dispatch/bad.cc", "void Take(Work& work);\n",
      "ended or set aside"),
     (check_machine_paths, "README.md", "cd /ho" "me/someone/leasehold\n",
      "root of the tree"),

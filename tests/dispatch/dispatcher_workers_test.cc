@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "service/orchestration/dispatcher.h"
-#include "tests/orchestration/dispatcher_fixture.h"
+#include "service/dispatch/dispatcher.h"
+#include "tests/dispatch/dispatcher_fixture.h"
 
 namespace leasehold {
 namespace {

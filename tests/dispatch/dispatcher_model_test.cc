@@ -12,8 +12,8 @@
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
-#include "service/orchestration/dispatcher.h"
-#include "tests/orchestration/dispatcher_fixture.h"
+#include "service/dispatch/dispatcher.h"
+#include "tests/dispatch/dispatcher_fixture.h"
 #include "tests/support/seed.h"
 
 namespace leasehold {

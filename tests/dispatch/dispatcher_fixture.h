@@ -2,8 +2,8 @@
 //
 // Thread-safety: one thread, that of the test.   Lifetime: work outlives the
 // dispatcher that has it, or is ended before.
-#ifndef LEASEHOLD_TESTS_ORCHESTRATION_DISPATCHER_FIXTURE_H_
-#define LEASEHOLD_TESTS_ORCHESTRATION_DISPATCHER_FIXTURE_H_
+#ifndef LEASEHOLD_TESTS_DISPATCH_DISPATCHER_FIXTURE_H_
+#define LEASEHOLD_TESTS_DISPATCH_DISPATCHER_FIXTURE_H_
 
 #include <cstddef>
 #include <memory>
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "service/orchestration/dispatcher.h"
+#include "service/dispatch/dispatcher.h"
 
 namespace leasehold {
 
@@ -85,4 +85,4 @@ class DispatcherTest : public testing::Test {
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_TESTS_ORCHESTRATION_DISPATCHER_FIXTURE_H_
+#endif  // LEASEHOLD_TESTS_DISPATCH_DISPATCHER_FIXTURE_H_

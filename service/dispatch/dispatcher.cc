@@ -1,4 +1,4 @@
-#include "service/orchestration/dispatcher.h"
+#include "service/dispatch/dispatcher.h"
 
 #include <algorithm>
 #include <utility>

@@ -24,8 +24,8 @@
 //
 // Thread-safety: none; callers synchronise.   Lifetime: work and sinks belong
 // to the caller; work is taken out before it is destroyed.
-#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_DISPATCHER_H_
-#define LEASEHOLD_SERVICE_ORCHESTRATION_DISPATCHER_H_
+#ifndef LEASEHOLD_SERVICE_DISPATCH_DISPATCHER_H_
+#define LEASEHOLD_SERVICE_DISPATCH_DISPATCHER_H_
 
 #include <array>
 #include <compare>
@@ -40,8 +40,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "service/orchestration/work_exchange.h"
-#include "service/orchestration/work_watch.h"
+#include "service/dispatch/work_watch.h"
+#include "service/dispatch/worker.h"
 
 namespace leasehold {
 
@@ -273,4 +273,4 @@ class Dispatcher {
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_DISPATCHER_H_
+#endif  // LEASEHOLD_SERVICE_DISPATCH_DISPATCHER_H_

@@ -1,4 +1,4 @@
-#include "service/orchestration/dispatcher.h"
+#include "service/dispatch/dispatcher.h"
 
 #include <algorithm>
 #include <memory>
@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/orchestration/dispatcher_fixture.h"
+#include "tests/dispatch/dispatcher_fixture.h"
 
 namespace leasehold {
 namespace {

@@ -13,8 +13,8 @@
 // Thread-safety: none; callers synchronise.   Lifetime: entries belong to the
 // caller; an entry leaves its watch when it is destroyed, and may outlive the
 // watch.
-#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_WORK_WATCH_H_
-#define LEASEHOLD_SERVICE_ORCHESTRATION_WORK_WATCH_H_
+#ifndef LEASEHOLD_SERVICE_DISPATCH_WORK_WATCH_H_
+#define LEASEHOLD_SERVICE_DISPATCH_WORK_WATCH_H_
 
 #include <cstdint>
 #include <optional>
@@ -72,4 +72,4 @@ class WorkWatch {
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_WORK_WATCH_H_
+#endif  // LEASEHOLD_SERVICE_DISPATCH_WORK_WATCH_H_

@@ -1,4 +1,4 @@
-#include "service/orchestration/work_watch.h"
+#include "service/dispatch/work_watch.h"
 
 #include <algorithm>
 #include <memory>
