@@ -14,7 +14,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold {
 

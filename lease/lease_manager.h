@@ -23,9 +23,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/lease.h"
-#include "lease/mutex.h"
 #include "lease/timing_wheel.h"
 
 namespace leasehold {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <iterator>
 
-#include "client/wire/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -60,7 +60,7 @@ size_t WidthOf(std::string_view character) {
 
 // The first character of `text`; a byte that is not UTF-8 counts as one.
 std::string_view FirstCharacter(std::string_view text) {
-  return text.substr(0, std::max<size_t>(Utf8Length(text), 1));
+  return text.substr(0, std::max<size_t>(CodePointBytes(text), 1));
 }
 
 }  // namespace

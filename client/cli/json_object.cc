@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_join.h"
 #include "client/wire/json.h"
-#include "client/wire/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -31,7 +31,7 @@ std::string EscapeUpperControls(std::string_view json) {
 }  // namespace
 
 std::string JsonString(std::string_view text) {
-  return EscapeUpperControls(WriteJson(ToUtf8(text)));
+  return EscapeUpperControls(WriteJson(MakeUtf8(text)));
 }
 
 JsonObject& JsonObject::Json(std::string_view name, std::string_view json) {

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/printable.h"
 #include "client/wire/channel.h"
-#include "client/wire/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::client::cli {
 namespace {

@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "client/instances/instance.h"
 #include "client/wire/backoff.h"
-#include "client/wire/mutex.h"
 #include "client/wire/status.h"
 #include "client/wire/stream_life.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/async_stream.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::client {
 namespace {

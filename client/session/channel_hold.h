@@ -26,10 +26,10 @@
 #include "client/session/session_identity.h"
 #include "client/wire/backoff.h"
 #include "client/wire/event_loop.h"
-#include "client/wire/mutex.h"
 #include "client/wire/server_stream.h"
 #include "client/wire/timespan.h"
 #include "grpcpp/channel.h"
+#include "lease/base/mutex.h"
 #include "leasehold/v1/instances.grpc.pb.h"
 
 namespace leasehold::client {

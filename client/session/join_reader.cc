@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/wire/backoff.h"
-#include "client/wire/mutex.h"
 #include "client/wire/server_stream.h"
 #include "client/wire/status.h"
+#include "lease/base/mutex.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 
 namespace leasehold::client {

@@ -19,8 +19,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/wire/instance_metadata.h"
-#include "client/wire/mutex.h"
 #include "grpcpp/client_context.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::client {
 

@@ -21,8 +21,8 @@
 #include "client/session/session_identity.h"
 #include "client/wire/backoff.h"
 #include "client/wire/event_loop.h"
-#include "client/wire/mutex.h"
 #include "grpcpp/channel.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::client {
 

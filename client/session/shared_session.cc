@@ -8,6 +8,7 @@
 #include "client/wire/status.h"
 #include "client/wire/timespan.h"
 #include "client/wire/utf8.h"
+#include "lease/base/instance_id.h"
 #include "leasehold/v1/echo.grpc.pb.h"
 
 namespace leasehold::client {

@@ -39,9 +39,9 @@
 #include "client/session/session_keep_alive.h"
 #include "client/wire/event_loop.h"
 #include "client/wire/instance_metadata.h"
-#include "client/wire/mutex.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::client {
 

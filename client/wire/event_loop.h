@@ -19,8 +19,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "client/wire/mutex.h"
 #include "grpcpp/completion_queue.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::client {
 

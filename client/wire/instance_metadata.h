@@ -1,9 +1,8 @@
 // The header contract as a client sees it: what a call says about its instance,
 // and what the response says back.
 //
-// An ID of 1 to 256 bytes of printable ASCII (0x21 to 0x7E, no comma) is sent
-// as `instance-id`; any other as `instance-id-bin`, which gRPC sends as bytes.
-// The server decides whether an ID is allowed at all.
+// Which of the two headers carries an ID: lease/base/instance_id.h. The server
+// decides whether an ID is allowed at all.
 //
 // Thread-safety: safe; a ClientContext belongs to its caller.   Lifetime:
 // values only.
@@ -29,13 +28,6 @@ enum class Expect {
   // Attach to it; NOT_FOUND if it does not exist.
   kExisting,
 };
-
-// Whether `id` can be sent as text in `instance-id`.
-bool TravelsAsText(std::string_view id);
-
-// `id` in the form that the server uses: the name in an entity ID (`@name@key`)
-// is lower-cased.
-std::string NormalId(std::string id);
 
 // Names the instance of a call. REQUIRES: `id` is not empty.
 void AddInstanceId(const std::string& id, grpc::ClientContext& context);

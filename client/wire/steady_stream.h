@@ -23,9 +23,9 @@
 #include "absl/time/time.h"
 #include "client/wire/backoff.h"
 #include "client/wire/event_loop.h"
-#include "client/wire/mutex.h"
 #include "client/wire/server_stream.h"
 #include "client/wire/status.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::client {
 

@@ -7,7 +7,7 @@
 #include <atomic>
 
 #include "absl/base/thread_annotations.h"
-#include "client/wire/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::client {
 

@@ -17,11 +17,11 @@
 #include "absl/time/time.h"
 #include "client/wire/backoff.h"
 #include "client/wire/event_loop.h"
-#include "client/wire/mutex.h"
 #include "client/wire/timespan.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/async_unary_call.h"
 #include "grpcpp/support/status.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::worker::internal {
 
@@ -55,7 +55,7 @@ class Delivery final
 
   void Start() override ABSL_LOCKS_EXCLUDED(mu_) {
     if (!loop_.Begin()) return;
-    client::MutexLock lock(mu_);
+    MutexLock lock(mu_);
     self_ = this->shared_from_this();
     context_ = std::make_unique<grpc::ClientContext>();
     context_->set_deadline(client::Timespan(kTimeout));
@@ -66,7 +66,7 @@ class Delivery final
   }
 
   void Cancel() override ABSL_LOCKS_EXCLUDED(mu_) {
-    client::MutexLock lock(mu_);
+    MutexLock lock(mu_);
     cancelled_ = true;
     if (context_ != nullptr) context_->TryCancel();
   }
@@ -94,7 +94,7 @@ class Delivery final
     bool again = false;
     absl::Duration wait;
     {
-      client::MutexLock lock(mu_);
+      MutexLock lock(mu_);
       self = std::move(self_);
       again = !cancelled_ && WillPass(status_) && ++attempts_ < kAttempts;
       if (again) wait = backoff_.Next();
@@ -122,7 +122,7 @@ class Delivery final
   std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader_;
 
   // Guarded by mu_.
-  client::Mutex mu_;
+  Mutex mu_;
   std::unique_ptr<grpc::ClientContext> context_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Delivery> self_ ABSL_GUARDED_BY(mu_);
   client::Backoff backoff_ ABSL_GUARDED_BY(mu_);

@@ -5,7 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/wire/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::worker::internal {
 
@@ -13,11 +13,10 @@ namespace {
 
 // An exception's text may contain any bytes; the contract allows only UTF-8.
 void Fill(const TaskFailure& failure, TaskFailureDetails& details) {
-  details.set_errortype(client::ToUtf8(failure.error_type));
-  details.set_errormessage(client::ToUtf8(failure.error_message));
+  details.set_errortype(MakeUtf8(failure.error_type));
+  details.set_errormessage(MakeUtf8(failure.error_message));
   if (failure.stack_trace.has_value()) {
-    details.mutable_stacktrace()->set_value(
-        client::ToUtf8(*failure.stack_trace));
+    details.mutable_stacktrace()->set_value(MakeUtf8(*failure.stack_trace));
   }
   details.set_isnonretriable(failure.is_non_retriable);
 }

@@ -18,7 +18,7 @@
 #include <type_traits>
 
 #include "client/wire/json.h"
-#include "client/wire/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::worker {
 
@@ -43,7 +43,7 @@ inline constexpr bool kIsOptional<std::optional<T>> = true;
 inline std::string Quoted(const Payload& payload) {
   constexpr size_t kQuotedBytes = 64;
   if (!payload.has_value() || payload->empty()) return "no payload: ";
-  const std::string_view brief = client::Utf8Prefix(*payload, kQuotedBytes);
+  const std::string_view brief = Utf8Front(*payload, kQuotedBytes);
   return std::string(brief) + (brief.size() < payload->size() ? "…: " : ": ");
 }
 

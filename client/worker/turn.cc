@@ -5,11 +5,11 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "client/wire/utf8.h"
 #include "client/worker/echo_check.h"
 #include "client/worker/failure_messages.h"
 #include "client/worker/name_uuid.h"
 #include "client/worker/rewind.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::worker::internal {
 namespace {
@@ -358,7 +358,7 @@ std::string Turn::NewUuid() {
 
 void Turn::Log(std::string_view message) {
   if (replaying_ || !log_) return;
-  log_({instance_id(), client::ToUtf8(message)});
+  log_({instance_id(), MakeUtf8(message)});
 }
 
 void Turn::SetCustomStatus(Payload status) {

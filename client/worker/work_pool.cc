@@ -4,7 +4,6 @@
 
 namespace leasehold::worker::internal {
 
-using client::MutexLock;
 
 WorkPool::~WorkPool() {
   std::vector<std::thread> threads;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "client/wire/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold::worker::internal {
 
@@ -43,10 +43,10 @@ class WorkPool {
   const size_t max_threads_;
 
   // Synchronises itself.
-  client::CondVar changed_;
+  CondVar changed_;
 
   // Guarded by mu_.
-  client::Mutex mu_;
+  Mutex mu_;
   std::deque<Work> waiting_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mu_);
   size_t idle_ ABSL_GUARDED_BY(mu_) = 0;

@@ -9,11 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "client/wire/backoff.h"
 #include "client/wire/channel.h"
-#include "client/wire/mutex.h"
 #include "client/wire/server_stream.h"
 #include "client/wire/status.h"
 #include "client/wire/timespan.h"
-#include "client/wire/utf8.h"
 #include "client/worker/activity_run.h"
 #include "client/worker/delivery.h"
 #include "client/worker/turn.h"
@@ -21,11 +19,12 @@
 #include "durabletask/orchestrator_service.grpc.pb.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "lease/base/mutex.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::worker {
 namespace {
 
-using client::MutexLock;
 using internal::AnyDelivery;
 using internal::Delivery;
 
@@ -34,9 +33,9 @@ using internal::Delivery;
 TaskFailureDetails Refused(const char* what, const grpc::Status& status) {
   TaskFailureDetails details;
   details.set_errortype("ResultRefused");
-  details.set_errormessage(client::ToUtf8(
-      absl::StrCat("the server refused the result of this ", what, ": ",
-                   client::ToAbslStatus(status).ToString())));
+  details.set_errormessage(
+      MakeUtf8(absl::StrCat("the server refused the result of this ", what,
+                            ": ", client::ToAbslStatus(status).ToString())));
   details.set_isnonretriable(true);
   return details;
 }
@@ -376,7 +375,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
   }
 
   void Log(const std::string& message) const {
-    if (options_.log) options_.log({"", client::ToUtf8(message)});
+    if (options_.log) options_.log({"", MakeUtf8(message)});
   }
 
   // Constant after construction.
@@ -387,11 +386,11 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
 
   // Synchronises itself.
   client::EventLoop loop_;
-  client::CondVar changed_;
+  CondVar changed_;
   std::atomic<bool> gave_up_ = false;  // Set under mu_.
 
   // Guarded by mu_.
-  client::Mutex mu_;
+  Mutex mu_;
   bool started_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool told_ ABSL_GUARDED_BY(mu_) = false;

@@ -10,8 +10,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "lease/base/quote.h"
 #include "service/base/invariant.h"
-#include "service/base/quote.h"
 
 namespace leasehold {
 namespace {

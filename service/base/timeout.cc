@@ -2,14 +2,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
-namespace {
-
-absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
-
-}  // namespace
 
 absl::StatusOr<absl::Duration> ParseTimeout(std::string_view source,
                                             std::string_view text) {

@@ -14,7 +14,7 @@
 #include "client/worker/work_pool.h"
 #include "durabletask/orchestrator_service.pb.h"
 #include "grpcpp/support/byte_buffer.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/builtin/builtin_work.h"
 #include "service/doors/worker_answer.h"
 #include "service/rpc/caller.h"

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/wire/json.h"
-#include "client/wire/utf8.h"
 #include "client/worker/payload.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold::builtin {
 namespace {
@@ -21,7 +21,7 @@ void PassOver(worker::OrchestrationContext& context, std::string_view event) {
 std::string Brief(const nlohmann::json& operation) {
   constexpr size_t kShownBytes = 100;
   const std::string text = client::WriteJson(operation);
-  return std::string(client::Utf8Prefix(text, kShownBytes));
+  return std::string(Utf8Front(text, kShownBytes));
 }
 
 }  // namespace

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
-#include "lease/mutex.h"
 #include "service/doors/durable_task_service.h"
 #include "service/doors/orchestration_call.h"
 #include "service/doors/work_stream.h"

@@ -2,7 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
 #include "service/rpc/server_call.h"
 #include "service/rpc/stream_call.h"
 

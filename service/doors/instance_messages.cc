@@ -4,11 +4,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
 namespace {
-
-absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
 
 // What an event says of an instance that is gone.
 InstanceInfo InfoOfGone(const WatchHub::Event& event) {

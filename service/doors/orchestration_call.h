@@ -23,7 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/orchestration/orchestrations.h"
 #include "service/rpc/rpc_queue.h"
 #include "service/rpc/server_call.h"

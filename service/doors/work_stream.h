@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "durabletask/orchestrator_service.pb.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/orchestration/work_exchange.h"
 #include "service/rpc/stream_call.h"
 

@@ -20,7 +20,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold {
 

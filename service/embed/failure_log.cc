@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
 
 namespace leasehold {
 

@@ -3,14 +3,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
-namespace {
-
-absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
-
-}  // namespace
 
 void Console::Line(std::string_view what, std::string_view instance_id,
                    const std::string& more) {

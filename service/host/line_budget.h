@@ -11,8 +11,8 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
-#include "lease/mutex.h"
 
 namespace leasehold {
 

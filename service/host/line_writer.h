@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold {
 

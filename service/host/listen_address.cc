@@ -16,12 +16,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
 namespace {
-
-absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
 
 class Socket {
  public:

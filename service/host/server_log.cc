@@ -6,12 +6,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "service/base/utf8.h"
+#include "lease/base/utf8.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
 namespace {
-
-absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
 
 // A bare word where that is clear, else quoted as JSON does.
 std::string TextValue(std::string_view text) {

@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
 #include "service/host/setting.h"
 
 namespace leasehold {

@@ -1,7 +1,7 @@
 #include "service/host/setting.h"
 
 #include "absl/strings/ascii.h"
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
 
 namespace leasehold {
 namespace {

@@ -19,8 +19,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
-#include "lease/mutex.h"
 #include "service/host/console.h"
 #include "service/host/server_log.h"
 #include "service/orchestration/engine_observer.h"

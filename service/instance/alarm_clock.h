@@ -14,9 +14,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/lease_manager.h"
-#include "lease/mutex.h"
 
 namespace leasehold {
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/instance/instance_context.h"
 #include "service/instance/instance_key.h"
 

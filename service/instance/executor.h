@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold {
 

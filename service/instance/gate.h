@@ -12,7 +12,7 @@
 #include <functional>
 #include <utility>
 
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/base/invariant.h"
 
 namespace leasehold {

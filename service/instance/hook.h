@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/instance/executor.h"
 
 namespace leasehold {

@@ -24,9 +24,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/lease.h"
-#include "lease/mutex.h"
 #include "service/instance/context_word.h"
 #include "service/instance/executor.h"
 #include "service/instance/extension.h"

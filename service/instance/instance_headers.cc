@@ -7,11 +7,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
 namespace {
-
-absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
 
 absl::Status Broken(std::string_view header, absl::string_view rule,
                     std::string_view value) {

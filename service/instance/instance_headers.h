@@ -22,13 +22,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "service/base/header_names.h"
+#include "lease/base/header_names.h"
 #include "service/base/timeout.h"
 #include "service/instance/instance_key.h"
 
 namespace leasehold {
-
-inline constexpr size_t kTextHeaderIdBytesMax = 256;
 
 // What a call expects of its context.
 enum class Expect {
@@ -63,7 +61,7 @@ struct InstanceRequest {
 // The names of the headers that carry an ID.
 struct InstanceHeaderNames {
   std::string text{kDefaultInstanceHeader};
-  std::string binary{"instance-id-bin"};
+  std::string binary{kDefaultInstanceBinHeader};
 
   // The names for `--instance-header=NAME`.
   //   InvalidArgument: NAME is not a lower-case metadata key, ends in `-bin`,

@@ -12,7 +12,8 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "service/base/quote.h"  // For whoever names a key in a message.
+#include "lease/base/instance_id.h"
+#include "lease/base/quote.h"  // For whoever names a key in a message.
 #include "service/base/tenant.h"
 
 namespace leasehold {
@@ -40,10 +41,6 @@ InstanceKey NormalKey(std::string_view tenant, std::string_view id);
 
 // A fresh random ID: a version 4 UUID in its text form, lower case (RFC 4122).
 std::string NewInstanceId();
-
-// True if `id` may stand in a text header: 1 to 256 bytes of 0x21-0x7E, without
-// comma. Any other ID travels as `-bin`.
-bool IsTextHeaderId(std::string_view id);
 
 }  // namespace leasehold
 

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold {
 

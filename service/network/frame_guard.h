@@ -29,8 +29,8 @@
 #include <unordered_map>
 
 #include "absl/time/time.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
-#include "lease/mutex.h"
 
 namespace leasehold {
 

@@ -25,7 +25,7 @@
 #include <unordered_map>
 
 #include "absl/strings/string_view.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold {
 

@@ -10,7 +10,7 @@
 #include <functional>
 #include <utility>
 
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/instance/executor.h"
 
 namespace leasehold {

@@ -16,8 +16,8 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
-#include "lease/mutex.h"
 #include "service/orchestration/timers.h"
 #include "service/orchestration/wire.h"
 #include "service/storage/records.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "service/base/header_names.h"
+#include "lease/base/header_names.h"
 #include "service/base/timeout.h"
 
 namespace leasehold {

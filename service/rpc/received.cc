@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "service/base/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold {
 namespace {

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/rpc/byte_budget.h"
 #include "service/rpc/heartbeat.h"
 

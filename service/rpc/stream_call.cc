@@ -1,6 +1,6 @@
 #include "service/rpc/stream_call.h"
 
-#include "service/base/header_names.h"
+#include "lease/base/header_names.h"
 
 namespace leasehold {
 

@@ -27,7 +27,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/received.h"
 #include "service/rpc/rpc_queue.h"

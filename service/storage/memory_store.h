@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/storage/store.h"
 
 namespace leasehold {

@@ -20,8 +20,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
-#include "lease/mutex.h"
 #include "service/storage/data_directory.h"
 #include "service/storage/file_guard.h"
 #include "service/storage/sqlite_connection.h"

@@ -15,24 +15,24 @@ TEST(Utf8, GoodTextStaysAsItIs) {
        {"", "ascii", "more than eight bytes of ascii", "é", "12345678é",
         "1234567é", "日本語", "👋🏽", "\U0010FFFF"}) {
     EXPECT_TRUE(IsUtf8(text)) << text;
-    EXPECT_EQ(ToUtf8(text), text);
+    EXPECT_EQ(MakeUtf8(text), text);
     EXPECT_TRUE(CheckUtf8("the name", text).ok());
   }
 }
 
 TEST(Utf8, BytesOfNoCharacterAreReplacedOneByOne) {
-  EXPECT_EQ(ToUtf8("caf\xe9"), "caf\uFFFD");
-  EXPECT_EQ(ToUtf8("\xe9t\xe9 in Latin-1 text"),
+  EXPECT_EQ(MakeUtf8("caf\xe9"), "caf\uFFFD");
+  EXPECT_EQ(MakeUtf8("\xe9t\xe9 in Latin-1 text"),
             "\uFFFDt\uFFFD in Latin-1 text");
   // Half of an emoji, a surrogate, an overlong form.
-  EXPECT_EQ(ToUtf8("\xf0\x9f"), "\uFFFD\uFFFD");
-  EXPECT_EQ(ToUtf8("a\xed\xa0\xbdz"), "a\uFFFD\uFFFD\uFFFDz");
-  EXPECT_EQ(ToUtf8("\xc0\xaf"), "\uFFFD\uFFFD");
+  EXPECT_EQ(MakeUtf8("\xf0\x9f"), "\uFFFD\uFFFD");
+  EXPECT_EQ(MakeUtf8("a\xed\xa0\xbdz"), "a\uFFFD\uFFFD\uFFFDz");
+  EXPECT_EQ(MakeUtf8("\xc0\xaf"), "\uFFFD\uFFFD");
   for (int byte = 0x80; byte <= 0xFF; ++byte) {
     const std::string text =
         "12345678" + std::string(1, static_cast<char>(byte));
     EXPECT_FALSE(IsUtf8(text)) << byte;
-    EXPECT_EQ(ToUtf8(text), "12345678\uFFFD");
+    EXPECT_EQ(MakeUtf8(text), "12345678\uFFFD");
   }
 }
 
@@ -45,10 +45,10 @@ TEST(Utf8, WhatIsRefusedIsNamedAndShown) {
 }
 
 TEST(Utf8, PrefixEndsBetweenCharacters) {
-  EXPECT_EQ(Utf8Prefix("aé", 3), "aé");
-  EXPECT_EQ(Utf8Prefix("aéb", 3), "aé");
-  EXPECT_EQ(Utf8Prefix("aéb", 2), "a");
-  EXPECT_EQ(Utf8Prefix("é", 1), "");
+  EXPECT_EQ(Utf8Front("aé", 3), "aé");
+  EXPECT_EQ(Utf8Front("aéb", 3), "aé");
+  EXPECT_EQ(Utf8Front("aéb", 2), "a");
+  EXPECT_EQ(Utf8Front("é", 1), "");
 }
 
 }  // namespace

@@ -26,7 +26,7 @@
 #include "counter.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/embed/instances.h"
 #include "tests/support/simulated_clock.h"
 

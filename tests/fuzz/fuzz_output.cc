@@ -5,7 +5,7 @@
 
 #include "client/cli/json_object.h"
 #include "client/cli/printable.h"
-#include "client/wire/utf8.h"
+#include "lease/base/utf8.h"
 #include "tests/fuzz/property.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string shown = leasehold::client::cli::Printable(text);
   Property(IsCleanUtf8(shown), "what is shown is text without controls");
   if (IsCleanUtf8(text)) {
-    Property(leasehold::client::IsUtf8(text), "clean text is UTF-8");
+    Property(leasehold::IsUtf8(text), "clean text is UTF-8");
     if (text.find('\\') == std::string_view::npos) {
       Property(shown == text, "clean text is shown as it is");
     }

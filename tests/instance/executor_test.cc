@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 
 namespace leasehold {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/seed.h"
 #include "tests/support/simulated_clock.h"

@@ -6,7 +6,7 @@
 #include "durabletask/orchestrator_service.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "service/base/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/instance/instance_registry.h"
 
 namespace leasehold {

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "service/storage/store.h"
 
 namespace leasehold {

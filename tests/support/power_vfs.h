@@ -35,7 +35,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "lease/mutex.h"
+#include "lease/base/mutex.h"
 #include "tests/support/seed.h"
 
 namespace leasehold {

@@ -1,11 +1,11 @@
-#include "service/base/quote.h"
+#include "lease/base/quote.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 
 #include "absl/strings/str_format.h"
-#include "service/base/utf8.h"
+#include "lease/base/utf8.h"
 
 namespace leasehold {
 namespace {

@@ -1,17 +1,20 @@
 // The names of the headers that calls and answers carry, beside gRPC's own.
 //
 // What they mean: service/instance/instance_headers.h and
-// service/rpc/heartbeat.h.
+// service/rpc/heartbeat.h; how a client sends and reads them:
+// client/wire/instance_metadata.h.
 //
 // Thread-safety: constants.
-#ifndef LEASEHOLD_SERVICE_BASE_HEADER_NAMES_H_
-#define LEASEHOLD_SERVICE_BASE_HEADER_NAMES_H_
+#ifndef LEASEHOLD_LEASE_BASE_HEADER_NAMES_H_
+#define LEASEHOLD_LEASE_BASE_HEADER_NAMES_H_
 
 #include <string_view>
 
 namespace leasehold {
 
 inline constexpr std::string_view kDefaultInstanceHeader = "instance-id";
+// For IDs that text cannot carry.
+inline constexpr std::string_view kDefaultInstanceBinHeader = "instance-id-bin";
 inline constexpr std::string_view kIdleTimeoutHeader = "instance-idle-timeout";
 // How long a stream may be silent.
 inline constexpr std::string_view kHeartbeatHeader = "heartbeat-interval";
@@ -24,4 +27,4 @@ inline constexpr std::string_view kIdleTimeoutMsHeader =
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_SERVICE_BASE_HEADER_NAMES_H_
+#endif  // LEASEHOLD_LEASE_BASE_HEADER_NAMES_H_

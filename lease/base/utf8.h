@@ -1,8 +1,9 @@
-// UTF-8: what text on the wire has to be, and what is made of text that is not.
+// UTF-8, which all text on the wire has to be: how to check it, and how to
+// repair text that is not.
 //
 // Thread-safety: pure functions.
-#ifndef LEASEHOLD_SERVICE_BASE_UTF8_H_
-#define LEASEHOLD_SERVICE_BASE_UTF8_H_
+#ifndef LEASEHOLD_LEASE_BASE_UTF8_H_
+#define LEASEHOLD_LEASE_BASE_UTF8_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace leasehold {
 
-// How many bytes the code point at the front of `text` has; 0: it is not UTF-8
-// (an overlong form, a surrogate, above U+10FFFF, or cut off).
+// The length in bytes of the code point at the front of `text`; 0: it is not
+// UTF-8 (an overlong form, a surrogate, above U+10FFFF, or cut off).
 // REQUIRES: `text` is not empty.
 size_t CodePointBytes(std::string_view text);
 
@@ -28,12 +29,18 @@ bool IsControl(uint32_t code);
 // Where the first byte is that is not UTF-8; npos: there is none.
 size_t FindNotUtf8(std::string_view text);
 
-// As `text`, with U+FFFD in place of each byte that is not UTF-8.
+// Whether all of `text` is UTF-8.
+inline bool IsUtf8(std::string_view text) {
+  return FindNotUtf8(text) == std::string_view::npos;
+}
+
+// `text` with U+FFFD in place of each byte that is not UTF-8.
 std::string MakeUtf8(std::string_view text);
 
-// The front of `text`, at most `bytes_max` bytes of it. No character is cut.
+// At most the first `bytes_max` bytes of `text`, without cutting a character in
+// two.
 std::string_view Utf8Front(std::string_view text, size_t bytes_max);
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_SERVICE_BASE_UTF8_H_
+#endif  // LEASEHOLD_LEASE_BASE_UTF8_H_

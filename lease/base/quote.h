@@ -1,8 +1,8 @@
 // QuoteForMessage: how a caller's bytes stand in our messages.
 //
 // Thread-safety: pure functions.
-#ifndef LEASEHOLD_SERVICE_BASE_QUOTE_H_
-#define LEASEHOLD_SERVICE_BASE_QUOTE_H_
+#ifndef LEASEHOLD_LEASE_BASE_QUOTE_H_
+#define LEASEHOLD_LEASE_BASE_QUOTE_H_
 
 #include <string>
 #include <string_view>
@@ -16,4 +16,4 @@ std::string QuoteForMessage(std::string_view value);
 
 }  // namespace leasehold
 
-#endif  // LEASEHOLD_SERVICE_BASE_QUOTE_H_
+#endif  // LEASEHOLD_LEASE_BASE_QUOTE_H_

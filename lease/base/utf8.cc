@@ -1,6 +1,6 @@
-#include "service/base/utf8.h"
+#include "lease/base/utf8.h"
 
-#include <algorithm>
+#include <cstring>
 
 namespace leasehold {
 
@@ -46,8 +46,16 @@ bool IsControl(uint32_t code) {
 }
 
 size_t FindNotUtf8(std::string_view text) {
+  // ASCII, which most text is, is checked eight bytes at a time.
+  constexpr uint64_t kNotAscii = 0x8080808080808080;
   for (size_t i = 0; i < text.size();) {
-    const size_t bytes = CodePointBytes(text.substr(i));
+    uint64_t eight = kNotAscii;
+    if (text.size() - i >= sizeof(eight)) {
+      std::memcpy(&eight, text.data() + i, sizeof(eight));
+    }
+    const size_t bytes = (eight & kNotAscii) == 0
+                             ? sizeof(eight)
+                             : CodePointBytes(text.substr(i));
     if (bytes == 0) return i;
     i += bytes;
   }
@@ -57,12 +65,13 @@ size_t FindNotUtf8(std::string_view text) {
 std::string MakeUtf8(std::string_view text) {
   std::string good;
   good.reserve(text.size());
-  while (!text.empty()) {
-    const size_t bytes = CodePointBytes(text);
-    good += bytes == 0 ? "\xEF\xBF\xBD" : text.substr(0, bytes);
-    text.remove_prefix(std::max<size_t>(bytes, 1));
+  for (;;) {
+    const size_t end = FindNotUtf8(text);
+    good += text.substr(0, end);
+    if (end == std::string_view::npos) return good;
+    good += "\uFFFD";
+    text.remove_prefix(end + 1);
   }
-  return good;
 }
 
 std::string_view Utf8Front(std::string_view text, size_t bytes_max) {
