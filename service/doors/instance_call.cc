@@ -14,10 +14,15 @@ std::string_view View(grpc::string_ref s) { return {s.data(), s.size()}; }
 }  // namespace
 
 absl::StatusOr<InstanceRequest> InstanceDoor::Read(
-    const grpc::ServerContextBase& call, const Caller& caller) const {
+    const ServerCall& call) const {
   if (refusing_.load(std::memory_order_acquire)) {
     return absl::UnavailableError("the server is shutting down");
   }
+  return Read(call.context(), call.caller());
+}
+
+absl::StatusOr<InstanceRequest> InstanceDoor::Read(
+    const grpc::ServerContextBase& call, const Caller& caller) const {
   InstanceHeaderReader reader(names_);
   for (const auto& [name, value] : call.client_metadata()) {
     reader.Add(View(name), View(value));

@@ -43,16 +43,15 @@ class InstanceDoor {
 
   InstanceRegistry& registry() const { return registry_; }
 
-  // From now on Read refuses, because the server drains. Safe on any thread.
+  // From now on calls of our runtime are refused, because the server drains.
+  // Safe on any thread.
   void Refuse() { refusing_.store(true, std::memory_order_release); }
 
   // The instance that the call wants.
   //   InvalidArgument: a header breaks a rule; the message says which.
   //   Unavailable: after Refuse.
-  absl::StatusOr<InstanceRequest> Read(const ServerCall& call) const {
-    return Read(call.context(), call.caller());
-  }
-  // The same for a call that is not one of our runtime's.
+  absl::StatusOr<InstanceRequest> Read(const ServerCall& call) const;
+  // The same for a call that is not one of our runtime's, and never refused.
   absl::StatusOr<InstanceRequest> Read(const grpc::ServerContextBase& call,
                                        const Caller& caller) const;
 

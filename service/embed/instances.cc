@@ -1,11 +1,27 @@
 #include "service/embed/instances.h"
 
 #include <grpc/support/time.h>
+#include <grpcpp/alarm.h>
+#include <grpcpp/completion_queue.h>
 
+#include <algorithm>
 #include <future>
+#include <utility>
 
 namespace leasehold {
 namespace {
+
+// How a drain looks whether it is over: each tick; the calls in flight served,
+// and no call for a few ticks. A client that goes on calling, or does not take
+// the end of its stream, is not waited for long.
+constexpr absl::Duration kDrainTick = absl::Milliseconds(10);
+constexpr int kQuietTicks = 3;
+constexpr int kServedTicks = 100;
+
+// A span that gRPC adds to its own clock, without an overflow.
+gpr_timespec Span(absl::Duration duration) {
+  return gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN);
+}
 
 std::vector<ContextInitializer*> Initializers(const InstancesOptions& options,
                                               LeaseInitializer& lease) {
@@ -68,55 +84,110 @@ Instances::Instances(InstancesOptions options)
 
 Instances::~Instances() { Shutdown(); }
 
-RpcRuntime& Instances::Runtime(grpc::ServerBuilder& builder) {
-  if (runtime_ == nullptr) {
-    runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads,
-                                            budget_, &heartbeats_);
-  }
-  return *runtime_;
-}
-
-void Instances::RegisterEcho(grpc::ServerBuilder& builder) {
-  Runtime(builder);
-  echo_ = std::make_unique<EchoServer>(door_, options_.idle_timeout,
-                                       /*observer=*/nullptr);
-  builder.RegisterService(&echo_->service());
+void Instances::RegisterEcho(grpc::ServerBuilder& builder,
+                             EchoOptions options) {
+  AddEcho(options);
+  Register(builder);
 }
 
 void Instances::RegisterInstances(grpc::ServerBuilder& builder) {
-  Runtime(builder);
+  AddInstances();
+  Register(builder);
+}
+
+void Instances::AddEcho(EchoOptions options) {
+  echo_ = std::make_unique<EchoServer>(
+      door_,
+      options.idle_timeout > absl::ZeroDuration() ? options.idle_timeout
+                                                  : options_.idle_timeout,
+      options.observer);
+  Add(*echo_);
+}
+
+void Instances::AddInstances() {
   instances_ = std::make_unique<InstancesServer>(door_, watch_hub_, executor_);
-  builder.RegisterService(&instances_->service());
+  Add(*instances_);
+}
+
+void Instances::Add(HostedService& service) {
+  services_.push_back(&service);
+  Add(static_cast<ServerPart&>(service));
+}
+
+void Instances::Register(grpc::ServerBuilder& builder) {
+  for (; registered_ < services_.size(); ++registered_) {
+    builder.RegisterService(&services_[registered_]->service());
+  }
+  if (runtime_ == nullptr && registered_ > 0) {
+    runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads,
+                                            budget_, &heartbeats_);
+  }
 }
 
 void Instances::Start() {
+  started_ = true;
   registry_.Start();
   access_timer_.Start();
   if (runtime_ == nullptr) return;
   heartbeats_.Start();
+  for (HostedService* service : services_) service->OnServing(services_);
   runtime_->Start([this](RpcQueue& queue) {
-    if (echo_ != nullptr) echo_->Serve(queue);
-    if (instances_ != nullptr) instances_->Serve(queue);
+    for (HostedService* service : services_) service->Serve(queue);
   });
 }
 
 void Instances::BeginDrain() {
+  if (std::exchange(draining_, true)) return;
+  for (ServerPart* part : parts_) part->OnDraining();
   registry_.TellDraining();
+  // They would stay open for as long as the drain may take.
   if (runtime_ != nullptr) {
     runtime_->EndStreams(absl::UnavailableError("the server is shutting down"));
   }
 }
 
-void Instances::Shutdown(grpc::Server& server, absl::Duration drain_timeout) {
+absl::Duration Instances::Drain(absl::Duration timeout) {
   BeginDrain();
-  // From now, by gRPC's own clock.
-  server.Shutdown(gpr_time_from_nanos(absl::ToInt64Nanoseconds(drain_timeout),
-                                      GPR_TIMESPAN));
+  if (runtime_ == nullptr) return timeout;
+  // gRPC cancels a call that arrives once it shuts down, and only UNAVAILABLE
+  // tells a client that it may try elsewhere. So we refuse first, and gRPC is
+  // shut down when nobody calls any more.
+  door_.Refuse();
+  grpc::CompletionQueue ticks;
+  grpc::Alarm alarm;
+  int quiet = 0;
+  int served = 0;
+  size_t arrived = 0;
+  absl::Duration waited;
+  while (waited < timeout) {
+    const RpcRuntime::Load load = runtime_->load();
+    quiet = load.arrived == arrived ? quiet + 1 : 0;
+    served = load.running == 0 ? served + 1 : 0;
+    arrived = load.arrived;
+    if (served > 0 && quiet >= kQuietTicks && load.ending == 0) break;
+    if (served >= kServedTicks) break;
+    const absl::Duration tick = std::min(kDrainTick, timeout - waited);
+    alarm.Set(&ticks, Span(tick), nullptr);
+    void* tag;
+    bool ok;
+    ticks.Next(&tag, &ok);
+    waited += tick;
+  }
+  ticks.Shutdown();
+  return timeout - waited;
+}
+
+void Instances::Shutdown(grpc::Server& server, absl::Duration drain_timeout) {
+  const absl::Duration left = Drain(drain_timeout);
+  server.Shutdown(Span(left));  // From now, by gRPC's own clock.
   Shutdown();
 }
 
 void Instances::Shutdown() {
   if (std::exchange(shut_down_, true)) return;
+  if (started_) {
+    for (ServerPart* part : parts_) part->OnStopping();
+  }
   std::promise<void> detached;
   registry_.Shutdown([&detached] { detached.set_value(); });
   detached.get_future().wait();

@@ -33,6 +33,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lease/clock.h"
+#include "service/doors/call_observer.h"
 #include "service/doors/echo_server.h"
 #include "service/doors/instance_call.h"
 #include "service/doors/instances_server.h"
@@ -51,6 +52,7 @@
 #include "service/instance/watch_hub.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/rpc_runtime.h"
+#include "service/rpc/served.h"
 
 namespace leasehold {
 
@@ -97,6 +99,13 @@ struct InstancesOptions {
   Executor* executor = nullptr;  // Null: one of `user_threads`.
 };
 
+struct EchoOptions {
+  // The contexts that Echo uses have at least this idle timeout; zero: the
+  // server's.
+  absl::Duration idle_timeout = absl::ZeroDuration();
+  CallObserver* observer = nullptr;  // Told of each echo, if not null.
+};
+
 class Instances {
  public:
   explicit Instances(InstancesOptions options = {});
@@ -117,8 +126,23 @@ class Instances {
   // Adds Leasehold's own services to an embedder's server: leasehold.v1.Echo,
   // and leasehold.v1.Instances, through which clients see, hold and release
   // contexts. Call them before BuildAndStart, with the same builder.
-  void RegisterEcho(grpc::ServerBuilder& builder);
+  void RegisterEcho(grpc::ServerBuilder& builder, EchoOptions options = {});
   void RegisterInstances(grpc::ServerBuilder& builder);
+
+  // The same in two steps, for a program that has to know its services before
+  // it has a builder, or that has more services of this kind: Add..., then
+  // Register, which registers what was added since the last time. All that is
+  // added outlives the end of Shutdown.
+  void AddEcho(EchoOptions options = {});
+  void AddInstances();
+  void Add(HostedService& service);
+  // A part that is no service, but has to know of the drain and the end.
+  void Add(ServerPart& part) { parts_.push_back(&part); }
+  void Register(grpc::ServerBuilder& builder);
+  // All services that were added.
+  const std::vector<HostedService*>& services() const { return services_; }
+  // For services that are added: how their calls find instances.
+  const InstanceDoor& door() const { return door_; }
 
   // From now on leases run and Leasehold's own services are served. Call it
   // after BuildAndStart.
@@ -126,13 +150,19 @@ class Instances {
 
   // Asks long calls to end: Leasehold's own streams end at once (Unavailable);
   // yours are told, also those that are bound later
-  // (ReleaseListener::OnDraining). Idempotent; Shutdown(server) does it first.
+  // (ReleaseListener::OnDraining). Idempotent; Drain does it first.
   void BeginDrain();
   // Whether BeginDrain was called, for code that would rather ask.
   bool draining() const { return registry_.draining(); }
+  // BeginDrain; then Leasehold's own services refuse calls (Unavailable, so
+  // that clients go elsewhere) until those in flight have ended and no more
+  // come, or until `timeout`. Calls of your own services are served as before.
+  // Blocks. Returns what is left of `timeout`. Shutdown(server) does it first.
+  absl::Duration Drain(absl::Duration timeout);
 
-  // Ends everything in order: BeginDrain; then the server, where running calls
-  // have `drain_timeout` and are cancelled after that; then the rest. Blocks.
+  // Ends everything in order: Drain; then the server, where running calls have
+  // what is left of `drain_timeout` and are cancelled after that; then the
+  // rest. Blocks.
   void Shutdown(grpc::Server& server, absl::Duration drain_timeout);
   // The rest: detaches every context (`shutdown`) and waits until all hooks
   // have answered. Call it after grpc::Server::Shutdown. Idempotent.
@@ -173,8 +203,6 @@ class Instances {
   InstanceRegistry& registry() { return registry_; }
 
  private:
-  RpcRuntime& Runtime(grpc::ServerBuilder& builder);
-
   // Constant after construction.
   const InstancesOptions options_;
   RealClock real_clock_;
@@ -195,12 +223,18 @@ class Instances {
   internal::BinderCore core_;
   const InstanceBinder binder_;
 
-  // Leasehold's own services, if they are registered.
+  // Leasehold's own services, if they were added.
   std::unique_ptr<EchoServer> echo_;
   std::unique_ptr<InstancesServer> instances_;
+  std::vector<HostedService*> services_;
+  std::vector<ServerPart*> parts_;  // Those, and others.
   ByteBudget budget_;
   HeartbeatTimer heartbeats_;
-  std::unique_ptr<RpcRuntime> runtime_;
+  std::unique_ptr<RpcRuntime> runtime_;  // From the first Register on.
+  size_t registered_ = 0;                // How many of the services.
+
+  bool started_ = false;
+  bool draining_ = false;
   bool shut_down_ = false;
 };
 

@@ -1,37 +1,20 @@
 #include "service/host/server_host.h"
 
-#include <grpc/support/time.h>
-#include <grpcpp/alarm.h>
-#include <grpcpp/completion_queue.h>
 #include <grpcpp/server_builder.h>
 
-#include <algorithm>
-#include <future>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "service/doors/service_names.h"
 
 namespace leasehold {
 
 namespace {
 
-// How a drain looks whether it is over: each tick; the calls in flight served,
-// and no call for a few ticks. Who goes on calling, or does not take the end of
-// its stream, is not waited for long.
-constexpr absl::Duration kDrainTick = absl::Milliseconds(10);
-constexpr int kQuietTicks = 3;
-constexpr int kServedTicks = 100;
-
 // What gRPC takes as one message, whatever the method: twice what an answer of
 // a worker may have, so that those which are too large are seen, and their work
 // can be ended with a reason. Other requests have kRequestBytesMax.
 constexpr int kMessageBytesMax = 256 << 20;
-
-// A span that gRPC adds to its own clock, without an overflow.
-gpr_timespec Span(absl::Duration duration) {
-  return gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN);
-}
 
 AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
   const ConnectionPolicy& policy = options.connections;
@@ -41,10 +24,28 @@ AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
           .unsent_timeout = policy.keepalive_time + policy.keepalive_timeout};
 }
 
+InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
+                                    std::vector<InstanceObserver*> observers) {
+  return {.observers = std::move(observers),
+          .idle_timeout = options.idle_timeout,
+          .idle_timeout_min = options.idle_timeout_min,
+          .idle_timeout_max = options.idle_timeout_max,
+          .contexts_max = options.contexts_max,
+          .evict_idle = options.evict_idle,
+          .detach_timeout = options.detach_timeout,
+          .open_timeout = options.open_timeout,
+          .heartbeat_interval = options.heartbeat_interval,
+          .headers = options.instance_header,
+          .user_threads = options.user_threads,
+          .queue_threads = options.queue_threads,
+          .connection_bytes_max = options.connection_bytes_max,
+          .total_bytes_max = options.total_bytes_max,
+          .log_failures = false,  // The server's log says it.
+          .clock = &clock};
+}
+
 std::vector<InstanceObserver*> With(std::vector<InstanceObserver*> observers,
-                                    WatchHub& hub, ServerLog& log,
-                                    Console* console) {
-  observers.push_back(&hub);
+                                    ServerLog& log, Console* console) {
   observers.push_back(&log);
   if (console != nullptr) observers.push_back(console);
   return observers;
@@ -56,28 +57,16 @@ ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                        Console* console,
                        std::vector<InstanceObserver*> observers)
     : options_(std::move(options)),
-      clock_(clock),
       log_(log),
-      executor_(options_.user_threads),
-      registry_(clock_, executor_, provider_, {&lease_initializer_},
-                With(std::move(observers), watch_hub_, log_, console),
-                {.idle_timeout = options_.idle_timeout,
-                 .idle_timeout_min = options_.idle_timeout_min,
-                 .idle_timeout_max = options_.idle_timeout_max,
-                 .contexts_max = options_.contexts_max,
-                 .evict_idle = options_.evict_idle,
-                 .detach_timeout = options_.detach_timeout,
-                 .open_timeout = options_.open_timeout}),
-      door_(registry_, options_.instance_header),
-      echo_(door_, options_.IdleTimeoutOf(kEchoService), console),
-      instances_(door_, watch_hub_, executor_),
-      budget_(clock_, {.connection_bytes_max = options_.connection_bytes_max,
-                       .total_bytes_max = options_.total_bytes_max}),
-      heartbeats_(clock_, options_.heartbeat_interval),
-      listener_(clock_, log_, AcceptLimitsOf(options_),
+      instances_(InstancesOptionsOf(options_, clock,
+                                    With(std::move(observers), log, console))),
+      listener_(clock, log, AcceptLimitsOf(options_),
                 options_.unix_socket_mode) {
-  served_ = {&echo_, &instances_};
-  if (console != nullptr) registry_.WatchUse();  // It shows leases start.
+  instances_.AddEcho({.idle_timeout = options_.IdleTimeoutOf(kEchoService),
+                      .observer = console});
+  instances_.AddInstances();
+  // The console shows leases start.
+  if (console != nullptr) instances_.registry().WatchUse();
 }
 
 ServerHost::~ServerHost() { StopAndDrain(); }
@@ -90,10 +79,7 @@ absl::Status ServerHost::Start() {
     return status;
   }
   listener_.Register(builder);
-  for (HostedService* served : served_)
-    builder.RegisterService(&served->service());
-  runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads,
-                                          budget_, &heartbeats_);
+  instances_.Register(builder);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
     listener_.Stop();
@@ -101,13 +87,8 @@ absl::Status ServerHost::Start() {
   }
   stopped_ = false;
   addresses_ = listener_.addresses();
-  for (HostedService* served : served_) served->OnServing(served_);
-  runtime_->Start([this](RpcQueue& queue) {
-    for (HostedService* served : served_) served->Serve(queue);
-  });
-  registry_.Start();
+  instances_.Start();
   listener_.Start();
-  heartbeats_.Start();
   for (const std::string& address : addresses_) {
     log_.Info("listening", {{"address", address}});
   }
@@ -120,49 +101,13 @@ std::shared_ptr<grpc::Channel> ServerHost::InProcessChannel() {
   return server_->InProcessChannel(arguments);
 }
 
-void ServerHost::RefuseAndServe() {
-  // gRPC cancels a call that arrives once it shuts down, and only UNAVAILABLE
-  // tells a client that it may try elsewhere. So we refuse first, and gRPC is
-  // shut down when nobody calls any more.
-  door_.Refuse();
-  grpc::CompletionQueue ticks;
-  grpc::Alarm alarm;
-  int quiet = 0;
-  int served = 0;
-  size_t arrived = 0;
-  for (absl::Duration waited; waited < options_.drain_timeout;
-       waited += kDrainTick) {
-    const RpcRuntime::Load load = runtime_->load();
-    quiet = load.arrived == arrived ? quiet + 1 : 0;
-    served = load.running == 0 ? served + 1 : 0;
-    arrived = load.arrived;
-    if (served > 0 && quiet >= kQuietTicks && load.ending == 0) break;
-    if (served >= kServedTicks) break;
-    alarm.Set(&ticks,
-              Span(std::min(kDrainTick, options_.drain_timeout - waited)),
-              nullptr);
-    void* tag;
-    bool ok;
-    ticks.Next(&tag, &ok);
-  }
-  ticks.Shutdown();
-}
-
 void ServerHost::StopAndDrain() {
   if (std::exchange(stopped_, true)) return;
   log_.Info("draining",
             {{"timeout", absl::FormatDuration(options_.drain_timeout)}});
-  for (ServerPart* part : parts_) part->OnDraining();
-  // They would stay open for as long as the drain may take.
-  runtime_->EndStreams(absl::UnavailableError("the server is shutting down"));
-  RefuseAndServe();
+  instances_.Drain(options_.drain_timeout);
   listener_.Stop();
-  server_->Shutdown(Span(absl::ZeroDuration()));
-  for (ServerPart* part : parts_) part->OnStopping();
-  std::promise<void> detached;
-  registry_.Shutdown([&detached] { detached.set_value(); });
-  detached.get_future().wait();
-  runtime_->Stop();
+  instances_.Shutdown(*server_, absl::ZeroDuration());
   server_.reset();  // It knows the services that were added.
   log_.Info("stopped", {});
 }

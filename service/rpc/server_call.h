@@ -144,6 +144,10 @@ class ServerCall {
     }
   };
 
+  // Answers the call with `status`, and waits until the call is over. The
+  // coroutine must not await anything after it.
+  virtual FinishAwaiter Finish(const absl::Status& status) = 0;
+
   // What the coroutine waits for in this class. (It waits elsewhere for other
   // things, such as its instance.)
   enum class Awaiting { kNothing, kArrival, kOperation, kNews, kRoom, kFinish };
@@ -253,68 +257,90 @@ class ServerCall {
   bool cancelled_ = false;  // It says that the client did not see the end.
 };
 
-// A call with one request and one response.
-template <typename Request, typename Response>
-class UnaryCall : public ServerCall {
+// The half of a call with one request: how the call arrives, and how its
+// request is read. `Base`: ServerCall or StreamCall; `Writer`: what gRPC
+// answers it with.
+template <typename Base, typename Request, typename Writer>
+class OneRequestCall : public Base {
  public:
-  explicit UnaryCall(RpcQueue& queue)
-      : ServerCall(queue), writer_(&context()) {}
+  using typename Base::AcceptAwaiter;
+  using typename Base::ParseAwaiter;
+
+  explicit OneRequestCall(RpcQueue& queue)
+      : Base(queue), writer_(&this->context()) {}
 
   Request& request() { return received_.request(); }
-  Response& response() { return response_; }
 
   // Waits for a call of one method: `RequestX` of a RawService. False: the
   // server stops, and no call comes.
-  template <typename Service, typename Base>
-  AcceptAwaiter Accept(
-      Service& service,
-      void (Base::*request)(grpc::ServerContext*, grpc::ByteBuffer*,
-                            grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>*,
-                            grpc::CompletionQueue*,
-                            grpc::ServerCompletionQueue*, void*)) {
-    (service.*request)(&context(), received_.bytes(), &writer_, queue().queue(),
-                       queue().queue(), accept_.Begin());
+  template <typename Service, typename Method>
+  AcceptAwaiter Accept(Service& service,
+                       void (Method::*request)(grpc::ServerContext*,
+                                               grpc::ByteBuffer*, Writer*,
+                                               grpc::CompletionQueue*,
+                                               grpc::ServerCompletionQueue*,
+                                               void*)) {
+    grpc::ServerCompletionQueue* const queue = this->queue().queue();
+    (service.*request)(&this->context(), received_.bytes(), &writer_, queue,
+                       queue, this->accept_.Begin());
     return AcceptAwaiter{*this};
   }
 
   // Parses the request. False: the request was refused, and the call is over.
   ParseAwaiter Parse() {
     const absl::Status status = received_.Parse();
-    if (!status.ok()) Finish(status);
+    if (!status.ok()) this->Finish(status);
     return {*this, status.ok()};
   }
+
+ protected:
+  ~OneRequestCall() = default;
+
+  ReceivedRequest<Request> received_;
+  Writer writer_;
+};
+
+// A call with one request and one response.
+template <typename Request, typename Response>
+class UnaryCall final
+    : public OneRequestCall<ServerCall, Request,
+                            grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> {
+ public:
+  using typename ServerCall::FinishAwaiter;
+  using UnaryCall::OneRequestCall::OneRequestCall;
+
+  Response& response() { return response_; }
 
   // Claims the request's bytes until the call is answered; for calls that may
   // take long, or that hand the request on.
   //   ResourceExhausted: there is no room; answer the call with this status.
   absl::Status Admit() {
-    const size_t bytes = WireBytes(request());
+    const size_t bytes = WireBytes(this->request());
     if (bytes <= ByteBudget::kSmallBytes) return absl::OkStatus();
-    return Take(bytes, claim_);
+    return this->Take(bytes, this->claim_);
   }
   // The same for requests that must not be refused.
   void AdmitAnyway() {
-    const size_t bytes = WireBytes(request());
-    if (bytes > ByteBudget::kSmallBytes) TakeAnyway(bytes, claim_);
+    const size_t bytes = WireBytes(this->request());
+    if (bytes > ByteBudget::kSmallBytes) this->TakeAnyway(bytes, this->claim_);
   }
 
-  // Answers the call (with the response, if `status` is OK and there is room
-  // for it) and waits until the call is over. The coroutine must not await
-  // anything after it.
-  FinishAwaiter Finish(const absl::Status& status) {
-    set_cancel_handler(nullptr);
-    claim_.Release();
+  // Sends the response too, if `status` is OK and there is room for it.
+  FinishAwaiter Finish(const absl::Status& status) override {
+    this->set_cancel_handler(nullptr);
+    this->claim_.Release();
     absl::Status answer = status;
     if (answer.ok()) {
       const size_t bytes = WireBytes(response_);
-      answer = Take(bytes, claim_);
+      answer = this->Take(bytes, this->claim_);
       if (answer.ok()) {
-        writer_.Finish(ToBytes(response_), grpc::Status::OK, finish_.Begin());
+        this->writer_.Finish(ToBytes(response_), grpc::Status::OK,
+                             this->finish_.Begin());
         if (bytes > ByteBudget::kSmallBytes) Forget();
         return FinishAwaiter(*this);
       }
     }
-    writer_.FinishWithError(ToGrpcStatus(answer), finish_.Begin());
+    this->writer_.FinishWithError(ToGrpcStatus(answer), this->finish_.Begin());
     return FinishAwaiter(*this);
   }
 
@@ -322,13 +348,11 @@ class UnaryCall : public ServerCall {
   // gRPC has the bytes: no need to keep a second copy until the client has read
   // them.
   void Forget() {
-    received_.Forget();
+    this->received_.Forget();
     response_ = Response();
   }
 
-  ReceivedRequest<Request> received_;
   Response response_;
-  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
 };
 
 }  // namespace leasehold

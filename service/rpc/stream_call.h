@@ -216,103 +216,22 @@ class StreamCall : public ServerCall {
   std::optional<absl::Status> end_;
 };
 
-// A call with one request and a stream of responses.
-template <typename Request, typename Response>
-class ServerStreamCall : public StreamCall {
+// The half of a call with a stream of requests: how the call arrives, and how
+// its requests are read. `Writer` is gRPC's stream, which writes and reads.
+template <typename Request, typename Writer>
+class RequestStreamCall : public StreamCall {
  public:
-  explicit ServerStreamCall(RpcQueue& queue)
+  explicit RequestStreamCall(RpcQueue& queue)
       : StreamCall(queue), writer_(&context()) {}
 
-  Request& request() { return received_.request(); }
-
-  template <typename Service, typename Base>
-  AcceptAwaiter Accept(
-      Service& service,
-      void (Base::*request)(grpc::ServerContext*, grpc::ByteBuffer*,
-                            grpc::ServerAsyncWriter<grpc::ByteBuffer>*,
-                            grpc::CompletionQueue*,
-                            grpc::ServerCompletionQueue*, void*)) {
-    (service.*request)(&context(), received_.bytes(), &writer_, queue().queue(),
-                       queue().queue(), accept_.Begin());
-    return AcceptAwaiter{*this};
-  }
-
-  // As UnaryCall::Parse.
-  ParseAwaiter Parse() {
-    const absl::Status status = received_.Parse();
-    if (!status.ok()) Finish(status);
-    return {*this, status.ok()};
-  }
-
-  OperationAwaiter Write(const Response& response) {
-    if (over() || !ClaimWrite(WireBytes(response))) return {*this, nullptr};
-    CompletionTag* const tag = write_.Begin();
-    if (MayWrite()) {
-      writer_.Write(ToBytes(response), tag);
-    } else {
-      later_ = ToBytes(response);
-    }
-    return {*this, &write_};
-  }
-  // The same for a response that the caller does not need any more: its memory
-  // is freed at once.
-  OperationAwaiter Write(Response&& response) {
-    const Response once = std::move(response);
-    return Write(once);
-  }
-
-  FinishAwaiter Finish(const absl::Status& status) {
-    set_cancel_handler(nullptr);
-    Unregister();
-    writer_.Finish(ToGrpcStatus(status), finish_.Begin());
-    return FinishAwaiter(*this);
-  }
-  // As Finish, but sends one more response first, even if the stream was told
-  // to end. Leaves the response out if an earlier one is still on its way.
-  FinishAwaiter FinishWith(const Response& response,
-                           const absl::Status& status) {
-    if (write_.pending() || beat_.pending()) return Finish(status);
-    set_cancel_handler(nullptr);
-    Unregister();
-    claim_.Release();
-    TakeAnyway(WireBytes(response), claim_);
-    writer_.WriteAndFinish(ToBytes(response), {}, ToGrpcStatus(status),
-                           finish_.Begin());
-    return FinishAwaiter(*this);
-  }
-
- private:
-  void SendDeferred() override {
-    writer_.Write(std::exchange(later_, {}), write_.Begin());
-  }
-  void SendHeartbeat() override {
-    if constexpr (requires(Response & r) { r.set_heartbeat(true); }) {
-      Response response;
-      response.set_heartbeat(true);
-      writer_.Write(ToBytes(response), beat_.Begin());
-    }
-  }
-
-  grpc::ByteBuffer later_;  // Written once the heartbeat is out.
-  ReceivedRequest<Request> received_;
-  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
-};
-
-// A call with a stream of requests and a stream of responses.
-template <typename Request, typename Response>
-class BidiStreamCall : public StreamCall {
- public:
-  explicit BidiStreamCall(RpcQueue& queue)
-      : StreamCall(queue), stream_(&context()) {}
-
-  template <typename Service, typename Base>
-  AcceptAwaiter Accept(
-      Service& service,
-      void (Base::*request)(
-          grpc::ServerContext*,
-          grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>*,
-          grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*)) {
-    (service.*request)(&context(), &stream_, queue().queue(), queue().queue(),
+  // As OneRequestCall::Accept.
+  template <typename Service, typename Method>
+  AcceptAwaiter Accept(Service& service,
+                       void (Method::*request)(grpc::ServerContext*, Writer*,
+                                               grpc::CompletionQueue*,
+                                               grpc::ServerCompletionQueue*,
+                                               void*)) {
+    (service.*request)(&context(), &writer_, queue().queue(), queue().queue(),
                        accept_.Begin());
     return AcceptAwaiter{*this};
   }
@@ -320,62 +239,31 @@ class BidiStreamCall : public StreamCall {
   // Sends the initial metadata at once.
   OperationAwaiter SendInitialMetadata() {
     if (over()) return {*this, nullptr};
-    stream_.SendInitialMetadata(write_.Begin());
+    writer_.SendInitialMetadata(write_.Begin());
     return {*this, &write_};
   }
 
   struct ReadAwaiter : OperationAwaiter {
     bool await_resume() {
       return OperationAwaiter::await_resume() &&
-             static_cast<BidiStreamCall&>(this->call).ParseRead();
+             static_cast<RequestStreamCall&>(this->call).ParseRead();
     }
   };
   // False: the client has sent everything, or the stream is over, also because
   // of a request that cannot be read; then EndStatus says so.
   ReadAwaiter Read() {
     if (over()) return {{*this, nullptr}};
-    stream_.Read(received_.bytes(), read_.Begin());
+    writer_.Read(received_.bytes(), read_.Begin());
     return {{*this, &read_}};
   }
   Request& request() { return received_.request(); }
 
-  OperationAwaiter Write(const Response& response) {
-    if (over() || !ClaimWrite(WireBytes(response))) return {*this, nullptr};
-    CompletionTag* const tag = write_.Begin();
-    if (MayWrite()) {
-      stream_.Write(ToBytes(response), tag);
-    } else {
-      later_ = ToBytes(response);
-    }
-    return {*this, &write_};
-  }
-  // The same for a response that the caller does not need any more: its memory
-  // is freed at once.
-  OperationAwaiter Write(Response&& response) {
-    const Response once = std::move(response);
-    return Write(once);
-  }
+ protected:
+  ~RequestStreamCall() = default;
 
-  FinishAwaiter Finish(const absl::Status& status) {
-    set_cancel_handler(nullptr);
-    Unregister();
-    stream_.Finish(ToGrpcStatus(status), finish_.Begin());
-    return FinishAwaiter(*this);
-  }
+  Writer writer_;
 
  private:
-  void SendDeferred() override {
-    stream_.Write(std::exchange(later_, {}), write_.Begin());
-  }
-  void SendHeartbeat() override {
-    if constexpr (requires(Response & r) { r.set_heartbeat(true); }) {
-      Response response;
-      response.set_heartbeat(true);
-      stream_.Write(ToBytes(response), beat_.Begin());
-    }
-  }
-
-  grpc::ByteBuffer later_;  // Written once the heartbeat is out.
   bool ParseRead() {
     absl::Status status = received_.Parse();
     if (status.ok()) return true;
@@ -384,7 +272,96 @@ class BidiStreamCall : public StreamCall {
   }
 
   ReceivedRequest<Request> received_;
-  grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_;
+};
+
+// The half of a call with a stream of responses: how they are written. `Base`
+// is the half with its requests.
+template <typename Base, typename Response>
+class ResponseStreamCall : public Base {
+ public:
+  using Base::Base;
+  using typename Base::FinishAwaiter;
+  using typename Base::OperationAwaiter;
+
+  OperationAwaiter Write(const Response& response) {
+    if (this->over() || !this->ClaimWrite(WireBytes(response))) {
+      return {*this, nullptr};
+    }
+    CompletionTag* const tag = this->write_.Begin();
+    if (this->MayWrite()) {
+      this->writer_.Write(ToBytes(response), tag);
+    } else {
+      later_ = ToBytes(response);
+    }
+    return {*this, &this->write_};
+  }
+  // The same for a response that the caller does not need any more: its memory
+  // is freed at once.
+  OperationAwaiter Write(Response&& response) {
+    const Response once = std::move(response);
+    return Write(once);
+  }
+
+  FinishAwaiter Finish(const absl::Status& status) override {
+    BeginFinish();
+    this->writer_.Finish(ToGrpcStatus(status), this->finish_.Begin());
+    return FinishAwaiter(*this);
+  }
+  // As Finish, but sends one more response first, even if the stream was told
+  // to end. Leaves the response out if an earlier one is still on its way.
+  FinishAwaiter FinishWith(const Response& response,
+                           const absl::Status& status) {
+    if (this->write_.pending() || this->beat_.pending()) return Finish(status);
+    BeginFinish();
+    this->claim_.Release();
+    this->TakeAnyway(WireBytes(response), this->claim_);
+    this->writer_.WriteAndFinish(ToBytes(response), {}, ToGrpcStatus(status),
+                                 this->finish_.Begin());
+    return FinishAwaiter(*this);
+  }
+
+ protected:
+  ~ResponseStreamCall() = default;
+
+ private:
+  void BeginFinish() {
+    this->set_cancel_handler(nullptr);
+    this->Unregister();
+  }
+  void SendDeferred() override {
+    this->writer_.Write(std::exchange(later_, {}), this->write_.Begin());
+  }
+  void SendHeartbeat() override {
+    if constexpr (requires(Response & r) { r.set_heartbeat(true); }) {
+      Response response;
+      response.set_heartbeat(true);
+      this->writer_.Write(ToBytes(response), this->beat_.Begin());
+    }
+  }
+
+  grpc::ByteBuffer later_;  // Written once the heartbeat is out.
+};
+
+// A call with one request and a stream of responses.
+template <typename Request, typename Response>
+class ServerStreamCall final
+    : public ResponseStreamCall<
+          OneRequestCall<StreamCall, Request,
+                         grpc::ServerAsyncWriter<grpc::ByteBuffer>>,
+          Response> {
+ public:
+  using ServerStreamCall::ResponseStreamCall::ResponseStreamCall;
+};
+
+// A call with a stream of requests and a stream of responses.
+template <typename Request, typename Response>
+class BidiStreamCall final
+    : public ResponseStreamCall<
+          RequestStreamCall<Request, grpc::ServerAsyncReaderWriter<
+                                         grpc::ByteBuffer, grpc::ByteBuffer>>,
+          Response> {
+ public:
+  using BidiStreamCall::ResponseStreamCall::ResponseStreamCall;
 };
 
 }  // namespace leasehold
