@@ -8,6 +8,8 @@
 #include <future>
 #include <utility>
 
+#include "service/rpc/caller.h"
+
 namespace leasehold {
 namespace {
 
@@ -192,6 +194,10 @@ void Instances::Shutdown() {
   registry_.Shutdown([&detached] { detached.set_value(); });
   detached.get_future().wait();
   if (runtime_ != nullptr) runtime_->Stop();
+}
+
+InstanceKey Instances::Key(std::string_view id) {
+  return NormalKey(Anonymous()->tenant, id);
 }
 
 absl::StatusOr<InstanceInfo> Instances::SetIdleTimeout(

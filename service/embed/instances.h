@@ -27,6 +27,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,7 @@
 #include "service/instance/instance_context_provider.h"
 #include "service/instance/instance_headers.h"
 #include "service/instance/instance_info.h"
+#include "service/instance/instance_key.h"
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/serial_queue.h"
@@ -201,6 +203,9 @@ class Instances {
 
   // To look at contexts and manage them: Describe, List, KeepAlive, Release.
   InstanceRegistry& registry() { return registry_; }
+  // The key of instance `id`, as calls name it whose caller is not known:
+  //   instances.registry().Release(instances.Key("room-1"));
+  static InstanceKey Key(std::string_view id);
 
  private:
   // Constant after construction.

@@ -73,7 +73,7 @@ struct InstanceHeaderNames {
 //
 //   InstanceHeaderReader reader(names);
 //   for (const auto& [name, value] : metadata) reader.Add(name, value);
-//   absl::StatusOr<InstanceRequest> request = reader.Finish(kDefaultTenant);
+//   absl::StatusOr<InstanceRequest> request = reader.Finish(caller.tenant);
 //
 // Keeps views: names and values passed to Add must live until Finish.
 class InstanceHeaderReader {

@@ -14,14 +14,14 @@
 #include "absl/status/statusor.h"
 #include "lease/base/instance_id.h"
 #include "lease/base/quote.h"  // For whoever names a key in a message.
-#include "service/base/tenant.h"
 
 namespace leasehold {
 
 inline constexpr size_t kInstanceIdBytesMax = 1024;
 
 struct InstanceKey {
-  std::string tenant{kDefaultTenant};
+  std::string
+      tenant;  // Of the caller, who alone knows it (service/rpc/caller.h).
   std::string id;
 
   friend bool operator==(const InstanceKey&, const InstanceKey&) = default;

@@ -18,6 +18,11 @@ namespace {
 constexpr size_t kPageSizeMax = 1000;
 
 absl::Status NoSuch(const InstanceKey& key) {
+  if (key.tenant.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the key of instance ", QuoteForMessage(key.id),
+                     " names no tenant; Instances::Key makes keys that do"));
+  }
   return absl::NotFoundError(
       absl::StrCat("there is no instance ", QuoteForMessage(key.id)));
 }

@@ -1,13 +1,17 @@
 #include "service/rpc/caller.h"
 
-#include "service/base/tenant.h"
-
 namespace leasehold {
+namespace {
+
+// No other place names the tenant of callers of whom nothing is known.
+constexpr char kAnonymousTenant[] = "default";
+
+}  // namespace
 
 std::shared_ptr<const Caller> Anonymous() {
   // Shared by all calls, and never destroyed.
   static const auto& anonymous = *new std::shared_ptr<const Caller>(
-      new Caller{.tenant = std::string(kDefaultTenant)});
+      new Caller{.tenant = kAnonymousTenant});
   return anonymous;
 }
 

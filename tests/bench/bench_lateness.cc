@@ -39,6 +39,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "tests/support/blocking_call.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -161,9 +162,7 @@ class World final : public InstanceObserver {
 
  private:
   void Use(std::string id, absl::Duration timeout) {
-    BlockingCall call(
-        {.key = {.tenant = std::string(kDefaultTenant), .id = std::move(id)},
-         .idle_timeout = timeout});
+    BlockingCall call({.key = TestKey(id), .idle_timeout = timeout});
     EchoInstance::Of(*(**call.Ask(registry_)).pin);
   }
   void UseHot() {

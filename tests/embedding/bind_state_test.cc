@@ -80,7 +80,7 @@ TEST_F(BindStateTest, APlainClassIsNamedAndFoundByItsOwnType) {
   const auto serving = Serve(*service_);
   Add("room", 1);
   EXPECT_EQ(found, 3);
-  const auto info = instances_->registry().Describe({.id = "room"});
+  const auto info = instances_->registry().Describe(instances_->Key("room"));
   EXPECT_THAT(info->extensions,
               Contains("leasehold::(anonymous namespace)::Plain"));
 }
@@ -111,7 +111,7 @@ TEST_F(BindStateTest, AnExtensionThatAnInitializerAttachedIsTheState) {
   Make({.initializers = {&initializer}});
   const auto serving = ServeState<Own>();
   EXPECT_EQ(Add("four", 10), 14);
-  const auto info = instances_->registry().Describe({.id = "four"});
+  const auto info = instances_->registry().Describe(instances_->Key("four"));
   EXPECT_EQ(info->extensions.size(), 2);  // The lease, and it.
 }
 

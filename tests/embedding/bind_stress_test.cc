@@ -114,7 +114,8 @@ TEST_F(BindStressTest, CancellationsAtAnyMomentLoseNothing) {
         call.Await();
         ++ended;
         if (OneIn(random, 10)) {
-          (void)instances_->registry().Release({.id = id}, /*force=*/true);
+          (void)instances_->registry().Release(instances_->Key(id),
+                                               /*force=*/true);
         }
       }
     });

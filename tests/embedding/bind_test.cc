@@ -96,7 +96,7 @@ TEST_F(BindTest, AnOwnServiceAndEchoShareOneContextAndOneGeneration) {
             mine->header("instance-generation"));
   EXPECT_EQ(response.sequence(), 1);
   EXPECT_EQ(instances_->registry().size(), 1);
-  const auto info = instances_->registry().Describe({.id = "room"});
+  const auto info = instances_->registry().Describe(instances_->Key("room"));
   ASSERT_TRUE(info.has_value());
   EXPECT_THAT(info->extensions, Contains(HasSubstr("Number")));
   EXPECT_THAT(info->extensions, Contains(HasSubstr("Echo")));
@@ -212,13 +212,13 @@ TEST_F(BindTest, ThePinOfACallLastsUntilItsHandlerHasReturned) {
   call->Begin(1);
   inside.Await();
   EXPECT_TRUE(absl::IsFailedPrecondition(
-      instances_->registry().Release({.id = "room"})));
+      instances_->registry().Release(instances_->Key("room"))));
   clock_.Advance(absl::Hours(1));  // No lease runs.
   EXPECT_EQ(events_.count(InstanceEventKind::kIdle, "room"), 0);
   go_on.Open();
   EXPECT_TRUE(call->Await().ok());
   events_.Await(InstanceEventKind::kIdle, "room");
-  EXPECT_TRUE(instances_->registry().Release({.id = "room"}).ok());
+  EXPECT_TRUE(instances_->registry().Release(instances_->Key("room")).ok());
   events_.Await(InstanceEventKind::kClosed, "room");
   EXPECT_EQ(events_.reasons().back(), DetachReason::kReleased);
 }
@@ -234,7 +234,7 @@ TEST_F(BindTest, WhoeverHasTheAnswerMayReleaseTheInstance) {
     const auto call = NewCall("room");
     ASSERT_TRUE(call->Run(1).ok());
     const absl::Status released =
-        instances_->registry().Release({.id = "room"});
+        instances_->registry().Release(instances_->Key("room"));
     ASSERT_TRUE(released.ok()) << "round " << i << ": " << released;
   }
 }
@@ -469,9 +469,9 @@ TEST_F(BindTest, ACompletionQueueServiceBindsByContinuation) {
   EXPECT_TRUE(bound->created());
   EXPECT_EQ(bound->context().id(), "room");
   EXPECT_TRUE(absl::IsFailedPrecondition(
-      instances_->registry().Release({.id = "room"})));
+      instances_->registry().Release(instances_->Key("room"))));
   bound.reset();
-  EXPECT_TRUE(instances_->registry().Release({.id = "room"}).ok());
+  EXPECT_TRUE(instances_->registry().Release(instances_->Key("room")).ok());
 
   server_->Shutdown();
   queue->Shutdown();

@@ -126,10 +126,10 @@ TEST_F(ChatRoomTest, ASlowReaderIsShownOutAndTheOthersGoOn) {
 TEST_F(ChatRoomTest, AForcedReleaseSendsEverybodyAway) {
   Reader reader(Channel(), "hall");
   Latch closed;
-  EXPECT_TRUE(
-      instances_->registry()
-          .Release({.id = "hall"}, /*force=*/true, [&closed] { closed.Open(); })
-          .ok());
+  EXPECT_TRUE(instances_->registry()
+                  .Release(instances_->Key("hall"), /*force=*/true,
+                           [&closed] { closed.Open(); })
+                  .ok());
   EXPECT_EQ(reader.Drain(), grpc::StatusCode::ABORTED);
   closed.Await();
 }

@@ -236,8 +236,9 @@ TEST_F(HeartbeatTest, MessagesAndHeartbeatsDoNotGetIntoEachOthersWay) {
       call->TryCancel();
     } else {
       // By force: the handler is told while it may be writing.
-      EXPECT_TRUE(
-          instances_->registry().Release({.id = "room"}, /*force=*/true).ok());
+      EXPECT_TRUE(instances_->registry()
+                      .Release(instances_->Key("room"), /*force=*/true)
+                      .ok());
     }
     while (stream->Read(&response)) {
     }

@@ -15,6 +15,7 @@
 #include "service/instance/instance_headers.h"
 #include "service/instance/instance_key.h"
 #include "tests/fuzz/property.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -164,7 +165,7 @@ void CheckCall(const InstanceHeaderNames& names,
                const std::vector<Header>& headers) {
   InstanceHeaderReader reader(names);
   for (const auto& [name, value] : headers) reader.Add(name, value);
-  const absl::StatusOr<InstanceRequest> request = reader.Finish(kDefaultTenant);
+  const absl::StatusOr<InstanceRequest> request = reader.Finish(kTestTenant);
 
   const auto text = ValuesOf(headers, names.text);
   const auto binary = ValuesOf(headers, names.binary);
@@ -180,13 +181,13 @@ void CheckCall(const InstanceHeaderNames& names,
   if (!request.ok()) return CheckRefusal(request.status());
 
   const InstanceKey& key = request->key;
-  Property(key.tenant == kDefaultTenant, "the tenant is the one given");
+  Property(key.tenant == kTestTenant, "the tenant is the one given");
   Property(request->id_generated == (text.empty() && binary.empty()),
            "an ID is made if, and only if, none is given");
   if (request->id_generated) {
     Property(IsUuid(key.id), "an ID that is made is a UUID");
   } else {
-    Property(key == *MakeInstanceKey(kDefaultTenant,
+    Property(key == *MakeInstanceKey(kTestTenant,
                                      text.empty() ? binary[0] : text[0], ""),
              "the key is that of the ID");
   }

@@ -14,6 +14,7 @@
 #include "tests/fuzz/property.h"
 #include "tests/support/immediate_call.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace {
 
@@ -65,7 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (size_t pages = 0;; ++pages) {
     Property(pages <= kContexts + 64, "a listing comes to an end");
     const absl::StatusOr<InstancePage> page =
-        Registry().List(leasehold::kDefaultTenant, query);
+        Registry().List(leasehold::kTestTenant, query);
     if (!page.ok()) {
       Property(pages == 0, "a token that we gave is good");
       Property(page.status().code() == absl::StatusCode::kInvalidArgument,

@@ -23,6 +23,7 @@
 #include "service/instance/shared_provider.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 
@@ -32,7 +33,7 @@ using Journal = std::vector<std::string>;
 inline InstanceRequest RequestFor(std::string_view id,
                                   Expect expect = Expect::kAny) {
   InstanceRequest request;
-  request.key.id = std::string(id);
+  request.key = TestKey(id);
   request.expect = expect;
   return request;
 }

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -20,7 +21,7 @@ absl::StatusOr<InstanceRequest> Read(const Headers& headers) {
   const InstanceHeaderNames names;
   InstanceHeaderReader reader(names);
   for (const auto& [name, value] : headers) reader.Add(name, value);
-  return reader.Finish(kDefaultTenant);
+  return reader.Finish(kTestTenant);
 }
 
 // The message of the status that rejects `headers`.

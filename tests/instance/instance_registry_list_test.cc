@@ -17,6 +17,7 @@
 #include "service/instance/context_table.h"
 #include "tests/instance/admin_fixture.h"
 #include "tests/support/seed.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -39,7 +40,7 @@ class ListTest : public AdminTest {
   // The IDs of all pages, in their order. `between` runs between two pages.
   std::vector<std::string> ListAll(
       InstanceQuery query, const std::function<void()>& between = [] {},
-      std::string_view tenant = kDefaultTenant) {
+      std::string_view tenant = kTestTenant) {
     std::vector<std::string> ids;
     for (int pages = 0;; ++pages) {
       const absl::StatusOr<InstancePage> page = registry().List(tenant, query);
@@ -69,7 +70,7 @@ class ListTest : public AdminTest {
 
 TEST_F(ListTest, EmptyRegistryHasOnePageWithNothing) {
   const absl::StatusOr<InstancePage> page =
-      registry().List(kDefaultTenant, Query(10));
+      registry().List(kTestTenant, Query(10));
   ASSERT_TRUE(page.ok());
   EXPECT_THAT(page->instances, IsEmpty());
   EXPECT_EQ(page->next_page_token, "");
@@ -92,7 +93,7 @@ TEST_F(ListTest, EachContextIsOnOnePage) {
 TEST_F(ListTest, PageThatIsNotTheLastIsFull) {
   for (int i = 0; i < 50; ++i) Use(absl::StrCat("room-", i));
   const absl::StatusOr<InstancePage> page =
-      registry().List(kDefaultTenant, Query(20));
+      registry().List(kTestTenant, Query(20));
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->instances.size(), 20u);
   EXPECT_NE(page->next_page_token, "");
@@ -106,9 +107,8 @@ TEST_F(ListTest, PageMayEndInTheMiddleOfAShard) {
 
 TEST_F(ListTest, PageSizeIsAtLeastOneAndAtMostAThousand) {
   for (int i = 0; i < 1001; ++i) Use(absl::StrCat("room-", i));
-  EXPECT_EQ(registry().List(kDefaultTenant, Query(0))->instances.size(), 1u);
-  EXPECT_EQ(registry().List(kDefaultTenant, Query(5000))->instances.size(),
-            1000u);
+  EXPECT_EQ(registry().List(kTestTenant, Query(0))->instances.size(), 1u);
+  EXPECT_EQ(registry().List(kTestTenant, Query(5000))->instances.size(), 1000u);
 }
 
 // Goal: a context that stays open is listed exactly once, whatever comes and
@@ -164,7 +164,7 @@ TEST_F(ListTest, ContextIsListedThoughThoseListedBeforeItAreGone) {
   InstanceQuery query = Query(2);
   do {
     const absl::StatusOr<InstancePage> page =
-        registry().List(kDefaultTenant, query);
+        registry().List(kTestTenant, query);
     ASSERT_TRUE(page.ok());
     for (const InstanceInfo& info : page->instances) {
       listed.push_back(info.key.id);
@@ -215,8 +215,7 @@ TEST_F(ListTest, PageIsFilledWithWhatTheFilterLetsThrough) {
   }
   InstanceQuery query = Query(4);
   query.state = InstanceState::kBusy;
-  const absl::StatusOr<InstancePage> page =
-      registry().List(kDefaultTenant, query);
+  const absl::StatusOr<InstancePage> page = registry().List(kTestTenant, query);
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->instances.size(), 4u);
   EXPECT_EQ(ListAll(query).size(), 10u);
@@ -239,7 +238,7 @@ TEST_F(ListTest, TokenThatIsNoneOfOursIsRefused) {
                             "18446744073709551616", "1.18446744073709551616"}) {
     InstanceQuery query = Query(10);
     query.page_token = token;
-    const absl::Status status = registry().List(kDefaultTenant, query).status();
+    const absl::Status status = registry().List(kTestTenant, query).status();
     EXPECT_EQ(status.code(), Code::kInvalidArgument) << token;
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr(absl::StrCat("\"", token, "\"")));

@@ -24,6 +24,7 @@
 #include "tests/support/blocking_call.h"
 #include "tests/support/seed.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -184,8 +185,7 @@ class MoodyProvider final : public InstanceContextProvider {
 class StressTest : public testing::Test {
  protected:
   static InstanceKey KeyOf(int key) {
-    return {.tenant = std::string(kDefaultTenant),
-            .id = absl::StrCat("k", key)};
+    return {.tenant = std::string(kTestTenant), .id = absl::StrCat("k", key)};
   }
 
   void Work(InstanceRegistry& registry, uint64_t seed) {

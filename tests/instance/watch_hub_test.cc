@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/instance/instance_fakes.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -25,14 +26,14 @@ class WatchHubTest : public testing::Test {
   using Watcher = WatchHub::Watcher;
 
   std::shared_ptr<Watcher> Watch(const std::string& id_prefix = "",
-                                 std::string_view tenant = kDefaultTenant) {
+                                 std::string_view tenant = kTestTenant) {
     auto watcher = std::make_shared<Watcher>(std::string(tenant), id_prefix,
                                              [this] { ++wakes_; });
     hub_.Add(watcher);
     return watcher;
   }
   void Tell(Kind kind, const std::string& id,
-            std::string_view tenant = kDefaultTenant) {
+            std::string_view tenant = kTestTenant) {
     hub_.OnEvent({.kind = kind, .tenant = tenant, .instance_id = id});
   }
   static std::vector<std::string> Ids(const WatchHub::Batch& batch) {
@@ -88,7 +89,7 @@ TEST_F(WatchHubTest, EventIsKeptWholeThoughItsViewsAreGone) {
 TEST_F(WatchHubTest, WatcherIsWokenWhenThereIsSomethingToTake) {
   std::shared_ptr<Watcher> watcher;
   std::vector<std::string> taken;
-  watcher = std::make_shared<Watcher>(std::string(kDefaultTenant), "", [&] {
+  watcher = std::make_shared<Watcher>(std::string(kTestTenant), "", [&] {
     for (const std::string& id : Ids(watcher->Take())) taken.push_back(id);
   });
   hub_.Add(watcher);
@@ -165,7 +166,7 @@ class WatchedRegistryTest : public InstanceRegistryTest {
 
 TEST_F(WatchedRegistryTest, LifeOfAContextIsToldInOrder) {
   const auto watcher = std::make_shared<WatchHub::Watcher>(
-      std::string(kDefaultTenant), "room-", [] {});
+      std::string(kTestTenant), "room-", [] {});
   hub_.Add(watcher);
   Use("other");
   Use("room-1");

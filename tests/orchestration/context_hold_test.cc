@@ -10,6 +10,7 @@
 #include "service/instance/shared_provider.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -54,7 +55,7 @@ class ContextHoldTest : public testing::Test {
     EXPECT_TRUE(done);
   }
 
-  const InstanceKey key_{.id = "a"};
+  const InstanceKey key_ = TestKey("a");
   const std::shared_ptr<CountingListener> listener_ =
       std::make_shared<CountingListener>();
   SimulatedClock clock_;

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/orchestration/engine_fixture.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -34,7 +35,7 @@ class EngineDamageTest : public EngineTest {
   }
 
   RunNumber NumberOf(std::string_view id) {
-    return (*store_.Find(std::string(kDefaultTenant), id))->number;
+    return (*store_.Find(std::string(kTestTenant), id))->number;
   }
   // Starts two orchestrations that wait for an event, `good` and `bad`.
   void StartBoth(std::vector<OrchestratorAction> actions = {}) {
@@ -154,8 +155,7 @@ TEST_F(EngineDamageTest, NothingIsDoneToItButLookingAndPurging) {
   Asked<std::vector<InstanceKey>> not_open;
   engine().TerminateNow({Key("bad")}, std::nullopt, not_open.done());
   Asked<OrchestrationPage> page;
-  engine().Query({.filter = {.tenant = std::string(kDefaultTenant)}},
-                 page.done());
+  engine().Query({.filter = {.tenant = std::string(kTestTenant)}}, page.done());
   Settle();
   for (const absl::Status& status :
        {raised.status(), ended.status(), started.status()}) {
@@ -200,7 +200,7 @@ TEST_F(EngineDamageTest, ItsTimersAndWhatOthersSendItDoNothing) {
 TEST_F(EngineDamageTest, AFinishedOneIsShownAndPurged) {
   FakeWorker& worker = Connect();
   Run(worker, "bad", {Complete("out")});
-  const RunRow row = **store_.Find(std::string(kDefaultTenant), "bad");
+  const RunRow row = **store_.Find(std::string(kTestTenant), "bad");
   Write(UpdateRun{row.number, row.status, row.finished, kNoise});
   EXPECT_EQ(StatusOf("bad"), "Damaged");
   StartRequest again = Request("bad");

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/orchestration/engine_fixture.h"
 #include "tests/support/seed.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -67,10 +68,10 @@ TEST_F(EngineFailureTest, WhatWasStoredIsReadWhileNothingCanBeStored) {
     EXPECT_EQ(StatusOf("none"), "none");
     const AskedInfo pending = Get("pending");
     Asked<OrchestrationPage> query;
-    engine().Query({.filter = {.tenant = std::string(kDefaultTenant)}},
+    engine().Query({.filter = {.tenant = std::string(kTestTenant)}},
                    query.done());
     Asked<FinishedIdsPage> list;
-    engine().ListFinished({.tenant = std::string(kDefaultTenant)}, list.done());
+    engine().ListFinished({.tenant = std::string(kTestTenant)}, list.done());
     Settle();
     ASSERT_TRUE(pending.ok());
     EXPECT_EQ(pending.value()->input, "its input");
@@ -205,7 +206,7 @@ TEST_F(EngineFailureTest, EngineThatWasReplacedStoresNothing) {
   const auto late = Start("b");
   Settle();
   EXPECT_EQ(late.code(), Code::kUnavailable);
-  EXPECT_FALSE(memory_.Find(std::string(kDefaultTenant), "b")->has_value());
+  EXPECT_FALSE(memory_.Find(std::string(kTestTenant), "b")->has_value());
   Recover();
   EXPECT_EQ(StatusOf("a"), "none");
   const auto again = Start("b");
@@ -470,7 +471,7 @@ TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
         callers.emplace_back([&, caller] {
           for (int i = 0; i < 50; ++i) {
             StartRequest request;
-            request.key.id = absl::StrCat(caller, "-", i);
+            request.key = TestKey(absl::StrCat(caller, "-", i));
             request.name = "Main";
             asked += 4;
             engine.Start(request,

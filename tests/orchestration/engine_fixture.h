@@ -35,6 +35,7 @@
 #include "tests/support/manual_executor.h"
 #include "tests/support/outbox_shortcut.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 
@@ -357,9 +358,7 @@ class EngineTest : public testing::Test, public EngineObserver {
     return *worker;
   }
 
-  static InstanceKey Key(std::string_view id) {
-    return {.id = std::string(id)};
-  }
+  static InstanceKey Key(std::string_view id) { return TestKey(id); }
   static StartRequest Request(std::string_view id, Payload input = {}) {
     StartRequest request;
     request.key = Key(id);

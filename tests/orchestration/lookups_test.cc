@@ -9,6 +9,7 @@
 #include "service/orchestration/directory.h"
 #include "service/storage/memory_store.h"
 #include "tests/support/manual_executor.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -27,8 +28,8 @@ class LookupsTest : public testing::Test {
     };
   }
 
-  const InstanceKey a_{.id = "a"};
-  const InstanceKey b_{.id = "b"};
+  const InstanceKey a_ = TestKey("a");
+  const InstanceKey b_ = TestKey("b");
   MemoryStore store_;
   ManualExecutor readers_;
   Lookups lookups_{store_, readers_};

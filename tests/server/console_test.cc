@@ -14,6 +14,7 @@
 #include "tests/server/pipe.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -43,7 +44,7 @@ class ConsoleTest : public testing::Test {
 
 TEST_F(ConsoleTest, RequestShowsMethodTextAndWhereItsIdCameFrom) {
   InstanceRequest request;
-  request.key.id = "room-1";
+  request.key = TestKey("room-1");
   console_.OnRequest("Echo", request, "Apple");
   request.id_generated = true;
   console_.OnRequest("Echo", request, "");
@@ -56,7 +57,7 @@ TEST_F(ConsoleTest, RequestShowsMethodTextAndWhereItsIdCameFrom) {
 
 TEST_F(ConsoleTest, WhatACallerSendsCannotForgeALine) {
   InstanceRequest request;
-  request.key.id = "a\"b";
+  request.key = TestKey("a\"b");
   console_.OnRequest("Echo", request, "x\ncontext removed\x1b[2J");
   EXPECT_THAT(Lines(), ElementsAre("operation request  \"a\\\"b\"  Echo "
                                    "\"x\\x0acontext removed\\x1b[2J\"",
@@ -65,7 +66,7 @@ TEST_F(ConsoleTest, WhatACallerSendsCannotForgeALine) {
 
 TEST_F(ConsoleTest, LongTextIsCut) {
   InstanceRequest request;
-  request.key.id = "a";
+  request.key = TestKey("a");
   console_.OnRequest("Echo", request, std::string(1000, 'x'));
   EXPECT_EQ(Lines().at(0), "operation request  \"a\"  Echo \"" +
                                std::string(64, 'x') + "\"...");
@@ -80,7 +81,7 @@ TEST_F(ConsoleTest, LifeOfAContextIsShownLineByLine) {
   registry.WatchUse();
   const auto call = [&registry, this](const char* text) {
     InstanceRequest request;
-    request.key.id = "room-1";
+    request.key = TestKey("room-1");
     NoWaiter waiter(request);
     std::optional<absl::StatusOr<PinGrant>> grant = registry.Acquire(waiter);
     console_.OnResponse("Echo", *(*grant)->pin, text);

@@ -28,6 +28,7 @@
 #include "tests/server/echo_call.h"
 #include "tests/server/events.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 
@@ -174,7 +175,7 @@ class InstanceCallTest : public testing::Test {
     EXPECT_TRUE(call.Await().ok()) << call.Await().error_message();
     closing_generation_ = call.response().generation();
     events_.Await(InstanceEventKind::kIdle, id);
-    EXPECT_TRUE(registry_->Release({.id = id}).ok());
+    EXPECT_TRUE(registry_->Release(TestKey(id)).ok());
     if (echo_ == nullptr) {
       asking_.Take("the call that opened");
       EXPECT_TRUE(answered_.Take("the call that opened").ok());

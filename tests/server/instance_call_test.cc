@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/server/echo_call.h"
 #include "tests/server/instance_call_fixture.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -216,12 +217,12 @@ TEST_F(InstanceCallTest, PinIsHeldUntilTheCallIsGone) {
   ServeHeldPins();
   EchoCall call(*stub_, "", {{"instance-id", "a"}});
   const std::coroutine_handle<> parked = parked_.Take("the pin");
-  EXPECT_EQ(registry_->Release({.id = "a"}).code(),
+  EXPECT_EQ(registry_->Release(TestKey("a")).code(),
             absl::StatusCode::kFailedPrecondition);
   queue_->Resume(parked);
   EXPECT_TRUE(call.Await().ok());
   events_.Await(InstanceEventKind::kIdle, "a");
-  EXPECT_TRUE(registry_->Release({.id = "a"}).ok());
+  EXPECT_TRUE(registry_->Release(TestKey("a")).ok());
   events_.Await(InstanceEventKind::kClosed, "a");
 }
 
@@ -230,7 +231,7 @@ TEST_F(InstanceCallTest, WhoeverHasTheAnswerMayReleaseTheInstance) {
   for (int i = 0; i < 3000; ++i) {
     EchoCall call(*stub_, "", {{"instance-id", "answered"}});
     ASSERT_TRUE(call.Await().ok());
-    const absl::Status released = registry_->Release({.id = "answered"});
+    const absl::Status released = registry_->Release(TestKey("answered"));
     ASSERT_TRUE(released.ok()) << "round " << i << ": " << released;
   }
 }
@@ -243,7 +244,7 @@ TEST_F(InstanceCallTest, PinOfACancelledCallIsGivenBack) {
   EXPECT_EQ(call.Await().error_code(), grpc::StatusCode::CANCELLED);
   queue_->Resume(parked);
   events_.Await(InstanceEventKind::kIdle, "a");
-  EXPECT_TRUE(registry_->Release({.id = "a"}).ok());
+  EXPECT_TRUE(registry_->Release(TestKey("a")).ok());
 }
 
 TEST_F(InstanceCallTest, InstanceThatWasIdleForItsTimeoutIsMadeAnew) {

@@ -13,6 +13,7 @@
 #include "tests/server/echo_call.h"
 #include "tests/server/instance_call_fixture.h"
 #include "tests/support/seed.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -200,7 +201,7 @@ TEST_F(InstanceCallTest, StreamWhosePinCameLateSeesItsCancellation) {
   closing();
   EXPECT_TRUE(answered_.Take("the stream's pin").ok());
   AwaitQueue();  // It awaits news.
-  EXPECT_EQ(registry_->Release({.id = "a"}).code(),
+  EXPECT_EQ(registry_->Release(TestKey("a")).code(),
             absl::StatusCode::kFailedPrecondition);
   context.TryCancel();
   EXPECT_TRUE(over_.Take("the end of the stream"));
@@ -264,7 +265,7 @@ TEST_F(InstanceCallTest, GrantAndCancellationAtOnceLeaveNothingBehind) {
     events_.Await(InstanceEventKind::kClosed, id);
     if (granted) {  // A fresh one, idle soon.
       events_.Await(InstanceEventKind::kIdle, id);
-      EXPECT_TRUE(registry_->Release({.id = id}).ok());
+      EXPECT_TRUE(registry_->Release(TestKey(id)).ok());
       HookDone again = extension.held.Take("OnDetach");
       again();
       events_.Await(InstanceEventKind::kClosed, id);

@@ -6,6 +6,7 @@
 #include "durabletask/orchestrator_service.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
@@ -22,7 +23,7 @@ std::string Message(const absl::Status& status) {
   return std::string(status.message());
 }
 
-InstanceRequest Named(std::string id) { return {.key = {.id = std::move(id)}}; }
+InstanceRequest Named(std::string id) { return {.key = TestKey(id)}; }
 
 v1::StartOrchestrationRequest Start() {
   v1::StartOrchestrationRequest message;

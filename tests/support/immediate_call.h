@@ -12,14 +12,14 @@
 
 #include "absl/status/statusor.h"
 #include "service/instance/instance_registry.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 
 class ImmediateCall final : public PinWaiter {
  public:
   explicit ImmediateCall(std::string_view id)
-      : PinWaiter({.key = {.tenant = std::string(kDefaultTenant),
-                           .id = std::string(id)}}) {}
+      : PinWaiter({.key = TestKey(id)}) {}
 
   PinGrant Ask(InstanceRegistry& registry) {
     return *std::move(*registry.Acquire(*this));
