@@ -41,6 +41,16 @@ absl::StatusOr<std::vector<InstanceKey>> DurableTaskKeys(
   return keys;
 }
 
+// Answers a start with the ID of what was started.
+template <typename Response>
+auto StartedAs(Response& response, DoneStatus done) {
+  return [&response,
+          done = std::move(done)](const absl::StatusOr<StartReceipt>& receipt) {
+    if (receipt.ok()) response.set_instanceid(receipt->instance_id);
+    done(receipt.status());
+  };
+}
+
 // ---- The methods whose answer comes from Orchestrations ---------------------
 //
 // Each fills the response, then calls `done`; both may happen on any thread.
@@ -55,14 +65,7 @@ void StartInstance(Orchestrations& orchestrations, const Caller& caller,
                    CreateInstanceResponse& response, DoneStatus done) {
   absl::StatusOr<StartRequest> start = FromMessage(std::move(request), caller);
   if (!start.ok()) return done(start.status());
-  orchestrations.Start(
-      *std::move(start),
-      [&response, done](const absl::StatusOr<StartReceipt>& receipt) {
-        if (receipt.ok()) {
-          response.set_instanceid(receipt->instance_id);
-        }
-        done(receipt.status());
-      });
+  orchestrations.Start(*std::move(start), StartedAs(response, std::move(done)));
 }
 
 void RestartInstance(Orchestrations& orchestrations, const Caller& caller,
@@ -73,12 +76,8 @@ void RestartInstance(Orchestrations& orchestrations, const Caller& caller,
   if (!key.ok()) return done(key.status());
   std::optional<std::string> new_id;
   if (request.restartwithnewinstanceid()) new_id = NewDurableTaskId();
-  orchestrations.Restart(
-      *key, std::move(new_id),
-      [&response, done](const absl::StatusOr<StartReceipt>& receipt) {
-        if (receipt.ok()) response.set_instanceid(receipt->instance_id);
-        done(receipt.status());
-      });
+  orchestrations.Restart(*key, std::move(new_id),
+                         StartedAs(response, std::move(done)));
 }
 
 void RewindInstance(Orchestrations& orchestrations, const Caller& caller,
@@ -193,12 +192,7 @@ void QueryInstances(Orchestrations& orchestrations, const Caller& caller,
   absl::StatusOr<OrchestrationQuery> query =
       FromMessage(request.query(), caller);
   if (!query.ok()) return done(query.status());
-  orchestrations.Query(
-      *std::move(query),
-      [&response, done](const absl::StatusOr<OrchestrationPage>& page) {
-        if (page.ok()) ToMessage(*page, response);
-        done(page.status());
-      });
+  orchestrations.Query(*std::move(query), Into(response, std::move(done)));
 }
 
 void ListInstanceIds(Orchestrations& orchestrations, const Caller& caller,
@@ -206,12 +200,8 @@ void ListInstanceIds(Orchestrations& orchestrations, const Caller& caller,
                      ListInstanceIdsResponse& response, DoneStatus done) {
   absl::StatusOr<FinishedIdsQuery> query = FromMessage(request, caller);
   if (!query.ok()) return done(query.status());
-  orchestrations.ListFinished(
-      *std::move(query),
-      [&response, done](const absl::StatusOr<FinishedIdsPage>& page) {
-        if (page.ok()) ToMessage(*page, response);
-        done(page.status());
-      });
+  orchestrations.ListFinished(*std::move(query),
+                              Into(response, std::move(done)));
 }
 
 void PurgeInstances(Orchestrations& orchestrations, const Caller& caller,

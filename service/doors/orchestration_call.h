@@ -1,4 +1,4 @@
-// ServeUnary, AnsweredBy, AnswerAwaiter, HistoryRead, ReadGate and
+// ServeUnary, AnsweredBy, AnswerAwaiter, Into, HistoryRead, ReadGate and
 // OrchestrationWait: how a call over gRPC waits for an answer of
 // Orchestrations.
 //
@@ -90,6 +90,15 @@ std::function<void(RpcQueue&)> AnsweredBy(
       handle(port, call.caller(), call.request(), call.response(), done);
     };
     ServeUnary<Request, Response>(service, queue, accept, answer);
+  };
+}
+
+// Takes an answer of a port: it becomes `response`, and `done` gets its status.
+template <typename Response>
+auto Into(Response& response, DoneStatus done) {
+  return [&response, done = std::move(done)](const auto& answer) {
+    if (answer.ok()) ToMessage(*answer, response);
+    done(answer.status());
   };
 }
 

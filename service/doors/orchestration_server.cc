@@ -186,12 +186,7 @@ void List(Orchestrations& orchestrations, const Caller& caller,
           v1::ListOrchestrationsResponse& response, DoneStatus done) {
   absl::StatusOr<OrchestrationQuery> query = FromMessage(request, caller);
   if (!query.ok()) return done(query.status());
-  orchestrations.Query(
-      *std::move(query),
-      [&response, done](const absl::StatusOr<OrchestrationPage>& page) {
-        if (page.ok()) ToMessage(*page, response);
-        done(page.status());
-      });
+  orchestrations.Query(*std::move(query), Into(response, std::move(done)));
 }
 
 }  // namespace
