@@ -39,7 +39,7 @@ TEST(CounterOperations, OthersAreNone) {
   }
 }
 
-TEST(CounterOperations, SumsThatAreNoNumbersAnyMoreAreNone) {
+TEST(CounterOperations, SumsThatOverflowAreRefused) {
   EXPECT_EQ(builtin::Apply("incr", INT64_MAX), std::nullopt);
   EXPECT_EQ(builtin::Apply("decr", INT64_MIN), std::nullopt);
   EXPECT_EQ(builtin::Apply({{"add", INT64_MIN}}, -1), std::nullopt);
@@ -93,7 +93,7 @@ TEST_F(BuiltinTest, CounterBeginsWithZero) {
   EXPECT_EQ(hub_.Await("a").output().value(), "1");
 }
 
-TEST_F(BuiltinTest, CounterPassesOverWhatIsNoOperation) {
+TEST_F(BuiltinTest, CounterIgnoresWhatIsNotAnOperation) {
   hub_.Start("a", "Counter", "1");
   Operate("more");
   hub_.Raise("a", "other", "1");
@@ -130,7 +130,7 @@ TEST_F(BuiltinTest, DeepInputFailsTheOrchestrationAlone) {
   EXPECT_EQ(Output("Ping", "7", "b"), 7);
 }
 
-TEST_F(BuiltinTest, CounterWithAnInputThatIsNoNumberFails) {
+TEST_F(BuiltinTest, CounterWithAnInputThatIsNotANumberFails) {
   hub_.Start("a", "Counter", R"("many")");
   const OrchestrationState state = hub_.Await("a");
   EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_FAILED);

@@ -236,7 +236,7 @@ TEST_F(InstancesClientTest, AServerThatIsNotThereIsUnavailableByName) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(server_.address()));
 }
 
-TEST_F(InstancesClientTest, RefusesAnAddressThatIsNone) {
+TEST_F(InstancesClientTest, RefusesAnInvalidAddress) {
   EXPECT_TRUE(
       absl::IsInvalidArgument(InstancesClient::Connect("here").status()));
 }
@@ -373,7 +373,7 @@ TEST_F(InstancesClientTest, HeartbeatsArePassedOver) {
   raw->Finish();
 }
 
-TEST_F(InstancesClientTest, AStreamThatSeeksItsServerCanBeCancelled) {
+TEST_F(InstancesClientTest, AReconnectingStreamCanBeCancelled) {
   Mailbox<std::string> lost;
   WatchOptions options = WatchAll();
   options.reconnect = true;
@@ -449,7 +449,7 @@ TEST_F(InstancesClientTest, AKeepAliveRenewsAllItsInstancesTimeAndAgain) {
   EXPECT_EQ((*client_->Get("a"))->generation, a);
 }
 
-TEST_F(InstancesClientTest, AKeepAliveHasAnIntervalIfToldSo) {
+TEST_F(InstancesClientTest, AKeepAliveUsesTheIntervalThatItIsGiven) {
   KeepAliveOptions options = KeepAliveOf({"a"});
   options.interval = absl::Milliseconds(300);
   const auto keep_alive = client_->StartKeepAlive(std::move(options));
@@ -458,7 +458,7 @@ TEST_F(InstancesClientTest, AKeepAliveHasAnIntervalIfToldSo) {
   renewed_.Take("the next answer");
 }
 
-TEST_F(InstancesClientTest, AKeepAliveThatIsDestroyedRenewsNoMore) {
+TEST_F(InstancesClientTest, ADestroyedKeepAliveNoLongerRenews) {
   auto keep_alive = *client_->StartKeepAlive(KeepAliveOf({"a"}));
   renewed_.Take("the answer");
   keep_alive.reset();

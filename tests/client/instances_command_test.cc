@@ -293,7 +293,7 @@ TEST_F(InstancesCommand, ALongIdOnATerminalPushesNothingOffTheScreen) {
                                  testing::SizeIs(testing::Lt(200u)))));
 }
 
-TEST_F(InstancesCommand, AStreamSeeksAServerThatIsLostAndSaysSo) {
+TEST_F(InstancesCommand, AStreamReconnectsToALostServerAndSaysSo) {
   StreamingRun watch(At({"instances", "watch"}));
   watch.Await("SNAPSHOT_DONE");
   server_.Stop();

@@ -143,7 +143,7 @@ TEST_F(JoinReaderTest, GoesOnAfterTheLastEchoThatItTold) {
   EXPECT_EQ(server.joins()[2].after_sequence(), 8u);
 }
 
-TEST_F(JoinReaderTest, JoinsAgainWhateverCutItByNobodysWill) {
+TEST_F(JoinReaderTest, JoinsAgainWhateverCutIt) {
   FakeEchoServer server;
   const std::vector<grpc::Status> cuts = {{grpc::StatusCode::INTERNAL, "cut"},
                                           {grpc::StatusCode::UNKNOWN, "cut"},
@@ -170,7 +170,7 @@ TEST_F(JoinReaderTest, MissesNothingThoughItHasSeenNoEchoYet) {
   EXPECT_EQ(server.joins()[1].after_sequence(), 4u);
 }
 
-TEST_F(JoinReaderTest, BeginsAnewWithAnInstanceThatWasMadeAnew) {
+TEST_F(JoinReaderTest, StartsOverWithAnInstanceThatWasRecreated) {
   FakeEchoServer server;
   server.OnNextJoin({Joined(7, 0), Echoed(7, 1), Echoed(7, 2)}, kGone);
   server.OnNextJoin({Joined(8, 3), Echoed(8, 3)}, kGone);
@@ -203,7 +203,7 @@ TEST_F(JoinReaderTest, SaysHowManyEchoesAreLost) {
   EXPECT_TRUE(server.joins()[0].has_after_sequence());
 }
 
-TEST_F(JoinReaderTest, CanBeCancelledWhileItSeeksItsServer) {
+TEST_F(JoinReaderTest, CanBeCancelledWhileItReconnects) {
   FakeEchoServer server;
   server.OnNextJoin({Joined(7, 0)}, kGone);
   JoinReader reader(OpenChannel(server.address()), "fake", Reconnecting());

@@ -125,7 +125,7 @@ TEST(LeaseholdProcess, AStreamEndsWith0OnInterruptAndTermination) {
   }
 }
 
-TEST(LeaseholdProcess, AStreamEndsWith0WhenNobodyReadsThoughNothingHappens) {
+TEST(LeaseholdProcess, AStreamEndsWith0WhenNobodyReadsEvenIfNothingHappens) {
   FakeEchoServer server;
   HoldProcess hold(server);
   hold.AwaitOutput();
@@ -143,7 +143,7 @@ TEST(LeaseholdProcess, AKilledProcessHoldsNothing) {
   server.AwaitHolds(0);
 }
 
-TEST(LeaseholdProcess, AStreamEndsWith1WhenSomebodyWantsItsEnd) {
+TEST(LeaseholdProcess, AStreamEndsWith1WhenSomebodyEndsIt) {
   FakeEchoServer server;
   HoldProcess hold(server);
   hold.AwaitOutput();
@@ -151,7 +151,7 @@ TEST(LeaseholdProcess, AStreamEndsWith1WhenSomebodyWantsItsEnd) {
   EXPECT_EQ(hold.End(), 1);
 }
 
-TEST(LeaseholdProcess, AStreamThatIsCutByNobodysWillIsMadeAgain) {
+TEST(LeaseholdProcess, AStreamThatIsLostReconnects) {
   FakeEchoServer server;
   HoldProcess hold(server);
   hold.AwaitOutput();

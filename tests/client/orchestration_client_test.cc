@@ -216,7 +216,7 @@ TEST_F(OrchestrationClientTest, GetOfAnUnknownIdIsEmptyAndNoError) {
 
 // ---- Waiting
 
-TEST_F(OrchestrationClientTest, WaitForStartBlocksUntilItIsPendingNoMore) {
+TEST_F(OrchestrationClientTest, WaitForStartBlocksUntilItIsNoLongerPending) {
   server_.Put(Fake::StateOf("a", State::PENDING));
   Mailbox<OrchestrationState> begun;
   std::thread waiter([&] {
@@ -588,7 +588,7 @@ TEST_F(OrchestrationClientTest, APayloadMayBeLargerThanGrpcsOwnBound) {
   EXPECT_THAT(*(*state)->output, SizeIs(size_t{5} << 20));
 }
 
-TEST_F(OrchestrationClientTest, RefusesAnAddressThatIsNone) {
+TEST_F(OrchestrationClientTest, RefusesAnInvalidAddress) {
   EXPECT_TRUE(
       absl::IsInvalidArgument(OrchestrationClient::Connect("here").status()));
 }

@@ -70,7 +70,7 @@ TEST_F(OrchestrationCommand, StartOfATakenIdFailsUnlessToldOtherwise) {
               HasSubstr("a         no "));
 }
 
-TEST_F(OrchestrationCommand, AStartMayBeSoLongFromNow) {
+TEST_F(OrchestrationCommand, AStartMayBeRelativeToNow) {
   Done({"start", "Greet", "--at=+1m30s"});
   EXPECT_EQ(
       Asked<v1::StartOrchestrationRequest>().scheduled_start_time().seconds(),
@@ -90,12 +90,12 @@ TEST_F(OrchestrationCommand, AnInputIsWhatStandardInputHolds) {
   EXPECT_EQ(Asked<v1::StartOrchestrationRequest>().input(), "\"Ada\"");
 }
 
-TEST_F(OrchestrationCommand, NoInputIsNoneAtAll) {
+TEST_F(OrchestrationCommand, WithoutInputNoneIsSent) {
   Done({"start", "Greet"});
   EXPECT_FALSE(Asked<v1::StartOrchestrationRequest>().has_input());
 }
 
-TEST_F(OrchestrationCommand, InputThatIsNoJsonIsRefusedWithWhatAndWhere) {
+TEST_F(OrchestrationCommand, InputThatIsNotJsonIsRefusedWithWhatAndWhere) {
   ExpectWrongUsage({"start", "Greet", "--input=Ada"},
                    "--input is not valid JSON: line 1, column 1: ");
   ExpectWrongUsage(
@@ -376,7 +376,7 @@ TEST_F(OrchestrationCommand, WrongUsageSaysWhatWouldBeRight) {
   ExpectWrongUsage({"list", "--created-to=today"}, "-1h");
 }
 
-TEST_F(OrchestrationCommand, AFileStandsInForOptionsButPolicesThemAlike) {
+TEST_F(OrchestrationCommand, AFileMayReplaceOptionsAndIsCheckedLikeThem) {
   const std::string path = testing::TempDir() + "orchestration_command_config";
   std::ofstream(path) << "[orchestration.ensure]\nid=a\n"
                          "[orchestration.purge]\nall=true\n";

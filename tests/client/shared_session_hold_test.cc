@@ -162,7 +162,7 @@ TEST_F(SharedSessionHold, AHoldThatFailsIsTheCallsErrorAndTheNextTriesAgain) {
   EXPECT_EQ(lost_.size(), 0u);
 }
 
-TEST_F(SharedSessionHold, ALostServerIsSoughtInTheBackground) {
+TEST_F(SharedSessionHold, ALostServerIsReconnectedToInTheBackground) {
   const auto session = Session(1);
   const uint64_t before = session->Echo("x", 0)->generation;
   server_.ExpireAll();
@@ -175,7 +175,7 @@ TEST_F(SharedSessionHold, ALostServerIsSoughtInTheBackground) {
   EXPECT_EQ(server_.calls().size(), 1u);
 }
 
-TEST_F(SharedSessionHold, AHoldThatIsCutByNobodysWillIsSoughtWhateverTheCode) {
+TEST_F(SharedSessionHold, AHoldThatIsLostReconnectsWhateverTheCode) {
   const auto session = Session(1);
   ASSERT_TRUE(session->Echo("x", 0).ok());
   // As proxies end calls, and servers that know no better.
@@ -192,7 +192,7 @@ TEST_F(SharedSessionHold, AHoldThatIsCutByNobodysWillIsSoughtWhateverTheCode) {
   }
 }
 
-TEST_F(SharedSessionHold, AHoldThatSomebodyEndedIsNotSought) {
+TEST_F(SharedSessionHold, AHoldThatSomebodyEndedDoesNotReconnect) {
   const auto session = Session(1);
   for (const auto code :
        {grpc::StatusCode::ABORTED, grpc::StatusCode::NOT_FOUND,
@@ -206,7 +206,7 @@ TEST_F(SharedSessionHold, AHoldThatSomebodyEndedIsNotSought) {
   }
 }
 
-TEST_F(SharedSessionHold, AServerThatStaysLostIsSoughtLessAndLessOften) {
+TEST_F(SharedSessionHold, ReconnectingToAServerThatStaysLostSlowsDown) {
   const auto session = Session(1);
   ASSERT_TRUE(session->Echo("x", 0).ok());
   server_.FailHolds(kGone);
@@ -227,7 +227,7 @@ TEST_F(SharedSessionHold, AServerThatStaysLostIsSoughtLessAndLessOften) {
   EXPECT_EQ(lost_.size(), 0u);  // What fails again is lost once.
 }
 
-TEST_F(SharedSessionHold, TheNextCallSeeksALostServerAtOnce) {
+TEST_F(SharedSessionHold, TheNextCallReconnectsToALostServerAtOnce) {
   const auto session = Session(1);
   const uint64_t before = session->Echo("x", 0)->generation;
   server_.ExpireAll();
@@ -264,7 +264,7 @@ TEST_F(SharedSessionHold, AReleaseByForceIsNotUndoneUntilTheNextCall) {
   server_.AwaitHolds(1);
 }
 
-TEST_F(SharedSessionHold, AClosedChannelSeeksNothing) {
+TEST_F(SharedSessionHold, AClosedChannelDoesNotReconnect) {
   const auto session = Session(1);
   ASSERT_TRUE(session->Echo("x", 0).ok());
   server_.EndHolds(kGone);
@@ -386,7 +386,8 @@ TEST_F(SharedSessionKeepAlive, GoesOnOverAnotherChannelUntilTheLastIsClosed) {
   server_.AwaitKeepAlives(0);
 }
 
-TEST_F(SharedSessionKeepAlive, SeeksALostServerAndTellsANewGeneration) {
+TEST_F(SharedSessionKeepAlive,
+       ReconnectsToALostServerAndReportsANewGeneration) {
   const auto session = Session(1, Options());
   const uint64_t before = session->Echo("x", 0)->generation;
   server_.AwaitRenewals(1);

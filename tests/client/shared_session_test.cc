@@ -217,7 +217,7 @@ TEST(SharedSession, AChannelThatIsNotThereIsOutOfRange) {
   EXPECT_TRUE(absl::IsOutOfRange(session.CloseChannel(0)));
 }
 
-TEST(SharedSession, RefusesAnAddressThatIsNone) {
+TEST(SharedSession, RefusesAnInvalidAddress) {
   for (const std::string address :
        {"", "localhost", ":4001", "localhost:0", "localhost:65536",
         "localhost:http", "::1:4001", "[]:4001", "unix:", "http://a:80"}) {

@@ -249,7 +249,7 @@ TEST_F(DispatcherTest, VersionThatChangedWhileItWasIdleCounts) {
   EXPECT_NE(Give(work), 0u);
 }
 
-TEST_F(DispatcherTest, WorkThatNobodyWantedGoesToWhoComesForIt) {
+TEST_F(DispatcherTest, WorkThatNobodyTookGoesToAWorkerThatComesForIt) {
   WorkerOptions a;
   a.filters[0].emplace().push_back({"a", {}});
   const WorkerId first = dispatcher_.AddWorker(a, nullptr);
@@ -269,7 +269,7 @@ TEST_F(DispatcherTest, WorkThatNobodyWantedGoesToWhoComesForIt) {
 
 // ---- Alone ------------------------------------------------------------------
 
-TEST_F(DispatcherTest, AWorkerHasOneThatIsAloneAndOthersBesideIt) {
+TEST_F(DispatcherTest, AWorkerMayHaveExclusiveWorkAndOtherWorkBesideIt) {
   const WorkerId first = AddWithSlots(9);
   TestWork works[] = {TestWork("a"), TestWork("a"), TestWork("a"),
                       TestWork("a")};
@@ -358,7 +358,8 @@ TEST_F(DispatcherTest, HeldOneGoesRatherToAnotherWorker) {
   EXPECT_EQ(Give(work), gave_back);
 }
 
-TEST_F(DispatcherTest, HeldOneGoesToWhoGaveItBackIfThereIsNoOther) {
+TEST_F(DispatcherTest,
+       SetAsideWorkGoesToTheWorkerThatGaveItBackIfThereIsNoOther) {
   const WorkerId worker = Add();
   TestWork work("a");
   EXPECT_EQ(Give(work), worker);

@@ -16,7 +16,7 @@ using testing::IsEmpty;
 
 // ---- Not mine ---------------------------------------------------------------
 
-TEST_F(DispatcherTest, WhoAsksForANameComesBeforeWhoTakesAnything) {
+TEST_F(DispatcherTest, AWorkerThatAsksForANameComesBeforeOneThatTakesAnything) {
   const WorkerId any = Add();
   const WorkerId named = AddFor(Only({{"a", {}}}));
   TestWork works[] = {TestWork("a"), TestWork("a"), TestWork("b")};
@@ -189,7 +189,8 @@ TEST_F(DispatcherTest, WhatASilentWorkerHadBeforeKeepsNothingFromIt) {
   EXPECT_EQ(Give(next), silent);
 }
 
-TEST_F(DispatcherTest, OfSilentOnesTheLastResortComesBeforeWhoTakesAnything) {
+TEST_F(DispatcherTest,
+       OfSilentWorkersTheLastResortComesBeforeThoseThatTakeAnything) {
   WorkerOptions options;
   options.filters[0] = Only({{"a", {}}});
   options.last_resort = true;

@@ -58,7 +58,7 @@ TEST(WorkWatch, WhatComesBackInTimeIsNotLateAndWakesNobody) {
   EXPECT_TRUE(watch.Watch(work, 200));
 }
 
-TEST(WorkWatch, WatchedAnewItsTimeBeginsAnew) {
+TEST(WorkWatch, WatchedAgainItsTimeStartsOver) {
   WorkWatch watch(100);
   Watched a;
   Watched b;

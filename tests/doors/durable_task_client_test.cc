@@ -172,7 +172,7 @@ TEST_F(DurableTaskClientTest, EachMethodPassesOnWhyItFailed) {
   }
 }
 
-TEST_F(DurableTaskClientTest, AnIdThatIsNoneNeverGetsThrough) {
+TEST_F(DurableTaskClientTest, AnInvalidIdNeverGetsThrough) {
   size_t with_id = 0;
   for (const Case& one : Cases()) {
     if (one.request.find("'a'") == std::string::npos) continue;

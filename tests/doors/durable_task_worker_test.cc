@@ -223,7 +223,7 @@ TEST_F(DurableTaskWorkerTest, AnswersReachTheExchange) {
   EXPECT_EQ(work_.untaken_calls(), 0u);
 }
 
-TEST_F(DurableTaskWorkerTest, AnAnswerThatIsNotWantedSaysWhy) {
+TEST_F(DurableTaskWorkerTest, AnAnswerThatIsRefusedSaysWhy) {
   work_.failure = absl::NotFoundError("another worker has it");
   for (const grpc::Status& status :
        {Call(&Hub::Stub::CompleteActivityTask, "completionToken: 't'"),

@@ -151,7 +151,7 @@ TEST(EchoRoom, EchoesRecordedOutOfOrderAreReadInOrder) {
   EXPECT_THAT(Texts(room.Read(*listener.reader)), ElementsAre("a", "b"));
 }
 
-TEST(EchoRoom, AReaderThatLeftIsWokenNoMore) {
+TEST(EchoRoom, AReaderThatLeftIsNoLongerWoken) {
   EchoInstance instance;
   Listener listener;
   instance.Room().Join(listener.reader, std::nullopt);

@@ -249,7 +249,7 @@ TEST_F(SerialStateTest, ASerialExtensionIsSerialToo) {
   EXPECT_EQ(Add("room", 1), 51);
 }
 
-TEST_F(SerialStateTest, WhoWaitsForAccessHoldsNoThreadAndOthersInstancesGoOn) {
+TEST_F(SerialStateTest, WaitingForAccessHoldsNoThreadAndOtherInstancesGoOn) {
   Make({.user_threads = 1});
   const auto serving = ServeState<Serial>();
   const auto holder = NewCall("room");

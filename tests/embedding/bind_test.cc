@@ -114,7 +114,7 @@ TEST_F(BindTest, TheLeaseRunsFromTheEndOfTheLastCall) {
   EXPECT_EQ(Add("room", 1), 1);
 }
 
-TEST_F(BindTest, WhoWaitsForAnInitializerHoldsNoThread) {
+TEST_F(BindTest, WaitingForAnInitializerHoldsNoThread) {
   Mutex mu;
   std::deque<HookDone> held;
   Latch first_held;
@@ -223,7 +223,7 @@ TEST_F(BindTest, ThePinOfACallLastsUntilItsHandlerHasReturned) {
   EXPECT_EQ(events_.reasons().back(), DetachReason::kReleased);
 }
 
-TEST_F(BindTest, WhoeverHasTheAnswerMayReleaseTheInstance) {
+TEST_F(BindTest, ACallerThatHasTheAnswerMayReleaseTheInstance) {
   ScriptedCounter service([&](auto* call, auto*, auto*) {
     return instances_->Bind<Number>(call,
                                     [](Number&) { return grpc::Status::OK; });

@@ -98,7 +98,7 @@ TEST_F(ChatRoomTest, AllInTheRoomHearWhatIsSaidInOneOrder) {
   EXPECT_EQ(elsewhere.Drain(), grpc::StatusCode::CANCELLED);
 }
 
-TEST_F(ChatRoomTest, WhoeverIsInKeepsTheRoomOpenAndLeavingStartsItsLease) {
+TEST_F(ChatRoomTest, EveryListenerKeepsTheRoomOpenAndLeavingStartsItsLease) {
   Reader reader(Channel(), "hall");
   clock_.Advance(absl::Hours(1));
   EXPECT_EQ(events_.count(InstanceEventKind::kIdle, "hall"), 0);

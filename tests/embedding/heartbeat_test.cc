@@ -176,7 +176,7 @@ TEST_F(HeartbeatTest, ARequestMayAskForLessAndNotForMore) {
   }
 }
 
-TEST_F(HeartbeatTest, AnIntervalThatIsNoDurationIsRefusedByName) {
+TEST_F(HeartbeatTest, AnIntervalThatIsNotADurationIsRefusedByName) {
   const auto serving = MakeAndServe();
   const auto contexts = Contexts();
   const auto refuses = [](const grpc::Status& status) {

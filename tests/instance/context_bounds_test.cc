@@ -44,7 +44,7 @@ TEST(ContextBounds, OneThatIsCountedOutTwiceEndsTheProcess) {
   EXPECT_DEATH(bounds.Gone(), "each context is gone once");
 }
 
-TEST(ContextBounds, AmongNoneThereIsNoVictim) {
+TEST(ContextBounds, WithoutContextsThereIsNoVictim) {
   EXPECT_EQ(ContextBounds::ChooseVictim({}).context, nullptr);
 }
 

@@ -48,7 +48,7 @@ TEST(ThreadExecutor, DestructorRunsWhatIsQueuedAndWhatThatPosts) {
 
 // Each of two tasks waits for the other: they end only if both run
 // concurrently.
-TEST(ThreadExecutor, TasksThatBlockDoNotHoldUpOtherThreads) {
+TEST(ThreadExecutor, BlockingTasksDoNotDelayOtherThreads) {
   Mutex mu;
   CondVar met;
   int here = 0;

@@ -210,7 +210,7 @@ TEST_F(ExtensionTest, HookOfADetachedExtensionKeepsTheContextBusy) {
   EXPECT_TRUE(Release("room-1").ok());
 }
 
-TEST_F(ExtensionTest, DetachedTypeCanBeAttachedAnew) {
+TEST_F(ExtensionTest, DetachedTypeCanBeAttachedAgain) {
   First* first = Attach<First>("a");
   context().Detach<First>();
   executor_.RunAll();

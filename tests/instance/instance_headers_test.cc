@@ -194,7 +194,7 @@ TEST(InstanceHeaders, NameOfTheIdHeaderIsASettingThatBringsItsBinaryTwin) {
   EXPECT_EQ(InstanceHeaderNames().binary, "instance-id-bin");
 }
 
-TEST(InstanceHeaders, NameThatIsNoMetadataKeyIsRefused) {
+TEST(InstanceHeaders, ANameThatIsNotAMetadataKeyIsRefused) {
   for (const char* name : {"", "Instance-Id", "a b", ":path", "é"}) {
     const auto names = InstanceHeaderNames::Make(name);
     EXPECT_EQ(names.status().code(), absl::StatusCode::kInvalidArgument)

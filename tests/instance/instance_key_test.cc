@@ -77,7 +77,7 @@ TEST(InstanceKey, NameOfAnEntityIsLowerCasedAndItsKeyIsNot) {
   EXPECT_EQ(MakeInstanceKey("t", "@A@B@C", "h")->id, "@a@B@C");
 }
 
-TEST(InstanceKey, WhatIsNoEntityKeepsItsCase) {
+TEST(InstanceKey, AnIdThatIsNotAnEntitysKeepsItsCase) {
   EXPECT_EQ(MakeInstanceKey("t", "@Counter", "h")->id, "@Counter");
   EXPECT_EQ(MakeInstanceKey("t", "Counter@A@B", "h")->id, "Counter@A@B");
 }
@@ -93,7 +93,7 @@ TEST(InstanceKey, FreshIdsAreRandomUuidsThatMayStandInATextHeader) {
   }
 }
 
-TEST(InstanceKey, QuotedValueShowsTextAndEscapesWhatIsNone) {
+TEST(InstanceKey, AQuotedValueShowsTextAndEscapesOtherBytes) {
   EXPECT_EQ(QuoteForMessage("Zürich"), "\"Zürich\"");
   EXPECT_EQ(QuoteForMessage("a\"b\\c"), R"("a\"b\\c")");
   EXPECT_EQ(QuoteForMessage("a\n\xFF\u0085"), R"("a\x0a\xff\xc2\x85")");

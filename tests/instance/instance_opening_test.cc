@@ -164,7 +164,7 @@ TEST_F(OpeningTest, AnswerInTimeIsAsEver) {
             InstanceState::kBusy);
 }
 
-TEST_F(OpeningTest, ReleaseByForceAbortsThoseWhoWaitAndTheNextOpensAnew) {
+TEST_F(OpeningTest, AForcedReleaseAbortsWaitingCallsAndTheNextOpensAgain) {
   FakeCall first("room-1");
   first.Ask(registry());
   executor_.RunAll();
@@ -187,7 +187,7 @@ TEST_F(OpeningTest, ReleaseByForceAbortsThoseWhoWaitAndTheNextOpensAnew) {
   EXPECT_EQ(registry().size(), 1u);
 }
 
-TEST_F(OpeningTest, WhoWaitsForAnInitializerThatWasReleasedIsToldInTimeToo) {
+TEST_F(OpeningTest, CallsThatWaitForAReleasedInitializerAreToldInTimeToo) {
   FakeCall first("room-1"), second("room-1"), third("room-1");
   in_call = [&] {
     EXPECT_TRUE(

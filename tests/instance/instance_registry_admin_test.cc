@@ -438,7 +438,7 @@ TEST_F(ServiceTimeoutTest, ServiceDoesNotLengthenWhatAHeaderChose) {
   EXPECT_EQ(timeout(), absl::Seconds(5));
 }
 
-TEST_F(ServiceTimeoutTest, WhoWaitsDoesNotLengthenWhatAHeaderChose) {
+TEST_F(ServiceTimeoutTest, AWaitingCallDoesNotLengthenWhatAHeaderChose) {
   initializers_ = {&initializer_};
   InstanceRequest request = ServiceRequest(absl::Seconds(30));
   request.idle_timeout = absl::Seconds(5);

@@ -127,7 +127,7 @@ TEST_F(ClosingTest, CallThatExpectsAnExistingOneWaitsAndFindsNone) {
   EXPECT_EQ(call.status().code(), Code::kNotFound);
 }
 
-TEST_F(ClosingTest, WhoWaitedSecondFindsWhatTheFirstCreated) {
+TEST_F(ClosingTest, TheSecondWaitingCallFindsWhatTheFirstCreated) {
   BeginClosing();
   FakeCall first("room-1");
   FakeCall existing("room-1", Expect::kExisting);
@@ -141,7 +141,7 @@ TEST_F(ClosingTest, WhoWaitedSecondFindsWhatTheFirstCreated) {
 }
 
 // The limit counts contexts, not what their end has not released yet.
-TEST_F(ClosingTest, AtTheBoundWhoWaitsGetsThePlaceOfWhatClosed) {
+TEST_F(ClosingTest, AtTheBoundAWaitingCallGetsThePlaceOfTheClosedContext) {
   options_.contexts_max = 1;
   BeginClosing();
   FakeCall call("room-1");
@@ -162,7 +162,7 @@ void ExpectHangs(const absl::Status& status) {
   EXPECT_THAT(message, HasSubstr("--detach-timeout"));
 }
 
-TEST_F(ClosingTest, PastTheDetachTimeoutWhoWaitsIsToldWhoseHookHangs) {
+TEST_F(ClosingTest, PastTheDetachTimeoutWaitingCallsLearnWhoseHookHangs) {
   BeginClosing();
   FakeCall first("room-1");
   FakeCall second("room-1");
@@ -246,7 +246,7 @@ TEST_F(ClosingTest, FirstToComePastTheDetachTimeoutIsToldSoonAfter) {
   EndClosing();
 }
 
-TEST_F(ClosingTest, WhoStopsWaitingIsNotToldButTheOthersAre) {
+TEST_F(ClosingTest, ACallThatStopsWaitingIsNotToldButTheOthersAre) {
   BeginClosing();
   FakeCall leaves("room-1");
   FakeCall stays("room-1");
@@ -312,7 +312,7 @@ TEST_F(InstanceRegistryTest, HookThatIsNamedIsTheOneThatRuns) {
 }
 
 // It came before there was a hook to time.
-TEST_F(ClosingTest, WhoWaitedForThePinsOfAForcedReleaseIsToldToo) {
+TEST_F(ClosingTest, CallsThatWaitedForThePinsOfAForcedReleaseAreToldToo) {
   FakeCall busy("room-1");
   busy.Ask(registry());
   busy.context().Attach<First>(
@@ -333,7 +333,8 @@ TEST_F(ClosingTest, WhoWaitedForThePinsOfAForcedReleaseIsToldToo) {
 }
 
 // They wait for the context to open; it is taken down instead, and that hangs.
-TEST_F(InstanceRegistryTest, WhoWaitsForAFailedOpeningIsToldWhoseHookHangs) {
+TEST_F(InstanceRegistryTest,
+       CallsThatWaitForAFailedOpeningLearnWhoseHookHangs) {
   std::optional<HookDone> kept;
   FakeInitializer failing{[&](InstanceContext& context, auto&, HookDone done) {
     context.Attach<First>(journal_, "a", [&kept](HookDone detached) {

@@ -233,7 +233,7 @@ TEST_F(ListTest, OnlyTheContextsOfTheTenantAreListed) {
   EXPECT_THAT(ListAll(Query(10), nothing, "blue"), IsEmpty());
 }
 
-TEST_F(ListTest, TokenThatIsNoneOfOursIsRefused) {
+TEST_F(ListTest, ATokenThatIsNotOursIsRefused) {
   for (const char* token : {"x", "64", "-1", "1.2.3", "1.", ".5", "1.x", "1. ",
                             "18446744073709551616", "1.18446744073709551616"}) {
     InstanceQuery query = Query(10);

@@ -67,7 +67,7 @@ TEST_F(AdminTest, ContextThatIsReleasedByForceIsClosingAndSaysItsPins) {
   EXPECT_THAT(PinsOf(*info), UnorderedElementsAre(Pair("call", 1)));
 }
 
-TEST_F(AdminTest, ForcedReleaseTakesNoNewPinsAndWhoWaitsGetsAFreshContext) {
+TEST_F(AdminTest, AForcedReleaseTakesNoNewPinsAndWaitingCallsGetAFreshContext) {
   FakeCall busy("room-1");
   busy.Ask(registry());
   const uint64_t generation = busy.context().generation();
@@ -85,7 +85,7 @@ TEST_F(AdminTest, ForcedReleaseTakesNoNewPinsAndWhoWaitsGetsAFreshContext) {
 }
 
 // It waits for calls, not for a hook: no hook hangs.
-TEST_F(AdminTest, WhoWaitsForThePinsOfAForcedReleaseMayWaitForLong) {
+TEST_F(AdminTest, AWaitForThePinsOfAForcedReleaseMayLast) {
   FakeCall busy("room-1");
   busy.Ask(registry());
   busy.context().Attach<First>(journal_, "a");
@@ -112,7 +112,7 @@ TEST_F(AdminOpeningTest, OpeningContextIsReleasedByForceAlone) {
   EXPECT_EQ(registry().size(), 0u);
 }
 
-TEST_F(AdminTest, WhoHoldsAContextIsToldOnceOfItsForcedRelease) {
+TEST_F(AdminTest, AHolderIsToldOnceOfAForcedRelease) {
   const auto first = std::make_shared<FakeListener>();
   const auto second = std::make_shared<FakeListener>();
   FakeCall call("room-1");
@@ -129,7 +129,7 @@ TEST_F(AdminTest, WhoHoldsAContextIsToldOnceOfItsForcedRelease) {
   EXPECT_EQ(second->told, 1);
 }
 
-TEST_F(AdminTest, WhoBeginsToHoldAfterTheForceIsToldOnceToo) {
+TEST_F(AdminTest, AHolderThatComesAfterAForcedReleaseIsToldOnceToo) {
   const auto listener = std::make_shared<FakeListener>();
   FakeCall call("room-1");
   call.Ask(registry());
@@ -140,7 +140,7 @@ TEST_F(AdminTest, WhoBeginsToHoldAfterTheForceIsToldOnceToo) {
   EXPECT_EQ(listener->told, 1);
 }
 
-TEST_F(AdminTest, WhoHasLetGoIsNotTold) {
+TEST_F(AdminTest, AHolderThatHasLetGoIsNotTold) {
   const auto listener = std::make_shared<FakeListener>();
   FakeCall call("room-1");
   call.Ask(registry());
@@ -149,7 +149,7 @@ TEST_F(AdminTest, WhoHasLetGoIsNotTold) {
   EXPECT_EQ(listener->told, 0);
 }
 
-TEST_F(AdminTest, WhoIsToldMayLetGoThereAndThen) {
+TEST_F(AdminTest, AHolderMayLetGoWhileItIsTold) {
   const auto listener = std::make_shared<FakeListener>();
   FakeCall call("room-1");
   call.Ask(registry());
@@ -161,7 +161,7 @@ TEST_F(AdminTest, WhoIsToldMayLetGoThereAndThen) {
   EXPECT_EQ(registry().size(), 0u);
 }
 
-TEST_F(AdminTest, WhoReleasesIsToldOnceWhenTheContextIsGone) {
+TEST_F(AdminTest, TheReleaserIsToldOnceWhenTheContextIsGone) {
   FakeCall call("room-1");
   call.Ask(registry());
   call.context().Attach<First>(
@@ -180,7 +180,7 @@ TEST_F(AdminTest, WhoReleasesIsToldOnceWhenTheContextIsGone) {
   EXPECT_EQ(closed, 1);
 }
 
-TEST_F(AdminTest, WhoReleasesAnIdleContextIsToldOnceWhenItIsGone) {
+TEST_F(AdminTest, TheReleaserOfAnIdleContextIsToldOnceWhenItIsGone) {
   Use("room-1");
   int closed = 0;
   EXPECT_TRUE(
@@ -220,7 +220,7 @@ TEST_F(AdminTest, SecondReleaseWhileThePinsLastIsOkWithoutForceAndToldToo) {
   EXPECT_EQ(closed, 1);
 }
 
-TEST_F(AdminTest, WhoseReleaseIsRefusedIsNotToldOfALaterEnd) {
+TEST_F(AdminTest, ARefusedReleaseIsNotToldOfALaterEnd) {
   FakeCall call("room-1");
   call.Ask(registry());
   int closed = 0;
@@ -355,7 +355,7 @@ class ThrowingListener final : public ReleaseListener {
   void OnDraining() override { throw std::runtime_error("drain"); }
 };
 
-TEST_F(AdminTest, WhatAListenerThrowsIsToldAndHurtsNobody) {
+TEST_F(AdminTest, WhatAListenerThrowsIsReportedAndHarmsNothing) {
   const auto throws = std::make_shared<ThrowingListener>();
   const auto listens = std::make_shared<FakeListener>();
   FakeCall call("room-1");

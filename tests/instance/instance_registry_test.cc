@@ -374,7 +374,7 @@ TEST_F(InstanceRegistryTest, CallsFindABusyContextDuringShutdown) {
   EXPECT_TRUE(call.status().ok());
 }
 
-TEST_F(ClosingTest, ShutdownWakesWhoWaitsForAClosingContext) {
+TEST_F(ClosingTest, ShutdownWakesCallsThatWaitForAClosingContext) {
   BeginClosing();
   FakeCall call("room-1");
   call.Ask(registry());

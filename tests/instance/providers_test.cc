@@ -68,7 +68,7 @@ TEST_F(SessionProviderTest, ContextEndsWithItsLastPin) {
                                     "closed room-1 idle"));
 }
 
-TEST_F(SessionProviderTest, WhoHoldsTheContextKeepsItBetweenCalls) {
+TEST_F(SessionProviderTest, AHoldKeepsTheContextBetweenCalls) {
   FakeCall call("room-1");
   call.Ask(registry());
   auto held =

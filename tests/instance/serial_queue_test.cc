@@ -112,7 +112,7 @@ TEST_F(SerialQueueTest, NobodyIsToldInsideThatWhichEndsTheAccess) {
   EXPECT_TRUE(second_.has_access());
 }
 
-TEST_F(SerialQueueTest, ACancelledWaitGetsNoAccessAndHoldsNobodyUp) {
+TEST_F(SerialQueueTest, ACancelledWaitGetsNoAccessAndDelaysNoOther) {
   EXPECT_TRUE(first_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(second_.Acquire(queue_, timer_, "Add"));
   EXPECT_FALSE(third_.Acquire(queue_, timer_, "Add"));

@@ -198,7 +198,7 @@ TEST_F(LeaseManagerTest, RevokeWhileHandedOutIsFalse) {
   EXPECT_FALSE(manager_.Revoke(lease_));
 }
 
-TEST_F(LeaseManagerTest, RevokedLeaseCanBeGrantedAnew) {
+TEST_F(LeaseManagerTest, ARevokedLeaseCanBeGrantedAgain) {
   manager_.Grant(lease_, absl::Seconds(1));
   ASSERT_TRUE(manager_.Revoke(lease_));
   clock_.Advance(absl::Seconds(5));

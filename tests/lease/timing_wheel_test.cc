@@ -206,7 +206,7 @@ TEST(TimingWheel, AdvanceThatEndsExactlyAtTheLimitHasEnded) {
 
 // A thousand entries in one coarse slot: no call may handle more than its limit
 // of them, whether it fires or refiles them.
-TEST(TimingWheel, FilingACoarseSlotAnewIsBoundedByTheLimit) {
+TEST(TimingWheel, RefilingACoarseSlotIsBoundedByTheLimit) {
   TimingWheel wheel(0);
   std::vector<std::unique_ptr<Item>> items;
   for (int i = 0; i < 1000; ++i) {
@@ -226,7 +226,7 @@ TEST(TimingWheel, FilingACoarseSlotAnewIsBoundedByTheLimit) {
 }
 
 // The same thousand, refiled while the wheel is in the slot before.
-TEST(TimingWheel, WhatWasRefiledAheadIsNoWorkWhenItsSlotIsReached) {
+TEST(TimingWheel, ARefiledEntryCostsNothingWhenItsOldSlotIsReached) {
   TimingWheel wheel(0);
   std::vector<std::unique_ptr<Item>> items;
   for (int i = 0; i < 1000; ++i) {
@@ -266,7 +266,7 @@ TEST(TimingWheel, RefileAheadLeavesATurnAlone) {
   EXPECT_THAT(Fire(wheel, 200), ElementsAre(3));
 }
 
-TEST(TimingWheel, EntryCanBeCancelledWhileItsSlotIsBeingFiledAnew) {
+TEST(TimingWheel, EntryCanBeCancelledWhileItsSlotIsBeingRefiled) {
   TimingWheel wheel(0);
   Item a(1), b(2), c(3);
   for (Item* item : {&a, &b, &c}) wheel.Insert(*item, 200);

@@ -66,7 +66,7 @@ TEST_F(FrameGuardTest, EmptyFramesCountToo) {
   EXPECT_LT(admitted, 100);
 }
 
-TEST_F(FrameGuardTest, NextBlockAndOtherConnectionsBeginAnew) {
+TEST_F(FrameGuardTest, TheNextBlockAndOtherConnectionsStartFresh) {
   for (int i = 0; i < 10; ++i) {
     guard_.OnHeaderFrame(At(1), /*ends_block=*/false);
     EXPECT_TRUE(guard_.AdmitHeaderBytes(At(1), 400, /*ends_frame=*/true));
@@ -102,7 +102,7 @@ TEST_F(FrameGuardTest, ResetsOfStreamsThatAreGoneCount) {
   EXPECT_EQ(admitted, 5);
 }
 
-TEST_F(FrameGuardTest, ConnectionAtTheAddressOfOneThatIsGoneBeginsAnew) {
+TEST_F(FrameGuardTest, ConnectionAtTheAddressOfOneThatIsGoneStartsFresh) {
   EXPECT_EQ(ResetYoung(At(7), 5), 5);
   guard_.OnGone(At(7), At(6));
   EXPECT_EQ(ResetYoung(At(7), 5), 5);

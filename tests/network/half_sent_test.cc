@@ -109,7 +109,7 @@ TEST_F(HalfSentTest, WhenAllHaveTooMuchThoseOverTheirShareAreRefused) {
   EXPECT_TRUE(Admit(2, 20, std::string(100, 'x')));
 }
 
-TEST_F(HalfSentTest, StreamAtTheAddressOfOneThatHasEndedBeginsAnew) {
+TEST_F(HalfSentTest, AStreamAtTheAddressOfOneThatHasEndedStartsFresh) {
   EXPECT_TRUE(Begin(1, 10, 700));
   half_sent_.OnStreamEnded(At(10));
   EXPECT_EQ(half_sent_.bytes(), 0u);

@@ -69,21 +69,21 @@ class EngineDamageTest : public EngineTest {
   }
 };
 
-TEST_F(EngineDamageTest, AMessageThatIsNoEvent) {
+TEST_F(EngineDamageTest, AMessageThatIsNotAnEvent) {
   StartBoth();
   Write(PutMessage{{NumberOf("bad"), 77, "", kNoise}});
   Reopen();
   ExpectSetAside("message 77");
 }
 
-TEST_F(EngineDamageTest, AnActivityThatIsNone) {
+TEST_F(EngineDamageTest, AnActivityThatCannotBeParsed) {
   StartBoth();
   Write(PutTask{{NumberOf("bad"), 5, kNoise}});
   Reopen();
   ExpectSetAside("activity 5");
 }
 
-TEST_F(EngineDamageTest, ASummaryThatIsNone) {
+TEST_F(EngineDamageTest, ASummaryThatCannotBeParsed) {
   StartBoth();
   Write(UpdateRun{NumberOf("bad"), 0, std::nullopt, kNoise});
   Reopen();

@@ -160,7 +160,7 @@ TEST_F(EngineEndTest, WhenTheStoreFailsForceIsNotAnsweredWithOk) {
   ExpectTerminated("a");
 }
 
-TEST_F(EngineEndTest, WhoWaitsForTheEndIsToldWhenItIsDurable) {
+TEST_F(EngineEndTest, AWaitForTheEndIsAnsweredWhenTheEndIsDurable) {
   Run(Connect(), "a");
   TerminateByForce("a");
   writer_.RunAll();

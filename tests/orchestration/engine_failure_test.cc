@@ -238,7 +238,7 @@ TEST_F(EngineFailureTest, StoreIsTriedAgainLaterEachTime) {
   EXPECT_EQ(StatusOf("a"), "Running");
 }
 
-TEST_F(EngineFailureTest, ReadThatFailsWhileMemoryIsMadeAnewIsTriedAgain) {
+TEST_F(EngineFailureTest, AReadThatFailsWhileMemoryIsRebuiltIsRetried) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
   store_.FailCommit(0, Effect::kNone);
@@ -403,7 +403,7 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
 
 // ---- Stop -------------------------------------------------------------------
 
-TEST_F(EngineFailureTest, StopAnswersWhoWaitsAndRefusesTheRest) {
+TEST_F(EngineFailureTest, StopAnswersThoseWaitingAndRefusesTheRest) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
   const AskedInfo wait = Wait("a", Until::kFinished);

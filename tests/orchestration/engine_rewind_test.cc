@@ -131,7 +131,7 @@ TEST_F(EngineRewindTest, OfTwoThatAskAtOnceOneIsRefused) {
   EXPECT_THAT(worker.items, SizeIs(1));
 }
 
-TEST_F(EngineRewindTest, WhatWasUnderWayWhenItFailedBeginsAnew) {
+TEST_F(EngineRewindTest, WhatWasUnderWayWhenItFailedStartsAgain) {
   FakeWorker& worker = Connect();
   Run(worker, "a",
       {CallTask(1, "Bad"), CallTask(2, "Slow"),
@@ -296,7 +296,8 @@ TEST_F(EngineRewindTest, AWorkerThatCannotDoItEndsItAgain) {
   EXPECT_EQ(StatusOf("a"), "Running");
 }
 
-TEST_F(EngineRewindTest, AHistoryThatIsNoneFailsItWithTheReason) {
+TEST_F(EngineRewindTest,
+       AHistoryThatCannotBeParsedFailsTheRewindWithTheReason) {
   FakeWorker& worker = Connect();
   RunToFailure(worker, "a");
   for (const auto& [events, why] :

@@ -360,7 +360,7 @@ TEST_F(EngineSingletonTest, ChangeThatHasComeMeanwhileIsToldAtOnce) {
   EXPECT_EQ(next.value()->output, "out");
 }
 
-TEST_F(EngineSingletonTest, WhoWatchesIsToldThatAnotherTookItsPlace) {
+TEST_F(EngineSingletonTest, AWatcherIsToldThatAnotherTookItsPlace) {
   const StartReceipt first = StartAndSettle(Terminating("a"));
   const AskedInfo now = Wait("a", Until::kChanged);
   Settle();

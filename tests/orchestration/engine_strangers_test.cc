@@ -43,7 +43,7 @@ class EngineStrangersTest : public EngineTest {
   }
 };
 
-TEST_F(EngineStrangersTest, ATurnGoesOnToWhoKnowsIt) {
+TEST_F(EngineStrangersTest, ATurnMovesOnToAWorkerThatKnowsIt) {
   FakeWorker& stranger = Connect();
   Start("a");
   Settle();

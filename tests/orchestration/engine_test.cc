@@ -69,7 +69,7 @@ TEST_F(EngineTest, RunsFromStartThroughAnActivityToItsEnd) {
   EXPECT_EQ(pins("a"), 0u);
 }
 
-TEST_F(EngineTest, UnknownOneIsNoneAndCommandsForItAreNotFound) {
+TEST_F(EngineTest, AnUnknownOneIsAbsentAndCommandsForItAreNotFound) {
   EXPECT_EQ(StatusOf("a"), "none");
   const auto raise = Raise("a", "e");
   const auto suspend = Suspend("a");
@@ -371,7 +371,7 @@ TEST_F(EngineTest, ReplacedWhileItsAnswerIsCommittingNothingOfItStays) {
   EXPECT_EQ(engine().NextDue(), std::nullopt);
 }
 
-TEST_F(EngineTest, WhoWaitsForAReplacedOneWaitsForTheNew) {
+TEST_F(EngineTest, AWaitForAReplacedOneContinuesWithTheNewOne) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
   const AskedInfo wait = Wait("a", Until::kFinished);
@@ -400,7 +400,7 @@ TEST_F(EngineTest, WaitForTheStartEndsWithTheFirstTurn) {
   EXPECT_EQ(wait.value()->input, "in");
 }
 
-TEST_F(EngineTest, WhoWaitsForAStartIsToldTheInputOfTheNewExecution) {
+TEST_F(EngineTest, AWaitForAStartIsToldTheInputOfTheNewExecution) {
   FakeWorker& worker = Connect();
   Start("a", "1");
   Settle();
@@ -412,7 +412,7 @@ TEST_F(EngineTest, WhoWaitsForAStartIsToldTheInputOfTheNewExecution) {
   EXPECT_EQ(wait.value()->input, "2");
 }
 
-TEST_F(EngineTest, WaitForWhatIsSoAlreadyIsAnsweredAtOnce) {
+TEST_F(EngineTest, WaitForWhatHasHappenedIsAnsweredAtOnce) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
   Run(worker, "b", {Complete("out")});

@@ -260,7 +260,7 @@ TEST_F(EngineWatchTest, AWorkerThatAnswersOtherWorkIsNotSilent) {
   EXPECT_EQ(other.TakeTurn().instance_id, "a");
 }
 
-TEST_F(EngineWatchTest, WhatWasAnsweredBeforeATurnWasSentIsNoSignOfLife) {
+TEST_F(EngineWatchTest, AnswersFromBeforeATurnWasSentAreNoSignOfLife) {
   FakeWorker& worker = Connect();
   Run(worker, "b");
   Begin(worker, "a");
@@ -303,7 +303,7 @@ TEST_F(EngineWatchTest, ASilentWorkerThatIsAloneShowsWithOneTurnThatItAnswers) {
   EXPECT_THAT(worker.items, SizeIs(2));
 }
 
-TEST_F(EngineWatchTest, ASilentWorkerThatGoesAndComesBackIsAWorkerAsAnyOther) {
+TEST_F(EngineWatchTest, ASilentWorkerThatReconnectsIsLikeAnyOther) {
   FakeWorker& worker = Connect();
   for (const char* id : {"a", "b"}) Start(id);
   Settle();

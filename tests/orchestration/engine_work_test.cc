@@ -45,7 +45,7 @@ TEST_F(EngineWorkTest, WorkThatIsOutPinsTheContextAndNothingElseDoes) {
   EXPECT_FALSE(HasContext("a"));  // A read does not thaw it.
 }
 
-TEST_F(EngineWorkTest, WhoeverHasAnAnswerMayReleaseTheInstance) {
+TEST_F(EngineWorkTest, ACallerThatHasAnAnswerMayReleaseTheInstance) {
   int started = 0, answered = 0, ended = 0;
   engine().Start(Request("a"), [&](const absl::StatusOr<StartReceipt>& got) {
     EXPECT_TRUE(got.ok()) << got.status();

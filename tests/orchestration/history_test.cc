@@ -263,7 +263,7 @@ TEST(Frames, EventsComeBackInOrder) {
   EXPECT_TRUE(good);
 }
 
-TEST(Frames, NothingIsNoEvents) {
+TEST(Frames, NoBytesAreNoEvents) {
   bool good = false;
   EXPECT_THAT(Split("", good), IsEmpty());
   EXPECT_TRUE(good);

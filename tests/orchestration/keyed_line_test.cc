@@ -47,7 +47,7 @@ TEST(KeyedLine, OneThatComesWhileTheOnlyOneRunsWaits) {
   EXPECT_THAT(line.Take("a"), Optional(2));
 }
 
-TEST(KeyedLine, LineThatHasEndedBeginsAnew) {
+TEST(KeyedLine, ALineThatHasEndedCanBeginAgain) {
   KeyedLine<int> line;
   EXPECT_TRUE(line.Add("a", 1));
   EXPECT_THAT(line.Take("a"), Optional(1));

@@ -106,7 +106,7 @@ TEST(NotMine, IsWhatEachSdkSaysOfANameThatItDoesNotKnow) {
   }
 }
 
-TEST(NotMine, IsNoOtherFailure) {
+TEST(NotMine, OtherFailuresAreNotRecognised) {
   for (const Said& said : kMine) EXPECT_FALSE(Says(said, "Mine")) << said.by;
   EXPECT_FALSE(SaysNotMine(kTurn, "Mine", {}));
   EXPECT_FALSE(SaysNotMine(kTurn, "Mine", {"\xff\xff"}));

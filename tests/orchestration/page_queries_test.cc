@@ -136,7 +136,7 @@ TEST_F(PageTest, TokensOfAnotherListAreRefused) {
   }
 }
 
-TEST_F(PageTest, WhatIsNoTokenIsRefused) {
+TEST_F(PageTest, WhatIsNotATokenIsRefused) {
   Random random(BaseSeed());
   std::vector<std::string> texts = {"x", "1", "-1", "1:2", "0", " "};
   for (int i = 0; i < 500; ++i) {

@@ -50,7 +50,7 @@ std::vector<std::string> History() {
           Event(-1, SubOrchestrationCompleted{3, "x"})};
 }
 
-TEST(Rewound, WhatItsHistoryDoesNotEndBeginsAnew) {
+TEST(Rewound, WhatItsHistoryDoesNotEndStartsAgain) {
   const auto history = ReadRewoundHistory(History());
   ASSERT_TRUE(history.ok()) << history.status();
   EXPECT_EQ(history->execution_id(), "e-2");

@@ -68,7 +68,7 @@ TEST_F(ScheduleTest, TimersMoveWithAClockThatIsSetBack) {
   EXPECT_THAT(TakeAllDue(), ElementsAre(1));
 }
 
-TEST_F(ScheduleTest, SomeTimeThatPassesIsNoClockThatIsSetBack) {
+TEST_F(ScheduleTest, TimeThatPassesIsNotAClockThatIsSetBack) {
   schedule_.Follow();
   AddTimerIn(absl::Seconds(10), 1);
   clock_.Advance(absl::Seconds(3));

@@ -195,7 +195,7 @@ TEST(WireReader, LastOfAFieldThatStandsThereTwiceCounts) {
   EXPECT_EQ(Decode(bytes).text, "last");
 }
 
-TEST(WireReader, RefusesWhatIsNoMessage) {
+TEST(WireReader, RefusesWhatIsNotAMessage) {
   const struct {
     const char* why;
     std::string bytes;

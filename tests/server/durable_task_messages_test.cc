@@ -403,7 +403,7 @@ TEST(DurableTaskState, AbsentStaysAbsent) {
   EXPECT_TRUE(state.has_lastupdatedtimestamp());
 }
 
-TEST(DurableTaskState, MissingOneIsNoError) {
+TEST(DurableTaskState, AMissingOneIsNotAnError) {
   GetInstanceResponse missing;
   ToMessage(nullptr, missing);
   EXPECT_FALSE(missing.exists());

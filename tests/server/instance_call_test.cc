@@ -226,7 +226,7 @@ TEST_F(InstanceCallTest, PinIsHeldUntilTheCallIsGone) {
   events_.Await(InstanceEventKind::kClosed, "a");
 }
 
-TEST_F(InstanceCallTest, WhoeverHasTheAnswerMayReleaseTheInstance) {
+TEST_F(InstanceCallTest, ACallerThatHasTheAnswerMayReleaseTheInstance) {
   ServeEcho();
   for (int i = 0; i < 3000; ++i) {
     EchoCall call(*stub_, "", {{"instance-id", "answered"}});
@@ -247,7 +247,7 @@ TEST_F(InstanceCallTest, PinOfACancelledCallIsGivenBack) {
   EXPECT_TRUE(registry_->Release(TestKey("a")).ok());
 }
 
-TEST_F(InstanceCallTest, InstanceThatWasIdleForItsTimeoutIsMadeAnew) {
+TEST_F(InstanceCallTest, AnInstanceThatWasIdleForItsTimeoutIsRecreated) {
   ServeEcho();
   EchoCall first(*stub_, "", {{"instance-id", "a"}});
   first.Await();

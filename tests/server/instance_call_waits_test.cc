@@ -68,7 +68,7 @@ TEST_F(InstanceCallTest, CallsThatWaitForOneOpeningShareItAndOneCreated) {
   EXPECT_EQ(events_.created, 1);
 }
 
-TEST_F(InstanceCallTest, OnlyTheCallThatCreatesIsToldSo) {
+TEST_F(InstanceCallTest, OnlyTheCallThatCreatesLearnsSo) {
   HoldOpening initializer;
   ServeEcho({&initializer});
   EchoCall first(*stub_, "", {{"instance-id", "a"}});

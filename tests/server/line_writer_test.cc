@@ -146,7 +146,7 @@ TEST(LineWriter, DestructorDoesNotWaitForAReaderThatStopped) {
   EXPECT_LT(lines, 1000u);
 }
 
-TEST(LineWriter, ReaderThatClosedItsEndHoldsNobodyUp) {
+TEST(LineWriter, AReaderThatClosedItsEndBlocksNobody) {
   signal(SIGPIPE, SIG_IGN);
   Pipe pipe;
   LineWriter writer(pipe.writer());
@@ -156,7 +156,7 @@ TEST(LineWriter, ReaderThatClosedItsEndHoldsNobodyUp) {
   for (int i = 0; i < 10'000; ++i) writer.Write(std::string(1 << 10, '.'));
 }
 
-TEST(LineWriter, DescriptorThatIsNotOpenHoldsNobodyUp) {
+TEST(LineWriter, ADescriptorThatIsNotOpenBlocksNobody) {
   LineWriter writer(-1);
   for (int i = 0; i < 10'000; ++i) writer.Write("line");
 }

@@ -75,7 +75,7 @@ std::string NestedBytes(int causes) {
   return bytes;
 }
 
-TEST(Utf8, KnowsWhatIsNone) {
+TEST(Utf8, FindsWhatIsNotUtf8) {
   EXPECT_EQ(FindNotUtf8("gr\xC3\xBC\xC3\x9F \xF0\x9F\x8E\x81"),
             std::string_view::npos);
   EXPECT_EQ(FindNotUtf8(kHalfEmoji), 13u);
@@ -117,7 +117,7 @@ TEST(Received, NamesTheFieldWhoseTextIsNotUtf8) {
       "actions[1].scheduleTask.name: is not valid UTF-8 at byte 13");
 }
 
-TEST(Received, SaysWhatIsNoMessage) {
+TEST(Received, SaysWhyItIsNotAMessage) {
   CreateInstanceRequest message;
   EXPECT_EQ(Why("\xFF\xFF\xFF", message),
             "the request is not a valid CreateInstanceRequest");

@@ -133,7 +133,7 @@ TEST(OrchestratorAnswer, ThatIsTooLargeOrNotUtf8IsARefusalOfItsTurn) {
               HasSubstr("actions[0].scheduleTask.name: is not valid UTF-8"));
 }
 
-TEST(OrchestratorAnswer, WithAnActionThatIsNoneSaysSo) {
+TEST(OrchestratorAnswer, WithAnActionThatCannotBeParsedSaysSo) {
   OrchestratorResponse message;
   message.set_completiontoken("token");
   message.add_actions();

@@ -299,7 +299,7 @@ TEST(SingletonHistory, TwoThatCreatedAreAContradictionThoughTheyOverlap) {
   EXPECT_THAT(*found, HasSubstr("execution e2"));
 }
 
-TEST(SingletonHistory, AttachedBeforeItWasCreatedIsNoneWhileTheyOverlap) {
+TEST(SingletonHistory, AttachedBeforeItWasCreatedIsNoErrorWhileTheyOverlap) {
   EXPECT_FALSE(FindContradiction({Started(1, 4, "e1", true, Ensure()),
                                   Started(2, 3, "e1", false, Ensure())}));
   EXPECT_TRUE(FindContradiction({Started(3, 4, "e1", true, Ensure()),

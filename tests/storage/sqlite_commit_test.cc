@@ -67,7 +67,7 @@ TEST_F(SqliteStoreOnPowerVfs, CommitIsOneSync) {
   EXPECT_EQ(vfs_.syncs("leasehold.db-wal"), vfs_.syncs("-wal"));
 }
 
-TEST_F(SqliteStoreOnPowerVfs, OpenAnewProvesThatItCanWrite) {
+TEST_F(SqliteStoreOnPowerVfs, ReopeningProvesThatItCanWrite) {
   const int64_t before = vfs_.syncs("-wal");
   EXPECT_TRUE(store_.Open().ok());
   EXPECT_EQ(vfs_.syncs("-wal"), before + 1);

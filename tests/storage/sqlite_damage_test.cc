@@ -230,7 +230,7 @@ TEST_F(SqliteDamageTest, RowsThatHaveVanishedAreCounted) {
   EXPECT_TRUE(Open().ok());
 }
 
-TEST_F(SqliteDamageTest, ADamagedIndexIsMadeAnew) {
+TEST_F(SqliteDamageTest, ADamagedIndexIsRebuilt) {
   Fill(50);
   Stop();
   // The index claims that there is nothing; its table has everything.
@@ -252,7 +252,7 @@ TEST_F(SqliteDamageTest, ADamagedIndexIsMadeAnew) {
   EXPECT_THAT(notes_, testing::Contains(HasSubstr("store_repaired")));
 }
 
-TEST_F(SqliteDamageTest, AnEmptiedOrMissingFileIsNotBegunAnew) {
+TEST_F(SqliteDamageTest, AnEmptiedOrMissingFileIsNotReplacedByANewOne) {
   Fill(3);
   Stop();
   const std::string whole = Read(Path());

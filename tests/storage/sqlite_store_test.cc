@@ -182,7 +182,7 @@ TEST_F(SqliteStoreTest, FileThatCannotBeOpenedIsUnavailable) {
 
 // ---- Damage -----------------------------------------------------------------
 
-TEST_F(SqliteStoreTest, FileThatIsNoDatabaseIsDataLoss) {
+TEST_F(SqliteStoreTest, AFileThatIsNotADatabaseIsDataLoss) {
   std::filesystem::create_directories(data_);
   WriteFile(std::string(10'000, 'x'));
   ExpectStatus(writer_.Open(*store_), absl::StatusCode::kDataLoss,

@@ -113,7 +113,7 @@ TEST_P(StoreConformance, TenantAndIdAreNotOneText) {
   EXPECT_EQ(Find("ab", "c"), ab);
 }
 
-TEST_P(StoreConformance, PutRunOfTheSameNumberBeginsItAnew) {
+TEST_P(StoreConformance, PutRunOfTheSameNumberReplacesIt) {
   Commit(Everything(1, "a"));
   Commit({PutRun{Row(1, "a")}});
   EXPECT_THAT(History(1), IsEmpty());

@@ -100,7 +100,7 @@ TEST_F(WitnessTest, CommitsAreCountedOn) {
   EXPECT_EQ(witness_->commits(), 41u);
 }
 
-TEST_F(WitnessTest, AFileThatIsNoneIsBegunAnew) {
+TEST_F(WitnessTest, AFileThatIsNotAWitnessIsReplaced) {
   for (const std::string& content :
        {std::string(), std::string("x"), std::string(300'000, 'x')}) {
     witness_.reset();

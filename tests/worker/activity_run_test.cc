@@ -140,13 +140,13 @@ TEST_F(ActivityRunTest, ExceptionIsAFailure) {
   EXPECT_EQ(response.failuredetails().errormessage(), "no square");
 }
 
-TEST_F(ActivityRunTest, InputThatIsNotOfTheTypeIsAFailureThatNoRetryMends) {
+TEST_F(ActivityRunTest, InputOfAnotherTypeIsAFailureThatIsNotRetried) {
   const ActivityResponse response = Run([](int n) { return n; }, R"("one")");
   EXPECT_THAT(response.failuredetails().errormessage(), HasSubstr("\"one\""));
   EXPECT_TRUE(response.failuredetails().isnonretriable());
 }
 
-TEST_F(ActivityRunTest, UnknownNameIsAFailureThatNoRetryMends) {
+TEST_F(ActivityRunTest, UnknownNameIsAFailureThatIsNotRetried) {
   Registry registry;
   registry.AddActivity("Y", &Seven);
   const ActivityResponse response =

@@ -71,7 +71,7 @@ TEST(Failure, WhatSaysSoIsNotRetriable) {
   EXPECT_TRUE(Describe(NonRetriableError("never")).is_non_retriable);
 }
 
-TEST(Failure, WhatIsNoStandardExceptionIsItsType) {
+TEST(Failure, AnExceptionThatIsNotStandardIsNamedByItsType) {
   EXPECT_EQ(Describe(7).error_type, "int");
 }
 

@@ -292,7 +292,7 @@ TEST(StuckOrchestrator, FailsRatherThanBeRunningForEver) {
                         testing::HasSubstr("a task that waits for itself")));
 }
 
-TEST(StuckOrchestrator, WhatWaitsForSomethingIsNone) {
+TEST(StuckOrchestrator, AnOrchestratorThatWaitsForSomethingIsNotStuck) {
   Registry registry;
   registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {
     co_await ctx.WaitForEvent("go");

@@ -206,7 +206,7 @@ TEST(NonDeterminism, OrchestratorCodeCannotCatchIt) {
               FailsWith(kError, testing::_));
 }
 
-TEST(NonDeterminism, AnotherInputOrDelayIsNoMatter) {
+TEST(NonDeterminism, AnotherInputOrDelayDoesNotMatter) {
   const TurnHistory history = TurnHistory()
                                   .Turn(1)              // 1
                                   .Started("Main")      // 2

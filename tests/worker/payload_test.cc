@@ -63,7 +63,7 @@ TEST(Payload, AbsentAndEmptyAreNull) {
   EXPECT_THAT(ReadError<int>(std::nullopt), HasSubstr("no payload: "));
 }
 
-TEST(Payload, WhatIsNoJsonOrNotOfTheTypeIsQuoted) {
+TEST(Payload, PayloadsThatAreNotJsonOrOfAnotherTypeAreQuoted) {
   EXPECT_THAT(ReadError<int>("{"), HasSubstr("{: "));
   EXPECT_THAT(ReadError<int>(R"("seven")"), HasSubstr(R"("seven": )"));
   EXPECT_THAT(ReadError<Parcel>("{}"), HasSubstr("'to' not found"));

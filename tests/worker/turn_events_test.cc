@@ -37,7 +37,7 @@ std::vector<std::string> CarriedOver(const OrchestratorResponse& response) {
   return events;
 }
 
-TEST(WorkerEvents, EventWakesWhoWaitsForIt) {
+TEST(WorkerEvents, AnEventWakesItsWaiter) {
   const TurnHistory history = TurnHistory()
                                   .Turn(1)                 // 1
                                   .Started("Main")         // 2
@@ -123,7 +123,7 @@ TEST(WorkerEvents, TaskThatIsGoneTakesNoEvent) {
   EXPECT_THAT(Replay(registry, history), CompletesWith("207"));
 }
 
-TEST(WorkerEvents, EventWithoutDataWakesWhoWantsNone) {
+TEST(WorkerEvents, AnEventWithoutDataWakesAWaiterThatWantsNone) {
   Registry registry;
   registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {
     co_await ctx.WaitForEvent("go");
@@ -206,7 +206,7 @@ TEST(WorkerEvents, NoEventInTimeIsToldAsFalseIfItHasNoData) {
   EXPECT_THAT(Replay(registry, in_time), CompletesWith("true"));
 }
 
-TEST(WorkerEvents, DataThatIsNotOfTheTypeFailsWhoAwaitsIt) {
+TEST(WorkerEvents, DataOfAnotherTypeFailsTheAwait) {
   Registry registry;
   registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<int> {
     co_return co_await ctx.WaitForEvent<int>("x");

@@ -79,7 +79,7 @@ TEST(WorkerTurn, CallsWithoutInputSendNone) {
   EXPECT_EQ(response.actions(2).scheduletask().tags().at("k"), "v");
 }
 
-TEST(WorkerTurn, FailedActivityIsThrownToWhoAwaitsIt) {
+TEST(WorkerTurn, AFailedActivityThrowsWhereItIsAwaited) {
   Registry registry;
   registry.AddOrchestrator(
       "Main", [](OrchestrationContext& ctx) -> Task<std::string> {
@@ -155,7 +155,7 @@ TEST(WorkerTurn, InputThatIsNotOfTheTypeFailsTheOrchestration) {
               FailsWith("leasehold::worker::PayloadError", HasSubstr("17: ")));
 }
 
-TEST(WorkerTurn, ResultThatIsNotOfTheTypeIsThrownToWhoAwaitsIt) {
+TEST(WorkerTurn, AResultOfAnotherTypeThrowsWhereItIsAwaited) {
   Registry registry;
   registry.AddOrchestrator("Main",
                            [](OrchestrationContext& ctx) -> Task<std::string> {
@@ -181,7 +181,7 @@ void from_json(const nlohmann::json&, Picky&) {
   throw std::domain_error("not this one");
 }
 
-TEST(WorkerTurn, WhatAConversionOfTheUserThrowsGoesToWhoAwaits) {
+TEST(WorkerTurn, WhatAUsersConversionThrowsIsThrownWhereItIsAwaited) {
   Registry registry;
   registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {
     co_await ctx.CallActivity<Picky>("Pick");
@@ -208,7 +208,7 @@ TEST(WorkerTurn, OrchestratorOfAnUnknownNameFailsAndSaysWhatThereIs) {
   EXPECT_TRUE(Completion(response).failuredetails().isnonretriable());
 }
 
-TEST(WorkerTurn, OrchestratorThatTheWorkerHasNoMoreFailsInLaterTurnsToo) {
+TEST(WorkerTurn, AnOrchestratorThatTheWorkerNoLongerHasFailsInLaterTurnsToo) {
   const TurnHistory history = TurnHistory()
                                   .Turn(1)            // 1
                                   .Started("Main")    // 2

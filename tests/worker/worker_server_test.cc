@@ -104,7 +104,7 @@ TEST_F(WorkerServerTest, ActivityThatFailsIsTriedAgain) {
   ExpectOutput(Run(), "3");
 }
 
-TEST_F(WorkerServerTest, FailureReachesWhoAsksForTheOrchestration) {
+TEST_F(WorkerServerTest, AFailureIsShownToCallersOfGet) {
   Activity("Pay", [] { throw NonRetriableError("no money"); });
   Main([](OrchestrationContext& ctx) -> Task<> {
     co_await ctx.CallActivity("Pay", NoInput(),

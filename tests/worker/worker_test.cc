@@ -183,7 +183,7 @@ TEST_F(WorkerTest, AsksForNothingOfAKindThatItHasNothingOf) {
   EXPECT_EQ(request.workitemfilters().activities_size(), 1);
 }
 
-TEST_F(WorkerTest, AsksForAllThereIsIfItIsToldTo) {
+TEST_F(WorkerTest, AsksForEverythingIfItIsToldTo) {
   WorkerOptions options;
   options.only_registered = false;
   Start(options);
@@ -215,7 +215,7 @@ TEST_F(WorkerTest, RunsNoMoreActivitiesAtOnceThanItMay) {
   EXPECT_EQ(hall_.most(), 2);
 }
 
-TEST_F(WorkerTest, SlowActivitiesHoldUpNoTurns) {
+TEST_F(WorkerTest, SlowActivitiesDoNotDelayTurns) {
   WorkerOptions options;
   options.max_concurrent_activities = 1;
   Start(options);
@@ -226,7 +226,7 @@ TEST_F(WorkerTest, SlowActivitiesHoldUpNoTurns) {
   hall_.LetOut(1);
 }
 
-TEST_F(WorkerTest, SeeksALostServerAndGoesOn) {
+TEST_F(WorkerTest, ReconnectsToALostServerAndContinues) {
   Start();
   hub_.AwaitStream();
   hub_.Stop();
@@ -307,7 +307,7 @@ TEST_F(WorkerTest, DeliversAgainWhatFailedForAMoment) {
   EXPECT_THAT(said_.lines(), IsEmpty());
 }
 
-TEST_F(WorkerTest, GivesUpWhatIsNotWantedAnyMore) {
+TEST_F(WorkerTest, GivesUpWhatIsNoLongerWanted) {
   Start();
   hub_.FailNext({grpc::Status(grpc::StatusCode::NOT_FOUND, "no such item")});
   hub_.SendActivity("Seven", "a");
