@@ -112,7 +112,7 @@ def _():
         refused_with_retry(connection, "room-y")
 
 
-@check("A14.5 what is full has room again once a lease ends")
+@check("A14.5 a full server has room again once a lease ends")
 def _():
     with Server("--max-contexts=3", "--evict-idle=off",
                 "--idle-timeout=500ms") as server:
@@ -124,7 +124,7 @@ def _():
             wait_until(lambda i=i: connection.echo(f"room-{i}").code == "OK", "room")
 
 
-@check("A14.6 --evict-idle may be said as false or off, and in the environment")
+@check("A14.6 --evict-idle accepts false and off, also in the environment")
 def _():
     for flags, env, full in ((["--evict-idle=false"], {}, True),
                              ([], {"LEASEHOLD_EVICT_IDLE": "off"}, True),
@@ -176,7 +176,7 @@ def _():
         equal(get(server, "room-1")["idle_timeout"], "60s", "after an Echo")
 
 
-@check("A14.9 who chose an idle timeout keeps it, whichever service comes")
+@check("A14.9 a caller that chose an idle timeout keeps it, whichever service is used later")
 def _():
     with Server("--idle-timeout=20s,echo=60s") as server:
         equal(idle_timeout(server, {"instance_id": "room-1", "idle_timeout": "30s"}),

@@ -14,7 +14,7 @@ from sidecar import Activity, Sidecar, complete, create_timer, refused, schedule
 SERVICE = "/TaskHubSidecarService/"
 
 
-@on_both_stores("A21.22 bytes that are no message fail their own call, with each method")
+@on_both_stores("A21.22 bytes that are not a message fail their own call only, with each method")
 def _(server, sidecar):
     connection = server.connect()
     for method in protocol.METHODS:
@@ -33,8 +33,8 @@ def _(server, sidecar):
     server.lives()
 
 
-@on_both_stores("A21.23 a worker that answers with nonsense harms nobody but the orchestration "
-                "that it has")
+@on_both_stores("A21.23 a worker that answers with nonsense harms only the orchestration that "
+                "it has")
 def _(server, sidecar):
     with sidecar.worker() as worker:
         sidecar.start("busy", id="good")
@@ -71,8 +71,8 @@ def _(server, sidecar):
         equal(sidecar.wait_for_completion("good")["output"], '"good"', "output")
 
 
-@on_both_stores("A21.24 carried-over events that are none: the orchestration may fail, the "
-                "server does not")
+@on_both_stores("A21.24 carried-over events that cannot be parsed: the orchestration may fail, "
+                "the server does not")
 def _(server, sidecar):
     with sidecar.worker() as worker:
         sidecar.start("eternal", id="a-1")
@@ -102,7 +102,7 @@ def _(server, sidecar):
     server.lives()
 
 
-@on_both_stores("A21.26 a worker that reads nothing holds its own work only")
+@on_both_stores("A21.26 a worker that reads nothing delays only its own work")
 def _(server, sidecar):
     slow = server.connect(window=0)
     number = slow.start(data=frame(b"\x08\x02\x10\x02"), path=SERVICE + "GetWorkItems")

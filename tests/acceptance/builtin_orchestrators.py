@@ -25,8 +25,8 @@ def await_end(server, id):
     return call(server, ORCHESTRATION + "WaitForCompletion", {"instance_id": id}).message
 
 
-@on_both_stores("A25.1 a singleton of the model, from grpcurl alone: ensured twice, counted, "
-                "ended, refused, replaced")
+@on_both_stores("A25.1 a singleton with nothing but grpcurl: ensured twice, counted, ended, "
+                "refused, replaced")
 def _(server, sidecar):
     headers = ["instance-id: nightly"]
     ensure = dict(name="Counter", input="0", ifActive="ATTACH")
@@ -62,7 +62,7 @@ def _(server, sidecar):
     equal(await_end(server, "a-3")["output"], '{"n":1}', "output of Ping")
 
 
-@on_both_stores("A25.3 a worker of one's own comes first, for whatever it takes")
+@on_both_stores("A25.3 a worker of your own comes first, for whatever it takes")
 def _(server, sidecar):
     with sidecar.worker(filters={"orchestrations": [{"name": "Ping"}]}) as worker:
         start(server, "a-1", name="Ping").message
@@ -123,8 +123,8 @@ def _():
         equal(await_end(server, "a-1")["output"], done, "output")
 
 
-@on_both_stores("A25.6 JSON nested 100,000 deep: as an input it fails that orchestration, as an "
-                "event it is passed over; all others are served")
+@on_both_stores("A25.6 JSON nested 100,000 deep: as an input it fails that orchestration, as "
+                "an event it is ignored; all others are served")
 def _(server, sidecar):
     deep = "[" * 100_000 + "]" * 100_000
     start(server, "innocent", name="Counter", input="1").message

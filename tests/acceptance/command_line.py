@@ -58,7 +58,8 @@ def _():
             equal([r["sequence"] for r in found], [1, 2], f"sequences of {name}")
 
 
-@check("A8.4 `--channels` and `--repeat`: all meet in one instance, also a made one")
+@check("A8.4 `--channels` and `--repeat`: all calls meet in one instance, also with an ID that "
+       "the server made")
 def _():
     with Server() as server:
         for more in ([], ["--id=room-1"]):
@@ -69,7 +70,7 @@ def _():
                   "instances")
 
 
-@check("A8.5 `--idle-timeout` is asked for, and the lease ends after it")
+@check("A8.5 `--idle-timeout` is requested, and the lease ends after it")
 def _():
     with Server("--console") as server:
         rows(echo(server, "Apple", "--id=room-1", "--idle-timeout=250ms"))
@@ -77,7 +78,7 @@ def _():
         server.await_line("out", "context removed")
 
 
-@check("A8.6 `--expect=new|existing` fails with exit code 1 where it is not so")
+@check("A8.6 `--expect=new|existing` fails with exit code 1 if the expectation does not hold")
 def _():
     with Server() as server:
         call_failed(echo(server, "Apple", "--id=room-1", "--expect=existing"),

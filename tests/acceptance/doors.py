@@ -96,8 +96,8 @@ def _():
         server.lives()
 
 
-@check("A35.2 bytes that are no message are INVALID_ARGUMENT, and a request of more than "
-       "64 MiB RESOURCE_EXHAUSTED with both numbers")
+@check("A35.2 bytes that are not a message are INVALID_ARGUMENT, and a request of more than 64 "
+       "MiB RESOURCE_EXHAUSTED with both numbers")
 def _():
     with Server("--store=memory") as server, Raw(server) as raw:
         contains(refused("INVALID_ARGUMENT", raw.sidecar, "StartInstance", b"\xff\xff\xff"),
@@ -110,7 +110,7 @@ def _():
         server.lives()
 
 
-@on_both_stores("A35.3 names, versions, tags and event names have bounds, and the error says "
+@on_both_stores("A35.3 names, versions, tags and event names have bounds, and the error names "
                 "the field, the size and the bound")
 def _(server, sidecar):
     name, version = "n" * 1024, "v" * 256
@@ -153,7 +153,7 @@ def _(server, sidecar):
 # ---- Workers ----------------------------------------------------------------
 
 @on_both_stores("A35.5 what an answer asks for has the same bounds: the orchestration fails "
-                "with the sentence")
+                "with the same message")
 def _(server, sidecar):
     name = "n" * 1025
     with sidecar.worker() as worker:
@@ -174,8 +174,8 @@ def _(server, sidecar):
         contains(refused("INVALID_ARGUMENT", sidecar.raise_event, "x", name), "1025")
 
 
-@on_both_stores("A35.6 the text of a failure is cut, and so are causes in causes: whoever is "
-                "sent it can read it")
+@on_both_stores("A35.6 the text of a failure is cut, and so are nested causes: every client "
+                "can read it")
 def _(server, sidecar):
     deep = failure("E98", "m")
     for n in reversed(range(94)):
@@ -266,8 +266,8 @@ def _(server, sidecar):
                  "actions[0].scheduleTask.name: is not valid UTF-8 at byte 3")
 
 
-@on_both_stores("A35.9 an answer that is no message and names no work is INVALID_ARGUMENT and a "
-                "line of the log; its item stays with its worker")
+@on_both_stores("A35.9 an answer that is not a message and names no work is INVALID_ARGUMENT "
+                "and a line in the log; its item stays with its worker")
 def _(server, sidecar):
     with Raw(server) as raw, sidecar.worker() as worker:
         id = sidecar.start("N")

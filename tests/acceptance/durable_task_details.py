@@ -119,7 +119,8 @@ def _(server, sidecar):
                           **wanted}, "state")
 
 
-@on_both_stores("A30.26 a start is over for who waits for it though its first turn suspended it")
+@on_both_stores("A30.26 a wait for the start ends even though the first turn suspended the "
+                "orchestration")
 def _(server, sidecar):
     sidecar.start("hello", id="a-1")
     sidecar.suspend("a-1")
@@ -159,8 +160,7 @@ def _(server, sidecar):
         worker.quiet()
 
 
-@on_both_stores("A30.29 a page has 100 states if nobody says how many; names of task hubs are "
-                "ignored")
+@on_both_stores("A30.29 a page has 100 states by default; names of task hubs are ignored")
 def _(server, sidecar):
     for call in [sidecar.begin("StartInstance", name=NOBODY) for _ in range(101)]:
         call.result()

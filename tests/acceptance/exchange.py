@@ -87,8 +87,8 @@ def _(server, sidecar):
     logged(server, "work_not_known", "name=Counter", "worker=", "peer=")
 
 
-@on_both_stores("A36.2 what every worker disowns waits, and status and log say so; who "
-                "comes and knows it gets it")
+@on_both_stores("A36.2 what every worker disowns waits, and status and log say so; a worker "
+                "that connects and knows it gets it")
 def _(server, sidecar):
     with sidecar.worker() as one, Sidecar(server).worker() as two:
         connected(server, 2)
@@ -327,8 +327,8 @@ def _(server, sidecar):
         contains(shown.err, code, f'"{id}"')
 
 
-@on_both_stores("A36.10 a terminate that no connected worker would carry out is carried out by "
-                "the server: none is there, none takes it, or the last one goes")
+@on_both_stores("A36.10 the server carries out a terminate that no connected worker would: "
+                "there is no worker, none takes it, or the last one disconnects")
 def _(server, sidecar):
     sidecar.start("mine", id="nobody")
     sidecar.terminate("nobody", '"over"')

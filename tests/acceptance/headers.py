@@ -55,7 +55,7 @@ def _():
                            parts=("instance-id-bin", "room-1"))
 
 
-@check("A4.6 `instance-idle-timeout: soon` is refused, as is what is no finite time")
+@check("A4.6 `instance-idle-timeout: soon` is refused, as is an infinite time")
 def _():
     with Server() as server:
         invalid_in_grpcurl(server, "instance-idle-timeout: soon",
@@ -124,7 +124,7 @@ def _():
             equal(answer.header("instance-idle-timeout-ms"), str(ms), value)
 
 
-@check("A4.13 instance-idle-timeout changes nothing about a context that is there")
+@check("A4.13 instance-idle-timeout changes nothing about an existing context")
 def _():
     with Server("--idle-timeout=300ms") as server:
         connection = server.connect()
@@ -216,7 +216,7 @@ def _():
         invalid(connection.call([("x-room", "a,b")]), "x-room", "comma")
 
 
-@check("A4.20 --max-contexts: one too many is RESOURCE_EXHAUSTED, those there go on")
+@check("A4.20 --max-contexts: one too many is RESOURCE_EXHAUSTED, the existing ones are served")
 def _():
     with Server("--max-contexts=3") as server:
         slow = server.connect()

@@ -238,7 +238,8 @@ def _():
         equal(instances(server, "list"), [], "rows")
 
 
-@check("A13.8 `release` of a busy one fails; with --force it ends who holds it: ABORTED")
+@check("A13.8 `release` of a busy one fails; with --force it ends the calls that hold it: "
+       "ABORTED")
 def _():
     with Server() as server, \
             Streaming(server, "instances", "hold", "room-1") as hold, \
@@ -265,7 +266,7 @@ def _():
         equal(instances(server, "list"), [], "rows")
 
 
-@check("A13.10 an ID or a server that is none: exit code 1 and the call's status")
+@check("A13.10 an invalid ID or server: exit code 1 and the call's status")
 def _():
     commands = (("instances", "get", "ID"), ("instances", "create", "ID"),
                 ("instances", "set-timeout", "ID", "3s"),
@@ -280,7 +281,7 @@ def _():
         failed(result, "UNAVAILABLE", server.address)
 
 
-@check("A13.11 IDs may be anything: not ASCII, with blanks, with a dash at the front")
+@check("A13.11 IDs may be anything: not ASCII, with spaces, with a leading dash")
 def _():
     with Server() as server:
         for name in ("zürich", "東京 1", "a,b", "-x", "--force"):
@@ -415,8 +416,8 @@ def _():
                 each.ends_well(number)
 
 
-@check("A13.18 `watch` tells no more of an instance than is known, and that rightly: "
-       "state, age")
+@check("A13.18 `watch` shows only what is known of an instance, and shows it correctly: state, "
+       "age")
 def _():
     with Server() as server, Streaming(server, "instances", "watch") as watch:
         watch.await_row("the snapshot", event="SNAPSHOT_DONE")
@@ -465,7 +466,7 @@ def _():
         equal(screen.program.end(signal.SIGINT), 0, "exit code")
 
 
-@check("A13.21 `watch` on a terminal shows an instance rightly after each event: state, "
+@check("A13.21 `watch` on a terminal shows an instance correctly after each event: state, "
        "pins, age")
 def _():
     with Server("--idle-timeout=60s") as server, \
@@ -525,7 +526,7 @@ def _():
                       wanted, f"echoes after {after}")
 
 
-@check("A13.25 a command that streams ends with exit code 0 when nobody reads it any more")
+@check("A13.25 a command that streams ends with exit code 0 when its output is closed")
 def _():
     with Server("--idle-timeout=60s") as server:
         instance(server, "create", "room-1")
@@ -539,8 +540,8 @@ def _():
                     equal(piped.err, [], "standard error")
 
 
-@check("A13.26 every command that streams seeks a server that ends, or is killed, says so, "
-       "and goes on when it is back")
+@check("A13.26 every command that streams reconnects to a server that ends or is killed, says "
+       "so, and continues when it is back")
 def _():
     for number in (signal.SIGTERM, signal.SIGKILL):
         with Server("--idle-timeout=60s") as server, \

@@ -313,7 +313,7 @@ def _():
             call(server, INSTANCES + "Release", {"instance_id": "room-1"})
 
 
-@check("A11.33 Release by force of an idle context is as without")
+@check("A11.33 Release by force of an idle context is the same as without force")
 def _():
     with Server() as server:
         create(server, "room-1")
@@ -322,8 +322,8 @@ def _():
         equal(listed(server), {}, "contexts")
 
 
-@check("A11.34 Watch tells what holds a busy context as it comes and goes, and calls "
-       "beside it hardly ever")
+@check("A11.34 Watch reports what holds a busy context as it comes and goes, and rarely the "
+       "calls beside it")
 def _():
     with Server() as server, OpenCall(server, INSTANCES + "Watch", {}) as watch:
         snapshot(watch)

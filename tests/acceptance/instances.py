@@ -296,7 +296,7 @@ def _():
                       wanted, f"contexts of {request}")
 
 
-@check("A11.15 List: a token of nobody's, a size or state that is none: INVALID_ARGUMENT")
+@check("A11.15 List: a foreign token, an invalid size or state: INVALID_ARGUMENT")
 def _():
     with Server() as server:
         for token in ("x", "999999", "1.2.3", "-1", "0.x", "0."):

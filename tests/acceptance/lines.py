@@ -158,7 +158,7 @@ def _():
                 expect(False, f"no JSON: {line!r}")
 
 
-@check("A6.11 a reader that stops to read stops neither calls nor the end")
+@check("A6.11 a reader that stops reading delays neither calls nor the end")
 def _():
     # Nobody reads this server's standard output: its pipe fills.
     with harness.temporary_folder() as folder:

@@ -128,7 +128,7 @@ def _():
             server.lives()
 
 
-@check("A2.9 a file that is no socket is never replaced: exit code 2")
+@check("A2.9 a file that is not a socket is never replaced: exit code 2")
 def _():
     with temporary_folder() as folder:
         path = os.path.join(folder, "precious")
@@ -139,7 +139,7 @@ def _():
             equal(file.read(), "mine", "the file")
 
 
-@check("A2.10 a Unix socket in a folder that is not there: exit code 2")
+@check("A2.10 a Unix socket in a folder that does not exist: exit code 2")
 def _():
     with temporary_folder() as folder:
         refused(f"--listen=unix:{folder}/none/x.sock",
@@ -164,7 +164,7 @@ def _():
                    f"{server.address} for {address}")
 
 
-@check("A2.13 an address that is none: exit code 2, and one line that says what is wrong")
+@check("A2.13 an invalid address: exit code 2, and one line that says what is wrong")
 def _():
     for address, rule in (
             ("4001", "no port"), ("localhost", "no port"), (":4001", "no host"),

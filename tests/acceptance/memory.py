@@ -249,8 +249,8 @@ def _():
         expect(hold not in held.ended, "a quiet Hold has ended")
 
 
-@check("A41.8 when all together have begun more than --max-total-bytes, who has more than "
-       "its share is refused, and a small request of another is served")
+@check("A41.8 when all together have begun more than --max-total-bytes, a connection with more "
+       "than its share is refused, and a small request of another is served")
 def _():
     with measured_server("--max-total-bytes=33554432") as server:
         needs_bounds(server)

@@ -58,7 +58,7 @@ def _():
         equal(connection.echo("room-1").code, "OK", "code")
 
 
-@check("A38.3 a client that is stopped or gone without a word is let go of; one that "
+@check("A38.3 a client that is stopped, or gone without a word, is disconnected; one that "
        "answers pings stays for as long as it likes")
 def _():
     with Server("--keepalive-time=1s", "--keepalive-timeout=2s",
@@ -118,7 +118,7 @@ def _():
         expect(0 < len(lines) <= 60, f"{len(lines)} lines of gRPC's in the log")
 
 
-@check("A38.7 a client that takes nothing of what was sent to it is let go of too")
+@check("A38.7 a client that takes nothing of what was sent to it is disconnected too")
 def _():
     # Its pings would wait behind the answer.
     with Server("--keepalive-time=1s", "--keepalive-timeout=2s",
@@ -184,8 +184,8 @@ def served(server):
         return False
 
 
-@check("A38.10 --max-connections and --max-connections-per-address: who is over the bound "
-       "is refused, with a line in the log; whoever comes when others have gone is served")
+@check("A38.10 --max-connections and --max-connections-per-address: connections over the bound "
+       "are refused, with a line in the log; once others have closed, new ones are served")
 def _():
     for flag in ("--max-connections", "--max-connections-per-address"):
         with Server(f"{flag}=5") as server:
@@ -200,8 +200,8 @@ def _():
             wait_until(lambda: served(server), "room for another")
 
 
-@check("A38.11 who says nothing, half of it, or something else than HTTP/2 is closed; who "
-       "says nothing is greeted first while there is room")
+@check("A38.11 a client that says nothing, half of it, or something other than HTTP/2 is "
+       "disconnected; one that says nothing is greeted first while there is room")
 def _():
     with Server("--max-connections=4") as server:
         greeted, = silent(server, 1)
@@ -225,7 +225,7 @@ def _():
         server.lives()
 
 
-@check("A38.12 a Unix socket lets in its owner alone, or whom --unix-socket-mode says")
+@check("A38.12 a Unix socket admits only its owner, or those whom --unix-socket-mode allows")
 def _():
     with harness.temporary_folder() as folder:
         path = f"{folder}/x.sock"

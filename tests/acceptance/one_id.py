@@ -114,7 +114,8 @@ def _():
         equal(len(ids), 100, "different IDs")
 
 
-@check("A3.8 the call that creates is told ID, generation, idle timeout, and that it did")
+@check("A3.8 the call that creates a context gets its ID, generation and idle timeout, and "
+       "learns that it created")
 def _():
     with Server() as server:
         answer, headers = call(server, "-H", "instance-id: room-1")
@@ -124,7 +125,7 @@ def _():
             "response headers")
 
 
-@check("A3.9 a call that meets a context is told its generation, and no more")
+@check("A3.9 a call that finds a context gets its generation, and nothing else")
 def _():
     with Server() as server:
         call(server, "-H", "instance-id: room-1")
@@ -166,7 +167,7 @@ def _():
         contains(result.out, "SERVING")
 
 
-@check("A3.13 IDs are told apart to the byte; two IDs are two instances")
+@check("A3.13 IDs are compared byte by byte; two IDs are two instances")
 def _():
     with Server() as server:
         connection = server.connect()

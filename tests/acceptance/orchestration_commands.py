@@ -151,7 +151,7 @@ def _(server, sidecar):
                "--if-finished=replace")["created"], "not created")
 
 
-@on_both_stores("A23.6 `start --request-id` said again shows the first one's receipt")
+@on_both_stores("A23.6 repeating `start --request-id` shows the first receipt")
 def _(server, sidecar):
     args = ("start", "Greet", "--request-id=r-1", "--input=1")
     first = row(server, *args)
@@ -161,7 +161,7 @@ def _(server, sidecar):
     equal(len(sidecar.query()), 1, "orchestrations")
 
 
-@on_both_stores("A23.7 `start --at` starts later: a time, or so long from now")
+@on_both_stores("A23.7 `start --at` starts later: at a time, or after a delay")
 def _(server, sidecar):
     rows(server, "start", "Greet", "--id=a-1", "--at=2999-01-02T03:04:05Z")
     equal(row(server, "status", "a-1")["scheduled_start_time"],
@@ -315,8 +315,8 @@ def _(server, sidecar):
             contains(terminal.text(), 'CANCELLED: orchestration "a-1"')
 
 
-@on_both_stores("A23.17 on a terminal `wait` says how far it is, on one line that is redrawn, "
-                "and leaves nothing of it")
+@on_both_stores("A23.17 on a terminal `wait` shows its progress on one line that is redrawn, "
+                "and erases it at the end")
 def _(server, sidecar):
     rows(server, "start", "Greet", "--id=a-1")
     with Terminal(server, "wait", "a-1") as terminal, sidecar.worker() as worker:

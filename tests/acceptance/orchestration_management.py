@@ -292,7 +292,7 @@ def _(server, sidecar):
     equal([id for id in ids if id in stayed], stayed, "those that stayed")
 
 
-@on_both_stores("A19.32 a token that is none of ours is INVALID_ARGUMENT and is quoted")
+@on_both_stores("A19.32 a token that is not ours is INVALID_ARGUMENT and is quoted")
 def _(server, sidecar):
     run_to_end(sidecar, "a-1")
     for token in ("garbage", "1x", "-", "1:2:3", "9" * 40, "\n"):
@@ -410,8 +410,8 @@ def _(server, sidecar):
         equal(sidecar.status("a-1"), "PENDING", "status")
 
 
-@on_both_stores("A19.38 what this server has not is UNIMPLEMENTED at once, also what is not "
-                "in the contract")
+@on_both_stores("A19.38 methods that this server does not have are UNIMPLEMENTED at once, also "
+                "those outside the contract")
 def _(server, sidecar):
     sidecar.start(NOBODY, id="a-1")
     for method, fields in (

@@ -174,8 +174,8 @@ def _(server, sidecar):
                f"wanted {wanted} in {lines}")
 
 
-@on_both_stores("A23.29 `history --execution` shows a run that was replaced; of one that there "
-                "is not it is NOT_FOUND")
+@on_both_stores("A23.29 `history --execution` shows a run that was replaced; an unknown run is "
+                "NOT_FOUND")
 def _(server, sidecar):
     run_to_end(sidecar, server, "a-1", complete(1, '"first"'))
     first = row(server, "status", "a-1")["execution_id"]
@@ -266,8 +266,8 @@ def _():
         contains(leasehold("orchestration", "--help").out, f"\n  {name} ")
 
 
-@check("A23.34 `wait` and `watch` seek a server that ends, or is killed, and say so; of "
-       "one that is back without the orchestration they say NOT_FOUND")
+@check("A23.34 `wait` and `watch` reconnect to a server that ends or is killed, and say so; if "
+       "it comes back without the orchestration, they say NOT_FOUND")
 def _():
     for number in (signal.SIGTERM, signal.SIGKILL):
         with Server() as server:
@@ -297,7 +297,7 @@ def _(server, sidecar):
            f"{result}")
 
 
-@on_both_stores("A23.36 `rewind` has one that failed go on; of another it is refused")
+@on_both_stores("A23.36 `rewind` restarts one that failed; others are refused")
 def _(server, sidecar):
     with sidecar.worker() as worker:
         rows(server, "start", "Greet", "--id=a-1")

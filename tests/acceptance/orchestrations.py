@@ -263,7 +263,7 @@ def _(server, sidecar):
 
 # ---- Get and wait -----------------------------------------------------------
 
-@on_both_stores("A19.14 one that is not there: exists=false, from Get and at once from both "
+@on_both_stores("A19.14 one that does not exist: exists=false, from Get and at once from both "
                 "waits")
 def _(server, sidecar):
     for call in (sidecar.get, sidecar.wait_for_start, sidecar.wait_for_completion):

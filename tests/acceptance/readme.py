@@ -161,7 +161,7 @@ def _():
     equal(unknown, [], "flags that no --help shows")
 
 
-@check("A10.4 each quote of code stands in a source that is compiled")
+@check("A10.4 each quoted piece of code stands in a source that is compiled")
 def _():
     for readme in ("README.md", "client/README.md", "client/orchestrations/README.md",
                    "client/session/README.md", "client/worker/README.md",

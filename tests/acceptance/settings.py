@@ -207,7 +207,7 @@ def _():
                 server.await_line("out", f"address={address}")
 
 
-@check("A1.10 the numbers of threads are settings")
+@check("A1.10 the numbers of threads can be set")
 def _():
     for name in ("queue-threads", "user-threads"):
         with Server(f"--{name}=3") as server:

@@ -261,7 +261,7 @@ def _(server, sidecar):
           {"instance_id": "a", "name": "e", "input": "x" * 1001}, names=["1001"])
 
 
-@on_both_stores("A24.9 scheduled, with tags and a version: told as it was asked for")
+@on_both_stores("A24.9 scheduled, with tags and a version: shown as requested")
 def _(server, sidecar):
     at = datetime.datetime.fromtimestamp(int(time.time()) + 3600, datetime.timezone.utc)
     text = at.isoformat().replace("+00:00", "Z")

@@ -120,8 +120,8 @@ def _():
 
 # ---- Damage -----------------------------------------------------------------
 
-@check("A22.5 a file that is no database, or one of somebody else, ends the server with its "
-       "name, and is not touched")
+@check("A22.5 a file that is not a database, or belongs to another program, ends the server "
+       "with its name, and is not touched")
 def _():
     for content in (b"This is no database.\n" * 100, os.urandom(8192)):
         with temporary_folder() as folder:
@@ -140,7 +140,8 @@ def _():
                   [("customers",)], "tables")
 
 
-@check("A22.6 a damaged file ends the server with exit code 2 and its name; it never dies of it")
+@check("A22.6 a damaged file ends the server with exit code 2 and its name; the server never "
+       "crashes because of it")
 def _():
     with temporary_folder() as folder:
         fill_with_orchestrations(folder)
@@ -162,8 +163,8 @@ def _():
             equal(len(Sidecar(server).query()), 50, "orchestrations")
 
 
-@check("A22.7 a write-ahead log that was cut or garbled has lost what was acknowledged: that is "
-       "refused, and gone on with from the last whole commit once it is accepted")
+@check("A22.7 a write-ahead log that was cut or garbled has lost what was acknowledged: it is "
+       "refused, and once that is accepted, the server continues from the last whole commit")
 def _():
     with temporary_folder() as folder:
         with Server(f"--data={folder}") as server:
@@ -257,7 +258,7 @@ def _():
         equal(integrity(f"{folder}/data"), [("ok",)], "integrity")
 
 
-@check("A22.9 waits go on over a store that has failed, and are answered")
+@check("A22.9 waits continue after the store has failed, and are answered")
 def _():
     with disk("size=24m") as folder, Server(f"--data={folder}/data") as server:
         sidecar = Sidecar(server)
@@ -279,7 +280,7 @@ def _():
             equal(sidecar.status("a-1"), "COMPLETED", "status")
 
 
-@check("A22.10 a disk that is full already: the server says so and ends with exit code 2")
+@check("A22.10 a disk that is already full: the server says so and ends with exit code 2")
 def _():
     with disk("size=1m") as folder:
         fill(folder)
@@ -386,7 +387,7 @@ def _():
 
 
 @check("A22.15 an emptied database, a missing one and one that is older than what was "
-       "acknowledged are refused, and not begun anew")
+       "acknowledged are refused, and not replaced by a new one")
 def _():
     with temporary_folder() as folder:
         path = pathlib.Path(folder) / FILE
@@ -409,8 +410,8 @@ def _():
             equal(len(Sidecar(server).query()), 4, "orchestrations")
 
 
-@check("A22.16 a database that is deleted, replaced or cut while the server runs: nothing more is "
-       "acknowledged, the log says why, and nothing is made anew")
+@check("A22.16 a database that is deleted, replaced or cut while the server runs: nothing more "
+       "is acknowledged, the log says why, and no new one is created")
 def _():
     def replace(path):
         other = path.with_name("other")

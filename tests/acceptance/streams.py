@@ -156,7 +156,7 @@ def _():
             equal(get(server, "room-1")["state"], "BUSY", "state")
 
 
-@check("A12.9 who joins hears every echo from then on, whoever sent it, in order")
+@check("A12.9 a caller that joins hears every echo from then on, whoever sent it, in order")
 def _():
     with Server() as server:
         echo(server, "before")
@@ -176,7 +176,8 @@ def _():
                 equal(echoes(each, 4), wanted, "echoes")
 
 
-@check("A12.10 who comes back with the last sequence seen gets what was missed, 0 all")
+@check("A12.10 a caller that comes back with the last sequence seen gets what it missed, with "
+       "0 everything")
 def _():
     with Server() as server:
         with OpenCall(server, JOIN, {}, ROOM) as join:
@@ -211,7 +212,7 @@ def _():
         equal(echoes(join, 1), [(1, "new")], "echoes")
 
 
-@check("A12.12 echoes that are no longer there are told as lagged; the rest comes")
+@check("A12.12 echoes that are no longer there are reported as lagged; the rest comes")
 def _():
     with Server() as server:
         with OpenCall(server, JOIN, {}, ROOM) as join:
@@ -228,8 +229,8 @@ def _():
                   list(range(11 + missed, 1501)), "sequences")
 
 
-@check("A12.13 a slow reader is dropped with RESOURCE_EXHAUSTED, its pin at once; who "
-       "reads is not disturbed")
+@check("A12.13 a slow reader is dropped with RESOURCE_EXHAUSTED, and its pin at once; other "
+       "readers are not disturbed")
 def _():
     with Server() as server:
         slow = server.connect(window=1000)  # Takes no more than that.
@@ -448,7 +449,7 @@ def _():
         equal(server.wait(), 0, "exit code")
 
 
-@check("A12.23 an open health Watch is told NOT_SERVING, and does not hold up a drain")
+@check("A12.23 an open health Watch is told NOT_SERVING, and does not delay a drain")
 def _():
     with Server("--drain-timeout=60s") as server, \
             OpenCall(server, "grpc.health.v1.Health/Watch", {},
@@ -460,7 +461,7 @@ def _():
         equal(watch.status()[0], "UNAVAILABLE", "how it ends")
 
 
-@check("A12.24 an open reflection stream does not hold up a drain")
+@check("A12.24 an open reflection stream does not delay a drain")
 def _():
     with Server("--drain-timeout=60s") as server, \
             OpenCall(server,
@@ -471,7 +472,7 @@ def _():
         drains_at_once(server)
 
 
-@check("A12.25 a slow reader, and one that reads nothing, do not hold up a drain")
+@check("A12.25 a slow reader, and one that reads nothing, do not delay a drain")
 def _():
     with Server("--drain-timeout=60s") as server:
         slow = server.connect(window=0)

@@ -83,7 +83,7 @@ def _():
         server.lives()
 
 
-@check("A5.7 instance-id-bin that is no base64 reaches no context")
+@check("A5.7 instance-id-bin that is not base64 reaches no context")
 def _():
     with Server() as server:
         for value in ("!!!", "YQ,YQ", "Y", "=", "Y=Q", b"\xff\xff", "YQ==YQ=="):
@@ -120,7 +120,7 @@ def _():
         server.lives()
 
 
-@check("A5.11 a request without `te: trailers`, or without content type, hurts nobody")
+@check("A5.11 a request without `te: trailers`, or without content type, harms nobody")
 def _():
     with Server() as server:
         for options in ({"te": None}, {"te": "gzip"}, {"content_type": None},
@@ -129,7 +129,7 @@ def _():
         server.lives()
 
 
-@check("A5.12 a body that is no message fails that call alone")
+@check("A5.12 a body that is not a message fails that call alone")
 def _():
     with Server() as server:
         connection = server.connect()
@@ -146,7 +146,7 @@ def _():
         server.lives()
 
 
-@check("A5.13 a message said to have 4 GB that ends early fails that call alone")
+@check("A5.13 a message announced as 4 GB that ends early fails that call alone")
 def _():
     with Server() as server:
         answer = server.connect().call(
@@ -176,7 +176,7 @@ def _():
         server.lives()
 
 
-@check("A5.16 a client that does not speak HTTP/2 is sent away")
+@check("A5.16 a client that does not speak HTTP/2 is disconnected")
 def _():
     with Server() as server:
         host, port = server.address.split(":")

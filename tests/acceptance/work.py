@@ -148,7 +148,7 @@ def _(server, sidecar):
         equal(worker().turn().id, "v4", "for one that takes any version")
 
 
-@on_both_stores("A21.7 two workers have equal shares; one with no slot left holds nothing up")
+@on_both_stores("A21.7 two workers have equal shares; one without a free slot delays nothing")
 def _(server, sidecar):
     with sidecar.worker(turns=20) as one, sidecar.worker(turns=20) as two, \
             sidecar.worker(turns=1) as small:
@@ -160,7 +160,7 @@ def _(server, sidecar):
             equal(len(items), count, "share")
 
 
-@on_both_stores("A21.8 a name that no worker wants waits without an end, and holds nothing up")
+@on_both_stores("A21.8 a name that no worker wants waits without an end, and delays nothing")
 def _(server, sidecar):
     with sidecar.worker(filters=turns_only("wanted")) as worker:
         for _ in range(300):

@@ -130,7 +130,7 @@ def _():
     run_tests("Queries")
 
 
-@check("A29.8 purges by filter, and a task hub that is made anew")
+@check("A29.8 purges by filter, and a task hub that is created again")
 def _():
     run_tests("Purges", "--allow-hub-wipe")
 

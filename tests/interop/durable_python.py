@@ -94,7 +94,7 @@ def _():
     run_tests("workers")
 
 
-@check("A26.9 large payloads, and payloads that are no JSON")
+@check("A26.9 large payloads, and payloads that are not JSON")
 def _():
     run_tests("payloads")
 
