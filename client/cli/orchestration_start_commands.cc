@@ -152,7 +152,7 @@ Command AddEnsureCommand(CLI::App& group) {
                      Surroundings& around) {
         if (options->id.empty()) {
           throw UsageError(
-              "orchestration ensure: --id is required, to say which one shall "
+              "orchestration ensure: --id is required, to say which one should "
               "exist");
         }
         return Run(client, *options, /*ensure=*/true, global, around);

@@ -210,21 +210,21 @@ class KeepAlive::Stream : public std::enable_shared_from_this<Stream> {
       why = absl::UnavailableError(
           absl::StrCat(name_, ": the server ended the stream"));
     }
-    bool seek = false;
+    bool reconnect = false;
     {
       MutexLock lock(mu_);
-      seek = options_.reconnect && heard_ && !cancelled_ && IsNobodysWill(why);
+      reconnect = options_.reconnect && heard_ && !cancelled_ && IsNobodysWill(why);
     }
-    if (!seek) return End();
+    if (!reconnect) return End();
     if (!life_.silent() && options_.on_lost) options_.on_lost(why);
     {
       MutexLock lock(mu_);
       call_ = nullptr;  // Its memory belongs to the context.
       context_ = nullptr;
       waiting_ = !cancelled_;
-      seek = waiting_;
+      reconnect = waiting_;
     }
-    if (!seek) {
+    if (!reconnect) {
       status_ = grpc::Status(grpc::StatusCode::CANCELLED, "cancelled");
       return End();
     }

@@ -130,11 +130,11 @@ void ChannelHold::StartLocked(std::shared_ptr<Stream> stream) {
 
 void ChannelHold::NoteOutcomeLocked(absl::Status outcome) {
   ++attempts_;
-  const bool seek = was_held_ && IsNobodysWill(outcome);
-  state_ = seek ? State::kLost : State::kNone;
+  const bool reconnect = was_held_ && IsNobodysWill(outcome);
+  state_ = reconnect ? State::kLost : State::kNone;
   outcome_ = std::move(outcome);
   changed_.NotifyAll();
-  if (seek) ReopenLaterLocked();
+  if (reconnect) ReopenLaterLocked();
 }
 
 void ChannelHold::ReopenLaterLocked() {

@@ -129,18 +129,18 @@ class SteadyStream
 
   void OnEnd(const grpc::Status& end) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::Status why = ExplainStatus(end, doors_.name);
-    bool seek = false;
+    bool reconnect = false;
     {
       MutexLock lock(mu_);
       if (why.ok() && !doors_.may_end_well && doors_.reconnect) {
         why = absl::UnavailableError(
             absl::StrCat(doors_.name, ": the server ended the stream"));
       }
-      seek = doors_.reconnect && answered_ && !cancelled_ && !why.ok() &&
+      reconnect = doors_.reconnect && answered_ && !cancelled_ && !why.ok() &&
              IsNobodysWill(why) &&
              !(doors_.has_deadline && absl::IsDeadlineExceeded(why));
     }
-    if (!seek) return End(why);
+    if (!reconnect) return End(why);
     if (doors_.on_lost) doors_.on_lost(why);
     MutexLock lock(mu_);
     // Not earlier: Stop waits for the stream, and so for the callback above.

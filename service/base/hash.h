@@ -1,6 +1,6 @@
 // Hashes that are the same in every process: they may be stored, and sent.
 //
-// absl::Hash is seeded anew in each process; use it for tables in memory.
+// absl::Hash has another seed in each process; use it for tables in memory.
 //
 // Thread-safety: pure functions.
 #ifndef LEASEHOLD_SERVICE_BASE_HASH_H_

@@ -16,7 +16,7 @@ namespace {
 // What a message has beside its text, at most: its instance ID, mostly.
 constexpr size_t kEchoOverhead = 4 << 10;
 
-// Who reads the room for a Join: woken and dropped through the stream.
+// The reader of the room for a Join: woken and dropped through the stream.
 std::shared_ptr<EchoRoom::Reader> MakeReader(
     const std::shared_ptr<StreamControl>& stream) {
   return std::make_shared<EchoRoom::Reader>(

@@ -98,7 +98,7 @@ bool ToMessage(const WatchHub::Event& event, std::optional<InstanceInfo> info,
       info->held_by_provider = true;
       break;
     case InstanceEventKind::kPinsChanged:
-      // Of one that is busy no more, another event tells.
+      // Another event says that it is no longer busy.
       if (!there || info->state != InstanceState::kBusy) return false;
       message.set_event(Message::PINS_CHANGED);
       break;

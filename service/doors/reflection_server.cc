@@ -180,7 +180,7 @@ CallTask ReflectionServer<Version>::ServeInfo(RpcQueue& queue) {
     }
     if (alarm != nullptr) alarm->Stop();
   }
-  // Whoever does not take its answer would not take the end either.
+  // A client that does not take its answer would not take the end either.
   if (!written) call.context().TryCancel();
   co_await call.Finish(call.EndStatus(absl::OkStatus()));
 }

@@ -138,7 +138,7 @@ class Instances {
   void AddEcho(EchoOptions options = {});
   void AddInstances();
   void Add(HostedService& service);
-  // A part that is no service, but has to know of the drain and the end.
+  // A part that is not a service, but is told of the drain and the end.
   void Add(ServerPart& part) { parts_.push_back(&part); }
   void Register(grpc::ServerBuilder& builder);
   // All services that were added.

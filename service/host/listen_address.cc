@@ -108,7 +108,7 @@ absl::StatusOr<ListenAddress> ListenAddress::Parse(std::string_view text) {
   address.host = std::string(host);
   if (!absl::SimpleAtoi(port, &address.port) || address.port < 0 ||
       address.port > 65535) {
-    return broken("has a port that is no number from 0 to 65535");
+    return broken("has a port that is not a number from 0 to 65535");
   }
   return address;
 }

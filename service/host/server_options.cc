@@ -91,7 +91,7 @@ std::vector<Setting> ContextSettings(ServerOptions& o) {
       DurationSetting("max-idle-timeout", o.idle_timeout_max,
                       "The longest idle timeout; requests for more get this."),
       {"instance-header", "NAME", o.instance_header.text,
-       "The request header that bears the instance ID.",
+       "The request header that carries the instance ID.",
        [&o](const std::string& text) {
          absl::StatusOr<InstanceHeaderNames> names =
              InstanceHeaderNames::Make(text);

@@ -1,6 +1,6 @@
 // Gate: knows when the last one has left.
 //
-// Whoever is inside is counted. Once the gate is closed, the last one to leave
+// Those inside are counted. Once the gate is closed, the last one to leave
 // calls `done`, which may destroy the gate.
 //
 // Thread-safety: safe.   Lifetime: until `done` is called.

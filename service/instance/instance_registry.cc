@@ -348,7 +348,7 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
             use_watchers_.load() > 0) {
           Observe(Event(InstanceEventKind::kRenewed, context));
         }
-        // Whoever closed it meanwhile found no lease to revoke.
+        // A thread that closed it meanwhile found no lease to revoke.
         if (context.word_.Load().state() != ContextState::kOpen) {
           RevokeLease(context);
         }

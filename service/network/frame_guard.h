@@ -9,7 +9,7 @@
 // A header block may have a limited number of bytes; a connection may reset a
 // limited number of streams at once, and so many more each second. Only streams
 // that lived for less than a second count: a client that drops thousands of old
-// ones is no attacker.
+// ones is not an attacker.
 //
 // The places where gRPC parses frames report to it (frame_wraps.h), and it says
 // whether the connection may continue. An ordinary call costs a read of a

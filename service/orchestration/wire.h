@@ -121,7 +121,7 @@ class WireWriter {
 //
 //   WireReader reader(bytes);
 //   while (reader.Next()) reader.field(), reader.bytes(), reader.varint()
-//   if (!reader.ok()) it was no message.
+//   if (!reader.ok()) it was not a message.
 class WireReader {
  public:
   explicit WireReader(std::string_view bytes) : rest_(bytes) {}

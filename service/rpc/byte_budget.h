@@ -60,7 +60,7 @@ class ByteBudget {
   // One part in this many of the whole is reserved for small claims.
   static constexpr size_t kSmallShare = 8;
 
-  // Who claims.
+  // The call that claims.
   struct Holder {
     // The connection's name. Empty: it has none of its own, so that only the
     // limit of the whole server counts.

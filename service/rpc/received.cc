@@ -25,7 +25,7 @@ class FieldReader {
  public:
   explicit FieldReader(std::string_view bytes) : rest_(bytes) {}
 
-  // False: there are no more, or it is no message.
+  // False: there are no more, or this is not a message.
   bool Next() {
     if (!ok_ || rest_.empty()) return false;
     const std::string_view before = rest_;

@@ -2,8 +2,8 @@
 // and its end. HostedService: a part that is a service, with the table of its
 // methods.
 //
-// Whoever has to know what is served reads that table, and nothing else: the
-// loop that serves calls, health, reflection. Each is for one server.
+// All code that has to know what is served reads that table, and nothing else:
+// the loop that serves calls, health, reflection. Each is for one server.
 //
 // Thread-safety: safe.   Lifetime: outlives the server.
 #ifndef LEASEHOLD_SERVICE_RPC_SERVED_H_

@@ -1,4 +1,5 @@
-// Who may commit to which part of a store, and what a commit has come to.
+// Which writer may commit to which part of a store, and the outcome of a
+// commit.
 //
 // A partition has one writer at a time. Opening it for writing raises its
 // epoch, durably; a commit names the epoch in which its writer opened the

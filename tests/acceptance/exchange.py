@@ -79,7 +79,7 @@ def _(server, sidecar):
                   "status")
         sidecar.raise_event(counter, "operation", '{"add": 3}')
         sidecar.raise_event(counter, "operation", '"end"')
-        # Whoever has the turn says that it is another's; then the built-in worker
+        # The worker that has the turn says that it is another's; then the built-in worker
         # has it.
         disown(mine.turn())
         state = sidecar.wait_for_completion(counter)

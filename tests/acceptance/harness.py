@@ -94,7 +94,7 @@ def check_numbering():
     for c in CHECKS:
         found = re.fullmatch(r"A(\d+)\.(\d+)", c.number)
         if not found:
-            raise SystemExit(f"{c.number!r} is no number such as A3.12")
+            raise SystemExit(f"{c.number!r} is not a number such as A3.12")
         module, place = map(int, found.groups())
         if place != wanted.setdefault(module, 1):
             raise SystemExit(f"{c.number} stands where A{module}.{wanted[module]} "

@@ -234,7 +234,7 @@ def _(server, sidecar):
     equal(found(), ["blue-1", "red-1", "red-2", "redder"], "all")
     equal(found(instanceIdPrefix=""), found(), "with an empty prefix")
     equal(found(instanceIdPrefix="red-"), ["red-1", "red-2"], "by prefix")
-    equal(found(instanceIdPrefix="%"), [], "a prefix is no pattern")
+    equal(found(instanceIdPrefix="%"), [], "a prefix is not a pattern")
     equal(found(runtimeStatus=["COMPLETED"]), ["blue-1", "red-1"], "by status")
     equal(found(runtimeStatus=["PENDING", "FAILED"]), ["red-2", "redder"], "by two")
     equal(found(createdTimeFrom=middle), ["red-2", "redder"], "since")

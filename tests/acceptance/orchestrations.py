@@ -113,7 +113,7 @@ def _(server, sidecar):
             equal(turn.id, id, "who has a turn")
             turn.complete(complete(1))
         state = sidecar.wait_for_completion("zero")
-        expect("scheduledStartTimestamp" not in state, f"zero is no time: {state}")
+        expect("scheduledStartTimestamp" not in state, f"zero is not a time: {state}")
 
 
 @on_both_stores("A19.7 a start in the future stays PENDING until then, and says when")
@@ -323,7 +323,7 @@ def _(server, sidecar):
                      for _ in range(10)]
             worker.turn().complete(continue_as_new(1))
             turn = worker.turn()
-            expect(not any(wait.done() for wait in waits), "continue-as-new is no end")
+            expect(not any(wait.done() for wait in waits), "continue-as-new is not an end")
             equal(sidecar.status(id), "RUNNING", "status")
             turn.complete(end)
             for wait in waits:

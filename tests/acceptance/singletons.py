@@ -576,7 +576,7 @@ def _(server, sidecar):
             time.sleep(0.8)  # The stream holds it.
             equal(context()["generation"], echoed["generation"], "generation")
         wait_until(lambda: context() is None, "the release")
-        # The orchestration thaws with nothing lost; Echo begins anew.
+        # The orchestration thaws with nothing lost; Echo starts over.
         call(server, ORCHESTRATION + "RaiseEvent",
              {"instance_id": "a-1", "name": "go"}).message
         turn = worker.turn()

@@ -270,7 +270,7 @@ def _():
             start_until_full(sidecar, 0)
             filler.unlink()
             with contextlib.suppress(grpc.RpcError):
-                turn.complete(complete(1))  # It may be out no more.
+                turn.complete(complete(1))  # It may no longer be out.
             while not wait.done():
                 if not worker.items.empty():
                     with contextlib.suppress(grpc.RpcError):
@@ -402,7 +402,7 @@ def _():
         equal(path.stat().st_size, 0, "size")
         path.unlink()
         does_not_serve(f"--data={folder}", names=(str(path), "missing"))
-        expect(not path.exists(), f"{path} was made anew")
+        expect(not path.exists(), f"{path} was created again")
         path.write_bytes(older)
         does_not_serve(f"--data={folder}", names=(str(path), "older"))
         path.write_bytes(whole)

@@ -311,7 +311,7 @@ def _():
 
 
 def pin_goes(server, killed, kind, left):
-    """Kills it; after how many seconds the server shows its pin no more."""
+    """Kills it; returns after how many seconds the server no longer shows its pin."""
     before = pins(get(server, "room-1"))
     equal(before.get(kind), left + 1, f"{kind} of {before}")
     killed.send_signal(signal.SIGKILL)

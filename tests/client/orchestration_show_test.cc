@@ -148,7 +148,7 @@ TEST_F(OrchestrationShow, WaitHasATimeoutIfOneWasGiven) {
   ExpectFailure(wait.End(),
                 "DEADLINE_EXCEEDED: orchestration \"a\" has not ended within "
                 "9h\n");
-  endless.Interrupt();  // It seeks: nothing that it asked for has passed.
+  endless.Interrupt();  // It reconnects: nothing that it asked for has passed.
 }
 
 TEST_F(OrchestrationShow, AWaitThatHearsNothingInTimeIsUnavailable) {

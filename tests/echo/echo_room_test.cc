@@ -160,8 +160,8 @@ TEST(EchoRoom, AReaderThatLeftIsNoLongerWoken) {
   EXPECT_EQ(listener.woken, 0);
 }
 
-// Several threads echo while the room opens and a reader reads. Whoever joins
-// gets every echo after its join, once, in order.
+// Several threads echo while the room opens and a reader reads. A reader that
+// joins gets every echo after its join, once, in order.
 TEST(EchoRoom, NoEchoIsLostOrDoubledWhileTheRoomOpens) {
   for (int round = 0; round < 200; ++round) {
     EchoInstance instance;

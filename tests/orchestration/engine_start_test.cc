@@ -88,7 +88,7 @@ TEST_F(EngineStartTest, ATurnThatWaitsForAWorkerKeepsNothing) {
   EXPECT_EQ(pins("a"), 0u);
   Pass(2 * kLease);
   EXPECT_EQ(registry_->size(), 0u);
-  // It acquires the context anew.
+  // It acquires the context again.
   FakeWorker& worker = Connect();
   Settle();
   EXPECT_EQ(worker.TakeTurn().instance_id, "a");

@@ -173,7 +173,7 @@ TEST_F(ByteBudgetTest, OneThatReadsNothingComesBehindThoseThatDo) {
   EXPECT_THAT(granted_, ElementsAre("polite"));
   EXPECT_EQ(cut_, (std::vector<std::string>{"rude1", "rude2"}))
       << "for one that waits too";
-  // Whoever gives back by itself has read.
+  // A call that gives back by itself has been read.
   polite.Release();
   EXPECT_THAT(granted_, ElementsAre("polite", "rude1"));
 }

@@ -228,7 +228,7 @@ TEST_F(InstanceCallTest, StreamThatIsCancelledWhileItWaitsForItsPinLeaves) {
 }
 
 // The context has closed, and the waiter's pin is on its way, while the client
-// cancels, each after a random pause. Whoever wins: the call ends, and in the
+// cancels, each after a random pause. Whichever wins: the call ends, and in the
 // end no pin is left, or the context would not close.
 TEST_F(InstanceCallTest, GrantAndCancellationAtOnceLeaveNothingBehind) {
   AttachHeldExtension extension;

@@ -100,7 +100,7 @@ TEST_P(BadAddress, IsRefusedWithItsRuleAndValue) {
 
 constexpr char kBrackets[] =
     "needs brackets around its IPv6 address, as in [::1]:4001";
-constexpr char kBadPort[] = "has a port that is no number from 0 to 65535";
+constexpr char kBadPort[] = "has a port that is not a number from 0 to 65535";
 
 INSTANTIATE_TEST_SUITE_P(
     ListenAddress, BadAddress,

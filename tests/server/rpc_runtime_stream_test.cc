@@ -317,7 +317,7 @@ TEST(RpcRuntimeStream, ControlOfAStreamThatIsGoneDoesNothing) {
 }
 
 // Two threads notify and end the stream while the client cancels, each after a
-// random pause. Whoever wins: the handler comes to its end once.
+// random pause. Whichever wins: the handler comes to its end once.
 TEST(RpcRuntimeStream, StreamThatIsEndedAsItIsCancelledEndsOnce) {
   TestServer server(ServeNews, /*queues=*/1);
   server.Start();

@@ -338,7 +338,7 @@ TEST(RpcRuntime, ServerThatStopsWaitingTellsTheHandlerOnce) {
   EXPECT_EQ(server.told, 1);
 }
 
-// The handler is set, taken back, and set anew; only the one that is set when
+// The handler is set, taken back, and set again; only the one that is set when
 // the cancellation comes is told.
 class ToldNever final : public CancelHandler {
  public:
@@ -408,7 +408,7 @@ TEST(RpcRuntime, CancelledCallWithoutAHandlerSeesIt) {
 }
 
 // The test resumes the coroutine, which then answers, while the client cancels,
-// each after a random pause. Whoever wins: the call ends, the handler is told
+// each after a random pause. Whichever wins: the call ends, the handler is told
 // at most once, and the client learns one of two things.
 TEST(RpcRuntime, CallThatEndsAsItIsCancelledEndsOnce) {
   TestServer server(EchoWhenResumedOrCancelled, /*queues=*/1);

@@ -495,7 +495,7 @@ TEST_F(ServerOptionsTogether, LoopbackNeedsNoInsecure) {
   }
 }
 
-// ---- What is no setting
+// ---- What is not a setting
 
 TEST_F(ServerOptionsTogether, UnknownFlagIsNamed) {
   EXPECT_EQ(ParseBad({"--idle-timout=1s"}),

@@ -165,7 +165,7 @@ TEST_P(StoreConformance, RowIsActedOnOnceHoweverOftenItIsTaken) {
   EXPECT_THAT(again.gone(), ElementsAre(KeyOf(Told(1))));
   EXPECT_THAT(OnlyOpen().messages, IsEmpty());
   EXPECT_THAT(OnlyOpen().tasks, IsEmpty());
-  EXPECT_EQ(Setting("after"), "it");  // It was no effect of the row.
+  EXPECT_EQ(Setting("after"), "it");  // Not an effect of the row.
 }
 
 TEST_P(StoreConformance, RowIsActedOnOnceInOneBatch) {

@@ -109,7 +109,7 @@ REGISTRY_HOSTS = re.compile("|".join(re.escape(".".join(parts)) for parts in (
 
 
 def git_files(root, *options):
-    """What git lists under `root`, or None if that is no git checkout."""
+    """What git lists under `root`, or None if that is not a git checkout."""
     if not (root / ".git").exists():
         return None
     try:

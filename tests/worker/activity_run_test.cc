@@ -163,7 +163,7 @@ TEST(Registry, NameThatIsGivenTwiceOrEmptyIsAnError) {
   registry.AddActivity("X", &Seven);
   registry.AddOrchestrator("X",
                            [](OrchestrationContext&) -> Task<> { co_return; });
-  EXPECT_TRUE(registry.status().ok()) << "they are no two of a kind";
+  EXPECT_TRUE(registry.status().ok()) << "no two of them are of one kind";
   registry.AddActivity("X", &Shout);
   EXPECT_EQ(registry.status(),
             absl::AlreadyExistsError("activity \"X\" was added twice"));

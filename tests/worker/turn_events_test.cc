@@ -219,7 +219,7 @@ TEST(WorkerEvents, DataOfAnotherTypeFailsTheAwait) {
               FailsWith("leasehold::worker::PayloadError", testing::_));
 }
 
-// Takes one "x" and begins anew with what it carries.
+// Takes one "x" and starts over with what it carries.
 Registry Counter(UnreadEvents unread) {
   Registry registry;
   registry.AddOrchestrator(

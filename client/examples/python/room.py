@@ -2,7 +2,7 @@
 
 usage: room.py ADDRESS ID TEXT ECHOES
 
-The room is the server-side instance context that ID names: whoever bears the same
+The room is the server-side instance context that ID names: all who use the same
 ID, from whatever process or language, is in it. Ends after so many echoes and when
 the room is gone.
 """

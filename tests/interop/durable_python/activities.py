@@ -399,7 +399,7 @@ def _():
     equal(attempts[key], 3)
 
 
-@test("one attempt is no retry")
+@test("one attempt is not a retry")
 def _():
     key = new_id("once")
     failure(run("retries", {"key": key, "good": 2, "most": 1}))
@@ -438,13 +438,13 @@ def _():
     contains(details.message, "'nobody'")
 
 
-@test("a result that is no JSON fails an activity, and an orchestrator")
+@test("a result that is not JSON fails an activity, and an orchestrator")
 def _():
     expect(failure(run("calls", "not_for_json")), "an activity")
     expect(failure(run("returns_what_json_cannot_say")), "an orchestrator")
 
 
-@test("an orchestrator that yields no task fails")
+@test("an orchestrator that yields something other than a task fails")
 def _():
     contains(failure(run("yields_no_task")).message, "non-Task")
 

@@ -106,7 +106,7 @@ async def _(client):
     await refusal("NOT_FOUND", client.raise_orchestration_event(id, "go"))
 
 
-@with_client("a wait that runs out is a TimeoutError; a wait that is given up is no harm")
+@with_client("a wait that runs out is a TimeoutError; a wait that is given up does no harm")
 async def _(client):
     id = await client.schedule_new_orchestration("awaiting")
     try:

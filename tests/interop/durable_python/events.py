@@ -265,7 +265,7 @@ def _():
     equal(output(end(id)), list(range(200)))
 
 
-@test("an event nobody waits for is no harm")
+@test("an event nobody waits for does no harm")
 def _():
     id = start("awaits_one", "go")
     raise_event(id, "other", 1)

@@ -328,7 +328,7 @@ def _(name):
                      reuse_id_policy=reuse(name, "COMPLETED")), "Terminated")
 
 
-@test("a policy is no harm to a new id")
+@test("a policy does not affect a new id")
 def _():
     equal(output(run("passes_on", 1, reuse_id_policy=reuse())), 1)
 

@@ -304,7 +304,7 @@ def _():
         equal(events(child, "ExecutionRewound"), [])
 
 
-@test("a child that is gone is started anew")
+@test("a child that is gone is started again")
 def _():
     keys, child = keys_of("gone", 2), new_id("gone")
     id = failed_with([["steps", keys, child]], [keys[1]], "parent")
