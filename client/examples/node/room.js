@@ -2,8 +2,8 @@
 //
 // usage: node room.js ADDRESS ID TEXT ECHOES
 //
-// The room is the server-side instance context that ID names: whoever bears the
-// same ID, from whatever process or language, is in it. Ends after so many echoes
+// The room is the server-side instance context that ID names: all who use the
+// same ID, from whatever process or language, are in it. Ends after so many echoes
 // and when the room is gone.
 "use strict";
 

@@ -3,7 +3,7 @@
 usage: room.py ADDRESS ID TEXT ECHOES
 
 The room is the server-side instance context that ID names: all who use the same
-ID, from whatever process or language, is in it. Ends after so many echoes and when
+ID, from whatever process or language, are in it. Ends after so many echoes and when
 the room is gone.
 """
 

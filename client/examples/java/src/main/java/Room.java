@@ -22,8 +22,8 @@ import leasehold.v1.WatchInstancesResponse;
  *
  * <p>usage: Room ADDRESS ID TEXT ECHOES
  *
- * <p>The room is the server-side instance context that ID names: whoever bears the same ID, from
- * whatever process or language, is in it. Ends after so many echoes and when the room is gone.
+ * <p>The room is the server-side instance context that ID names: all who use the same ID, from
+ * whatever process or language, are in it. Ends after so many echoes and when the room is gone.
  */
 public final class Room {
   private static final Metadata.Key<String> INSTANCE_ID =
