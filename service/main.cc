@@ -41,9 +41,9 @@ int Fail(const absl::Status& status) {
   return kWrongUsage;
 }
 
-// What gRPC and Protocol Buffers have to say goes into the log too: their own
-// lines on standard error would break it, and a caller can provoke them: as
-// many as it likes, so that they are counted beyond a bound.
+// Messages of gRPC and Protocol Buffers go into the log too: lines of their own
+// on standard error would break it. A caller can provoke as many as it likes,
+// so beyond a bound they are only counted.
 leasehold::ServerLog* library_log = nullptr;  // Their hooks take no argument.
 leasehold::LineBudget* library_lines = nullptr;
 
@@ -66,7 +66,7 @@ void LogOfProtobuf(google::protobuf::LogLevel level, const char*, int,
   library_log->Error("protobuf", {{"message", message}});
 }
 
-// What a library says before it aborts is on its way to the log: the log's
+// What a library says before it aborts is still on its way to the log: its
 // writer gets a moment.
 void OnAbort(int) { poll(nullptr, 0, /*timeout=*/100); }
 
@@ -133,7 +133,7 @@ class FloodBounds {
   FloodBounds(const FloodBounds&) = delete;
   FloodBounds& operator=(const FloodBounds&) = delete;
 
-  // Says so where the bounds do not hold.
+  // Logs it if the bounds do not hold.
   void LogIfOff() {
     if (leasehold::HasFrameWraps()) return;
     log_.Warning("flood_bounds_off",
@@ -143,7 +143,7 @@ class FloodBounds {
   }
 
  private:
-  // A flood makes few lines.
+  // A flood causes only a few lines.
   void Warn(const char* event, const char* reason) {
     uint64_t left_out = 0;
     if (!lines_.Admit(left_out)) return;
@@ -156,27 +156,28 @@ class FloodBounds {
   leasehold::HalfSent half_sent_;
 };
 
-// SIGINT and SIGTERM, kept from every thread and read from a descriptor.
+// SIGINT and SIGTERM, blocked in every thread and read from a descriptor.
 int SignalDescriptor(const sigset_t& signals) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-// Until a signal comes, or Enter if `enter` says that it counts.
+// Waits for a signal, or for Enter if `enter` is set.
 void WaitForEnd(int signal_descriptor, bool enter) {
   pollfd sources[2] = {
       {.fd = signal_descriptor, .events = POLLIN, .revents = 0},
       {.fd = enter ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
   while (poll(sources, 2, /*timeout=*/-1) <= 0) {
   }
-  signalfd_siginfo signal;  // Taken, so that unblocking it does not end us.
+  // Read, so that unblocking it does not end the process.
+  signalfd_siginfo signal;
   if (sources[0].revents != 0 &&
       read(signal_descriptor, &signal, sizeof(signal)) < 0) {
     std::perror("leasehold-server: signalfd");
   }
 }
 
-// Until the server is told to end. Returns the exit code.
+// Serves until the server is told to end. Returns the exit code.
 int Serve(const leasehold::ServerOptions& options) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -233,7 +234,7 @@ int Serve(const leasehold::ServerOptions& options) {
   const bool enter = options.console && isatty(STDIN_FILENO) == 1;
   if (enter) out.Write("Press Enter to end the server.");
   WaitForEnd(signal_descriptor, enter);
-  // A second signal ends it at once.
+  // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   if (builtin != nullptr) builtin->Stop();
   host.StopAndDrain();

@@ -19,7 +19,7 @@ constexpr std::array<bool, 256> kTextHeaderBytes = [] {
 
 bool IsTextHeaderId(std::string_view id) {
   if (id.empty() || id.size() > kTextHeaderIdBytesMax) return false;
-  // Without a branch a byte: each call comes by here.
+  // Without a branch for each byte: every call runs this.
   bool all = true;
   for (const unsigned char c : id) all &= kTextHeaderBytes[c];
   return all;

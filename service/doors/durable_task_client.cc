@@ -16,13 +16,13 @@
 namespace leasehold {
 namespace {
 
-// How long a purge by filter goes on, if the caller does not say.
+// How long a purge by filter may take if the caller does not say.
 constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
 constexpr absl::Duration kPurgeTimeoutMax = absl::Minutes(5);
 
 constexpr int kTerminateNowMax = 500;
 
-// In this contract nothing is wrong with telling one that has ended something.
+// In this contract it is not an error to command one that has ended.
 DoneStatus ForgivingEnd(DoneStatus done) {
   return [done = std::move(done)](const absl::Status& status) {
     done(absl::IsFailedPrecondition(status) ? absl::OkStatus() : status);

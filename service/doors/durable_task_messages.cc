@@ -22,7 +22,7 @@ constexpr size_t kStartIdCharactersMax = 100;
 constexpr size_t kPageSize = 100;
 constexpr size_t kPageSizeMax = 1000;
 
-// Of UTF-8: bytes that do not go on with one before.
+// Continuation bytes of UTF-8 do not count.
 size_t CountCharacters(std::string_view text) {
   return std::count_if(text.begin(), text.end(), [](unsigned char byte) {
     return (byte & 0xc0) != 0x80;
@@ -54,7 +54,7 @@ size_t PageSize(int32_t asked) {
 // What an older form of the contract asks for, in a field that ours does not
 // have: what to do with one whose status is listed.
 enum class OldReuseAction : uint64_t {
-  kNone = 0,  // Is not sent, and cannot be told from the present form.
+  kNone = 0,  // It is not sent, and the present form does not tell.
   kIgnore = 1,
   kTerminate = 2,
 };
@@ -151,7 +151,7 @@ absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message,
   if (!message.executionid().value().empty()) {
     request.execution_id = message.executionid().value();
   }
-  // Some clients always send a time, and mean none by zero.
+  // Some clients always send a time, and zero means none.
   const Timestamp at = ToValue(message.scheduledstarttimestamp());
   if (absl::Status status = CheckTime("scheduledStartTimestamp", at);
       !status.ok()) {
@@ -229,7 +229,7 @@ void ToMessage(const OrchestrationInfo& info, OrchestrationState& message) {
   if (summary.version.has_value()) {
     message.mutable_version()->set_value(*summary.version);
   }
-  // The protocol has no word for one that is damaged; its failure says it.
+  // The protocol has no status for a damaged one; its failure says so.
   message.set_orchestrationstatus(
       info.status == leasehold::OrchestrationStatus::kDamaged
           ? ORCHESTRATION_STATUS_FAILED
@@ -273,7 +273,7 @@ void ToMessage(const OrchestrationPage& page, QueryInstancesResponse& message) {
   for (const OrchestrationInfo& info : page.orchestrations) {
     ToMessage(info, *message.add_orchestrationstate());
   }
-  // Unset at the end: some clients go on for as long as it is there.
+  // Unset at the end: some clients continue for as long as it is set.
   if (!page.next_page_token.empty()) {
     message.mutable_continuationtoken()->set_value(page.next_page_token);
   }

@@ -21,7 +21,7 @@
 namespace leasehold {
 namespace {
 
-// Of a history that is streamed: what one message holds, about.
+// About how much of a streamed history one message holds.
 constexpr size_t kHistoryChunkBytes = 256 << 10;
 constexpr int kHistoryChunkField = 1;
 
@@ -44,7 +44,7 @@ CallTask ServeAnswer(DurableTaskService& service, WorkExchange& work,
   UnaryCall<grpc::ByteBuffer, CompleteTaskResponse> call(queue);
   if (!co_await call.Accept(service, accept)) co_return;
   ServeAnswer(service, work, queue, accept, answer);
-  call.AdmitAnyway();  // Its work would be out for ever.
+  call.AdmitAnyway();  // Otherwise its work would be out forever.
 
   const std::function<void(AnswerAwaiter<absl::Status>::Done)> begin =
       [&](const AnswerAwaiter<absl::Status>::Done& done) {
@@ -173,8 +173,8 @@ CallTask DurableTaskWorker::ServeGetWorkItems(RpcQueue& queue) {
     while (open && !items.empty()) {
       const grpc::ByteBuffer item = ToBuffer(std::move(items.front()));
       items.pop_front();
-      // The answer that this work comes of may still fill the connection's
-      // part: then the work waits, as a stream that ended would lose it.
+      // The answer that led to this work may still fill the connection's share.
+      // Then the work waits, because ending the stream would lose it.
       open = co_await call.Room(item.Length());
       if (!open) break;
       const size_t bytes = item.Length();
@@ -188,7 +188,7 @@ CallTask DurableTaskWorker::ServeGetWorkItems(RpcQueue& queue) {
     streams_.erase(stream);
   }
   work_.Disconnect(worker);
-  // Never with OK: some workers would be back at once, again and again.
+  // Never with OK: some workers would reconnect at once, again and again.
   const absl::Status status =
       call.EndStatus(absl::UnavailableError("the stream was cut"));
   co_await call.Finish(status);

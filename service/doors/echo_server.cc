@@ -13,7 +13,7 @@
 namespace leasehold {
 namespace {
 
-// What a message has beside its text, at most: its instance ID, mostly.
+// The most that a message has beside its text, mainly its instance ID.
 constexpr size_t kEchoOverhead = 4 << 10;
 
 // The reader of the room for a Join: woken and dropped through the stream.
@@ -95,7 +95,7 @@ CallTask EchoServer::ServeEcho(RpcQueue& queue) {
     co_return;
   }
   Respond(*grant->pin, "Echo", call.request(), call.response());
-  // Before the answer goes out: who has it may release the instance.
+  // Before the answer goes out: a caller that has it may release the instance.
   grant->pin.Reset();
   co_await call.Finish(absl::OkStatus());
 }
@@ -169,8 +169,8 @@ CallTask EchoServer::ServeJoin(RpcQueue& queue) {
         open = co_await call.Write(response);
       }
       for (const EchoRoom::Echo& echo : batch.echoes) {
-        // Nothing is made of a long one while there is no room for it; who
-        // waits too long for that falls behind, as above.
+        // A long one is not created while there is no room for it; a reader
+        // that waits too long for room falls behind, as above.
         open = open && co_await call.Room(echo.text->size() + kEchoOverhead);
         if (!open) break;
         v1::EchoResponse& said = *response.mutable_echo();

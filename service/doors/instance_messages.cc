@@ -9,7 +9,7 @@
 namespace leasehold {
 namespace {
 
-// What an event says of an instance that is gone.
+// What an event says about an instance that is gone.
 InstanceInfo InfoOfGone(const WatchHub::Event& event) {
   InstanceInfo info;
   info.key = event.key;
@@ -124,7 +124,7 @@ bool ToMessage(const WatchHub::Event& event, std::optional<InstanceInfo> info,
     case InstanceEventKind::kOpenFailed:  // It never was.
       return false;
   }
-  // Of both that leave it idle, the lease begins with the event.
+  // In both events after which it is idle, the lease begins with the event.
   info->lease_remaining.reset();
   if (info->state == InstanceState::kIdle && leased &&
       !info->held_by_provider) {
@@ -138,7 +138,8 @@ bool ToMessage(const WatchHub::Event& event, std::optional<InstanceInfo> info,
 
 absl::StatusOr<absl::Duration> FromMessage(
     const google::protobuf::Duration& message, std::string_view field) {
-  constexpr int64_t kSecondsMax = 315'576'000'000;  // As duration.proto has it.
+  // As duration.proto requires.
+  constexpr int64_t kSecondsMax = 315'576'000'000;
   if (message.seconds() < 0 || message.nanos() < 0 ||
       message.seconds() > kSecondsMax || message.nanos() > 999'999'999) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -15,7 +15,8 @@
 namespace leasehold {
 namespace {
 
-// Contexts of a snapshot that are held while a client takes them, or does not.
+// How many contexts of a snapshot are kept while a client reads slowly, or not
+// at all.
 constexpr int kSnapshotPage = 100;
 
 InstanceQuery SnapshotOf(const v1::WatchInstancesRequest& request) {
@@ -25,7 +26,7 @@ InstanceQuery SnapshotOf(const v1::WatchInstancesRequest& request) {
   return query;
 }
 
-// A message of a watch that tells of no instance.
+// A message of a watch that is not about an instance.
 v1::WatchInstancesResponse Mark(v1::WatchInstancesResponse::Event event) {
   v1::WatchInstancesResponse message;
   message.set_event(event);
@@ -52,11 +53,11 @@ absl::Status NoSuch(const InstanceKey& key) {
       absl::StrCat("there is no instance ", QuoteForMessage(key.id)));
 }
 
-// The pins of busy contexts as a watcher was told them: an event that they have
-// changed is sent only if it tells something else.
+// The pins of busy contexts as the watcher last saw them: a change is sent only
+// if it shows something else.
 class ToldPins {
  public:
-  // `message` is about to be sent. False: it tells nothing new.
+  // `message` is about to be sent. False: it says nothing new.
   bool IsNews(const v1::WatchInstancesResponse& message) {
     const v1::Instance& instance = message.instance();
     if (instance.state() != v1::Instance::BUSY) {
@@ -80,7 +81,7 @@ class ToldPins {
   absl::flat_hash_map<uint64_t, std::string> told_;  // By generation.
 };
 
-// Releases a context, and awaits that it is gone.
+// Releases a context, and waits until it is gone.
 class ReleaseAwaiter {
  public:
   ReleaseAwaiter(InstanceRegistry& registry, InstanceKey key, bool force,
@@ -125,7 +126,7 @@ std::vector<HostedService::Method> InstancesServer::Methods() {
        [this](RpcQueue& queue) { ServeHold(queue); }},
       {"SetIdleTimeout", kUnary, kUser,
        [this](RpcQueue& queue) { ServeSetIdleTimeout(queue); }},
-      // By force: an operator's.
+      // By force it will need an operator.
       {"Release", kUnary, kUser,
        [this](RpcQueue& queue) { ServeRelease(queue); }},
   };
@@ -148,8 +149,8 @@ CallTask InstancesServer::ServeCreate(RpcQueue& queue) {
   const InstanceKey& key = pinned.request().key;
   std::optional<InstanceInfo> info = registry_.Describe(key);
   grant->pin.Reset();
-  // Without this call's own pin, as whoever looks next will see it; unless that
-  // was all that it lived for.
+  // Without this call's own pin, as later calls will see it, unless the context
+  // lived only for this call.
   std::optional<InstanceInfo> later = registry_.Describe(key);
   if (later.has_value() && later->generation == info->generation) {
     info = std::move(later);
@@ -220,7 +221,7 @@ CallTask InstancesServer::ServeWatch(RpcQueue& queue) {
   const std::function<void()> wake = [control] { control->Notify(); };
   const auto watcher = std::make_shared<WatchHub::Watcher>(
       call.caller().tenant, call.request().id_prefix(), wake);
-  // Before the snapshot, so that nothing falls between.
+  // Before the snapshot, so that no event is lost between them.
   hub_.Add(watcher);
   registry_.WatchUse();
   call.BeginHeartbeats();

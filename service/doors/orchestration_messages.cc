@@ -94,7 +94,7 @@ void ToMessage(const OpaqueMessage& failure,
   ToMessage(details, message);
 }
 
-// Two requests are the same if their bytes are.
+// Two requests are the same if their bytes are the same.
 uint64_t FingerprintOf(const google::protobuf::MessageLite& message) {
   std::string bytes;
   {

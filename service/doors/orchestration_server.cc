@@ -17,10 +17,10 @@ namespace {
 
 using Info = std::optional<OrchestrationInfo>;
 
-// How long a purge by filter goes on. It says if it did not get to the end.
+// How long a purge by filter may take. The answer says if it did not finish.
 constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
 
-// Of one that must be there.
+// The status of one that must exist.
 absl::Status StatusOf(const absl::StatusOr<Info>& info,
                       const InstanceKey& key) {
   if (info.ok() && !info->has_value()) return NoSuchOrchestration(key);
@@ -38,11 +38,11 @@ absl::Status StatusOf(const absl::StatusOr<Orchestrations::SharedInfo>& info,
   return info.status();
 }
 
-// Of a message, beside what SizeOf counts.
+// The bytes of a message beside those that SizeOf counts.
 constexpr size_t kRoomBeside = 4 << 10;
 
-// What somebody who watches sees a difference in. Texts may be large, and a
-// watcher stays for long: of these a hash is kept.
+// What a watcher can see change. Texts may be large, and a watcher stays for
+// long: only a hash of them is kept.
 struct Seen {
   explicit Seen(const OrchestrationInfo& info)
       : status(info.status),
@@ -194,7 +194,7 @@ void List(Orchestrations& orchestrations, const Caller& caller,
 std::vector<HostedService::Method> OrchestrationServer::Methods() {
   using enum MethodKind;
   using enum Role;
-  // Of one orchestration, which `instance_id` or the header names.
+  // For methods on one orchestration, which `instance_id` or the header names.
   const auto one = [this]<typename Request, typename Response>(
                        auto accept,
                        void (*handle)(Orchestrations&, const InstanceKey&,
@@ -361,7 +361,7 @@ CallTask OrchestrationServer::ServeWatch(RpcQueue& queue) {
   uint64_t revision = 0;  // The first time at once: no revision is zero.
   bool open = status.ok();
   while (open) {
-    // Those who are told of a change share it; those who look read it alone.
+    // Watchers that learn of a change share it; later readers get their own.
     const bool looks = revision == 0;
     if (looks) co_await reads_.Enter(queue);
     OrchestrationWait waited(orchestrations_, call,

@@ -119,8 +119,8 @@ void Answer(const Request& request, const std::vector<std::string>& services,
 }
 
 // Ends a stream when its time is over, unless it is stopped before. It rings,
-// or comes back after Stop, on the stream's queue, and frees itself then: it
-// may outlive the call.
+// or returns after Stop, on the stream's queue, and then frees itself: it may
+// outlive the call.
 class IdleAlarm final : public CompletionTag {
  public:
   // `*holder` points to it until it rings or is stopped.

@@ -16,11 +16,11 @@
 namespace leasehold {
 namespace {
 
-using leasehold::ToValue;  // Of times, beside those below.
+using leasehold::ToValue;  // Limits of times, beside those below.
 
 // ---- Failures ---------------------------------------------------------------
 
-// How many levels of messages lie in one another.
+// How deep messages may be nested.
 int DepthOf(const google::protobuf::Message& message) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
@@ -48,14 +48,14 @@ void Cut(std::string& text, size_t bytes_max) {
   absl::StrAppend(&text, "... (", before - text.size(), " bytes were cut)");
 }
 
-// Cuts all of it but what caused it.
+// Cuts all of a failure but its cause.
 void CutOne(TaskFailureDetails& failure) {
   Cut(*failure.mutable_errortype(), kFailureTypeBytesMax);
   Cut(*failure.mutable_errormessage(), kFailureTextBytesMax);
   if (failure.has_stacktrace()) {
     Cut(*failure.mutable_stacktrace()->mutable_value(), kFailureTextBytesMax);
   }
-  // For programs: there is no part of them that would do.
+  // Programs read this: a part of it would be useless.
   if (failure.properties_size() > 0 &&
       (failure.ByteSizeLong() > 4 * kFailureTextBytesMax ||
        DepthOf(failure) > kFailureDepthMax)) {
@@ -63,7 +63,7 @@ void CutOne(TaskFailureDetails& failure) {
   }
 }
 
-// As the bounds of failures want it; what is cut leaves a word.
+// Within the bounds of failures; a cut is marked.
 OpaqueMessage ToValue(TaskFailureDetails& failure) {
   size_t bytes = 0;
   TaskFailureDetails* next = &failure;
@@ -90,8 +90,8 @@ OpaqueMessage ToValue(TaskFailureDetails& failure) {
 
 // ---- Actions ----------------------------------------------------------------
 
-// Keeps the bounds within an event that a worker hands back as it was: times
-// are times, and failures are cut.
+// Keeps an event that a worker carries over within the bounds: times are
+// checked, and failures are cut.
 absl::Status KeepBounds(google::protobuf::Message& message,
                         std::string_view field) {
   using google::protobuf::Timestamp;
@@ -177,7 +177,8 @@ absl::StatusOr<CompleteExecution> ToValue(CompleteOrchestrationAction& action) {
   return completion;
 }
 
-// Both fields are marked deprecated, and with them all that reads them by name.
+// Both fields are marked deprecated, and so is all code that reads them by
+// name.
 bool IsPartial(const OrchestratorResponse& message) {
   static const google::protobuf::FieldDescriptor* field =
       OrchestratorResponse::descriptor()->FindFieldByName("isPartial");

@@ -48,15 +48,15 @@ bool Skip(google::protobuf::io::CodedInputStream& input, uint32_t tag) {
 
 bool ReadText(google::protobuf::io::CodedInputStream& input,
               std::string& text) {
-  // An ID or a token has fewer.
+  // IDs and tokens are shorter.
   constexpr uint32_t kBytesMax = 64 << 10;
   uint32_t size = 0;
   return input.ReadVarint32(&size) && size <= kBytesMax &&
          input.ReadString(&text, static_cast<int>(size));
 }
 
-// Which work an answer is to that cannot be read, as far as it says so. Nothing
-// is copied of what may be hundreds of megabytes.
+// Finds out which work an unreadable answer belongs to, as far as it says so.
+// Copies nothing of what may be hundreds of megabytes.
 WorkName FindName(grpc::ByteBuffer& bytes, const Caller& caller,
                   int token_field, bool has_task_id) {
   WorkName name;
@@ -83,7 +83,7 @@ WorkName FindName(grpc::ByteBuffer& bytes, const Caller& caller,
   return name;
 }
 
-// Makes `message` of the bytes. nullopt: it is one; else why it is not.
+// Parses the bytes into `message`. nullopt: it worked; otherwise the reason.
 std::optional<Refusal> Read(grpc::ByteBuffer& bytes, size_t bytes_max,
                             google::protobuf::Message& message) {
   if (bytes.Length() > bytes_max) {
@@ -96,7 +96,7 @@ std::optional<Refusal> Read(grpc::ByteBuffer& bytes, size_t bytes_max,
   const std::string repaired =
       RepairFailures(Flatten(bytes), *message.GetDescriptor(),
                      *TaskFailureDetails::descriptor(),
-                     // Deeper ones are cut with a word where they are read.
+                     // Deeper ones are cut, and say so, where they are read.
                      kFailureDepthMax + 1);
   if (message.ParseFromString(repaired)) return std::nullopt;
   message.Clear();
@@ -105,8 +105,7 @@ std::optional<Refusal> Read(grpc::ByteBuffer& bytes, size_t bytes_max,
                               std::string(status.message()))};
 }
 
-// Whose answer it is that was refused.
-//   InvalidArgument: nobody knows.
+// Whose answer was refused. InvalidArgument: that is unknown.
 absl::StatusOr<WorkName> NameOf(grpc::ByteBuffer& bytes, const Caller& caller,
                                 int token_field, bool has_task_id,
                                 const Refusal& refusal) {
@@ -190,7 +189,7 @@ void AnswerTurn(WorkExchange& work, const Caller& caller,
     return done(absl::OkStatus());
   }
   if (!answer->turn.ok()) {
-    // No other answer may come: workers do not try again.
+    // No other answer will come: workers do not retry.
     work.RefuseAnswer(WorkKind::kTurn, answer->name,
                       absl::StrCat("its answer could not be read: ",
                                    answer->turn.status().message()));

@@ -58,7 +58,7 @@ void CallWait::OnGrant(absl::StatusOr<PinGrant> grant) {
   // If the registry answers while it is asked, AwaitPin goes on by itself.
   if (!pin_gate_.Answer()) return;
   elsewhere_ = true;
-  // Nothing that frees somebody may need what calls that wait have taken.
+  // Code that frees another call must not need what waiting calls occupy.
   if (!grant_->ok() && FailsInPlace()) return OnPinned(*std::move(grant_));
   Executor& executor = grant_->ok() ? core_.executor : core_.failures;
   executor.Post([this] { OnPinned(*std::move(grant_)); });

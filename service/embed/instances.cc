@@ -13,9 +13,9 @@
 namespace leasehold {
 namespace {
 
-// How a drain looks whether it is over: each tick; the calls in flight served,
-// and no call for a few ticks. A client that goes on calling, or does not take
-// the end of its stream, is not waited for long.
+// How a drain checks whether it is over, once a tick: the calls in flight have
+// ended, and no call has arrived for a few ticks. A client that keeps calling,
+// or does not read the end of its stream, is not waited for long.
 constexpr absl::Duration kDrainTick = absl::Milliseconds(10);
 constexpr int kQuietTicks = 3;
 constexpr int kServedTicks = 100;
@@ -28,7 +28,7 @@ gpr_timespec Span(absl::Duration duration) {
 std::vector<ContextInitializer*> Initializers(const InstancesOptions& options,
                                               LeaseInitializer& lease) {
   std::vector<ContextInitializer*> initializers;
-  // Without a lease there is none to attach.
+  // Without leases there is none to attach.
   if (options.provider == nullptr || options.provider->Leased()) {
     initializers.push_back(&lease);
   }

@@ -50,7 +50,7 @@ int Fail(const std::string& message) {
   return kWrongUsage;
 }
 
-// Empty: they are read. Else what is wrong.
+// Empty: they were read. Otherwise what is wrong.
 std::string ReadOptions(const std::vector<std::string>& arguments,
                         CheckOptions& options) {
   const char* data = std::getenv("LEASEHOLD_DATA");

@@ -1,5 +1,5 @@
-// Part of a program that takes its memory from mimalloc (leasehold_malloc): in
-// large pages, if the environment does not say otherwise, so that a pin among a
+// Part of programs that take their memory from mimalloc (leasehold_malloc): in
+// large pages, unless the environment says otherwise, so that a pin among a
 // million contexts waits less for page tables.
 #include <mimalloc.h>
 

@@ -13,7 +13,7 @@
 namespace leasehold {
 namespace {
 
-// How long a stopping writer waits for a reader that takes nothing.
+// How long a stopping writer waits for a reader that reads nothing.
 constexpr int kPatienceMs = 200;
 
 }  // namespace
@@ -55,7 +55,7 @@ void LineWriter::Run() {
     {
       MutexLock lock(mu_);
       while (queued_.empty() && dropped_ == 0 && !stopping_) wake_.Wait(mu_);
-      TellDroppedLocked();  // Perhaps no further line will.
+      TellDroppedLocked();  // There may be no further line.
       if (queued_.empty()) return;
       text.swap(queued_);
     }

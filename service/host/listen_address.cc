@@ -57,7 +57,7 @@ absl::Status CheckUnix(const ListenAddress& address) {
                 sizeof(name)) == 0) {
       return CannotListen(address, "another server listens there");
     }
-    // Nobody has it open: left over, and gRPC takes its place.
+    // Nobody has it open: it was left behind, and gRPC takes its place.
     if (errno == ECONNREFUSED) return absl::OkStatus();
     return CannotListen(address, std::strerror(errno));
   }

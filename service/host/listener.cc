@@ -32,8 +32,8 @@ const char* ReasonOf(Refusal refusal) {
   return "unknown";
 }
 
-// How many descriptors the process may have, after it has taken all that it is
-// allowed to.
+// How many descriptors the process may have, after raising its limit as far as
+// it may.
 rlim_t RaiseDescriptorLimit() {
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
@@ -71,7 +71,8 @@ absl::Status Listener::Open(std::vector<ListenAddress> addresses) {
       return absl::UnavailableError(can.message());
     }
   }
-  std::vector<ListeningSocket> sockets;  // Closed if there is one too few.
+  // All are closed if one of them cannot be opened.
+  std::vector<ListeningSocket> sockets;
   for (const ListenAddress& address : addresses) {
     absl::StatusOr<ListeningSocket> opened =
         ListeningSocket::Open(address, unix_mode_);
@@ -85,7 +86,7 @@ absl::Status Listener::Open(std::vector<ListenAddress> addresses) {
 
 void Listener::FitToDescriptors() {
   const rlim_t descriptors = RaiseDescriptorLimit();
-  // A quarter is for all that is not a connection.
+  // A quarter is for everything that is not a connection.
   const size_t most =
       std::max<size_t>(1, static_cast<size_t>(descriptors / 4 * 3));
   if (limits_.connections_max <= most) return;

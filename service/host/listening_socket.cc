@@ -17,7 +17,7 @@
 namespace leasehold {
 namespace {
 
-constexpr int kBacklog = 4096;  // The system's own bound is lower, as a rule.
+constexpr int kBacklog = 4096;  // The system's own limit is usually lower.
 constexpr int kPortsTried = 10;
 
 absl::Status CannotListen(const ListenAddress& address, int error) {
@@ -39,7 +39,7 @@ in_port_t& PortOf(sockaddr_storage& name) {
              : reinterpret_cast<sockaddr_in6&>(name).sin6_port;
 }
 
-// Whether `info` stands earlier in the list already, as `localhost` may.
+// Whether `info` is in the list already, as `localhost` may be.
 bool StandsBefore(const addrinfo* found, const addrinfo* info) {
   for (const addrinfo* other = found; other != info; other = other->ai_next) {
     if (other->ai_addrlen == info->ai_addrlen &&
@@ -135,7 +135,7 @@ absl::Status ListeningSocket::OpenTcpOnce() {
     const int descriptor = NewSocket(info->ai_family);
     if (descriptor >= 0) {
       SetOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-      // `[::]` takes clients of IPv4 too.
+      // `[::]` accepts IPv4 clients too.
       if (info->ai_family == AF_INET6) {
         SetOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
       }
@@ -147,7 +147,7 @@ absl::Status ListeningSocket::OpenTcpOnce() {
         getsockname(descriptor, reinterpret_cast<sockaddr*>(&name), &size) ==
             0) {
       descriptors_.push_back(descriptor);
-      address_.port = ntohs(PortOf(name));  // The others' too.
+      address_.port = ntohs(PortOf(name));  // The others', too.
       continue;
     }
     const int error = errno;

@@ -8,7 +8,7 @@
 namespace leasehold {
 namespace {
 
-// Reads that may go on at the same time: queries, thaws, histories.
+// How many reads may run at the same time: queries, thaws, histories.
 constexpr int kReaders = 2;
 
 std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock,

@@ -11,9 +11,9 @@ namespace leasehold {
 
 namespace {
 
-// What gRPC takes as one message, whatever the method: twice what an answer of
-// a worker may have, so that those which are too large are seen, and their work
-// can be ended with a reason. Other requests have kRequestBytesMax.
+// The largest message that gRPC accepts, whatever the method: twice the largest
+// answer of a worker, so that answers that are too large are seen, and their
+// work can be ended with a reason. Other requests have kRequestBytesMax.
 constexpr int kMessageBytesMax = 256 << 20;
 
 AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
@@ -40,7 +40,7 @@ InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
           .queue_threads = options.queue_threads,
           .connection_bytes_max = options.connection_bytes_max,
           .total_bytes_max = options.total_bytes_max,
-          .log_failures = false,  // The server's log says it.
+          .log_failures = false,  // The server's log has them.
           .clock = &clock};
 }
 

@@ -12,7 +12,7 @@
 namespace leasehold {
 namespace {
 
-// A bare word where that is clear, else quoted as JSON does.
+// A bare word where that is unambiguous, otherwise quoted as in JSON.
 std::string TextValue(std::string_view text) {
   for (const unsigned char c : text) {
     if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c >= 0x7F) {

@@ -23,7 +23,7 @@ namespace {
 
 using Values = std::vector<std::string>;
 
-// Whether options call a service `option` that has contexts.
+// Whether a service with contexts is called `option` in options.
 absl::Status CheckHasContexts(const std::string& option) {
   std::string known;
   for (const ServiceName& service : kServicesWithContexts) {
@@ -116,7 +116,7 @@ std::vector<Setting> ContextSettings(ServerOptions& o) {
   };
 }
 
-// What it says, how it ends, and its threads.
+// What it prints, how it ends, and its threads.
 std::vector<Setting> ProcessSettings(ServerOptions& o) {
   return {
       SwitchSetting(
@@ -142,7 +142,7 @@ std::vector<Setting> ProcessSettings(ServerOptions& o) {
   };
 }
 
-// Connections: who is still there, and how many there may be.
+// Connections: when they are dead, and how many there may be.
 std::vector<Setting> ConnectionSettings(ServerOptions& o) {
   return {
       DurationSetting("keepalive-time", o.connections.keepalive_time,
@@ -207,7 +207,8 @@ std::vector<Setting> StoreSettings(ServerOptions& o) {
       {"data", "DIR", o.data,
        "Where orchestrations are kept. Created if it is not there.",
        [&o](const std::string& text) {
-         if (absl::StartsWith(text, "-")) {  // More likely a flag gone astray.
+         // More likely a misplaced flag.
+         if (absl::StartsWith(text, "-")) {
            return InvalidSetting("must not begin with a dash; write ./-NAME",
                                  text);
          }
@@ -274,7 +275,7 @@ std::vector<Setting> WorkSettings(ServerOptions& o) {
   };
 }
 
-// All, in the order of --help.
+// All settings, in the order of --help.
 std::vector<Setting> Settings(ServerOptions& o) {
   std::vector<Setting> all;
   for (const auto group :
@@ -306,12 +307,12 @@ absl::StatusOr<std::map<std::string, Values>> ReadFile(
     const std::string& source, const std::string& path,
     const std::vector<Setting>& settings) {
   std::ifstream opened(path);
-  // A directory opens, and fails to be read.
+  // A directory can be opened, but not read.
   if (!opened || (opened.peek(), opened.bad())) {
     return absl::InvalidArgumentError(
         absl::StrCat(source, ": cannot read the file ", QuoteForMessage(path)));
   }
-  // As /dev/zero, which never ends.
+  // Such as /dev/zero, which never ends.
   constexpr size_t kBytesMax = size_t{1} << 20;
   std::string text(kBytesMax + 1, '\0');
   opened.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -336,7 +337,8 @@ absl::StatusOr<std::map<std::string, Values>> ReadFile(
             path, ": unknown setting ", QuoteForMessage(item.fullname()),
             "; the settings are the flags of --help, without dashes"));
       }
-      Values& all = values[item.name];  // What stands twice is taken twice.
+      // A setting that is given twice is read twice.
+      Values& all = values[item.name];
       all.insert(all.end(), item.inputs.begin(), item.inputs.end());
     }
   } catch (const CLI::Error& error) {
@@ -380,7 +382,7 @@ absl::Status CheckTogether(const ServerOptions& o) {
   return absl::OkStatus();
 }
 
-// What the parser has to say, in one line.
+// The parser's message, on one line.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining();
   if (!unknown.empty()) {
@@ -392,7 +394,7 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   return absl::StrReplaceAll(error.what(), {{"\n", " "}});
 }
 
-// What flags say, by the name of the setting.
+// The values of flags, by the name of the setting.
 struct Flags {
   std::map<std::string, CLI::Option*> given;
   std::map<std::string, Values> values;

@@ -10,7 +10,7 @@
 namespace leasehold {
 namespace {
 
-// A worker's connections have ports of their own: without.
+// Each connection of a worker has another port: leave it out.
 std::string AddressOf(const std::string& peer) {
   if (!peer.starts_with("ipv4:") && !peer.starts_with("ipv6:")) return peer;
   return peer.substr(0, peer.rfind(':'));
@@ -46,7 +46,7 @@ std::string InWords(std::string_view name) {
   return words;
 }
 
-// What a console's line says after the ID.
+// What a line of the console says after the ID.
 std::string MoreOf(const WorkEvent& event) {
   std::vector<std::string> parts;
   if (!event.name.empty()) parts.push_back(event.name);

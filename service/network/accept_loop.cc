@@ -48,7 +48,7 @@ void Reset(int descriptor) {
 int OpenReserve() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
 // The address by which connections are counted, as text. For IPv6 the first 64
-// bits: whoever has one address of a /64 has all of them.
+// bits: a client with one address of a /64 has all of them.
 std::string AddressOf(const sockaddr_storage& peer) {
   char text[INET6_ADDRSTRLEN] = "";
   if (peer.ss_family == AF_INET) {

@@ -59,7 +59,7 @@ void ByteBudget::CutLocked(size_t bytes) {
   size_t left = large_;
   for (Large& large : held_) {
     if (left == 0 || left + bytes <= large_bytes_max()) return;
-    if (large.since + limits_.patience > now) return;  // As are all after it.
+    if (large.since + limits_.patience > now) return;  // So are all after it.
     if (large.holder.cut && !std::exchange(large.cut, true)) {
       Connection& connection = connections_[large.holder.connection];
       SetTurnLocked(connection, {true, connection.turn.second});

@@ -11,8 +11,8 @@ namespace leasehold {
 namespace {
 
 // Pings that come closer together than this count against a client; the third
-// in a row ends its connection. Node pings each 5 s and others less often, but
-// on their way pings come together: gRPC's own bound would be 5 minutes.
+// in a row ends its connection. Node pings every 5 s and others less often, but
+// pings may arrive together: gRPC's own bound would be 5 minutes.
 constexpr int kPingIntervalMs = 1000;
 
 // Of one connection. It bounds honest clients only: a stream that is reset
@@ -40,9 +40,8 @@ void ConnectionPolicy::Apply(grpc::ServerBuilder& builder) const {
                              Milliseconds(handshake_timeout));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsMax);
   if (!compression) {
-    // Without the second, a filter that inflates would stand in each call's
-    // way, and without the first it would be INTERNAL: "Unable to parse
-    // request".
+    // Without the second, a filter that inflates would slow down each call, and
+    // without the first it would be INTERNAL: "Unable to parse request".
     builder.AddChannelArgument(
         GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
         1 << GRPC_COMPRESS_NONE);

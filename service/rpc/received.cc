@@ -17,7 +17,7 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
-// As deep as the Protobuf libraries of most languages read.
+// As deep as the Protobuf libraries of most languages can read.
 constexpr int kDepthMax = 100;
 
 // Goes through the fields of a message, of any wire type.
@@ -42,7 +42,7 @@ class FieldReader {
   int number() const { return number_; }
   // With its tag.
   std::string_view raw() const { return raw_; }
-  // Whether it is text or a message; `bytes` is what stands in it.
+  // Whether it is text or a message; `bytes` is its content.
   bool has_bytes() const { return has_bytes_; }
   std::string_view bytes() const { return bytes_; }
 
@@ -108,7 +108,8 @@ bool IsWrapper(const Descriptor& type) {
   return type.full_name() == "google.protobuf.StringValue";
 }
 
-// How a field is called in a message for people. `at`: of a repeated one.
+// The name of a field in a message for people. `at`: the index in a repeated
+// field.
 std::string PathOf(const std::string& path, const Descriptor& type,
                    const FieldDescriptor& field, int at) {
   if (IsWrapper(type)) return path;
@@ -134,7 +135,7 @@ std::optional<std::string> FindWrong(std::string_view bytes,
     return absl::StrCat(Shown(path), ": is nested more than ", kDepthMax,
                         " levels deep");
   }
-  std::map<int, int> seen;  // How many of each repeated field.
+  std::map<int, int> seen;  // How many of each repeated field there were.
   FieldReader fields(bytes);
   while (fields.Next()) {
     const FieldDescriptor* field = type.FindFieldByNumber(fields.number());
@@ -173,7 +174,8 @@ class FailureRepair {
   FailureRepair(const Descriptor& failure, int depth_max)
       : failure_(failure), depth_max_(depth_max) {}
 
-  // `failures`: how many of them `bytes` lies in. nullopt: nothing changes.
+  // `failures`: how deep in failures `bytes` is nested. nullopt: nothing
+  // changes.
   std::optional<std::string> Repair(std::string_view bytes,
                                     const Descriptor& type, int failures,
                                     int depth) const {
@@ -200,7 +202,7 @@ class FailureRepair {
   }
 
  private:
-  // What lies deeper than anybody reads.
+  // What is nested deeper than any library reads.
   bool IsCut(const FieldReader& field, const Descriptor& type, int failures,
              int depth) const {
     const FieldDescriptor* known = type.FindFieldByNumber(field.number());

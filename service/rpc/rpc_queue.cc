@@ -19,7 +19,7 @@ void RpcQueue::Post(std::function<void()> task) {
   MutexLock lock(mu_);
   posted_.push_back(std::move(task));
   if (std::exchange(waking_, true)) return;
-  // An alarm that has rung already is the queue's way to be woken.
+  // An alarm that has rung already wakes the queue.
   CompletionTag* tag = &wake_tag_;
   wake_.Set(queue_.get(), gpr_time_0(GPR_CLOCK_MONOTONIC), tag);
 }
@@ -51,7 +51,7 @@ void RpcQueue::Run() {
   void* tag;
   bool ok;
   for (;;) {
-    // While somebody waits for room, it is looked whether others leave theirs
+    // While a call waits for room, the queue checks whether others leave theirs
     // unread.
     const bool reviews = budget_.has_waiting();
     const auto next =

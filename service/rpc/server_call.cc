@@ -7,9 +7,9 @@ namespace leasehold {
 
 namespace {
 
-// What gRPC 1.51 calls a peer with an in-process channel, and how the names of
-// those begin that have come through a Unix socket: none of these names tells
-// one client from another.
+// The names that gRPC 1.51 gives to peers of in-process channels, and the
+// beginning of those that came through a Unix socket: these names do not tell
+// clients apart.
 constexpr std::string_view kPeerInProcess = "unknown";
 constexpr std::string_view kPeerUnix = "unix";
 

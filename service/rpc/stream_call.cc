@@ -50,7 +50,7 @@ void StreamControl::AwaitQuiet(HeartbeatTimer& timer, absl::Duration interval) {
 }
 
 void StreamControl::OnQuiet() {
-  std::shared_ptr<StreamControl> self;  // Goes after the lock.
+  std::shared_ptr<StreamControl> self;  // Destroyed after the lock.
   MutexLock lock(mu_);
   self = std::move(timed_);
   if (call_ == nullptr) return;
@@ -59,11 +59,11 @@ void StreamControl::OnQuiet() {
 }
 
 void StreamControl::Close() {
-  std::shared_ptr<StreamControl> timed;  // Goes after the lock.
+  std::shared_ptr<StreamControl> timed;  // Destroyed after the lock.
   MutexLock lock(mu_);
   queue_ = nullptr;
   call_ = nullptr;
-  // If it is just over, OnQuiet comes and drops it.
+  // If it is just over, OnQuiet runs and drops it.
   if (timed_ != nullptr && timer_->Forget(*this)) timed = std::move(timed_);
 }
 
@@ -148,7 +148,7 @@ void StreamCall::OnControl(bool news, bool quiet,
   // Either may let the coroutine run to its end, and this call with it.
   if (end.has_value() && !end_.has_value()) {
     end_ = std::move(end);
-    DropDeferred();  // Its message goes with what the handler does next.
+    DropDeferred();  // Its message is sent with the handler's next one.
     Interrupt();
   } else if (news) {
     ServerCall::OnNews();

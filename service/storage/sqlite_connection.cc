@@ -95,7 +95,7 @@ absl::Status FromCode(int code, const std::string& path,
           absl::StrCat("reading \"", path, "\" was interrupted"));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    // Our statements match our tables: so these are not our tables.
+    // Our statements match our tables, so these tables are not ours.
     case SQLITE_ERROR:
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
