@@ -46,9 +46,9 @@ absl::Status AlreadyExists(std::string_view id, OrchestrationStatus present,
         "orchestration ", QuoteForMessage(id), " is ", status,
         IsFinished(present)
             ? "; its ID is free once it is purged. Or start with if_finished: "
-              "ATTACH (it will do) or REPLACE (another one in its place)"
+              "ATTACH (use it) or REPLACE (start a new one in its place)"
             : "; at most one of an ID is active. Or start with if_active: "
-              "ATTACH (it will do) or TERMINATE (another one in its place)"));
+              "ATTACH (use it) or TERMINATE (end it and start a new one)"));
   }
   return absl::AlreadyExistsError(absl::StrCat(
       "an orchestration instance already exists with the ID ",

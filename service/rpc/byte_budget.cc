@@ -131,14 +131,14 @@ absl::Status ByteBudget::RefusalLocked(const Large& large) const {
       it->second.bytes + large.bytes > limits_.connection_bytes_max;
   if (own) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "this connection has the server keep ", it->second.bytes,
+        "this connection makes the server keep ", it->second.bytes,
         " bytes of requests and unread answers, and these would be ",
         large.bytes, " more; at most ", limits_.connection_bytes_max,
         " are allowed (--max-connection-bytes): read what was answered, then "
         "try again"));
   }
   return absl::ResourceExhaustedError(absl::StrCat(
-      "all callers together have the server keep ", large_,
+      "all callers together make the server keep ", large_,
       " bytes of requests and unread answers, and these would be ", large.bytes,
       " more; at most ", large_bytes_max(),
       " are allowed (--max-total-bytes, less a part for small ones): try "
@@ -149,7 +149,7 @@ absl::Status ByteBudget::Take(size_t bytes, MakeHolder holder, Claim& claim) {
   if (bytes <= kSmallBytes) {
     if (TakeSmall(bytes, /*anyway=*/false, claim)) return absl::OkStatus();
     return absl::ResourceExhaustedError(absl::StrCat(
-        "all callers together have the server keep more than ",
+        "all callers together make the server keep more than ",
         small_bytes_max(),
         " bytes of small unread answers; that is the limit (a part of "
         "--max-total-bytes): read what was answered, then try again"));

@@ -1,4 +1,4 @@
-"""A41: what callers have the server keep of what they do not read has a bound."""
+"""A41: there is a bound on what the server keeps for callers that do not read."""
 
 import pathlib
 import sys

@@ -140,13 +140,13 @@ TEST(ReusePolicy, RefusalOfTheTwoChoicesNamesThoseThatWouldDo) {
   EXPECT_EQ(AlreadyExists("a-1", Status::kRunning, policy),
             absl::AlreadyExistsError(
                 "orchestration \"a-1\" is Running; at most one of an ID is "
-                "active. Or start with if_active: ATTACH (it will do) or "
-                "TERMINATE (another one in its place)"));
+                "active. Or start with if_active: ATTACH (use it) or "
+                "TERMINATE (end it and start a new one)"));
   EXPECT_EQ(AlreadyExists("a-1", Status::kTerminated, policy),
             absl::AlreadyExistsError(
                 "orchestration \"a-1\" is Terminated; its ID is free once it "
-                "is purged. Or start with if_finished: ATTACH (it will do) or "
-                "REPLACE (another one in its place)"));
+                "is purged. Or start with if_finished: ATTACH (use it) or "
+                "REPLACE (start a new one in its place)"));
 }
 
 }  // namespace
