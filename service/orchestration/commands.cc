@@ -72,58 +72,52 @@ void Commands::SendCommand(const InstanceKey& key, HistoryEvent event,
   engine_.commits_.Submit(std::move(commit));
 }
 
-void Commands::RaiseEvent(const InstanceKey& key, std::string name,
-                          Payload input, DoneStatus done) {
+template <typename MakeBody>
+void Commands::Tell(const InstanceKey& key, const char* what, Payload payload,
+                    MakeBody body, DoneStatus done) {
   if (absl::Status status =
-          CheckPayload(input, "the event has", engine_.options_.limits);
+          CheckPayload(payload, what, engine_.options_.limits);
       !status.ok()) {
     return done(status);
   }
-  SendCommand(
-      key,
-      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
-       EventRaised{std::move(name), std::move(input)}},
+  SendCommand(key,
+              {HistoryEvent::kFromOutside,
+               ToTimestamp(engine_.clock_.WallNow()), body(std::move(payload))},
+              std::move(done));
+}
+
+void Commands::RaiseEvent(const InstanceKey& key, std::string name,
+                          Payload input, DoneStatus done) {
+  Tell(
+      key, "the event has", std::move(input),
+      [&name](Payload sent) {
+        return EventRaised{std::move(name), std::move(sent)};
+      },
       std::move(done));
 }
 
 void Commands::Suspend(const InstanceKey& key, Payload reason,
                        DoneStatus done) {
-  if (absl::Status status =
-          CheckPayload(reason, "the reason has", engine_.options_.limits);
-      !status.ok()) {
-    return done(status);
-  }
-  SendCommand(
-      key,
-      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
-       ExecutionSuspended{std::move(reason)}},
+  Tell(
+      key, "the reason has", std::move(reason),
+      [](Payload sent) { return ExecutionSuspended{std::move(sent)}; },
       std::move(done));
 }
 
 void Commands::Resume(const InstanceKey& key, Payload reason, DoneStatus done) {
-  if (absl::Status status =
-          CheckPayload(reason, "the reason has", engine_.options_.limits);
-      !status.ok()) {
-    return done(status);
-  }
-  SendCommand(
-      key,
-      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
-       ExecutionResumed{std::move(reason)}},
+  Tell(
+      key, "the reason has", std::move(reason),
+      [](Payload sent) { return ExecutionResumed{std::move(sent)}; },
       std::move(done));
 }
 
 void Commands::Terminate(const InstanceKey& key, Payload output, bool recursive,
                          DoneStatus done) {
-  if (absl::Status status =
-          CheckPayload(output, "the output has", engine_.options_.limits);
-      !status.ok()) {
-    return done(status);
-  }
-  SendCommand(
-      key,
-      {HistoryEvent::kFromOutside, ToTimestamp(engine_.clock_.WallNow()),
-       ExecutionTerminated{std::move(output), recursive}},
+  Tell(
+      key, "the output has", std::move(output),
+      [recursive](Payload sent) {
+        return ExecutionTerminated{std::move(sent), recursive};
+      },
       std::move(done));
 }
 

@@ -33,6 +33,11 @@ class Commands {
   // ResourceExhausted: the inbox has no room for the message.
   absl::Status CheckInboxLocked(const Orchestration& target,
                                 const Message& message) const;
+  // Sends the event of `body(payload)`, unless the payload is too large: `what`
+  // names it, as in "the reason has".
+  template <typename MakeBody>
+  void Tell(const InstanceKey& key, const char* what, Payload payload,
+            MakeBody body, DoneStatus done);
   void SendCommand(const InstanceKey& key, HistoryEvent event, DoneStatus done);
 
   Engine& engine_;
