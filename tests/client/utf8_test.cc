@@ -41,7 +41,7 @@ TEST(Utf8, WhatIsRefusedIsNamedAndShown) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(), R"(the instance ID "caf\xe9-1" is not UTF-8)");
   EXPECT_THAT(CheckUtf8("the name", std::string(1000, '\xff')).ToString(),
-              HasSubstr("…\" is not UTF-8"));
+              HasSubstr("xff\"... is not UTF-8"));
 }
 
 TEST(Utf8, PrefixEndsBetweenCharacters) {
