@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/history_file.h"
 #include "client/cli/history_view.h"
 #include "client/cli/json_object.h"
 #include "client/cli/orchestration_command.h"
@@ -107,13 +108,47 @@ absl::Status RunPurge(OrchestrationClient& client, const PurgeOptions& options,
       JsonObject().Number("purged", *purged), global, around);
 }
 
-absl::Status RunHistory(OrchestrationClient& client, const std::string& id,
-                        const std::string& execution,
+// The path of a file.
+absl::StatusOr<std::string> ReadPath(const std::string& text) {
+  if (text.empty()) return WrongValue(text, "not the path of a file");
+  return ReadText(text);
+}
+
+struct HistoryOptions {
+  std::string id;
+  std::string execution;
+  std::string file;  // Empty: it is shown.
+};
+
+absl::Status ExportHistory(OrchestrationClient& client,
+                           const HistoryOptions& options,
+                           const GlobalOptions& global, Surroundings& around) {
+  HistoryFile file(options.file, options.id);
+  absl::Status status = client.GetHistory(
+      options.id, options.execution,
+      [&](const OrchestrationEvent& event) { return file.Write(event); });
+  if (status.ok()) status = file.Close();
+  if (!status.ok()) return status;
+  return WriteDone(absl::StrCat("Exported ", file.events(),
+                                file.events() == 1 ? " event" : " events",
+                                " to ", options.file, "."),
+                   JsonObject()
+                       .Text("instance_id", options.id)
+                       .Text("file", options.file)
+                       .Number("events", file.events()),
+                   global, around);
+}
+
+absl::Status RunHistory(OrchestrationClient& client,
+                        const HistoryOptions& options,
                         const GlobalOptions& global, Surroundings& around) {
+  if (!options.file.empty()) {
+    return ExportHistory(client, options, global, around);
+  }
   Output output(global.output, around.out);
   HistoryView view;
-  absl::Status status =
-      client.GetHistory(id, execution, [&](const OrchestrationEvent& event) {
+  absl::Status status = client.GetHistory(
+      options.id, options.execution, [&](const OrchestrationEvent& event) {
         return output.Write(output.format() == OutputFormat::kJson
                                 ? EventJson(event).line()
                                 : view.Lines(event));
@@ -161,11 +196,7 @@ Command AddPurgeCommand(CLI::App& group) {
 }
 
 Command AddHistoryCommand(CLI::App& group) {
-  struct Options {
-    std::string id;
-    std::string execution;
-  };
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<HistoryOptions>();
   CLI::App* app = group.add_subcommand(
       "history",
       "Show the history of an orchestration; --output=json shows all of it");
@@ -173,11 +204,14 @@ Command AddHistoryCommand(CLI::App& group) {
   AddValue(*app, "--execution", options->execution, ReadId,
            "ID of one of its runs (default: the current one)")
       ->type_name("ID");
-  return CallingCommand(app, [options](OrchestrationClient& client,
-                                       const GlobalOptions& global,
-                                       Surroundings& around) {
-    return RunHistory(client, options->id, options->execution, global, around);
-  });
+  AddValue(*app, "--export", options->file, ReadPath,
+           "write it to this file instead, for a test that replays it")
+      ->type_name("FILE");
+  return CallingCommand(
+      app, [options](OrchestrationClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        return RunHistory(client, *options, global, around);
+      });
 }
 
 }  // namespace leasehold::client::cli

@@ -4,8 +4,10 @@ Events, suspend, terminate, restart, rewind, purge, list, history; payloads, usa
 """
 
 import json
+import os
 import re
 import signal
+import tempfile
 
 import harness
 from harness import Server, check, contains, equal, expect, leasehold, wait_until
@@ -183,6 +185,23 @@ def _(server, sidecar):
     events = rows(server, "history", "a-1", f"--execution={first}")
     equal(events[-1]["output"], '"first"', "the last event of the first run")
     failed(command(server, "history", "a-1", "--execution=x"), "NOT_FOUND", "x")
+
+
+@on_both_stores("A23.37 `history --export` writes it to a file, what it is and then an event a "
+                "line")
+def _(server, sidecar):
+    run_to_end(sidecar, server, "a-1")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/a-1.history"
+        said = row(server, "history", "a-1", f"--export={path}")
+        with open(path, encoding="utf-8") as file:
+            heading, *events = [json.loads(line) for line in file]
+        equal(heading, {"format": "leasehold.history.v1", "instance_id": "a-1"}, "heading")
+        equal(events, rows(server, "history", "a-1"), "events")
+        equal(said, {"instance_id": "a-1", "file": path, "events": len(events)},
+              "what it says")
+        failed(command(server, "history", "x", f"--export={folder}/x"), "NOT_FOUND", "x")
+        equal(os.listdir(folder), ["a-1.history"], "files")
 
 
 # ---- Of every command -------------------------------------------------------

@@ -329,7 +329,7 @@ TEST_F(OrchestrationCommand, EachCommandHasHelpWithItsOptions) {
       {"list",
        {"--status", "--id-prefix", "--created-from", "--created-to", "--limit",
         "--payloads"}},
-      {"history", {"ID", "--execution"}}};
+      {"history", {"ID", "--execution", "--export"}}};
   const std::string group = Done({"--help"});
   for (const auto& [command, words] : commands) {
     EXPECT_THAT(group, HasSubstr("\n  " + command + " "));

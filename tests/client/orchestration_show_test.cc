@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/client/orchestration_command_run.h"
+#include "tests/support/temporary_directory.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -404,6 +407,51 @@ TEST_F(OrchestrationShow, HistoryAsJsonHasItAll) {
                 "{\"id\":-1,\"time\":\"2024-10-04T17:46:41+00:00\","
                 "\"event\":\"activity_failed\",\"scheduled_id\":1,\"failure\":{"
                 "\"type\":\"Oops\",\"message\":\"\"}}\n");
+}
+
+std::string ReadWhole(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST_F(OrchestrationShow, HistoryIsExportedToAFile) {
+  v1::OrchestrationEvent turn;
+  turn.set_id(-1);
+  turn.mutable_time()->set_seconds(1728064000);
+  turn.mutable_turn_started();
+  server_.PutHistory("a", {turn, turn});
+  const TemporaryDirectory folder;
+  const std::string path = folder.path() + "/a.history";
+  EXPECT_EQ(Done({"history", "a", "--export=" + path}),
+            "Exported 2 events to " + path + ".\n");
+  const std::string line =
+      "{\"id\":-1,\"time\":\"2024-10-04T17:46:40+00:00\",\"event\":"
+      "\"turn_started\"}\n";
+  EXPECT_EQ(ReadWhole(path),
+            "{\"format\":\"leasehold.history.v1\",\"instance_id\":\"a\"}\n" +
+                line + line);
+  server_.PutHistory("a", {turn});
+  EXPECT_EQ(Done({"history", "a", "--export", path, "--output=json"}),
+            "{\"instance_id\":\"a\",\"file\":\"" + path + "\",\"events\":1}\n");
+  EXPECT_THAT(Lines(ReadWhole(path)), SizeIs(2));
+}
+
+TEST_F(OrchestrationShow, AnExportThatFailsLeavesTheFileAsItWas) {
+  const TemporaryDirectory folder;
+  const std::string path = folder.path() + "/a.history";
+  std::ofstream(path) << "before";
+  EXPECT_EQ(Execute({"history", "unknown", "--export=" + path}).code, 1);
+  EXPECT_EQ(ReadWhole(path), "before");
+  EXPECT_FALSE(std::ifstream(path + ".part").good());
+  server_.PutHistory("a", {});
+  ExpectFailure(
+      Execute({"history", "a", "--export=" + folder.path() + "/no/a"}),
+      "UNKNOWN: --export: cannot write " + folder.path() +
+          "/no/a: No such file or directory\n");
+  ExpectWrongUsage({"history", "a", "--export="}, "write --export=FILE");
+  ExpectWrongUsage({"history", "a", "--export", ""}, "not the path of a file");
 }
 
 TEST_F(OrchestrationShow, TextCannotBreakTheOutput) {
