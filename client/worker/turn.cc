@@ -127,6 +127,19 @@ void Turn::FailIfStuck() {
   Fail(std::move(details));
 }
 
+std::vector<Wait> Turn::Waits() const {
+  std::vector<Wait> waits;
+  if (!root_.has_value()) return waits;  // It has ended.
+  for (const auto& [id, task] : open_tasks_) waits.push_back({id, task.name});
+  for (const auto& [name, sinks] : waiting_) {
+    for (const std::weak_ptr<PayloadSink>& sink : sinks) {
+      if (sink.expired()) continue;
+      waits.push_back({std::nullopt, absl::StrCat("event \"", name, "\"")});
+    }
+  }
+  return waits;
+}
+
 void Turn::HandleAll(
     const google::protobuf::RepeatedPtrField<HistoryEvent>& events) {
   for (const HistoryEvent& event : events) Handle(event);
@@ -415,6 +428,14 @@ OrchestratorResponse Turn::Response() {
     response.mutable_customstatus()->set_value(custom_status_->value_or(""));
   }
   return response;
+}
+
+std::vector<Wait> WaitsOf(const Registry& registry,
+                          const OrchestratorRequest& request) {
+  const LogSink no_log;
+  Turn turn(registry, request, no_log);
+  turn.Run();
+  return turn.Waits();
 }
 
 OrchestratorResponse RunTurn(const Registry& registry,

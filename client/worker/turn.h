@@ -43,6 +43,12 @@
 
 namespace leasehold::worker::internal {
 
+// Something that an orchestrator waits for.
+struct Wait {
+  std::optional<int32_t> task_id;  // Empty: an event.
+  std::string what;                // `activity "Pay"`, `event "x"`, …
+};
+
 class Turn {
  public:
   Turn(const Registry& registry, const OrchestratorRequest& request,
@@ -53,6 +59,8 @@ class Turn {
 
   // REQUIRES: called once.
   OrchestratorResponse Run();
+  // After Run: what is outstanding. Names of events are in lower case.
+  std::vector<Wait> Waits() const;
 
   // For the context.
   const std::string& instance_id() const { return request_.instanceid(); }
@@ -158,6 +166,10 @@ class Turn {
   OrchestrationContext context_{*this};
   std::optional<Task<Payload>> root_;
 };
+
+// What an orchestration with this history waits for; nothing if it has ended.
+std::vector<Wait> WaitsOf(const Registry& registry,
+                          const OrchestratorRequest& request);
 
 // The turn that a server asks for. `log` may be null.
 OrchestratorResponse RunTurn(const Registry& registry,

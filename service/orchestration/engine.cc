@@ -47,6 +47,7 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
           [this](std::vector<PendingCommit> batch, const CommitResult& result) {
             OnCommitted(std::move(batch), result);
           }),
+      seeded_(options.seed.value_or(0)),
       dispatcher_(absl::Uniform<uint64_t>(random_)),
       schedule_(clock, timers_changed_),
       lookups_(store, readers_),
@@ -183,8 +184,13 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
 Timestamp Engine::NowLocked() const { return ToTimestamp(clock_.WallNow()); }
 
 std::string Engine::NewExecutionIdLocked() {
-  return absl::StrFormat("%016x%016x", absl::Uniform<uint64_t>(random_),
-                         absl::Uniform<uint64_t>(random_));
+  const auto number = [this] {
+    mu_.AssertHeld();
+    return options_.seed.has_value() ? seeded_()
+                                     : absl::Uniform<uint64_t>(random_);
+  };
+  const uint64_t first = number();
+  return absl::StrFormat("%016x%016x", first, number());
 }
 
 std::optional<absl::StatusOr<PinGrant>> Engine::Acquire(PinWaiter& waiter) {

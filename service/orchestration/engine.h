@@ -36,6 +36,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -256,6 +257,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   // Those that were created in this section and have an offer.
   std::vector<Orchestration*> offered_ ABSL_GUARDED_BY(mu_);
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
+  std::mt19937_64 seeded_ ABSL_GUARDED_BY(mu_);  // Used if there is a seed.
   RunNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_revision_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t turn_count_ ABSL_GUARDED_BY(mu_) = 0;

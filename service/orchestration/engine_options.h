@@ -5,6 +5,8 @@
 #define LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_OPTIONS_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 
 #include "absl/time/time.h"
 #include "service/orchestration/turn.h"
@@ -38,6 +40,9 @@ struct EngineOptions {
   // Tests turn it off: then each such message is a row of the outbox, and its
   // effect a commit of its own, as between two partitions.
   bool outbox_shortcut = true;
+  // Where execution IDs come from, so that a test has the same ones each time.
+  // Empty: they cannot be guessed.
+  std::optional<uint64_t> seed = std::nullopt;
 };
 
 }  // namespace leasehold
