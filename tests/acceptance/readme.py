@@ -164,8 +164,8 @@ def _():
 @check("A10.4 each quoted piece of code stands in a source that is compiled")
 def _():
     for readme in ("README.md", "client/README.md", "client/orchestrations/README.md",
-                   "client/session/README.md", "client/worker/README.md",
-                   "service/examples/README.md"):
+                   "client/session/README.md", "client/testing/README.md",
+                   "client/worker/README.md", "service/examples/README.md"):
         quotes = re.findall(rf"^```({'|'.join(QUOTED)})\n(.*?)^```$",
                             (harness.ROOT / readme).read_text(), re.M | re.S)
         expect(quotes, f"{readme} quotes no code")

@@ -9,6 +9,7 @@ leasehold-server.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -79,7 +80,21 @@ def check_hello_worker(program, leasehold, address):
         worker.wait()
 
 
-def check_examples(programs, server):
+def check_tests(programs, source, leasehold, address):
+    """The examples' own tests; also with a history from this server."""
+    run(programs / "examples_test")
+    print("ok  examples_test")
+    state = run(leasehold, f"--address={address}", "--output=json", "orchestration", "list")
+    ids = [s["instance_id"] for s in map(json.loads, state.splitlines())
+           if s["name"] == "Greeting"]
+    equal(len(ids), 1, "orchestrations of the example chain")
+    run(leasehold, f"--address={address}", "orchestration", "history", ids[0],
+        f"--export={source / 'chain.history'}")
+    run(programs / "examples_test", "--gtest_filter=Chain.StillDoesWhatItDidInProduction")
+    print("ok  a history exported from the server is replayed")
+
+
+def check_examples(programs, source, server):
     process = subprocess.Popen(
         [server, "--store=memory", "--listen=127.0.0.1:0", "--print-address"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -95,6 +110,7 @@ def check_examples(programs, server):
             print(f"ok  {what}")
         check_hello_worker(programs / "hello_worker", server.parent / "leasehold",
                            address)
+        check_tests(programs, source, server.parent / "leasehold", address)
         process.terminate()
         equal(process.wait(timeout=PATIENCE_S), 0, "exit code of the server")
     finally:
@@ -138,7 +154,7 @@ def main():
         run(earlier / "build/earlier")
         print("ok  the include paths of an earlier version still work")
 
-        check_examples(build, prefix / "bin/leasehold-server")
+        check_examples(build, source, prefix / "bin/leasehold-server")
     return 0
 
 

@@ -100,8 +100,9 @@ def check_readme(examples):
 
 
 def check_components(prefix, folder, compiler):
-    """Only `worker` needs nlohmann_json, and an unknown component is named."""
+    """Only `worker` and `testing` need nlohmann_json, and an unknown component is named."""
     for component, wanted in (("client", None), ("worker", "nlohmann_json"),
+                              ("testing", "nlohmann_json"),
                               ("nonsense", 'no component "nonsense"')):
         source = folder / f"component-{component}"
         source.mkdir()

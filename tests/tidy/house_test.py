@@ -44,11 +44,17 @@ ARROWS = {
     "client/session": {"proto", "client/wire", "client/instances"},
     "client/orchestrations": {"proto", "client/wire"},
     "client/worker": {"proto", "client/wire"},
-    "client/testing": {"proto", "client/wire", "client/worker"},
+    # The test kit is the one client room that runs the server's engine, over the
+    # store in memory and through its ports. Programs that call a server do not
+    # include it.
+    "client/testing": {"proto", "client/wire", "client/worker", "lease",
+                       "service/base", "service/instance", "service/storage",
+                       "service/orchestration", "service/rpc", "service/doors"},
 }
-CLIENT_ROOMS = {room for room in ARROWS if room.startswith("client/")}
-for room_on_top in ("client/cli", "client/examples"):
-    ARROWS[room_on_top] = {"proto"} | CLIENT_ROOMS
+CLIENT_ROOMS = {room for room in ARROWS if room.startswith("client/")
+                and room != "client/testing"}
+ARROWS["client/cli"] = {"proto"} | CLIENT_ROOMS
+ARROWS["client/examples"] = {"proto"} | CLIENT_ROOMS | {"client/testing"}
 BELOW_EDGE = {"lease", "service/base", "service/instance", "service/storage",
               "service/echo", "service/dispatch", "service/orchestration"}
 for room_at_edge in ("service/security", "service/http", "service/cluster"):
@@ -395,6 +401,10 @@ CLEAN = {
         '#include "service/instance/context.h"\n// Not absl::Mutex, no absl::Now().\n',
     "client/README.md": "",
     "client/session/README.md": "",
+    "client/worker/README.md": "",
+    "client/cli/README.md": "",
+    "client/testing/README.md": "",
+    "client/testing/test_server.cc": '#include "service/orchestration/engine.h"\n',
     "client/session/session.cc":
         '#include "leasehold/v1/echo.pb.h"\n#include "client/wire/channel.h"\n'
         '#include "lease/base/view.h"\nauto now = absl::Now();\n',
@@ -446,6 +456,13 @@ PLANTED = [
      "client/session may not include client/worker"),
     (check_arrows, "client/session/bad.cc", '#include "client/channel.h"\n',
      "client/session may not include client"),
+    (check_arrows, "client/worker/bad.cc", '#include "service/orchestration/engine.h"\n',
+     "client/worker may not include service/orchestration"),
+    (check_arrows, "client/testing/bad.cc", '#include "service/host/host.h"\n',
+     "client/testing may not include service/host"),
+    (check_arrows, "client/cli/bad.cc",
+     '#include "client/testing/test_environment.h"\n',
+     "client/cli may not include client/testing"),
     (check_arrows, "client/examples/cpp/bad.cc", '#include "leasehold/lease/clock.h"\n',
      "client/examples may not include lease"),
     (check_clocks, "lease/bad.cc", "auto t = std::chrono::system_clock::now();\n",

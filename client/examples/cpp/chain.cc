@@ -1,6 +1,8 @@
 // One activity after another, each with the result of the one before.
 //
 // usage: chain [ADDRESS]
+#include "chain.h"
+
 #include <cstdio>
 #include <string>
 
@@ -8,17 +10,7 @@
 #include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
-using leasehold::worker::OrchestrationContext;
-using leasehold::worker::Task;
 using leasehold::worker::Worker;
-
-std::string Greet(const std::string& name) { return "Hello, " + name; }
-std::string Shout(const std::string& text) { return text + "!"; }
-
-Task<std::string> Greeting(OrchestrationContext& context, std::string name) {
-  auto greeting = co_await context.CallActivity<std::string>("Greet", name);
-  co_return co_await context.CallActivity<std::string>("Shout", greeting);
-}
 
 int main(int argc, char** argv) {
   const std::string address = argc > 1 ? argv[1] : "localhost:4001";

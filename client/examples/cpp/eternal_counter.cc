@@ -2,6 +2,8 @@
 // new with each operation, so that its history never grows.
 //
 // usage: eternal_counter [ADDRESS [ID]]
+#include "eternal_counter.h"
+
 #include <cstdio>
 #include <string>
 
@@ -9,20 +11,7 @@
 #include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
-using leasehold::worker::OrchestrationContext;
-using leasehold::worker::Task;
 using leasehold::worker::Worker;
-
-Task<int> Tally(OrchestrationContext& context, int value) {
-  context.SetCustomStatus(value);
-  const auto operation =
-      co_await context.WaitForEvent<std::string>("operation");
-  if (operation == "end") co_return value;
-  if (operation == "incr") ++value;
-  if (operation == "decr") --value;
-  context.ContinueAsNew(value);
-  co_return value;
-}
 
 int main(int argc, char** argv) {
   const std::string address = argc > 1 ? argv[1] : "localhost:4001";

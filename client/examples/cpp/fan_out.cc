@@ -1,6 +1,8 @@
 // Many activities at once, and the sum of their results.
 //
 // usage: fan_out [ADDRESS]
+#include "fan_out.h"
+
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -9,23 +11,7 @@
 #include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
-using leasehold::worker::OrchestrationContext;
-using leasehold::worker::Task;
-using leasehold::worker::WhenAll;
 using leasehold::worker::Worker;
-
-int Square(int n) { return n * n; }
-
-Task<int> SumOfSquares(OrchestrationContext& context, int count) {
-  std::vector<Task<int>> squares;
-  for (int n = 1; n <= count; ++n) {
-    squares.push_back(context.CallActivity<int>("Square", n));
-  }
-  const std::vector<int> all = co_await WhenAll(std::move(squares));
-  int sum = 0;
-  for (const int square : all) sum += square;
-  co_return sum;
-}
 
 int main(int argc, char** argv) {
   const std::string address = argc > 1 ? argv[1] : "localhost:4001";

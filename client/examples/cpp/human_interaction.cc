@@ -1,6 +1,8 @@
 // Asks a person for an approval, with a time-out.
 //
 // usage: human_interaction [ADDRESS [yes|no|silence]]
+#include "human_interaction.h"
+
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -9,17 +11,7 @@
 #include "leasehold/client/worker/worker.h"
 
 using leasehold::client::OrchestrationClient;
-using leasehold::worker::OrchestrationContext;
-using leasehold::worker::Task;
 using leasehold::worker::Worker;
-
-Task<std::string> Approval(OrchestrationContext& context, int patience_ms) {
-  context.SetCustomStatus("asked");
-  const std::optional<bool> approved = co_await context.WaitForEvent<bool>(
-      "decision", absl::Milliseconds(patience_ms));
-  if (!approved.has_value()) co_return "nobody answered";
-  co_return *approved ? "approved" : "refused";
-}
 
 int main(int argc, char** argv) {
   const std::string address = argc > 1 ? argv[1] : "localhost:4001";
