@@ -126,6 +126,8 @@ void MemoryStore::Apply(const EraseEverything&) {
   replaced_of_.clear();
   requests_of_.clear();
   outbox_.clear();
+  entities_.clear();
+  awake_.clear();
 }
 
 void MemoryStore::Apply(const PutRequest& change) {
@@ -145,6 +147,54 @@ void MemoryStore::Apply(const PutOutbox& change) {
 }
 
 void MemoryStore::Apply(const TakeOutbox& change) { outbox_.erase(change.key); }
+
+void MemoryStore::SetEntity(EntityRow row) {
+  const Key key = {row.tenant, row.id};
+  Entity& entity = entities_[key];
+  if (entity.row.number != row.number) {
+    awake_.erase(entity.row.number);
+    entity.operations.clear();
+  }
+  if (row.number != 0) {
+    awake_[row.number] = key;
+  } else if (!row.state.has_value()) {
+    entities_.erase(key);
+    return;
+  }
+  entity.row = std::move(row);
+}
+
+void MemoryStore::Apply(const PutEntity& change) { SetEntity(change.row); }
+
+void MemoryStore::Apply(const TouchEntity& change) {
+  EntityRow row = change.row;
+  row.state.reset();
+  const auto found = entities_.find({row.tenant, row.id});
+  if (found != entities_.end()) {
+    row.modified = found->second.row.modified;
+    row.state = found->second.row.state;
+  }
+  SetEntity(std::move(row));
+}
+
+void MemoryStore::Apply(const EraseEntity& change) {
+  const auto found = entities_.find({change.tenant, change.id});
+  if (found == entities_.end()) return;
+  awake_.erase(found->second.row.number);
+  entities_.erase(found);
+}
+
+void MemoryStore::Apply(const PutOperation& change) {
+  const auto key = awake_.find(change.row.number);
+  if (key == awake_.end()) return;
+  entities_.at(key->second).operations[change.row.sequence] = change.row;
+}
+
+void MemoryStore::Apply(const DropOperation& change) {
+  const auto key = awake_.find(change.number);
+  if (key == awake_.end()) return;
+  entities_.at(key->second).operations.erase(change.sequence);
+}
 
 void MemoryStore::Replace(RunNumber number) {
   Instance& instance = instances_.at(number);
@@ -248,7 +298,7 @@ absl::StatusOr<RunNumber> MemoryStore::ReadLastNumber(PartitionId partition) {
   const auto last = [](const auto& runs) {
     return runs.empty() ? 0 : runs.rbegin()->first;
   };
-  return std::max(last(instances_), last(replaced_));
+  return std::max({last(instances_), last(replaced_), last(awake_)});
 }
 
 absl::StatusOr<std::vector<OutboxRow>> MemoryStore::ReadOutbox(
@@ -428,6 +478,53 @@ absl::StatusOr<std::optional<RequestRow>> MemoryStore::FindRequest(
       requests_.find({std::string(tenant), std::string(request)});
   if (found == requests_.end()) return std::nullopt;
   return found->second;
+}
+
+absl::Status MemoryStore::ReadAwake(
+    PartitionId partition, absl::FunctionRef<void(AwakeEntity entity)> each) {
+  std::vector<AwakeEntity> awake;
+  {
+    MutexLock lock(mu_);
+    if (!open_) return NotOpen();
+    if (partition != kOnlyPartition) return absl::OkStatus();
+    for (const auto& [number, key] : awake_) {
+      const Entity& entity = entities_.at(key);
+      awake.push_back({entity.row, Values(entity.operations)});
+      awake.back().row.state.reset();
+    }
+  }
+  for (AwakeEntity& entity : awake) each(std::move(entity));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<EntityRow>> MemoryStore::FindEntity(
+    std::string_view tenant, std::string_view id) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const auto found = entities_.find({std::string(tenant), std::string(id)});
+  if (found == entities_.end()) return std::nullopt;
+  return found->second.row;
+}
+
+absl::StatusOr<EntityPage> MemoryStore::QueryEntities(
+    const EntityQuery& query) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  EntityPage page;
+  for (auto i = entities_.upper_bound({query.tenant, query.after});
+       i != entities_.end() && i->first.first == query.tenant; ++i) {
+    const EntityRow& row = i->second.row;
+    if (!Matches(query,
+                 {row.tenant, row.id, row.modified, row.state.has_value()})) {
+      continue;
+    }
+    page.rows.push_back(row);
+    if (!query.with_state) page.rows.back().state.reset();
+    if (page.rows.size() < query.count_max) continue;
+    page.next = row.id;
+    break;
+  }
+  return page;
 }
 
 absl::StatusOr<std::optional<std::string>> MemoryStore::ReadSetting(

@@ -66,6 +66,14 @@ class MemoryStore final : public Store {
   absl::StatusOr<std::optional<RequestRow>> FindRequest(
       std::string_view tenant, std::string_view request) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReadAwake(PartitionId partition,
+                         absl::FunctionRef<void(AwakeEntity entity)> each)
+      override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<EntityRow>> FindEntity(
+      std::string_view tenant, std::string_view id) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<EntityPage> QueryEntities(const EntityQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -98,7 +106,18 @@ class MemoryStore final : public Store {
   void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutOutbox& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const TakeOutbox& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutEntity& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const TouchEntity& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const EraseEntity& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutOperation& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const DropOperation& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  struct Entity {
+    EntityRow row;
+    std::map<int64_t, OperationRow> operations;
+  };
+
+  void SetEntity(EntityRow row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Replaces the instance with this number. REQUIRES: it exists.
   void Replace(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Erases the instance or replaced run with this number.
@@ -123,6 +142,8 @@ class MemoryStore final : public Store {
   std::map<std::string, std::string, std::less<>> settings_
       ABSL_GUARDED_BY(mu_);
   std::map<OutboxKey, OutboxRow> outbox_ ABSL_GUARDED_BY(mu_);
+  std::map<Key, Entity> entities_ ABSL_GUARDED_BY(mu_);
+  std::map<RunNumber, Key> awake_ ABSL_GUARDED_BY(mu_);  // Of entities_.
   // Indexes over instances_: the number of each key, and the finished instances
   // by time.
   std::map<Key, RunNumber> by_key_ ABSL_GUARDED_BY(mu_);

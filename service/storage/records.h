@@ -113,6 +113,31 @@ struct OutboxRow {
   friend bool operator==(const OutboxRow&, const OutboxRow&) = default;
 };
 
+// An entity: a state under a key. It is awake while it has something to do: an
+// operation waits for it, or somebody holds it. A starting server reads only
+// those that are awake. One that is asleep and has no state has no row.
+struct EntityRow {
+  std::string tenant;
+  std::string id;
+  RunNumber number = 0;     // Of its operations, while it is awake; 0: asleep.
+  StoredTime modified = 0;  // When its state was last put.
+  std::string header;       // What else is known of it.
+  std::optional<std::string> state;
+  // Set when reading: as in a RunRow.
+  bool damaged = false;
+
+  friend bool operator==(const EntityRow&, const EntityRow&) = default;
+};
+
+// Something that waits for an entity that is awake.
+struct OperationRow {
+  RunNumber number = 0;
+  int64_t sequence = 0;  // Their order.
+  std::string event;
+
+  friend bool operator==(const OperationRow&, const OperationRow&) = default;
+};
+
 // ---- Changes ----------------------------------------------------------------
 //
 // Nothing is added to an instance that does not exist, and no message, timer or
@@ -197,7 +222,34 @@ struct EraseRun {
   RunNumber number = 0;
 };
 
-// Erases all instances, replaced runs and requests, and the outbox.
+// Puts the row of an entity; it takes the place of any other of its key.
+struct PutEntity {
+  EntityRow row;
+};
+
+// Changes an entity whose state the caller need not know: the state and its
+// time stay. Creates the entity, if there is none, as `row` without a state.
+struct TouchEntity {
+  EntityRow row;
+};
+
+// Erases an entity and its operations.
+struct EraseEntity {
+  std::string tenant;
+  std::string id;
+};
+
+// Nothing is added if no entity has this number.
+struct PutOperation {
+  OperationRow row;
+};
+
+struct DropOperation {
+  RunNumber number = 0;
+  int64_t sequence = 0;
+};
+
+// Erases all instances, replaced runs, requests and entities, and the outbox.
 struct EraseEverything {};
 
 // At most one per tenant and request: replaces an older one. It stays when its
@@ -229,7 +281,8 @@ using Change =
     std::variant<PutRun, UpdateRun, FinishRun, AppendHistory, ClearExecution,
                  PutMessage, TakeMessages, PutTimer, DropTimer, PutTask,
                  DropTask, EraseRun, EraseEverything, PutRequest, PutSetting,
-                 PutOutbox, TakeOutbox>;
+                 PutOutbox, TakeOutbox, PutEntity, TouchEntity, EraseEntity,
+                 PutOperation, DropOperation>;
 
 // ---- What is read -----------------------------------------------------------
 
@@ -314,6 +367,31 @@ struct FinishedQuery {
   std::optional<StoredTime> finished_to = {};    // Exclusive.
   std::optional<Position> after = {};
   size_t count_max = 100;  // At least 1.
+};
+
+// An entity that is awake, with its operations in order.
+struct AwakeEntity {
+  EntityRow row;  // Without its state.
+  std::vector<OperationRow> operations;
+  // Describes, for people, what is damaged; empty if nothing is.
+  std::string damage = {};
+};
+
+// Selects entities that meet all conditions, in order of their IDs (not empty).
+struct EntityQuery {
+  std::string tenant;
+  std::string id_prefix = {};
+  std::optional<StoredTime> modified_from = {};  // Inclusive.
+  std::optional<StoredTime> modified_to = {};    // Exclusive.
+  bool with_state = false;                       // The rows have their states.
+  bool with_stateless = false;  // Those without a state match, too.
+  std::string after = {};       // Those with greater IDs.
+  size_t count_max = 100;       // At least 1.
+};
+
+struct EntityPage {
+  std::vector<EntityRow> rows;
+  std::optional<std::string> next;  // Continue after; empty: the last page.
 };
 
 // A page may be short, or empty, without being the last one: a read is cut

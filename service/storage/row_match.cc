@@ -31,4 +31,11 @@ bool Matches(const FinishedQuery& query, const RowView& row) {
          (!query.finished_to || *row.finished < *query.finished_to);
 }
 
+bool Matches(const EntityQuery& query, const EntityView& row) {
+  return row.tenant == query.tenant && row.id.starts_with(query.id_prefix) &&
+         (row.has_state || query.with_stateless) &&
+         (!query.modified_from || row.modified >= *query.modified_from) &&
+         (!query.modified_to || row.modified < *query.modified_to);
+}
+
 }  // namespace leasehold

@@ -1,8 +1,7 @@
 // Whether a row matches a query.
 //
 // The only place that evaluates the conditions; each store finds candidates in
-// its own way, without looking at every row. So the position (`after`) and the
-// count are not considered here.
+// its own way. So the position (`after`) and the count are not considered here.
 //
 // Thread-safety: safe.   Lifetime: a RowView lives as long as what it views.
 #ifndef LEASEHOLD_SERVICE_STORAGE_ROW_MATCH_H_
@@ -28,6 +27,16 @@ RowView View(const RunRow& row);
 
 bool Matches(const RowQuery& query, const RowView& row);
 bool Matches(const FinishedQuery& query, const RowView& row);
+
+// The columns of an entity that conditions refer to.
+struct EntityView {
+  std::string_view tenant;
+  std::string_view id;
+  StoredTime modified = 0;
+  bool has_state = false;
+};
+
+bool Matches(const EntityQuery& query, const EntityView& row);
 
 }  // namespace leasehold
 

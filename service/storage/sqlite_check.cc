@@ -50,6 +50,8 @@ class Looker {
     LookAtRest("setting", "name,value");
     LookAtRest("outbox", "source,ordinal,target,body");
     LookAtRest("partition", "id,epoch,generation");
+    LookAtRest("entity", "number,modified,present,tenant,id,header,state");
+    LookAtRest("operation", "number,sequence,event");
     LookAtLedger();
     return std::move(report_);
   }
@@ -152,24 +154,30 @@ class Looker {
   void LookAtLedger() {
     SqliteStatement read(
         file_,
-        "SELECT instances, open, messages, timers, tasks, outbox,"
+        "SELECT instances, open, messages, timers, tasks, outbox, entities,"
+        " awake, operations,"
         " sum=row_sum(line,commits,instances,open,messages,timers,tasks,"
-        "outbox) FROM ledger");
+        "outbox,entities,awake,operations) FROM ledger");
     SqliteRows rows = read.Start();
     if (!rows.Next()) return Damage("its ledger is missing");
-    if (rows.Number(6) == 0) {
+    if (rows.Number(9) == 0) {
       return Damage("its ledger has a wrong checksum");
     }
     int64_t open = 0;
     for (const auto& [number, run] : states_) open += run.state == "open";
+    const auto awake =
+        file_.AskNumber("SELECT count(*) FROM entity WHERE number<>0");
     const std::pair<const char*, int64_t> counts[] = {
         {"orchestrations", report_.rows["instance"]},
         {"open orchestrations", open},
         {"messages", report_.rows["message"]},
         {"timers", report_.rows["timer"]},
         {"activities", report_.rows["task"]},
-        {"rows of the outbox", report_.rows["outbox"]}};
-    for (int i = 0; i < 6; ++i) {
+        {"rows of the outbox", report_.rows["outbox"]},
+        {"entities", report_.rows["entity"]},
+        {"entities that are awake", awake.value_or(-1)},
+        {"operations of entities", report_.rows["operation"]}};
+    for (int i = 0; i < 9; ++i) {
       if (counts[i].second == rows.Number(i)) continue;
       Damage(absl::StrCat(counts[i].second, " ", counts[i].first, " found, ",
                           rows.Number(i), " expected"));
@@ -287,20 +295,26 @@ absl::Status SqliteCheck::AcceptWhatIsThere() {
   SqliteConnection file(path_, "", SqliteConnection::Access::kWrite);
   absl::Status status = file.Run(
       "REINDEX; BEGIN IMMEDIATE;"
-      "INSERT OR IGNORE INTO ledger VALUES (1,0,0,0,0,0,0,0,0);"
+      "INSERT OR IGNORE INTO ledger VALUES (1,0,0,0,0,0,0,0,0,0,0,0);"
       "INSERT OR IGNORE INTO partition VALUES (0,0,0,0);"
       "UPDATE partition SET sum = row_sum(id,epoch,generation);"
       "DELETE FROM message WHERE number NOT IN (SELECT number FROM instance);"
       "DELETE FROM timer WHERE number NOT IN (SELECT number FROM instance);"
       "DELETE FROM task WHERE number NOT IN (SELECT number FROM instance);"
+      "DELETE FROM operation WHERE number NOT IN"
+      " (SELECT number FROM entity WHERE number<>0);"
       "UPDATE ledger SET instances = (SELECT count(*) FROM instance),"
       " open = (SELECT count(*) FROM instance WHERE finished IS NULL),"
       " messages = (SELECT count(*) FROM message),"
       " timers = (SELECT count(*) FROM timer),"
       " tasks = (SELECT count(*) FROM task),"
-      " outbox = (SELECT count(*) FROM outbox);"
+      " outbox = (SELECT count(*) FROM outbox),"
+      " entities = (SELECT count(*) FROM entity),"
+      " awake = (SELECT count(*) FROM entity WHERE number<>0),"
+      " operations = (SELECT count(*) FROM operation);"
       "UPDATE ledger SET sum ="
-      " row_sum(line,commits,instances,open,messages,timers,tasks,outbox);"
+      " row_sum(line,commits,instances,open,messages,timers,tasks,outbox,"
+      "entities,awake,operations);"
       "COMMIT");
   if (!status.ok()) {
     file.Run("ROLLBACK").IgnoreError();

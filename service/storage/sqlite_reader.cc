@@ -137,6 +137,7 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                            const Clock& clock)
     : clock_(clock),
       connection_(path, vfs, SqliteConnection::Access::kReadOnly),
+      entities_(connection_, clock),
       open_instances_(
           connection_,
           absl::StrCat("SELECT number, status, created, tenant, id, summary,",
@@ -162,7 +163,9 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
       last_number_(connection_,
                    "SELECT max(number) FROM"
                    " (SELECT max(number) AS number FROM instance"
-                   " UNION ALL SELECT max(number) FROM replaced)"),
+                   " UNION ALL SELECT max(number) FROM replaced"
+                   " UNION ALL SELECT max(number) FROM entity"
+                   " WHERE number<>0)"),
       find_(connection_, absl::StrCat(kSelect, "WHERE key_hash=?")),
       replaced_(connection_,
                 absl::StrCat("SELECT number, status, created, finished, tenant,"
@@ -211,7 +214,7 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
       ledger_(connection_,
               "SELECT open, messages, timers, tasks, outbox,"
               " sum=row_sum(line,commits,instances,open,messages,timers,tasks,"
-              "outbox) FROM ledger") {}
+              "outbox,entities,awake,operations) FROM ledger") {}
 
 absl::StatusOr<RunRow> SqliteReader::Row(const SqliteRows& rows) {
   // Begun while `rows` is active, so it sees the same snapshot of the file.

@@ -18,6 +18,7 @@
 
 #include "lease/clock.h"
 #include "service/storage/sqlite_connection.h"
+#include "service/storage/sqlite_entities.h"
 #include "service/storage/store.h"
 
 namespace leasehold {
@@ -53,6 +54,18 @@ class SqliteReader {
       std::string_view tenant, std::string_view request);
   absl::StatusOr<std::optional<std::string>> ReadSetting(std::string_view name);
 
+  absl::Status ReadAwake(PartitionId partition,
+                         absl::FunctionRef<void(AwakeEntity entity)> each) {
+    return entities_.ReadAwake(partition, each);
+  }
+  absl::StatusOr<std::optional<EntityRow>> FindEntity(std::string_view tenant,
+                                                      std::string_view id) {
+    return entities_.Find(tenant, id);
+  }
+  absl::StatusOr<EntityPage> QueryEntities(const EntityQuery& query) {
+    return entities_.Query(query);
+  }
+
  private:
   class Limit;
   using Position = FinishedQuery::Position;
@@ -77,6 +90,7 @@ class SqliteReader {
 
   const Clock& clock_;
   SqliteConnection connection_;
+  SqliteEntityReader entities_;
   SqliteStatement open_instances_;
   SqliteStatement all_messages_;
   SqliteStatement all_timers_;

@@ -9,7 +9,7 @@ namespace {
 
 // Columns that conditions use come first: a row is read from its beginning, and
 // a long summary is on overflow pages.
-constexpr std::array<std::string_view, 4> kMigrations = {
+constexpr std::array<std::string_view, 5> kMigrations = {
     // Version 1.
     R"sql(
       CREATE TABLE instance (
@@ -164,6 +164,56 @@ constexpr std::array<std::string_view, 4> kMigrations = {
                                        messages, timers, tasks)
                     THEN row_sum(line, commits, instances, open, messages,
                                  timers, tasks, 0)
+                    ELSE sum END
+          FROM old_ledger;
+      DROP TABLE old_ledger;
+    )sql",
+    // Version 5: entities. Of the ledger's checksum, as before.
+    R"sql(
+      CREATE TABLE entity (
+        ordinal  INTEGER PRIMARY KEY,
+        number   INTEGER NOT NULL,
+        modified INTEGER NOT NULL,
+        present  INTEGER NOT NULL,
+        tenant   BLOB NOT NULL,
+        id       BLOB NOT NULL,
+        header   BLOB NOT NULL,
+        state    BLOB NOT NULL,
+        sum      INTEGER NOT NULL
+      ) STRICT;
+      CREATE UNIQUE INDEX entity_key ON entity (tenant, id);
+      CREATE INDEX entity_awake ON entity (number) WHERE number <> 0;
+
+      CREATE TABLE operation (
+        number   INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        event    BLOB NOT NULL,
+        sum      INTEGER NOT NULL,
+        PRIMARY KEY (number, sequence)
+      ) STRICT, WITHOUT ROWID;
+
+      ALTER TABLE ledger RENAME TO old_ledger;
+      CREATE TABLE ledger (
+        line       INTEGER PRIMARY KEY CHECK (line = 1),
+        commits    INTEGER NOT NULL,
+        instances  INTEGER NOT NULL,
+        open       INTEGER NOT NULL,
+        messages   INTEGER NOT NULL,
+        timers     INTEGER NOT NULL,
+        tasks      INTEGER NOT NULL,
+        outbox     INTEGER NOT NULL,
+        entities   INTEGER NOT NULL,
+        awake      INTEGER NOT NULL,
+        operations INTEGER NOT NULL,
+        sum        INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO ledger
+        SELECT line, commits, instances, open, messages, timers, tasks, outbox,
+               0, 0, 0,
+               CASE WHEN sum = row_sum(line, commits, instances, open,
+                                       messages, timers, tasks, outbox)
+                    THEN row_sum(line, commits, instances, open, messages,
+                                 timers, tasks, outbox, 0, 0, 0)
                     ELSE sum END
           FROM old_ledger;
       DROP TABLE old_ledger;

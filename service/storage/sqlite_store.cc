@@ -432,6 +432,21 @@ absl::StatusOr<std::optional<RequestRow>> SqliteStore::FindRequest(
   return Read(&SqliteReader::FindRequest, tenant, request);
 }
 
+absl::Status SqliteStore::ReadAwake(
+    PartitionId partition, absl::FunctionRef<void(AwakeEntity entity)> each) {
+  return Read(&SqliteReader::ReadAwake, partition, each);
+}
+
+absl::StatusOr<std::optional<EntityRow>> SqliteStore::FindEntity(
+    std::string_view tenant, std::string_view id) {
+  return Read(&SqliteReader::FindEntity, tenant, id);
+}
+
+absl::StatusOr<EntityPage> SqliteStore::QueryEntities(
+    const EntityQuery& query) {
+  return Read(&SqliteReader::QueryEntities, query);
+}
+
 absl::StatusOr<std::optional<std::string>> SqliteStore::ReadSetting(
     std::string_view name) {
   return Read(&SqliteReader::ReadSetting, name);

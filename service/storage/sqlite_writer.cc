@@ -25,6 +25,7 @@ std::string PutSql(absl::string_view table, absl::string_view values,
 // tasks only to an open one: otherwise late ones would stay forever.
 SqliteWriter::SqliteWriter(SqliteConnection& c)
     : connection_(c),
+      entities_(c),
       begin_(c, "BEGIN IMMEDIATE"),
       commit_(c, "COMMIT"),
       find_key_(c, "SELECT number, tenant, id FROM instance WHERE key_hash=?"),
@@ -124,10 +125,13 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       write_ledger_(c,
                     "UPDATE ledger SET commits=?1, instances=?2, open=?3,"
                     " messages=?4, timers=?5, tasks=?6, outbox=?7,"
-                    " sum=row_sum(line,?1,?2,?3,?4,?5,?6,?7) WHERE line=1") {
+                    " entities=?8, awake=?9, operations=?10,"
+                    " sum=row_sum(line,?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
+                    " WHERE line=1") {
   SqliteStatement read(c,
                        "SELECT commits, instances, open, messages, timers,"
-                       " tasks, outbox FROM ledger");
+                       " tasks, outbox, entities, awake, operations"
+                       " FROM ledger");
   SqliteRows rows = read.Start();
   if (rows.Next()) {
     ledger_ = {.commits = rows.Number(0),
@@ -137,6 +141,9 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
                .timers = rows.Number(4),
                .tasks = rows.Number(5),
                .outbox = rows.Number(6)};
+    entities_.set_counts({.entities = rows.Number(7),
+                          .awake = rows.Number(8),
+                          .operations = rows.Number(9)});
   }
   SqliteStatement partition(
       c,
@@ -199,9 +206,11 @@ absl::Status SqliteWriter::ApplyAll(absl::Span<const Change> changes,
     i += take->effects;
   }
   const Ledger& l = ledger_;
+  const SqliteEntityWriter::Counts& e = entities_.counts();
   ++ledger_.commits;
   return write_ledger_.Run(l.commits, l.instances, l.open, l.messages, l.timers,
-                           l.tasks, l.outbox);
+                           l.tasks, l.outbox, e.entities, e.awake,
+                           e.operations);
 }
 
 absl::Status SqliteWriter::CommitNothing() {
@@ -343,10 +352,12 @@ absl::Status SqliteWriter::Apply(const EraseRun& change) {
 
 absl::Status SqliteWriter::Apply(const EraseEverything&) {
   ledger_ = {.commits = ledger_.commits};
+  entities_.set_counts({});
   return connection_.Run(
       "DELETE FROM instance; DELETE FROM history; DELETE FROM message;"
       "DELETE FROM timer; DELETE FROM task; DELETE FROM replaced;"
-      "DELETE FROM request; DELETE FROM outbox");
+      "DELETE FROM request; DELETE FROM outbox; DELETE FROM entity;"
+      "DELETE FROM operation");
 }
 
 absl::Status SqliteWriter::Apply(const PutRequest& change) {

@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "service/storage/records.h"
 #include "service/storage/sqlite_connection.h"
+#include "service/storage/sqlite_entities.h"
 
 namespace leasehold {
 
@@ -71,6 +72,8 @@ class SqliteWriter {
   absl::Status Apply(const PutSetting& change);
   absl::Status Apply(const PutOutbox& change);
   absl::Status Apply(const TakeOutbox& change);
+  // Those of entities.
+  absl::Status Apply(const auto& change) { return entities_.Apply(change); }
 
   // The numbers of the rows of a key that `statement` finds by its hash.
   absl::StatusOr<std::vector<RunNumber>> FindKey(SqliteStatement& statement,
@@ -121,6 +124,7 @@ class SqliteWriter {
   absl::Status damage_;
   Epoch epoch_ = 0;
   int64_t generation_ = 0;
+  SqliteEntityWriter entities_;
   SqliteStatement begin_;
   SqliteStatement commit_;
   SqliteStatement find_key_;

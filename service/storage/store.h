@@ -133,6 +133,19 @@ class Store {
   virtual absl::StatusOr<std::optional<RequestRow>> FindRequest(
       std::string_view tenant, std::string_view request) = 0;
 
+  // Calls `each` with every entity of a partition that is awake.
+  //   DataLoss, Unavailable: as Open.
+  virtual absl::Status ReadAwake(
+      PartitionId partition,
+      absl::FunctionRef<void(AwakeEntity entity)> each) = 0;
+
+  // An entity; nullopt if there is none of this key.
+  virtual absl::StatusOr<std::optional<EntityRow>> FindEntity(
+      std::string_view tenant, std::string_view id) = 0;
+
+  virtual absl::StatusOr<EntityPage> QueryEntities(
+      const EntityQuery& query) = 0;
+
   // The value of a PutSetting; nullopt if there is none.
   virtual absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) = 0;

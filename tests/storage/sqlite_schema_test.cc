@@ -154,6 +154,40 @@ constexpr char kVersion3[] = R"sql(
   PRAGMA user_version = 3;
 )sql";
 
+// What version 4 changed: the partition, the outbox and the ledger.
+constexpr char kVersion4[] = R"sql(
+  CREATE TABLE partition (
+    id         INTEGER PRIMARY KEY,
+    epoch      INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    sum        INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO partition VALUES (0, 6, 700, -3677666525544335291);
+  CREATE TABLE outbox (
+    source  INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    target  INTEGER NOT NULL,
+    body    BLOB NOT NULL,
+    sum     INTEGER NOT NULL,
+    PRIMARY KEY (source, ordinal)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO outbox VALUES (0, 9, 1, x'6f', -2232912034853534712);
+  DROP TABLE ledger;
+  CREATE TABLE ledger (
+    line      INTEGER PRIMARY KEY CHECK (line = 1),
+    commits   INTEGER NOT NULL,
+    instances INTEGER NOT NULL,
+    open      INTEGER NOT NULL,
+    messages  INTEGER NOT NULL,
+    timers    INTEGER NOT NULL,
+    tasks     INTEGER NOT NULL,
+    outbox    INTEGER NOT NULL,
+    sum       INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO ledger VALUES (1, 4, 2, 1, 1, 1, 1, 1, -7535014282475432344);
+  PRAGMA user_version = 4;
+)sql";
+
 class FileOfVersion1 : public testing::Test {
  protected:
   FileOfVersion1() : FileOfVersion1("") {}
@@ -206,6 +240,11 @@ class FileOfVersion3 : public FileOfVersion2 {
       : FileOfVersion2(kVersion3 + more) {}
 };
 
+class FileOfVersion4 : public FileOfVersion3 {
+ protected:
+  FileOfVersion4() : FileOfVersion3(kVersion4) {}
+};
+
 // The ledger was changed by hand: it says that there are two timers.
 class DamagedFileOfVersion3 : public FileOfVersion3 {
  protected:
@@ -214,7 +253,7 @@ class DamagedFileOfVersion3 : public FileOfVersion3 {
 
 TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
-  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 4);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 5);
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
@@ -278,7 +317,7 @@ TEST_F(FileOfVersion2, SaysThatItWasMigratedAndLeavesACopy) {
   const std::string copy = store_.path() + ".schema-2";
   EXPECT_THAT(notes_, ElementsAre(testing::AllOf(
                           testing::StartsWith("store_migrated: "),
-                          testing::HasSubstr("from schema 2 to 4"),
+                          testing::HasSubstr("from schema 2 to 5"),
                           testing::HasSubstr(copy))));
   SqliteConnection file(copy, "", SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
@@ -336,11 +375,45 @@ TEST_F(FileOfVersion3, CountsItsCommitsOn) {
 }
 
 TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 4")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 5")));
   SqliteConnection file(store_.path() + ".schema-3", "",
                         SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
   EXPECT_EQ(*file.AskNumber("SELECT commits FROM ledger"), 3);
+}
+
+TEST_F(FileOfVersion4, GoesOnWithAllThatItHas) {
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 5")));
+  EXPECT_EQ(writer_.fence(), (Fence{kOnlyPartition, 7}));
+  EXPECT_EQ(writer_.generation(), 700 + kGenerationsPerOpen);
+  const auto outbox = store_.ReadOutbox(kOnlyPartition);
+  ASSERT_TRUE(outbox.ok()) << outbox.status();
+  EXPECT_THAT(*outbox,
+              ElementsAre(OutboxRow{.ordinal = 9, .target = 1, .body = "o"}));
+  ASSERT_TRUE(store_.ReadOpen(kOnlyPartition, [](OpenRun) {}).ok());
+  EXPECT_EQ(*store_.Find("t", "order-1"), Row(7));
+  EXPECT_EQ(store_.witness()->commits(), 4u);
+}
+
+TEST_F(FileOfVersion4, CanHaveEntitiesFromNowOn) {
+  EXPECT_EQ(*store_.FindEntity("t", "@e@1"), std::nullopt);
+  const EntityRow row{.tenant = "t",
+                      .id = "@e@1",
+                      .number = 9,
+                      .modified = 2,
+                      .header = "",
+                      .state = "state"};
+  ASSERT_TRUE(
+      writer_.Commit(store_, {PutEntity{row}, PutOperation{{9, 1, "o"}}}).ok());
+  EXPECT_EQ(*store_.FindEntity("t", "@e@1"), row);
+  std::vector<AwakeEntity> awake;
+  ASSERT_TRUE(
+      store_
+          .ReadAwake(kOnlyPartition,
+                     [&](AwakeEntity one) { awake.push_back(std::move(one)); })
+          .ok());
+  ASSERT_EQ(awake.size(), 1u);
+  EXPECT_THAT(awake[0].operations, ElementsAre(OperationRow{9, 1, "o"}));
 }
 
 TEST_F(DamagedFileOfVersion3, IsNotMadeWholeByItsMigration) {

@@ -2,7 +2,8 @@
 //
 // Its tests are in store_conformance_test.cc (the effects of changes),
 // store_commit_conformance_test.cc (partitions, outcomes and outboxes),
-// store_replaced_conformance_test.cc (replaced runs and requests) and
+// store_replaced_conformance_test.cc (replaced runs and requests),
+// store_entity_conformance_test.cc (entities) and
 // store_query_conformance_test.cc (queries, and random changes). The name of
 // the test contains the store's name.
 //
@@ -33,6 +34,9 @@ struct StoreKind {
                                        const Clock& clock)>
       make;
 };
+
+// Every kind of store.
+std::vector<StoreKind> StoreKinds();
 
 class StoreConformance : public testing::TestWithParam<StoreKind> {
  protected:

@@ -16,27 +16,27 @@
 #include "tests/support/seed.h"
 
 namespace leasehold {
+
+std::vector<StoreKind> StoreKinds() {
+  return {
+      {"memory", [](const std::string&,
+                    const Clock&) { return std::make_unique<MemoryStore>(); }},
+      {"sqlite", [](const std::string& directory, const Clock& clock) {
+         return std::make_unique<SqliteStore>(
+             SqliteStoreOptions{.directory = directory}, clock);
+       }}};
+}
+
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-INSTANTIATE_TEST_SUITE_P(
-    Stores, StoreConformance,
-    testing::Values(StoreKind{"memory",
-                              [](const std::string&, const Clock&) {
-                                return std::make_unique<MemoryStore>();
-                              }},
-                    StoreKind{
-                        "sqlite",
-                        [](const std::string& directory, const Clock& clock) {
-                          return std::make_unique<SqliteStore>(
-                              SqliteStoreOptions{.directory = directory},
-                              clock);
-                        }}),
-    [](const testing::TestParamInfo<StoreKind>& info) {
-      return info.param.name;
-    });
+INSTANTIATE_TEST_SUITE_P(Stores, StoreConformance,
+                         testing::ValuesIn(StoreKinds()),
+                         [](const testing::TestParamInfo<StoreKind>& info) {
+                           return info.param.name;
+                         });
 
 // ---- Open, and closed -------------------------------------------------------
 

@@ -69,6 +69,31 @@ absl::Status DumpReplaced(Store& store, const RunRow& by,
   return absl::OkStatus();
 }
 
+// Appends the lines of the entities of these tenants, and of what waits for
+// those that are awake.
+absl::Status DumpEntities(Store& store, const std::vector<std::string>& tenants,
+                          std::vector<std::string>& lines) {
+  for (const std::string& tenant : tenants) {
+    const auto rows = AllEntities(store, {.tenant = tenant,
+                                          .with_state = true,
+                                          .with_stateless = true,
+                                          .count_max = 2});
+    if (!rows.ok()) return rows.status();
+    for (const EntityRow& row : *rows) {
+      const auto found = store.FindEntity(row.tenant, row.id);
+      if (!found.ok()) return found.status();
+      if (*found != row) return Contradiction("entity " + Line(row));
+      lines.push_back(Line(row));
+    }
+  }
+  return store.ReadAwake(kOnlyPartition, [&](const AwakeEntity& entity) {
+    lines.push_back("awake: " + Line(entity.row));
+    for (const OperationRow& row : entity.operations) {
+      lines.push_back(Line(row));
+    }
+  });
+}
+
 // Appends the lines of an open instance's messages.
 absl::Status DumpMessages(Store& store, const OpenRun& open,
                           std::vector<std::string>& lines) {
@@ -124,6 +149,19 @@ std::string Line(const OutboxRow& row) {
                       Text(row.body));
 }
 
+std::string Line(const EntityRow& row) {
+  return absl::StrCat("entity ", row.number, " ", Text(row.tenant), "/",
+                      Text(row.id), " modified ", row.modified, " ",
+                      Text(row.header), " ",
+                      row.state ? absl::StrCat("= ", Text(*row.state)) : "-",
+                      row.damaged ? " damaged" : "");
+}
+
+std::string Line(const OperationRow& row) {
+  return absl::StrCat("operation ", row.number, " ", row.sequence, " ",
+                      Text(row.event));
+}
+
 std::string HistoryLine(RunNumber number, std::string_view events) {
   return absl::StrCat("history ", number, " ", Text(events));
 }
@@ -139,6 +177,20 @@ absl::StatusOr<std::vector<RunRow>> AllRows(Store& store, RowQuery query) {
     if (!page.ok()) return page.status();
     if (page->rows.size() > query.count_max) return Contradiction("page size");
     for (RunRow& row : page->rows) rows.push_back(std::move(row));
+    if (!page->next) return rows;
+    if (*page->next <= query.after) return Contradiction("next page");
+    query.after = *page->next;
+  }
+}
+
+absl::StatusOr<std::vector<EntityRow>> AllEntities(Store& store,
+                                                   EntityQuery query) {
+  std::vector<EntityRow> rows;
+  while (true) {
+    auto page = store.QueryEntities(query);
+    if (!page.ok()) return page.status();
+    if (page->rows.size() > query.count_max) return Contradiction("page size");
+    for (EntityRow& row : page->rows) rows.push_back(std::move(row));
     if (!page->next) return rows;
     if (*page->next <= query.after) return Contradiction("next page");
     query.after = *page->next;
@@ -219,6 +271,9 @@ absl::StatusOr<std::vector<std::string>> Dump(
     const auto rows = store.ReadOutbox(source);
     if (!rows.ok()) return rows.status();
     for (const OutboxRow& row : *rows) lines.push_back(Line(row));
+  }
+  if (absl::Status status = DumpEntities(store, tenants, lines); !status.ok()) {
+    return status;
   }
   const auto last = store.ReadLastNumber(kOnlyPartition);
   if (!last.ok()) return last.status();

@@ -26,6 +26,9 @@ absl::StatusOr<std::vector<RunRow>> AllRows(Store& store, RowQuery query);
 absl::StatusOr<std::vector<RunRow>> AllFinished(Store& store,
                                                 FinishedQuery query);
 
+absl::StatusOr<std::vector<EntityRow>> AllEntities(Store& store,
+                                                   EntityQuery query);
+
 // The lines that Dump prints for these.
 std::string Line(const RunRow& row);
 std::string Line(const MessageRow& row);
@@ -33,6 +36,8 @@ std::string Line(const TimerRow& row);
 std::string Line(const TaskRow& row);
 std::string Line(const RequestRow& row);
 std::string Line(const OutboxRow& row);
+std::string Line(const EntityRow& row);
+std::string Line(const OperationRow& row);
 std::string HistoryLine(RunNumber number, std::string_view events);
 std::string SettingLine(std::string_view name, std::string_view value);
 

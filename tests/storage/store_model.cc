@@ -46,6 +46,9 @@ constexpr auto kByChunk = [](const auto& row) {
 constexpr auto kByOutboxKey = [](const OutboxRow& row) {
   return OutboxKey{row.source, row.ordinal};
 };
+constexpr auto kByKey = [](const EntityRow& row) {
+  return std::pair(row.tenant, row.id);
+};
 constexpr auto kByRequest = [](const RequestRow& row) {
   return std::pair(row.tenant, row.request);
 };
@@ -212,6 +215,8 @@ void StoreModel::Apply(const EraseEverything&) {
   tasks_.clear();
   requests_.clear();
   outbox_.clear();
+  entities_.clear();
+  operations_.clear();
 }
 
 void StoreModel::Apply(const PutRequest& change) {
@@ -230,6 +235,74 @@ void StoreModel::Apply(const TakeOutbox& change) {
   std::erase_if(outbox_, [&](const OutboxRow& row) {
     return kByOutboxKey(row) == change.key;
   });
+}
+
+const EntityRow* StoreModel::Find(const std::string& tenant,
+                                  const std::string& id) const {
+  for (const EntityRow& row : entities_) {
+    if (row.tenant == tenant && row.id == id) return &row;
+  }
+  return nullptr;
+}
+
+void StoreModel::Apply(const PutEntity& change) {
+  const EntityRow& put = change.row;
+  const EntityRow* before = Find(put.tenant, put.id);
+  if (before != nullptr && before->number != put.number) {
+    EraseOf(operations_, before->number);
+  }
+  PutRow(entities_, put, kByKey);
+  std::erase_if(entities_, [](const EntityRow& row) {
+    return row.number == 0 && !row.state.has_value();
+  });
+}
+
+void StoreModel::Apply(const TouchEntity& change) {
+  EntityRow put = change.row;
+  put.state.reset();
+  if (const EntityRow* before = Find(put.tenant, put.id)) {
+    put.state = before->state;
+    put.modified = before->modified;
+  }
+  Apply(PutEntity{put});
+}
+
+void StoreModel::Apply(const EraseEntity& change) {
+  const EntityRow* before = Find(change.tenant, change.id);
+  if (before == nullptr) return;
+  EraseOf(operations_, before->number);
+  std::erase_if(entities_, [&](const EntityRow& row) {
+    return row.tenant == change.tenant && row.id == change.id;
+  });
+}
+
+void StoreModel::Apply(const PutOperation& change) {
+  for (const EntityRow& row : entities_) {
+    if (row.number != 0 && row.number == change.row.number) {
+      return PutRow(operations_, change.row, kBySequence);
+    }
+  }
+}
+
+void StoreModel::Apply(const DropOperation& change) {
+  std::erase_if(operations_, [&](const OperationRow& row) {
+    return row.number == change.number && row.sequence == change.sequence;
+  });
+}
+
+void StoreModel::DumpEntities(std::vector<std::string>& lines) const {
+  std::vector<EntityRow> awake;
+  for (const EntityRow& row : entities_) {
+    lines.push_back(Line(row));
+    if (row.number != 0) PutRow(awake, row, kByNumber);
+  }
+  for (EntityRow& row : awake) {
+    row.state.reset();
+    lines.push_back("awake: " + Line(row));
+    for (const OperationRow& operation : operations_) {
+      if (operation.number == row.number) lines.push_back(Line(operation));
+    }
+  }
 }
 
 std::vector<std::string> StoreModel::Dump() const {
@@ -289,7 +362,9 @@ std::vector<std::string> StoreModel::Dump() const {
     }
   }
   for (const OutboxRow& row : outbox_) lines.push_back(Line(row));
+  DumpEntities(lines);
   RunNumber last = 0;
+  for (const EntityRow& row : entities_) last = std::max(last, row.number);
   for (const auto* runs : {&instances_, &replaced_}) {
     if (!runs->empty()) last = std::max(last, runs->back().number);
   }
@@ -364,7 +439,42 @@ Change RandomRow(Random& random, const Subject& of, RunNumber& next_number) {
 
 }  // namespace
 
+Change StoreModel::RandomEntityChange(Random& random,
+                                      RunNumber& next_number) const {
+  EntityRow row;
+  row.tenant = Tenants()[Uniform(random, 0, 2)];
+  row.id = std::string(Uniform(random, 1, 4), '\0');
+  if (!entities_.empty() && OneIn(random, 2)) {
+    row = entities_[Uniform(random, 0, entities_.size() - 1)];
+  }
+  const int64_t sequence = static_cast<int64_t>(Uniform(random, 0, 3));
+  switch (Uniform(random, 0, 9)) {
+    case 0:
+      return EraseEntity{row.tenant, row.id};
+    case 1:
+    case 2:
+    case 3:
+      return PutOperation{{row.number, sequence, RandomBytes(random)}};
+    case 4:
+      return DropOperation{row.number, sequence};
+    default:
+      break;
+  }
+  // No two that are awake have the same number.
+  if (row.number == 0 || OneIn(random, 3)) {
+    row.number = OneIn(random, 3) ? 0 : next_number++;
+  }
+  row.modified = static_cast<StoredTime>(Uniform(random, 0, 20));
+  row.header = RandomBytes(random);
+  row.state.reset();
+  if (!OneIn(random, 3))
+    row.state = OneIn(random, 4) ? "" : RandomBytes(random);
+  if (OneIn(random, 2)) return PutEntity{row};
+  return TouchEntity{row};
+}
+
 Change StoreModel::RandomChange(Random& random, RunNumber& next_number) const {
+  if (OneIn(random, 5)) return RandomEntityChange(random, next_number);
   RunNumber number = Uniform(random, 1, next_number + 1);
   if (!replaced_.empty() && OneIn(random, 5)) {
     number = replaced_[Uniform(random, 0, replaced_.size() - 1)].number;

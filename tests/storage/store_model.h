@@ -53,8 +53,17 @@ class StoreModel {
   void Apply(const PutSetting& change);
   void Apply(const PutOutbox& change);
   void Apply(const TakeOutbox& change);
+  void Apply(const PutEntity& change);
+  void Apply(const TouchEntity& change);
+  void Apply(const EraseEntity& change);
+  void Apply(const PutOperation& change);
+  void Apply(const DropOperation& change);
 
   Change RandomChange(Random& random, RunNumber& next_number) const;
+  Change RandomEntityChange(Random& random, RunNumber& next_number) const;
+  void DumpEntities(std::vector<std::string>& lines) const;
+  // The entity of that key; nullptr: none.
+  const EntityRow* Find(const std::string& tenant, const std::string& id) const;
   bool Exists(RunNumber number) const;
   bool IsOpen(RunNumber number) const;
   // Erases messages, timers and tasks.
@@ -72,6 +81,8 @@ class StoreModel {
   std::vector<RequestRow> requests_;
   std::map<std::string, std::string> settings_;
   std::vector<OutboxRow> outbox_;
+  std::vector<EntityRow> entities_;  // In order of tenants, then of IDs.
+  std::vector<OperationRow> operations_;
 };
 
 }  // namespace leasehold

@@ -230,6 +230,26 @@ absl::StatusOr<std::optional<RequestRow>> FaultStore::FindRequest(
   return store_.FindRequest(tenant, request);
 }
 
+absl::Status FaultStore::ReadAwake(
+    PartitionId partition, absl::FunctionRef<void(AwakeEntity entity)> each) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadAwake(partition, each);
+}
+
+absl::StatusOr<std::optional<EntityRow>> FaultStore::FindEntity(
+    std::string_view tenant, std::string_view id) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.FindEntity(tenant, id);
+}
+
+absl::StatusOr<EntityPage> FaultStore::QueryEntities(const EntityQuery& query) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.QueryEntities(query);
+}
+
 absl::StatusOr<std::optional<std::string>> FaultStore::ReadSetting(
     std::string_view name) {
   absl::Status status = NextRead();

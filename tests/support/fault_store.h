@@ -98,6 +98,14 @@ class FaultStore final : public Store {
   absl::StatusOr<std::optional<RequestRow>> FindRequest(
       std::string_view tenant, std::string_view request) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReadAwake(PartitionId partition,
+                         absl::FunctionRef<void(AwakeEntity entity)> each)
+      override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::optional<EntityRow>> FindEntity(
+      std::string_view tenant, std::string_view id) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<EntityPage> QueryEntities(const EntityQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
 
