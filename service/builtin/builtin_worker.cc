@@ -93,6 +93,7 @@ class BuiltinWorker::Host {
         ByName(builtin_.OrchestratorNames());
     options.filters[static_cast<size_t>(WorkKind::kActivity)] =
         ByName(builtin_.ActivityNames());
+    options.filters[static_cast<size_t>(WorkKind::kEntity)].emplace();
     options.slots[static_cast<size_t>(WorkKind::kActivity)] = kActivitiesMax;
     options.last_resort = true;
     options.peer = "built-in";

@@ -238,12 +238,12 @@ void Dispatcher::Clear() {
   lanes_.clear();
   unwanted_.clear();
   tokens_.clear();
-  queued_ = {0, 0};
+  queued_ = {};
   for (auto& [id, worker] : workers_) {
     for (size_t kind = 0; kind < kWorkKinds; ++kind) {
       free_[kind] += worker.out[kind];
     }
-    worker.out = {0, 0};
+    worker.out = {};
     worker.alone = 0;
     for (auto& [ticket, work] : worker.works) work->Unwatch();
     worker.works.clear();
@@ -252,7 +252,7 @@ void Dispatcher::Clear() {
 }
 
 const char* Dispatcher::BrokenRule() const {
-  std::array<size_t, kWorkKinds> free = {0, 0};
+  std::array<size_t, kWorkKinds> free = {};
   for (const auto& [id, worker] : workers_) {
     size_t out = 0;
     for (size_t kind = 0; kind < kWorkKinds; ++kind) {

@@ -33,6 +33,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -163,10 +164,16 @@ class Dispatcher {
   // The rule that its counts break; nullptr: none. Looks at all workers.
   const char* BrokenRule() const;
 
-  size_t queued() const { return queued_[0] + queued_[1]; }
+  size_t queued() const {
+    return std::accumulate(queued_.begin(), queued_.end(), size_t{0});
+  }
   size_t workers() const { return workers_.size(); }
   // Queues that Next searches: one for each distinct set of takers.
-  size_t queues() const { return queues_[0].size() + queues_[1].size(); }
+  size_t queues() const {
+    size_t count = 0;
+    for (const auto& queues : queues_) count += queues.size();
+    return count;
+  }
 
  private:
   struct LaneKey {
@@ -206,7 +213,7 @@ class Dispatcher {
     std::shared_ptr<WorkSink> sink;
     // The filters by name, in lower case except for a last resort.
     std::array<Names, kWorkKinds> names = {};
-    std::array<size_t, kWorkKinds> out = {0, 0};
+    std::array<size_t, kWorkKinds> out = {};
     size_t alone = 0;                              // Items with `alone`.
     std::map<uint64_t, Work*> works = {};          // By ticket.
     uint64_t served = 0;                           // When it last got work.
@@ -265,8 +272,8 @@ class Dispatcher {
   Lanes lanes_;
   Lanes unwanted_;
   std::array<std::map<QueueKey, Queue>, kWorkKinds> queues_;  // Of `lanes_`.
-  std::array<size_t, kWorkKinds> queued_ = {0, 0};
-  std::array<size_t, kWorkKinds> free_ = {0, 0};  // Of all workers.
+  std::array<size_t, kWorkKinds> queued_ = {};
+  std::array<size_t, kWorkKinds> free_ = {};  // Of all workers.
   absl::flat_hash_map<std::string, Work*> tokens_;
   std::vector<LaneKey> newly_unwanted_;
 };

@@ -14,8 +14,8 @@
 
 namespace leasehold {
 
-enum class WorkKind { kTurn, kActivity };
-inline constexpr size_t kWorkKinds = 2;
+enum class WorkKind { kTurn, kActivity, kEntity };
+inline constexpr size_t kWorkKinds = 3;
 
 using WorkerId = uint64_t;
 

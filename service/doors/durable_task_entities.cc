@@ -1,60 +1,158 @@
 #include "service/doors/durable_task_entities.h"
 
-#include <functional>
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
 
-#include "absl/status/status.h"
-#include "service/rpc/rpc_queue.h"
-#include "service/rpc/server_call.h"
+#include "absl/strings/ascii.h"
+#include "service/doors/durable_task_messages.h"
+#include "service/doors/durable_task_values.h"
+#include "service/doors/orchestration_call.h"
+#include "service/orchestration/bounds.h"
 
 namespace leasehold {
 namespace {
 
-template <typename Request, typename Response, typename Accept>
-CallTask ServeUnsupported(DurableTaskService& service, RpcQueue& queue,
-                          Accept accept) {
-  UnaryCall<Request, Response> call(queue);
-  if (!co_await call.Accept(service, accept)) co_return;
-  ServeUnsupported<Request, Response>(service, queue, accept);
-  if (!co_await call.Parse()) co_return;
+using leasehold::ToMessage;  // Of times, beside those below.
 
-  const absl::Status status =
-      absl::UnimplementedError("entities is not supported by this server");
-  co_await call.Finish(status);
+void ToMessage(const EntityInfo& info, EntityMetadata& message) {
+  message.set_instanceid(info.id);
+  ToMessage(ToTimestamp(info.modified), *message.mutable_lastmodifiedtime());
+  message.set_backlogqueuesize(static_cast<int32_t>(info.waiting));
+  if (info.lock.has_value()) {
+    message.mutable_lockedby()->set_value(info.lock->holder);
+  }
+  if (info.state.has_value()) {
+    message.mutable_serializedstate()->set_value(*info.state);
+  }
 }
 
-template <typename Request, typename Response, typename Accept>
-std::function<void(RpcQueue&)> Unsupported(DurableTaskService& service,
-                                           Accept accept) {
-  return [&service, accept](RpcQueue& queue) {
-    ServeUnsupported<Request, Response>(service, queue, accept);
-  };
+// As stored. Of no time there is no bound.
+std::optional<StoredTime> Bound(bool has,
+                                const google::protobuf::Timestamp& time) {
+  if (!has) return std::nullopt;
+  return ToStored(ToTime(ToValue(time)));
+}
+
+// The beginning of an ID as IDs are: its name in lower case.
+std::string NormalPrefix(std::string prefix) {
+  if (!prefix.starts_with('@')) return prefix;
+  const size_t end = std::min(prefix.find('@', 1), prefix.size());
+  std::transform(prefix.begin(), prefix.begin() + end, prefix.begin(),
+                 absl::ascii_tolower);
+  return prefix;
+}
+
+void SignalEntity(Entities& entities, const Caller& caller,
+                  SignalEntityRequest& request, SignalEntityResponse&,
+                  DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key =
+      NewDurableTaskKey(request.instanceid(), caller);
+  if (!key.ok()) return done(key.status());
+  EntitySignal signal{.key = *key,
+                      .operation = std::move(*request.mutable_name()),
+                      .input = ToPayload(request.has_input(), request.input()),
+                      .request_id = std::move(*request.mutable_requestid())};
+  // Some clients always send a time, and mean none by zero.
+  const Timestamp at = ToValue(request.scheduledtime());
+  if (at != Timestamp()) signal.scheduled = at;
+  entities.Signal(std::move(signal), std::move(done));
+}
+
+void GetEntity(Entities& entities, const Caller& caller,
+               GetEntityRequest& request, GetEntityResponse& response,
+               DoneStatus done) {
+  const absl::StatusOr<InstanceKey> key =
+      DurableTaskKey(request.instanceid(), caller);
+  if (!key.ok()) return done(key.status());
+  entities.GetEntity(
+      *key, request.includestate(),
+      [&response, done = std::move(done)](
+          const absl::StatusOr<std::optional<EntityInfo>>& info) {
+        // One without a state does not exist for those who use it.
+        if (info.ok() && info->has_value() && (*info)->has_state) {
+          response.set_exists(true);
+          ToMessage(**info, *response.mutable_entity());
+        }
+        done(info.status());
+      });
+}
+
+void QueryEntities(Entities& entities, const Caller& caller,
+                   QueryEntitiesRequest& request,
+                   QueryEntitiesResponse& response, DoneStatus done) {
+  const ::EntityQuery& asked = request.query();
+  for (const auto* time :
+       {&asked.lastmodifiedfrom(), &asked.lastmodifiedto()}) {
+    absl::Status status = CheckTime("query.lastModified", ToValue(*time));
+    if (!status.ok()) return done(status);
+  }
+  EntityListQuery query{
+      .tenant = caller.tenant,
+      // With the name in lower case, like the IDs.
+      .id_prefix = NormalPrefix(asked.instanceidstartswith().value()),
+      .modified_from =
+          Bound(asked.has_lastmodifiedfrom(), asked.lastmodifiedfrom()),
+      .modified_to = Bound(asked.has_lastmodifiedto(), asked.lastmodifiedto()),
+      .with_state = asked.includestate(),
+      .with_stateless = asked.includetransient(),
+      .page_token = {asked.continuationtoken().value(), "continuationToken"}};
+  if (asked.pagesize().value() > 0) {
+    query.count_max = static_cast<size_t>(asked.pagesize().value());
+  }
+  entities.QueryEntities(std::move(query),
+                         [&response, done = std::move(done)](
+                             const absl::StatusOr<EntityList>& list) {
+                           if (list.ok()) {
+                             for (const EntityInfo& info : list->entities) {
+                               ToMessage(info, *response.add_entities());
+                             }
+                             // Some clients go on while a token is set, even an
+                             // empty one.
+                             if (!list->next_page_token.empty()) {
+                               response.mutable_continuationtoken()->set_value(
+                                   list->next_page_token);
+                             }
+                           }
+                           done(list.status());
+                         });
+}
+
+void CleanEntityStorage(Entities& entities, const Caller& caller,
+                        CleanEntityStorageRequest& request,
+                        CleanEntityStorageResponse& response, DoneStatus done) {
+  // There are no empty entities that nothing waits for: they have gone.
+  if (!request.releaseorphanedlocks()) return done(absl::OkStatus());
+  entities.ReleaseOrphanedLocks(
+      caller.tenant, [&response, done = std::move(done)](
+                         const absl::StatusOr<int64_t>& released) {
+        if (released.ok()) {
+          response.set_orphanedlocksreleased(static_cast<int32_t>(*released));
+        }
+        done(released.status());
+      });
 }
 
 }  // namespace
 
-std::vector<HostedService::Method> EntityMethods(DurableTaskService& service) {
+std::vector<HostedService::Method> EntityMethods(DurableTaskService& service,
+                                                 Entities& entities) {
   using enum MethodKind;
   using enum Role;
   using Service = DurableTaskService;
+  const auto unary = [&](auto accept, auto handle) {
+    return AnsweredBy(entities, service, accept, handle);
+  };
   return {
-      {"CompleteEntityTask", kUnary, kWorker,
-       Unsupported<EntityBatchResult, CompleteTaskResponse>(
-           service, &Service::RequestCompleteEntityTask)},
-      {"AbandonTaskEntityWorkItem", kUnary, kWorker,
-       Unsupported<AbandonEntityTaskRequest, AbandonEntityTaskResponse>(
-           service, &Service::RequestAbandonTaskEntityWorkItem)},
       {"SignalEntity", kUnary, kUser,
-       Unsupported<SignalEntityRequest, SignalEntityResponse>(
-           service, &Service::RequestSignalEntity)},
+       unary(&Service::RequestSignalEntity, &SignalEntity)},
       {"GetEntity", kUnary, kViewer,
-       Unsupported<GetEntityRequest, GetEntityResponse>(
-           service, &Service::RequestGetEntity)},
+       unary(&Service::RequestGetEntity, &GetEntity)},
       {"QueryEntities", kUnary, kViewer,
-       Unsupported<QueryEntitiesRequest, QueryEntitiesResponse>(
-           service, &Service::RequestQueryEntities)},
+       unary(&Service::RequestQueryEntities, &QueryEntities)},
       {"CleanEntityStorage", kUnary, kOperator,
-       Unsupported<CleanEntityStorageRequest, CleanEntityStorageResponse>(
-           service, &Service::RequestCleanEntityStorage)},
+       unary(&Service::RequestCleanEntityStorage, &CleanEntityStorage)},
   };
 }
 

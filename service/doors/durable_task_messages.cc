@@ -101,6 +101,15 @@ absl::StatusOr<ReusePolicy> ToValue(const OrchestrationIdReusePolicy& message) {
   return policy;
 }
 
+// IDs that callers choose for what may not exist yet.
+absl::Status CheckNewId(const std::string& id) {
+  const size_t characters = CountCharacters(id);
+  if (characters <= kStartIdCharactersMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the length of instanceId is ", characters, " characters; at most ",
+      kStartIdCharactersMax, " are allowed"));
+}
+
 }  // namespace
 
 // ---- From messages ----------------------------------------------------------
@@ -108,6 +117,12 @@ absl::StatusOr<ReusePolicy> ToValue(const OrchestrationIdReusePolicy& message) {
 absl::StatusOr<InstanceKey> DurableTaskKey(const std::string& id,
                                            const Caller& caller) {
   return MakeInstanceKey(caller.tenant, id, "instanceId");
+}
+
+absl::StatusOr<InstanceKey> NewDurableTaskKey(const std::string& id,
+                                              const Caller& caller) {
+  if (absl::Status status = CheckNewId(id); !status.ok()) return status;
+  return DurableTaskKey(id, caller);
 }
 
 std::string NewDurableTaskId() {
@@ -127,11 +142,8 @@ absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message,
   bounds.Update(CheckSize("executionId", message.executionid().value().size(),
                           kExecutionIdBytesMax));
   if (!bounds.ok()) return bounds;
-  const size_t characters = CountCharacters(message.instanceid());
-  if (characters > kStartIdCharactersMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the length of instanceId is ", characters, " characters; at most ",
-        kStartIdCharactersMax, " are allowed"));
+  if (absl::Status status = CheckNewId(message.instanceid()); !status.ok()) {
+    return status;
   }
   if (!message.instanceid().empty() && message.instanceid().front() == '@') {
     return absl::InvalidArgumentError(

@@ -27,6 +27,11 @@ std::string NewDurableTaskId();
 absl::StatusOr<InstanceKey> DurableTaskKey(const std::string& id,
                                            const Caller& caller);
 
+// Same, for an ID that may be of something new.
+//   InvalidArgument: also if the ID is too long for this door.
+absl::StatusOr<InstanceKey> NewDurableTaskKey(const std::string& id,
+                                              const Caller& caller);
+
 //   InvalidArgument: as above; there is no name; the ID is too long for this
 //     door; the reuse policy contradicts itself.
 absl::StatusOr<StartRequest> FromMessage(CreateInstanceRequest message,

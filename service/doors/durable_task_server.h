@@ -1,10 +1,10 @@
 // DurableTaskServer: the Durable Task protocol, so that its SDKs connect
 // unchanged: callers' methods, workers', and those for entities.
 //
-// Each method parses its request, asks a port (Orchestrations, WorkExchange),
-// and translates the answer.
+// Each method parses its request, asks a port (Orchestrations, Entities,
+// WorkExchange), and translates the answer.
 //
-// Thread-safety: safe.   Lifetime: orchestrations, work and clock outlive it;
+// Thread-safety: safe.   Lifetime: the ports and the clock outlive it;
 // it outlives the server.
 #ifndef LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_SERVER_H_
 #define LEASEHOLD_SERVICE_DOORS_DURABLE_TASK_SERVER_H_
@@ -21,6 +21,7 @@
 #include "service/doors/durable_task_entities.h"
 #include "service/doors/durable_task_service.h"
 #include "service/doors/durable_task_worker.h"
+#include "service/orchestration/entities.h"
 #include "service/orchestration/orchestrations.h"
 #include "service/orchestration/work_exchange.h"
 #include "service/rpc/served.h"
@@ -35,9 +36,11 @@ struct DurableTaskOptions {
 
 class DurableTaskServer final : public HostedService {
  public:
-  DurableTaskServer(Orchestrations& orchestrations, WorkExchange& work,
-                    Clock& clock, const DurableTaskOptions& options)
-      : client_(service_, orchestrations, options.allow_hub_wipe),
+  DurableTaskServer(Orchestrations& orchestrations, Entities& entities,
+                    WorkExchange& work, Clock& clock,
+                    const DurableTaskOptions& options)
+      : entities_(entities),
+        client_(service_, orchestrations, options.allow_hub_wipe),
         worker_(service_, orchestrations, work, clock, options.ping_interval) {}
 
   grpc::Service& service() override { return service_; }
@@ -47,7 +50,7 @@ class DurableTaskServer final : public HostedService {
   std::vector<Method> Methods() override {
     std::vector<Method> all = client_.Methods();
     for (std::vector<Method> more :
-         {worker_.Methods(), EntityMethods(service_)}) {
+         {worker_.Methods(), EntityMethods(service_, entities_)}) {
       std::move(more.begin(), more.end(), std::back_inserter(all));
     }
     return all;
@@ -56,6 +59,7 @@ class DurableTaskServer final : public HostedService {
 
  private:
   DurableTaskService service_;
+  Entities& entities_;
   DurableTaskClient client_;
   DurableTaskWorker worker_;
 };

@@ -375,6 +375,10 @@ struct EventWords {
   void operator()(const OtherEvent& e) const {
     message.mutable_other()->set_number(e.number);
   }
+  // What is sent to entities, and what they answer.
+  void operator()(const auto& e) const {
+    message.mutable_other()->set_number(e.kNumber);
+  }
 
   template <typename Event, typename Message>
   static void Completed(const Event& e, Message& to) {

@@ -195,6 +195,46 @@ std::optional<int32_t> PartOf(const OrchestratorResponse& message) {
       .value();
 }
 
+// Of a time that is not set, or zero, there is none.
+std::optional<Timestamp> Scheduled(bool has,
+                                   const google::protobuf::Timestamp& time) {
+  const Timestamp value = ToValue(time);
+  if (!has || value == Timestamp()) return std::nullopt;
+  return value;
+}
+
+// What is sent to an entity has one form in actions and in events.
+template <typename Event, typename Message>
+absl::StatusOr<Event> Same(const Message& message) {
+  std::optional<Event> event =
+      DecodeMessage<Event>(message.SerializeAsString());
+  if (event.has_value()) return *std::move(event);
+  return absl::InvalidArgumentError("a message for an entity cannot be read");
+}
+
+absl::Status ToValue(const SendEntityMessageAction& action,
+                     leasehold::OrchestratorAction& value) {
+  const auto set = [&value](auto event) {
+    if (event.ok()) value.what = *std::move(event);
+    return event.status();
+  };
+  switch (action.EntityMessageType_case()) {
+    case SendEntityMessageAction::kEntityOperationSignaled:
+      return set(
+          Same<EntityOperationSignaled>(action.entityoperationsignaled()));
+    case SendEntityMessageAction::kEntityOperationCalled:
+      return set(Same<EntityOperationCalled>(action.entityoperationcalled()));
+    case SendEntityMessageAction::kEntityLockRequested:
+      return set(Same<EntityLockRequested>(action.entitylockrequested()));
+    case SendEntityMessageAction::kEntityUnlockSent:
+      return set(Same<EntityUnlockSent>(action.entityunlocksent()));
+    case SendEntityMessageAction::ENTITYMESSAGETYPE_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("action ", value.id, " says nothing to send to an entity"));
+}
+
 absl::StatusOr<leasehold::OrchestratorAction> ToValue(
     ::OrchestratorAction& action) {
   leasehold::OrchestratorAction value;
@@ -232,9 +272,11 @@ absl::StatusOr<leasehold::OrchestratorAction> ToValue(
       value.what = *std::move(completion);
       break;
     }
-    case ::OrchestratorAction::kSendEntityMessage:
-      value.what = UnsupportedAction{"entities"};
+    case ::OrchestratorAction::kSendEntityMessage: {
+      absl::Status status = ToValue(action.sendentitymessage(), value);
+      if (!status.ok()) return status;
       break;
+    }
     case ::OrchestratorAction::kRewindOrchestration: {
       absl::StatusOr<std::vector<std::string>> history = EncodeEvents(
           *action.mutable_rewindorchestration()->mutable_newhistory(),
@@ -284,6 +326,89 @@ EventBody FromMessage(ActivityResponse message) {
                        ToPayload(message.has_result(), message.result())};
 }
 
+// ---- Answers of entities ----------------------------------------------------
+
+namespace {
+
+absl::StatusOr<EntityAction> ToValue(OperationAction& action) {
+  switch (action.operationActionType_case()) {
+    case OperationAction::kSendSignal: {
+      SendSignalAction& send = *action.mutable_sendsignal();
+      EntityOperationSignaled signal{
+          .request_id = "",
+          .operation = std::move(*send.mutable_name()),
+          .scheduled =
+              Scheduled(send.has_scheduledtime(), send.scheduledtime()),
+          .input = ToPayload(send.has_input(), send.input()),
+          .target = std::move(*send.mutable_instanceid())};
+      absl::Status status = CheckEntityId("sendSignal", *signal.target);
+      status.Update(CheckName("sendSignal", signal.operation));
+      if (signal.scheduled.has_value()) {
+        status.Update(CheckTime("sendSignal", *signal.scheduled));
+      }
+      if (!status.ok()) return status;
+      return signal;
+    }
+    case OperationAction::kStartNewOrchestration: {
+      StartNewOrchestrationAction& start =
+          *action.mutable_startneworchestration();
+      ExecutionStarted started;
+      started.orchestration.instance_id =
+          std::move(*start.mutable_instanceid());
+      started.name = std::move(*start.mutable_name());
+      started.version = ToPayload(start.has_version(), start.version());
+      started.input = ToPayload(start.has_input(), start.input());
+      started.scheduled_start =
+          Scheduled(start.has_scheduledtime(), start.scheduledtime());
+      started.trace =
+          Trace(start.has_parenttracecontext(), start.parenttracecontext());
+      absl::Status status = CheckName("startNewOrchestration", started.name);
+      status.Update(
+          CheckVersion("startNewOrchestration", started.version.value_or("")));
+      const std::string& id = started.orchestration.instance_id;
+      if (!id.empty()) status.Update(CheckChildId(id));
+      if (started.scheduled_start.has_value()) {
+        status.Update(
+            CheckTime("startNewOrchestration", *started.scheduled_start));
+      }
+      if (!status.ok()) return status;
+      return EntityStart{std::move(started)};
+    }
+    case OperationAction::OPERATIONACTIONTYPE_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("action ", action.id(), " says nothing to do"));
+}
+
+}  // namespace
+
+absl::StatusOr<BatchAnswer> FromMessage(EntityBatchResult message) {
+  BatchAnswer answer;
+  if (message.has_failuredetails()) {
+    answer.failure = ToValue(*message.mutable_failuredetails());
+  }
+  answer.wants_state = message.requiresstate();
+  answer.state = ToPayload(message.has_entitystate(), message.entitystate());
+  for (::OperationResult& result : *message.mutable_results()) {
+    leasehold::OperationResult& value = answer.results.emplace_back();
+    if (result.has_failure()) {
+      // Absent details are a failure, too.
+      value.failure =
+          ToValue(*result.mutable_failure()->mutable_failuredetails());
+    } else {
+      value.output =
+          ToPayload(result.success().has_result(), result.success().result());
+    }
+  }
+  for (OperationAction& action : *message.mutable_actions()) {
+    absl::StatusOr<EntityAction> value = ToValue(action);
+    if (!value.ok()) return value.status();
+    answer.actions.push_back(*std::move(value));
+  }
+  return answer;
+}
+
 // ---- Workers ----------------------------------------------------------------
 
 namespace {
@@ -293,19 +418,23 @@ absl::Status AddFilters(const Filters& filters, std::string_view field,
                         size_t& count, std::vector<WorkFilter>& added) {
   for (const auto& filter : filters) {
     absl::Status status = CheckName(field, filter.name());
-    for (const std::string& version : filter.versions()) {
-      status.Update(CheckVersion(field, version));
+    WorkFilter added_filter{filter.name(), {}};
+    // Entities have none.
+    if constexpr (requires { filter.versions(); }) {
+      for (const std::string& version : filter.versions()) {
+        status.Update(CheckVersion(field, version));
+        added_filter.versions.push_back(version);
+      }
     }
     if (!status.ok()) return status;
-    count += 1 + filter.versions_size();
+    count += 1 + added_filter.versions.size();
     if (count > kFiltersMax) {
       return absl::InvalidArgumentError(absl::StrCat(
           "workItemFilters: there are more than ", kFiltersMax,
           " names and versions; a worker that takes so many leaves the filters "
           "out and is sent everything"));
     }
-    added.push_back(
-        {filter.name(), {filter.versions().begin(), filter.versions().end()}});
+    added.push_back(std::move(added_filter));
   }
   return absl::OkStatus();
 }
@@ -318,14 +447,15 @@ absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message) {
     return asked > 0 ? static_cast<size_t>(asked) : 0;
   };
   options.slots = {slots(message.maxconcurrentorchestrationworkitems()),
-                   slots(message.maxconcurrentactivityworkitems())};
+                   slots(message.maxconcurrentactivityworkitems()),
+                   slots(message.maxconcurrententityworkitems())};
   options.streams_history =
       std::find(message.capabilities().begin(), message.capabilities().end(),
                 WORKER_CAPABILITY_HISTORY_STREAMING) !=
       message.capabilities().end();
   if (!message.has_workitemfilters()) return options;
   const WorkItemFilters& filters = message.workitemfilters();
-  auto& [turns, activities] = options.filters;
+  auto& [turns, activities, entities] = options.filters;
   size_t count = 0;
   absl::Status status =
       AddFilters(filters.orchestrations(), "workItemFilters.orchestrations",
@@ -333,6 +463,10 @@ absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message) {
   if (status.ok()) {
     status = AddFilters(filters.activities(), "workItemFilters.activities",
                         count, activities.emplace());
+  }
+  if (status.ok()) {
+    status = AddFilters(filters.entities(), "workItemFilters.entities", count,
+                        entities.emplace());
   }
   if (!status.ok()) return status;
   return options;

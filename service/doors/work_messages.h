@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "durabletask/orchestrator_service.pb.h"
+#include "service/orchestration/entity_batch.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/turn.h"
 #include "service/orchestration/work_exchange.h"
@@ -20,6 +21,9 @@ absl::StatusOr<TurnAnswer> FromMessage(OrchestratorResponse message);
 // The event for the end of an activity. Its failure is truncated to the limits
 // of failures, like those in the answer to a turn.
 EventBody FromMessage(ActivityResponse message);
+
+//   InvalidArgument: an action is empty, or breaks a limit.
+absl::StatusOr<BatchAnswer> FromMessage(EntityBatchResult message);
 
 //   InvalidArgument: there are too many filters, or one breaks a limit.
 absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message);

@@ -163,6 +163,26 @@ absl::StatusOr<OrchestratorAnswer> ReadOrchestratorAnswer(
   return answer;
 }
 
+absl::StatusOr<EntityAnswer> ReadEntityAnswer(grpc::ByteBuffer& bytes,
+                                              const Caller& caller,
+                                              size_t bytes_max) {
+  EntityBatchResult message;
+  if (std::optional<Refusal> refusal = Read(bytes, bytes_max, message)) {
+    WorkName name =
+        FindName(bytes, caller, EntityBatchResult::kCompletionTokenFieldNumber,
+                 /*has_task_id=*/false);
+    // Its first field is no ID.
+    name.key.id.clear();
+    absl::Status why = absl::InvalidArgumentError(refusal->message);
+    if (name.token.empty()) return why;
+    return EntityAnswer{std::move(name), std::move(why)};
+  }
+  bytes.Clear();
+  WorkName name{.token = message.completiontoken(),
+                .key = NormalKey(caller.tenant, "")};
+  return EntityAnswer{std::move(name), FromMessage(std::move(message))};
+}
+
 void AnswerActivity(WorkExchange& work, const Caller& caller,
                     grpc::ByteBuffer& bytes, DoneStatus done) {
   absl::StatusOr<ActivityAnswer> answer = ReadActivityAnswer(bytes, caller);
@@ -196,6 +216,22 @@ void AnswerTurn(WorkExchange& work, const Caller& caller,
     return done(answer->turn.status());
   }
   work.CompleteTurn(answer->name, *std::move(answer->turn), std::move(done));
+}
+
+void AnswerEntity(WorkExchange& work, const Caller& caller,
+                  grpc::ByteBuffer& bytes, DoneStatus done) {
+  absl::StatusOr<EntityAnswer> answer = ReadEntityAnswer(bytes, caller);
+  if (answer.ok() && answer->batch.ok()) {
+    return work.CompleteEntity(answer->name, *std::move(answer->batch),
+                               std::move(done));
+  }
+  // No other answer may come: workers do not try again.
+  const absl::Status why =
+      answer.ok() ? answer->batch.status() : answer.status();
+  work.RefuseAnswer(
+      WorkKind::kEntity, answer.ok() ? answer->name : WorkName(),
+      absl::StrCat("its answer could not be read: ", why.message()));
+  done(why);
 }
 
 }  // namespace leasehold

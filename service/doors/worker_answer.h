@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "service/orchestration/bounds.h"
+#include "service/orchestration/entity_batch.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/turn.h"
 #include "service/orchestration/work_exchange.h"
@@ -53,12 +54,25 @@ absl::StatusOr<OrchestratorAnswer> ReadOrchestratorAnswer(
     grpc::ByteBuffer& bytes, const Caller& caller,
     size_t bytes_max = kAnswerBytesMax);
 
+struct EntityAnswer {
+  WorkName name;
+  // InvalidArgument: an action is empty, or breaks a limit; or the answer
+  // cannot be read.
+  absl::StatusOr<BatchAnswer> batch;
+};
+//   InvalidArgument: the answer cannot be read, and names no work.
+absl::StatusOr<EntityAnswer> ReadEntityAnswer(
+    grpc::ByteBuffer& bytes, const Caller& caller,
+    size_t bytes_max = kAnswerBytesMax);
+
 // Each reads an answer and hands it to the exchange, as what it is: the end of
 // its item, or a refusal that says why the answer was not accepted.
 void AnswerActivity(WorkExchange& work, const Caller& caller,
                     grpc::ByteBuffer& bytes, DoneStatus done);
 void AnswerTurn(WorkExchange& work, const Caller& caller,
                 grpc::ByteBuffer& bytes, DoneStatus done);
+void AnswerEntity(WorkExchange& work, const Caller& caller,
+                  grpc::ByteBuffer& bytes, DoneStatus done);
 
 }  // namespace leasehold
 

@@ -44,7 +44,7 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                .unknown_work_fails = options.unknown_work_fails,
                .turn_timeout = options.turn_timeout,
                .activity_timeout = options.activity_timeout}),
-      sidecar_(engine_, engine_, clock,
+      sidecar_(engine_, engine_, engine_, clock,
                {.allow_hub_wipe = options.allow_hub_wipe,
                 .ping_interval = options.heartbeat_interval}),
       orchestration_(engine_, host.door(), console) {

@@ -32,6 +32,18 @@ absl::Status TooLate(const WorkName& name) {
       id.empty() ? "" : QuoteForMessage(id) + " ", "has gone"));
 }
 
+absl::string_view KindName(WorkKind kind) {
+  switch (kind) {
+    case WorkKind::kTurn:
+      return "orchestrator";
+    case WorkKind::kActivity:
+      return "activity";
+    case WorkKind::kEntity:
+      return "entity";
+  }
+  return "work";
+}
+
 TurnAnswer FailingAnswer(std::string type, std::string message) {
   CompleteExecution failed;
   failed.status = OrchestrationStatus::kFailed;
@@ -150,7 +162,13 @@ void Answers::CountLossLocked(Work& work, std::string_view how,
     return EndActivityLocked(
         activity, TaskFailed{0, MakeFailure(kType, std::move(why))}, nullptr);
   }
-  Orchestration& orchestration = owned.owner;
+  if (work.kind == WorkKind::kEntity) {
+    why = absl::StrCat("an operation of the entity ", why);
+    ObserveLocked(WorkEventKind::kFailedByLimit, work, owned.lost, why);
+    return engine_.batches_.FailFirstLocked(EntityOf(work),
+                                            MakeFailure(kType, std::move(why)));
+  }
+  Orchestration& orchestration = OrchestrationOf(work);
   // Otherwise it was put back and is cold: the next loss counts.
   if (orchestration.hot == nullptr || orchestration.hot->state == nullptr) {
     return;
@@ -178,15 +196,15 @@ void Answers::RetryLaterLocked(Work& work) {
   engine_.mu_.AssertHeld();
   OwnedWork& owned = Owned(work);
   engine_.deliveries_.UnpinLocked(work);
-  const bool turn = work.kind == WorkKind::kTurn;
-  if (turn) owned.owner.held = true;
+  const bool activity = work.kind == WorkKind::kActivity;
+  if (!activity) owned.owner.held = true;
   work.alone = owned.lost >= kSuspectAfter;
   const absl::Duration delay =
       kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
   engine_.schedule_.AddRetry(
       delay, owned.owner.number,
-      turn ? Timers::Kind::kRetryTurn : Timers::Kind::kRetryActivity,
-      turn ? 0 : static_cast<ActivityWork&>(work).id);
+      activity ? Timers::Kind::kRetryActivity : Timers::Kind::kRetryTurn,
+      activity ? static_cast<ActivityWork&>(work).id : 0);
 }
 
 void Answers::Abandon(WorkKind kind, const WorkName& name) {
@@ -253,8 +271,7 @@ std::string Answers::UnwantedLocked(const Work& work) {
   const Dispatcher::Reach reach = engine_.dispatcher_.ReachOf(work);
   std::string why =
       absl::StrCat("no connected worker ", silent ? "that " : "", "takes the ",
-                   work.kind == WorkKind::kTurn ? "orchestrator " : "activity ",
-                   QuoteForMessage(work.name));
+                   KindName(work.kind), " ", QuoteForMessage(work.name));
   if (!work.version.empty()) {
     absl::StrAppend(&why, " of version ", QuoteForMessage(work.version));
   }
@@ -293,6 +310,8 @@ Work* Answers::FindWorkLocked(WorkKind kind, const WorkName& name) {
   Work* work = nullptr;
   if (!name.token.empty()) {
     work = engine_.dispatcher_.Find(name.token);
+  } else if (kind == WorkKind::kEntity) {
+    return nullptr;  // Workers of entities send tokens.
   } else if (const OrchestrationPtr open = engine_.FindOpenLocked(name.key)) {
     const auto activity = open->activities.find(name.task_id);
     if (kind == WorkKind::kTurn) {
@@ -342,7 +361,8 @@ void Answers::CompleteActivity(const WorkName& name, EventBody end,
 void Answers::EndActivityLocked(ActivityWork& activity, EventBody end,
                                 DoneStatus done) {
   engine_.mu_.AssertHeld();
-  const OrchestrationPtr orchestration = activity.owner.shared_from_this();
+  const OrchestrationPtr orchestration =
+      OrchestrationOf(activity).shared_from_this();
   const int32_t id = activity.id;
 
   if (auto* completed = std::get_if<TaskCompleted>(&end)) {
@@ -399,10 +419,10 @@ void Answers::CompleteTurn(const WorkName& name, TurnAnswer answer,
   }
   Work* work = FindWorkLocked(WorkKind::kTurn, name);
   engine_.worker_watch_.HearLocked(WorkKind::kTurn, name, work);
-  if (work == nullptr || !AwaitsAnswer(Owned(*work).owner)) {
+  if (work == nullptr || !AwaitsAnswer(OrchestrationOf(*work))) {
     return RefuseLateLocked(name, done);
   }
-  Orchestration& orchestration = Owned(*work).owner;
+  Orchestration& orchestration = OrchestrationOf(*work);
   SentTurn& sent = *orchestration.sent;
   if (sent.parts == 0 && SaysNotMine(work->name, answer) &&
       DisownLocked(*work)) {

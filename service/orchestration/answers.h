@@ -60,13 +60,14 @@ class Answers {
   std::string UnwantedLocked(const Work& work);
   void EndActivityLocked(ActivityWork& activity, EventBody end,
                          DoneStatus done);
-
- private:
   // The worker does not know the name. True: the answer does not count, and the
   // work goes to another worker or waits for one.
   bool DisownLocked(Work& work);
   void RefuseLateLocked(const WorkName& name, const DoneStatus& done);
+  // nullptr: it is not out.
   Work* FindWorkLocked(WorkKind kind, const WorkName& name);
+
+ private:
   // Whether a turn of the orchestration was sent and can be answered.
   static bool AwaitsAnswer(const Orchestration& orchestration);
 

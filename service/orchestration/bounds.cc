@@ -1,8 +1,10 @@
 #include "service/orchestration/bounds.h"
 
+#include <optional>
 #include <string>
 #include <variant>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/turn.h"
@@ -40,6 +42,35 @@ struct ActionCheck {
   absl::Status operator()(const EventSent& sent) const {
     return FirstOf(CheckId(sent.instance_id), CheckName("its name", sent.name));
   }
+  absl::Status operator()(const EntityOperationSignaled& signal) const {
+    return FirstOf(CheckEntity(View(signal.target)),
+                   CheckOperation(signal.operation, signal.request_id),
+                   CheckSchedule(signal.scheduled));
+  }
+  absl::Status operator()(const EntityOperationCalled& call) const {
+    return FirstOf(CheckEntity(View(call.target)),
+                   CheckOperation(call.operation, call.request_id),
+                   CheckSchedule(call.scheduled));
+  }
+  absl::Status operator()(const EntityLockRequested& lock) const {
+    if (lock.position < 0 ||
+        static_cast<size_t>(lock.position) >= lock.lock_set.size() ||
+        lock.lock_set.size() > kLockSetMax) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "its lock set names ", lock.lock_set.size(),
+          " entities, and its position is ", lock.position, "; 1 to ",
+          kLockSetMax, " entities can be locked, from position 0 on"));
+    }
+    absl::Status status = CheckSize("its critical section ID",
+                                    lock.section_id.size(), kRequestIdBytesMax);
+    for (const std::string& entity : lock.lock_set) {
+      status.Update(CheckEntity(entity));
+    }
+    return status;
+  }
+  absl::Status operator()(const EntityUnlockSent& unlock) const {
+    return CheckEntity(View(unlock.target));
+  }
   absl::Status operator()(const TerminateOther& other) const {
     return CheckId(other.instance_id);
   }
@@ -50,6 +81,19 @@ struct ActionCheck {
 
   static absl::Status CheckId(const std::string& id) {
     return CheckSize("its instance ID", id.size(), kNamedIdBytesMax);
+  }
+  static absl::Status CheckEntity(std::string_view id) {
+    return CheckEntityId("its entity ID", id);
+  }
+  static absl::Status CheckOperation(const std::string& name,
+                                     const std::string& request_id) {
+    return FirstOf(
+        CheckName("its operation", name),
+        CheckSize("its request ID", request_id.size(), kRequestIdBytesMax));
+  }
+  static absl::Status CheckSchedule(const std::optional<Timestamp>& time) {
+    if (!time.has_value()) return absl::OkStatus();
+    return CheckTime("its scheduled time", *time);
   }
 };
 
@@ -92,6 +136,20 @@ absl::Status CheckTime(std::string_view field, const Timestamp& time) {
   return absl::InvalidArgumentError(absl::StrCat(
       std::string(field), ": is not a time of the years 1 to 9999: ",
       time.seconds, " s ", time.nanos, " ns"));
+}
+
+absl::Status CheckEntityId(std::string_view field, std::string_view id) {
+  const absl::StatusOr<InstanceKey> key =
+      MakeInstanceKey(/*tenant=*/{}, id, field);
+  if (!key.ok()) return key.status();
+  const size_t name_end = id.find('@', 1);
+  if (id.front() == '@' && name_end != std::string_view::npos && name_end > 1) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), ": ", QuoteForMessage(id),
+                   " is not the ID of an entity, which has the form "
+                   "@name@key"));
 }
 
 absl::Status CheckAnswer(const TurnAnswer& answer) {

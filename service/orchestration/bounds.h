@@ -30,6 +30,9 @@ inline constexpr size_t kRequestIdBytesMax = 256;
 inline constexpr size_t kExecutionIdBytesMax = 256;
 inline constexpr size_t kTraceBytesMax = 4096;
 
+// Of a critical section: the entities that it locks.
+inline constexpr size_t kLockSetMax = 100;
+
 // Of an instance ID in an action. Real IDs are shorter (instance_key.h): an ID
 // of a length in between is reported to its orchestrator.
 inline constexpr size_t kNamedIdBytesMax = 4096;
@@ -63,6 +66,10 @@ inline absl::Status CheckVersion(std::string_view field,
                                  std::string_view version) {
   return CheckSize(field, version.size(), kVersionBytesMax);
 }
+
+// InvalidArgument: the ID has not the form `@name@key`, or breaks the rules of
+// instance IDs.
+absl::Status CheckEntityId(std::string_view field, std::string_view id);
 
 // Same, for everything in an answer.
 absl::Status CheckAnswer(const TurnAnswer& answer);

@@ -114,15 +114,15 @@ void Deliveries::AddActivityLocked(Orchestration& orchestration, int32_t id,
 class Deliveries::AcquireForWork final : public PinWaiter {
  public:
   AcquireForWork(Deliveries& deliveries, absl::Duration idle_timeout,
-                 OrchestrationPtr orchestration)
-      : PinWaiter({.key = orchestration->key,
+                 DurablePtr owner)
+      : PinWaiter({.key = owner->key,
                    .service_idle_timeout = idle_timeout,
                    .promised = true}),
         deliveries_(deliveries),
-        orchestration_(std::move(orchestration)) {}
+        owner_(std::move(owner)) {}
 
   void OnGrant(absl::StatusOr<PinGrant> grant) override {
-    deliveries_.OnPinned(orchestration_, std::move(grant));
+    deliveries_.OnPinned(owner_, std::move(grant));
     delete this;
   }
 
@@ -130,74 +130,72 @@ class Deliveries::AcquireForWork final : public PinWaiter {
   ~AcquireForWork() override = default;
 
   Deliveries& deliveries_;
-  const OrchestrationPtr orchestration_;
+  const DurablePtr owner_;
 };
 
 // Takes work back from its workers when its context is released by force.
 class Deliveries::ForcedRelease final : public ReleaseListener {
  public:
-  ForcedRelease(Deliveries& deliveries,
-                std::weak_ptr<Orchestration> orchestration)
-      : deliveries_(deliveries), orchestration_(std::move(orchestration)) {}
+  ForcedRelease(Deliveries& deliveries, std::weak_ptr<Durable> owner)
+      : deliveries_(deliveries), owner_(std::move(owner)) {}
 
   void OnForcedRelease() override {
-    if (const OrchestrationPtr orchestration = orchestration_.lock()) {
-      deliveries_.OnForcedRelease(orchestration);
+    if (const DurablePtr owner = owner_.lock()) {
+      deliveries_.OnForcedRelease(owner);
     }
   }
 
  private:
   Deliveries& deliveries_;
-  const std::weak_ptr<Orchestration> orchestration_;
+  const std::weak_ptr<Durable> owner_;
 };
 
 void Deliveries::SendOutLocked(Work& work) {
   engine_.mu_.AssertHeld();
-  Orchestration& orchestration = Owned(work).owner;
-  CheckInvariant(orchestration.durable && !orchestration.gone,
+  Durable& owner = Owned(work).owner;
+  CheckInvariant(owner.durable && !owner.gone,
                  "only work of what is durable goes out");
   Owned(work).sent = false;
-  if (!std::exchange(Owned(work).pins, true)) ++orchestration.pins;
+  if (!std::exchange(Owned(work).pins, true)) ++owner.pins;
   // A remote worker may keep an activity for days: the server's death is no
   // evidence against it until its answer comes.
-  if (work.kind == WorkKind::kTurn ||
+  if (work.kind != WorkKind::kActivity ||
       engine_.dispatcher_.IsLastResort(work.worker)) {
     engine_.recovery_.NoteOutLocked(work);
   }
-  if (orchestration.pin != nullptr) return SendLocked(work);
-  if (orchestration.offer != nullptr) {
-    AdoptLocked(orchestration,
-                HoldOf(orchestration, orchestration.offer->pin.Clone()),
-                *orchestration.offer->hot);
-    engine_.effects_.to_list.push_back(orchestration.pin);
+  if (owner.pin != nullptr) return SendLocked(work);
+  if (owner.offer != nullptr) {
+    AdoptLocked(owner, HoldOf(owner, owner.offer->pin.Clone()),
+                *owner.offer->hot);
+    engine_.effects_.to_list.push_back(owner.pin);
     return SendLocked(work);
   }
-  orchestration.unsent.push_back(&work);
-  if (std::exchange(orchestration.pinning, true)) return;
-  engine_.effects_.to_pin.push_back(orchestration.shared_from_this());
+  owner.unsent.push_back(&work);
+  if (std::exchange(owner.pinning, true)) return;
+  engine_.effects_.to_pin.push_back(owner.shared_from_this());
 }
 
-void Deliveries::Pin(const OrchestrationPtr& orchestration) {
+void Deliveries::Pin(const DurablePtr& owner) {
   auto* waiter =
-      new AcquireForWork(*this, engine_.options_.idle_timeout, orchestration);
+      new AcquireForWork(*this, engine_.options_.idle_timeout, owner);
   if (auto grant = engine_.Acquire(*waiter)) {
     waiter->OnGrant(*std::move(grant));
   }
 }
 
-void Deliveries::OnPinned(const OrchestrationPtr& orchestration,
+void Deliveries::OnPinned(const DurablePtr& owner,
                           absl::StatusOr<PinGrant> grant) {
   std::shared_ptr<ContextHold> pin;
   HotOrchestration* hot = nullptr;
   if (grant.ok()) {
     hot = grant->pin->GetOrAttach<HotOrchestration>(engine_);
-    pin = HoldOf(*orchestration, std::move(grant->pin));
+    pin = HoldOf(*owner, std::move(grant->pin));
     pin->List();
   }
   Engine::Section section(engine_);
-  orchestration->pinning = false;
-  const std::vector<Work*> unsent = std::exchange(orchestration->unsent, {});
-  if (orchestration->gone || orchestration->pins == 0) {
+  owner->pinning = false;
+  const std::vector<Work*> unsent = std::exchange(owner->unsent, {});
+  if (owner->gone || owner->pins == 0) {
     if (pin != nullptr) engine_.effects_.unpinned.push_back(std::move(pin));
     return;
   }
@@ -206,52 +204,51 @@ void Deliveries::OnPinned(const OrchestrationPtr& orchestration,
     for (Work* work : unsent) engine_.answers_.RetryLocked(*work);
     return;
   }
-  AdoptLocked(*orchestration, std::move(pin), *hot);
+  AdoptLocked(*owner, std::move(pin), *hot);
   for (Work* work : unsent) {
     if (work->state == Work::State::kOut) SendLocked(*work);
   }
 }
 
-std::shared_ptr<ContextHold> Deliveries::HoldOf(Orchestration& orchestration,
+std::shared_ptr<ContextHold> Deliveries::HoldOf(Durable& owner,
                                                 leasehold::Pin pin) {
   return std::make_shared<ContextHold>(
       std::move(pin),
-      std::make_shared<ForcedRelease>(*this, orchestration.weak_from_this()));
+      std::make_shared<ForcedRelease>(*this, owner.weak_from_this()));
 }
 
-void Deliveries::AdoptLocked(Orchestration& orchestration,
-                             std::shared_ptr<ContextHold> pin,
+void Deliveries::AdoptLocked(Durable& owner, std::shared_ptr<ContextHold> pin,
                              HotOrchestration& hot) {
   engine_.mu_.AssertHeld();
-  CheckInvariant(orchestration.pin == nullptr && pin != nullptr,
+  CheckInvariant(owner.pin == nullptr && pin != nullptr,
                  "an orchestration holds its context once");
-  orchestration.pin = std::move(pin);
-  if (orchestration.hot == &hot) return;
-  orchestration.hot = &hot;
+  owner.pin = std::move(pin);
+  if (owner.hot == &hot) return;
+  owner.hot = &hot;
   hot.Forget();
-  hot.owner = &orchestration;
+  hot.owner = &owner;
 }
 
 void Deliveries::UnpinLocked(Work& work) {
   engine_.mu_.AssertHeld();
-  Orchestration& orchestration = Owned(work).owner;
+  Durable& owner = Owned(work).owner;
   if (!std::exchange(Owned(work).pins, false)) return;
   engine_.recovery_.NoteInLocked(work);
-  CheckInvariant(orchestration.pins > 0, "work that pins is counted");
-  if (--orchestration.pins > 0 || orchestration.pin == nullptr) return;
-  unpinned_.push_back(orchestration.shared_from_this());
+  CheckInvariant(owner.pins > 0, "work that pins is counted");
+  if (--owner.pins > 0 || owner.pin == nullptr) return;
+  unpinned_.push_back(owner.shared_from_this());
 }
 
 void Deliveries::ReleaseUnpinnedLocked() {
   engine_.mu_.AssertHeld();
-  for (const OrchestrationPtr& one : unpinned_) ReleaseLocked(*one);
+  for (const DurablePtr& one : unpinned_) ReleaseLocked(*one);
   unpinned_.clear();
 }
 
-void Deliveries::ReleaseLocked(Orchestration& orchestration) {
+void Deliveries::ReleaseLocked(Durable& owner) {
   engine_.mu_.AssertHeld();
-  if (orchestration.pins > 0 || orchestration.pin == nullptr) return;
-  engine_.effects_.unpinned.push_back(std::move(orchestration.pin));
+  if (owner.pins > 0 || owner.pin == nullptr) return;
+  engine_.effects_.unpinned.push_back(std::move(owner.pin));
 }
 
 void Deliveries::SendLocked(Work& work) {
@@ -259,7 +256,10 @@ void Deliveries::SendLocked(Work& work) {
   if (work.kind == WorkKind::kActivity) {
     return SendActivityLocked(static_cast<ActivityWork&>(work));
   }
-  Orchestration& orchestration = Owned(work).owner;
+  if (work.kind == WorkKind::kEntity) {
+    return engine_.batches_.SendLocked(EntityOf(work));
+  }
+  Orchestration& orchestration = OrchestrationOf(work);
   if (orchestration.hot->state != nullptr) {
     SendTurnLocked(orchestration);
   } else {
@@ -288,7 +288,8 @@ void Deliveries::SendActivityLocked(ActivityWork& work) {
   engine_.mu_.AssertHeld();
   if (!work.away) return SendActivityLocked(work, work.task);
   engine_.readers_.Post(
-      [this, orchestration = work.owner.shared_from_this(), id = work.id,
+      [this, orchestration = OrchestrationOf(work).shared_from_this(),
+       id = work.id,
        token = work.token] { ReadTask(orchestration, id, token); });
 }
 
@@ -323,7 +324,7 @@ void Deliveries::SendActivityLocked(ActivityWork& work,
                                     const TaskScheduled& task) {
   engine_.mu_.AssertHeld();
   if (PutBackIfFullLocked(work)) return;
-  const Orchestration& orchestration = work.owner;
+  const Orchestration& orchestration = OrchestrationOf(work);
   work.sent = true;
   SendItemLocked(work,
                  EncodeActivityItem({.token = work.token,
@@ -484,30 +485,29 @@ void Deliveries::ReadForThaw(const OrchestrationPtr& orchestration,
 }
 
 void Deliveries::Park(HotOrchestration& hot) {
+  DurablePtr owner;  // It may end here, but not under the lock.
   const Engine::Look look(engine_);
-  if (Orchestration* owner = hot.owner) {
+  if (hot.owner != nullptr) {
+    owner = hot.owner->shared_from_this();
+    hot.owner = nullptr;
     owner->hot = nullptr;
-    // The remaining memory may stay for long.
-    owner->inbox.ShrinkToFit();
-    owner->turn.token.shrink_to_fit();
+    owner->OnParked();
   }
   hot.Forget();
 }
 
-void Deliveries::OnForcedRelease(const OrchestrationPtr& orchestration) {
+void Deliveries::OnForcedRelease(const DurablePtr& owner) {
   Engine::Section section(engine_);
-  if (orchestration->gone) return;
+  if (owner->gone) return;
+  owner->unsent.clear();
   // An answer that is being committed does not need the context.
-  const auto take_back = [this](OwnedWork& work) {
+  owner->ForEachWork([this](OwnedWork& work) {
     engine_.mu_.AssertHeld();
     if (work.state == Work::State::kOut) engine_.dispatcher_.PutBack(work);
     UnpinLocked(work);
-  };
-  orchestration->unsent.clear();
-  take_back(orchestration->turn);
-  for (auto& [id, activity] : orchestration->activities) take_back(*activity);
+  });
   // What goes out again needs another context.
-  ReleaseLocked(*orchestration);
+  ReleaseLocked(*owner);
 }
 
 }  // namespace leasehold

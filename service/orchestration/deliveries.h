@@ -34,8 +34,8 @@ class Deliveries {
 
   void LineUpLocked(Orchestration& orchestration);
   void LineUpAgainLocked(Orchestration& orchestration, int32_t id);
-  // Acquires the context of one whose work is out; then sends that.
-  void Pin(const OrchestrationPtr& orchestration);
+  // Acquires the context of an owner whose work is out; then sends that.
+  void Pin(const DurablePtr& owner);
   // The work needs its context no more. If none of the orchestration's does,
   // the context is released when the section ends; until then, other work of it
   // may still go out with it.
@@ -49,6 +49,9 @@ class Deliveries {
                                    TaskScheduled task, bool away);
   void AddActivityLocked(Orchestration& orchestration, int32_t id,
                          TaskScheduled task);
+  // True: the worker has too much unread already, and the work is queued again.
+  bool PutBackIfFullLocked(Work& work);
+  void SendItemLocked(Work& work, std::string item);
   // The context of that hot state closes.
   void Park(HotOrchestration& hot);
 
@@ -58,13 +61,11 @@ class Deliveries {
   // `read`: the events of messages that were away.
   using ReadEvents = std::map<int64_t, std::string>;
 
-  void OnPinned(const OrchestrationPtr& orchestration,
-                absl::StatusOr<PinGrant> grant);
-  std::shared_ptr<ContextHold> HoldOf(Orchestration& orchestration,
-                                      leasehold::Pin pin);
+  void OnPinned(const DurablePtr& owner, absl::StatusOr<PinGrant> grant);
+  std::shared_ptr<ContextHold> HoldOf(Durable& owner, leasehold::Pin pin);
   // From now on `pin` holds its context, and `hot` is the place of its state.
-  void AdoptLocked(Orchestration& orchestration,
-                   std::shared_ptr<ContextHold> pin, HotOrchestration& hot);
+  void AdoptLocked(Durable& owner, std::shared_ptr<ContextHold> pin,
+                   HotOrchestration& hot);
   void SendLocked(Work& work);
   void SendTurnLocked(Orchestration& orchestration,
                       const ReadEvents& read = {});
@@ -78,19 +79,16 @@ class Deliveries {
   // token.
   void ReadTask(const OrchestrationPtr& orchestration, int32_t id,
                 const std::string& token);
-  // True: the worker has too much unread already, and the work is queued again.
-  bool PutBackIfFullLocked(Work& work);
-  void SendItemLocked(Work& work, std::string item);
   void ThawLocked(Orchestration& orchestration);
   void ReadForThaw(const OrchestrationPtr& orchestration, uint64_t load);
-  void OnForcedRelease(const OrchestrationPtr& orchestration);
+  void OnForcedRelease(const DurablePtr& owner);
 
-  void ReleaseLocked(Orchestration& orchestration);
+  void ReleaseLocked(Durable& owner);
 
   Engine& engine_;
   uint64_t last_load_ = 0;
   // Those that hold their contexts and may have no work that needs it.
-  std::vector<OrchestrationPtr> unpinned_;
+  std::vector<DurablePtr> unpinned_;
 };
 
 }  // namespace leasehold

@@ -59,6 +59,7 @@ void Ends::RecordEndLocked(const Orchestration& orchestration,
 void Ends::EndWithLocked(const OrchestrationPtr& orchestration,
                          PendingCommit& commit) {
   engine_.mu_.AssertHeld();
+  engine_.batches_.ReleaseLocksLocked(orchestration->key, commit);
   commit.apply.push_back([this, orchestration] {
     engine_.mu_.AssertHeld();
     engine_.EndLocked(*orchestration);

@@ -132,9 +132,7 @@ void Engine::Finish(Effects effects) {
   // Before the answers: a caller that has one may release the instance.
   effects.unpinned.clear();
   for (const auto& call : effects.calls) call();
-  for (const OrchestrationPtr& orchestration : effects.to_pin) {
-    deliveries_.Pin(orchestration);
-  }
+  for (const DurablePtr& owner : effects.to_pin) deliveries_.Pin(owner);
 }
 
 void HotOrchestration::OnDetach(InstanceContext&, DetachReason, HookDone done) {
@@ -297,7 +295,8 @@ void Engine::FireTimers() {
 
 void Engine::FireLocked(const Timers::Entry& entry) {
   Orchestration* found = directory_.FindByNumber(entry.number);
-  if (found == nullptr || found->damage != nullptr) return;
+  if (found == nullptr) return batches_.FireLocked(entry);
+  if (found->damage != nullptr) return;
   Orchestration& orchestration = *found;
   switch (entry.kind) {
     case Timers::Kind::kTimer:
@@ -313,6 +312,8 @@ void Engine::FireLocked(const Timers::Entry& entry) {
       break;
     case Timers::Kind::kRetryActivity:
       deliveries_.LineUpAgainLocked(orchestration, entry.id);
+      break;
+    case Timers::Kind::kEntity:
       break;
   }
 }
@@ -398,6 +399,27 @@ void Engine::ReadHistory(const InstanceKey& key, HistoryQuery query,
   reads_.ReadHistory(key, std::move(query), std::move(done));
 }
 
+void Engine::Signal(EntitySignal signal, DoneStatus done) {
+  batches_.Signal(std::move(signal), std::move(done));
+}
+
+void Engine::GetEntity(const InstanceKey& key, bool state,
+                       Done<std::optional<EntityInfo>> done) {
+  entity_reads_.Get(key, state, std::move(done));
+}
+
+void Engine::QueryEntities(EntityListQuery query, Done<EntityList> done) {
+  entity_reads_.Query(std::move(query), std::move(done));
+}
+
+void Engine::EraseEntity(const InstanceKey& key, Done<bool> done) {
+  entity_reads_.Erase(key, std::move(done));
+}
+
+void Engine::ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) {
+  batches_.ReleaseOrphans(std::move(tenant), std::move(done));
+}
+
 WorkerId Engine::Connect(WorkerOptions options,
                          std::shared_ptr<WorkSink> sink) {
   return answers_.Connect(std::move(options), std::move(sink));
@@ -415,6 +437,11 @@ void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
 void Engine::CompleteActivity(const WorkName& name, EventBody end,
                               DoneStatus done) {
   answers_.CompleteActivity(name, std::move(end), std::move(done));
+}
+
+void Engine::CompleteEntity(const WorkName& name, BatchAnswer answer,
+                            DoneStatus done) {
+  batches_.Complete(name, std::move(answer), std::move(done));
 }
 
 void Engine::RefuseAnswer(WorkKind kind, const WorkName& name,

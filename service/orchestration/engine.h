@@ -56,6 +56,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/orchestration/admission.h"
 #include "service/orchestration/answers.h"
+#include "service/orchestration/batches.h"
 #include "service/orchestration/commands.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/context_hold.h"
@@ -65,6 +66,8 @@
 #include "service/orchestration/ends.h"
 #include "service/orchestration/engine_observer.h"
 #include "service/orchestration/engine_options.h"
+#include "service/orchestration/entities.h"
+#include "service/orchestration/entity_reads.h"
 #include "service/orchestration/lookups.h"
 #include "service/orchestration/mail.h"
 #include "service/orchestration/orchestrations.h"
@@ -84,7 +87,9 @@
 
 namespace leasehold {
 
-class Engine final : public Orchestrations, public WorkExchange {
+class Engine final : public Orchestrations,
+                     public Entities,
+                     public WorkExchange {
  public:
   // `writer` runs one task at a time; `readers` may run several.
   Engine(Clock& clock, Store& store, InstanceRegistry& registry,
@@ -154,6 +159,20 @@ class Engine final : public Orchestrations, public WorkExchange {
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done) override ABSL_LOCKS_EXCLUDED(mu_);
 
+  // ---- Entities ------------------------------------------------------------
+
+  void Signal(EntitySignal signal, DoneStatus done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void GetEntity(const InstanceKey& key, bool state,
+                 Done<std::optional<EntityInfo>> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void QueryEntities(EntityListQuery query, Done<EntityList> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void EraseEntity(const InstanceKey& key, Done<bool> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // ---- WorkExchange --------------------------------------------------------
 
   WorkerId Connect(WorkerOptions options,
@@ -165,6 +184,8 @@ class Engine final : public Orchestrations, public WorkExchange {
                     DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
   void CompleteActivity(const WorkName& name, EventBody end,
                         DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void CompleteEntity(const WorkName& name, BatchAnswer answer,
+                      DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
   void RefuseAnswer(WorkKind kind, const WorkName& name,
                     std::string_view reason) override ABSL_LOCKS_EXCLUDED(mu_);
   void Abandon(WorkKind kind, const WorkName& name) override
@@ -176,9 +197,11 @@ class Engine final : public Orchestrations, public WorkExchange {
 
  private:
   friend class Answers;
+  friend class Batches;
   friend class Commands;
   friend class Deliveries;
   friend class Ends;
+  friend class EntityReads;
   friend class HotOrchestration;
   friend class Mail;
   friend class Purges;
@@ -195,7 +218,7 @@ class Engine final : public Orchestrations, public WorkExchange {
   struct Effects {
     std::vector<std::function<void()>> calls;
     std::vector<std::pair<std::shared_ptr<WorkSink>, std::string>> items;
-    std::vector<OrchestrationPtr> to_pin;
+    std::vector<DurablePtr> to_pin;
     std::vector<std::shared_ptr<ContextHold>> to_list;
     std::vector<std::shared_ptr<ContextHold>> unpinned;
   };
@@ -271,9 +294,11 @@ class Engine final : public Orchestrations, public WorkExchange {
 
   // The parts. Some of their functions take the lock, see there.
   Answers answers_{*this};
+  Batches batches_{*this};
   Commands commands_{*this};
   Deliveries deliveries_{*this};
   Ends ends_{*this};
+  EntityReads entity_reads_{*this};
   Mail mail_{*this};
   Purges purges_{*this};
   Reads reads_{*this};

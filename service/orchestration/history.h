@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "service/orchestration/entity_events.h"
 #include "service/orchestration/wire.h"
 
 namespace leasehold {
@@ -328,13 +329,14 @@ struct OtherEvent {
   std::string bytes;
 };
 
-using EventBody =
-    std::variant<OtherEvent, ExecutionStarted, ExecutionCompleted,
-                 ExecutionTerminated, TaskScheduled, TaskCompleted, TaskFailed,
-                 SubOrchestrationCreated, SubOrchestrationCompleted,
-                 SubOrchestrationFailed, TimerCreated, TimerFired,
-                 OrchestratorStarted, EventSent, EventRaised,
-                 ExecutionSuspended, ExecutionResumed, ExecutionRewound>;
+using EventBody = std::variant<
+    OtherEvent, ExecutionStarted, ExecutionCompleted, ExecutionTerminated,
+    TaskScheduled, TaskCompleted, TaskFailed, SubOrchestrationCreated,
+    SubOrchestrationCompleted, SubOrchestrationFailed, TimerCreated, TimerFired,
+    OrchestratorStarted, EventSent, EventRaised, ExecutionSuspended,
+    ExecutionResumed, ExecutionRewound, EntityOperationSignaled,
+    EntityOperationCalled, EntityOperationCompleted, EntityOperationFailed,
+    EntityLockRequested, EntityLockGranted, EntityUnlockSent>;
 
 struct HistoryEvent {
   static constexpr int32_t kFromOutside = -1;

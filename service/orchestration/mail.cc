@@ -93,6 +93,10 @@ void Mail::ActOnLocked(OutboxMessage message, PendingCommit& commit) {
   if (auto* started = std::get_if<ExecutionStarted>(&message.event.body)) {
     return ActOnStartLocked(message.to, std::move(*started), commit);
   }
+  if (IsForEntity(NumberOf(message.event))) {
+    return engine_.batches_.ReceiveLocked(message.to, std::move(message.event),
+                                          commit);
+  }
   const OrchestrationPtr target = engine_.FindOpenLocked(message.to);
   if (target == nullptr) return;  // It has ended, or never was.
   PostLocked(target, std::move(message.execution_id), message.event, commit);

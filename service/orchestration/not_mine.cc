@@ -24,9 +24,12 @@ constexpr NotRegisteredType kTypes[] = {
      false},
     {WorkKind::kTurn, "OrchestratorNotRegisteredError", true},
     {WorkKind::kActivity, "ActivityNotRegisteredError", true},
+    {WorkKind::kEntity, "EntityNotRegisteredError", true},
     // .NET and our own SDK.
     {WorkKind::kTurn, "OrchestratorTaskNotFound", false},
     {WorkKind::kActivity, "ActivityTaskNotFound", false},
+    // .NET, for a whole batch.
+    {WorkKind::kEntity, "EntityTaskNotFound", false},
     // Go, for activities.
     {WorkKind::kActivity, "TaskActivityNotRegistered", false},
 };
@@ -88,6 +91,15 @@ bool SaysNotMine(std::string_view name, const TurnAnswer& answer) {
       std::get_if<CompleteExecution>(&answer.actions.front().what);
   return end != nullptr && end->status == OrchestrationStatus::kFailed &&
          SaysNotMine(WorkKind::kTurn, name, end->failure);
+}
+
+bool SaysNotMine(std::string_view name, const BatchAnswer& answer) {
+  return !answer.results.empty() &&
+         std::all_of(answer.results.begin(), answer.results.end(),
+                     [name](const OperationResult& result) {
+                       return SaysNotMine(WorkKind::kEntity, name,
+                                          result.failure);
+                     });
 }
 
 }  // namespace leasehold

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "service/dispatch/worker.h"
+#include "service/orchestration/entity_batch.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/turn.h"
 
@@ -25,6 +26,9 @@ bool SaysNotMine(WorkKind kind, std::string_view name,
 
 // Same, for the answer to a turn: it does nothing but fail in this way.
 bool SaysNotMine(std::string_view name, const TurnAnswer& answer);
+
+// Same, for the answer to a batch: all its operations fail in this way.
+bool SaysNotMine(std::string_view name, const BatchAnswer& answer);
 
 }  // namespace leasehold
 

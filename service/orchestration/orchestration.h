@@ -21,17 +21,15 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "service/dispatch/dispatcher.h"
 #include "service/instance/extension.h"
 #include "service/instance/instance_key.h"
-#include "service/orchestration/context_hold.h"
+#include "service/orchestration/durable.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/inbox.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/runtime_state.h"
 #include "service/orchestration/timers.h"
 #include "service/orchestration/turn.h"
-#include "service/storage/witness.h"
 
 namespace leasehold {
 
@@ -58,38 +56,8 @@ struct SentTurn {
   size_t answer_bytes = 0;
 };
 
-// Work lost this many times in a row is suspect.
-inline constexpr int kSuspectAfter = 2;
-
-// Work for an orchestration.
-struct OwnedWork : Work {
-  OwnedWork(Orchestration& owner, WorkKind kind, std::string name,
-            std::string version)
-      : Work(kind, std::move(name), std::move(version)), owner(owner) {}
-  Orchestration& owner;
-  int given_back = 0;  // Times in a row.
-  // Times in a row that it went out and was lost or given back.
-  int lost = 0;
-  bool sent = false;       // It was sent to its worker.
-  StoredTime sent_at = 0;  // On the monotonic clock.
-  // Where the store's witness notes it, while it is out or after a loss.
-  Witness::Place place;
-  // It has come back with an answer.
-  void ResetLosses() {
-    given_back = 0;
-    lost = 0;
-    alone = false;
-  }
-
-  // It holds the context: it is out, or its end is being committed.
-  bool pins = false;
-};
-
-// All work is of this type.
-inline OwnedWork& Owned(Work& work) { return static_cast<OwnedWork&>(work); }
-
 struct ActivityWork final : OwnedWork {
-  ActivityWork(Orchestration& owner, int32_t id, TaskScheduled task, bool away,
+  ActivityWork(Durable& owner, int32_t id, TaskScheduled task, bool away,
                std::string version)
       : OwnedWork(owner, WorkKind::kActivity, task.name, std::move(version)),
         id(id),
@@ -111,7 +79,7 @@ struct HotState {
   int64_t chunks = 0;  // Chunks in the store.
 };
 
-// Holds the hot state.
+// Holds the hot state; of an entity only its place in the context.
 class HotOrchestration final : public Extension {
  public:
   explicit HotOrchestration(Engine& engine) : engine_(engine) {}
@@ -127,30 +95,37 @@ class HotOrchestration final : public Extension {
   }
 
   // Guarded by the engine's lock.
-  Orchestration* owner = nullptr;   // Null: none, or it has ended.
-  std::unique_ptr<HotState> state;  // Null: cold, or in use by a turn.
-  uint64_t load = 0;                // The read that will load it; 0: none.
+  Durable* owner = nullptr;  // Null: none, or it has ended.
+  // Of an orchestration. Null: cold, or in use by a turn.
+  std::unique_ptr<HotState> state;
+  uint64_t load = 0;  // The read that will load it; 0: none.
 
  private:
   Engine& engine_;
 };
 
-class Orchestration : public std::enable_shared_from_this<Orchestration> {
+class Orchestration final : public Durable {
  public:
   Orchestration(RunNumber number, InstanceKey key, std::string name,
                 const Payload& version, std::string execution_id)
-      : number(number),
-        key(std::move(key)),
+      : Durable(number, std::move(key)),
         execution_id(std::move(execution_id)),
         turn(*this, WorkKind::kTurn, std::move(name), version.value_or("")) {}
-  Orchestration(const Orchestration&) = delete;
-  Orchestration& operator=(const Orchestration&) = delete;
 
-  const RunNumber number;
-  const InstanceKey key;
+  std::shared_ptr<Orchestration> shared_from_this() {
+    return std::static_pointer_cast<Orchestration>(Durable::shared_from_this());
+  }
+  void ForEachWork(absl::FunctionRef<void(OwnedWork&)> each) override {
+    each(turn);
+    for (auto& [id, activity] : activities) each(*activity);
+  }
+  void OnParked() override {
+    // The remaining memory may stay for long.
+    inbox.ShrinkToFit();
+    turn.token.shrink_to_fit();
+  }
 
   // Durable state.
-  bool durable = false;   // Whether it exists in the store.
   uint64_t revision = 0;  // As OrchestrationInfo; 0: not durable yet.
   std::string execution_id;
   std::vector<std::string> former_executions;  // As in Summary.
@@ -160,8 +135,6 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   // A commit that ends it is in progress, or another orchestration has taken
   // its key: it receives nothing more.
   bool ending = false;
-  // It has ended: operations still in progress for it change nothing.
-  bool gone = false;
   // Why it is set aside, if a part of it cannot be read. None of its turns goes
   // out, and only a purge can change it. Null: it is intact.
   std::unique_ptr<const std::string> damage;
@@ -180,20 +153,16 @@ class Orchestration : public std::enable_shared_from_this<Orchestration> {
   OwnedWork turn;
   std::unique_ptr<SentTurn> sent;  // Of the turn that is, or was last, out.
   bool committing = false;         // Its answer is being committed.
-  bool held = false;               // The turn was given back, and is delayed.
   std::map<int32_t, std::unique_ptr<ActivityWork>> activities;
 
-  int pins = 0;  // Work that pins the context.
-  std::shared_ptr<ContextHold> pin;
-  bool pinning = false;  // Acquiring the pin.
-  // Of the start that created it, while that is unanswered.
-  const ContextOffer* offer = nullptr;
-  std::vector<Work*> unsent;  // Out, but not sent yet.
-
-  HotOrchestration* hot = nullptr;
   // Of a new orchestration, which has nothing to read.
   std::unique_ptr<HotState> fresh;
 };
+
+// The orchestration of a turn or an activity.
+inline Orchestration& OrchestrationOf(Work& work) {
+  return static_cast<Orchestration&>(Owned(work).owner);
+}
 
 // Updates `suspended` for a received event.
 void NoteSuspension(int event_number, Orchestration& orchestration);

@@ -90,7 +90,7 @@ class Orchestrations {
 
   // Erases orchestrations that have ended or are damaged. Others, and IDs that
   // do not exist, are skipped. `recursive`: erases their sub-orchestrations
-  // too.
+  // too. The ID of an entity takes its state away.
   virtual void Purge(std::vector<InstanceKey> keys, bool recursive,
                      Done<PurgeResult> done) = 0;
   // Erases all that have ended and match `filter`, for `timeout` at most.

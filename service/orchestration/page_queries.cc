@@ -3,6 +3,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
 namespace leasehold {
 namespace {
 
@@ -23,6 +26,17 @@ PageScope ScopeOf(const FinishedIdsQuery& list) {
   scope.AddNumbers(list.statuses);
   scope.AddNumber(list.finished_from);
   scope.AddNumber(list.finished_to);
+  return scope;
+}
+
+// The list, and the ID that a page begins after.
+PageScope ScopeOf(const EntityListQuery& list, std::string_view last) {
+  PageScope scope("entities", list.tenant);
+  scope.Add(list.id_prefix);
+  scope.AddNumber(list.modified_from);
+  scope.AddNumber(list.modified_to);
+  scope.AddNumber(list.with_stateless ? 1 : 0);
+  scope.Add(last);
   return scope;
 }
 
@@ -99,6 +113,33 @@ std::string TokenFor(const FinishedIdsQuery& list,
                      const PageTokens& tokens) {
   return tokens.Make(ScopeOf(list), {static_cast<uint64_t>(last.finished),
                                      static_cast<uint64_t>(last.number)});
+}
+
+// The ID is readable, beside what vouches for it.
+std::string TokenFor(const EntityListQuery& list, const std::string& last,
+                     const PageTokens& tokens) {
+  return absl::StrCat(absl::WebSafeBase64Escape(last), ".",
+                      tokens.Make(ScopeOf(list, last), {0, 0}));
+}
+
+absl::StatusOr<EntityQuery> QueryFor(const EntityListQuery& list,
+                                     const PageTokens& tokens) {
+  EntityQuery query{.tenant = list.tenant,
+                    .id_prefix = list.id_prefix,
+                    .modified_from = list.modified_from,
+                    .modified_to = list.modified_to,
+                    .with_stateless = list.with_stateless,
+                    .count_max = list.count_max};
+  const auto& [text, field] = list.page_token;
+  if (text.empty()) return query;
+  const size_t dot = text.find('.');
+  if (dot == std::string::npos ||
+      !absl::WebSafeBase64Unescape(text.substr(0, dot), &query.after) ||
+      !tokens.Read(ScopeOf(list, query.after), text.substr(dot + 1))
+           .has_value()) {
+    return IsNotATokenOfThisList(field, text);
+  }
+  return query;
 }
 
 }  // namespace leasehold

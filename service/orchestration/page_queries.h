@@ -9,14 +9,16 @@
 
 #include "absl/status/statusor.h"
 #include "service/base/page_token.h"
+#include "service/orchestration/entities.h"
 #include "service/orchestration/requests.h"
 #include "service/storage/store.h"
 
 namespace leasehold {
 
 // The page tokens of a store: it keeps their key, so that they outlive a
-// restart. The first time, this makes the key, in the name of `fence`. A damaged
-// key is replaced: lists then begin again, and nothing else is lost. Blocks.
+// restart. The first time, this makes the key, in the name of `fence`. A
+// damaged key is replaced: lists then begin again, and nothing else is lost.
+// Blocks.
 //   Unavailable: the store cannot be read or written.
 absl::StatusOr<PageTokens> LoadPageTokens(Store& store, const Fence& fence);
 
@@ -28,11 +30,17 @@ absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
 absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
                                        const PageTokens& tokens);
 
+absl::StatusOr<EntityQuery> QueryFor(const EntityListQuery& list,
+                                     const PageTokens& tokens);
+
 // The token for the page of this list that begins after `last`.
 std::string TokenFor(const OrchestrationQuery& list, RunNumber last,
                      const PageTokens& tokens);
 std::string TokenFor(const FinishedIdsQuery& list,
                      const FinishedQuery::Position& last,
+                     const PageTokens& tokens);
+
+std::string TokenFor(const EntityListQuery& list, const std::string& last,
                      const PageTokens& tokens);
 
 }  // namespace leasehold

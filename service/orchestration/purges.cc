@@ -58,10 +58,22 @@ void Purges::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
   }
   const InstanceKey key = std::move(job->keys.front());
   job->keys.pop_front();
+  if (key.id.starts_with('@')) return PurgeEntityLocked(job, key);
   engine_.lookups_.Add(
       key,
       [this, job, key](const absl::StatusOr<std::optional<RunRow>>& row,
                        uint64_t epoch) { PurgeRow(job, key, row, epoch); });
+}
+
+void Purges::PurgeEntityLocked(const std::shared_ptr<PurgeJob>& job,
+                               const InstanceKey& key) {
+  engine_.mu_.AssertHeld();
+  engine_.entity_reads_.Erase(key,
+                              [this, job](const absl::StatusOr<bool>& had) {
+                                if (!had.ok()) return job->done(had.status());
+                                if (*had) ++job->result.erased;
+                                PurgeNext(job);
+                              });
 }
 
 void Purges::PurgePage(const std::shared_ptr<PurgeJob>& job) {
@@ -132,7 +144,10 @@ void Purges::PurgeRow(const std::shared_ptr<PurgeJob>& job,
       // The lookup continues until the row is gone.
       PendingCommit commit;
       commit.changes.push_back(EraseRun{number});
-      if (present != nullptr) engine_.EndLocked(*present);
+      if (present != nullptr) {
+        engine_.batches_.ReleaseLocksLocked(key, commit);
+        engine_.EndLocked(*present);
+      }
       commit.apply.push_back([this, key, epoch] {
         engine_.mu_.AssertHeld();
         engine_.lookups_.End(key, epoch);

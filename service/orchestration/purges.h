@@ -37,6 +37,9 @@ class Purges {
   struct PurgeJob;
 
   void PurgeNext(const std::shared_ptr<PurgeJob>& job);
+  // Takes the state of an entity away.
+  void PurgeEntityLocked(const std::shared_ptr<PurgeJob>& job,
+                         const InstanceKey& key);
   // The orchestration to erase for a key; 0: none.
   RunNumber PurgeableLocked(const InstanceKey& key,
                             const std::optional<RunRow>& row);

@@ -20,10 +20,10 @@ constexpr char kEndedWithTheServer[] =
     "the server ended while it had this work";
 
 Witness::Name NameOf(Work& work) {
-  const bool turn = work.kind == WorkKind::kTurn;
+  const bool activity = work.kind == WorkKind::kActivity;
   return {.number = Owned(work).owner.number,
           .kind = static_cast<int32_t>(work.kind),
-          .id = turn ? 0 : static_cast<ActivityWork&>(work).id};
+          .id = activity ? static_cast<ActivityWork&>(work).id : 0};
 }
 
 }  // namespace
@@ -55,6 +55,11 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
   if (!status.ok()) return status;
   const auto unsent = engine_.store_.ReadOutbox(partition);
   if (!unsent.ok()) return unsent.status();
+  std::vector<AwakeEntity> awake;
+  status = engine_.store_.ReadAwake(partition, [&awake](AwakeEntity one) {
+    awake.push_back(std::move(one));
+  });
+  if (!status.ok()) return status;
 
   Engine::Section section(engine_);
   ForgetAllLocked();
@@ -71,6 +76,10 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
     numbers.push_back(one.row.number);
     LoadOneLocked(std::move(one), left);
   }
+  for (AwakeEntity& one : awake) {
+    Entity& entity = engine_.batches_.LoadLocked(std::move(one));
+    if (entity.damage == nullptr) TakeLossesLocked(entity.batch, left);
+  }
   engine_.commits_.Resume(opened.fence);
   retry_delay_ = kRecoverDelayMin;
   engine_.schedule_.Follow();
@@ -80,6 +89,7 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
     Orchestration* loaded = engine_.directory_.FindByNumber(number);
     if (loaded != nullptr) EndLostLocked(*loaded);
   }
+  engine_.batches_.BeginLocked();
   engine_.wait_list_.ReviewWaitersLocked();
   engine_.timers_changed_.NotifyAll();
   return absl::OkStatus();
@@ -261,6 +271,7 @@ void Recovery::ForgetAllLocked() {
   const uint64_t before = engine_.lookups_.epoch();
   while (Orchestration* one = engine_.directory_.first())
     engine_.EndLocked(*one);
+  engine_.batches_.ForgetAllLocked();
   engine_.dispatcher_.Clear();
   engine_.schedule_.Clear();
   engine_.ends_.ForgetAllLocked();

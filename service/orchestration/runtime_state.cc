@@ -59,6 +59,13 @@ struct Fold {
   }
   void operator()(const EventSent&) {}
   void operator()(const EventRaised&) {}
+  void operator()(const EntityOperationSignaled&) {}
+  void operator()(const EntityOperationCalled&) {}
+  void operator()(const EntityOperationCompleted&) {}
+  void operator()(const EntityOperationFailed&) {}
+  void operator()(const EntityLockRequested&) {}
+  void operator()(const EntityLockGranted&) {}
+  void operator()(const EntityUnlockSent&) {}
   void operator()(const OtherEvent&) {}
 };
 

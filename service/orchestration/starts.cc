@@ -328,6 +328,7 @@ void Starts::TerminateLocked(Orchestration& orchestration, Payload output,
        std::move(output),
        {}},
       commit);
+  engine_.batches_.ReleaseLocksLocked(orchestration.key, commit);
   engine_.EndLocked(orchestration);
 }
 

@@ -29,8 +29,9 @@ class Timers {
   enum class Kind : uint8_t {
     kTimer,          // Set by an orchestrator; `id` is its number.
     kStart,          // A scheduled start.
-    kRetryTurn,      // A turn that was given back is queued again.
+    kRetryTurn,      // A turn or batch that was given back is queued again.
     kRetryActivity,  // Same for an activity; `id` is its number, of any value.
+    kEntity,         // A message for later of an entity is due.
   };
 
   // Sorted in this order: timers of one orchestration that are due together

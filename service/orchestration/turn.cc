@@ -23,6 +23,12 @@ struct PayloadSize {
     return SizeOf(child.input);
   }
   size_t operator()(const EventSent& sent) { return SizeOf(sent.input); }
+  size_t operator()(const EntityOperationSignaled& signal) {
+    return SizeOf(signal.input);
+  }
+  size_t operator()(const EntityOperationCalled& call) {
+    return SizeOf(call.input);
+  }
   size_t operator()(const CompleteExecution& completion) {
     return SizeOf(completion.result);
   }
@@ -59,12 +65,6 @@ std::optional<Refused> FindRefused(const RuntimeState& state,
     return Refused{answer.refusal->type, answer.refusal->message};
   }
   for (const OrchestratorAction& action : answer.actions) {
-    if (const auto* unsupported =
-            std::get_if<UnsupportedAction>(&action.what)) {
-      return Refused{
-          "Unsupported",
-          absl::StrCat(unsupported->what, " are not supported by this server")};
-    }
     if (std::holds_alternative<RewindHistory>(action.what)) {
       return Refused{
           "NotRewinding",
@@ -148,15 +148,39 @@ class Conclusion {
     Echo(id, std::move(sent));
   }
 
+  void Do(int32_t id, EntityOperationSignaled signal) {
+    TellEntity(signal.target.value_or(""), signal);
+    Echo(id, std::move(signal));
+  }
+
+  void Do(int32_t id, EntityOperationCalled call) {
+    // Only this execution waits for the answer.
+    call.caller = id_;
+    call.caller_execution = execution_id();
+    TellEntity(call.target.value_or(""), call);
+    Echo(id, std::move(call));
+  }
+
+  void Do(int32_t id, EntityLockRequested lock) {
+    lock.requester = id_;
+    TellEntity(lock.lock_set[lock.position], lock);
+    Echo(id, std::move(lock));
+  }
+
+  void Do(int32_t id, EntityUnlockSent unlock) {
+    unlock.holder = id_;
+    TellEntity(unlock.target.value_or(""), unlock);
+    Echo(id, std::move(unlock));
+  }
+
   void Do(int32_t, TerminateOther other) {
     outcome_.messages.push_back(
         {other.instance_id, std::nullopt,
          FromOutside(ExecutionTerminated{other.reason, other.recursive})});
   }
 
-  // Both were refused before: this is not a rewind turn.
+  // Was refused before: this is not a rewind turn.
   void Do(int32_t, const RewindHistory&) {}
-  void Do(int32_t, const UnsupportedAction&) {}
 
   void Do(int32_t id, CompleteExecution completion) {
     if (as_new_) {
@@ -175,6 +199,11 @@ class Conclusion {
 
   void Echo(int32_t id, EventBody body) {
     if (!as_new_) outcome_.events.push_back({id, now_, std::move(body)});
+  }
+
+  void TellEntity(std::string entity, EventBody body) {
+    outcome_.messages.push_back(
+        {std::move(entity), std::nullopt, FromOutside(std::move(body))});
   }
 
   const Payload& execution_id() const {

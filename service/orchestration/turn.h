@@ -48,17 +48,13 @@ struct RewindHistory {
   std::vector<std::string> events;  // Encoded.
 };
 
-// An action that this server does not support.
-struct UnsupportedAction {
-  std::string what;
-};
-
 // Most actions are the event that they become.
 struct OrchestratorAction {
   int32_t id = 0;
   std::variant<TaskScheduled, SubOrchestrationCreated, TimerCreated, EventSent,
-               TerminateOther, CompleteExecution, RewindHistory,
-               UnsupportedAction>
+               EntityOperationSignaled, EntityOperationCalled,
+               EntityLockRequested, EntityUnlockSent, TerminateOther,
+               CompleteExecution, RewindHistory>
       what;
 };
 

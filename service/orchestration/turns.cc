@@ -58,6 +58,9 @@ void Turns::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
          message.execution_id.value_or(""), std::move(message.event)},
         commit);
   }
+  if (turn->finished.has_value() || turn->next.has_value()) {
+    engine_.batches_.ReleaseLocksLocked(orchestration.key, commit);
+  }
   engine_.commits_.Submit(std::move(commit));
 }
 

@@ -13,6 +13,7 @@
 
 #include "service/dispatch/worker.h"
 #include "service/instance/instance_key.h"
+#include "service/orchestration/entity_batch.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/requests.h"
 #include "service/orchestration/turn.h"
@@ -49,6 +50,9 @@ class WorkExchange {
   // orchestration that has ended is dropped, too.
   virtual void CompleteActivity(const WorkName& name, EventBody end,
                                 DoneStatus done) = 0;
+  // The answer to a batch of operations of an entity. As CompleteTurn.
+  virtual void CompleteEntity(const WorkName& name, BatchAnswer answer,
+                              DoneStatus done) = 0;
   // A worker's answer was refused: `reason` says why, such as "its answer could
   // not be read". The work then counts as lost, as when its worker's stream
   // ends.

@@ -6,6 +6,7 @@ namespace {
 // Field numbers of WorkItem.
 constexpr int kTurnField = 1;
 constexpr int kActivityField = 2;
+constexpr int kEntityField = 5;
 constexpr int kTokenField = 10;
 
 }  // namespace
@@ -48,6 +49,21 @@ std::string EncodeActivityItem(const ActivityItem& item) {
   writer(5, item.id);
   writer(6, item.task.trace);
   writer(7, item.task.tags);
+  writer.End(begin);
+  writer.Bytes(kTokenField, item.token);
+  return bytes;
+}
+
+std::string EncodeBatchItem(const BatchItem& item) {
+  std::string bytes;
+  WireWriter writer(bytes);
+  const size_t begin = writer.Begin(kEntityField);
+  writer.Bytes(1, item.instance_id);
+  writer(2, item.execution_id);
+  writer(3, item.state);
+  for (const std::string_view event : item.events) {
+    AppendFrame(bytes, 4, event);
+  }
   writer.End(begin);
   writer.Bytes(kTokenField, item.token);
   return bytes;

@@ -34,6 +34,17 @@ struct ActivityItem {
 };
 std::string EncodeActivityItem(const ActivityItem& item);
 
+// Operations of an entity: the message EntityRequest, which all workers that
+// run entities read.
+struct BatchItem {
+  std::string_view token;
+  std::string_view instance_id;
+  const std::string& execution_id;
+  const Payload& state;
+  const std::vector<std::string_view>& events;
+};
+std::string EncodeBatchItem(const BatchItem& item);
+
 }  // namespace leasehold
 
 #endif  // LEASEHOLD_SERVICE_ORCHESTRATION_WORK_ITEM_H_

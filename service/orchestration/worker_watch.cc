@@ -48,8 +48,7 @@ std::optional<StoredTime> WorkerWatch::NextLookLocked() const {
 
 void WorkerWatch::TakeBackLateLocked(Work& work, absl::Duration limit) {
   engine_.mu_.AssertHeld();
-  const bool turn = work.kind == WorkKind::kTurn;
-  if (turn && engine_.dispatcher_.IsBehind(work)) {
+  if (work.kind != WorkKind::kActivity && engine_.dispatcher_.IsBehind(work)) {
     engine_.dispatcher_.GiveMoreTime(work);
     WatchLocked(work);
     return;
@@ -57,7 +56,8 @@ void WorkerWatch::TakeBackLateLocked(Work& work, absl::Duration limit) {
   const WorkerId worker = work.worker;
   const std::string had = absl::StrCat(
       "had it for ", absl::FormatDuration(limit),
-      turn ? " (--turn-timeout-on-worker)" : " (--activity-timeout)");
+      work.kind == WorkKind::kActivity ? " (--activity-timeout)"
+                                       : " (--turn-timeout-on-worker)");
   if (!engine_.dispatcher_.HasAnsweredSince(work) &&
       engine_.dispatcher_.SetSilent(worker)) {
     engine_.ends_.OnTakersChangedLocked();

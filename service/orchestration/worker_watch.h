@@ -32,11 +32,13 @@ class Engine;
 
 class WorkerWatch {
  public:
-  // The limits for a turn and for an activity; 0: none.
+  // The limits for a turn, which is that of a batch, too, and for an activity;
+  // 0: none.
   WorkerWatch(Engine& engine, absl::Duration turn, absl::Duration activity)
       : engine_(engine),
         watches_{{WorkWatch(absl::ToInt64Microseconds(turn)),
-                  WorkWatch(absl::ToInt64Microseconds(activity))}} {}
+                  WorkWatch(absl::ToInt64Microseconds(activity)),
+                  WorkWatch(absl::ToInt64Microseconds(turn))}} {}
   WorkerWatch(const WorkerWatch&) = delete;
   WorkerWatch& operator=(const WorkerWatch&) = delete;
 

@@ -20,6 +20,7 @@
 #include "service/base/retry_after.h"
 #include "service/doors/durable_task_server.h"
 #include "tests/doors/door_server.h"
+#include "tests/doors/fake_entities.h"
 #include "tests/doors/fake_orchestrations.h"
 #include "tests/doors/fake_work_exchange.h"
 #include "tests/support/simulated_clock.h"
@@ -147,9 +148,10 @@ class DurableTaskClientTest : public testing::Test {
 
   SimulatedClock clock_;
   FakeOrchestrations orchestrations_;
+  FakeEntities entities_;
   FakeWorkExchange work_;
   DurableTaskServer service_{
-      orchestrations_, work_, clock_, {.allow_hub_wipe = true}};
+      orchestrations_, entities_, work_, clock_, {.allow_hub_wipe = true}};
   DoorServer server_{service_, clock_};
   std::unique_ptr<Hub::Stub> stub_ = Hub::NewStub(server_.channel());
 };
@@ -269,7 +271,7 @@ TEST_F(DurableTaskClientTest, AnswersBecomeMessages) {
 }
 
 TEST_F(DurableTaskClientTest, NoOneMayWipeUnlessTheOptionSaysSo) {
-  DurableTaskServer closed(orchestrations_, work_, clock_, {});
+  DurableTaskServer closed(orchestrations_, entities_, work_, clock_, {});
   DoorServer server(closed, clock_);
   const auto stub = Hub::NewStub(server.channel());
   for (const Case& one : Cases()) {
@@ -331,21 +333,6 @@ TEST_F(DurableTaskClientTest, TheWaitForAStartIsAnother) {
   EXPECT_EQ(orchestrations_.TakeCall(), "Wait default/a 0 seen=0");
   orchestrations_.TakeWait().done(nullptr);
   other.join();
-}
-
-// ---- Entities ---------------------------------------------------------------
-
-TEST_F(DurableTaskClientTest, EntitiesAreNotSupported) {
-  using Stub = Hub::Stub;
-  for (const Case& one :
-       {Of(&Stub::SignalEntity, "", ""), Of(&Stub::GetEntity, "", ""),
-        Of(&Stub::QueryEntities, "", ""), Of(&Stub::CleanEntityStorage, "", ""),
-        Of(&Stub::CompleteEntityTask, "", ""),
-        Of(&Stub::AbandonTaskEntityWorkItem, "", "")}) {
-    const grpc::Status status = one.call(*stub_, "");
-    EXPECT_EQ(status.error_code(), grpc::UNIMPLEMENTED);
-    EXPECT_THAT(status.error_message(), HasSubstr("entities"));
-  }
 }
 
 }  // namespace

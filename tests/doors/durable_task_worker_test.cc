@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "service/doors/durable_task_server.h"
 #include "tests/doors/door_server.h"
+#include "tests/doors/fake_entities.h"
 #include "tests/doors/fake_orchestrations.h"
 #include "tests/doors/fake_work_exchange.h"
 #include "tests/support/simulated_clock.h"
@@ -99,9 +100,13 @@ class DurableTaskWorkerTest : public testing::Test {
 
   SimulatedClock clock_;
   FakeOrchestrations orchestrations_;
+  FakeEntities entities_;
   FakeWorkExchange work_;
-  DurableTaskServer service_{
-      orchestrations_, work_, clock_, {.ping_interval = kPingInterval}};
+  DurableTaskServer service_{orchestrations_,
+                             entities_,
+                             work_,
+                             clock_,
+                             {.ping_interval = kPingInterval}};
   DoorServer server_{service_, clock_};
   std::unique_ptr<Hub::Stub> stub_ = Hub::NewStub(server_.channel());
 };
@@ -112,10 +117,11 @@ TEST_F(DurableTaskWorkerTest, AWorkerConnectsAsItAsks) {
   const auto stream = Connect(Parse<GetWorkItemsRequest>(
       "maxConcurrentOrchestrationWorkItems: 3 "
       "maxConcurrentActivityWorkItems: 4 "
+      "maxConcurrentEntityWorkItems: 5 "
       "capabilities: WORKER_CAPABILITY_HISTORY_STREAMING "
       "workItemFilters { activities { name: 'N' versions: '1' } }"));
   const WorkerOptions& options = stream->connected.options;
-  EXPECT_THAT(options.slots, ElementsAre(3, 4));
+  EXPECT_THAT(options.slots, ElementsAre(3, 4, 5));
   EXPECT_TRUE(options.streams_history);
   EXPECT_FALSE(options.last_resort);
   EXPECT_NE(options.peer, "");

@@ -57,6 +57,12 @@ class FakeWorkExchange final : public WorkExchange {
          completed != nullptr ? completed->result.value_or("none") : "failed");
     done(failure);
   }
+  void CompleteEntity(const WorkName& name, BatchAnswer answer,
+                      DoneStatus done) override {
+    Note("CompleteEntity ", Show(name), " ", answer.results.size(), " results ",
+         answer.actions.size(), " actions ", answer.state.value_or("none"));
+    done(failure);
+  }
   void RefuseAnswer(WorkKind kind, const WorkName& name,
                     std::string_view reason) override {
     Note("RefuseAnswer ", Show(kind), " ", Show(name), " ",
@@ -72,6 +78,7 @@ class FakeWorkExchange final : public WorkExchange {
     calls_.Put(absl::StrCat(parts...));
   }
   static std::string Show(WorkKind kind) {
+    if (kind == WorkKind::kEntity) return "entity";
     return kind == WorkKind::kTurn ? "turn" : "activity";
   }
   static std::string Show(const WorkName& name) {

@@ -46,10 +46,12 @@ struct FakeItem {
   std::string token = {};
   std::string instance_id = {};
   std::string execution_id = {};
-  // Of a turn.
+  // Of a turn; the events of a batch are its operations.
   bool past_is_streamed = false;
   std::vector<HistoryEvent> past = {};
   std::vector<HistoryEvent> events = {};
+  // Of a batch.
+  Payload state = {};
   // Of an activity.
   std::string name = {};
   std::string version = {};
@@ -68,11 +70,23 @@ inline std::string ValueOf(std::string_view string_value) {
   return value.value_or("");
 }
 
+inline void ParseBatch(std::string_view bytes, FakeItem& item) {
+  item.kind = WorkKind::kEntity;
+  WireReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.field() == 1) item.instance_id = reader.bytes();
+    if (reader.field() == 3) item.state = ValueOf(reader.bytes());
+    if (reader.field() == 4)
+      item.events.push_back(*DecodeEvent(reader.bytes()));
+  }
+}
+
 inline FakeItem ParseItem(std::string_view bytes) {
   FakeItem item;
   WireReader reader(bytes);
   while (reader.Next()) {
     if (reader.field() == 10) item.token = reader.bytes();
+    if (reader.field() == 5) ParseBatch(reader.bytes(), item);
     if (reader.field() > 2) continue;
     item.kind = reader.field() == 1 ? WorkKind::kTurn : WorkKind::kActivity;
     WireReader inner(reader.bytes());
@@ -104,47 +118,57 @@ inline FakeItem ParseItem(std::string_view bytes) {
   return item;
 }
 
+// The short text of each kind of event.
+struct EventWord {
+  std::string operator()(const OrchestratorStarted&) { return "turn"; }
+  std::string operator()(const ExecutionStarted& e) {
+    return "started(" + e.input.value_or("") + ")";
+  }
+  std::string operator()(const ExecutionCompleted& e) {
+    return absl::StrCat("ended(", e.status, ")");
+  }
+  std::string operator()(const ExecutionTerminated&) { return "terminated"; }
+  std::string operator()(const TaskScheduled& e) { return "task " + e.name; }
+  std::string operator()(const TaskCompleted& e) {
+    return absl::StrCat("task ", e.task_scheduled_id, " done");
+  }
+  std::string operator()(const TaskFailed& e) {
+    return absl::StrCat("task ", e.task_scheduled_id, " failed");
+  }
+  std::string operator()(const SubOrchestrationCreated& e) {
+    return "child " + e.instance_id;
+  }
+  std::string operator()(const SubOrchestrationCompleted& e) {
+    return absl::StrCat("child ", e.task_scheduled_id, " done");
+  }
+  std::string operator()(const SubOrchestrationFailed& e) {
+    return absl::StrCat("child ", e.task_scheduled_id, " failed");
+  }
+  std::string operator()(const TimerCreated&) { return "timer"; }
+  std::string operator()(const TimerFired& e) {
+    return absl::StrCat("timer ", e.timer_id, " fired");
+  }
+  std::string operator()(const EventSent& e) { return "sent " + e.name; }
+  std::string operator()(const EventRaised& e) { return "raised " + e.name; }
+  std::string operator()(const ExecutionSuspended&) { return "suspended"; }
+  std::string operator()(const ExecutionResumed&) { return "resumed"; }
+  std::string operator()(const ExecutionRewound&) { return "rewound"; }
+  std::string operator()(const EntityOperationCompleted& e) {
+    return absl::StrCat("answer ", e.output.value_or("-"));
+  }
+  std::string operator()(const EntityOperationFailed&) { return "no answer"; }
+  std::string operator()(const EntityLockGranted&) { return "locked"; }
+  std::string operator()(const OtherEvent& e) {
+    return absl::StrCat("other ", e.number);
+  }
+  std::string operator()(const auto& e) {
+    return absl::StrCat("sent ", e.kNumber);
+  }
+};
+
 // An event as a short text, such as `turn` or `started(e)`.
 inline std::string Word(const HistoryEvent& event) {
-  struct Words {
-    std::string operator()(const OrchestratorStarted&) { return "turn"; }
-    std::string operator()(const ExecutionStarted& e) {
-      return "started(" + e.input.value_or("") + ")";
-    }
-    std::string operator()(const ExecutionCompleted& e) {
-      return absl::StrCat("ended(", e.status, ")");
-    }
-    std::string operator()(const ExecutionTerminated&) { return "terminated"; }
-    std::string operator()(const TaskScheduled& e) { return "task " + e.name; }
-    std::string operator()(const TaskCompleted& e) {
-      return absl::StrCat("task ", e.task_scheduled_id, " done");
-    }
-    std::string operator()(const TaskFailed& e) {
-      return absl::StrCat("task ", e.task_scheduled_id, " failed");
-    }
-    std::string operator()(const SubOrchestrationCreated& e) {
-      return "child " + e.instance_id;
-    }
-    std::string operator()(const SubOrchestrationCompleted& e) {
-      return absl::StrCat("child ", e.task_scheduled_id, " done");
-    }
-    std::string operator()(const SubOrchestrationFailed& e) {
-      return absl::StrCat("child ", e.task_scheduled_id, " failed");
-    }
-    std::string operator()(const TimerCreated&) { return "timer"; }
-    std::string operator()(const TimerFired& e) {
-      return absl::StrCat("timer ", e.timer_id, " fired");
-    }
-    std::string operator()(const EventSent& e) { return "sent " + e.name; }
-    std::string operator()(const EventRaised& e) { return "raised " + e.name; }
-    std::string operator()(const ExecutionSuspended&) { return "suspended"; }
-    std::string operator()(const ExecutionResumed&) { return "resumed"; }
-    std::string operator()(const ExecutionRewound&) { return "rewound"; }
-    std::string operator()(const OtherEvent& e) {
-      return absl::StrCat("other ", e.number);
-    }
-  };
-  return std::visit(Words{}, event.body);
+  return std::visit(EventWord{}, event.body);
 }
 
 inline std::vector<std::string> Words(const std::vector<HistoryEvent>& events) {
@@ -174,6 +198,7 @@ class FakeWorker final : public WorkSink {
   }
   FakeItem TakeTurn() { return Take(WorkKind::kTurn); }
   FakeItem TakeActivity() { return Take(WorkKind::kActivity); }
+  FakeItem TakeBatch() { return Take(WorkKind::kEntity); }
 
   std::deque<FakeItem> items;
   WorkerId id = 0;

@@ -114,10 +114,10 @@ TEST(HistoryEvent, EventWithoutIdHasTheIdZero) {
 
 TEST(HistoryEvent, UnknownKindsAreKeptByteForByte) {
   const std::string inside("\x0a\x01\x00\xff garbage", 12);
-  const std::string bytes = EncodeEvent({3, {1, 2}, OtherEvent{27, inside}});
+  const std::string bytes = EncodeEvent({3, {1, 2}, OtherEvent{19, inside}});
   const HistoryEvent event = Decode(bytes);
   ASSERT_NE(event.As<OtherEvent>(), nullptr);
-  EXPECT_EQ(event.As<OtherEvent>()->number, 27);
+  EXPECT_EQ(event.As<OtherEvent>()->number, 19);
   EXPECT_EQ(event.As<OtherEvent>()->bytes, inside);
   EXPECT_EQ(EncodeEvent(event), bytes);
 }

@@ -144,5 +144,23 @@ TEST(NotMine, ATurnMustDoNothingElse) {
   EXPECT_FALSE(SaysNotMine("Mine", answer));
 }
 
+TEST(NotMine, AllOperationsOfABatchMustFailSo) {
+  BatchAnswer answer;
+  EXPECT_FALSE(SaysNotMine("counter", answer));
+  // Python.
+  answer.results.push_back(
+      {std::nullopt,
+       MakeFailure("EntityNotRegisteredError",
+                   "Entity function named 'counter' was not registered!")});
+  // .NET and JavaScript.
+  answer.results.push_back(
+      {std::nullopt, MakeFailure("EntityTaskNotFound",
+                                 "No entity task named 'counter' was found.")});
+  EXPECT_TRUE(SaysNotMine("counter", answer));
+  EXPECT_FALSE(SaysNotMine("another", answer));
+  answer.results.push_back({"out", {}});
+  EXPECT_FALSE(SaysNotMine("counter", answer));
+}
+
 }  // namespace
 }  // namespace leasehold

@@ -176,7 +176,7 @@ TEST(RuntimeState, EndsOfWhatNobodyWaitsForChangeNothing) {
 
 TEST(RuntimeState, EventsThatItIsNotAboutOnlyCount) {
   const HistoryBuilder history =
-      HistoryBuilder().Sent(1, "a", "e").Raised("e").Other(27, "x");
+      HistoryBuilder().Sent(1, "a", "e").Raised("e").Other(19, "x");
   EXPECT_EQ(Show(After(history.events(), 3)), " Pending at 0.0, 3 events");
 }
 

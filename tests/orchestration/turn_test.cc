@@ -431,12 +431,11 @@ TEST_F(ConcludeTurnTest, HistoryThatIsFullMayContinueAsNew) {
                   .next.has_value());
 }
 
-TEST_F(ConcludeTurnTest, UnsupportedActionFailsIt) {
+TEST_F(ConcludeTurnTest, ActionThatIsRefusedFailsIt) {
   HasParent();
   const TurnOutcome outcome =
-      Conclude({{1, Task()}, {2, UnsupportedAction{"entities"}}});
-  EXPECT_EQ(FailureOf(outcome),
-            "Unsupported: entities are not supported by this server");
+      Conclude({{1, Task()}, {2, EntityUnlockSent{"c", {}, "not an entity"}}});
+  EXPECT_THAT(FailureOf(outcome), HasSubstr("InvalidAction: action 2"));
   EXPECT_THAT(outcome.tasks, IsEmpty());
   // An end like any other: the parent is told.
   ASSERT_THAT(outcome.messages, SizeIs(1));

@@ -302,5 +302,32 @@ TEST(WireForm, ActivityItemIsAWorkItemOfTheContract) {
   });
 }
 
+TEST(WireForm, BatchItemIsAWorkItemOfTheContract) {
+  const std::string signal = EncodeEvent(
+      {-1, {1, 2}, EntityOperationSignaled{"r", "add", Timestamp{7, 0}, "in"}});
+  for (const Payload& state : {Payload(), Payload(""), Payload("state")}) {
+    WorkItem item;
+    ASSERT_TRUE(item.ParseFromString(EncodeBatchItem({.token = "t-1",
+                                                      .instance_id = "@c@a",
+                                                      .execution_id = "e-1",
+                                                      .state = state,
+                                                      .events = {signal}})));
+    EXPECT_FALSE(HasUnknown(item));
+    EXPECT_EQ(item.completiontoken(), "t-1");
+    ASSERT_TRUE(item.has_entityrequestv2());
+    const EntityRequest& request = item.entityrequestv2();
+    EXPECT_EQ(request.instanceid(), "@c@a");
+    EXPECT_EQ(request.executionid(), "e-1");
+    EXPECT_EQ(request.has_entitystate(), state.has_value());
+    EXPECT_EQ(request.entitystate().value(), state.value_or(""));
+    ASSERT_EQ(request.operationrequests_size(), 1);
+    const auto& operation =
+        request.operationrequests(0).entityoperationsignaled();
+    EXPECT_EQ(operation.operation(), "add");
+    EXPECT_EQ(operation.input().value(), "in");
+    EXPECT_EQ(operation.scheduledtime().seconds(), 7);
+  }
+}
+
 }  // namespace
 }  // namespace leasehold

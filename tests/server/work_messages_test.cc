@@ -136,10 +136,43 @@ TEST(DurableTaskAnswer, TakesTheEndInEachOfItsWaysAndNoOther) {
   }
 }
 
-TEST(DurableTaskAnswer, SaysWhatIsNotSupported) {
-  OrchestratorResponse entities;
-  entities.add_actions()->mutable_sendentitymessage();
-  EXPECT_EQ(OnlyAction<UnsupportedAction>(entities, 0).what, "entities");
+TEST(DurableTaskAnswer, TakesWhatIsSentToEntities) {
+  OrchestratorResponse message;
+  auto* call = message.add_actions()
+                   ->mutable_sendentitymessage()
+                   ->mutable_entityoperationcalled();
+  call->set_requestid("r");
+  call->set_operation("get");
+  call->mutable_targetinstanceid()->set_value("@c@a");
+  call->mutable_scheduledtime()->set_seconds(7);
+  auto* lock = message.add_actions()
+                   ->mutable_sendentitymessage()
+                   ->mutable_entitylockrequested();
+  lock->set_criticalsectionid("s");
+  lock->add_lockset("@c@a");
+  lock->add_lockset("@c@b");
+  message.add_actions()
+      ->mutable_sendentitymessage()
+      ->mutable_entityunlocksent()
+      ->set_criticalsectionid("s");
+  const absl::StatusOr<TurnAnswer> answer = FromMessage(message);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_EQ(answer->actions.size(), 3u);
+  const auto& called = std::get<EntityOperationCalled>(answer->actions[0].what);
+  EXPECT_EQ(called.request_id, "r");
+  EXPECT_EQ(called.target, "@c@a");
+  EXPECT_EQ(called.scheduled, (Timestamp{7, 0}));
+  EXPECT_EQ(std::get<EntityLockRequested>(answer->actions[1].what).lock_set,
+            (std::vector<std::string>{"@c@a", "@c@b"}));
+  EXPECT_EQ(std::get<EntityUnlockSent>(answer->actions[2].what).section_id,
+            "s");
+}
+
+TEST(DurableTaskAnswer, AMessageForAnEntityThatSaysNothingIsRefused) {
+  OrchestratorResponse message;
+  message.add_actions()->mutable_sendentitymessage();
+  EXPECT_EQ(FromMessage(message).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(DurableTaskAnswer, TakesAHistoryToGoOnWith) {

@@ -150,6 +150,12 @@ class RandomFields {
       map.emplace_back("key " + std::to_string(4 - i), Text());
     }
   }
+  void operator()(int, std::vector<std::string>& values) {
+    values.clear();
+    for (uint64_t i = Uniform(random_, 0, 3); i > 0; --i) {
+      values.push_back(Text());
+    }
+  }
   template <typename Message>
   requires requires(Message& m, RandomFields& f) { Message::Visit(m, f); }
   void operator()(int, Message& message) { Message::Visit(message, *this); }

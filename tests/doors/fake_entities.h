@@ -1,0 +1,84 @@
+// FakeEntities: Entities without an engine, for tests of doors.
+//
+// It notes each call as one line, such as `GetEntity default/@c@a`, and answers
+// at once with `failure`, or with what the test has set.
+//
+// Thread-safety: calls are safe; the test sets answers while no call is under
+// way.   Lifetime: outlives the server.
+#ifndef LEASEHOLD_TESTS_DOORS_FAKE_ENTITIES_H_
+#define LEASEHOLD_TESTS_DOORS_FAKE_ENTITIES_H_
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "service/orchestration/entities.h"
+#include "tests/server/events.h"
+
+namespace leasehold {
+
+class FakeEntities final : public Entities {
+ public:
+  absl::Status failure;            // Not OK: the answer to everything.
+  std::optional<EntityInfo> info;  // nullopt: there is none.
+  EntityList list;
+  int64_t orphans = 0;
+
+  // The oldest call that was not taken yet; waits for it.
+  std::string TakeCall() { return calls_.Take("a call of the port"); }
+  size_t untaken_calls() const { return calls_.size(); }
+
+  // ---- Entities ----
+
+  void Signal(EntitySignal signal, DoneStatus done) override {
+    Note("Signal ", Show(signal.key), " ", signal.operation, " ",
+         signal.input.value_or("none"), " ", signal.request_id,
+         signal.scheduled.has_value()
+             ? absl::StrCat(" at ", signal.scheduled->seconds)
+             : "");
+    done(failure);
+  }
+  void GetEntity(const InstanceKey& key, bool state,
+                 Done<std::optional<EntityInfo>> done) override {
+    Note("GetEntity ", Show(key), state ? " state" : "");
+    if (!failure.ok()) return done(failure);
+    done(info);
+  }
+  void QueryEntities(EntityListQuery query, Done<EntityList> done) override {
+    Note("QueryEntities ", query.tenant, "/", query.id_prefix, "* ",
+         query.count_max, query.modified_from.has_value() ? " from" : "",
+         query.modified_to.has_value() ? " to" : "",
+         query.with_state ? " state" : "",
+         query.with_stateless ? " stateless" : "", " ",
+         std::string(query.page_token.field), "=", query.page_token.text);
+    if (!failure.ok()) return done(failure);
+    done(list);
+  }
+  void EraseEntity(const InstanceKey& key, Done<bool> done) override {
+    Note("EraseEntity ", Show(key));
+    if (!failure.ok()) return done(failure);
+    done(info.has_value());
+  }
+  void ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) override {
+    Note("ReleaseOrphanedLocks ", tenant);
+    if (!failure.ok()) return done(failure);
+    done(orphans);
+  }
+
+ private:
+  template <typename... Parts>
+  void Note(const Parts&... parts) {
+    calls_.Put(absl::StrCat(parts...));
+  }
+  static std::string Show(const InstanceKey& key) {
+    return absl::StrCat(key.tenant, "/", key.id);
+  }
+
+  Mailbox<std::string> calls_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_TESTS_DOORS_FAKE_ENTITIES_H_
