@@ -1,8 +1,8 @@
 """A30: what surprises whoever implements the Durable Task protocol.
 
 The surprises themselves, each in a few lines: those that every SDK's author met once. The
-rest is in durable_task_details.py. Entities are not served yet: their surprise, that
-request ids must be GUIDs, is left out.
+rest is in durable_task_details.py. That of entities, request ids that must be GUIDs,
+is in entities.py.
 
 Elsewhere:  the codes, each with its words: INVALID_ARGUMENT A19.4, 5, 11; ALREADY_EXISTS
 A19.9, 10; NOT_FOUND A19.19, 36, 37, A21.12; FAILED_PRECONDITION A19.37; UNIMPLEMENTED

@@ -139,3 +139,8 @@ def _():
                 Server(f"--data={folder}", listen=(server.address,)))
         survivor.await_line("out", "done")
         equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
+
+
+@check("A18.10 entities: signals, calls, locks, states that come and go")
+def _():
+    run_tests("entities")

@@ -129,3 +129,8 @@ def _():
                 Server(f"--data={folder}", listen=(server.address,)))
         survivor.await_line("out", "done")
         equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
+
+
+@check("A26.13 entities: signals, calls, locks, states that come and go")
+def _():
+    run_tests("entities")

@@ -22,11 +22,14 @@ export function newClient(options = {}) {
   return new TaskHubGrpcClient({ hostAddress: address, logger, ...options });
 }
 
-export function newWorker({ orchestrators = {}, activities = {}, ...options }) {
+export function newWorker({
+  orchestrators = {}, activities = {}, entities = {}, ...options
+}) {
   const worker = new TaskHubGrpcWorker({ hostAddress: address, logger, ...options });
   for (const [name, run] of Object.entries(orchestrators))
     worker.addNamedOrchestrator(name, run);
   for (const [name, run] of Object.entries(activities)) worker.addNamedActivity(name, run);
+  for (const [name, make] of Object.entries(entities)) worker.addNamedEntity(name, make);
   return worker;
 }
 

@@ -64,8 +64,8 @@ ITS_OWN, ALL = "its own", None
 
 
 @contextlib.contextmanager
-def working(*orchestrators, activities=(), filters=ITS_OWN, versioning=None, turns=None,
-            tasks=None, capabilities=(), **options):
+def working(*orchestrators, activities=(), entities=(), filters=ITS_OWN, versioning=None,
+            turns=None, tasks=None, capabilities=(), **options):
     """A worker of these, each known by the name of its function, while the body runs.
 
     It asks for what it has, so that tests do not take each other's work, or for what
@@ -80,6 +80,8 @@ def working(*orchestrators, activities=(), filters=ITS_OWN, versioning=None, tur
         worker.add_orchestrator(one)
     for one in activities:
         worker.add_activity(one)
+    for one in entities:
+        worker.add_entity(one)
     for one in capabilities:
         worker.add_capability(one)
     if versioning:
@@ -94,7 +96,7 @@ def working(*orchestrators, activities=(), filters=ITS_OWN, versioning=None, tur
 
 
 client = new_client()
-ORCHESTRATORS, ACTIVITIES = [], []
+ORCHESTRATORS, ACTIVITIES, ENTITIES = [], [], []
 
 
 def orchestrator(function):
@@ -105,6 +107,11 @@ def orchestrator(function):
 
 def activity(function):
     ACTIVITIES.append(function)
+    return function
+
+
+def entity(function):
+    ENTITIES.append(function)
     return function
 
 
@@ -240,7 +247,7 @@ def main():
     """Runs the tests, those `alone` last, and ends the process."""
     chosen, last = ([test for test in tests if "".join(sys.argv[2:3]) in test[0]]
                     for tests in (TESTS, LAST))
-    with working(*ORCHESTRATORS, activities=ACTIVITIES):
+    with working(*ORCHESTRATORS, activities=ACTIVITIES, entities=ENTITIES):
         results = []
         with concurrent.futures.ThreadPoolExecutor(100) as pool:
             for result in [*pool.map(_run, chosen), *map(_run, last)]:
