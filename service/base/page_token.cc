@@ -134,6 +134,21 @@ std::optional<PageTokens::Position> PageTokens::Read(
   return position;
 }
 
+std::string PageTokens::MakeShowing(std::string_view shown, PageScope scope,
+                                    const Position& position) const {
+  scope.Add(shown);
+  return absl::StrCat(std::string(shown), ":", Make(scope, position));
+}
+
+std::optional<PageTokens::Position> PageTokens::ReadShowing(
+    PageScope scope, std::string_view token) const {
+  // What is shown may have colons; the rest has none.
+  const size_t colon = token.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  scope.Add(token.substr(0, colon));
+  return Read(scope, token.substr(colon + 1));
+}
+
 absl::Status IsNotATokenOfThisList(std::string_view field,
                                    std::string_view token) {
   return absl::InvalidArgumentError(absl::StrCat(

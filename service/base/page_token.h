@@ -12,6 +12,11 @@
 // not in the token; a token of another list has another tag, and is refused.
 // The same position in the same list always has the same token.
 //
+// Where a protocol wants to see something in the token, it comes first, as it
+// is, and is a part of the scope:
+//
+//   token = shown ":" base64url(...)
+//
 // Thread-safety: PageTokens is safe; a PageScope is a value.
 #ifndef LEASEHOLD_SERVICE_BASE_PAGE_TOKEN_H_
 #define LEASEHOLD_SERVICE_BASE_PAGE_TOKEN_H_
@@ -66,6 +71,12 @@ class PageTokens {
   // nullopt: Make has not made `token` with this key and this scope.
   std::optional<Position> Read(const PageScope& scope,
                                std::string_view token) const;
+
+  // The same for a token in which `shown` can be read.
+  std::string MakeShowing(std::string_view shown, PageScope scope,
+                          const Position& position) const;
+  std::optional<Position> ReadShowing(PageScope scope,
+                                      std::string_view token) const;
 
  private:
   std::string key_;

@@ -1,8 +1,10 @@
 #include "service/orchestration/page_queries.h"
 
 #include <optional>
+#include <string_view>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
@@ -40,15 +42,30 @@ PageScope ScopeOf(const EntityListQuery& list, std::string_view last) {
   return scope;
 }
 
+PageScope ScopeOf(const InstanceKey& key, const HistoryQuery& history) {
+  PageScope scope("history", key.tenant);
+  scope.Add(key.id);
+  scope.Add(history.execution_id.value_or(""));
+  return scope;
+}
+
 // nullopt: the first page.
-template <typename List>
-absl::StatusOr<std::optional<PageTokens::Position>> PositionIn(
-    const List& list, const PageTokens& tokens) {
-  const auto& [text, field] = list.page_token;
-  if (text.empty()) return std::nullopt;
-  const auto position = tokens.Read(ScopeOf(list), text);
-  if (!position.has_value()) return IsNotATokenOfThisList(field, text);
+using Begin = std::optional<PageTokens::Position>;
+
+// `read`: nullopt: it is not a token of this list.
+absl::StatusOr<Begin> BeginAt(const PageToken& token,
+                              absl::FunctionRef<Begin(std::string_view)> read) {
+  if (token.text.empty()) return std::nullopt;
+  const Begin position = read(token.text);
+  if (!position.has_value()) {
+    return IsNotATokenOfThisList(token.field, token.text);
+  }
   return position;
+}
+absl::StatusOr<Begin> BeginAt(const PageToken& token, const PageScope& scope,
+                              const PageTokens& tokens) {
+  return BeginAt(
+      token, [&](std::string_view text) { return tokens.Read(scope, text); });
 }
 
 }  // namespace
@@ -78,7 +95,7 @@ RowQuery QueryFor(const OrchestrationFilter& filter) {
 
 absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
                                   const PageTokens& tokens) {
-  const auto position = PositionIn(list, tokens);
+  const auto position = BeginAt(list.page_token, ScopeOf(list), tokens);
   if (!position.ok()) return position.status();
   RowQuery query = QueryFor(list.filter);
   if (position->has_value()) {
@@ -89,7 +106,9 @@ absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
 
 absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
                                        const PageTokens& tokens) {
-  const auto position = PositionIn(list, tokens);
+  const auto position = BeginAt(list.page_token, [&](std::string_view text) {
+    return tokens.ReadShowing(ScopeOf(list), text);
+  });
   if (!position.ok()) return position.status();
   FinishedQuery query{.tenant = list.tenant,
                       .statuses = list.statuses,
@@ -103,16 +122,35 @@ absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
   return query;
 }
 
+absl::StatusOr<std::optional<HistoryPosition>> PositionIn(
+    const InstanceKey& key, const HistoryQuery& history,
+    const PageTokens& tokens) {
+  const auto position =
+      BeginAt(history.page_token, ScopeOf(key, history), tokens);
+  if (!position.ok()) return position.status();
+  if (!position->has_value()) return std::nullopt;
+  return HistoryPosition{.number = static_cast<RunNumber>((**position)[0]),
+                         .chunk = static_cast<int64_t>((**position)[1])};
+}
+
+std::string TokenFor(const InstanceKey& key, const HistoryQuery& history,
+                     const HistoryPosition& next, const PageTokens& tokens) {
+  return tokens.Make(
+      ScopeOf(key, history),
+      {static_cast<uint64_t>(next.number), static_cast<uint64_t>(next.chunk)});
+}
+
 std::string TokenFor(const OrchestrationQuery& list, RunNumber last,
                      const PageTokens& tokens) {
   return tokens.Make(ScopeOf(list), {static_cast<uint64_t>(last), 0});
 }
 
-std::string TokenFor(const FinishedIdsQuery& list,
+std::string TokenFor(const FinishedIdsQuery& list, std::string_view last_id,
                      const FinishedQuery::Position& last,
                      const PageTokens& tokens) {
-  return tokens.Make(ScopeOf(list), {static_cast<uint64_t>(last.finished),
-                                     static_cast<uint64_t>(last.number)});
+  return tokens.MakeShowing(last_id, ScopeOf(list),
+                            {static_cast<uint64_t>(last.finished),
+                             static_cast<uint64_t>(last.number)});
 }
 
 // The ID is readable, beside what vouches for it.

@@ -5,10 +5,13 @@
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_PAGE_QUERIES_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_PAGE_QUERIES_H_
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "service/base/page_token.h"
+#include "service/instance/instance_key.h"
 #include "service/orchestration/entities.h"
 #include "service/orchestration/requests.h"
 #include "service/storage/store.h"
@@ -32,11 +35,27 @@ absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
 
 absl::StatusOr<EntityQuery> QueryFor(const EntityListQuery& list,
                                      const PageTokens& tokens);
+// Where a page of a history begins.
+struct HistoryPosition {
+  RunNumber number = 0;
+  int64_t chunk = 0;
+};
+
+// nullopt: at its beginning.
+//   InvalidArgument: the page token is not one of this history.
+absl::StatusOr<std::optional<HistoryPosition>> PositionIn(
+    const InstanceKey& key, const HistoryQuery& history,
+    const PageTokens& tokens);
+// The token for the page of the history of `history.execution_id` that begins
+// at `next`.
+std::string TokenFor(const InstanceKey& key, const HistoryQuery& history,
+                     const HistoryPosition& next, const PageTokens& tokens);
 
 // The token for the page of this list that begins after `last`.
 std::string TokenFor(const OrchestrationQuery& list, RunNumber last,
                      const PageTokens& tokens);
-std::string TokenFor(const FinishedIdsQuery& list,
+// `last_id`: of the page before, which the Durable Task protocol shows.
+std::string TokenFor(const FinishedIdsQuery& list, std::string_view last_id,
                      const FinishedQuery::Position& last,
                      const PageTokens& tokens);
 

@@ -201,7 +201,8 @@ void Reads::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {
     FinishedIdsPage page;
     for (RunRow& row : found->rows) page.ids.push_back(std::move(row.id));
     if (found->next.has_value()) {
-      page.next_page_token = TokenFor(query, *found->next, tokens);
+      const std::string last_id = page.ids.empty() ? "" : page.ids.back();
+      page.next_page_token = TokenFor(query, last_id, *found->next, tokens);
     }
     done(std::move(page));
   });
@@ -242,25 +243,30 @@ absl::StatusOr<Reads::Execution> Reads::FindExecution(
 
 absl::StatusOr<HistoryPage> Reads::ReadHistoryPage(const InstanceKey& key,
                                                    HistoryQuery query) {
-  const bool begun = query.number != 0;
+  const auto from = PositionIn(key, query, *engine_.page_tokens_);
+  if (!from.ok()) return from.status();
+  const bool begun = from->has_value();
+  HistoryPosition position = from->value_or(HistoryPosition());
   for (;;) {
     auto run = FindExecution(key, query.execution_id, query.replaced || begun);
     if (!run.ok() && !(begun && absl::IsNotFound(run.status()))) {
       return run.status();
     }
-    if (!begun) query.number = run->number;
-    if (run.ok() && run->number == query.number) {
+    if (!begun) position.number = run->number;
+    if (run.ok() && run->number == position.number) {
       absl::StatusOr<HistoryPart> part = engine_.store_.ReadHistoryPart(
-          query.number, query.chunk, query.bytes_max);
+          position.number, position.chunk, query.bytes_max);
       // Continue-as-new and rewind replace a run's history: was this part read
       // from the history that was found?
       const auto again = FindExecution(key, run->id, /*replaced=*/true);
-      if (again.ok() && again->number == query.number) {
+      if (again.ok() && again->number == position.number) {
         if (!part.ok()) return part.status();
         HistoryPage page{std::move(part->chunks), std::nullopt};
         if (part->next.has_value()) {
           query.execution_id = std::move(run->id);
-          query.chunk = *part->next;
+          query.page_token.text =
+              TokenFor(key, query, {position.number, *part->next},
+                       *engine_.page_tokens_);
           page.next = std::move(query);
         }
         return page;

@@ -130,14 +130,13 @@ struct HistoryQuery {
   bool replaced = false;      // Or a replaced one that is kept.
   // The maximum per read, but a turn's events are never split.
   size_t bytes_max = 256 << 10;
-  // Where to continue, as given in HistoryPage::next.
-  RunNumber number = 0;
-  int64_t chunk = 0;
+  PageToken page_token = {};  // As given in HistoryPage::next.
 };
 
 struct HistoryPage {
-  std::vector<std::string> chunks;   // Of frames.
-  std::optional<HistoryQuery> next;  // Empty: this is the last page.
+  std::vector<std::string> chunks;  // Of frames.
+  // Asks for the next page of the same execution; empty: this is the last one.
+  std::optional<HistoryQuery> next;
 };
 
 struct PurgeResult {

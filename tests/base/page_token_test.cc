@@ -71,6 +71,38 @@ TEST_F(PageTokensTest, APositionCannotBeSeenInItsToken) {
   }
 }
 
+TEST_F(PageTokensTest, WhatATokenShowsStandsBeforeItAndIsAPartOfIt) {
+  for (const std::string shown : {"order-17", "", ":", "a:b", "\xc3\xa4 =_-"}) {
+    const std::string token = tokens_.MakeShowing(shown, Scope(), {17, 4});
+    EXPECT_EQ(token.size(), shown.size() + 1 + 43);
+    EXPECT_EQ(token.substr(0, shown.size() + 1), shown + ":");
+    EXPECT_EQ(tokens_.ReadShowing(Scope(), token), (Position{17, 4}));
+    // Neither the rest of it nor a token that shows nothing is the same.
+    EXPECT_EQ(tokens_.Read(Scope(), token), std::nullopt);
+    EXPECT_EQ(tokens_.ReadShowing(Scope(), token.substr(shown.size() + 1)),
+              std::nullopt);
+    EXPECT_EQ(
+        tokens_.ReadShowing(Scope(), shown + ":" + tokens_.Make(Scope(), {1})),
+        std::nullopt);
+  }
+}
+
+TEST_F(PageTokensTest, ATokenThatShowsSomethingElseIsRefused) {
+  const std::string token = tokens_.MakeShowing("a-1", Scope(), {17, 4});
+  for (size_t i = 0; i < token.size(); ++i) {
+    for (int c = 0; c < 256; ++c) {
+      std::string other = token;
+      other[i] = static_cast<char>(c);
+      if (other == token) continue;
+      ASSERT_EQ(tokens_.ReadShowing(Scope(), other), std::nullopt)
+          << i << ' ' << c;
+    }
+  }
+  EXPECT_EQ(tokens_.ReadShowing(Scope(), "a-1"), std::nullopt);
+  EXPECT_EQ(tokens_.ReadShowing(Scope(), "a-1:"), std::nullopt);
+  EXPECT_EQ(tokens_.ReadShowing(Scope(), ""), std::nullopt);
+}
+
 TEST_F(PageTokensTest, OneOtherCharacterMakesItNoToken) {
   const std::string token = tokens_.Make(Scope(), {17, 4});
   for (size_t i = 0; i < token.size(); ++i) {
@@ -159,9 +191,10 @@ TEST_F(PageTokensTest, EachNewKeyIsAnother) {
 TEST_F(PageTokensTest, ARefusalQuotesTheTokenAndSaysWhatIsRight) {
   const absl::Status status = IsNotATokenOfThisList("page_token", "x\n");
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("page_token: \"x\\x0a\""), HasSubstr("same filter"),
-                    HasSubstr("first page"), Not(HasSubstr("\n"))));
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr("page_token: \"x\\x0a\""), HasSubstr("same filter"),
+            HasSubstr("first page"), Not(HasSubstr("\n"))));
 }
 
 }  // namespace

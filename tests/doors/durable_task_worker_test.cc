@@ -263,7 +263,7 @@ std::string Frames(const std::vector<std::string>& names) {
 
 TEST_F(DurableTaskWorkerTest, AHistoryIsStreamedPartByPart) {
   orchestrations_.history = {{.chunks = {Frames({"1", "2"}), Frames({"3"})},
-                              .next = HistoryQuery{.number = 1, .chunk = 7}},
+                              .next = HistoryQuery{.page_token = {"t"}}},
                              {.chunks = {Frames({"4"})}, .next = {}}};
   grpc::ClientContext context;
   const auto reader = stub_->StreamInstanceHistory(
@@ -278,8 +278,10 @@ TEST_F(DurableTaskWorkerTest, AHistoryIsStreamedPartByPart) {
   }
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_THAT(names, ElementsAre("1", "2", "3", "4"));
-  EXPECT_EQ(orchestrations_.TakeCall(), "ReadHistory default/a \"x\" from 0");
-  EXPECT_EQ(orchestrations_.TakeCall(), "ReadHistory default/a none from 7");
+  EXPECT_EQ(orchestrations_.TakeCall(),
+            "ReadHistory default/a \"x\" from \"\"");
+  EXPECT_EQ(orchestrations_.TakeCall(),
+            "ReadHistory default/a none from \"t\"");
 }
 
 TEST_F(DurableTaskWorkerTest, AHistoryThatCannotBeReadSaysWhy) {

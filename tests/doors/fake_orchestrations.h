@@ -147,7 +147,8 @@ class FakeOrchestrations final : public Orchestrations {
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done) override {
     Note("ReadHistory ", Show(key), " ", Show(query.execution_id),
-         query.replaced ? " or a replaced one" : "", " from ", query.chunk);
+         query.replaced ? " or a replaced one" : "", " from \"",
+         query.page_token.text, "\"");
     if (history.empty()) return Answer(HistoryPage(), done);
     HistoryPage next = std::move(history.front());
     history.pop_front();

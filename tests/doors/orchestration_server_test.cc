@@ -307,7 +307,7 @@ TEST_F(OrchestrationServerTest, AHistoryIsReadPartByPart) {
     return bytes;
   };
   orchestrations_.history = {{.chunks = {frames("1"), frames("2")},
-                              .next = HistoryQuery{.number = 1, .chunk = 7}},
+                              .next = HistoryQuery{.page_token = {"t"}}},
                              {.chunks = {frames("3")}, .next = {}}};
   grpc::ClientContext context;
   const auto reader = stub_->GetHistory(
@@ -318,8 +318,9 @@ TEST_F(OrchestrationServerTest, AHistoryIsReadPartByPart) {
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_THAT(names, testing::ElementsAre("1", "2", "3"));
   EXPECT_EQ(orchestrations_.TakeCall(),
-            "ReadHistory default/a \"\" or a replaced one from 0");
-  EXPECT_EQ(orchestrations_.TakeCall(), "ReadHistory default/a none from 7");
+            "ReadHistory default/a \"\" or a replaced one from \"\"");
+  EXPECT_EQ(orchestrations_.TakeCall(),
+            "ReadHistory default/a none from \"t\"");
 }
 
 }  // namespace

@@ -36,11 +36,11 @@ class PageTest : public EngineTest {
 
   // Three that have ended, and lists with one of them on a page.
   void SetUp() override {
-    FakeWorker& worker = Connect();
+    worker_ = &Connect();
     for (const char* id : {"a-1", "a-2", "a-3"}) {
       Start(id);
       Settle();
-      Answer(worker.TakeTurn(), {Complete()});
+      Answer(worker_->TakeTurn(), {Complete()});
       Settle();
     }
     query_.page_token.text = Query(query_)->next_page_token;
@@ -58,6 +58,7 @@ class PageTest : public EngineTest {
     return ids;
   }
 
+  FakeWorker* worker_ = nullptr;
   OrchestrationQuery query_{.filter = {.tenant = "default", .count_max = 1}};
   FinishedIdsQuery finished_{.tenant = "default", .count_max = 1};
 };
@@ -72,6 +73,49 @@ TEST_F(PageTest, TheNextPageBeginsBehindTheLastOne) {
   finished_.count_max = 10;
   EXPECT_THAT(ListFinished(finished_)->ids, ElementsAre("a-2", "a-3"));
   EXPECT_EQ(ListFinished(finished_)->next_page_token, "");
+}
+
+// Clients of the Durable Task protocol look for it there.
+TEST_F(PageTest, TheTokenOfFinishedIdsShowsTheLastOneOfItsPage) {
+  EXPECT_THAT(finished_.page_token.text, testing::StartsWith("a-1:"));
+  finished_.count_max = 1;
+  const std::string second = ListFinished(finished_)->next_page_token;
+  EXPECT_THAT(second, testing::StartsWith("a-2:"));
+  // The same with another ID in it is refused, as is an ID alone.
+  for (const std::string& forged :
+       {"a-3" + second.substr(3), std::string("a-2"), std::string("a-2:"),
+        second + "x", second.substr(1), "a-1:" + second}) {
+    finished_.page_token.text = forged;
+    EXPECT_EQ(ListFinished(finished_).status().code(), Code::kInvalidArgument)
+        << forged;
+  }
+}
+
+// It goes through the doors with the query, but only its maker can read it.
+TEST_F(PageTest, AHistoryGoesOnWithATokenOfItsOwn) {
+  Run(*worker_, "long", {CallTask(1, "Work")});
+  Done(worker_->TakeActivity());
+  Settle();
+  Answer(worker_->TakeTurn(), {Complete()});
+  Settle();
+  const auto first = Page("long", {.bytes_max = 1});
+  ASSERT_TRUE(first.ok() && first.value().next.has_value());
+  const HistoryQuery next = *first.value().next;
+  EXPECT_EQ(next.page_token.text.size(), 43u);
+  EXPECT_TRUE(Page("long", next).ok());
+  Reopen();
+  EXPECT_TRUE(Page("long", next).ok());
+  // Another history, another execution, another list.
+  EXPECT_EQ(Page("a-1", next).code(), Code::kInvalidArgument);
+  HistoryQuery other = next;
+  other.execution_id = "other";
+  EXPECT_EQ(Page("long", other).code(), Code::kInvalidArgument);
+  other = next;
+  other.page_token.text = query_.page_token.text;
+  EXPECT_EQ(Page("long", other).code(), Code::kInvalidArgument);
+  other.page_token.text = next.page_token.text;
+  other.page_token.text[7] ^= 1;
+  EXPECT_EQ(Page("long", other).code(), Code::kInvalidArgument);
 }
 
 TEST_F(PageTest, TokensOutliveARestart) {
