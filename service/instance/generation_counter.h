@@ -1,11 +1,13 @@
 // GenerationCounter: numbers for contexts, never used twice.
 //
-// Each number is `max(last + 1, microseconds since 1970)`: numbers grow within
-// a server, and also across a restart, unless the server created more than one
-// context per microsecond throughout its life. Below 2^53, so that JSON numbers
+// They count up from the microseconds since 1970 at which the server was
+// started, and ask no clock after that. So they also grow across a restart,
+// unless the server created more than one context per microsecond throughout
+// its life, or the clock was set back; with RaiseTo, a server that remembers
+// where it was does not depend on the clock. Below 2^53, so that JSON numbers
 // represent them exactly.
 //
-// Thread-safety: safe.   Lifetime: the clock outlives it.
+// Thread-safety: safe.
 #ifndef LEASEHOLD_SERVICE_INSTANCE_GENERATION_COUNTER_H_
 #define LEASEHOLD_SERVICE_INSTANCE_GENERATION_COUNTER_H_
 
@@ -20,24 +22,23 @@ namespace leasehold {
 
 class GenerationCounter {
  public:
-  explicit GenerationCounter(const Clock& clock) : clock_(clock) {}
+  // A wall clock that was never set may be before 1970.
+  explicit GenerationCounter(const Clock& clock)
+      : next_(static_cast<uint64_t>(
+            std::max<int64_t>(absl::ToUnixMicros(clock.WallNow()), 1))) {}
 
-  uint64_t Next() {
-    // A wall clock that was never set may be before 1970.
-    const auto wall = static_cast<uint64_t>(
-        std::max<int64_t>(absl::ToUnixMicros(clock_.WallNow()), 0));
-    uint64_t last = last_.load(std::memory_order_relaxed);
-    uint64_t next;
-    do {
-      next = std::max(last + 1, wall);
-    } while (
-        !last_.compare_exchange_weak(last, next, std::memory_order_relaxed));
-    return next;
+  uint64_t Next() { return next_.fetch_add(1, std::memory_order_relaxed); }
+
+  // From now on, no number is less than `min`.
+  void RaiseTo(uint64_t min) {
+    uint64_t next = next_.load(std::memory_order_relaxed);
+    while (next < min &&
+           !next_.compare_exchange_weak(next, min, std::memory_order_relaxed)) {
+    }
   }
 
  private:
-  const Clock& clock_;
-  std::atomic<uint64_t> last_{0};
+  std::atomic<uint64_t> next_;
 };
 
 }  // namespace leasehold

@@ -152,6 +152,10 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   absl::Status Release(const InstanceKey& key, bool force = false,
                        std::function<void()> closed = {});
 
+  // Contexts that are created from now on have at least this generation: one
+  // that no context had before the server was started.
+  void RaiseGenerations(uint64_t min) { generations_.RaiseTo(min); }
+
   // While anyone watches contexts become idle and busy, observers get these
   // events (kIdle, kBusy), at some cost to each call. Calls nest.
   void WatchUse() { use_watchers_.fetch_add(1); }

@@ -248,14 +248,15 @@ absl::Status MemoryStore::Open() {
 }
 
 absl::StatusOr<OpenedPartition> MemoryStore::OpenPartition(
-    PartitionId partition, int64_t first_generation) {
+    PartitionId partition, int64_t generation_min) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   if (absl::Status status = CheckPartition(partition); !status.ok()) {
     return status;
   }
   generation_ =
-      epoch_ == 0 ? first_generation : generation_ + kGenerationsPerOpen;
+      epoch_ == 0 ? generation_min
+                  : std::max(generation_min, generation_ + kGenerationsPerOpen);
   return OpenedPartition{{partition, ++epoch_}, generation_};
 }
 

@@ -26,8 +26,8 @@ class MemoryStore final : public Store {
   // Ends with the store, like everything else.
   Witness* witness() override { return &witness_; }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<OpenedPartition> OpenPartition(
-      PartitionId partition, int64_t first_generation) override
+  absl::StatusOr<OpenedPartition> OpenPartition(PartitionId partition,
+                                                int64_t generation_min) override
       ABSL_LOCKS_EXCLUDED(mu_);
   // Reads everything before it calls `each` for the first time.
   absl::Status ReadOpen(PartitionId partition,

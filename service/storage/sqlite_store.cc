@@ -303,13 +303,13 @@ absl::Status SqliteStore::CheckFiles() {
 // ---- Writing ----------------------------------------------------------------
 
 absl::StatusOr<OpenedPartition> SqliteStore::OpenPartition(
-    PartitionId partition, int64_t first_generation) {
+    PartitionId partition, int64_t generation_min) {
   if (absl::Status status = CheckPartition(partition); !status.ok()) {
     return status;
   }
   absl::Status status = writer_ == nullptr ? write_state_ : CheckFiles();
   if (!status.ok()) return status;
-  const auto opened = writer_->OpenPartition(first_generation);
+  const auto opened = writer_->OpenPartition(generation_min);
   status = opened.ok() ? AfterCommit() : opened.status();
   if (!opened.ok()) CloseWriter(status);
   if (!status.ok()) return status;

@@ -61,8 +61,8 @@ class SqliteStore final : public Store {
   // In `leasehold.witness`, beside the file.
   Witness* witness() override { return witness_.get(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<OpenedPartition> OpenPartition(
-      PartitionId partition, int64_t first_generation) override
+  absl::StatusOr<OpenedPartition> OpenPartition(PartitionId partition,
+                                                int64_t generation_min) override
       ABSL_LOCKS_EXCLUDED(mu_);
   // `each` is called while the file is being read, without a lock held.
   absl::Status ReadOpen(PartitionId partition,

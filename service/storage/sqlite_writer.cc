@@ -1,5 +1,6 @@
 #include "service/storage/sqlite_writer.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
@@ -175,9 +176,10 @@ CommitResult SqliteWriter::Transact(absl::FunctionRef<absl::Status()> make) {
 }
 
 absl::StatusOr<OpenedPartition> SqliteWriter::OpenPartition(
-    int64_t first_generation) {
+    int64_t generation_min) {
   generation_ =
-      epoch_ == 0 ? first_generation : generation_ + kGenerationsPerOpen;
+      epoch_ == 0 ? generation_min
+                  : std::max(generation_min, generation_ + kGenerationsPerOpen);
   ++epoch_;
   const CommitResult result = Transact([this] {
     return write_partition_.Run(int64_t{kOnlyPartition}, epoch_, generation_);

@@ -33,7 +33,7 @@ class SqliteWriter {
 
   // As Store::OpenPartition, for the only partition. Counts as no commit: no
   // row depends on it.
-  absl::StatusOr<OpenedPartition> OpenPartition(int64_t first_generation);
+  absl::StatusOr<OpenedPartition> OpenPartition(int64_t generation_min);
 
   // All or none, in one transaction; with full durability, one sync. Refused
   // (DataLoss, Unavailable): the transaction failed before its end; unknown:

@@ -62,12 +62,13 @@ class Store {
 
   // Opens a partition for writing: raises its epoch, durably. From then on, any
   // commit of an earlier epoch is fenced, and one whose outcome was unknown is
-  // there or never will be. `first_generation`: where the generations of the
-  // partition's contexts begin, if it was never opened before.
+  // there or never will be. `generation_min`: the generations of the
+  // partition's contexts begin there, or at a greater number: one that it never
+  // used.
   //   NotFound: the store has no such partition.
   //   DataLoss, Unavailable: as Open. The epoch may have been raised.
   virtual absl::StatusOr<OpenedPartition> OpenPartition(
-      PartitionId partition, int64_t first_generation) = 0;
+      PartitionId partition, int64_t generation_min) = 0;
 
   // Calls `each` with every open instance of a partition, in order of their
   // numbers.

@@ -38,12 +38,16 @@ TEST_P(StoreConformance, EachOpeningOfAPartitionRaisesItsEpoch) {
 
 TEST_P(StoreConformance, EachOpeningOfAPartitionHasGenerationsOfItsOwn) {
   EXPECT_EQ(writer_.generation(), PartitionWriter::kFirstGeneration);
-  for (int64_t opening = 1; opening < 4; ++opening) {
-    // Where they began counts only once.
-    EXPECT_EQ(
-        store_->OpenPartition(kOnlyPartition, 7)->generation,
-        PartitionWriter::kFirstGeneration + opening * kGenerationsPerOpen);
+  int64_t last = PartitionWriter::kFirstGeneration;
+  for (int opening = 0; opening < 3; ++opening) {
+    last += kGenerationsPerOpen;
+    EXPECT_EQ(store_->OpenPartition(kOnlyPartition, 7)->generation, last);
   }
+  // Further ahead, if that is asked for; and never back.
+  last += 2 * kGenerationsPerOpen;
+  EXPECT_EQ(store_->OpenPartition(kOnlyPartition, last)->generation, last);
+  EXPECT_EQ(store_->OpenPartition(kOnlyPartition, 7)->generation,
+            last + kGenerationsPerOpen);
 }
 
 TEST_P(StoreConformance, CommitOfAnEarlierEpochIsFenced) {

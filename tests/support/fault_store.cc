@@ -67,12 +67,12 @@ absl::Status FaultStore::Open() {
 }
 
 absl::StatusOr<OpenedPartition> FaultStore::OpenPartition(
-    PartitionId partition, int64_t first_generation) {
+    PartitionId partition, int64_t generation_min) {
   {
     MutexLock lock(mu_);
     if (closed_) return Closed();
   }
-  const auto opened = store_.OpenPartition(partition, first_generation);
+  const auto opened = store_.OpenPartition(partition, generation_min);
   if (!opened.ok()) return opened.status();
   MutexLock lock(mu_);
   fence_ = opened->fence;

@@ -60,7 +60,7 @@ class FaultStore final : public Store {
   Witness* witness() override { return store_.witness(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<OpenedPartition> OpenPartition(
-      PartitionId partition, int64_t first_generation) override
+      PartitionId partition, int64_t generation_min) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ReadOpen(PartitionId partition,
                         absl::FunctionRef<void(OpenRun instance)> each) override
