@@ -384,7 +384,7 @@ void Answers::EndActivityLocked(ActivityWork& activity, EventBody end,
   if (activity.pins) engine_.recovery_.NoteOutLocked(activity);
   PendingCommit commit;
   commit.done = std::move(done);
-  if (!orchestration->ending) {
+  if (!orchestration->ending || orchestration->undecided) {
     commit.changes.push_back(DropTask{orchestration->number, id});
     engine_.mail_.PostLocked(
         orchestration, orchestration->execution_id,

@@ -25,6 +25,12 @@ OrchestrationPtr Directory::FindOpen(const InstanceKey& key) const {
   return found;
 }
 
+OrchestrationPtr Directory::FindNotEnded(const InstanceKey& key) const {
+  OrchestrationPtr found = Find(key);
+  if (found != nullptr && found->ending && !found->undecided) return nullptr;
+  return found;
+}
+
 Orchestration* Directory::FindByNumber(RunNumber number) const {
   const auto it = by_number_.find(number);
   return it == by_number_.end() ? nullptr : it->second;

@@ -36,6 +36,8 @@ class Directory {
   OrchestrationPtr FindByName(const std::string& name) const;
   // As Find, but also nullptr if the orchestration is being ended.
   OrchestrationPtr FindOpen(const InstanceKey& key) const;
+  // As FindOpen, or one of which it is undecided whether it ends.
+  OrchestrationPtr FindNotEnded(const InstanceKey& key) const;
   Orchestration* FindByNumber(RunNumber number) const;
   bool Contains(const InstanceKey& key) const {
     return by_name_.contains(NameOf(key));

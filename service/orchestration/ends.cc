@@ -23,12 +23,19 @@ struct Ends::EndJob {
   std::string_view why = {};  // For logs.
   // The message with `output` and `recursive`, if it is only in the store.
   std::optional<int64_t> told_in = std::nullopt;
-  // May be null. Receives the keys that are not open.
-  Done<std::vector<InstanceKey>> done;
+  // Who wants it: a caller, a letter, or (both are null) the engine itself. A
+  // caller is told which keys were not open.
+  ErrandPtr errand = nullptr;
+  LetterPtr letter = nullptr;
   std::vector<One> ones = {};
   std::vector<InstanceKey> not_open = {};
-  bool of_children = false;
 };
+
+namespace {
+
+constexpr std::string_view kForced = "it was terminated by force";
+
+}  // namespace
 
 // ---- Recording an end -------------------------------------------------------
 
@@ -75,10 +82,10 @@ void Ends::BeginEndLocked(const EndJobPtr& job) {
   for (InstanceKey& key : std::exchange(job->keys, {})) {
     const OrchestrationPtr open = engine_.FindOpenLocked(key);
     if (open == nullptr || open->damage != nullptr) {
-      if (!job->of_children) job->not_open.push_back(std::move(key));
+      job->not_open.push_back(std::move(key));
       continue;
     }
-    open->ending = true;
+    open->ending = open->undecided = true;
     std::erase(open->unsent, &open->turn);
     engine_.dispatcher_.End(open->turn);
     job->ones.push_back({.orchestration = open});
@@ -157,27 +164,39 @@ void Ends::GiveUpEndLocked(const EndJobPtr& job, const absl::Status& status) {
   for (const EndJob::One& one : job->ones) {
     Orchestration& orchestration = *one.orchestration;
     if (orchestration.gone) continue;
-    orchestration.ending = false;
+    orchestration.ending = orchestration.undecided = false;
     engine_.answers_.RetryLaterLocked(orchestration.turn);
   }
-  if (job->done) engine_.RefuseLocked(job->done, status);
+  if (job->letter != nullptr) engine_.mail_.PutOffLocked(job->letter, status);
+  EndPartLocked(*job, status);
+}
+
+void Ends::EndPartLocked(EndJob& job, const absl::Status& status) {
+  engine_.mu_.AssertHeld();
+  if (job.errand == nullptr) return;
+  job.errand->End(status, engine_.clock_.Now(), engine_.effects_.calls);
 }
 
 void Ends::CommitEndLocked(const EndJobPtr& job) {
   engine_.mu_.AssertHeld();
+  const bool by_letter = job->letter != nullptr;
+  if (by_letter && engine_.mail_.IsStaleLocked(*job->letter)) return;
   PendingCommit commit;
+  bool reached = false;
   for (EndJob::One& one : job->ones) {
     Orchestration& orchestration = *one.orchestration;
     const InstanceKey& key = orchestration.key;
     if (orchestration.gone) {
-      if (!job->of_children) job->not_open.push_back(key);
+      job->not_open.push_back(key);
       continue;
     }
     orchestration.ending = one.read.ok();
+    orchestration.undecided = false;
     if (engine_.recovery_.SetAsideIfLostLocked(orchestration, one.read)) {
-      if (!job->of_children) job->not_open.push_back(key);
+      job->not_open.push_back(key);
       continue;
     }
+    reached = true;
     // If it has not started, its history is empty.
     KeepStart(std::move(one.first), orchestration);
     if (const auto start = PendingStartOf(orchestration)) {
@@ -194,45 +213,51 @@ void Ends::CommitEndLocked(const EndJobPtr& job) {
                                    {}, commit);
     if (job->recursive) EndChildrenLocked(*job, key, one.state, commit);
   }
+  if (by_letter) {
+    return engine_.mail_.CommitLocked(job->letter, std::move(commit), reached);
+  }
   commit.done = [this, job](const absl::Status& status) {
-    OnEnded(job, status);
+    Engine::Section section(engine_);
+    EndPartLocked(*job, status);
   };
   engine_.commits_.Submit(std::move(commit));
 }
 
-void Ends::EndChildrenLocked(EndJob& job, const InstanceKey& key,
+void Ends::EndChildrenLocked(const EndJob& job, const InstanceKey& key,
                              const RuntimeState& state, PendingCommit& commit) {
   engine_.mu_.AssertHeld();
+  using Kind = OutboxMessage::Kind;
+  const ErrandPtr errand =
+      job.letter != nullptr ? job.letter->errand : job.errand;
   for (const auto& [id, child] : state.children) {
-    if (job.force) {
-      job.keys.push_back(NormalKey(key.tenant, child));
-    } else {
-      engine_.mail_.SendLocked(
-          key,
-          {NormalKey(key.tenant, child),
-           "",
-           {HistoryEvent::kFromOutside, engine_.NowLocked(),
-            ExecutionTerminated{job.output, true}}},
-          commit);
-    }
+    engine_.mail_.SendLocked(key,
+                             {NormalKey(key.tenant, child),
+                              "",
+                              {HistoryEvent::kFromOutside, engine_.NowLocked(),
+                               ExecutionTerminated{job.output, true}},
+                              job.force ? Kind::kTerminate : Kind::kEvent},
+                             commit, job.force ? errand : nullptr);
   }
-}
-
-void Ends::OnEnded(const EndJobPtr& job, const absl::Status& status) {
-  if (status.ok() && !job->keys.empty()) {
-    job->of_children = true;
-    Engine::Section section(engine_);
-    if (absl::Status serving = engine_.admission_.serving(); !serving.ok()) {
-      return GiveUpEndLocked(job, serving);
-    }
-    return BeginEndLocked(job);
-  }
-  if (!job->done) return;
-  if (!status.ok()) return job->done(status);
-  job->done(std::move(job->not_open));
 }
 
 // ---- By force ---------------------------------------------------------------
+
+void Ends::ForceLocked(std::vector<InstanceKey> keys, Payload output,
+                       bool recursive, Done<std::vector<InstanceKey>> done) {
+  engine_.mu_.AssertHeld();
+  const auto job = std::make_shared<EndJob>(EndJob{.keys = std::move(keys),
+                                                   .output = std::move(output),
+                                                   .recursive = recursive,
+                                                   .force = true,
+                                                   .why = kForced});
+  job->errand = std::make_shared<Errand>(
+      [job, done = std::move(done)](const absl::Status& status, int64_t) {
+        if (!status.ok()) return done(status);
+        done(std::move(job->not_open));
+      });
+  job->errand->Begin();
+  BeginEndLocked(job);
+}
 
 void Ends::TerminateNow(std::vector<InstanceKey> keys, Payload output,
                         Done<std::vector<InstanceKey>> done) {
@@ -240,12 +265,8 @@ void Ends::TerminateNow(std::vector<InstanceKey> keys, Payload output,
   if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
     return engine_.RefuseLocked(done, status);
   }
-  BeginEndLocked(
-      std::make_shared<EndJob>(EndJob{.keys = std::move(keys),
-                                      .output = std::move(output),
-                                      .force = true,
-                                      .why = "it was terminated by force",
-                                      .done = std::move(done)}));
+  ForceLocked(std::move(keys), std::move(output), /*recursive=*/false,
+              std::move(done));
 }
 
 void Ends::TerminateByForce(const InstanceKey& key, Payload output,
@@ -264,13 +285,31 @@ void Ends::TerminateByForce(const InstanceKey& key, Payload output,
         // It has ended by itself, or does not exist: Terminate reports that.
         engine_.Terminate(key, output, recursive, done);
       };
-  BeginEndLocked(
-      std::make_shared<EndJob>(EndJob{.keys = {key},
-                                      .output = std::move(output),
-                                      .recursive = recursive,
-                                      .force = true,
-                                      .why = "it was terminated by force",
-                                      .done = ended}));
+  ForceLocked({key}, output, recursive, ended);
+}
+
+void Ends::ActOnLocked(const LetterPtr& letter) {
+  engine_.mu_.AssertHeld();
+  const OrchestrationPtr present = engine_.directory_.Find(letter->message.to);
+  if (present != nullptr && present->ending) {
+    // Whether it ends is known once the queued commits are durable, or whoever
+    // ends it gives up.
+    return engine_.AfterCommitsLocked([this, letter](const absl::Status& s) {
+      if (s.ok()) engine_.readers_.Post([this, letter] { ActAgain(letter); });
+    });
+  }
+  const auto& told = std::get<ExecutionTerminated>(letter->message.event.body);
+  BeginEndLocked(std::make_shared<EndJob>(EndJob{.keys = {letter->message.to},
+                                                 .output = told.output,
+                                                 .recursive = true,
+                                                 .force = true,
+                                                 .why = kForced,
+                                                 .letter = letter}));
+}
+
+void Ends::ActAgain(const LetterPtr& letter) {
+  Engine::Section section(engine_);
+  if (!engine_.mail_.IsStaleLocked(*letter)) ActOnLocked(letter);
 }
 
 // ---- Terminating without a worker -------------------------------------------
@@ -307,8 +346,7 @@ bool Ends::EndIfLeftLocked(RunNumber number) {
       EndJob{.keys = {orchestration.key},
              .output = {},
              .why = "it was told to terminate, and no connected worker that "
-                    "takes it answers",
-             .done = nullptr});
+                    "takes it answers"});
   if (message->away) {
     job->told_in = message->sequence;
   } else {

@@ -5,7 +5,8 @@
 //
 // From the first step on, the orchestration receives nothing new, and no
 // worker's answer counts, except one that is already being committed. The
-// resulting state is then read: its parent and its sub-orchestrations.
+// resulting state is then read: its parent and its sub-orchestrations. If it
+// is recursive, the commit of its end has a letter for each of these.
 //
 // Thread-safety: functions named ...Locked are called with the engine's lock
 // held, all others without it.   Lifetime: a part of the engine.
@@ -20,6 +21,7 @@
 #include "absl/status/status.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/directory.h"
+#include "service/orchestration/mail.h"
 #include "service/orchestration/requests.h"
 #include "service/orchestration/runtime_state.h"
 #include "service/storage/records.h"
@@ -38,6 +40,9 @@ class Ends {
                     Done<std::vector<InstanceKey>> done);
   void TerminateByForce(const InstanceKey& key, Payload output, bool recursive,
                         DoneStatus done);
+
+  // A sub-orchestration of one that was terminated by force.
+  void ActOnLocked(const LetterPtr& letter);
 
   // Adds an end without a worker to `commit`. Nothing is removed yet.
   void RecordEndLocked(const Orchestration& orchestration,
@@ -68,10 +73,13 @@ class Ends {
   absl::Status ReadTerminate(EndJob& job);
   void GiveUpEndLocked(const EndJobPtr& job, const absl::Status& status);
   void CommitEndLocked(const EndJobPtr& job);
-  // Tells its sub-orchestrations to terminate, or schedules their end.
-  void EndChildrenLocked(EndJob& job, const InstanceKey& key,
+  // Tells its sub-orchestrations to terminate, or that they end now.
+  void EndChildrenLocked(const EndJob& job, const InstanceKey& key,
                          const RuntimeState& state, PendingCommit& commit);
-  void OnEnded(const EndJobPtr& job, const absl::Status& status);
+  void EndPartLocked(EndJob& job, const absl::Status& status);
+  void ForceLocked(std::vector<InstanceKey> keys, Payload output,
+                   bool recursive, Done<std::vector<InstanceKey>> done);
+  void ActAgain(const LetterPtr& letter);
   bool EndIfLeftLocked(RunNumber number);
 
   Engine& engine_;

@@ -272,6 +272,7 @@ std::optional<StoredTime> Engine::NextDueLocked() const {
   const bool serving = admission_.serving().ok();
   if (serving) due = schedule_.NextDue(now);
   if (serving) note(worker_watch_.NextLookLocked());
+  if (serving) note(mail_.retry_at());
   note(recovery_.retry_at());
   return due;
 }
@@ -288,6 +289,7 @@ void Engine::FireTimers() {
   recovery_.RetryIfDueLocked(now.monotonic);
   if (!admission_.serving().ok()) return;
   worker_watch_.TakeLateWorkLocked(now.monotonic);
+  mail_.RetryIfDueLocked(now.monotonic);
   while (const std::optional<Timers::Entry> entry = schedule_.TakeDue(now)) {
     FireLocked(*entry);
   }

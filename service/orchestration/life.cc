@@ -64,6 +64,8 @@ constexpr Rule kRules[] = {
      }},
 
     // ---- In every state ----
+    {"only of one that is ending it is undecided whether it ends",
+     [](const Orchestration& one) { return !one.undecided || one.ending; }},
     {"a turn that waits a while after it was given back is idle",
      [](const Orchestration& one) { return !one.held || IsIdle(one.turn); }},
     {"pins are counted as the work says that has them",

@@ -15,7 +15,8 @@
 //   open         idle, queued, out    queued or out: durable, and something
 //                                     has come
 //   committing   idle                 its answer is being committed
-//   ending       idle                 an end is being committed
+//   ending       idle                 an end is being committed; or undecided:
+//                                     its rows are read before that
 //   set aside    idle                 no work, nothing that has come is kept
 //   gone         idle                 no work, no pin, not in the directory
 //

@@ -14,19 +14,19 @@ void Lookups::Add(const InstanceKey& key, Lookup lookup) {
 void Lookups::Begin(const InstanceKey& key, const std::string& name) {
   outdated_.erase(name);
   readers_.Post(
-      [&store = store_, key, epoch = epoch_, lookup = *lookups_.Take(name)] {
-        lookup(store.Find(key.tenant, key.id), epoch);
+      [&store = store_, key, reload = reload_, lookup = *lookups_.Take(name)] {
+        lookup(store.Find(key.tenant, key.id), reload);
       });
 }
 
-bool Lookups::IsOutdated(const InstanceKey& key, uint64_t epoch) const {
+bool Lookups::IsOutdated(const InstanceKey& key, uint64_t reload) const {
   const std::string name = Directory::NameOf(key);
-  return epoch != epoch_ || !lookups_.Contains(name) ||
+  return reload != reload_ || !lookups_.Contains(name) ||
          outdated_.contains(name);
 }
 
-void Lookups::End(const InstanceKey& key, uint64_t epoch) {
-  if (epoch != epoch_) return;
+void Lookups::End(const InstanceKey& key, uint64_t reload) {
+  if (reload != reload_) return;
   const std::string name = Directory::NameOf(key);
   if (lookups_.End(name)) {
     Begin(key, name);
@@ -39,8 +39,8 @@ void Lookups::OnEnd(const std::string& name) {
   if (lookups_.Contains(name)) outdated_.insert(name);
 }
 
-std::vector<Lookups::Lookup> Lookups::BeginEpoch() {
-  ++epoch_;
+std::vector<Lookups::Lookup> Lookups::BeginReload() {
+  ++reload_;
   outdated_.clear();
   return lookups_.Clear();
 }

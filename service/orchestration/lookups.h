@@ -3,8 +3,8 @@
 //
 // A lookup lasts until End: meanwhile nobody else decides what becomes of its
 // key. It is outdated if the key has lost an orchestration since it began to
-// read, or if memory was discarded (a new epoch): its row may then be from
-// before that.
+// read, or if memory was discarded (a reload): its row may then be from before
+// that.
 //
 // Thread-safety: none; callers synchronise. Lookups themselves run on a reader,
 // without the lock.   Lifetime: store and readers outlive it.
@@ -28,9 +28,9 @@ namespace leasehold {
 
 class Lookups {
  public:
-  // Receives the store's row of the key, and the epoch in which it began.
+  // Receives the store's row of the key, and the reload in which it began.
   using Lookup = std::function<void(absl::StatusOr<std::optional<RunRow>>,
-                                    uint64_t epoch)>;
+                                    uint64_t reload)>;
 
   Lookups(Store& store, Executor& readers) : store_(store), readers_(readers) {}
   Lookups(const Lookups&) = delete;
@@ -38,26 +38,28 @@ class Lookups {
 
   // Calls `lookup` on a reader, after those of the same key have ended.
   void Add(const InstanceKey& key, Lookup lookup);
-  // Whether the lookup of that epoch must not be decided by.
-  bool IsOutdated(const InstanceKey& key, uint64_t epoch) const;
+  // Whether the lookup of that reload must not be decided by.
+  bool IsOutdated(const InstanceKey& key, uint64_t reload) const;
   // The running lookup has decided; the next one of its key begins. No effect
-  // on lookups of an earlier epoch, which are forgotten already.
-  void End(const InstanceKey& key, uint64_t epoch);
+  // on lookups of an earlier reload, which are forgotten already.
+  void End(const InstanceKey& key, uint64_t reload);
 
   // An orchestration of that key (Directory::NameOf) has ended.
   void OnEnd(const std::string& name);
 
-  uint64_t epoch() const { return epoch_; }
-  // Memory is being discarded: begins a new epoch. Returns those that have not
-  // begun; a running one finds out by itself.
-  [[nodiscard]] std::vector<Lookup> BeginEpoch();
+  // How often memory was discarded. What belongs to an earlier reload is
+  // forgotten. (An epoch is the partition's: it was opened again.)
+  uint64_t reload() const { return reload_; }
+  // Memory is being discarded. Returns those that have not begun; a running one
+  // finds out by itself.
+  [[nodiscard]] std::vector<Lookup> BeginReload();
 
  private:
   void Begin(const InstanceKey& key, const std::string& name);
 
   Store& store_;
   Executor& readers_;
-  uint64_t epoch_ = 0;
+  uint64_t reload_ = 0;
   KeyedLine<Lookup> lookups_;
   // The keys that have lost an orchestration since their lookup began.
   absl::flat_hash_set<std::string> outdated_;

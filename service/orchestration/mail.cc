@@ -7,6 +7,14 @@
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
+namespace {
+
+// Delay before letters that could not be acted on are tried again.
+constexpr absl::Duration kPutOffDelay = absl::Seconds(1);
+
+}  // namespace
+
+// ---- To an open orchestration -----------------------------------------------
 
 void Mail::PostLocked(const OrchestrationPtr& target, std::string execution_id,
                       const HistoryEvent& event, PendingCommit& commit) {
@@ -63,16 +71,30 @@ void Mail::FireLocked(Orchestration& orchestration, int32_t id) {
   engine_.commits_.Submit(std::move(commit));
 }
 
+// ---- Letters ----------------------------------------------------------------
+
 void Mail::SendLocked(const InstanceKey& from, OutboxMessage message,
-                      PendingCommit& commit) {
+                      PendingCommit& commit, const ErrandPtr& errand) {
   engine_.mu_.AssertHeld();
-  Outbox& outbox = engine_.outbox_;
-  if (engine_.options_.outbox_shortcut || message.to == from) {
-    return ActOnLocked(std::move(message), commit);
+  if (message.kind == OutboxMessage::Kind::kEvent) {
+    const bool short_cut =
+        engine_.options_.outbox_shortcut &&
+        (lines_.empty() || !lines_.contains(Directory::NameOf(message.to)));
+    if (short_cut || message.to == from) {
+      return ActOnEventLocked(std::move(message), commit);
+    }
   }
+  Outbox& outbox = engine_.outbox_;
   OutboxRow row = outbox.MakeRow(outbox.fence().partition, message);
-  commit.changes.push_back(PutOutbox{row});
-  commit.apply.push_back([this, row = std::move(row)] { PushLocked(row); });
+  const auto letter =
+      std::make_shared<Letter>(Letter{.key = {row.source, row.ordinal},
+                                      .message = std::move(message),
+                                      .reload = engine_.lookups_.reload(),
+                                      .errand = errand});
+  if (errand != nullptr) errand->Begin();
+  LineUpLocked(letter);
+  commit.changes.push_back(PutOutbox{std::move(row)});
+  commit.apply.push_back([this, letter] { ArriveLocked(letter); });
 }
 
 void Mail::PushLocked(const OutboxRow& row) {
@@ -80,15 +102,137 @@ void Mail::PushLocked(const OutboxRow& row) {
   std::optional<OutboxMessage> message = Outbox::Read(row);
   // Left where it is, for people.
   if (!message.has_value()) return;
-  PendingCommit commit;
-  commit.changes.push_back(TakeOutbox{{row.source, row.ordinal}});
-  ActOnLocked(*std::move(message), commit);
-  std::get<TakeOutbox>(commit.changes.front()).effects =
-      commit.changes.size() - 1;
+  const auto letter =
+      std::make_shared<Letter>(Letter{.key = {row.source, row.ordinal},
+                                      .message = *std::move(message),
+                                      .reload = engine_.lookups_.reload()});
+  LineUpLocked(letter);
+  ArriveLocked(letter);
+}
+
+void Mail::LineUpLocked(const LetterPtr& letter) {
+  lines_[Directory::NameOf(letter->message.to)].push_back(letter);
+}
+
+void Mail::ArriveLocked(const LetterPtr& letter) {
+  engine_.mu_.AssertHeld();
+  // Everything was erased since, and the row with it.
+  if (IsStaleLocked(*letter)) return;
+  letter->durable = true;
+  AdvanceLocked(Directory::NameOf(letter->message.to));
+}
+
+bool Mail::IsStaleLocked(const Letter& letter) const {
+  engine_.mu_.AssertHeld();
+  return letter.reload != engine_.lookups_.reload();
+}
+
+void Mail::AdvanceLocked(const std::string& name) {
+  engine_.mu_.AssertHeld();
+  for (;;) {
+    const auto line = lines_.find(name);
+    if (line == lines_.end()) return;
+    const LetterPtr letter = line->second.front();
+    if (!letter->durable || std::exchange(letter->begun, true)) return;
+    if (letter->message.kind != OutboxMessage::Kind::kEvent) {
+      return ActOnLocked(letter);
+    }
+    PendingCommit commit;
+    ActOnEventLocked(std::move(letter->message), commit);
+    SubmitLocked(letter, std::move(commit), /*reached=*/true);
+    LeaveLineLocked(name);
+  }
+}
+
+void Mail::ActOnLocked(const LetterPtr& letter) {
+  engine_.mu_.AssertHeld();
+  switch (letter->message.kind) {
+    case OutboxMessage::Kind::kEvent:
+      break;
+    case OutboxMessage::Kind::kRewind:
+      return engine_.rewinds_.ActOnLocked(letter);
+    case OutboxMessage::Kind::kTerminate:
+      return engine_.ends_.ActOnLocked(letter);
+    case OutboxMessage::Kind::kPurge:
+      return engine_.purges_.ActOnLocked(letter);
+  }
+}
+
+void Mail::CommitLocked(const LetterPtr& letter, PendingCommit commit,
+                        bool reached) {
+  engine_.mu_.AssertHeld();
+  CheckInvariant(!IsStaleLocked(*letter), "a letter is acted on in its reload");
+  SubmitLocked(letter, std::move(commit), reached);
+  const std::string name = Directory::NameOf(letter->message.to);
+  LeaveLineLocked(name);
+  AdvanceLocked(name);
+}
+
+void Mail::SubmitLocked(const LetterPtr& letter, PendingCommit commit,
+                        bool reached) {
+  engine_.mu_.AssertHeld();
+  commit.changes.insert(commit.changes.begin(),
+                        TakeOutbox{letter->key, commit.changes.size()});
+  if (letter->errand != nullptr) {
+    commit.done = [this, letter, reached](const absl::Status& status) {
+      Engine::Section section(engine_);
+      if (reached && status.ok()) letter->errand->Reach();
+      EndPartLocked(*letter, status);
+    };
+  }
   engine_.commits_.Submit(std::move(commit));
 }
 
-void Mail::ActOnLocked(OutboxMessage message, PendingCommit& commit) {
+void Mail::LeaveLineLocked(const std::string& name) {
+  const auto line = lines_.find(name);
+  line->second.pop_front();
+  if (line->second.empty()) lines_.erase(line);
+}
+
+void Mail::EndPartLocked(Letter& letter, const absl::Status& status) {
+  engine_.mu_.AssertHeld();
+  const ErrandPtr errand = std::exchange(letter.errand, nullptr);
+  if (errand == nullptr) return;
+  errand->End(status, engine_.clock_.Now(), engine_.effects_.calls);
+}
+
+void Mail::PutOffLocked(const LetterPtr& letter, const absl::Status& status) {
+  engine_.mu_.AssertHeld();
+  if (IsStaleLocked(*letter)) return;
+  EndPartLocked(*letter, status);
+  put_off_.push_back(letter);
+  if (retry_at_.has_value()) return;
+  retry_at_ = engine_.schedule_.MonotonicNow() +
+              absl::ToInt64Microseconds(kPutOffDelay);
+  engine_.timers_changed_.NotifyAll();
+}
+
+void Mail::RetryIfDueLocked(StoredTime now) {
+  engine_.mu_.AssertHeld();
+  if (!retry_at_.has_value() || *retry_at_ > now) return;
+  retry_at_.reset();
+  for (const LetterPtr& letter : std::exchange(put_off_, {})) {
+    ActOnLocked(letter);
+  }
+}
+
+void Mail::ForgetAllLocked() {
+  engine_.mu_.AssertHeld();
+  for (auto& [name, line] : lines_) {
+    for (const LetterPtr& letter : line) {
+      EndPartLocked(*letter, absl::UnavailableError(
+                                 "what the store held was being read anew; "
+                                 "what was not done yet goes on"));
+    }
+  }
+  lines_.clear();
+  put_off_.clear();
+  retry_at_.reset();
+}
+
+// ---- What they cause --------------------------------------------------------
+
+void Mail::ActOnEventLocked(OutboxMessage message, PendingCommit& commit) {
   engine_.mu_.AssertHeld();
   if (auto* started = std::get_if<ExecutionStarted>(&message.event.body)) {
     return ActOnStartLocked(message.to, std::move(*started), commit);
@@ -97,7 +241,7 @@ void Mail::ActOnLocked(OutboxMessage message, PendingCommit& commit) {
     return engine_.batches_.ReceiveLocked(message.to, std::move(message.event),
                                           commit);
   }
-  const OrchestrationPtr target = engine_.FindOpenLocked(message.to);
+  const OrchestrationPtr target = engine_.directory_.FindNotEnded(message.to);
   if (target == nullptr) return;  // It has ended, or never was.
   PostLocked(target, std::move(message.execution_id), message.event, commit);
 }
@@ -105,7 +249,7 @@ void Mail::ActOnLocked(OutboxMessage message, PendingCommit& commit) {
 void Mail::ActOnStartLocked(const InstanceKey& key, ExecutionStarted started,
                             PendingCommit& commit) {
   engine_.mu_.AssertHeld();
-  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  const OrchestrationPtr open = engine_.directory_.FindNotEnded(key);
   if (open == nullptr) {
     engine_.starts_.CreateLocked(key, std::move(started), commit);
     return;
@@ -126,19 +270,6 @@ void Mail::ActOnStartLocked(const InstanceKey& key, ExecutionStarted started,
                SubOrchestrationFailed{
                    started.parent->task_scheduled_id,
                    MakeFailure("OrchestrationAlreadyExists", std::move(why))}}},
-             commit);
-}
-
-void Mail::StartChildLocked(const OrchestrationPtr& parent,
-                            TurnOutcome::Child child, PendingCommit& commit) {
-  engine_.mu_.AssertHeld();
-  InstanceKey key =
-      NormalKey(parent->key.tenant, child.started.orchestration.instance_id);
-  SendLocked(parent->key,
-             {std::move(key),
-              "",
-              {HistoryEvent::kFromOutside, engine_.NowLocked(),
-               std::move(child.started)}},
              commit);
 }
 

@@ -135,6 +135,10 @@ class Orchestration final : public Durable {
   // A commit that ends it is in progress, or another orchestration has taken
   // its key: it receives nothing more.
   bool ending = false;
+  // `ending`, but its rows are read first: its end is not in the commit queue,
+  // and may never be. Until then it has its ID, and what is sent to it is not
+  // lost.
+  bool undecided = false;
   // Why it is set aside, if a part of it cannot be read. None of its turns goes
   // out, and only a purge can change it. Null: it is intact.
   std::unique_ptr<const std::string> damage;

@@ -7,12 +7,18 @@
 namespace leasehold {
 namespace {
 
+using Kind = OutboxMessage::Kind;
+
 // The body of a row.
 struct Body {
   std::string tenant;
   std::string instance_id;
   std::string execution_id;
-  std::string event;
+  std::string event;  // Of kEvent.
+  // Programs that know only events find none in a row of another kind, and
+  // leave it where it is.
+  int32_t kind = 0;
+  std::string detail;  // The event of another kind.
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -20,8 +26,26 @@ struct Body {
     field(2, self.instance_id);
     field(3, self.execution_id);
     field(4, self.event);
+    field(5, self.kind);
+    field(6, self.detail);
   }
 };
+
+// Whether a message of that kind has such an event.
+bool Fits(Kind kind, const HistoryEvent& event) {
+  const auto* start = event.As<ExecutionStarted>();
+  switch (kind) {
+    case Kind::kEvent:
+      return true;
+    case Kind::kRewind:
+      return start != nullptr && start->parent.has_value();
+    case Kind::kTerminate:
+      return event.As<ExecutionTerminated>() != nullptr;
+    case Kind::kPurge:
+      break;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -31,23 +55,38 @@ void Outbox::Begin(const Fence& fence) {
 }
 
 OutboxRow Outbox::MakeRow(PartitionId target, const OutboxMessage& message) {
+  Body body{.tenant = message.to.tenant,
+            .instance_id = message.to.id,
+            .execution_id = message.execution_id,
+            .event = {},
+            .kind = static_cast<int32_t>(message.kind),
+            .detail = {}};
+  if (message.kind != Kind::kPurge) {
+    (message.kind == Kind::kEvent ? body.event : body.detail) =
+        EncodeEvent(message.event);
+  }
   return {.source = fence_.partition,
           .ordinal = (fence_.epoch << 32) | ++last_,
           .target = target,
-          .body = EncodeMessage(Body{message.to.tenant, message.to.id,
-                                     message.execution_id,
-                                     EncodeEvent(message.event)})};
+          .body = EncodeMessage(body)};
 }
 
 std::optional<OutboxMessage> Outbox::Read(const OutboxRow& row) {
   if (row.damaged) return std::nullopt;
   std::optional<Body> body = DecodeMessage<Body>(row.body);
-  if (!body.has_value() || body->event.empty()) return std::nullopt;
-  std::optional<HistoryEvent> event = DecodeEvent(body->event);
-  if (!event.has_value()) return std::nullopt;
-  return OutboxMessage{{std::move(body->tenant), std::move(body->instance_id)},
-                       std::move(body->execution_id),
-                       *std::move(event)};
+  if (!body.has_value()) return std::nullopt;
+  const auto kind = static_cast<Kind>(body->kind);
+  OutboxMessage message{{std::move(body->tenant), std::move(body->instance_id)},
+                        std::move(body->execution_id),
+                        {},
+                        kind};
+  if (kind == Kind::kPurge) return message;
+  const std::string& bytes = kind == Kind::kEvent ? body->event : body->detail;
+  if (bytes.empty()) return std::nullopt;
+  std::optional<HistoryEvent> event = DecodeEvent(bytes);
+  if (!event.has_value() || !Fits(kind, *event)) return std::nullopt;
+  message.event = *std::move(event);
+  return message;
 }
 
 }  // namespace leasehold

@@ -8,7 +8,7 @@
 // A row is pushed once its commit is durable, and again when it is found in the
 // store after memory was rebuilt: at least once. It acts once, as it is taken
 // in the commit that acts. Only the target knows whether an orchestration is
-// open, so the source always sends.
+// open, or how it has ended, so the source always sends.
 //
 // Thread-safety: callers synchronise.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_OUTBOX_H_
@@ -24,11 +24,28 @@
 
 namespace leasehold {
 
-// What a row says: an event for an orchestration. A start creates it.
+// What a row says to an orchestration.
 struct OutboxMessage {
+  // The numbers are stored.
+  enum class Kind : int32_t {
+    // An event for it, if it is open. A start creates it.
+    kEvent = 0,
+    // Its parent was rewound and waits for it: it is rewound too, if it has
+    // failed; or its end is told again; or it starts, if there is none. The
+    // event is that start.
+    kRewind = 1,
+    // It ends now, without a worker, and so do its sub-orchestrations. The
+    // event is an ExecutionTerminated.
+    kTerminate = 2,
+    // It is erased, if it has ended, and so are its sub-orchestrations. No
+    // event.
+    kPurge = 3,
+  };
+
   InstanceKey to;
-  std::string execution_id;  // For this execution only; empty: for any.
+  std::string execution_id;  // Of kEvent: for this one only; empty: for any.
   HistoryEvent event;
+  Kind kind = Kind::kEvent;
 };
 
 class Outbox {

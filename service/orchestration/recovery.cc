@@ -35,6 +35,7 @@ absl::Status Recovery::Open() {
   const auto opened = engine_.store_.OpenPartition(
       kOnlyPartition, ToStored(engine_.clock_.WallNow()));
   if (!opened.ok()) return opened.status();
+  engine_.registry_.RaiseGenerations(static_cast<uint64_t>(opened->generation));
   if (!engine_.page_tokens_.has_value()) {
     absl::StatusOr<PageTokens> loaded =
         LoadPageTokens(engine_.store_, opened->fence);
@@ -171,7 +172,7 @@ void Recovery::EndLostLocked(Orchestration& orchestration) {
   if (orchestration.damage != nullptr) return;
   const OrchestrationPtr kept = orchestration.shared_from_this();
   if (orchestration.turn.lost >= engine_.options_.deliveries_max) {
-    orchestration.ending = true;
+    orchestration.ending = orchestration.undecided = true;
     engine_.dispatcher_.End(orchestration.turn);
     engine_.answers_.ObserveLocked(WorkEventKind::kFailedByLimit,
                                    orchestration.turn, orchestration.turn.lost,
@@ -202,7 +203,7 @@ void Recovery::FailWithoutWorker(const OrchestrationPtr& orchestration,
       engine_.store_.ReadMessages(orchestration->number, {.count_max = 1});
   Engine::Section section(engine_);
   if (orchestration->gone) return;
-  orchestration->ending = false;
+  orchestration->ending = orchestration->undecided = false;
   if (SetAsideIfLostLocked(*orchestration, ends.status()) ||
       SetAsideIfLostLocked(*orchestration, first.status())) {
     return;
@@ -268,14 +269,15 @@ std::string Recovery::DamageOf(const RunRow& row) {
 
 void Recovery::ForgetAllLocked() {
   engine_.mu_.AssertHeld();
-  const uint64_t before = engine_.lookups_.epoch();
+  const uint64_t before = engine_.lookups_.reload();
   while (Orchestration* one = engine_.directory_.first())
     engine_.EndLocked(*one);
   engine_.batches_.ForgetAllLocked();
   engine_.dispatcher_.Clear();
   engine_.schedule_.Clear();
   engine_.ends_.ForgetAllLocked();
-  for (Lookups::Lookup& lookup : engine_.lookups_.BeginEpoch()) {
+  engine_.mail_.ForgetAllLocked();
+  for (Lookups::Lookup& lookup : engine_.lookups_.BeginReload()) {
     engine_.effects_.calls.push_back([lookup = std::move(lookup), before] {
       lookup(absl::UnavailableError(
                  "what the store held was being read anew; try again"),

@@ -1,8 +1,5 @@
 #include "service/orchestration/rewinds.h"
 
-#include <algorithm>
-#include <map>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,22 +17,21 @@ absl::Status NotRewindable(const InstanceKey& key, OrchestrationStatus status) {
                    "is rewound"));
 }
 
+// The start in a letter to a child.
+const ExecutionStarted& StartOf(const Letter& letter) {
+  return std::get<ExecutionStarted>(letter.message.event.body);
+}
+const ParentLink& ParentOf(const Letter& letter) {
+  return *StartOf(letter).parent;
+}
+
 }  // namespace
 
 struct Rewinds::RewindJob {
   OrchestrationPtr orchestration;
   std::unique_ptr<SentTurn> sent;
-  std::unique_ptr<HotState> hot;  // The former state.
+  std::unique_ptr<HotState> hot;
   RewoundHistory history;
-  DoneStatus done;
-
-  // The children's rows are looked up in this order, and their lookups last
-  // until the job has decided, so that no one else decides about them
-  // meanwhile. All jobs use one order, so they cannot deadlock.
-  std::set<std::string> ids;
-  std::vector<InstanceKey> looked_up;
-  std::map<std::string, FoundChild> found;
-  uint64_t epoch = 0;
 };
 
 // ---- Reopening --------------------------------------------------------------
@@ -54,14 +50,14 @@ void Rewinds::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
   engine_.lookups_.Add(
       key,
       [this, key, reason = std::move(reason), done = std::move(done)](
-          const absl::StatusOr<std::optional<RunRow>>& row, uint64_t epoch) {
+          const absl::StatusOr<std::optional<RunRow>>& row, uint64_t reload) {
         Engine::Section section(engine_);
         absl::StatusOr<OrchestrationInfo> info = NoSuchOrchestration(key);
         if (row.ok() && row->has_value()) info = InfoOf(**row);
         if (!row.ok()) {
           engine_.RefuseLocked(done, row.status());
         } else if (engine_.directory_.Contains(key) ||
-                   engine_.lookups_.IsOutdated(key, epoch)) {
+                   engine_.lookups_.IsOutdated(key, reload)) {
           // Which one exists is known once the queued commits are durable.
           engine_.AfterCommitsLocked(
               [this, key, reason, done](const absl::Status& status) {
@@ -78,7 +74,7 @@ void Rewinds::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
           ReopenLocked(**row, *info, {reason, std::nullopt}, commit);
           engine_.commits_.Submit(std::move(commit));
         }
-        engine_.lookups_.End(key, epoch);
+        engine_.lookups_.End(key, reload);
       });
 }
 
@@ -135,102 +131,9 @@ void Rewinds::RewindLocked(Orchestration& orchestration,
   job->sent = std::move(orchestration.sent);
   job->hot = std::move(orchestration.hot->state);
   job->history = *std::move(history);
-  job->done = std::move(done);
-  job->epoch = engine_.lookups_.epoch();
-  for (const auto& [id, child] : job->history.children) {
-    if (CheckChildId(child.instance_id).ok()) {
-      job->ids.insert(child.instance_id);
-    }
-  }
-  LookUpChildLocked(job);
-}
-
-void Rewinds::LookUpChildLocked(const RewindJobPtr& job) {
-  engine_.mu_.AssertHeld();
-  const std::string& tenant = job->orchestration->key.tenant;
-  auto next = job->ids.begin();
-  std::advance(next, job->looked_up.size());
-  if (next == job->ids.end()) return CommitRewindLocked(job);
-  job->looked_up.push_back(NormalKey(tenant, *next));
-  engine_.lookups_.Add(
-      job->looked_up.back(),
-      [this, job](const absl::StatusOr<std::optional<RunRow>>& row,
-                  uint64_t epoch) { OnChildFound(job, row, epoch); });
-}
-
-void Rewinds::OnChildFound(const RewindJobPtr& job,
-                           const absl::StatusOr<std::optional<RunRow>>& row,
-                           uint64_t epoch) {
-  absl::Status status = row.status();
-  std::optional<FoundChild> child;
-  if (status.ok() && row->has_value()) {
-    absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
-    status = info.status();
-    if (status.ok() && info->finished.has_value()) {
-      const auto ends = engine_.store_.ReadHistoryEnds((*row)->number);
-      status = ends.ok() ? AddPayloads(*ends, *info) : ends.status();
-    }
-    if (status.ok()) child = {**row, *std::move(info)};
-  }
-  Engine::Section section(engine_);
-  if (status.ok() && epoch != engine_.lookups_.epoch())
-    status = engine_.admission_.serving();
-  if (!status.ok()) return GiveUpRewindLocked(job, status);
-  if (child.has_value()) {
-    job->found.insert_or_assign(job->looked_up.back().id, *std::move(child));
-  }
-  LookUpChildLocked(job);
-}
-
-void Rewinds::ForgetChildrenLocked(RewindJob& job) {
-  engine_.mu_.AssertHeld();
-  for (const InstanceKey& key : job.looked_up)
-    engine_.lookups_.End(key, job.epoch);
-  job.looked_up.clear();
-  job.found.clear();
-}
-
-void Rewinds::GiveUpRewindLocked(const RewindJobPtr& job,
-                                 const absl::Status& status) {
-  engine_.mu_.AssertHeld();
-  ForgetChildrenLocked(*job);
-  Orchestration& orchestration = *job->orchestration;
-  engine_.RefuseLocked(job->done, status);
-  if (orchestration.gone) return;
-  // The turn can be answered again.
-  orchestration.committing = false;
-  if (orchestration.hot != nullptr && orchestration.hot->state == nullptr) {
-    orchestration.hot->state = std::move(job->hot);
-  }
-  engine_.deliveries_.LineUpLocked(orchestration);
-  engine_.deliveries_.UnpinLocked(orchestration.turn);
-}
-
-void Rewinds::CommitRewindLocked(const RewindJobPtr& job) {
-  engine_.mu_.AssertHeld();
-  Orchestration& orchestration = *job->orchestration;
-  if (orchestration.gone) {
-    return GiveUpRewindLocked(
-        job, absl::NotFoundError("the orchestration no longer exists"));
-  }
-  for (const InstanceKey& key : job->looked_up) {
-    const OrchestrationPtr present = engine_.directory_.Find(key);
-    const bool open = present != nullptr && !present->ending;
-    const bool changes = present != nullptr && !open;
-    if (!changes && (open || !engine_.lookups_.IsOutdated(key, job->epoch))) {
-      continue;
-    }
-    // It has just ended, or is about to: the store will tell.
-    ForgetChildrenLocked(*job);
-    return engine_.AfterCommitsLocked([this, job](const absl::Status& status) {
-      Engine::Section section(engine_);
-      if (!status.ok()) return GiveUpRewindLocked(job, status);
-      LookUpChildLocked(job);
-    });
-  }
 
   PendingCommit commit;
-  commit.done = std::move(job->done);
+  commit.done = std::move(done);
   commit.changes =
       GoOnWith(job->history, orchestration.number, orchestration.execution_id,
                *job->sent, engine_.NowLocked(), *job->hot);
@@ -243,52 +146,34 @@ void Rewinds::CommitRewindLocked(const RewindJobPtr& job) {
       job->orchestration, {.execution_id = *job->history.execution_id()},
       commit);
   for (const auto& [id, child] : job->history.children) {
-    RewindChildLocked(*job, id, child, commit);
+    SendToChildLocked(*job, id, child, commit);
   }
   engine_.commits_.Submit(std::move(commit));
-  ForgetChildrenLocked(*job);
 }
 
-void Rewinds::RewindChildLocked(const RewindJob& job, int32_t action_id,
+void Rewinds::SendToChildLocked(const RewindJob& job, int32_t action_id,
                                 const SubOrchestrationCreated& child,
                                 PendingCommit& commit) {
   engine_.mu_.AssertHeld();
-  const OrchestrationPtr& parent = job.orchestration;
+  const InstanceKey& parent = job.orchestration->key;
   const RewoundHistory& history = job.history;
-  const auto tell_parent = [&](EventBody event) {
-    engine_.mu_.AssertHeld();
-    engine_.mail_.PostLocked(
-        parent, *history.execution_id(),
-        {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(event)},
-        commit);
+  const auto event_of = [&](EventBody body) -> HistoryEvent {
+    return {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(body)};
   };
   if (absl::Status status = CheckChildId(child.instance_id); !status.ok()) {
-    return tell_parent(SubOrchestrationFailed{
-        action_id,
-        MakeFailure("InvalidInstanceId", std::string(status.message()))});
+    return engine_.mail_.PostLocked(
+        job.orchestration, *history.execution_id(),
+        event_of(SubOrchestrationFailed{
+            action_id,
+            MakeFailure("InvalidInstanceId", std::string(status.message()))}),
+        commit);
   }
-  const InstanceKey key = NormalKey(parent->key.tenant, child.instance_id);
-  const OrchestrationPtr open = engine_.FindOpenLocked(key);
-  const auto it = job.found.find(key.id);
-  const FoundChild* found = it == job.found.end() ? nullptr : &it->second;
-  std::optional<RunNumber> number;
-  if (open != nullptr) number = open->number;
-  switch (StepOfChild(parent->key.id, number, found)) {
-    case ChildStep::kNone:
-      return;
-    case ChildStep::kStart:
-      return engine_.mail_.StartChildLocked(
-          parent,
-          {action_id,
-           StartOfChild(history.state, parent->key.id, action_id, child)},
-          commit);
-    case ChildStep::kReopen:
-      return ReopenLocked(found->row, found->info,
-                          {std::nullopt, history.execution_id()}, commit);
-    case ChildStep::kTellEnd:
-      return tell_parent(EndOfChild(key.id, action_id, found->info.status,
-                                    found->info.output, found->info.failure));
-  }
+  engine_.mail_.SendLocked(
+      parent,
+      {NormalKey(parent.tenant, child.instance_id), "",
+       event_of(StartOfChild(history.state, parent.id, action_id, child)),
+       OutboxMessage::Kind::kRewind},
+      commit);
 }
 
 void Rewinds::ApplyRewindLocked(RewindJob& job) {
@@ -316,6 +201,103 @@ void Rewinds::ApplyRewindLocked(RewindJob& job) {
   }
   engine_.deliveries_.LineUpLocked(orchestration);
   engine_.deliveries_.UnpinLocked(orchestration.turn);
+}
+
+// ---- A child of one that was rewound ----------------------------------------
+
+void Rewinds::ActOnLocked(const LetterPtr& letter) {
+  engine_.mu_.AssertHeld();
+  engine_.lookups_.Add(
+      letter->message.to,
+      [this, letter](const absl::StatusOr<std::optional<RunRow>>& row,
+                     uint64_t reload) { OnChildFound(letter, row, reload); });
+}
+
+void Rewinds::OnChildFound(const LetterPtr& letter,
+                           const absl::StatusOr<std::optional<RunRow>>& row,
+                           uint64_t reload) {
+  const InstanceKey& key = letter->message.to;
+  absl::Status status = row.status();
+  std::optional<FoundChild> found;
+  if (status.ok() && row->has_value()) {
+    absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+    status = info.status();
+    if (status.ok() && info->finished.has_value()) {
+      const auto ends = engine_.store_.ReadHistoryEnds((*row)->number);
+      status = ends.ok() ? AddPayloads(*ends, *info) : ends.status();
+    }
+    if (status.ok()) found = {**row, *std::move(info)};
+  }
+  Engine::Section section(engine_);
+  if (engine_.mail_.IsStaleLocked(*letter)) return;
+  const OrchestrationPtr present = engine_.directory_.Find(key);
+  if (!status.ok() && !absl::IsDataLoss(status)) {
+    engine_.mail_.PutOffLocked(letter, status);
+  } else if (present != nullptr ? present->ending
+                                : engine_.lookups_.IsOutdated(key, reload)) {
+    // It has just ended, or is about to: the store will tell.
+    engine_.AfterCommitsLocked([this, letter](const absl::Status& status) {
+      Engine::Section section(engine_);
+      if (status.ok() && !engine_.mail_.IsStaleLocked(*letter)) {
+        ActOnLocked(letter);
+      }
+    });
+  } else {
+    PendingCommit commit;
+    if (status.ok()) {
+      GoOnWithChildLocked(*letter, found, commit);
+    } else {
+      TellParentLocked(
+          *letter,
+          SubOrchestrationFailed{
+              ParentOf(*letter).task_scheduled_id,
+              MakeFailure("Damaged", std::string(status.message()))},
+          commit);
+    }
+    engine_.mail_.CommitLocked(letter, std::move(commit), /*reached=*/true);
+  }
+  engine_.lookups_.End(key, reload);
+}
+
+void Rewinds::GoOnWithChildLocked(const Letter& letter,
+                                  const std::optional<FoundChild>& found,
+                                  PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  const InstanceKey& key = letter.message.to;
+  const ParentLink& parent = ParentOf(letter);
+  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  std::optional<RunNumber> number;
+  if (open != nullptr) number = open->number;
+  switch (StepOfChild(parent.orchestration.instance_id, number,
+                      found.has_value() ? &*found : nullptr)) {
+    case ChildStep::kNone:
+      return;
+    case ChildStep::kStart:
+      return engine_.mail_.ActOnStartLocked(key, StartOf(letter), commit);
+    case ChildStep::kReopen:
+      return ReopenLocked(found->row, found->info,
+                          {std::nullopt, parent.orchestration.execution_id},
+                          commit);
+    case ChildStep::kTellEnd:
+      return TellParentLocked(
+          letter,
+          EndOfChild(key.id, parent.task_scheduled_id, found->info.status,
+                     found->info.output, found->info.failure),
+          commit);
+  }
+}
+
+void Rewinds::TellParentLocked(const Letter& letter, EventBody end,
+                               PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  const InstanceKey& key = letter.message.to;
+  const ExecutionOf& parent = ParentOf(letter).orchestration;
+  engine_.mail_.SendLocked(
+      key,
+      {NormalKey(key.tenant, parent.instance_id),
+       parent.execution_id.value_or(""),
+       {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(end)}},
+      commit);
 }
 
 }  // namespace leasehold

@@ -1,13 +1,14 @@
 // Rewinds: a failed orchestration continues from its last good point.
 //
 //   Rewind ─▶ open again, a rewind in its inbox ─▶ a turn with the whole
-//   history ─▶ the worker's answer: the history to go on with ─▶ the rows of
-//   its children are read ─▶ one commit: the new history, and what its children
-//   need ─▶ a turn, in which the orchestrator does again what had failed
+//   history ─▶ the worker's answer: the history to go on with ─▶ one commit:
+//   the new history, and a letter to each child that it waits for ─▶ a turn, in
+//   which the orchestrator does again what had failed
 //
 // The work in progress when it failed was dropped then, so it begins anew:
 // activities are queued, timers set, failed children rewound themselves, and
-// the ends of children that ended meanwhile are reported.
+// the ends of children that ended meanwhile are reported. How a child has ended
+// is in its own rows: they are read when its letter is acted on.
 //
 // Thread-safety: functions named ...Locked are called with the engine's lock
 // held, all others without it.   Lifetime: a part of the engine.
@@ -15,7 +16,6 @@
 #define LEASEHOLD_SERVICE_ORCHESTRATION_REWINDS_H_
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,9 +24,11 @@
 #include "absl/status/statusor.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/history.h"
+#include "service/orchestration/mail.h"
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/requests.h"
+#include "service/orchestration/rewound.h"
 #include "service/storage/records.h"
 
 namespace leasehold {
@@ -41,28 +43,33 @@ class Rewinds {
 
   void Rewind(const InstanceKey& key, Payload reason, DoneStatus done);
 
+  // The answer to a rewind turn, with the history to go on with.
   void RewindLocked(Orchestration& orchestration,
                     std::vector<std::string> events, DoneStatus done);
 
+  // A child that a rewound orchestration waits for.
+  void ActOnLocked(const LetterPtr& letter);
+
  private:
-  // A rewind answer, which brings the history to continue with, in progress.
+  // An answer whose commit is in progress.
   struct RewindJob;
-  using RewindJobPtr = std::shared_ptr<RewindJob>;
 
   // Reopens a failed orchestration, with a rewind in its inbox.
   void ReopenLocked(const RunRow& row, const OrchestrationInfo& info,
                     ExecutionRewound rewound, PendingCommit& commit);
-  void LookUpChildLocked(const RewindJobPtr& job);
-  void OnChildFound(const RewindJobPtr& job,
-                    const absl::StatusOr<std::optional<RunRow>>& row,
-                    uint64_t epoch);
-  void ForgetChildrenLocked(RewindJob& job);
-  void GiveUpRewindLocked(const RewindJobPtr& job, const absl::Status& status);
-  void CommitRewindLocked(const RewindJobPtr& job);
-  void RewindChildLocked(const RewindJob& job, int32_t action_id,
+  void SendToChildLocked(const RewindJob& job, int32_t action_id,
                          const SubOrchestrationCreated& child,
                          PendingCommit& commit);
   void ApplyRewindLocked(RewindJob& job);
+
+  void OnChildFound(const LetterPtr& letter,
+                    const absl::StatusOr<std::optional<RunRow>>& row,
+                    uint64_t reload);
+  void GoOnWithChildLocked(const Letter& letter,
+                           const std::optional<FoundChild>& found,
+                           PendingCommit& commit);
+  void TellParentLocked(const Letter& letter, EventBody end,
+                        PendingCommit& commit);
 
   Engine& engine_;
 };

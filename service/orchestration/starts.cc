@@ -160,6 +160,8 @@ void Starts::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
     return engine_.RefuseLocked(start->done, status);
   }
   const InstanceKey& key = start->request.key;
+  const OrchestrationPtr present = engine_.directory_.Find(key);
+  if (present != nullptr && present->undecided) return StartLaterLocked(start);
   if (engine_.FindOpenLocked(key) != nullptr ||
       !AsksForEnded(start->request.policy)) {
     return DecideStartLocked(start, std::nullopt);
@@ -168,7 +170,7 @@ void Starts::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
   if (engine_.directory_.Contains(key)) return StartLaterLocked(start);
   engine_.lookups_.Add(
       key, [this, start](const absl::StatusOr<std::optional<RunRow>>& row,
-                         uint64_t epoch) {
+                         uint64_t reload) {
         Engine::Section section(engine_);
         const InstanceKey& key = start->request.key;
         const bool open_there = engine_.FindOpenLocked(key) != nullptr;
@@ -178,13 +180,13 @@ void Starts::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
         if (!row.ok()) {
           engine_.RefuseLocked(start->done, row.status());
         } else if (!open_there &&
-                   (open_in_store || engine_.lookups_.IsOutdated(key, epoch) ||
+                   (open_in_store || engine_.lookups_.IsOutdated(key, reload) ||
                     engine_.directory_.Contains(key))) {
           StartLaterLocked(start);  // It has ended since, or is about to.
         } else {
           DecideFoundLocked(start, *row);
         }
-        engine_.lookups_.End(key, epoch);
+        engine_.lookups_.End(key, reload);
       });
 }
 
@@ -204,7 +206,9 @@ void Starts::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
   engine_.mu_.AssertHeld();
   engine_.AfterCommitsLocked([this, start](const absl::Status& status) {
     if (!status.ok()) return start->done(status);
-    StartWithPin(start);
+    // An end by force is not in the queue before its rows are read: the writer
+    // must not ask for it again and again meanwhile.
+    engine_.readers_.Post([this, start] { StartWithPin(start); });
   });
 }
 

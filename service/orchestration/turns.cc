@@ -48,13 +48,21 @@ void Turns::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
     engine_.mu_.AssertHeld();
     ApplyTurnLocked(*kept, *turn);
   });
+  const InstanceKey& key = orchestration.key;
   for (TurnOutcome::Child& child : turn->outcome.children) {
-    engine_.mail_.StartChildLocked(kept, std::move(child), commit);
+    InstanceKey its_key =
+        NormalKey(key.tenant, child.started.orchestration.instance_id);
+    engine_.mail_.SendLocked(key,
+                             {std::move(its_key),
+                              "",
+                              {HistoryEvent::kFromOutside, engine_.NowLocked(),
+                               std::move(child.started)}},
+                             commit);
   }
   for (TurnOutcome::Message& message : turn->outcome.messages) {
     engine_.mail_.SendLocked(
-        orchestration.key,
-        {NormalKey(orchestration.key.tenant, message.instance_id),
+        key,
+        {NormalKey(key.tenant, message.instance_id),
          message.execution_id.value_or(""), std::move(message.event)},
         commit);
   }

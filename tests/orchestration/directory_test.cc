@@ -47,6 +47,19 @@ TEST(Directory, OneThatIsAboutToEndIsNotOpen) {
   EXPECT_EQ(directory.Find(a->key), a);
 }
 
+TEST(Directory, OneOfWhichItIsUndecidedWhetherItEndsHasNotEnded) {
+  Directory directory;
+  const OrchestrationPtr a = Make(1, "a");
+  directory.Add(a);
+  EXPECT_EQ(directory.FindNotEnded(a->key), a);
+  a->ending = a->undecided = true;
+  EXPECT_EQ(directory.FindOpen(a->key), nullptr);
+  EXPECT_EQ(directory.FindNotEnded(a->key), a);
+  a->undecided = false;
+  EXPECT_EQ(directory.FindNotEnded(a->key), nullptr);
+  EXPECT_EQ(directory.FindNotEnded({"t", "b"}), nullptr);
+}
+
 TEST(Directory, KeyIsTheNewestOnesAndTheOldOneHasItsNumber) {
   Directory directory;
   const OrchestrationPtr before = Make(1, "a");

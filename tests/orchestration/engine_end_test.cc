@@ -187,6 +187,83 @@ TEST_F(EngineEndTest, AStartBehindForceGetsTheId) {
               ElementsAre("turn", "started()"));
 }
 
+// ---- While it is undecided whether it ends ----------------------------------
+//
+// Goal: until the end is in the commit queue, nothing rests on it. Method: its
+// rows are being read meanwhile, and then cannot be read.
+
+TEST_F(EngineEndTest, WhatIsSentToOneThatDoesNotEndAfterAllIsNotLost) {
+  FakeWorker& worker = Connect();
+  Run(worker, "parent", {CallChild(1, "child"), CallTask(2, "Work")});
+  const FakeItem child = worker.TakeTurn();
+  const FakeItem activity = worker.TakeActivity();
+  const AskedStatus forced = TerminateByForce("parent");
+  const AskedStatus answered = Answer(child, {Complete("well")});
+  const AskedStatus done = Done(activity, "7");
+  writer_.RunAll();
+  EXPECT_TRUE(answered.ok()) << answered.status();
+  EXPECT_TRUE(done.ok()) << done.status();
+  store_.FailRead(0, absl::UnavailableError("busy"));
+  Settle();
+  EXPECT_EQ(forced.code(), Code::kUnavailable);
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(
+      Words(worker.TakeTurn().events),
+      testing::UnorderedElementsAre("turn", "child 1 done", "task 2 done"));
+}
+
+TEST_F(EngineEndTest, WhatIsSentToOneWhoseEndIsLostIsThereAfterACrash) {
+  {
+    FakeWorker& worker = Connect();
+    Run(worker, "parent", {CallChild(1, "child")});
+    const FakeItem child = worker.TakeTurn();
+    TerminateByForce("parent");
+    Answer(child, {Complete("well")});
+    writer_.RunAll();
+    store_.FailCommit(0, FaultStore::Effect::kNone);
+    Settle();
+  }
+  Crash();
+  FakeWorker& worker = Connect();
+  Settle();
+  ASSERT_EQ(StatusOf("parent"), "Running");
+  EXPECT_THAT(Words(worker.TakeTurn().events),
+              ElementsAre("turn", "child 1 done"));
+}
+
+TEST_F(EngineEndTest, AStartUnderItsIdWaitsForTheDecision) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  const AskedStatus forced = TerminateByForce("a");
+  StartRequest request = Request("a");
+  request.policy.replaceable = {OrchestrationStatus::kTerminated};
+  const auto asks = Start(std::move(request));
+  const auto start = Start("a");
+  writer_.RunAll();  // The writer is idle meanwhile.
+  EXPECT_FALSE(asks.answered());
+  EXPECT_FALSE(start.answered());
+  store_.FailRead(0, absl::UnavailableError("busy"));
+  Settle();
+  EXPECT_EQ(forced.code(), Code::kUnavailable);
+  EXPECT_EQ(asks.code(), Code::kAlreadyExists);
+  EXPECT_EQ(start.code(), Code::kAlreadyExists);
+  EXPECT_EQ(StatusOf("a"), "Running");
+}
+
+TEST_F(EngineEndTest, AChildUnderItsIdFails) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a");
+  Start("parent");
+  Settle();
+  TerminateByForce("a");
+  Answer(worker.TakeTurn(), {CallChild(1, "a")});
+  writer_.RunAll();
+  Settle();
+  EXPECT_THAT(Words(worker.TakeTurn().events),
+              ElementsAre("turn", "child 1 failed"));
+  ExpectTerminated("a");
+}
+
 // ---- Terminating without a worker -------------------------------------------
 
 TEST_F(EngineEndTest, TerminateWithoutAWorkerIsCarriedOutByTheEngine) {

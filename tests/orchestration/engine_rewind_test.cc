@@ -200,13 +200,15 @@ TEST_F(EngineRewindTest, ChildrenThatEndedMeanwhileAreToldAndThoseGoneAreMade) {
   Settle();
   ASSERT_TRUE(purged.ok());
   RewindWith(worker, "parent", "second");
-  const FakeItem parent = worker.TakeTurn();
-  EXPECT_THAT(Words(parent.events), ElementsAre("turn", "child 2 done"));
+  Answer(worker.TakeTurn(), {CallTask(1, "Bad")});
   const FakeItem made = worker.TakeTurn();
   EXPECT_EQ(made.instance_id, "gone");
   EXPECT_THAT(Words(made.events), ElementsAre("turn", "started()"));
   EXPECT_EQ(StatusOf("open"), "Running");
-  Answer(parent, {CallTask(1, "Bad")});
+  const FakeItem parent = worker.TakeTurn();
+  EXPECT_EQ(parent.instance_id, "parent");
+  EXPECT_THAT(Words(parent.events), ElementsAre("turn", "child 2 done"));
+  Answer(parent);
   Raise("open", "end");
   Settle();
   Answer(worker.TakeTurn(), {Complete("late")});
@@ -228,6 +230,8 @@ TEST_F(EngineRewindTest, AChildsIdThatIsSomebodyElsesNowIsNotTouched) {
   Answer(worker.TakeTurn());
   Settle();
   RewindWith(worker, "parent", "second");
+  Answer(worker.TakeTurn());
+  Settle();
   EXPECT_EQ(StatusOf("c"), "Running");
   EXPECT_THAT(Words(worker.TakeTurn().events),
               ElementsAre("turn", "child 1 failed"));

@@ -82,6 +82,18 @@ TEST_F(EngineSingletonTest, ReceiptSaysWhichContextTheStartHasMet) {
   EXPECT_EQ(second.context->generation, first.context->generation);
 }
 
+TEST_F(EngineSingletonTest, GenerationsGrowOverARestartWhateverTheClockSays) {
+  Connect();
+  const auto before = Start("a");
+  Settle();
+  clock_.SetWall(-absl::Hours(1000));
+  Reopen();
+  const auto after = Start("b");
+  Settle();
+  EXPECT_GE(after.value().context->generation,
+            before.value().context->generation + kGenerationsPerOpen - 1);
+}
+
 TEST_F(EngineSingletonTest, StartSaysWhatItWantsOfItsContext) {
   StartRequest request = Ensure("a");
   request.context.idle_timeout = absl::Seconds(90);

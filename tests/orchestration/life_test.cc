@@ -69,6 +69,14 @@ TEST_F(LifeTest, WhileItsEndIsStoredItsTurnIsIdle) {
   EXPECT_THAT(Broken(), HasSubstr("an end is on its way"));
 }
 
+TEST_F(LifeTest, OnlyOfOneThatIsEndingItIsUndecided) {
+  one_.undecided = true;
+  EXPECT_EQ(Broken(),
+            "only of one that is ending it is undecided whether it ends");
+  one_.ending = true;
+  EXPECT_EQ(Broken(), "");
+}
+
 TEST_F(LifeTest, OneThatIsSetAsideKeepsNothing) {
   one_.damage = std::make_unique<const std::string>("why");
   EXPECT_EQ(LifeOf(one_), Life::kSetAside);

@@ -43,47 +43,47 @@ TEST_F(LookupsTest, RunOneAtATimeForEachKey) {
   EXPECT_THAT(ran_, IsEmpty());
   readers_.RunAll();
   EXPECT_THAT(ran_, ElementsAre("a 1", "b 1"));
-  lookups_.End(a_, lookups_.epoch());
+  lookups_.End(a_, lookups_.reload());
   readers_.RunAll();
   EXPECT_THAT(ran_, ElementsAre("a 1", "b 1", "a 2"));
 }
 
 TEST_F(LookupsTest, AnEndOfItsKeyMakesTheRunningOneOutdated) {
-  const uint64_t epoch = lookups_.epoch();
+  const uint64_t reload = lookups_.reload();
   lookups_.Add(a_, Named("1"));
   lookups_.Add(a_, Named("2"));
-  EXPECT_FALSE(lookups_.IsOutdated(a_, epoch));
+  EXPECT_FALSE(lookups_.IsOutdated(a_, reload));
   lookups_.OnEnd(Directory::NameOf(b_));
-  EXPECT_FALSE(lookups_.IsOutdated(a_, epoch));
+  EXPECT_FALSE(lookups_.IsOutdated(a_, reload));
   lookups_.OnEnd(Directory::NameOf(a_));
-  EXPECT_TRUE(lookups_.IsOutdated(a_, epoch));
+  EXPECT_TRUE(lookups_.IsOutdated(a_, reload));
   // The next one reads what is so now.
-  lookups_.End(a_, epoch);
-  EXPECT_FALSE(lookups_.IsOutdated(a_, epoch));
+  lookups_.End(a_, reload);
+  EXPECT_FALSE(lookups_.IsOutdated(a_, reload));
 }
 
 TEST_F(LookupsTest, OneThatHasEndedIsOutdated) {
   lookups_.Add(a_, Named("1"));
   readers_.RunAll();
-  lookups_.End(a_, lookups_.epoch());
-  EXPECT_TRUE(lookups_.IsOutdated(a_, lookups_.epoch()));
+  lookups_.End(a_, lookups_.reload());
+  EXPECT_TRUE(lookups_.IsOutdated(a_, lookups_.reload()));
 }
 
 TEST_F(LookupsTest, ANewEpochForgetsThemAndTheRunningOneFindsOut) {
-  const uint64_t before = lookups_.epoch();
+  const uint64_t before = lookups_.reload();
   lookups_.Add(a_, Named("running"));
   lookups_.Add(a_, Named("waiting"));
-  EXPECT_THAT(lookups_.BeginEpoch(), SizeIs(1));
-  EXPECT_NE(lookups_.epoch(), before);
+  EXPECT_THAT(lookups_.BeginReload(), SizeIs(1));
+  EXPECT_NE(lookups_.reload(), before);
   readers_.RunAll();
   EXPECT_THAT(ran_, ElementsAre("running"));
   EXPECT_TRUE(lookups_.IsOutdated(a_, before));
 
-  // Its end does not end one of the new epoch.
+  // Its end does not end one of the new reload.
   lookups_.Add(a_, Named("new"));
   lookups_.Add(a_, Named("newer"));
   lookups_.End(a_, before);
-  EXPECT_FALSE(lookups_.IsOutdated(a_, lookups_.epoch()));
+  EXPECT_FALSE(lookups_.IsOutdated(a_, lookups_.reload()));
   readers_.RunAll();
   EXPECT_THAT(ran_, ElementsAre("running", "new"));
 }

@@ -314,7 +314,10 @@ class World final : private EngineObserver {
     const auto done = [this, id, boot = boots_](const absl::Status&) {
       if (boot == boots_) --meddling_[id];
     };
-    if (OneIn(random_, 3)) {
+    if (OneIn(random_, 6)) {
+      Note(absl::StrCat("terminate ", id, " by force"));
+      server_->engine.TerminateByForce(Key(id), "gone", true, done);
+    } else if (OneIn(random_, 3)) {
       Note(absl::StrCat("terminate ", id));
       server_->engine.Terminate(Key(id), "gone", true, done);
     } else if (OneIn(random_, 2)) {
@@ -521,6 +524,11 @@ class World final : private EngineObserver {
     }
     if (open > 0) {
       return Break(absl::StrCat(open, " orchestrations never end"));
+    }
+    const auto rows = server_->store.ReadOutbox(kOnlyPartition);
+    if (!rows.ok()) return Break(rows.status().ToString());
+    if (!rows->empty()) {
+      return Break(absl::StrCat(rows->size(), " rows of the outbox stay"));
     }
     over_ = true;
     CheckAll();
