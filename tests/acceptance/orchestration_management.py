@@ -329,6 +329,11 @@ def _(server, sidecar):
           "to: that one does not")
     page = protocol.plain(sidecar.call("ListInstanceIds", pageSize=6))
     expect("lastInstanceKey" not in page, f"a key at the end: {page}")
+    page = protocol.plain(sidecar.call("ListInstanceIds", pageSize=2))
+    key = page["lastInstanceKey"]
+    expect(key.startswith("a-1:"), f"the key shows the last ID: {key}")
+    contains(refused("INVALID_ARGUMENT", sidecar.call, "ListInstanceIds", pageSize=2,
+                     lastInstanceKey=key.replace("a-1", "a-3")), "lastInstanceKey")
 
 
 # ---- Hubs, history, restart, what is not there ------------------------------
