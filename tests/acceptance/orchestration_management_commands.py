@@ -187,23 +187,6 @@ def _(server, sidecar):
     failed(command(server, "history", "a-1", "--execution=x"), "NOT_FOUND", "x")
 
 
-@on_both_stores("A23.37 `history --export` writes it to a file, what it is and then an event a "
-                "line")
-def _(server, sidecar):
-    run_to_end(sidecar, server, "a-1")
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/a-1.history"
-        said = row(server, "history", "a-1", f"--export={path}")
-        with open(path, encoding="utf-8") as file:
-            heading, *events = [json.loads(line) for line in file]
-        equal(heading, {"format": "leasehold.history.v1", "instance_id": "a-1"}, "heading")
-        equal(events, rows(server, "history", "a-1"), "events")
-        equal(said, {"instance_id": "a-1", "file": path, "events": len(events)},
-              "what it says")
-        failed(command(server, "history", "x", f"--export={folder}/x"), "NOT_FOUND", "x")
-        equal(os.listdir(folder), ["a-1.history"], "files")
-
-
 # ---- Of every command -------------------------------------------------------
 
 @on_both_stores("A23.30 IDs, names and payloads may be any text, and cannot break the output")
@@ -335,3 +318,20 @@ def _(server, sidecar):
     contains(result.err, "FAILED_PRECONDITION", "Completed")
     equal([e["reason"] for e in rows(server, "history", "a-1")
            if e["event"] == "execution_rewound"], ["mended"], "reasons")
+
+
+@on_both_stores("A23.37 `history --export` writes it to a file, what it is and then an event a "
+                "line")
+def _(server, sidecar):
+    run_to_end(sidecar, server, "a-1")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/a-1.history"
+        said = row(server, "history", "a-1", f"--export={path}")
+        with open(path, encoding="utf-8") as file:
+            heading, *events = [json.loads(line) for line in file]
+        equal(heading, {"format": "leasehold.history.v1", "instance_id": "a-1"}, "heading")
+        equal(events, rows(server, "history", "a-1"), "events")
+        equal(said, {"instance_id": "a-1", "file": path, "events": len(events)},
+              "what it says")
+        failed(command(server, "history", "x", f"--export={folder}/x"), "NOT_FOUND", "x")
+        equal(os.listdir(folder), ["a-1.history"], "files")
