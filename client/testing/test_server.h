@@ -18,6 +18,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "service/orchestration/engine.h"
+#include "service/orchestration/node_work_exchange.h"
 #include "service/orchestration/orchestrations.h"
 #include "service/orchestration/work_exchange.h"
 #include "service/storage/memory_store.h"
@@ -35,7 +36,7 @@ class TestServer final : private EngineObserver {
 
   // The two ports.
   Orchestrations& orchestrations() { return engine_; }
-  WorkExchange& work() { return engine_; }
+  WorkExchange& work() { return work_; }
 
   // Whether a task can run now.
   bool busy() const {
@@ -65,6 +66,7 @@ class TestServer final : private EngineObserver {
   TaskQueue executor_;
   SharedProvider provider_;
   InstanceRegistry registry_;
+  NodeWorkExchange work_;
   Engine engine_;
 };
 

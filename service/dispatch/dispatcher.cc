@@ -1,12 +1,14 @@
 #include "service/dispatch/dispatcher.h"
 
 #include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <system_error>
 #include <utility>
 
 #include "absl/hash/hash.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_cat.h"
 #include "service/base/hash.h"
 #include "service/base/invariant.h"
 
@@ -20,14 +22,20 @@ constexpr size_t kDigits = 16;  // Of a number in a token.
 // 0: not a number.
 uint64_t ReadHex(std::string_view text) {
   uint64_t value = 0;
-  return absl::SimpleHexAtoi({text.data(), text.size()}, &value) ? value : 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, value, /*base=*/16);
+  return read.ec == std::errc() && read.ptr == end ? value : 0;
 }
 
 }  // namespace
 
 WorkerId Dispatcher::AddWorker(WorkerOptions options,
                                std::shared_ptr<WorkSink> sink) {
-  Worker worker{.options = std::move(options), .sink = std::move(sink)};
+  const WorkerId id = ++last_worker_;
+  auto info = std::make_shared<WorkerInfo>(
+      WorkerInfo{id, std::move(sink), options.last_resort,
+                 options.streams_history, std::move(options.peer)});
+  Worker worker{.options = std::move(options), .info = std::move(info)};
   for (size_t kind = 0; kind < kWorkKinds; ++kind) {
     size_t& slots = worker.options.slots[kind];
     if (slots == 0) slots = kSlotsByDefault;
@@ -44,7 +52,6 @@ WorkerId Dispatcher::AddWorker(WorkerOptions options,
     }
     filters->clear();  // Only its presence matters from now on.
   }
-  const WorkerId id = ++last_worker_;
   const bool last_resort = worker.options.last_resort;
   workers_.emplace(id, std::move(worker));
   // The built-in worker connects before all others: work for these is not news.
@@ -52,53 +59,60 @@ WorkerId Dispatcher::AddWorker(WorkerOptions options,
   return id;
 }
 
-void Dispatcher::RemoveWorker(WorkerId id) {
+bool Dispatcher::CloseWorker(WorkerId id) {
   const auto it = workers_.find(id);
-  if (it == workers_.end()) return;
-  for (Work* work : WorkOf(id)) PutBack(*work);
+  if (it == workers_.end() || it->second.closed) return false;
+  Worker& worker = it->second;
+  worker.closed = true;
+  ++closed_;
   for (size_t kind = 0; kind < kWorkKinds; ++kind) {
-    free_[kind] -= it->second.options.slots[kind];
+    free_[kind] -= worker.options.slots[kind] - worker.out[kind];
   }
-  workers_.erase(it);
+  std::vector<Work*> offered;
+  for (const auto& [ticket, work] : worker.works) {
+    if (work->state == Work::State::kQueued) offered.push_back(work);
+  }
+  if (worker.works.empty()) {
+    workers_.erase(it);
+    --closed_;
+  }
+  for (Work* work : offered) {
+    Withdraw(*work);
+    Line(*work);
+  }
   FindTakersAnew(/*note_unwanted=*/true);
+  return true;
 }
 
 std::vector<Work*> Dispatcher::WorkOf(WorkerId id) const {
   std::vector<Work*> has;
   const auto it = workers_.find(id);
   if (it == workers_.end()) return has;
-  for (const auto& [ticket, work] : it->second.works) has.push_back(work);
+  for (const auto& [ticket, work] : it->second.works) {
+    if (work->state == Work::State::kOut) has.push_back(work);
+  }
   return has;
 }
 
-bool Dispatcher::IsFull(const Worker& worker) {
-  return worker.sink != nullptr &&
-         worker.sink->untaken() > WorkSink::kUntakenBytesMax;
+std::shared_ptr<const WorkerInfo> Dispatcher::FindWorker(WorkerId id) const {
+  const auto it = workers_.find(id);
+  return it == workers_.end() ? nullptr : it->second.info;
 }
 
-bool Dispatcher::IsFull(WorkerId id) const {
-  const auto it = workers_.find(id);
-  return it != workers_.end() && IsFull(it->second);
+size_t Dispatcher::queued() const {
+  return std::accumulate(queued_.begin(), queued_.end(), offers_.size());
 }
 
-bool Dispatcher::StreamsHistory(WorkerId id) const {
-  const auto it = workers_.find(id);
-  return it != workers_.end() && it->second.options.streams_history;
+size_t Dispatcher::out() const {
+  size_t count = 0;
+  for (const auto& [id, worker] : workers_) count += worker.works.size();
+  return count - offers_.size();
 }
 
-std::string_view Dispatcher::PeerOf(WorkerId id) const {
-  const auto it = workers_.find(id);
-  return it == workers_.end() ? "" : std::string_view(it->second.options.peer);
-}
-
-bool Dispatcher::IsLastResort(WorkerId id) const {
-  const auto it = workers_.find(id);
-  return it != workers_.end() && it->second.options.last_resort;
-}
-
-std::shared_ptr<WorkSink> Dispatcher::FindSink(WorkerId id) const {
-  const auto it = workers_.find(id);
-  return it == workers_.end() ? nullptr : it->second.sink;
+size_t Dispatcher::queues() const {
+  size_t count = 0;
+  for (const auto& queues : queues_) count += queues.size();
+  return count;
 }
 
 void Dispatcher::Enqueue(Work& work) {
@@ -107,58 +121,109 @@ void Dispatcher::Enqueue(Work& work) {
   Line(work);
 }
 
-std::optional<Dispatcher::Assignment> Dispatcher::Next() {
+Dispatcher::Chosen Dispatcher::ChooseNext() const {
   for (size_t kind = 0; kind < kWorkKinds; ++kind) {
     if (queued_[kind] == 0 || free_[kind] == 0) continue;
-    Work* next = nullptr;
-    WorkerId chosen = 0;
+    Chosen next;
     for (const auto& [key, queue] : queues_[kind]) {
       Work* head = queue.begin()->second->works.begin()->second;
-      if (next != nullptr && next->ticket < head->ticket) continue;
+      if (next.work != nullptr && next.work->ticket < head->ticket) continue;
       const WorkerId worker = Choose(*head, key.takers);
-      if (worker == 0) continue;
-      next = head;
-      chosen = worker;
+      if (worker != 0) next = {head, worker};
     }
-    if (next == nullptr) continue;
-
-    CheckInvariant(next->state == Work::State::kQueued,
-                   "only queued work goes out");
-    Unline(*next);
-    Worker& worker = workers_.at(chosen);
-    --free_[kind];
-    ++worker.out[kind];
-    if (next->alone) ++worker.alone;
-    if (worker.silent) worker.probes[kind] = next;
-    worker.served = ++last_served_;
-    worker.works.emplace(next->ticket, next);
-    next->state = Work::State::kOut;
-    next->worker = chosen;
-    next->avoid = 0;
-    tokens_.erase(next->token);
-    next->token = NewToken(chosen);
-    next->moment = ++last_moment_;
-    tokens_.emplace(next->token, next);
-    return Assignment{next, worker.sink};
+    if (next.work != nullptr) return next;
   }
-  return std::nullopt;
+  return {};
+}
+
+OwnerId Dispatcher::OwnerOfNext() const {
+  const Work* next = ChooseNext().work;
+  return next == nullptr ? 0 : next->owner;
+}
+
+Work* Dispatcher::Next(OwnerId owner) {
+  const auto first = offers_.lower_bound({owner, 0});
+  if (first != offers_.end() && first->first.first == owner) {
+    const Chosen offer = first->second;
+    offers_.erase(first);
+    offer.work->offered = false;
+    GoOut(*offer.work, offer.worker);
+    return offer.work;
+  }
+  for (;;) {
+    const Chosen next = ChooseNext();
+    if (next.work == nullptr) return nullptr;
+    TakeSlot(*next.work, next.worker);
+    if (next.work->owner == owner) {
+      GoOut(*next.work, next.worker);
+      return next.work;
+    }
+    Offer(next);
+  }
+}
+
+void Dispatcher::TakeSlot(Work& work, WorkerId id) {
+  CheckInvariant(work.state == Work::State::kQueued,
+                 "only queued work goes out");
+  Unline(work);
+  const size_t kind = Index(work.kind);
+  Worker& worker = workers_.at(id);
+  --free_[kind];
+  ++worker.out[kind];
+  if (work.alone) ++worker.alone;
+  if (worker.silent) worker.probes[kind] = &work;
+  worker.served = ++last_served_;
+  worker.works.emplace(work.ticket, &work);
+}
+
+void Dispatcher::GoOut(Work& work, WorkerId id) {
+  work.state = Work::State::kOut;
+  work.worker = id;
+  work.taker = workers_.at(id).info;
+  work.avoid = 0;
+  tokens_.erase(work.token);
+  work.token = NewToken(id);
+  work.moment = ++last_moment_;
+  tokens_.emplace(work.token, &work);
+}
+
+void Dispatcher::Offer(const Chosen& chosen) {
+  Work& work = *chosen.work;
+  work.offered = true;
+  offers_.emplace(std::pair(work.owner, work.ticket), chosen);
+  offered_.push_back(work.owner);
+}
+
+void Dispatcher::Withdraw(Work& work) {
+  const auto offer = offers_.find({work.owner, work.ticket});
+  CheckInvariant(offer != offers_.end(), "what is offered is listed");
+  const WorkerId worker = offer->second.worker;
+  offers_.erase(offer);
+  work.offered = false;
+  FreeSlot(work, worker);
 }
 
 Work* Dispatcher::Find(std::string_view token) const {
-  const auto it = tokens_.find(std::string(token));
+  const auto it = tokens_.find(absl::string_view(token.data(), token.size()));
   return it == tokens_.end() ? nullptr : it->second;
 }
 
 void Dispatcher::End(Work& work) {
-  if (work.state == Work::State::kQueued) Unline(work);
-  if (work.state == Work::State::kOut) TakeFromWorker(work);
+  if (work.offered) {
+    Withdraw(work);
+  } else if (work.state == Work::State::kQueued) {
+    Unline(work);
+  } else if (work.state == Work::State::kOut) {
+    TakeFromWorker(work);
+  }
   work.state = Work::State::kIdle;
   tokens_.erase(work.token);
   work.token.clear();
 }
 
-void Dispatcher::PutBack(Work& work) {
+void Dispatcher::PutBack(Work& work, WorkerId avoid) {
   TakeFromWorker(work);
+  if (avoid != 0) work.avoid = avoid;
   Line(work);
 }
 
@@ -186,7 +251,8 @@ void Dispatcher::ForgetDisowned(const Work& work) {
 
 bool Dispatcher::SetSilent(WorkerId id) {
   const auto it = workers_.find(id);
-  if (it == workers_.end() || std::exchange(it->second.silent, true)) {
+  if (it == workers_.end() || it->second.closed ||
+      std::exchange(it->second.silent, true)) {
     return false;
   }
   it->second.probes = {};
@@ -196,7 +262,7 @@ bool Dispatcher::SetSilent(WorkerId id) {
 
 bool Dispatcher::Heard(WorkerId id, WorkKind kind, std::string_view token) {
   const auto it = workers_.find(id);
-  if (it == workers_.end()) return false;
+  if (it == workers_.end() || it->second.closed) return false;
   uint64_t& newest = it->second.newest[Index(kind)];
   newest = std::max(newest, NumberOf(token));
   it->second.heard[Index(kind)] = ++last_moment_;
@@ -225,55 +291,52 @@ bool Dispatcher::IsBehind(const Work& work) const {
 }
 
 bool Dispatcher::IsLeftToSilent(const Work& work) const {
-  if (work.state != Work::State::kQueued) return false;
+  if (work.state != Work::State::kQueued || work.offered) return false;
   const auto lane = lanes_.find(LaneOf(work));
   return lane != lanes_.end() &&
          std::all_of(lane->second.takers.begin(), lane->second.takers.end(),
                      [this](WorkerId id) { return IsSilent(id); });
 }
 
-void Dispatcher::Clear() {
-  newly_unwanted_.clear();
-  for (auto& queues : queues_) queues.clear();
-  lanes_.clear();
-  unwanted_.clear();
-  tokens_.clear();
-  queued_ = {};
-  for (auto& [id, worker] : workers_) {
-    for (size_t kind = 0; kind < kWorkKinds; ++kind) {
-      free_[kind] += worker.out[kind];
-    }
-    worker.out = {};
-    worker.alone = 0;
-    for (auto& [ticket, work] : worker.works) work->Unwatch();
-    worker.works.clear();
-    worker.probes = {};
-  }
-}
-
 const char* Dispatcher::BrokenRule() const {
   std::array<size_t, kWorkKinds> free = {};
+  size_t closed = 0;
   for (const auto& [id, worker] : workers_) {
     size_t out = 0;
     for (size_t kind = 0; kind < kWorkKinds; ++kind) {
       if (worker.out[kind] > worker.options.slots[kind]) {
         return "a worker has no more work than slots";
       }
-      free[kind] += worker.options.slots[kind] - worker.out[kind];
+      if (!worker.closed) {
+        free[kind] += worker.options.slots[kind] - worker.out[kind];
+      }
       out += worker.out[kind];
     }
     if (out != worker.works.size() || worker.alone > out) {
       return "the work of a worker is counted";
     }
+    if (worker.closed && out == 0) {
+      return "a worker that has gone is kept only for the work it had";
+    }
+    if (worker.closed) ++closed;
   }
+  if (closed != closed_) return "the workers that have gone are counted";
   if (free != free_) return "the free slots are those of the workers";
   const bool lanes = !lanes_.empty() || !unwanted_.empty();
-  if (lanes != (queued() > 0)) return "work is queued exactly if it has a lane";
+  if (lanes != (queued() > offers_.size())) {
+    return "work is queued exactly if it has a lane";
+  }
+  for (const auto& [place, offer] : offers_) {
+    if (!offer.work->offered || offer.work->state != Work::State::kQueued) {
+      return "what is offered has a slot, and is still queued";
+    }
+  }
   return nullptr;
 }
 
 std::optional<Dispatcher::Claim> Dispatcher::ClaimOf(const Worker& worker,
                                                      const Work& work) {
+  if (worker.closed) return std::nullopt;
   const auto& filters = worker.options.filters[Index(work.kind)];
   const bool last_resort = worker.options.last_resort;
   const auto claim = [&worker](Claim answering, Claim silent) {
@@ -316,7 +379,7 @@ Dispatcher::Reach Dispatcher::ReachOf(const Work& work) const {
   Reach reach;
   const uint64_t fingerprint = FingerprintOf(work);
   for (const auto& [id, worker] : workers_) {
-    if (worker.options.last_resort) continue;
+    if (worker.options.last_resort || worker.closed) continue;
     ++reach.workers;
     if (!ClaimOf(worker, work).has_value()) continue;
     if (worker.disowned.contains(fingerprint)) {
@@ -331,24 +394,38 @@ Dispatcher::Reach Dispatcher::ReachOf(const Work& work) const {
 }
 
 bool Dispatcher::IsUnwanted(const Work& work) const {
-  return work.state == Work::State::kQueued && unwanted_.contains(LaneOf(work));
+  return work.state == Work::State::kQueued && !work.offered &&
+         unwanted_.contains(LaneOf(work));
 }
 
-std::vector<Work*> Dispatcher::TakeNewlyUnwanted() {
+std::vector<Work*> Dispatcher::TakeNewlyUnwanted(OwnerId owner) {
   std::vector<Work*> works;
-  for (const LaneKey& key : std::exchange(newly_unwanted_, {})) {
+  std::erase_if(newly_unwanted_, [&](const LaneKey& key) {
     const auto lane = unwanted_.find(key);
-    if (lane != unwanted_.end()) {
-      works.push_back(lane->second.works.begin()->second);
-    }
-  }
+    if (lane == unwanted_.end()) return true;
+    Work* first = lane->second.works.begin()->second;
+    if (first->owner != owner) return false;
+    works.push_back(first);
+    return true;
+  });
   return works;
+}
+
+std::vector<OwnerId> Dispatcher::OwnersOfNewlyUnwanted() const {
+  std::vector<OwnerId> owners;
+  for (const LaneKey& key : newly_unwanted_) {
+    const auto lane = unwanted_.find(key);
+    if (lane == unwanted_.end()) continue;
+    owners.push_back(lane->second.works.begin()->second->owner);
+  }
+  return owners;
 }
 
 void Dispatcher::NoteUnwanted(const LaneKey& key, Lane& lane) {
   // Without any workers, as after a start, this is not worth reporting.
-  if (workers_.empty() || std::exchange(lane.told, true)) return;
+  if (workers() == 0 || std::exchange(lane.told, true)) return;
   newly_unwanted_.push_back(key);
+  ++unwanted_notes_;
 }
 
 void Dispatcher::Unplace(const LaneKey& key, Lane& lane) {
@@ -420,7 +497,7 @@ WorkerId Dispatcher::Choose(const Work& work,
     const Worker& worker = workers_.at(id);
     if (worker.out[kind] >= worker.options.slots[kind]) continue;
     if (work.alone && worker.alone > 0) continue;
-    if (IsFull(worker)) continue;
+    if (worker.info->IsFull()) continue;
     if (worker.silent && worker.probes[kind] != nullptr) continue;
     const auto rank = [&](WorkerId of, const Worker& who) {
       return std::tuple(of == work.avoid, who.out[kind], who.served);
@@ -473,20 +550,27 @@ void Dispatcher::Unline(Work& work) {
   CheckInvariant(false, "queued work has a lane");
 }
 
-void Dispatcher::TakeFromWorker(Work& work) {
-  const auto it = workers_.find(work.worker);
-  CheckInvariant(work.state == Work::State::kOut && it != workers_.end(),
-                 "work that is taken back is with a worker");
-  Worker& worker = it->second;
-  ++free_[Index(work.kind)];
+void Dispatcher::FreeSlot(Work& work, WorkerId id) {
+  Worker& worker = workers_.at(id);
+  if (!worker.closed) ++free_[Index(work.kind)];
   --worker.out[Index(work.kind)];
   if (work.alone) --worker.alone;
   const Work*& probe = worker.probes[Index(work.kind)];
   if (probe == &work) probe = nullptr;
-  work.Unwatch();
   CheckInvariant(worker.works.erase(work.ticket) == 1,
                  "a worker has the work that is with it");
-  work.worker = 0;
+  if (worker.closed && worker.works.empty()) {
+    workers_.erase(id);
+    --closed_;
+  }
+}
+
+void Dispatcher::TakeFromWorker(Work& work) {
+  CheckInvariant(work.state == Work::State::kOut,
+                 "work that is taken back is with a worker");
+  work.Unwatch();
+  FreeSlot(work, std::exchange(work.worker, 0));
+  work.taker.reset();
 }
 
 uint64_t Dispatcher::Seal(uint64_t number, WorkerId worker) const {
@@ -495,7 +579,9 @@ uint64_t Dispatcher::Seal(uint64_t number, WorkerId worker) const {
 
 std::string Dispatcher::NewToken(WorkerId worker) {
   const uint64_t number = ++last_token_;
-  return absl::StrFormat("%016x%016x%x", number, Seal(number, worker), worker);
+  return absl::StrCat(absl::Hex(number, absl::kZeroPad16),
+                      absl::Hex(Seal(number, worker), absl::kZeroPad16),
+                      absl::Hex(worker));
 }
 
 WorkerId Dispatcher::WorkerOf(std::string_view token) const {

@@ -16,14 +16,21 @@
 //   idle ──Enqueue──▶ queued ──Next──▶ out ──End───▶ idle
 //                       ▲               │
 //                       └── PutBack, ───┘
-//                      Disown, RemoveWorker
+//                           Disown
+//
+// Work has an owner, and goes out when its owner asks. Work of another owner
+// that has waited longer comes first: it is offered, that is, it gets its slot,
+// but stays queued until its owner asks, too.
+//
+// A worker that has gone gets nothing more; its entry stays until the owners
+// have taken back what was out.
 //
 // Work gets a new token each time it goes out; the worker's answer names it.
 // The token stays valid when the work is put back (a stopping worker may finish
 // its work after its stream has ended), until the work goes out again.
 //
-// Thread-safety: none; callers synchronise.   Lifetime: work and sinks belong
-// to the caller; work is taken out before it is destroyed.
+// Thread-safety: none; callers synchronise.   Lifetime: work belongs to its
+// owner, and is ended before it is destroyed.
 #ifndef LEASEHOLD_SERVICE_DISPATCH_DISPATCHER_H_
 #define LEASEHOLD_SERVICE_DISPATCH_DISPATCHER_H_
 
@@ -33,10 +40,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -46,9 +53,12 @@
 
 namespace leasehold {
 
-// Something for a worker to do. Callers derive from it.
+// Identifies whoever has work to hand out. 0: nobody.
+using OwnerId = uint32_t;
+
+// Something for a worker to do. Owners derive from it.
 struct Work : Watched {
-  enum class State {
+  enum class State : uint8_t {
     kIdle,
     kQueued,
     kOut,  // With a worker.
@@ -59,19 +69,28 @@ struct Work : Watched {
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
 
+  // There are many of these: the order of members leaves no gaps.
   const WorkKind kind;
-  const std::string name;
-  std::string version;  // Empty: none. Changes only while idle.
+  // Set by the dispatcher, as worker, taker and token: only when the owner
+  // calls it about this work.
+  State state = State::kIdle;
   // A worker gets one such item at a time. Changes only while not queued.
   bool alone = false;
+  bool offered = false;  // Used by the dispatcher.
+  const std::string name;
+  std::string version;  // Empty: none. Changes only while idle.
+
+  WorkerId worker = 0;                      // The worker that has it; 0: none.
+  std::shared_ptr<const WorkerInfo> taker;  // That worker.
+  std::string token;                        // Of the last time it went out.
 
   // Used by the dispatcher.
-  State state = State::kIdle;
   uint64_t ticket = 0;  // Its place in line, kept when it is put back.
-  WorkerId worker = 0;  // The worker that has it; 0: none.
-  WorkerId avoid = 0;   // Gave it back: other workers come first.
-  std::string token;    // Of the last time it went out.
   uint64_t moment = 0;  // When it went out, or was given more time.
+  // Gave it back: other workers come first. Owners set it only while it is
+  // idle.
+  WorkerId avoid = 0;
+  OwnerId owner = 0;
 
  protected:
   ~Work() = default;
@@ -82,40 +101,35 @@ class Dispatcher {
   static constexpr size_t kSlotsByDefault = 100;
   static constexpr size_t kDisownedMax = 10'000;  // Per worker.
 
-  struct Assignment {
-    Work* work;
-    std::shared_ptr<WorkSink> sink;
-  };
-
   // `secret` makes tokens hard to guess.
   explicit Dispatcher(uint64_t secret) : secret_(secret) {}
 
   WorkerId AddWorker(WorkerOptions options, std::shared_ptr<WorkSink> sink);
-  // Puts back everything that the worker has.
-  void RemoveWorker(WorkerId id);
-  // The worker's work, in queueing order.
+  // The worker gets nothing more. What it was offered is queued again; what is
+  // out stays out until it is taken back. False: no such worker.
+  bool CloseWorker(WorkerId id);
+  // The work that is out with the worker, in queueing order.
   std::vector<Work*> WorkOf(WorkerId id) const;
-  std::shared_ptr<WorkSink> FindSink(WorkerId id) const;
-  bool StreamsHistory(WorkerId id) const;
-  // Whether the worker has too much unread; once it has read some, Next may
-  // find work for it.
-  bool IsFull(WorkerId id) const;
-  // Empty: no such worker, or its address is unknown.
-  std::string_view PeerOf(WorkerId id) const;
-  // Whether the worker is part of this process.
-  bool IsLastResort(WorkerId id) const;
+  // nullptr: no such worker, or it has gone and nothing is out with it.
+  std::shared_ptr<const WorkerInfo> FindWorker(WorkerId id) const;
 
   // Queues idle work, at the end.
   void Enqueue(Work& work);
-  // The next work to go out, and its worker; the work has a new token. nullopt:
-  // there is no work, or no worker to take it.
-  std::optional<Assignment> Next();
+  // The owner's next work, which has gone out with a new token. nullptr: it has
+  // none, or there is no worker to take it. Work of others that comes before it
+  // is offered to them.
+  Work* Next(OwnerId owner);
+  // The owners that were offered work since the last call.
+  std::vector<OwnerId> TakeOffered() { return std::exchange(offered_, {}); }
+  // The owner of the work that would go out next, or be offered; 0: none would.
+  OwnerId OwnerOfNext() const;
   // The work that last went out with this token; nullptr: none.
   Work* Find(std::string_view token) const;
   // Ends work in any state: it becomes idle, and its slot free.
   void End(Work& work);
-  // Takes work from its worker, and queues it again at its old place.
-  void PutBack(Work& work);
+  // Takes work from its worker, and queues it again at its old place. `avoid`:
+  // other workers come before this one; 0: none do.
+  void PutBack(Work& work, WorkerId avoid = 0);
   // Takes work from its worker; it becomes idle, and its token stays valid.
   void SetAside(Work& work);
   // As PutBack; the worker does not know the name, and gets no more of it.
@@ -135,8 +149,12 @@ class Dispatcher {
   // Whether the work is queued and no connected worker takes it.
   bool IsUnwanted(const Work& work) const;
   // One item of each lane that has lost its last taker, or never had one, since
-  // the last call.
-  std::vector<Work*> TakeNewlyUnwanted();
+  // the last call, if the lane's first item is the owner's.
+  std::vector<Work*> TakeNewlyUnwanted(OwnerId owner);
+  // The owners for which it has something.
+  std::vector<OwnerId> OwnersOfNewlyUnwanted() const;
+  // How often a lane was noted for it so far.
+  uint64_t unwanted_notes() const { return unwanted_notes_; }
 
   // Whether the work is queued and all its connected takers are silent.
   bool IsLeftToSilent(const Work& work) const;
@@ -158,22 +176,16 @@ class Dispatcher {
   // The worker that last got this token; 0: the token is not ours.
   WorkerId WorkerOf(std::string_view token) const;
 
-  // Forgets all work, but keeps the workers.
-  void Clear();
-
   // The rule that its counts break; nullptr: none. Looks at all workers.
   const char* BrokenRule() const;
 
-  size_t queued() const {
-    return std::accumulate(queued_.begin(), queued_.end(), size_t{0});
-  }
-  size_t workers() const { return workers_.size(); }
+  // With what is offered.
+  size_t queued() const;
+  size_t out() const;
+  // Without those that have gone.
+  size_t workers() const { return workers_.size() - closed_; }
   // Queues that Next searches: one for each distinct set of takers.
-  size_t queues() const {
-    size_t count = 0;
-    for (const auto& queues : queues_) count += queues.size();
-    return count;
-  }
+  size_t queues() const;
 
  private:
   struct LaneKey {
@@ -210,9 +222,11 @@ class Dispatcher {
 
   struct Worker {
     WorkerOptions options;
-    std::shared_ptr<WorkSink> sink;
+    std::shared_ptr<const WorkerInfo> info;
+    bool closed = false;
     // The filters by name, in lower case except for a last resort.
     std::array<Names, kWorkKinds> names = {};
+    // What has a slot: is out with it, or offered.
     std::array<size_t, kWorkKinds> out = {};
     size_t alone = 0;                              // Items with `alone`.
     std::map<uint64_t, Work*> works = {};          // By ticket.
@@ -235,7 +249,6 @@ class Dispatcher {
     kByName
   };
 
-  static bool IsFull(const Worker& worker);
   static LaneKey LaneOf(const Work& work);
   static std::optional<Claim> ClaimOf(const Worker& worker, const Work& work);
   uint64_t FingerprintOf(const Work& work) const;
@@ -254,6 +267,19 @@ class Dispatcher {
   WorkerId Choose(const Work& work, const std::vector<WorkerId>& takers) const;
   void Line(Work& work);
   void Unline(Work& work);
+  struct Chosen {
+    Work* work = nullptr;  // Null: nothing can go out.
+    WorkerId worker = 0;
+  };
+  Chosen ChooseNext() const;
+  // Gives queued work a slot of that worker.
+  void TakeSlot(Work& work, WorkerId id);
+  // Work that has a slot of that worker goes out.
+  void GoOut(Work& work, WorkerId id);
+  void Offer(const Chosen& chosen);
+  // Takes away the slot of offered work, which is in no lane then.
+  void Withdraw(Work& work);
+  void FreeSlot(Work& work, WorkerId id);
   void TakeFromWorker(Work& work);
   std::string NewToken(WorkerId worker);
   uint64_t Seal(uint64_t number, WorkerId worker) const;
@@ -272,10 +298,16 @@ class Dispatcher {
   Lanes lanes_;
   Lanes unwanted_;
   std::array<std::map<QueueKey, Queue>, kWorkKinds> queues_;  // Of `lanes_`.
+  // In lanes, without what is offered.
   std::array<size_t, kWorkKinds> queued_ = {};
   std::array<size_t, kWorkKinds> free_ = {};  // Of all workers.
+  size_t closed_ = 0;                         // Workers that have gone.
+  // What was offered to other owners than the one that asked.
+  std::map<std::pair<OwnerId, uint64_t>, Chosen> offers_;  // By ticket.
+  std::vector<OwnerId> offered_;
   absl::flat_hash_map<std::string, Work*> tokens_;
   std::vector<LaneKey> newly_unwanted_;
+  uint64_t unwanted_notes_ = 0;
 };
 
 }  // namespace leasehold

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,10 +50,26 @@ class WorkSink {
   // Sends an encoded WorkItem. Called without a lock.
   virtual void Send(std::string item) = 0;
 
-  // An item of this many bytes is about to be sent.
+  // An item of this many bytes is about to be sent. This and untaken are called
+  // under locks, and only count.
   virtual void Announce(size_t) {}
   // How many of the announced bytes the worker has not read yet.
   virtual size_t untaken() const { return 0; }
+};
+
+// A worker, as whoever has work with it sees it. Stays as it is when the worker
+// goes.
+struct WorkerInfo {
+  // The worker has too much unread.
+  bool IsFull() const {
+    return sink != nullptr && sink->untaken() > WorkSink::kUntakenBytesMax;
+  }
+
+  WorkerId id = 0;
+  std::shared_ptr<WorkSink> sink;
+  bool last_resort = false;
+  bool streams_history = false;
+  std::string peer;  // Empty: unknown.
 };
 
 }  // namespace leasehold

@@ -19,6 +19,7 @@
 #include "service/host/work_log.h"
 #include "service/instance/executor.h"
 #include "service/orchestration/engine.h"
+#include "service/orchestration/node_work_exchange.h"
 #include "service/rpc/served.h"
 #include "service/storage/store.h"
 
@@ -40,7 +41,7 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   void LogOpen();
 
   // For workers inside the process.
-  WorkExchange& work() { return engine_; }
+  WorkExchange& work() { return work_; }
 
  private:
   void OnStoreFailed(const absl::Status& status) override;
@@ -56,6 +57,7 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   const std::unique_ptr<Store> store_;
   ThreadExecutor writer_{1};
   ThreadExecutor readers_;
+  NodeWorkExchange work_;
   Engine engine_;
   std::unique_ptr<WallJumps> wall_jumps_;  // From Start on.
   DurableTaskServer sidecar_;

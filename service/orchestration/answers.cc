@@ -93,7 +93,7 @@ void Answers::ObserveLocked(WorkEventKind kind, Work& work, int count,
                   .instance_id = key.id,
                   .name = work.name,
                   .worker = work.worker,
-                  .peer = std::string(engine_.dispatcher_.PeerOf(work.worker)),
+                  .peer = work.taker == nullptr ? "" : work.taker->peer,
                   .count = static_cast<uint64_t>(count),
                   .reason = std::string(reason)};
   if (work.kind == WorkKind::kActivity) {
@@ -104,43 +104,21 @@ void Answers::ObserveLocked(WorkEventKind kind, Work& work, int count,
 
 // ---- Workers come and go ----------------------------------------------------
 
-WorkerId Answers::Connect(WorkerOptions options,
-                          std::shared_ptr<WorkSink> sink) {
+void Answers::OnWorkerGone(WorkerId id) {
   Engine::Section section(engine_);
-  std::string peer = options.peer;
-  const WorkerId id =
-      engine_.dispatcher_.AddWorker(std::move(options), std::move(sink));
-  ObserveLocked({.kind = WorkEventKind::kWorkerConnected,
-                 .worker = id,
-                 .peer = std::move(peer)});
-  return id;
-}
-
-void Answers::Disconnect(WorkerId id) {
-  Engine::Section section(engine_);
-  const std::vector<Work*> had = engine_.dispatcher_.WorkOf(id);
-  ObserveLocked({.kind = WorkEventKind::kWorkerGone,
-                 .worker = id,
-                 .peer = std::string(engine_.dispatcher_.PeerOf(id)),
-                 .count = had.size(),
-                 .reason = "its stream ended"});
+  const std::vector<Work*> had = engine_.dispatcher_.WorkOf(engine_.owner_, id);
   for (Work* work : had) {
     const bool sent = Owned(*work).sent;
     if (sent) CountLossLocked(*work, "its worker's stream ended");
     if (sent && Owned(*work).lost >= kSuspectAfter) RetryLocked(*work);
   }
-  engine_.dispatcher_.RemoveWorker(id);
   engine_.ends_.OnTakersChangedLocked();
   for (Work* work : had) {
-    if (work->state != Work::State::kQueued) continue;
+    if (work->state != Work::State::kOut || work->worker != id) continue;
+    engine_.dispatcher_.PutBack(*work);
     std::erase(Owned(*work).owner.unsent, work);
     engine_.deliveries_.UnpinLocked(*work);
   }
-}
-
-void Answers::OnWorkTaken() {
-  // The end of the section sends out what can go.
-  Engine::Section section(engine_);
 }
 
 void Answers::CountLossLocked(Work& work, std::string_view how,
@@ -210,7 +188,7 @@ void Answers::RetryLaterLocked(Work& work) {
 void Answers::Abandon(WorkKind kind, const WorkName& name) {
   Engine::Section section(engine_);
   Work* work = FindWorkLocked(kind, name);
-  engine_.worker_watch_.HearLocked(kind, name, work);
+  engine_.worker_watch_.HearLocked(name, work);
   if (work == nullptr || work->state != Work::State::kOut) return;
   ObserveLocked(WorkEventKind::kGivenBack, *work, Owned(*work).given_back + 1,
                 "its worker gave it back");
@@ -221,7 +199,7 @@ void Answers::RefuseAnswer(WorkKind kind, const WorkName& name,
                            std::string_view reason) {
   Engine::Section section(engine_);
   Work* work = FindWorkLocked(kind, name);
-  engine_.worker_watch_.HearLocked(kind, name, work);
+  engine_.worker_watch_.HearLocked(name, work);
   if (work == nullptr || work->state != Work::State::kOut ||
       !Owned(*work).sent) {
     return ObserveLocked({.kind = WorkEventKind::kAnswerRefused,
@@ -266,9 +244,9 @@ bool Answers::DisownLocked(Work& work) {
 
 std::string Answers::UnwantedLocked(const Work& work) {
   engine_.mu_.AssertHeld();
-  const bool silent = engine_.dispatcher_.IsLeftToSilent(work);
-  if (!silent && !engine_.dispatcher_.IsUnwanted(work)) return "";
-  const Dispatcher::Reach reach = engine_.dispatcher_.ReachOf(work);
+  const auto shortage = engine_.dispatcher_.ShortageFor(work);
+  if (!shortage.has_value()) return "";
+  const auto& [silent, reach] = *shortage;
   std::string why =
       absl::StrCat("no connected worker ", silent ? "that " : "", "takes the ",
                    KindName(work.kind), " ", QuoteForMessage(work.name));
@@ -288,7 +266,7 @@ std::string Answers::UnwantedLocked(const Work& work) {
 
 void Answers::ObserveUnwantedLocked() {
   engine_.mu_.AssertHeld();
-  for (Work* work : engine_.dispatcher_.TakeNewlyUnwanted()) {
+  for (Work* work : engine_.dispatcher_.TakeNewlyUnwanted(engine_.owner_)) {
     ObserveLocked(WorkEventKind::kUnwanted, *work, 0, UnwantedLocked(*work));
   }
 }
@@ -309,7 +287,7 @@ Work* Answers::FindWorkLocked(WorkKind kind, const WorkName& name) {
   engine_.mu_.AssertHeld();
   Work* work = nullptr;
   if (!name.token.empty()) {
-    work = engine_.dispatcher_.Find(name.token);
+    work = engine_.dispatcher_.Find(engine_.owner_, name.token);
   } else if (kind == WorkKind::kEntity) {
     return nullptr;  // Workers of entities send tokens.
   } else if (const OrchestrationPtr open = engine_.FindOpenLocked(name.key)) {
@@ -331,7 +309,7 @@ void Answers::CompleteActivity(const WorkName& name, EventBody end,
     return engine_.RefuseLocked(done, status);
   }
   Work* work = FindWorkLocked(WorkKind::kActivity, name);
-  engine_.worker_watch_.HearLocked(WorkKind::kActivity, name, work);
+  engine_.worker_watch_.HearLocked(name, work);
   if (work != nullptr) {
     const auto* failed = std::get_if<TaskFailed>(&end);
     if (failed != nullptr &&
@@ -418,7 +396,7 @@ void Answers::CompleteTurn(const WorkName& name, TurnAnswer answer,
     return engine_.RefuseLocked(done, status);
   }
   Work* work = FindWorkLocked(WorkKind::kTurn, name);
-  engine_.worker_watch_.HearLocked(WorkKind::kTurn, name, work);
+  engine_.worker_watch_.HearLocked(name, work);
   if (work == nullptr || !AwaitsAnswer(OrchestrationOf(*work))) {
     return RefuseLateLocked(name, done);
   }

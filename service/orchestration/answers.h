@@ -19,7 +19,7 @@
 #include <string>
 #include <string_view>
 
-#include "service/dispatch/dispatcher.h"
+#include "service/dispatch/worker.h"
 #include "service/orchestration/engine_observer.h"
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/requests.h"
@@ -35,9 +35,8 @@ class Answers {
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;
 
-  WorkerId Connect(WorkerOptions options, std::shared_ptr<WorkSink> sink);
-  void Disconnect(WorkerId id);
-  void OnWorkTaken();
+  // Takes back all work that is out with the worker.
+  void OnWorkerGone(WorkerId id);
   void CompleteTurn(const WorkName& name, TurnAnswer answer, DoneStatus done);
   void CompleteActivity(const WorkName& name, EventBody end, DoneStatus done);
   void RefuseAnswer(WorkKind kind, const WorkName& name,

@@ -180,7 +180,7 @@ void Batches::ContinueLocked(Entity& entity) {
   if (!entity.committing && !entity.held &&
       entity.batch.state == Work::State::kIdle &&
       !queue.NextBatch({.count = 1}).empty()) {
-    return engine_.dispatcher_.Enqueue(entity.batch);
+    return engine_.dispatcher_.Enqueue(engine_.owner_, entity.batch);
   }
   if (HasToDo(entity) || entity.hot != nullptr) return;
   // Kept until the lock is released: the caller may still use it.
@@ -286,7 +286,7 @@ void Batches::Complete(const WorkName& name, BatchAnswer answer,
     return engine_.RefuseLocked(done, status);
   }
   Work* work = engine_.answers_.FindWorkLocked(WorkKind::kEntity, name);
-  engine_.worker_watch_.HearLocked(WorkKind::kEntity, name, work);
+  engine_.worker_watch_.HearLocked(name, work);
   if (work == nullptr || EntityOf(*work).sent.empty() ||
       EntityOf(*work).committing) {
     return engine_.answers_.RefuseLateLocked(name, done);

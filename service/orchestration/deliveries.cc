@@ -68,7 +68,7 @@ void Deliveries::LineUpLocked(Orchestration& orchestration) {
   const bool waits = orchestration.status == OrchestrationStatus::kSuspended ||
                      orchestration.start_at != 0;
   if (waits && !orchestration.inbox.HasUrgent()) return;
-  engine_.dispatcher_.Enqueue(orchestration.turn);
+  engine_.dispatcher_.Enqueue(engine_.owner_, orchestration.turn);
   if (orchestration.terminating) {
     engine_.ends_.NoteTerminatingLocked(orchestration.number);
   }
@@ -79,7 +79,7 @@ void Deliveries::LineUpAgainLocked(Orchestration& orchestration, int32_t id) {
   const auto it = orchestration.activities.find(id);
   if (it != orchestration.activities.end() &&
       it->second->state == Work::State::kIdle && !it->second->ended) {
-    engine_.dispatcher_.Enqueue(*it->second);
+    engine_.dispatcher_.Enqueue(engine_.owner_, *it->second);
   }
 }
 
@@ -105,7 +105,7 @@ void Deliveries::AddActivityLocked(Orchestration& orchestration, int32_t id,
   if (away) task.input.reset();
   ActivityWork* work =
       MakeActivityLocked(orchestration, id, std::move(task), away);
-  if (work != nullptr) engine_.dispatcher_.Enqueue(*work);
+  if (work != nullptr) engine_.dispatcher_.Enqueue(engine_.owner_, *work);
 }
 
 // ---- Going out --------------------------------------------------------------
@@ -159,8 +159,7 @@ void Deliveries::SendOutLocked(Work& work) {
   if (!std::exchange(Owned(work).pins, true)) ++owner.pins;
   // A remote worker may keep an activity for days: the server's death is no
   // evidence against it until its answer comes.
-  if (work.kind != WorkKind::kActivity ||
-      engine_.dispatcher_.IsLastResort(work.worker)) {
+  if (work.kind != WorkKind::kActivity || work.taker->last_resort) {
     engine_.recovery_.NoteOutLocked(work);
   }
   if (owner.pin != nullptr) return SendLocked(work);
@@ -269,7 +268,7 @@ void Deliveries::SendLocked(Work& work) {
 
 bool Deliveries::PutBackIfFullLocked(Work& work) {
   engine_.mu_.AssertHeld();
-  if (!engine_.dispatcher_.IsFull(work.worker)) return false;
+  if (!work.taker->IsFull()) return false;
   engine_.dispatcher_.PutBack(work);
   UnpinLocked(work);
   return true;
@@ -278,10 +277,10 @@ bool Deliveries::PutBackIfFullLocked(Work& work) {
 void Deliveries::SendItemLocked(Work& work, std::string item) {
   engine_.mu_.AssertHeld();
   Owned(work).sent_at = engine_.worker_watch_.WatchLocked(work);
-  std::shared_ptr<WorkSink> sink = engine_.dispatcher_.FindSink(work.worker);
+  const std::shared_ptr<WorkSink>& sink = work.taker->sink;
   // Counted here: more is handed out before the lock is released.
   sink->Announce(item.size());
-  engine_.effects_.items.emplace_back(std::move(sink), std::move(item));
+  engine_.effects_.items.emplace_back(sink, std::move(item));
 }
 
 void Deliveries::SendActivityLocked(ActivityWork& work) {
@@ -383,7 +382,7 @@ void Deliveries::SendTurnLocked(Orchestration& orchestration,
        .execution_id = orchestration.execution_id,
        .past = hot.past,
        .past_is_streamed = hot.past.size() > kStreamedHistoryBytes &&
-                           engine_.dispatcher_.StreamsHistory(work.worker),
+                           work.taker->streams_history,
        .events = sent->events,
        .trace_context = hot.summary.trace_context});
   work.sent = true;

@@ -33,7 +33,8 @@ absl::Status MayBeStored(const absl::Status& why) {
 }  // namespace
 
 Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
-               Executor& writer, Executor& readers, EngineObserver& observer,
+               Executor& writer, Executor& readers,
+               SharedDispatcher& dispatcher, EngineObserver& observer,
                EngineOptions options)
     : clock_(clock),
       store_(store),
@@ -47,12 +48,15 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
           [this](std::vector<PendingCommit> batch, const CommitResult& result) {
             OnCommitted(std::move(batch), result);
           }),
+      dispatcher_(dispatcher),
       seeded_(options.seed.value_or(0)),
-      dispatcher_(absl::Uniform<uint64_t>(random_)),
       schedule_(clock, timers_changed_),
       lookups_(store, readers_),
       wait_list_(*this, options.waits_max),
-      worker_watch_(*this, options.turn_timeout, options.activity_timeout) {}
+      worker_watch_(*this) {
+  // Last: from now on it may be called.
+  owner_ = dispatcher_.AddOwner(*this);
+}
 
 Engine::~Engine() { Stop(); }
 
@@ -81,13 +85,14 @@ void Engine::Stop() {
   readers_.WaitUntilIdle();
   writer_.WaitUntilIdle();
   readers_.WaitUntilIdle();
+  dispatcher_.RemoveOwner(owner_);
   observer_.OnStopped(counts());
 }
 
 EngineCounts Engine::counts() const {
   const Look look(*this);
   return {.open = directory_.size(),
-          .queued = dispatcher_.queued(),
+          .queued = dispatcher_.queued(owner_),
           .workers = dispatcher_.workers(),
           .turns = turn_count_,
           .holds = holds_,
@@ -100,10 +105,13 @@ EngineCounts Engine::counts() const {
 Engine::Effects Engine::LeaveLocked() {
   if (admission_.serving().ok()) {
     ends_.EndTerminatingLocked();
-    while (std::optional<Dispatcher::Assignment> next = dispatcher_.Next()) {
-      deliveries_.SendOutLocked(*next->work);
+    while (Work* next = dispatcher_.Next(owner_)) {
+      deliveries_.SendOutLocked(*next);
     }
     answers_.ObserveUnwantedLocked();
+  } else {
+    // The slots of its former work are for others.
+    dispatcher_.Nudge(owner_);
   }
   deliveries_.ReleaseUnpinnedLocked();
   // Their starts are about to be answered.
@@ -114,7 +122,8 @@ Engine::Effects Engine::LeaveLocked() {
 }
 
 void Engine::CheckInvariantsLocked() {
-  if (const char* broken = dispatcher_.BrokenRule()) BreakInvariant(broken);
+  CheckInvariant(admission_.serving().ok() || dispatcher_.queued(owner_) == 0,
+                 "without a store no work is queued");
   // A few each time, as this is often: all orchestrations take turns.
   constexpr size_t kCount = 4;
   directory_.LookAtSome(kCount, [](const Orchestration& one) {
@@ -133,6 +142,7 @@ void Engine::Finish(Effects effects) {
   effects.unpinned.clear();
   for (const auto& call : effects.calls) call();
   for (const DurablePtr& owner : effects.to_pin) deliveries_.Pin(owner);
+  dispatcher_.Wake();
 }
 
 void HotOrchestration::OnDetach(InstanceContext&, DetachReason, HookDone done) {
@@ -422,14 +432,15 @@ void Engine::ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) {
   batches_.ReleaseOrphans(std::move(tenant), std::move(done));
 }
 
-WorkerId Engine::Connect(WorkerOptions options,
-                         std::shared_ptr<WorkSink> sink) {
-  return answers_.Connect(std::move(options), std::move(sink));
+// The end of the section sends out what can go.
+void Engine::OnWorkToTake() { const Section section(*this); }
+
+void Engine::OnTakersChanged() {
+  const Section section(*this);
+  ends_.OnTakersChangedLocked();
 }
 
-void Engine::Disconnect(WorkerId id) { answers_.Disconnect(id); }
-
-void Engine::OnWorkTaken() { answers_.OnWorkTaken(); }
+void Engine::OnWorkerGone(WorkerId id) { answers_.OnWorkerGone(id); }
 
 void Engine::CompleteTurn(const WorkName& name, TurnAnswer answer,
                           DoneStatus done) {

@@ -15,19 +15,20 @@
 // never polls.
 //
 // The engine itself owns the lock, the commit queue and what all share: the
-// directory, the dispatcher, the schedule. What happens is done by its parts,
-// each a class with a header of its own; they are friends, which work on what
-// is shared and on each other under that lock.
+// directory, the schedule. Which worker gets its work is decided by the
+// dispatcher of the node, which it shares with other engines. What happens is
+// done by its parts, each a class with a header of its own; they are friends,
+// which work on what is shared and on each other under that lock.
 //
-// Lock order: the engine's lock, then the commit queue's. No store, registry,
-// sink or callback is called while either is held.
+// Lock order: the engine's lock, then the commit queue's or the dispatcher's.
+// No store, registry, sink or callback is called while one is held.
 //
 // Thread-safety: safe. Callbacks run on any thread, once each, under no lock;
-// they must not block.   Lifetime: clock, store, registry, executors and
-// observer outlive the engine. After Stop, only starts that wait for their
-// context are still answered; the registry's Shutdown, which ends such waits
-// and the contexts that hold our extensions, must finish before the engine is
-// destroyed.
+// they must not block.   Lifetime: clock, store, registry, executors, observer
+// and dispatcher outlive the engine. After Stop, only starts that wait for
+// their context are still answered; the registry's Shutdown, which ends such
+// waits and the contexts that hold our extensions, must finish before the
+// engine is destroyed.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_H_
 
@@ -50,7 +51,7 @@
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/base/page_token.h"
-#include "service/dispatch/dispatcher.h"
+#include "service/dispatch/shared_dispatcher.h"
 #include "service/instance/executor.h"
 #include "service/instance/instance_key.h"
 #include "service/instance/instance_registry.h"
@@ -89,12 +90,13 @@ namespace leasehold {
 
 class Engine final : public Orchestrations,
                      public Entities,
-                     public WorkExchange {
+                     public OwnerAnswers,
+                     private WorkOwner {
  public:
   // `writer` runs one task at a time; `readers` may run several.
   Engine(Clock& clock, Store& store, InstanceRegistry& registry,
-         Executor& writer, Executor& readers, EngineObserver& observer,
-         EngineOptions options);
+         Executor& writer, Executor& readers, SharedDispatcher& dispatcher,
+         EngineObserver& observer, EngineOptions options);
   ~Engine() override;
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -173,13 +175,10 @@ class Engine final : public Orchestrations,
   void ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // ---- WorkExchange --------------------------------------------------------
+  // ---- OwnerAnswers --------------------------------------------------------
 
-  WorkerId Connect(WorkerOptions options,
-                   std::shared_ptr<WorkSink> sink) override
-      ABSL_LOCKS_EXCLUDED(mu_);
-  void Disconnect(WorkerId id) override ABSL_LOCKS_EXCLUDED(mu_);
-  void OnWorkTaken() override ABSL_LOCKS_EXCLUDED(mu_);
+  // There is one partition: it has all instances.
+  bool Owns(const InstanceKey&) const override { return true; }
   void CompleteTurn(const WorkName& name, TurnAnswer answer,
                     DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
   void CompleteActivity(const WorkName& name, EventBody end,
@@ -214,6 +213,14 @@ class Engine final : public Orchestrations,
   friend class WorkerWatch;
   class Look;
   class Section;
+
+  // ---- WorkOwner ------------------------------------------------------------
+
+  void OnWorkToTake() override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnTakersChanged() override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnWorkerGone(WorkerId id) override ABSL_LOCKS_EXCLUDED(mu_);
+  OwnerAnswers& answers() override { return *this; }
+
   // What remains to be done after the lock is released.
   struct Effects {
     std::vector<std::function<void()>> calls;
@@ -262,6 +269,7 @@ class Engine final : public Orchestrations,
   InstanceRegistry& registry_;
   EngineObserver& observer_;
   const EngineOptions options_;
+  OwnerId owner_ = 0;  // Its name in the dispatcher, until Stop.
   // Set before anything can be read, and constant from then on.
   std::optional<PageTokens> page_tokens_;
 
@@ -269,6 +277,7 @@ class Engine final : public Orchestrations,
   CountedExecutor writer_;
   CountedExecutor readers_;
   CommitQueue commits_;
+  SharedDispatcher& dispatcher_;
   // Only accepts() is used without the lock.
   Admission admission_;
   std::atomic<uint64_t> acquires_{0};
@@ -287,7 +296,6 @@ class Engine final : public Orchestrations,
 
   // Shared by the parts.
   Directory directory_ ABSL_GUARDED_BY(mu_);
-  Dispatcher dispatcher_ ABSL_GUARDED_BY(mu_);
   Schedule schedule_ ABSL_GUARDED_BY(mu_);
   Lookups lookups_ ABSL_GUARDED_BY(mu_);
   Outbox outbox_ ABSL_GUARDED_BY(mu_);

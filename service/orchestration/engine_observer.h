@@ -68,12 +68,17 @@ struct EngineCounts {
   CommitQueue::Counts commits;
 };
 
-class EngineObserver {
+// Receives the reports on workers and work.
+class WorkObserver {
  public:
-  virtual ~EngineObserver() = default;
+  virtual ~WorkObserver() = default;
+  virtual void OnWork(const WorkEvent& event) = 0;
+};
+
+class EngineObserver : public WorkObserver {
+ public:
   virtual void OnStoreFailed(const absl::Status& status) = 0;
   virtual void OnStoreRecovered(size_t open_orchestrations) = 0;
-  virtual void OnWork(const WorkEvent& event) = 0;
   // The engine has stopped. This is the last call.
   virtual void OnStopped(const EngineCounts& counts) = 0;
 };

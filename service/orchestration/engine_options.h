@@ -29,10 +29,6 @@ struct EngineOptions {
   // Work that no connected worker knows fails; otherwise it waits for a worker
   // that does (`--unknown-work`).
   bool unknown_work_fails = false;
-  // How long a worker may keep a turn, or an activity, before it is lost
-  // (`--turn-timeout-on-worker`, `--activity-timeout`). 0: no limit.
-  absl::Duration turn_timeout = absl::ZeroDuration();
-  absl::Duration activity_timeout = absl::ZeroDuration();
   // Whether to check the rules of life.h each time the lock is released; a
   // broken rule ends the process. Debug and sanitizer builds always check.
   bool check_invariants = false;

@@ -63,6 +63,7 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
   if (!status.ok()) return status;
 
   Engine::Section section(engine_);
+  if (engine_.admission_.stopped()) return engine_.admission_.serving();
   ForgetAllLocked();
   engine_.outbox_.Begin(opened.fence);
   engine_.last_number_ = std::max(engine_.last_number_, *last);
@@ -112,7 +113,7 @@ void Recovery::LoadOneLocked(OpenRun stored, LeftWork& left) {
         orchestration, activity.id, std::move(activity.task), activity.away);
     if (work == nullptr) continue;
     TakeLossesLocked(*work, left);
-    engine_.dispatcher_.Enqueue(*work);
+    engine_.dispatcher_.Enqueue(engine_.owner_, *work);
   }
   if (!loaded.damage.empty()) {
     return SetAsideLocked(orchestration, std::move(loaded.damage));
@@ -273,7 +274,6 @@ void Recovery::ForgetAllLocked() {
   while (Orchestration* one = engine_.directory_.first())
     engine_.EndLocked(*one);
   engine_.batches_.ForgetAllLocked();
-  engine_.dispatcher_.Clear();
   engine_.schedule_.Clear();
   engine_.ends_.ForgetAllLocked();
   engine_.mail_.ForgetAllLocked();

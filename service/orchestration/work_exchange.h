@@ -1,5 +1,5 @@
 // WorkExchange: everything that workers do: connect, receive work, and answer
-// it. The doors know this interface, not the engine.
+// it. The doors know this interface, not who has work.
 //
 // Thread-safety: safe. Callbacks run on any thread, once each, under no lock;
 // `done` must not block.   Lifetime: outlives its workers' connections.
@@ -27,17 +27,10 @@ struct WorkName {
   int32_t task_id = 0;  // Of an activity.
 };
 
-class WorkExchange {
+// What workers say of work that they have.
+class WorkAnswers {
  public:
-  virtual ~WorkExchange() = default;
-
-  // Sends work to `sink` from now on, until Disconnect.
-  virtual WorkerId Connect(WorkerOptions options,
-                           std::shared_ptr<WorkSink> sink) = 0;
-  // The worker's unanswered work goes to others at once.
-  virtual void Disconnect(WorkerId id) = 0;
-  // A worker has read enough of its items that it may get more.
-  virtual void OnWorkTaken() = 0;
+  virtual ~WorkAnswers() = default;
 
   // An answer may come in parts; it counts once the last part has arrived.
   //   NotFound: this work is not out, or another worker has it, or had it. An
@@ -61,6 +54,24 @@ class WorkExchange {
   // Returns work. It goes out again after a delay, to another worker if there
   // is one. Work that is not out is not affected.
   virtual void Abandon(WorkKind kind, const WorkName& name) = 0;
+};
+
+// The answers to the work of one owner, such as the engine of a partition.
+class OwnerAnswers : public WorkAnswers {
+ public:
+  // Whether work of this instance is the owner's. Does not block.
+  virtual bool Owns(const InstanceKey& key) const = 0;
+};
+
+class WorkExchange : public WorkAnswers {
+ public:
+  // Sends work to `sink` from now on, until Disconnect.
+  virtual WorkerId Connect(WorkerOptions options,
+                           std::shared_ptr<WorkSink> sink) = 0;
+  // The worker's unanswered work goes to others at once.
+  virtual void Disconnect(WorkerId id) = 0;
+  // A worker has read enough of its items that it may get more.
+  virtual void OnWorkTaken() = 0;
 };
 
 }  // namespace leasehold

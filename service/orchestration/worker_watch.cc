@@ -11,8 +11,6 @@ namespace {
 // Turns that are out for less are not reported.
 constexpr absl::Duration kLongTurn = absl::Seconds(5);
 
-size_t Index(const Work& work) { return static_cast<size_t>(work.kind); }
-
 std::string NameOfWorker(WorkerId id, std::string_view peer) {
   return absl::StrCat("worker ", id, " (", std::string(peer), ")");
 }
@@ -22,44 +20,29 @@ std::string NameOfWorker(WorkerId id, std::string_view peer) {
 StoredTime WorkerWatch::WatchLocked(Work& work) {
   engine_.mu_.AssertHeld();
   const StoredTime now = engine_.schedule_.MonotonicNow();
-  if (watches_[Index(work)].Watch(work, now))
-    engine_.timers_changed_.NotifyAll();
+  if (engine_.dispatcher_.Watch(work, now)) engine_.timers_changed_.NotifyAll();
   return now;
 }
 
 void WorkerWatch::TakeLateWorkLocked(StoredTime now) {
   engine_.mu_.AssertHeld();
-  for (WorkWatch& watch : watches_) {
-    while (Watched* late = watch.TakeLate(now)) {
-      TakeBackLateLocked(static_cast<Work&>(*late),
-                         absl::Microseconds(watch.limit()));
-    }
+  while (const auto late = engine_.dispatcher_.TakeLate(engine_.owner_, now)) {
+    TakeBackLateLocked(*late);
   }
 }
 
 std::optional<StoredTime> WorkerWatch::NextLookLocked() const {
-  std::optional<StoredTime> next;
-  for (const WorkWatch& watch : watches_) {
-    const std::optional<WatchTime> look = watch.next_look();
-    if (look.has_value() && (!next.has_value() || *look < *next)) next = look;
-  }
-  return next;
+  return engine_.dispatcher_.NextLook(engine_.owner_);
 }
 
-void WorkerWatch::TakeBackLateLocked(Work& work, absl::Duration limit) {
+void WorkerWatch::TakeBackLateLocked(const SharedDispatcher::Late& late) {
   engine_.mu_.AssertHeld();
-  if (work.kind != WorkKind::kActivity && engine_.dispatcher_.IsBehind(work)) {
-    engine_.dispatcher_.GiveMoreTime(work);
-    WatchLocked(work);
-    return;
-  }
-  const WorkerId worker = work.worker;
+  Work& work = *late.work;
   const std::string had = absl::StrCat(
-      "had it for ", absl::FormatDuration(limit),
+      "had it for ", absl::FormatDuration(late.limit),
       work.kind == WorkKind::kActivity ? " (--activity-timeout)"
                                        : " (--turn-timeout-on-worker)");
-  if (!engine_.dispatcher_.HasAnsweredSince(work) &&
-      engine_.dispatcher_.SetSilent(worker)) {
+  if (late.silenced) {
     engine_.ends_.OnTakersChangedLocked();
     engine_.answers_.ObserveLocked(
         WorkEventKind::kWorkerSilent, work, 0,
@@ -72,22 +55,18 @@ void WorkerWatch::TakeBackLateLocked(Work& work, absl::Duration limit) {
   if (Owned(work).lost >= kSuspectAfter)
     return engine_.answers_.RetryLocked(work);
   std::erase(Owned(work).owner.unsent, &work);
-  engine_.dispatcher_.PutBack(work);
-  work.avoid = worker;
+  engine_.dispatcher_.PutBack(work, /*avoid=*/work.worker);
   engine_.deliveries_.UnpinLocked(work);
 }
 
-void WorkerWatch::HearLocked(WorkKind kind, const WorkName& name,
-                             const Work* work) {
+void WorkerWatch::HearLocked(const WorkName& name, const Work* work) {
   engine_.mu_.AssertHeld();
-  const std::string& token = work == nullptr ? name.token : work->token;
-  WorkerId worker = work == nullptr ? 0 : work->worker;
-  if (worker == 0) worker = engine_.dispatcher_.WorkerOf(token);
-  if (worker == 0 || !engine_.dispatcher_.Heard(worker, kind, token)) return;
-  engine_.answers_.ObserveLocked(
-      {.kind = WorkEventKind::kWorkerAnswers,
-       .worker = worker,
-       .peer = std::string(engine_.dispatcher_.PeerOf(worker))});
+  if (!name.token.empty() || work == nullptr) return;
+  const SharedDispatcher::Awake awake = engine_.dispatcher_.Hear(*work);
+  if (awake == nullptr) return;
+  engine_.answers_.ObserveLocked({.kind = WorkEventKind::kWorkerAnswers,
+                                  .worker = awake->id,
+                                  .peer = awake->peer});
 }
 
 std::string WorkerWatch::WithWhomLocked(const Work& work) {
@@ -98,15 +77,15 @@ std::string WorkerWatch::WithWhomLocked(const Work& work) {
   const absl::Duration since =
       absl::Microseconds(engine_.schedule_.MonotonicNow() - owned.sent_at);
   const bool late = turn && since >= kLongTurn;
-  const bool silent = engine_.dispatcher_.IsSilent(work.worker) ||
-                      (late && !engine_.dispatcher_.HasAnsweredSince(work));
+  const SharedDispatcher::Standing worker =
+      engine_.dispatcher_.StandingOf(work);
+  const bool silent = worker.silent || (late && !worker.has_answered);
   // An activity may take its time.
   if (!late && !silent) return "";
   return absl::StrCat(
       turn ? "its turn" : "the activity " + QuoteForMessage(work.name),
-      " has been with ",
-      NameOfWorker(work.worker, engine_.dispatcher_.PeerOf(work.worker)),
-      " for ", absl::ToInt64Seconds(since), " s",
+      " has been with ", NameOfWorker(work.worker, work.taker->peer), " for ",
+      absl::ToInt64Seconds(since), " s",
       silent ? ", which does not answer" : "");
 }
 

@@ -1,4 +1,5 @@
-// WorkerWatch: finds work that is out with a hanging worker.
+// WorkerWatch: what becomes of work that is out with a hanging worker. Which
+// work that is, the dispatcher says.
 //
 // A worker may hang without dying: its process is stopped, an orchestrator
 // loops, an answer was forgotten. So work that has been out for its time limit
@@ -16,13 +17,10 @@
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_WORKER_WATCH_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_WORKER_WATCH_H_
 
-#include <array>
 #include <optional>
 #include <string>
 
-#include "absl/time/time.h"
-#include "service/dispatch/dispatcher.h"
-#include "service/dispatch/work_watch.h"
+#include "service/dispatch/shared_dispatcher.h"
 #include "service/orchestration/work_exchange.h"
 #include "service/storage/records.h"
 
@@ -32,13 +30,7 @@ class Engine;
 
 class WorkerWatch {
  public:
-  // The limits for a turn, which is that of a batch, too, and for an activity;
-  // 0: none.
-  WorkerWatch(Engine& engine, absl::Duration turn, absl::Duration activity)
-      : engine_(engine),
-        watches_{{WorkWatch(absl::ToInt64Microseconds(turn)),
-                  WorkWatch(absl::ToInt64Microseconds(activity)),
-                  WorkWatch(absl::ToInt64Microseconds(turn))}} {}
+  explicit WorkerWatch(Engine& engine) : engine_(engine) {}
   WorkerWatch(const WorkerWatch&) = delete;
   WorkerWatch& operator=(const WorkerWatch&) = delete;
 
@@ -47,17 +39,16 @@ class WorkerWatch {
   void TakeLateWorkLocked(StoredTime now);
   // When to call that, on the monotonic clock; nullopt: nothing is watched.
   std::optional<StoredTime> NextLookLocked() const;
-  // A worker has answered work of that name; `work`: that work, if known.
-  void HearLocked(WorkKind kind, const WorkName& name, const Work* work);
+  // A worker has answered work of that name; `work`: that work, if known. An
+  // answer with a token was heard by the dispatcher before.
+  void HearLocked(const WorkName& name, const Work* work);
   // "its turn has been with worker 3 ..."; empty: nothing to report.
   std::string WithWhomLocked(const Work& work);
 
  private:
-  void TakeBackLateLocked(Work& work, absl::Duration limit);
+  void TakeBackLateLocked(const SharedDispatcher::Late& late);
 
   Engine& engine_;
-  // Work that is out, by kind, on the monotonic clock.
-  std::array<WorkWatch, kWorkKinds> watches_;
 };
 
 }  // namespace leasehold

@@ -57,12 +57,17 @@ class DispatcherTest : public testing::Test {
     options.slots = {turns, activities};
     return Add(std::move(options));
   }
+  // The worker goes, and what was out with it is put back.
+  void Remove(WorkerId worker) {
+    dispatcher_.CloseWorker(worker);
+    for (Work* work : dispatcher_.WorkOf(worker)) dispatcher_.PutBack(*work);
+  }
   // The worker that gets `work` next; 0: the work stays queued.
   WorkerId Give(Work& work) {
     dispatcher_.Enqueue(work);
-    const auto next = dispatcher_.Next();
-    if (!next.has_value()) return 0;
-    EXPECT_EQ(next->work, &work);
+    const Work* next = dispatcher_.Next(0);
+    if (next == nullptr) return 0;
+    EXPECT_EQ(next, &work);
     return work.worker;
   }
   // The worker answers something; true: it was silent.
@@ -76,7 +81,7 @@ class DispatcherTest : public testing::Test {
   // All work that can go out, in order.
   std::vector<Work*> GiveAll() {
     std::vector<Work*> out;
-    while (const auto next = dispatcher_.Next()) out.push_back(next->work);
+    while (Work* next = dispatcher_.Next(0)) out.push_back(next);
     return out;
   }
 

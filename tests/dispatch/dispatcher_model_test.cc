@@ -234,7 +234,10 @@ class Walk {
   void AWorkerGoes() {
     const auto at = AnyWorker();
     const size_t had = dispatcher_.WorkOf(at->first).size();
-    dispatcher_.RemoveWorker(at->first);
+    ASSERT_TRUE(dispatcher_.CloseWorker(at->first));
+    ASSERT_FALSE(dispatcher_.CloseWorker(at->first));
+    for (Work* work : dispatcher_.WorkOf(at->first)) dispatcher_.PutBack(*work);
+    ASSERT_EQ(dispatcher_.FindWorker(at->first), nullptr);
     size_t count = 0;
     for (auto& [one, of] : model_.places) {
       if (of.worker != at->first) continue;
@@ -263,8 +266,7 @@ class Walk {
 
   void GoesOut() {
     const auto [expected, to] = model_.Next();
-    const auto next = dispatcher_.Next();
-    ASSERT_EQ(next.has_value() ? next->work : nullptr, expected);
+    ASSERT_EQ(dispatcher_.Next(0), expected);
     if (expected == nullptr) return;
     ASSERT_EQ(expected->worker, to);
     ASSERT_EQ(dispatcher_.Find(expected->token), expected);

@@ -49,15 +49,14 @@ TEST_F(DispatcherTest, WorkerThatHasTooMuchToTakeGetsNothing) {
   const WorkerId full = dispatcher_.AddWorker({}, sink);
   TestWork a("a"), b("b");
   sink->bytes = WorkSink::kUntakenBytesMax;
-  EXPECT_FALSE(dispatcher_.IsFull(full));
   EXPECT_EQ(Give(a), full);
+  EXPECT_FALSE(a.taker->IsFull());
   sink->bytes = WorkSink::kUntakenBytesMax + 1;
-  EXPECT_TRUE(dispatcher_.IsFull(full));
+  EXPECT_TRUE(a.taker->IsFull());
   EXPECT_EQ(Give(b), 0u);
   EXPECT_FALSE(dispatcher_.IsUnwanted(b));
   sink->bytes = 0;
   EXPECT_THAT(GiveAll(), ElementsAre(&b));
-  EXPECT_FALSE(dispatcher_.IsFull(full + 1));  // No such worker.
 }
 
 TEST_F(DispatcherTest, WorkThatHasWaitedLongestGoesFirstWhateverItsName) {
@@ -103,7 +102,7 @@ TEST_F(DispatcherTest, NamesThatWaitForTheSameWorkersAreLookedAtAsOne) {
     dispatcher_.End(*works[i]);
   }
   // Work without takers costs no search.
-  dispatcher_.RemoveWorker(busy);
+  Remove(busy);
   EXPECT_EQ(dispatcher_.queues(), 0u);
   Add();
   EXPECT_EQ(dispatcher_.queues(), 1u);
@@ -139,7 +138,7 @@ TEST_F(DispatcherTest, LastResortGetsOnlyWhatNoOtherWouldTake) {
   dispatcher_.Enqueue(unwanted);
   EXPECT_THAT(GiveAll(), ElementsAre(&unwanted));
   EXPECT_EQ(unwanted.worker, last);
-  dispatcher_.RemoveWorker(worker);
+  Remove(worker);
   EXPECT_THAT(GiveAll(), ElementsAre(&first, &second));
   EXPECT_EQ(second.worker, last);
 }
@@ -227,7 +226,7 @@ TEST_F(DispatcherTest, FilterTruthTable) {
     dispatcher.AddWorker(std::move(options), nullptr);
     TestWork work(row.name, row.version);
     dispatcher.Enqueue(work);
-    EXPECT_EQ(dispatcher.Next().has_value(), row.takes) << row.why;
+    EXPECT_EQ(dispatcher.Next(0) != nullptr, row.takes) << row.why;
   }
 }
 
@@ -260,9 +259,9 @@ TEST_F(DispatcherTest, WorkThatNobodyTookGoesToAWorkerThatComesForIt) {
   b.filters[0].emplace().push_back({"B", {}});
   const WorkerId second = dispatcher_.AddWorker(b, nullptr);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[2]));
-  dispatcher_.RemoveWorker(second);
+  Remove(second);
   EXPECT_THAT(GiveAll(), IsEmpty());
-  dispatcher_.RemoveWorker(first);
+  Remove(first);
   Add();
   EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[1], &works[2]));
 }
@@ -280,7 +279,7 @@ TEST_F(DispatcherTest, AWorkerMayHaveExclusiveWorkAndOtherWorkBesideIt) {
   EXPECT_THAT(GiveAll(), ElementsAre(&works[1]));
   dispatcher_.End(works[0]);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[2]));
-  dispatcher_.RemoveWorker(first);
+  Remove(first);
   dispatcher_.End(works[1]);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[2], &works[3]));
 }
@@ -308,7 +307,7 @@ TEST_F(DispatcherTest, PutBackStandsWhereItStood) {
   dispatcher_.PutBack(works[1]);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[1]));
   EXPECT_THAT(dispatcher_.WorkOf(worker), ElementsAre(&works[0], &works[1]));
-  dispatcher_.RemoveWorker(worker);
+  Remove(worker);
   Add();
   EXPECT_THAT(GiveAll(),
               ElementsAre(&works[0], &works[1], &works[2], &works[3]));
@@ -319,14 +318,15 @@ TEST_F(DispatcherTest, RemovedWorkerGetsNothingAndItsSlotsGoWithIt) {
   TestWork work("a");
   EXPECT_EQ(Give(work), worker);
   EXPECT_THAT(dispatcher_.WorkOf(worker), ElementsAre(&work));
-  dispatcher_.RemoveWorker(worker);
+  Remove(worker);
   EXPECT_EQ(work.state, Work::State::kQueued);
   EXPECT_EQ(work.worker, 0u);
   EXPECT_THAT(GiveAll(), IsEmpty());
   EXPECT_EQ(dispatcher_.workers(), 0u);
-  EXPECT_EQ(dispatcher_.FindSink(worker), nullptr);
+  EXPECT_EQ(work.taker, nullptr);
+  EXPECT_EQ(dispatcher_.FindWorker(worker), nullptr);
   EXPECT_THAT(dispatcher_.WorkOf(worker), IsEmpty());
-  dispatcher_.RemoveWorker(worker);
+  Remove(worker);
   EXPECT_NE(Add(), worker);
 }
 
@@ -376,7 +376,7 @@ TEST_F(DispatcherTest, TokenIsNewEachTimeAndTheOldOneGoodUntilThen) {
   Give(work);
   const std::string first = work.token;
   EXPECT_EQ(dispatcher_.Find(first), &work);
-  dispatcher_.RemoveWorker(worker);
+  Remove(worker);
   EXPECT_EQ(dispatcher_.Find(first), &work);
   Add();
   GiveAll();
@@ -451,27 +451,122 @@ TEST_F(DispatcherTest, TokensOfAnotherSecretAreOthers) {
   TestWork two("a");
   Give(one);
   other.Enqueue(two);
-  other.Next();
+  other.Next(0);
   EXPECT_NE(one.token, two.token);
   EXPECT_EQ(dispatcher_.Find(two.token), nullptr);
 }
 
-TEST_F(DispatcherTest, ClearForgetsWorkAndKeepsWorkers) {
+// ---- A worker that has gone -------------------------------------------------
+
+TEST_F(DispatcherTest, AWorkerThatHasGoneKeepsWhatWasOutUntilItIsTakenBack) {
+  const WorkerId gone = AddWithSlots(2);
+  TestWork out("a");
+  TestWork other("b");
+  TestWork queued("a");
+  EXPECT_EQ(Give(out), gone);
+  EXPECT_EQ(Give(other), gone);
+  EXPECT_TRUE(dispatcher_.CloseWorker(gone));
+  EXPECT_FALSE(dispatcher_.CloseWorker(gone));
+  EXPECT_EQ(dispatcher_.workers(), 0u);
+  EXPECT_EQ(out.state, Work::State::kOut);
+  EXPECT_THAT(dispatcher_.WorkOf(gone), ElementsAre(&out, &other));
+  EXPECT_STREQ(dispatcher_.BrokenRule(), nullptr);
+  // Its slots are no one's.
+  dispatcher_.End(other);
+  EXPECT_EQ(Give(queued), 0u);
+  EXPECT_TRUE(dispatcher_.IsUnwanted(queued));
+  EXPECT_STREQ(dispatcher_.BrokenRule(), nullptr);
+  dispatcher_.PutBack(out);
+  EXPECT_EQ(dispatcher_.FindWorker(gone), nullptr);
+  EXPECT_STREQ(dispatcher_.BrokenRule(), nullptr);
+  Add();
+  EXPECT_THAT(GiveAll(), ElementsAre(&out, &queued));
+}
+
+// ---- Several owners ---------------------------------------------------------
+
+TEST_F(DispatcherTest, WorkOfAnotherOwnerThatHasWaitedLongerIsOfferedToIt) {
+  const WorkerId worker = AddWithSlots(2);
+  TestWork first("a");
+  TestWork second("a");
+  TestWork third("a");
+  first.owner = third.owner = 1;
+  second.owner = 2;
+  for (TestWork* work : {&first, &second, &third}) dispatcher_.Enqueue(*work);
+  EXPECT_EQ(dispatcher_.OwnerOfNext(), 1u);
+  // Both slots are for what came before.
+  EXPECT_EQ(dispatcher_.Next(2), &second);
+  EXPECT_EQ(dispatcher_.Next(2), nullptr);
+  EXPECT_THAT(dispatcher_.TakeOffered(), ElementsAre(1u));
+  EXPECT_THAT(dispatcher_.TakeOffered(), IsEmpty());
+  // It knows nothing of that until it asks.
+  EXPECT_EQ(first.state, Work::State::kQueued);
+  EXPECT_TRUE(first.token.empty());
+  EXPECT_FALSE(dispatcher_.IsUnwanted(first));
+  EXPECT_EQ(dispatcher_.queued(), 2u);
+  EXPECT_EQ(dispatcher_.out(), 1u);
+  EXPECT_THAT(dispatcher_.WorkOf(worker), ElementsAre(&second));
+  EXPECT_STREQ(dispatcher_.BrokenRule(), nullptr);
+  EXPECT_EQ(dispatcher_.Next(1), &first);
+  EXPECT_EQ(first.worker, worker);
+  EXPECT_EQ(dispatcher_.Next(1), nullptr);
+  EXPECT_EQ(dispatcher_.OwnerOfNext(), 0u);
+  dispatcher_.End(first);
+  EXPECT_EQ(dispatcher_.OwnerOfNext(), 1u);
+  EXPECT_EQ(dispatcher_.Next(1), &third);
+}
+
+TEST_F(DispatcherTest, WhatEndsWhileItIsOfferedGivesItsSlotBack) {
   AddWithSlots(1);
-  std::string token;
-  {
-    TestWork out("a");
-    TestWork queued("a");
-    Give(out);
-    dispatcher_.Enqueue(queued);
-    token = out.token;
-    dispatcher_.Clear();
-  }
-  EXPECT_EQ(dispatcher_.Find(token), nullptr);
-  EXPECT_EQ(dispatcher_.queued(), 0u);
-  EXPECT_EQ(dispatcher_.workers(), 1u);
-  TestWork fresh("a");
-  EXPECT_NE(Give(fresh), 0u);
+  TestWork offered("a");
+  TestWork waiting("a");
+  offered.owner = 1;
+  waiting.owner = 2;
+  dispatcher_.Enqueue(offered);
+  dispatcher_.Enqueue(waiting);
+  EXPECT_EQ(dispatcher_.Next(2), nullptr);
+  dispatcher_.End(offered);
+  EXPECT_EQ(offered.state, Work::State::kIdle);
+  EXPECT_EQ(dispatcher_.Next(1), nullptr);
+  EXPECT_THAT(dispatcher_.TakeOffered(), ElementsAre(1u, 2u));
+  EXPECT_EQ(dispatcher_.Next(2), &waiting);
+  EXPECT_STREQ(dispatcher_.BrokenRule(), nullptr);
+}
+
+TEST_F(DispatcherTest, WhatIsOfferedByAWorkerThatGoesWaitsAtItsPlace) {
+  const WorkerId gone = AddWithSlots(1);
+  TestWork offered("a");
+  TestWork waiting("a");
+  offered.owner = 1;
+  waiting.owner = 2;
+  dispatcher_.Enqueue(offered);
+  dispatcher_.Enqueue(waiting);
+  EXPECT_EQ(dispatcher_.Next(2), nullptr);
+  EXPECT_TRUE(dispatcher_.CloseWorker(gone));
+  EXPECT_EQ(dispatcher_.FindWorker(gone), nullptr);
+  EXPECT_EQ(dispatcher_.Next(1), nullptr);
+  EXPECT_STREQ(dispatcher_.BrokenRule(), nullptr);
+  const WorkerId next = AddWithSlots(1);
+  EXPECT_EQ(dispatcher_.OwnerOfNext(), 1u);
+  EXPECT_EQ(dispatcher_.Next(2), nullptr);
+  EXPECT_EQ(dispatcher_.Next(1), &offered);
+  EXPECT_EQ(offered.worker, next);
+}
+
+TEST_F(DispatcherTest, WhatNobodyTakesIsToldToTheOwnerOfTheFirst) {
+  AddFor(Only({{"other", {}}}));
+  TestWork mine("a");
+  TestWork theirs("b");
+  mine.owner = 1;
+  theirs.owner = 2;
+  dispatcher_.Enqueue(mine);
+  dispatcher_.Enqueue(theirs);
+  EXPECT_EQ(dispatcher_.unwanted_notes(), 2u);
+  EXPECT_THAT(dispatcher_.OwnersOfNewlyUnwanted(), ElementsAre(1u, 2u));
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(2), ElementsAre(&theirs));
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(2), IsEmpty());
+  EXPECT_THAT(dispatcher_.OwnersOfNewlyUnwanted(), ElementsAre(1u));
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(1), ElementsAre(&mine));
 }
 
 }  // namespace

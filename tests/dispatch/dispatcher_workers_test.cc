@@ -23,7 +23,7 @@ TEST_F(DispatcherTest, AWorkerThatAsksForANameComesBeforeOneThatTakesAnything) {
   EXPECT_EQ(Give(works[0]), named);
   EXPECT_EQ(Give(works[1]), named);
   EXPECT_EQ(Give(works[2]), any);
-  dispatcher_.RemoveWorker(named);
+  Remove(named);
   EXPECT_THAT(GiveAll(), ElementsAre(&works[0], &works[1]));
   EXPECT_EQ(works[0].worker, any);
 }
@@ -37,12 +37,12 @@ TEST_F(DispatcherTest, DisownedOneGoesToEachOtherOnceAndThenWaits) {
   EXPECT_TRUE(dispatcher_.Disown(work));
   EXPECT_THAT(GiveAll(), ElementsAre(&work));
   EXPECT_EQ(work.worker, second);
-  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(), IsEmpty());
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(0), IsEmpty());
   EXPECT_TRUE(dispatcher_.Disown(work));
   EXPECT_THAT(GiveAll(), IsEmpty());
   EXPECT_TRUE(dispatcher_.IsUnwanted(work));
-  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(), ElementsAre(&work));
-  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(), IsEmpty());
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(0), ElementsAre(&work));
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(0), IsEmpty());
   EXPECT_EQ(dispatcher_.ReachOf(work).workers, 2u);
   EXPECT_EQ(dispatcher_.ReachOf(work).disowns, 2u);
   EXPECT_EQ(dispatcher_.ReachOf(work).takes, 0u);
@@ -119,16 +119,16 @@ TEST_F(DispatcherTest, ForgottenOneIsOfferedAgain) {
 TEST_F(DispatcherTest, WhatNobodyTakesIsToldOnceForEachLane) {
   TestWork early("x");
   dispatcher_.Enqueue(early);
-  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(), IsEmpty());  // No worker.
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(0), IsEmpty());  // No worker.
   AddFor(Only({}));
-  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(), ElementsAre(&early));
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(0), ElementsAre(&early));
   TestWork works[] = {TestWork("a"), TestWork("a"), TestWork("b")};
   for (TestWork& work : works) dispatcher_.Enqueue(work);
-  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(),
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(0),
               ElementsAre(&works[0], &works[2]));
   const WorkerId worker = Add();
-  dispatcher_.RemoveWorker(worker);
-  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(),
+  Remove(worker);
+  EXPECT_THAT(dispatcher_.TakeNewlyUnwanted(0),
               ElementsAre(&works[0], &works[2], &early));
 }
 
@@ -205,11 +205,11 @@ TEST_F(DispatcherTest,
   const WorkerId named = AddFor(Only({{"a", {}}}));
   dispatcher_.SetSilent(named);
   EXPECT_EQ(Give(works[1]), named);
-  dispatcher_.RemoveWorker(named);
+  Remove(named);
   dispatcher_.End(works[1]);
   dispatcher_.SetSilent(last);
   EXPECT_EQ(Give(works[2]), any);
-  dispatcher_.RemoveWorker(any);
+  Remove(any);
   dispatcher_.End(works[2]);
   EXPECT_EQ(Give(works[3]), last);
 }
@@ -276,13 +276,13 @@ TEST_F(DispatcherTest, WorkIsWatchedNoLongerThanItIsOut) {
   dispatcher_.End(works[0]);
   dispatcher_.SetAside(works[1]);
   dispatcher_.PutBack(works[2]);
-  dispatcher_.RemoveWorker(worker);
+  Remove(worker);
   for (TestWork& work : works) EXPECT_FALSE(work.is_watched());
   TestWork last("b");
   for (TestWork& work : works) dispatcher_.End(work);
   Add();
   give(last);
-  dispatcher_.Clear();
+  dispatcher_.End(last);
   EXPECT_FALSE(last.is_watched());
 }
 

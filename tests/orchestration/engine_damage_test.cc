@@ -42,7 +42,7 @@ class EngineDamageTest : public EngineTest {
     FakeWorker& worker = Connect();
     Run(worker, "good", actions);
     Run(worker, "bad", actions);
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     Settle();
   }
   void Write(const Change& change) {
@@ -64,7 +64,7 @@ class EngineDamageTest : public EngineTest {
     Answer(worker.TakeTurn(), {Complete("done")});
     Settle();
     EXPECT_EQ(StatusOf("good"), "Completed");
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     Settle();
   }
 };
@@ -100,7 +100,7 @@ TEST_F(EngineDamageTest, AHistoryIsFoundDamagedWhenItIsRead) {
   Settle();
   EXPECT_THAT(worker.items, IsEmpty());
   EXPECT_EQ(pins("bad"), 0u);
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   ExpectSetAside("history");
 }
 
@@ -111,7 +111,7 @@ TEST_F(EngineDamageTest, AHistoryThatHasLostAChunkIsFoundDamaged) {
   Settle();
   Answer(worker.TakeTurn());
   Settle();
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   const RunNumber number = NumberOf("bad");
   const std::string first = store_.ReadHistory(number)->front();
   Write(ClearExecution{number});
@@ -121,7 +121,7 @@ TEST_F(EngineDamageTest, AHistoryThatHasLostAChunkIsFoundDamaged) {
   Raise("bad", "two");
   Settle();
   EXPECT_THAT(next.items, IsEmpty());
-  engine().Disconnect(next.id);
+  work().Disconnect(next.id);
   ExpectSetAside("1 chunks and should have 2");
 }
 
@@ -138,7 +138,7 @@ TEST_F(EngineDamageTest, WhatTheStoreSaysIsDamagedIsSetAside) {
   store_.FailRead(1, absl::DataLossError("chunk 0 lacks its checksum"));
   Settle();
   EXPECT_GE(store_.reads(), before + 2);
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   ExpectSetAside("chunk 0 lacks its checksum");
 }
 

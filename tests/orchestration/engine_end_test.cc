@@ -323,7 +323,7 @@ TEST_F(EngineEndTest, WhenTheLastWorkerGoesATerminateIsCarriedOut) {
   Settle();
   worker.TakeTurn();
   EXPECT_EQ(StatusOf("a"), "Suspended");
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Settle();
   ExpectTerminated("a");
 }
@@ -345,7 +345,7 @@ TEST_F(EngineEndTest, WhenEveryWorkerDisownsItATerminateIsCarriedOut) {
 }
 
 TEST_F(EngineEndTest, ATerminateDoesNotWaitForASilentWorker) {
-  options_.turn_timeout = absl::Seconds(60);
+  work_options_.turn_timeout = absl::Seconds(60);
   FakeWorker& worker = Connect();
   Start("a");
   Start("b");
@@ -385,7 +385,7 @@ TEST_F(EngineEndTest, ATerminateThatWasStoredIsCarriedOutAfterARestart) {
 TEST_F(EngineEndTest, OnlyARecursiveTerminateWithoutAWorkerReachesChildren) {
   FakeWorker& worker = Connect();
   RunThree(worker);
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Terminate("top");
   Settle();
   ExpectTerminated("top");
@@ -407,7 +407,7 @@ TEST_F(EngineEndTest, WhatWasContinuedAsNewBesideATerminateEndsWithItsWorker) {
   Answer(turn, {AsNew("2")});
   Settle();
   EXPECT_EQ(StatusOf("a"), "Running");
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Settle();
   ExpectTerminated("a");
 }

@@ -274,7 +274,7 @@ TEST_F(EntityTest, ABatchOfAWorkerThatGoesIsGivenToAnother) {
   Signal(kCounter, "add");
   Settle();
   const FakeItem lost = worker.TakeBatch();
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   FakeWorker& other = Connect();
   Settle();
   const FakeItem batch = other.TakeBatch();
@@ -320,7 +320,7 @@ TEST_F(EntityTest, AnOperationThatIsLostTooOftenFails) {
     const FakeItem batch = worker->TakeBatch();
     // Once it is suspect it goes alone.
     EXPECT_THAT(Operations(batch), SizeIs(i < 2 ? 2 : 1));
-    engine().Disconnect(worker->id);
+    work().Disconnect(worker->id);
     worker = &Connect();
     Settle();
   }

@@ -55,7 +55,7 @@ TEST_F(EngineFailureTest, WhatWasStoredIsReadWhileNothingCanBeStored) {
   FakeWorker& worker = Connect();
   Run(worker, "running");
   Run(worker, "done", {Complete("out")});
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Start("pending", "its input");
   Settle();
   store_.FailCommit(0, Effect::kNone);
@@ -394,7 +394,7 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
     }
     AnswerAll(world);
     for (const auto& [id, start] : world.starts) ExpectNothingLost(world, id);
-    engine().Disconnect(world.worker.id);
+    work().Disconnect(world.worker.id);
     AskedStatus wipe;
     engine().Wipe(wipe.done());
     Settle();
@@ -425,7 +425,7 @@ class NullObserver final : public EngineObserver {
 
 class AnsweringWorker final : public WorkSink {
  public:
-  explicit AnsweringWorker(Engine& engine) : engine_(engine) {}
+  explicit AnsweringWorker(WorkExchange& work) : work_(work) {}
   void Send(std::string bytes) override {
     const FakeItem item = ParseItem(bytes);
     ++asked;
@@ -433,16 +433,16 @@ class AnsweringWorker final : public WorkSink {
     if (item.kind == WorkKind::kTurn) {
       TurnAnswer answer;
       if (item.past.empty()) answer.actions = {CallTask(1, "Work")};
-      engine_.CompleteTurn(item.work_name(), std::move(answer), done);
+      work_.CompleteTurn(item.work_name(), std::move(answer), done);
     } else {
-      engine_.CompleteActivity(item.work_name(), TaskCompleted{}, done);
+      work_.CompleteActivity(item.work_name(), TaskCompleted{}, done);
     }
   }
   std::atomic<int> asked = 0;
   std::atomic<int> answered = 0;
 
  private:
-  Engine& engine_;
+  WorkExchange& work_;
 };
 
 }  // namespace
@@ -459,11 +459,13 @@ TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
     NullObserver observer;
     InstanceRegistry registry(clock, tasks, provider, {}, {}, {});
     {
-      Engine engine(clock, store, registry, writer, readers, observer, {});
+      NodeWorkExchange work(observer, {});
+      Engine engine(clock, store, registry, writer, readers, work.dispatcher(),
+                    observer, {});
       ASSERT_TRUE(engine.Open().ok());
       engine.StartTimers();
-      auto worker = std::make_shared<AnsweringWorker>(engine);
-      engine.Connect({}, worker);
+      auto worker = std::make_shared<AnsweringWorker>(work);
+      work.Connect({}, worker);
       std::atomic<int> asked = 0;
       std::atomic<int> answered = 0;
       std::vector<std::thread> callers;

@@ -30,6 +30,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "service/orchestration/engine.h"
+#include "service/orchestration/node_work_exchange.h"
 #include "service/storage/memory_store.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/manual_executor.h"
@@ -326,6 +327,11 @@ class EngineTest : public testing::Test, public EngineObserver {
     if (engine_ == nullptr) Reopen();
     return *engine_;
   }
+  // Where its workers connect.
+  NodeWorkExchange& work() {
+    engine();
+    return *work_;
+  }
   // Creates an engine that knows only what is in the store.
   void Reopen() {
     Close();
@@ -333,8 +339,10 @@ class EngineTest : public testing::Test, public EngineObserver {
         clock_, tasks_, provider_, std::vector<ContextInitializer*>{},
         std::vector<InstanceObserver*>{},
         InstanceRegistryOptions{.idle_timeout = kLease});
-    engine_ = std::make_unique<Engine>(clock_, store_, *registry_, writer_,
-                                       readers_, *this, options_);
+    work_ = std::make_shared<NodeWorkExchange>(*this, work_options_);
+    engine_ =
+        std::make_unique<Engine>(clock_, store_, *registry_, writer_, readers_,
+                                 work_->dispatcher(), *this, options_);
     EXPECT_TRUE(engine_->Open().ok());
   }
   void Close() {
@@ -348,6 +356,7 @@ class EngineTest : public testing::Test, public EngineObserver {
     EXPECT_TRUE(done);
     EXPECT_EQ(registry_->size(), 0u);
     engine_.reset();
+    work_.reset();
     registry_.reset();
     workers_.clear();
   }
@@ -379,7 +388,7 @@ class EngineTest : public testing::Test, public EngineObserver {
   FakeWorker& Connect(WorkerOptions options = {}) {
     auto worker = std::make_shared<FakeWorker>();
     workers_.push_back(worker);
-    worker->id = engine().Connect(std::move(options), worker);
+    worker->id = work().Connect(std::move(options), worker);
     return *worker;
   }
 
@@ -465,7 +474,7 @@ class EngineTest : public testing::Test, public EngineObserver {
   }
   AskedStatus Answer(const FakeItem& turn, TurnAnswer answer) {
     AskedStatus asked;
-    engine().CompleteTurn(turn.work_name(), std::move(answer), asked.done());
+    work().CompleteTurn(turn.work_name(), std::move(answer), asked.done());
     return asked;
   }
   AskedStatus Answer(const FakeItem& turn,
@@ -476,13 +485,12 @@ class EngineTest : public testing::Test, public EngineObserver {
   }
   AskedStatus Done(const FakeItem& activity, Payload result = {}) {
     AskedStatus asked;
-    engine().CompleteActivity(activity.work_name(),
-                              TaskCompleted{0, std::move(result)},
-                              asked.done());
+    work().CompleteActivity(activity.work_name(),
+                            TaskCompleted{0, std::move(result)}, asked.done());
     return asked;
   }
   void Abandon(const FakeItem& item) {
-    engine().Abandon(item.kind, item.work_name());
+    work().Abandon(item.kind, item.work_name());
   }
   // Starts an orchestration, and answers its first turn.
   void Run(FakeWorker& worker, std::string_view id,
@@ -553,6 +561,8 @@ class EngineTest : public testing::Test, public EngineObserver {
   std::unique_ptr<InstanceRegistry> registry_;
   EngineOptions options_ = {.check_invariants = true,
                             .outbox_shortcut = HasOutboxShortcut()};
+  WorkExchangeOptions work_options_ = {.check_invariants = true};
+  std::shared_ptr<NodeWorkExchange> work_;
   Engine::WaitId last_wait_ = 0;
   std::vector<absl::Status> store_failures_;
   std::vector<size_t> recoveries_;

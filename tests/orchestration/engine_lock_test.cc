@@ -143,7 +143,7 @@ TEST_F(LockTest, EndsWhenItsHolderIsTerminatedByForce) {
 TEST_F(LockTest, EndsWhenItsHolderIsTerminatedWithoutAWorker) {
   FakeWorker& worker = Connect();
   Lock(worker, "p");
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Terminate("p");
   Settle();
   EXPECT_EQ(StatusOf("p"), "Terminated");

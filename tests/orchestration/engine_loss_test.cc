@@ -28,7 +28,7 @@ class EngineLossTest : public EngineTest {
     FakeWorker& worker = Connect();
     Settle();
     Pass(wait);
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     Settle();
     return worker.items.size();
   }
@@ -76,7 +76,7 @@ TEST_F(EngineLossTest, AnActivityThatIsLostTenTimesHasFailed) {
     Settle();
     Pass(absl::Minutes(1));
     ASSERT_THAT(worker.items, SizeIs(1)) << i;
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     Settle();
   }
   EXPECT_THAT(History("a"), ElementsAre("turn", "started()", "task Bad"));
@@ -96,8 +96,8 @@ TEST_F(EngineLossTest, AnswersThatCannotBeReadCountAndGivingBackDoesNot) {
   }
   ASSERT_EQ(StatusOf("a"), "Pending");
   for (int i = 0; i < 3; ++i) {
-    engine().RefuseAnswer(WorkKind::kTurn, worker.TakeTurn().work_name(),
-                          "its answer could not be read");
+    work().RefuseAnswer(WorkKind::kTurn, worker.TakeTurn().work_name(),
+                        "its answer could not be read");
     Pass(absl::Minutes(1));
   }
   EXPECT_THAT(worker.items, IsEmpty());
@@ -118,14 +118,14 @@ TEST_F(EngineLossTest, AnAnswerForgetsLosses) {
     Answer(worker.TakeTurn());
     Raise("a", "e");
     Settle();
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     ASSERT_EQ(StatusOf("a"), "Running");
     // The worker lost that one too.
     FakeWorker& next = Connect();
     Settle();
     Answer(next.TakeTurn());
     Settle();
-    engine().Disconnect(next.id);
+    work().Disconnect(next.id);
     Raise("a", "e");
     Settle();
   }
@@ -167,7 +167,7 @@ TEST_F(EngineLossTest, OthersThatWentDownWithItAreNotBlamed) {
       ++deaths;
       if (worker.items.size() > 1) ++with_others;
     }
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     Settle();
     Pass(absl::Seconds(10));
   }
@@ -203,7 +203,7 @@ TEST_F(EngineLossTest, WorkThatWasNotSentYetIsNotLost) {
   Settle();
   Reopen();
   FakeWorker& worker = Connect();
-  engine().Disconnect(worker.id);  // Its history is being read.
+  work().Disconnect(worker.id);  // Its history is being read.
   Settle();
   EXPECT_EQ(StatusOf("a"), "Pending");
   EXPECT_EQ(LoseAll(), 1u);
@@ -218,7 +218,7 @@ TEST_F(EngineLossTest, TheObserverIsToldOfEachLossAndOfTheEnd) {
   EXPECT_EQ(Told(WorkEventKind::kWorkerConnected).worker, worker.id);
   EXPECT_EQ(Told(WorkEventKind::kWorkerConnected).peer, "ipv4:10.0.0.1:5");
   Run(worker, "a", {CallTask(1, "Bad")});
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Settle();
   const WorkEvent lost = Told(WorkEventKind::kLost);
   EXPECT_EQ(lost.tenant, "default");
@@ -253,8 +253,8 @@ TEST_F(EngineLossTest, TheObserverIsToldOfWhatIsRefusedAndGivenBack) {
   EXPECT_EQ(Answer(turn).code(), Code::kNotFound);
   Settle();
   EXPECT_THAT(Told(WorkEventKind::kAnswerRefused).reason, HasSubstr("not out"));
-  engine().RefuseAnswer(WorkKind::kTurn, again.work_name(),
-                        "its answer has a bad field");
+  work().RefuseAnswer(WorkKind::kTurn, again.work_name(),
+                      "its answer has a bad field");
   Settle();
   EXPECT_EQ(Told(WorkEventKind::kAnswerRefused).worker, worker.id);
   EXPECT_EQ(Told(WorkEventKind::kAnswerRefused).instance_id, "a");
@@ -305,22 +305,22 @@ TEST_F(EngineLossTest, ResultsForOneThatHasFinishedAreDropped) {
   WorkName name = activity.work_name();
   name.key = Key("a");
   AskedStatus late;
-  engine().CompleteActivity(name, TaskCompleted{}, late.done());
+  work().CompleteActivity(name, TaskCompleted{}, late.done());
   Settle();
   EXPECT_TRUE(late.ok());
   name.key = Key("unknown");
   AskedStatus unknown;
-  engine().CompleteActivity(name, TaskCompleted{}, unknown.done());
+  work().CompleteActivity(name, TaskCompleted{}, unknown.done());
   Settle();
   EXPECT_EQ(unknown.code(), Code::kNotFound);
 }
 
 TEST_F(EngineLossTest, WhatIsNamedWithoutATokenAndIsNotOutIsDropped) {
   AskedStatus activity;
-  engine().CompleteActivity({.key = Key("a"), .task_id = 1}, TaskCompleted{},
-                            activity.done());
+  work().CompleteActivity({.key = Key("a"), .task_id = 1}, TaskCompleted{},
+                          activity.done());
   AskedStatus turn;
-  engine().CompleteTurn({.key = Key("a")}, {}, turn.done());
+  work().CompleteTurn({.key = Key("a")}, {}, turn.done());
   Settle();
   EXPECT_TRUE(activity.ok());
   EXPECT_TRUE(turn.ok());
@@ -334,8 +334,8 @@ TEST_F(EngineLossTest, ATurnThatIsOutAndNotSentYetHasNoAnswer) {
   writer_.RunAll();
   ASSERT_THAT(worker.items, IsEmpty());  // Its history is being read.
   AskedStatus early;
-  engine().CompleteTurn({.key = Key("a")}, {}, early.done());
-  engine().RefuseAnswer(WorkKind::kTurn, {.key = Key("a")}, "why");
+  work().CompleteTurn({.key = Key("a")}, {}, early.done());
+  work().RefuseAnswer(WorkKind::kTurn, {.key = Key("a")}, "why");
   Settle();
   EXPECT_TRUE(early.ok());
   EXPECT_THAT(Words(worker.TakeTurn().events), ElementsAre("turn", "raised e"));
@@ -398,7 +398,7 @@ TEST_F(EngineLossTest, PartsAreForgottenWhenTheTurnGoesOutAgain) {
   Settle();
   const FakeItem turn = worker.TakeTurn();
   Answer(turn, Part({CallTask(1, "One")}, true, 0));
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   FakeWorker& second = Connect();
   Settle();
   EXPECT_EQ(Answer(turn, Part({CallTask(2, "Two")}, false, 1)).code(),
@@ -439,7 +439,7 @@ TEST_F(EngineLossTest, ALongHistoryIsFetchedByWorkersThatCan) {
   EXPECT_TRUE(second.past_is_streamed);
   EXPECT_THAT(second.past, IsEmpty());
   EXPECT_THAT(Words(second.events), ElementsAre("turn", "raised e"));
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   FakeWorker& cannot = Connect();
   Settle();
   const FakeItem whole = cannot.TakeTurn();

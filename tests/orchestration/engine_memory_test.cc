@@ -301,7 +301,7 @@ TEST_F(EngineInboxTest, OneThatIsPutBackMeanwhileIsReadAgain) {
   }
   // Its turn is out, and is being read.
   EXPECT_TRUE(first.items.empty());
-  engine().Disconnect(first.id);
+  work().Disconnect(first.id);
   FakeWorker& second = Connect();
   Settle();
   EXPECT_TRUE(first.items.empty());
@@ -461,7 +461,7 @@ TEST_F(EngineTaskTest, OneThatIsPutBackWhileItIsReadIsSentOnce) {
   FakeWorker& first = Connect();
   while (writer_.RunAll() + tasks_.RunAll() > 0) {
   }
-  engine().Disconnect(first.id);
+  work().Disconnect(first.id);
   FakeWorker& second = Connect();
   Settle();
   ASSERT_THAT(second.items, SizeIs(2));
@@ -520,7 +520,7 @@ TEST_F(EngineRoomTest, WorkerThatHasTakenSomeGetsMore) {
   StartLarge(3);
   ASSERT_THAT(worker.items, SizeIs(2));
   worker.untaken_bytes = 0;
-  engine().OnWorkTaken();
+  work().OnWorkTaken();
   Settle();
   EXPECT_THAT(worker.items, SizeIs(3));
 }
@@ -559,7 +559,7 @@ TEST_F(EngineRoomTest, ActivitiesWaitForRoomToo) {
   Settle();
   EXPECT_THAT(worker.items, SizeIs(2));
   worker.untaken_bytes = 0;
-  engine().OnWorkTaken();
+  work().OnWorkTaken();
   Settle();
   EXPECT_THAT(worker.items, SizeIs(3));
 }

@@ -20,9 +20,9 @@ class EngineRewindTest : public EngineTest {
  protected:
   AskedStatus FailActivity(const FakeItem& activity) {
     AskedStatus asked;
-    engine().CompleteActivity(activity.work_name(),
-                              TaskFailed{0, MakeFailure("E", "no")},
-                              asked.done());
+    work().CompleteActivity(activity.work_name(),
+                            TaskFailed{0, MakeFailure("E", "no")},
+                            asked.done());
     return asked;
   }
   // An orchestration that failed because its activity 1 did.

@@ -31,9 +31,9 @@ class EngineStrangersTest : public EngineTest {
   }
   AskedStatus Disown(const FakeItem& activity) {
     AskedStatus asked;
-    engine().CompleteActivity(activity.work_name(),
-                              TaskFailed{0, NoSuch("Activity", activity.name)},
-                              asked.done());
+    work().CompleteActivity(activity.work_name(),
+                            TaskFailed{0, NoSuch("Activity", activity.name)},
+                            asked.done());
     return asked;
   }
   std::string WaitingFor(std::string_view id) {
@@ -195,7 +195,7 @@ TEST_F(EngineStrangersTest, FailuresThatAreTheUsersOwnFail) {
 TEST_F(EngineStrangersTest, AHistoryGoesWithATurnThatWasDisownedLater) {
   FakeWorker& mine = Connect();
   Run(mine, "a", {TimerAt(1, Now() + absl::Hours(1))});
-  engine().Disconnect(mine.id);
+  work().Disconnect(mine.id);
   FakeWorker& stranger = Connect();
   FakeWorker& again = Connect();
   Pass(absl::Hours(2));
@@ -217,7 +217,7 @@ TEST_F(EngineStrangersTest, WhatWasPutBackIsDisownedTooLate) {
   Start("a");
   Settle();
   const FakeItem turn = stranger.TakeTurn();
-  engine().Disconnect(stranger.id);
+  work().Disconnect(stranger.id);
   Settle();
   EXPECT_TRUE(Answer(turn, NoSuchOrchestrator()).ok());
   Settle();

@@ -22,7 +22,7 @@ class EngineWatchTest : public EngineTest {
  protected:
   static constexpr absl::Duration kTurnTimeout = absl::Seconds(60);
 
-  EngineWatchTest() { options_.turn_timeout = kTurnTimeout; }
+  EngineWatchTest() { work_options_.turn_timeout = kTurnTimeout; }
 
   FakeWorker& ConnectAs(std::string peer) {
     return Connect({.peer = std::move(peer)});
@@ -77,7 +77,7 @@ TEST_F(EngineWatchTest, ATurnThatIsOutForTooLongGoesToAnotherWorker) {
 }
 
 TEST_F(EngineWatchTest, WithoutATimeLimitATurnStaysOut) {
-  options_.turn_timeout = absl::ZeroDuration();
+  work_options_.turn_timeout = absl::ZeroDuration();
   const FakeItem turn = Begin(Connect(), "a");
   FakeWorker& other = Connect();
   EXPECT_EQ(engine().NextDue(), std::nullopt);
@@ -225,7 +225,7 @@ TEST_F(EngineWatchTest, AnActivityHasTheTimeThatItTakes) {
 }
 
 TEST_F(EngineWatchTest, AnActivityOverItsTimeGoesOutAgainAndThenHasFailed) {
-  options_.activity_timeout = absl::Hours(1);
+  work_options_.activity_timeout = absl::Hours(1);
   options_.deliveries_max = 2;
   FakeWorker& hangs = Connect();
   Run(hangs, "a", {CallTask(1, "Work")});
@@ -308,7 +308,7 @@ TEST_F(EngineWatchTest, ASilentWorkerThatReconnectsIsLikeAnyOther) {
   for (const char* id : {"a", "b"}) Start(id);
   Settle();
   Pass(kTurnTimeout);
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   FakeWorker& back = Connect();
   Settle();
   Pass(absl::Seconds(1));  // Work lost twice is delayed.

@@ -47,7 +47,7 @@ class EngineWitnessTest : public EngineTest {
       Settle();
       Pass(absl::Milliseconds(300));
     }
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     Settle();
     return false;
   }
@@ -81,7 +81,7 @@ TEST_F(EngineWitnessTest, AnActivityThatEndsTheServerFailsForItsOrchestration) {
   options_.deliveries_max = 3;
   FakeWorker& first = Connect({.slots = {1, 0}, .filters = {{{}, {{}}}}});
   Run(first, "a", {CallTask(1, "Bad"), CallTask(2, "Good")});
-  engine().Disconnect(first.id);
+  work().Disconnect(first.id);
   for (int i = 0; i < 3; ++i) {
     WorkerOptions options;
     options.last_resort = true;
@@ -141,13 +141,13 @@ TEST_F(EngineWitnessTest, AnAnswerForgetsAndACleanEndForgetsToo) {
     Answer(worker.TakeTurn());
     Raise("a", "e");
     Settle();
-    engine().Disconnect(worker.id);
+    work().Disconnect(worker.id);
     ASSERT_EQ(StatusOf("a"), "Running");
     FakeWorker& next = Connect();
     Settle();
     Answer(next.TakeTurn());
     Settle();
-    engine().Disconnect(next.id);
+    work().Disconnect(next.id);
     Raise("a", "e");
     Settle();
   }

@@ -67,12 +67,12 @@ TEST_F(EngineWorkTest, ACallerThatHasAnAnswerMayReleaseTheInstance) {
   FakeWorker& worker = Connect();
   TurnAnswer answer;
   answer.actions = {Complete("done")};
-  engine().CompleteTurn(worker.TakeTurn().work_name(), std::move(answer),
-                        [&](const absl::Status& status) {
-                          EXPECT_TRUE(status.ok()) << status;
-                          EXPECT_EQ(pins("a"), 0u);
-                          ++answered;
-                        });
+  work().CompleteTurn(worker.TakeTurn().work_name(), std::move(answer),
+                      [&](const absl::Status& status) {
+                        EXPECT_TRUE(status.ok()) << status;
+                        EXPECT_EQ(pins("a"), 0u);
+                        ++answered;
+                      });
   Settle();
   EXPECT_EQ(answered, 1);
   EXPECT_EQ(ended, 1);
@@ -143,7 +143,7 @@ TEST_F(EngineWorkTest, WorkOfADisconnectedWorkerGoesToAnotherAtOnce) {
   const FakeItem old = first.TakeActivity();
   FakeWorker& second = Connect();
   EXPECT_THAT(second.items, IsEmpty());
-  engine().Disconnect(first.id);
+  work().Disconnect(first.id);
   Settle();
   const FakeItem again = second.TakeActivity();
   EXPECT_NE(again.token, old.token);
@@ -162,7 +162,7 @@ TEST_F(EngineWorkTest, AnswerAfterADisconnectCountsUntilTheWorkGoesOutAgain) {
   Raise("a", "e");
   Settle();
   const FakeItem turn = worker.TakeTurn();
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Settle();
   EXPECT_EQ(pins("a"), 0u);
   const AskedStatus done = Done(activity);
@@ -183,7 +183,7 @@ TEST_F(EngineWorkTest, LateAnswerOfATurnIsNotFoundOnceItsHistoryIsForgotten) {
   Start("a");
   Settle();
   const FakeItem turn = worker.TakeTurn();
-  engine().Disconnect(worker.id);
+  work().Disconnect(worker.id);
   Settle();
   Pass(kLease + absl::Seconds(1));
   EXPECT_EQ(Answer(turn, {Complete()}).code(), Code::kNotFound);
@@ -200,19 +200,19 @@ TEST_F(EngineWorkTest, WorkWithoutATokenIsFoundByItsName) {
   AskedStatus answer;
   TurnAnswer actions;
   actions.actions = {CallTask(1, "Work"), CallTask(2, "Work")};
-  engine().CompleteTurn({.token = "", .key = Key("a")}, std::move(actions),
-                        answer.done());
+  work().CompleteTurn({.token = "", .key = Key("a")}, std::move(actions),
+                      answer.done());
   Settle();
   EXPECT_TRUE(answer.ok());
   AskedStatus done;
-  engine().CompleteActivity({.token = "", .key = Key("a"), .task_id = 2},
-                            TaskCompleted{}, done.done());
+  work().CompleteActivity({.token = "", .key = Key("a"), .task_id = 2},
+                          TaskCompleted{}, done.done());
   AskedStatus twice;
-  engine().CompleteActivity({.token = "", .key = Key("a"), .task_id = 2},
-                            TaskCompleted{}, twice.done());
+  work().CompleteActivity({.token = "", .key = Key("a"), .task_id = 2},
+                          TaskCompleted{}, twice.done());
   AskedStatus unknown;
-  engine().CompleteActivity({.token = "", .key = Key("a"), .task_id = 3},
-                            TaskCompleted{}, unknown.done());
+  work().CompleteActivity({.token = "", .key = Key("a"), .task_id = 3},
+                          TaskCompleted{}, unknown.done());
   Settle();
   EXPECT_TRUE(done.ok());
   // Dropped: such workers take an error for the end of their connection.
@@ -231,8 +231,8 @@ TEST_F(EngineWorkTest, TokenOfATurnEndsNoActivityNorTheOtherWayRound) {
   const FakeItem turn = worker.TakeTurn();
   EXPECT_EQ(Done(turn).code(), Code::kNotFound);
   EXPECT_EQ(Answer(activity).code(), Code::kNotFound);
-  engine().Abandon(WorkKind::kTurn, {.token = activity.token});
-  engine().Abandon(WorkKind::kActivity, {.token = turn.token});
+  work().Abandon(WorkKind::kTurn, {.token = activity.token});
+  work().Abandon(WorkKind::kActivity, {.token = turn.token});
   EXPECT_EQ(engine().NextDue(), std::nullopt);
 }
 
@@ -318,8 +318,8 @@ TEST_F(EngineWorkTest, ActivityThatWasGivenBackAndEndedDoesNotGoOutAgain) {
 
 TEST_F(EngineWorkTest, UnknownTokenIsGivenBackWithoutEffect) {
   Connect();
-  engine().Abandon(WorkKind::kTurn, {.token = "none"});
-  engine().Abandon(WorkKind::kActivity, {.token = ""});
+  work().Abandon(WorkKind::kTurn, {.token = "none"});
+  work().Abandon(WorkKind::kActivity, {.token = ""});
   EXPECT_EQ(engine().NextDue(), std::nullopt);
 }
 

@@ -64,7 +64,7 @@ class EntityTest : public EngineTest {
   }
   AskedStatus Complete(const FakeItem& batch, BatchAnswer answer) {
     AskedStatus asked;
-    engine().CompleteEntity(batch.work_name(), std::move(answer), asked.done());
+    work().CompleteEntity(batch.work_name(), std::move(answer), asked.done());
     Settle();
     return asked;
   }

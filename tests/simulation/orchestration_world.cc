@@ -16,6 +16,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "service/orchestration/engine.h"
+#include "service/orchestration/node_work_exchange.h"
 #include "tests/simulation/known_life.h"
 #include "tests/simulation/orchestration_program.h"
 #include "tests/support/manual_executor.h"
@@ -70,7 +71,9 @@ class World final : private EngineObserver {
                 world.clock_),
           registry(world.clock_, executor, provider, {&lease_initializer}, {},
                    {.idle_timeout = absl::Milliseconds(100)}),
-          engine(world.clock_, store, registry, writer, readers, world,
+          work(world, {.check_invariants = true}),
+          engine(world.clock_, store, registry, writer, readers,
+                 work.dispatcher(), world,
                  {.check_invariants = true,
                   .outbox_shortcut = HasOutboxShortcut()}) {}
 
@@ -81,6 +84,7 @@ class World final : private EngineObserver {
     SharedProvider provider;
     LeaseInitializer lease_initializer;
     InstanceRegistry registry;
+    NodeWorkExchange work;
     Engine engine;
     std::vector<WorkerId> workers;
   };
@@ -115,8 +119,8 @@ class World final : private EngineObserver {
   void ConnectWorker() {
     const size_t worker = server_->workers.size();
     server_->workers.push_back(
-        server_->engine.Connect({.slots = {3, 3}, .filters = {}},
-                                std::make_shared<Sink>(*this, worker)));
+        server_->work.Connect({.slots = {3, 3}, .filters = {}},
+                              std::make_shared<Sink>(*this, worker)));
   }
 
   bool RunOne() {
@@ -413,7 +417,7 @@ class World final : private EngineObserver {
     };
     if (item.turn) {
       const Replay replay(item);
-      server_->engine.CompleteTurn(
+      server_->work.CompleteTurn(
           name, replay.Answer(item),
           [this, item, late, boot = boots_](const absl::Status& status) {
             if (Unheard(boot)) return;
@@ -429,7 +433,7 @@ class World final : private EngineObserver {
     if (item.name == kFlakyActivity && !calm_ && OneIn(random_, 2)) {
       end = TaskFailed{0, MakeFailure("Flaky", "not this time")};
     }
-    server_->engine.CompleteActivity(
+    server_->work.CompleteActivity(
         name, std::move(end),
         [this, item, late, boot = boots_](const absl::Status& status) {
           if (Unheard(boot)) return;
@@ -444,12 +448,12 @@ class World final : private EngineObserver {
   void Bother() {
     if (OneIn(random_, 2)) {
       const size_t worker = Uniform(random_, 0, server_->workers.size() - 1);
-      server_->engine.Disconnect(server_->workers[worker]);
+      server_->work.Disconnect(server_->workers[worker]);
       ConnectWorker();
     } else if (!items_.empty()) {
       const Item& item = items_[Uniform(random_, 0, items_.size() - 1)];
-      server_->engine.Abandon(item.turn ? WorkKind::kTurn : WorkKind::kActivity,
-                              {.token = item.token});
+      server_->work.Abandon(item.turn ? WorkKind::kTurn : WorkKind::kActivity,
+                            {.token = item.token});
     }
   }
 

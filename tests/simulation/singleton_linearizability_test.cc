@@ -229,7 +229,7 @@ class SingletonWorld final : public EngineTest {
     const auto operation = Begin(i, Kind::kTurn);
     operation->status = comes_to;
     operation->execution = turn.execution_id;
-    engine().CompleteTurn(turn.work_name(), std::move(answer),
+    work().CompleteTurn(turn.work_name(), std::move(answer),
                           [this, operation](const absl::Status& status) {
                             if (!End(*operation, status)) return;
                             // It belonged to another worker by then.
