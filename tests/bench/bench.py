@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Measures, prints a table, and compares with the last run.
 
-usage: bench.py --programs=FOLDER [--rounds=N] [--seconds=S] [SECTION]...
+usage: bench.py --programs=FOLDER [--rounds=N] [--seconds=S] [--against=FOLDER]
+                [SECTION]...
 
   bench.py --programs=build/release/bin                 everything
   bench.py --programs=build/release/bin instructions    one section
+  bench.py --programs=build/release/bin --against=../before/build/release/bin against
+                                                        two builds of the server
 
 README.md says what the sections measure, how long they take, and which of them are not
 in "everything". Each figure is measured in N rounds (default 10), those that are
@@ -37,6 +40,7 @@ if os.path.realpath(sys.prefix) != os.path.realpath(harness.PYTHON.parent.parent
     # The packages that the rest needs are there.
     os.execv(harness.PYTHON, [str(harness.PYTHON), "-B", *sys.argv])
 
+import bench_against as ba  # noqa: E402
 import bench_orchestrations as bo  # noqa: E402
 import bench_process  # noqa: E402
 from bench_process import PATIENCE_S, Server, program  # noqa: E402
@@ -197,9 +201,9 @@ SECTIONS = {
         bo.recovery)},
     "memory": google("Contexts/TenMillion"),
     **{section.__name__: section for section in (
-        bo.finished, bo.drivers, bo.durable_go)},
+        bo.finished, bo.drivers, bo.durable_go, ba.against)},
 }
-LONG = ("memory", "finished", "drivers", "durable_go")  # Only if they are asked for.
+LONG = ("memory", "finished", "drivers", "durable_go", "against")  # Only if they are asked for.
 
 
 # ---- The table --------------------------------------------------------------
@@ -240,9 +244,12 @@ def main():
     parser.add_argument("--programs", required=True, type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--against", type=pathlib.Path)
     parser.add_argument("sections", nargs="*")
     arguments = parser.parse_args()
     bench_process.programs = arguments.programs.resolve()
+    if arguments.against is not None:
+        bench_process.against = arguments.against.resolve()
     for name in arguments.sections:
         if name not in SECTIONS:
             parser.exit(2, f"bench: no section {name!r}; there are "

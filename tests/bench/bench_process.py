@@ -12,6 +12,7 @@ import time
 PATIENCE_S = 120
 
 programs = None  # Where they are.
+against = None  # Where those of another build are, if there is one to compare with.
 
 
 def program(name):
@@ -83,13 +84,18 @@ class Server:
             self.said.close()
 
 
-def run_json(*command):
-    """What a program prints: a value for each line of JSON."""
+def run(*command):
+    """What a program prints."""
     done = subprocess.run([str(part) for part in command], capture_output=True,
                           text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"bench: {command[0]}: {done.stderr}")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return done.stdout
+
+
+def run_json(*command):
+    """What a program prints: a value for each line of JSON."""
+    return [json.loads(line) for line in run(*command).splitlines()]
 
 
 def children_cpu_s():
