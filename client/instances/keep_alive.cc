@@ -213,7 +213,8 @@ class KeepAlive::Stream : public std::enable_shared_from_this<Stream> {
     bool reconnect = false;
     {
       MutexLock lock(mu_);
-      reconnect = options_.reconnect && heard_ && !cancelled_ && IsNobodysWill(why);
+      reconnect =
+          options_.reconnect && heard_ && !cancelled_ && IsNobodysWill(why);
     }
     if (!reconnect) return End();
     if (!life_.silent() && options_.on_lost) options_.on_lost(why);

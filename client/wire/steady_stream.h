@@ -137,8 +137,8 @@ class SteadyStream
             absl::StrCat(doors_.name, ": the server ended the stream"));
       }
       reconnect = doors_.reconnect && answered_ && !cancelled_ && !why.ok() &&
-             IsNobodysWill(why) &&
-             !(doors_.has_deadline && absl::IsDeadlineExceeded(why));
+                  IsNobodysWill(why) &&
+                  !(doors_.has_deadline && absl::IsDeadlineExceeded(why));
     }
     if (!reconnect) return End(why);
     if (doors_.on_lost) doors_.on_lost(why);

@@ -4,7 +4,6 @@
 
 namespace leasehold::worker::internal {
 
-
 WorkPool::~WorkPool() {
   std::vector<std::thread> threads;
   {

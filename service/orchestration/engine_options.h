@@ -33,9 +33,9 @@ struct EngineOptions {
   // broken rule ends the process. Debug and sanitizer builds always check.
   bool check_invariants = false;
   // Whether an event for another orchestration is in the commit of its cause.
-  // Tests turn it off: then each is a row of the outbox, and its effect a commit
-  // of its own, as between two partitions. What needs rows to be read first (a
-  // rewind, a purge or a forced end of children) always is.
+  // Tests turn it off: then each is a row of the outbox, and its effect a
+  // commit of its own, as between two partitions. What needs rows to be read
+  // first (a rewind, a purge or a forced end of children) always is.
   bool outbox_shortcut = true;
   // Where execution IDs come from, so that a test has the same ones each time.
   // Empty: they cannot be guessed.

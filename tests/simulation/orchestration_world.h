@@ -10,7 +10,8 @@
 //   - A history only grows; it begins with what a worker has seen of it.
 //   - An activity whose end was acknowledged never goes out again.
 //   - The clock of an orchestrator goes forward.
-//   - What one orchestration causes in another happens once: at the end, nothing
+//   - What one orchestration causes in another happens once: at the end,
+//   nothing
 //     is left in the outbox.
 //   - A failed orchestration that is rewound continues, and at the end has not
 //     failed.

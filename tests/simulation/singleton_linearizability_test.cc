@@ -230,11 +230,11 @@ class SingletonWorld final : public EngineTest {
     operation->status = comes_to;
     operation->execution = turn.execution_id;
     work().CompleteTurn(turn.work_name(), std::move(answer),
-                          [this, operation](const absl::Status& status) {
-                            if (!End(*operation, status)) return;
-                            // It belonged to another worker by then.
-                            operation->no_effect = !status.ok();
-                          });
+                        [this, operation](const absl::Status& status) {
+                          if (!End(*operation, status)) return;
+                          // It belonged to another worker by then.
+                          operation->no_effect = !status.ok();
+                        });
   }
 
   Random& random_;

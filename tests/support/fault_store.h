@@ -59,8 +59,8 @@ class FaultStore final : public Store {
   std::string name() const override { return "faulty " + store_.name(); }
   Witness* witness() override { return store_.witness(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<OpenedPartition> OpenPartition(
-      PartitionId partition, int64_t generation_min) override
+  absl::StatusOr<OpenedPartition> OpenPartition(PartitionId partition,
+                                                int64_t generation_min) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ReadOpen(PartitionId partition,
                         absl::FunctionRef<void(OpenRun instance)> each) override
