@@ -45,6 +45,9 @@ struct StartRequest {
   uint64_t fingerprint = 0;
   // What the caller requests of the instance context, except for its key.
   InstanceRequest context;
+  // The orchestrator's clock in the run that is started again; the new run's
+  // turns are later.
+  Timestamp turn_time = {};
 };
 
 struct StartReceipt {

@@ -7,6 +7,19 @@
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
+namespace {
+
+// What a start that is sent again under its request ID is answered.
+PutRequest RowOf(const StartRequest& request, const StartReceipt& receipt) {
+  const StoredReceipt kept{receipt.execution_id, receipt.created ? 1 : 0,
+                           static_cast<int64_t>(request.fingerprint)};
+  return PutRequest{{.tenant = request.key.tenant,
+                     .request = request.request_id,
+                     .id = request.key.id,
+                     .receipt = EncodeMessage(kept)}};
+}
+
+}  // namespace
 
 // A start that waits for its context or for the store. It holds the context
 // until it is answered.
@@ -225,13 +238,16 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                                 IsDamaged(request.key.id, *open->damage));
   }
   std::optional<OrchestrationStatus> present;
+  Timestamp clock = request.turn_time;
   StartReceipt receipt = {.instance_id = request.key.id,
                           .context = start->context};
   if (open != nullptr) {
     present = open->status;
+    clock = open->turn_time;
     receipt.execution_id = open->execution_id;
   } else if (ended.has_value()) {
     present = ended->status;
+    clock = ended->summary.turn_time;
     receipt.execution_id = ended->summary.execution_id;
   }
   PendingCommit commit;
@@ -263,18 +279,16 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
     case StartDecision::kCreate: {
       const OrchestrationPtr created = CreateForLocked(request, commit);
       created->offer = &start->offer();
+      // Quick turns move a run's clock ahead of ours: the next run of the ID
+      // goes on from there. After a crash the wall clock has moved on.
+      created->turn_time = clock;
       receipt.execution_id = created->execution_id;
       receipt.created = true;
       break;
     }
   }
   if (!request.request_id.empty()) {
-    const StoredReceipt kept{receipt.execution_id, receipt.created ? 1 : 0,
-                             static_cast<int64_t>(request.fingerprint)};
-    commit.changes.push_back(PutRequest{{.tenant = request.key.tenant,
-                                         .request = request.request_id,
-                                         .id = request.key.id,
-                                         .receipt = EncodeMessage(kept)}});
+    commit.changes.push_back(RowOf(request, receipt));
   }
   commit.done = [start, receipt](const absl::Status& status) {
     start->done(status.ok() ? absl::StatusOr<StartReceipt>(receipt) : status);
@@ -425,6 +439,7 @@ void Starts::Restart(const InstanceKey& key, std::optional<std::string> new_id,
     request.version = std::move(summary.version);
     request.input = std::move((*info)->input);
     request.tags = std::move(summary.tags);
+    if (!new_id.has_value()) request.turn_time = summary.turn_time;
     Start(std::move(request), done);
   });
 }

@@ -109,6 +109,25 @@ TEST_F(EngineTest, TurnIsNeverBeforeTheTimerThatItTellsOf) {
   EXPECT_EQ(turn.events[1].As<TimerFired>()->fire_at, ToTimestamp(at));
 }
 
+TEST_F(EngineTest, TheClockOfARunThatIsStartedAgainGoesOn) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  const FakeItem first = worker.TakeTurn();
+  Answer(first, {AsNew("again", {})});
+  Settle();
+  const FakeItem second = worker.TakeTurn();
+  Answer(second, {Complete("done")});
+  Settle();
+  const Asked<StartReceipt> restart;
+  engine().Restart(Key("a"), std::nullopt, restart.done());
+  Settle();  // No time has passed: the clock is the test's.
+  const FakeItem next = worker.TakeTurn();
+  const absl::Duration step = absl::Milliseconds(1);
+  EXPECT_EQ(ToTime(second.events[0].time), ToTime(first.events[0].time) + step);
+  EXPECT_EQ(ToTime(next.events[0].time), ToTime(second.events[0].time) + step);
+}
+
 TEST_F(EngineTest, OverdueTimersFireAfterARestart) {
   Run(Connect(), "a", {TimerAt(1, Now() + absl::Seconds(1))});
   clock_.Advance(absl::Hours(1));
