@@ -45,7 +45,7 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                .deliveries_max = options.deliveries_max,
                .inbox_bytes_max = options.inbox_bytes_max,
                .unknown_work_fails = options.unknown_work_fails}),
-      sidecar_(engine_, engine_, work_, clock,
+      sidecar_(engine_, engine_.entities(), work_, clock,
                {.allow_hub_wipe = options.allow_hub_wipe,
                 .ping_interval = options.heartbeat_interval}),
       orchestration_(engine_, host.door(), console) {

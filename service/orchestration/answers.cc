@@ -290,7 +290,8 @@ Work* Answers::FindWorkLocked(WorkKind kind, const WorkName& name) {
     work = engine_.dispatcher_.Find(engine_.owner_, name.token);
   } else if (kind == WorkKind::kEntity) {
     return nullptr;  // Workers of entities send tokens.
-  } else if (const OrchestrationPtr open = engine_.FindOpenLocked(name.key)) {
+  } else if (const OrchestrationPtr open =
+                 engine_.directory_.FindOpen(name.key)) {
     const auto activity = open->activities.find(name.task_id);
     if (kind == WorkKind::kTurn) {
       work = &open->turn;
@@ -321,7 +322,7 @@ void Answers::CompleteActivity(const WorkName& name, EventBody end,
                              std::move(done));
   }
   if (name.token.empty() || name.key.id.empty() ||
-      engine_.FindOpenLocked(name.key) != nullptr) {
+      engine_.directory_.FindOpen(name.key) != nullptr) {
     return RefuseLateLocked(name, done);
   }
   engine_.readers_.Post([this, name, done = std::move(done)] {

@@ -28,7 +28,7 @@ Entity& Batches::WakeLocked(const InstanceKey& key) {
   EntityPtr& place = by_name_[Directory::NameOf(key)];
   if (place == nullptr) {
     place = std::make_shared<Entity>(*this, ++engine_.last_number_, key,
-                                     engine_.NewExecutionIdLocked());
+                                     engine_.execution_ids_.Next());
     by_number_[place->number] = place.get();
   }
   return *place;
@@ -90,7 +90,7 @@ void Batches::ReceiveLocked(const InstanceKey& key, HistoryEvent event,
   if (const auto* lock = event.As<EntityLockRequested>()) {
     const InstanceKey requester =
         NormalKey(key.tenant, lock->requester.value_or(""));
-    if (engine_.FindOpenLocked(requester) == nullptr) return;
+    if (engine_.directory_.FindOpen(requester) == nullptr) return;
     holders_[Directory::NameOf(requester)].insert(Directory::NameOf(key));
   }
   Entity& entity = WakeLocked(key);
@@ -411,7 +411,7 @@ Entity& Batches::LoadLocked(AwakeEntity stored) {
   const EntityRow& row = stored.row;
   const InstanceKey key{row.tenant, row.id};
   const auto entity = std::make_shared<Entity>(*this, row.number, key,
-                                               engine_.NewExecutionIdLocked());
+                                               engine_.execution_ids_.Next());
   by_name_[Directory::NameOf(key)] = entity;
   by_number_[row.number] = entity.get();
   entity->durable = true;

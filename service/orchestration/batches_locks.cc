@@ -33,7 +33,7 @@ void Batches::GrantLocked(Entity& entity, EntityLockRequested request,
   engine_.mu_.AssertHeld();
   const std::string holder = request.requester.value_or("");
   const InstanceKey requester = NormalKey(entity.key.tenant, holder);
-  const OrchestrationPtr open = engine_.FindOpenLocked(requester);
+  const OrchestrationPtr open = engine_.directory_.FindOpen(requester);
   // Nobody would ever unlock it.
   if (open == nullptr) return;
   if (!entity.queue.lock().has_value()) {
@@ -108,7 +108,8 @@ void Batches::ReleaseOrphans(std::string tenant, Done<int64_t> done) {
   for (const auto& [name, entity] : by_name_) {
     const std::optional<EntityLock>& lock = entity->queue.lock();
     if (entity->key.tenant != tenant || !lock.has_value()) continue;
-    if (engine_.FindOpenLocked(NormalKey(tenant, lock->holder)) != nullptr) {
+    if (engine_.directory_.FindOpen(NormalKey(tenant, lock->holder)) !=
+        nullptr) {
       continue;
     }
     ++count;

@@ -30,7 +30,7 @@ void Commands::SendCommand(const InstanceKey& key, HistoryEvent event,
   if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
     return engine_.RefuseLocked(done, status);
   }
-  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  const OrchestrationPtr open = engine_.directory_.FindOpen(key);
   if (open == nullptr) {
     engine_.readers_.Post([this, key, event = std::move(event), done] {
       const auto row = engine_.store_.Find(key.tenant, key.id);

@@ -80,7 +80,7 @@ void Ends::BeginEndLocked(const EndJobPtr& job) {
   engine_.mu_.AssertHeld();
   job->ones.clear();
   for (InstanceKey& key : std::exchange(job->keys, {})) {
-    const OrchestrationPtr open = engine_.FindOpenLocked(key);
+    const OrchestrationPtr open = engine_.directory_.FindOpen(key);
     if (open == nullptr || open->damage != nullptr) {
       job->not_open.push_back(std::move(key));
       continue;

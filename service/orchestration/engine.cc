@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "service/base/invariant.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/life.h"
@@ -49,7 +48,7 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
             OnCommitted(std::move(batch), result);
           }),
       dispatcher_(dispatcher),
-      seeded_(options.seed.value_or(0)),
+      execution_ids_(options.seed),
       schedule_(clock, timers_changed_),
       lookups_(store, readers_),
       wait_list_(*this, options.waits_max),
@@ -102,7 +101,7 @@ EngineCounts Engine::counts() const {
 
 // ---- Under and after the lock -----------------------------------------------
 
-Engine::Effects Engine::LeaveLocked() {
+Effects Engine::LeaveLocked() {
   if (admission_.serving().ok()) {
     ends_.EndTerminatingLocked();
     while (Work* next = dispatcher_.Next(owner_)) {
@@ -190,16 +189,6 @@ void Engine::OnCommitted(std::vector<PendingCommit> batch,
 // ---- What the parts share ---------------------------------------------------
 
 Timestamp Engine::NowLocked() const { return ToTimestamp(clock_.WallNow()); }
-
-std::string Engine::NewExecutionIdLocked() {
-  const auto number = [this] {
-    mu_.AssertHeld();
-    return options_.seed.has_value() ? seeded_()
-                                     : absl::Uniform<uint64_t>(random_);
-  };
-  const uint64_t first = number();
-  return absl::StrFormat("%016x%016x", first, number());
-}
 
 std::optional<absl::StatusOr<PinGrant>> Engine::Acquire(PinWaiter& waiter) {
   acquires_.fetch_add(1, std::memory_order_relaxed);
@@ -409,27 +398,6 @@ void Engine::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {
 void Engine::ReadHistory(const InstanceKey& key, HistoryQuery query,
                          Done<HistoryPage> done) {
   reads_.ReadHistory(key, std::move(query), std::move(done));
-}
-
-void Engine::Signal(EntitySignal signal, DoneStatus done) {
-  batches_.Signal(std::move(signal), std::move(done));
-}
-
-void Engine::GetEntity(const InstanceKey& key, bool state,
-                       Done<std::optional<EntityInfo>> done) {
-  entity_reads_.Get(key, state, std::move(done));
-}
-
-void Engine::QueryEntities(EntityListQuery query, Done<EntityList> done) {
-  entity_reads_.Query(std::move(query), std::move(done));
-}
-
-void Engine::EraseEntity(const InstanceKey& key, Done<bool> done) {
-  entity_reads_.Erase(key, std::move(done));
-}
-
-void Engine::ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) {
-  batches_.ReleaseOrphans(std::move(tenant), std::move(done));
 }
 
 // The end of the section sends out what can go.

@@ -37,14 +37,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -64,11 +62,13 @@
 #include "service/orchestration/counted_executor.h"
 #include "service/orchestration/deliveries.h"
 #include "service/orchestration/directory.h"
+#include "service/orchestration/effects.h"
 #include "service/orchestration/ends.h"
 #include "service/orchestration/engine_observer.h"
 #include "service/orchestration/engine_options.h"
 #include "service/orchestration/entities.h"
-#include "service/orchestration/entity_reads.h"
+#include "service/orchestration/entity_calls.h"
+#include "service/orchestration/execution_ids.h"
 #include "service/orchestration/lookups.h"
 #include "service/orchestration/mail.h"
 #include "service/orchestration/orchestrations.h"
@@ -89,7 +89,6 @@
 namespace leasehold {
 
 class Engine final : public Orchestrations,
-                     public Entities,
                      public OwnerAnswers,
                      private WorkOwner {
  public:
@@ -161,20 +160,6 @@ class Engine final : public Orchestrations,
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done) override ABSL_LOCKS_EXCLUDED(mu_);
 
-  // ---- Entities ------------------------------------------------------------
-
-  void Signal(EntitySignal signal, DoneStatus done) override
-      ABSL_LOCKS_EXCLUDED(mu_);
-  void GetEntity(const InstanceKey& key, bool state,
-                 Done<std::optional<EntityInfo>> done) override
-      ABSL_LOCKS_EXCLUDED(mu_);
-  void QueryEntities(EntityListQuery query, Done<EntityList> done) override
-      ABSL_LOCKS_EXCLUDED(mu_);
-  void EraseEntity(const InstanceKey& key, Done<bool> done) override
-      ABSL_LOCKS_EXCLUDED(mu_);
-  void ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) override
-      ABSL_LOCKS_EXCLUDED(mu_);
-
   // ---- OwnerAnswers --------------------------------------------------------
 
   // There is one partition: it has all instances.
@@ -190,8 +175,9 @@ class Engine final : public Orchestrations,
   void Abandon(WorkKind kind, const WorkName& name) override
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // ---- Counts ---------------------------------------------------------------
+  // ---- Others ---------------------------------------------------------------
 
+  Entities& entities() { return entity_calls_; }
   EngineCounts counts() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -200,7 +186,7 @@ class Engine final : public Orchestrations,
   friend class Commands;
   friend class Deliveries;
   friend class Ends;
-  friend class EntityReads;
+  friend class EntityCalls;
   friend class HotOrchestration;
   friend class Mail;
   friend class Purges;
@@ -220,15 +206,6 @@ class Engine final : public Orchestrations,
   void OnTakersChanged() override ABSL_LOCKS_EXCLUDED(mu_);
   void OnWorkerGone(WorkerId id) override ABSL_LOCKS_EXCLUDED(mu_);
   OwnerAnswers& answers() override { return *this; }
-
-  // What remains to be done after the lock is released.
-  struct Effects {
-    std::vector<std::function<void()>> calls;
-    std::vector<std::pair<std::shared_ptr<WorkSink>, std::string>> items;
-    std::vector<DurablePtr> to_pin;
-    std::vector<std::shared_ptr<ContextHold>> to_list;
-    std::vector<std::shared_ptr<ContextHold>> unpinned;
-  };
 
   // Sends out the work that can go, and takes what remains to be done.
   Effects LeaveLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -254,11 +231,6 @@ class Engine final : public Orchestrations,
   void FireLocked(const Timers::Entry& entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Timestamp NowLocked() const;
-  OrchestrationPtr FindOpenLocked(const InstanceKey& key)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return directory_.FindOpen(key);
-  }
-  std::string NewExecutionIdLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The orchestration has ended: frees all that nobody else still holds.
   void EndLocked(Orchestration& orchestration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -288,8 +260,7 @@ class Engine final : public Orchestrations,
   Effects effects_ ABSL_GUARDED_BY(mu_);
   // Those that were created in this section and have an offer.
   std::vector<Orchestration*> offered_ ABSL_GUARDED_BY(mu_);
-  absl::BitGen random_ ABSL_GUARDED_BY(mu_);
-  std::mt19937_64 seeded_ ABSL_GUARDED_BY(mu_);  // Used if there is a seed.
+  ExecutionIds execution_ids_ ABSL_GUARDED_BY(mu_);
   RunNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_revision_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t turn_count_ ABSL_GUARDED_BY(mu_) = 0;
@@ -306,7 +277,7 @@ class Engine final : public Orchestrations,
   Commands commands_{*this};
   Deliveries deliveries_{*this};
   Ends ends_{*this};
-  EntityReads entity_reads_{*this};
+  EntityCalls entity_calls_{*this};
   Mail mail_{*this};
   Purges purges_{*this};
   Reads reads_{*this};

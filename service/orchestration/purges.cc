@@ -88,17 +88,17 @@ void Purges::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
 void Purges::PurgeEntityLocked(const std::shared_ptr<PurgeJob>& job,
                                const InstanceKey& key) {
   engine_.mu_.AssertHeld();
-  engine_.entity_reads_.Erase(key,
-                              [this, job](const absl::StatusOr<bool>& had) {
-                                {
-                                  Engine::Section section(engine_);
-                                  if (!had.ok()) {
-                                    return EndJobLocked(*job, had.status());
-                                  }
-                                  if (*had) job->errand->Reach();
-                                }
-                                PurgeNext(job);
-                              });
+  engine_.entity_calls_.EraseEntity(
+      key, [this, job](const absl::StatusOr<bool>& had) {
+        {
+          Engine::Section section(engine_);
+          if (!had.ok()) {
+            return EndJobLocked(*job, had.status());
+          }
+          if (*had) job->errand->Reach();
+        }
+        PurgeNext(job);
+      });
 }
 
 void Purges::PurgePage(const std::shared_ptr<PurgeJob>& job) {

@@ -115,7 +115,7 @@ void Reads::PostReadLocked(const InstanceKey& key, bool payloads,
 
 std::string Reads::WaitingFor(const InstanceKey& key) {
   const Engine::Look look(engine_);
-  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  const OrchestrationPtr open = engine_.directory_.FindOpen(key);
   if (open == nullptr) return "";
   const auto waits_for = [this](const Work& work) {
     engine_.mu_.AssertHeld();

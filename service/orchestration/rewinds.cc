@@ -43,7 +43,7 @@ void Rewinds::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
     status = CheckPayload(reason, "the reason has", engine_.options_.limits);
   }
   if (!status.ok()) return engine_.RefuseLocked(done, status);
-  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  const OrchestrationPtr open = engine_.directory_.FindOpen(key);
   if (open != nullptr && open->durable) {
     return engine_.RefuseLocked(done, NotRewindable(key, open->status));
   }
@@ -265,7 +265,7 @@ void Rewinds::GoOnWithChildLocked(const Letter& letter,
   engine_.mu_.AssertHeld();
   const InstanceKey& key = letter.message.to;
   const ParentLink& parent = ParentOf(letter);
-  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  const OrchestrationPtr open = engine_.directory_.FindOpen(key);
   std::optional<RunNumber> number;
   if (open != nullptr) number = open->number;
   switch (StepOfChild(parent.orchestration.instance_id, number,

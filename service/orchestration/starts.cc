@@ -175,7 +175,7 @@ void Starts::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
   const InstanceKey& key = start->request.key;
   const OrchestrationPtr present = engine_.directory_.Find(key);
   if (present != nullptr && present->undecided) return StartLaterLocked(start);
-  if (engine_.FindOpenLocked(key) != nullptr ||
+  if (engine_.directory_.FindOpen(key) != nullptr ||
       !AsksForEnded(start->request.policy)) {
     return DecideStartLocked(start, std::nullopt);
   }
@@ -186,7 +186,7 @@ void Starts::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
                          uint64_t reload) {
         Engine::Section section(engine_);
         const InstanceKey& key = start->request.key;
-        const bool open_there = engine_.FindOpenLocked(key) != nullptr;
+        const bool open_there = engine_.directory_.FindOpen(key) != nullptr;
         const bool open_in_store = row.ok() && row->has_value() &&
                                    !(*row)->damaged &&
                                    !(*row)->finished.has_value();
@@ -232,7 +232,7 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
   if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
     return engine_.RefuseLocked(start->done, status);
   }
-  const OrchestrationPtr open = engine_.FindOpenLocked(request.key);
+  const OrchestrationPtr open = engine_.directory_.FindOpen(request.key);
   if (open != nullptr && open->damage != nullptr) {
     return engine_.RefuseLocked(start->done,
                                 IsDamaged(request.key.id, *open->damage));
@@ -355,7 +355,7 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
                                       PendingCommit& commit) {
   engine_.mu_.AssertHeld();
   Payload& execution_id = started.orchestration.execution_id;
-  if (!execution_id.has_value()) execution_id = engine_.NewExecutionIdLocked();
+  if (!execution_id.has_value()) execution_id = engine_.execution_ids_.Next();
   const absl::Time now = engine_.clock_.WallNow();
   auto created =
       std::make_shared<Orchestration>(++engine_.last_number_, key, started.name,
@@ -364,7 +364,7 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
     const absl::Time at = ToTime(*started.scheduled_start);
     if (at > now) created->start_at = ToStored(at);
   }
-  CheckInvariant(engine_.FindOpenLocked(key) == nullptr,
+  CheckInvariant(engine_.directory_.FindOpen(key) == nullptr,
                  "an ID has one open orchestration");
   engine_.directory_.Add(created);
 
@@ -415,7 +415,7 @@ void Starts::Restart(const InstanceKey& key, std::optional<std::string> new_id,
   if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
     return engine_.RefuseLocked(done, status);
   }
-  const OrchestrationPtr open = engine_.FindOpenLocked(key);
+  const OrchestrationPtr open = engine_.directory_.FindOpen(key);
   if (open != nullptr && open->durable && !new_id.has_value()) {
     const std::string_view is = StatusName(open->status);
     return engine_.RefuseLocked(

@@ -25,7 +25,7 @@ void Turns::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
                   .first_sequence = orchestration.first_sequence},
                  engine_.options_.limits, engine_.NowLocked(), [this] {
                    engine_.mu_.AssertHeld();
-                   return engine_.NewExecutionIdLocked();
+                   return engine_.execution_ids_.Next();
                  }));
   ObserveTurnLocked(orchestration, turn->outcome);
   engine_.dispatcher_.End(orchestration.turn);

@@ -209,7 +209,7 @@ TEST_F(EntityTest, AnIdleEntityIsOnlyARow) {
   EXPECT_EQ(worker.TakeBatch().state, "1");
 }
 
-TEST_F(EntityTest, AHotEntityReadsNothing) {
+TEST_F(EntityTest, AHotEntityCallsNothing) {
   FakeWorker& worker = Connect();
   Put(worker, kCounter, "1");
   const int64_t reads = store_.reads();
@@ -403,7 +403,7 @@ TEST_F(EntityTest, ListsEntitiesPageByPage) {
                         .count_max = 1};
   do {
     Asked<EntityList> asked;
-    engine().QueryEntities(query, asked.done());
+    engine().entities().QueryEntities(query, asked.done());
     Settle();
     ASSERT_TRUE(asked.ok()) << asked.status();
     for (const EntityInfo& info : asked.value().entities) {
@@ -415,7 +415,7 @@ TEST_F(EntityTest, ListsEntitiesPageByPage) {
   EXPECT_THAT(ids, ElementsAre("@c@1", "@c@2"));
   query.page_token.text = "QGM.AAAA";
   Asked<EntityList> asked;
-  engine().QueryEntities(query, asked.done());
+  engine().entities().QueryEntities(query, asked.done());
   Settle();
   EXPECT_EQ(asked.code(), Code::kInvalidArgument);
 }

@@ -197,7 +197,7 @@ TEST_F(LockTest, OrphanedLocksCanBeReleased) {
   FakeWorker& worker = Connect();
   Lock(worker, "p");
   Asked<int64_t> none;
-  engine().ReleaseOrphanedLocks(Key("a").tenant, none.done());
+  engine().entities().ReleaseOrphanedLocks(Key("a").tenant, none.done());
   Settle();
   EXPECT_EQ(none.value(), 0);
   Close();
@@ -207,7 +207,7 @@ TEST_F(LockTest, OrphanedLocksCanBeReleased) {
       .IgnoreError();
   Reopen();
   Asked<int64_t> some;
-  engine().ReleaseOrphanedLocks(Key("a").tenant, some.done());
+  engine().entities().ReleaseOrphanedLocks(Key("a").tenant, some.done());
   Settle();
   EXPECT_EQ(some.value(), 2);
   ExpectFree();

@@ -43,11 +43,11 @@ class EntityTest : public EngineTest {
   AskedStatus Signal(std::string id, std::string operation,
                      std::optional<Timestamp> scheduled = {}) {
     AskedStatus asked;
-    engine().Signal({.key = Key(id),
-                     .operation = std::move(operation),
-                     .input = "in",
-                     .scheduled = scheduled},
-                    asked.done());
+    engine().entities().Signal({.key = Key(id),
+                                .operation = std::move(operation),
+                                .input = "in",
+                                .scheduled = scheduled},
+                               asked.done());
     return asked;
   }
   // The operations of a batch, such as `add`.
@@ -84,7 +84,7 @@ class EntityTest : public EngineTest {
   }
   std::optional<EntityInfo> Entity(std::string id) {
     Asked<std::optional<EntityInfo>> asked;
-    engine().GetEntity(Key(id), true, asked.done());
+    engine().entities().GetEntity(Key(id), true, asked.done());
     Settle();
     EXPECT_TRUE(asked.ok()) << asked.status();
     return asked.ok() ? asked.value() : std::nullopt;

@@ -1,4 +1,4 @@
-#include "service/orchestration/entity_reads.h"
+#include "service/orchestration/entity_calls.h"
 
 #include <algorithm>
 #include <string>
@@ -23,7 +23,7 @@ absl::Status CannotBeRead(const InstanceKey& key, std::string_view why) {
 
 }  // namespace
 
-EntityInfo EntityReads::InfoOf(EntityRow& row, bool state) {
+EntityInfo EntityCalls::InfoOf(EntityRow& row, bool state) {
   EntityInfo info{.id = row.id,
                   .modified = FromStored(row.modified),
                   .has_state = row.state.has_value()};
@@ -37,8 +37,12 @@ EntityInfo EntityReads::InfoOf(EntityRow& row, bool state) {
   return info;
 }
 
-void EntityReads::Get(const InstanceKey& key, bool state,
-                      Done<std::optional<EntityInfo>> done) {
+void EntityCalls::Signal(EntitySignal signal, DoneStatus done) {
+  engine_.batches_.Signal(std::move(signal), std::move(done));
+}
+
+void EntityCalls::GetEntity(const InstanceKey& key, bool state,
+                            Done<std::optional<EntityInfo>> done) {
   {
     Engine::Section section(engine_);
     if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
@@ -56,7 +60,7 @@ void EntityReads::Get(const InstanceKey& key, bool state,
   });
 }
 
-void EntityReads::Query(EntityListQuery query, Done<EntityList> done) {
+void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
   {
     Engine::Section section(engine_);
     if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
@@ -97,7 +101,11 @@ void EntityReads::Query(EntityListQuery query, Done<EntityList> done) {
       });
 }
 
-void EntityReads::Erase(const InstanceKey& key, Done<bool> done) {
+void EntityCalls::ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) {
+  engine_.batches_.ReleaseOrphans(std::move(tenant), std::move(done));
+}
+
+void EntityCalls::EraseEntity(const InstanceKey& key, Done<bool> done) {
   engine_.readers_.Post([this, key, done = std::move(done)] {
     const auto row = engine_.store_.FindEntity(key.tenant, key.id);
     if (!row.ok()) return done(row.status());
@@ -107,7 +115,7 @@ void EntityReads::Erase(const InstanceKey& key, Done<bool> done) {
   });
 }
 
-void EntityReads::EraseFound(const InstanceKey& key, bool had,
+void EntityCalls::EraseFound(const InstanceKey& key, bool had,
                              Done<bool> done) {
   Engine::Section section(engine_);
   if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
@@ -118,7 +126,7 @@ void EntityReads::EraseFound(const InstanceKey& key, bool had,
     return engine_.AfterCommitsLocked(
         [this, key, done](const absl::Status& status) {
           if (!status.ok()) return done(status);
-          Erase(key, done);
+          EraseEntity(key, done);
         });
   }
   PendingCommit commit;
