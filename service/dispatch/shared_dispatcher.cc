@@ -102,6 +102,7 @@ std::vector<OwnerId> SharedDispatcher::owners() const {
 }
 
 void SharedDispatcher::NoteWorkLocked(OwnerId id) {
+  if (id == 0) return;
   owners_.at(id).has_work = true;
   news_.store(true, std::memory_order_relaxed);
 }
@@ -156,7 +157,7 @@ void SharedDispatcher::Wake() {
 void SharedDispatcher::Nudge(OwnerId self) {
   const Section section(*this);
   const OwnerId next = dispatcher_.OwnerOfNext();
-  if (next != 0 && next != self) NoteWorkLocked(next);
+  if (next != self) NoteWorkLocked(next);
 }
 
 // ---- Workers ----------------------------------------------------------------
@@ -166,8 +167,7 @@ WorkerId SharedDispatcher::AddWorker(WorkerOptions options,
   const Section section(*this);
   const WorkerId id =
       dispatcher_.AddWorker(std::move(options), std::move(sink));
-  const OwnerId next = dispatcher_.OwnerOfNext();
-  if (next != 0) NoteWorkLocked(next);
+  NoteWorkLocked(dispatcher_.OwnerOfNext());
   return id;
 }
 
@@ -186,8 +186,7 @@ std::optional<SharedDispatcher::Gone> SharedDispatcher::CloseWorker(
                     gone.owners.end());
   NoteTakersChangedLocked(0);
   // What was offered to others with its slots may go to other workers.
-  const OwnerId next = dispatcher_.OwnerOfNext();
-  if (next != 0) NoteWorkLocked(next);
+  NoteWorkLocked(dispatcher_.OwnerOfNext());
   return gone;
 }
 
@@ -201,8 +200,7 @@ void SharedDispatcher::TellOwners(WorkerId id, const Gone& gone) {
 SharedDispatcher::Awake SharedDispatcher::HearLocked(WorkerId id, WorkKind kind,
                                                      std::string_view token) {
   if (id == 0 || !dispatcher_.Heard(id, kind, token)) return nullptr;
-  const OwnerId next = dispatcher_.OwnerOfNext();
-  if (next != 0) NoteWorkLocked(next);
+  NoteWorkLocked(dispatcher_.OwnerOfNext());
   return dispatcher_.FindWorker(id);
 }
 

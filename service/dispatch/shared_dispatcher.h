@@ -215,6 +215,7 @@ class SharedDispatcher {
   }
   Visit VisitLocked(OwnerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndVisit(OwnerId id) ABSL_LOCKS_EXCLUDED(mu_);
+  // 0: nobody.
   void NoteWorkLocked(OwnerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Other owners than `self` may find other takers of what they have queued.
   void NoteTakersChangedLocked(OwnerId self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
