@@ -60,6 +60,16 @@ class EngineLettersTest : public EngineTest {
     return statuses;
   }
 
+  void ExpectAWipeToEnd(const Asked<PurgeResult>& purge) {
+    AskedStatus wipe;
+    engine().Wipe(wipe.done());
+    Settle();
+    EXPECT_TRUE(wipe.ok());
+    EXPECT_TRUE(purge.answered());
+    EXPECT_THAT(Rows(), IsEmpty());
+    EXPECT_THAT(store_failures_, IsEmpty());
+  }
+
   // `parent` and its child `child` have failed, and the worker has the turn
   // that asks for the history to go on with.
   FakeItem FailTwoAndRewind(FakeWorker& worker) {
@@ -209,26 +219,14 @@ TEST_F(EngineLettersTest, AWipeTakesTheLettersToo) {
   readers_.RunAll();
   writer_.RunAll();
   ASSERT_THAT(Rows(), SizeIs(2));
-  AskedStatus wipe;
-  engine().Wipe(wipe.done());
-  Settle();
-  EXPECT_TRUE(wipe.ok());
-  EXPECT_TRUE(purge.answered());
-  EXPECT_THAT(Rows(), IsEmpty());
-  EXPECT_THAT(store_failures_, IsEmpty());
+  ExpectAWipeToEnd(purge);
 }
 
 TEST_F(EngineLettersTest, AWipeBehindThePurgeTakesItsLettersToo) {
   RunTreeToItsEnd(Connect());
   const auto purge = Purge("top", /*recursive=*/true);
   readers_.RunAll();  // Decided, but not committed.
-  AskedStatus wipe;
-  engine().Wipe(wipe.done());
-  Settle();
-  EXPECT_TRUE(wipe.ok());
-  EXPECT_TRUE(purge.answered());
-  EXPECT_THAT(Rows(), IsEmpty());
-  EXPECT_THAT(store_failures_, IsEmpty());
+  ExpectAWipeToEnd(purge);
 }
 
 TEST_F(EngineLettersTest, AStopAnswersWhoWaitsForAPurge) {
