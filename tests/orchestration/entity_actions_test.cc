@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "service/orchestration/bounds.h"
 #include "service/orchestration/turn.h"
+#include "tests/orchestration/turn_conclusion_fixture.h"
 
 namespace leasehold {
 namespace {
@@ -15,8 +16,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr Timestamp kNow{100, 5};
-
 EntityOperationCalled Call() {
   EntityOperationCalled call{.request_id = "r", .operation = "get"};
   call.input = "in";
@@ -24,29 +23,7 @@ EntityOperationCalled Call() {
   return call;
 }
 
-class EntityActionsTest : public testing::Test {
- protected:
-  EntityActionsTest() {
-    state_.started.name = "Main";
-    state_.started.orchestration = {"a", "e-1"};
-    state_.status = OrchestrationStatus::kRunning;
-  }
-  TurnOutcome Conclude(std::vector<OrchestratorAction> actions) {
-    TurnAnswer answer;
-    answer.actions = std::move(actions);
-    return ConcludeTurn(state_, "a", std::move(answer), limits_, kNow);
-  }
-  static std::string WhyFailed(const TurnOutcome& outcome) {
-    if (outcome.events.size() != 1) return "not one event";
-    const auto* end = outcome.events[0].As<ExecutionCompleted>();
-    if (end == nullptr || end->status != 3) return "not failed";
-    const auto details = DecodeMessage<FailureDetails>(*end->failure.bytes);
-    return details->type + ": " + details->message;
-  }
-
-  RuntimeState state_;
-  TurnLimits limits_;
-};
+class EntityActionsTest : public TurnConclusionTest {};
 
 TEST_F(EntityActionsTest, ACallNamesWhoWaitsForIt) {
   const TurnOutcome outcome = Conclude({{4, Call()}});
@@ -123,7 +100,7 @@ TEST_F(EntityActionsTest, ATargetThatIsNoEntityFailsTheOrchestration) {
   for (const char* id : {"", "counter", "@counter", "@@a"}) {
     EntityOperationCalled call = Call();
     call.target = id;
-    EXPECT_THAT(WhyFailed(Conclude({{4, call}})),
+    EXPECT_THAT(FailureOf(Conclude({{4, call}})),
                 HasSubstr("InvalidAction: action 4: its entity ID"))
         << id;
   }
@@ -133,14 +110,14 @@ TEST_F(EntityActionsTest, ATargetThatIsNoEntityFailsTheOrchestration) {
 
 TEST_F(EntityActionsTest, AnInputThatIsTooLargeFailsTheOrchestration) {
   limits_.payload_bytes_max = 1;
-  EXPECT_THAT(WhyFailed(Conclude({{4, Call()}})),
+  EXPECT_THAT(FailureOf(Conclude({{4, Call()}})),
               HasSubstr("PayloadTooLarge: action 4"));
 }
 
 TEST_F(EntityActionsTest, ALockOfNothingFailsTheOrchestration) {
-  EXPECT_THAT(WhyFailed(Conclude({{4, EntityLockRequested{"c", {}, 0}}})),
+  EXPECT_THAT(FailureOf(Conclude({{4, EntityLockRequested{"c", {}, 0}}})),
               HasSubstr("its lock set names 0 entities"));
-  EXPECT_THAT(WhyFailed(Conclude({{4, EntityLockRequested{"c", {"@a@1"}, 1}}})),
+  EXPECT_THAT(FailureOf(Conclude({{4, EntityLockRequested{"c", {"@a@1"}, 1}}})),
               HasSubstr("its position is 1"));
 }
 

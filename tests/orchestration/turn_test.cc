@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/orchestration/turn_conclusion_fixture.h"
 
 namespace leasehold {
 namespace {
@@ -16,8 +17,6 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 using Status = OrchestrationStatus;
-
-constexpr Timestamp kNow{100, 5};
 
 TaskScheduled Task(Payload input = {}) {
   TaskScheduled task;
@@ -47,37 +46,19 @@ CompleteExecution End(Status status, Payload result = {}) {
   return completion;
 }
 
-class ConcludeTurnTest : public testing::Test {
+class ConcludeTurnTest : public TurnConclusionTest {
  protected:
   ConcludeTurnTest() {
-    state_.started.name = "Main";
     state_.started.version = "1";
-    state_.started.orchestration = {"a", "e-1"};
     state_.started.input = "in";
     state_.started.tags = {{"t", "1"}};
     state_.started.trace = {"started trace"};
-    state_.status = Status::kRunning;
   }
 
-  TurnOutcome Conclude(std::vector<OrchestratorAction> actions) {
-    TurnAnswer answer;
-    answer.actions = std::move(actions);
-    return ConcludeTurn(state_, "a", std::move(answer), limits_, kNow);
-  }
   // As in a sub-orchestration.
   void HasParent() {
     state_.started.parent = ParentLink{7, "Parent", {}, {"p", "e-p"}};
   }
-  static std::string FailureOf(const TurnOutcome& outcome) {
-    if (outcome.events.size() != 1) return "not one event";
-    const auto* end = outcome.events[0].As<ExecutionCompleted>();
-    if (end == nullptr || end->status != 3) return "not failed";
-    const auto details = DecodeMessage<FailureDetails>(*end->failure.bytes);
-    return details->type + ": " + details->message;
-  }
-
-  RuntimeState state_;
-  TurnLimits limits_;
 };
 
 // The numbers of the events in an outcome, each with its ID.
