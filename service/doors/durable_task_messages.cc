@@ -22,13 +22,6 @@ constexpr size_t kStartIdCharactersMax = 100;
 constexpr size_t kPageSize = 100;
 constexpr size_t kPageSizeMax = 1000;
 
-// Continuation bytes of UTF-8 do not count.
-size_t CountCharacters(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](unsigned char byte) {
-    return (byte & 0xc0) != 0x80;
-  });
-}
-
 // ---- Values -----------------------------------------------------------------
 
 // A bound of time in a query; nullopt: there is none.

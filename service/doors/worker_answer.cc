@@ -178,6 +178,11 @@ absl::StatusOr<EntityAnswer> ReadEntityAnswer(grpc::ByteBuffer& bytes,
     return EntityAnswer{std::move(name), std::move(why)};
   }
   bytes.Clear();
+  if (message.completiontoken().empty()) {
+    return absl::InvalidArgumentError(
+        "completionToken is empty: an answer to a batch has the token that the "
+        "batch came with");
+  }
   WorkName name{.token = message.completiontoken(),
                 .key = NormalKey(caller.tenant, "")};
   return EntityAnswer{std::move(name), FromMessage(std::move(message))};

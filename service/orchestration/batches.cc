@@ -292,7 +292,8 @@ void Batches::Complete(const WorkName& name, BatchAnswer answer,
     return engine_.answers_.RefuseLateLocked(name, done);
   }
   Entity& entity = EntityOf(*work);
-  if (!answer.failure.has_value() && !answer.wants_state) {
+  if (!answer.failure.has_value() && !answer.wants_state &&
+      !answer.results.empty()) {
     if (SaysNotMine(work->name, answer) &&
         engine_.answers_.DisownLocked(*work)) {
       return engine_.RefuseLocked(done, absl::OkStatus());
@@ -305,7 +306,9 @@ void Batches::Complete(const WorkName& name, BatchAnswer answer,
     return;
   }
   if (work->state != Work::State::kOut) return;
-  std::string why = "its worker asked for the state, which it has";
+  std::string why = answer.wants_state
+                        ? "its worker asked for the state, which it has"
+                        : "its worker's answer has no result";
   if (answer.failure.has_value()) {
     const auto details = DecodeMessage<FailureDetails>(*answer.failure.bytes);
     why = absl::StrCat("its worker could not run it: ",

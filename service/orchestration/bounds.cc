@@ -1,5 +1,6 @@
 #include "service/orchestration/bounds.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <variant>
@@ -99,6 +100,13 @@ struct ActionCheck {
 
 }  // namespace
 
+size_t CountCharacters(std::string_view text) {
+  // All bytes of a character but its first are continuation bytes.
+  return std::count_if(text.begin(), text.end(), [](unsigned char byte) {
+    return (byte & 0xc0) != 0x80;
+  });
+}
+
 absl::Status CheckSize(std::string_view field, size_t bytes, size_t bytes_max) {
   if (bytes <= bytes_max) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(std::string(field), ": has ",
@@ -142,6 +150,13 @@ absl::Status CheckEntityId(std::string_view field, std::string_view id) {
   const absl::StatusOr<InstanceKey> key =
       MakeInstanceKey(/*tenant=*/{}, id, field);
   if (!key.ok()) return key.status();
+  const size_t characters = CountCharacters(id);
+  if (characters > kEntityIdCharactersMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        std::string(field), ": the length of the ID of an entity is ",
+        characters, " characters; at most ", kEntityIdCharactersMax,
+        " are allowed: ", QuoteForMessage(id)));
+  }
   const size_t name_end = id.find('@', 1);
   if (id.front() == '@' && name_end != std::string_view::npos && name_end > 1) {
     return absl::OkStatus();

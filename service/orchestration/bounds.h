@@ -33,6 +33,9 @@ inline constexpr size_t kTraceBytesMax = 4096;
 // Of a critical section: the entities that it locks.
 inline constexpr size_t kLockSetMax = 100;
 
+// Of the ID of an entity, whoever names it.
+inline constexpr size_t kEntityIdCharactersMax = 100;
+
 // Of an instance ID in an action. Real IDs are shorter (instance_key.h): an ID
 // of a length in between is reported to its orchestrator.
 inline constexpr size_t kNamedIdBytesMax = 4096;
@@ -53,6 +56,9 @@ inline constexpr size_t kFiltersMax = 10'000;
 inline constexpr size_t kAnswerBytesMax = 128 << 20;
 inline constexpr size_t kAnswerPartsBytesMax = 256 << 20;
 
+// Of text in UTF-8.
+size_t CountCharacters(std::string_view text);
+
 // InvalidArgument: the value is too large, or the time is not in the years 1 to
 // 9999, as google.protobuf.Timestamp requires. The message begins with `field`.
 absl::Status CheckSize(std::string_view field, size_t bytes, size_t bytes_max);
@@ -67,8 +73,8 @@ inline absl::Status CheckVersion(std::string_view field,
   return CheckSize(field, version.size(), kVersionBytesMax);
 }
 
-// InvalidArgument: the ID has not the form `@name@key`, or breaks the rules of
-// instance IDs.
+// InvalidArgument: the ID has not the form `@name@key`, is too long, or breaks
+// the rules of instance IDs.
 absl::Status CheckEntityId(std::string_view field, std::string_view id);
 
 // Same, for everything in an answer.

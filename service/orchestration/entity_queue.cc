@@ -135,6 +135,7 @@ const EntityMessage* EntityQueue::NextLock() const {
   }
   for (const auto& [sequence, message] : ready_) {
     if (message.kind == EntityMessage::Kind::kLock &&
+        message.caller == lock_->holder &&
         message.request_id == lock_->section_id) {
       return &message;
     }

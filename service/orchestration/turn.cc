@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,6 +55,15 @@ const OrchestratorAction* FindEnd(const TurnAnswer& answer) {
 bool ContinuesAsNew(const OrchestratorAction& end) {
   return std::get<CompleteExecution>(end.what).status ==
          OrchestrationStatus::kContinuedAsNew;
+}
+
+// All ask for locks in one order, each once: otherwise two could wait for each
+// other for ever. SDKs sort too, but each in its own order.
+void PutInOrder(EntityLockRequested& lock) {
+  if (lock.position != 0) return;
+  std::set<std::string> names;
+  for (std::string& id : lock.lock_set) names.insert(NormalId(std::move(id)));
+  lock.lock_set.assign(names.begin(), names.end());
 }
 
 // Finds what the server refuses in an answer.
@@ -163,8 +173,9 @@ class Conclusion {
 
   void Do(int32_t id, EntityLockRequested lock) {
     lock.requester = id_;
+    Echo(id, lock);
+    PutInOrder(lock);
     TellEntity(lock.lock_set[lock.position], lock);
-    Echo(id, std::move(lock));
   }
 
   void Do(int32_t id, EntityUnlockSent unlock) {

@@ -24,7 +24,8 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "stores", "orchestration_commands", "orchestration_management_commands",
            "singletons", "builtin_orchestrators", "durable_python", "raw_work",
            "durable_go", "durable_java", "surprises", "durable_task_details", "flow",
-           "network_edge", "exchange", "proxies", "memory", "doors", "entities")
+           "network_edge", "exchange", "proxies", "memory", "doors", "entities",
+           "entity_details", "hostile_entities")
 
 
 def main():

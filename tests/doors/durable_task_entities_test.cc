@@ -190,6 +190,16 @@ TEST_F(DurableTaskEntitiesTest, AnAnswerThatSaysNothingEndsItsWork) {
   EXPECT_THAT(work_.TakeCall(), HasSubstr("RefuseAnswer entity default/ t"));
 }
 
+TEST_F(DurableTaskEntitiesTest, AnAnswerToABatchHasItsToken) {
+  EntityBatchResult request;
+  request.add_results();
+  CompleteTaskResponse response;
+  const grpc::Status status =
+      Call(&Hub::Stub::CompleteEntityTask, request, response);
+  EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("completionToken is empty"));
+}
+
 TEST_F(DurableTaskEntitiesTest, ABatchCanBeGivenBack) {
   AbandonEntityTaskRequest request;
   request.set_completiontoken("t");

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 
+import deaths
 import harness
 from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
 
@@ -144,3 +145,10 @@ def _():
 @check("A18.10 entities: signals, calls, locks, states that come and go")
 def _():
     run_tests("entities")
+
+
+@check("A18.11 a server and the workers are killed three times amid operations on entities: "
+       "each has its effect, once")
+def _():
+    install()
+    deaths.outlives_both(lambda *args: node("bank", *args), path())

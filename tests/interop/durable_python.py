@@ -9,6 +9,7 @@ import os
 import re
 import signal
 
+import deaths
 import harness
 from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
 
@@ -134,3 +135,14 @@ def _():
 @check("A26.13 entities: signals, calls, locks, states that come and go")
 def _():
     run_tests("entities")
+
+
+@check("A26.14 schedules: what the SDK builds of entities")
+def _():
+    run_tests("schedules")
+
+
+@check("A26.15 a server and the workers are killed three times amid operations on entities: "
+       "each has its effect, once")
+def _():
+    deaths.outlives_both(lambda *args: python("bank", *args), log())

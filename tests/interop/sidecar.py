@@ -529,6 +529,10 @@ class Batch(Item):
         return self.request.instanceId
 
     @property
+    def execution(self):
+        return self.request.executionId
+
+    @property
     def state(self):
         return plain(self.request).get("entityState")
 

@@ -309,6 +309,25 @@ TEST_F(EntityTest, ABatchThatAWorkerCouldNotRunGoesOutAgain) {
   EXPECT_THAT(Operations(again), ElementsAre("add"));
 }
 
+TEST_F(EntityTest, AnAnswerWithoutAResultCountsForNothing) {
+  options_.deliveries_max = 2;
+  FakeWorker& worker = Connect();
+  Put(worker, kCounter, "1");
+  Signal(kCounter, "add");
+  Settle();
+  for (int i = 0; i < 2; ++i) {
+    BatchAnswer answer;
+    answer.state = "lost";
+    const FakeItem batch = worker.TakeBatch();
+    EXPECT_EQ(batch.state, "1");
+    EXPECT_TRUE(Complete(batch, std::move(answer)).ok());
+    Pass(absl::Seconds(30));
+  }
+  EXPECT_THAT(worker.items, IsEmpty());
+  EXPECT_THAT(Told(WorkEventKind::kFailedByLimit).reason,
+              HasSubstr("its worker's answer has no result"));
+}
+
 TEST_F(EntityTest, AnOperationThatIsLostTooOftenFails) {
   options_.deliveries_max = 3;
   FakeWorker* worker = &Connect();

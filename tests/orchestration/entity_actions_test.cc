@@ -12,6 +12,7 @@
 namespace leasehold {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -63,6 +64,20 @@ TEST_F(EntityActionsTest, ALockRequestGoesToTheFirstOfItsSet) {
   EXPECT_EQ(sent->requester, "a");
 }
 
+TEST_F(EntityActionsTest, ALockSetIsPutInOrder) {
+  const TurnOutcome outcome =
+      Conclude({{4, EntityLockRequested{"c",
+                                        {"@counter@b", "@Counter@a",
+                                         "@counter@b", "@account@z"},
+                                        0}}});
+  ASSERT_THAT(outcome.messages, SizeIs(1));
+  EXPECT_EQ(outcome.messages[0].instance_id, "@account@z");
+  EXPECT_THAT(outcome.messages[0].event.As<EntityLockRequested>()->lock_set,
+              ElementsAre("@account@z", "@counter@a", "@counter@b"));
+  // The history has what the orchestrator said.
+  EXPECT_THAT(outcome.events[0].As<EntityLockRequested>()->lock_set, SizeIs(4));
+}
+
 TEST_F(EntityActionsTest, AnUnlockGoesToItsEntity) {
   const TurnOutcome outcome =
       Conclude({{4, EntityUnlockSent{"c", {}, "@counter@b"}}});
@@ -105,6 +120,10 @@ TEST_F(EntityActionsTest, ATargetThatIsNoEntityFailsTheOrchestration) {
         << id;
   }
   EXPECT_TRUE(CheckEntityId("id", "@counter@").ok());
+  const std::string hundred = "@c@" + std::string(96, 'x') + "\u00e9";
+  EXPECT_TRUE(CheckEntityId("id", hundred).ok());
+  EXPECT_THAT(CheckEntityId("id", hundred + "x").message(),
+              HasSubstr("is 101 characters; at most 100 are allowed"));
   EXPECT_TRUE(CheckEntityId("id", "@counter@a@b").ok());
 }
 

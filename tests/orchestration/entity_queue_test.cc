@@ -164,6 +164,7 @@ TEST_F(EntityQueueTest, OnlyItsCriticalSectionUnlocksIt) {
 
 TEST_F(EntityQueueTest, TheHolderMayAskAgainForTheSameSection) {
   Add(Signal());
+  Add(Lock("q", "x"));
   const int64_t again = Add(Lock("p", "x"));
   queue_.Lock({"p", "x", 7});
   EXPECT_EQ(queue_.NextLock()->sequence, again);

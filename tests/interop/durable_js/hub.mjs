@@ -82,3 +82,16 @@ export async function kinds(client, id) {
 }
 
 export const count = (list, wanted) => list.filter((one) => one === wanted).length;
+
+// The call, again and again while there is no server. Whether it was needed.
+export async function insist(call) {
+  for (let again = false; ; again = true, await sleep(100)) {
+    try {
+      await call();
+      return again;
+    } catch (error) {
+      if (again && error.code === code.ALREADY_EXISTS) return again; // It was heard.
+      if (error.code !== 14 && error.code !== 1) throw error; // UNAVAILABLE, CANCELLED
+    }
+  }
+}

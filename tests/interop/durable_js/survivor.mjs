@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { whenAll } from "@microsoft/durabletask-js";
-import { code, newClient, newId, newWorker, output, range, sleep } from "./hub.mjs";
+import { insist, newClient, newId, newWorker, output, range, sleep } from "./hub.mjs";
 
 const EACH = 8; // Orchestrations of a kind.
 const STEPS = 40;
@@ -52,19 +52,6 @@ const wanted = {
 const client = newClient();
 const worker = newWorker({ orchestrators, activities });
 await worker.start();
-
-// The call, again and again while there is no server. Whether it was needed.
-async function insist(call) {
-  for (let again = false; ; again = true, await sleep(100)) {
-    try {
-      await call();
-      return again;
-    } catch (error) {
-      if (again && error.code === code.ALREADY_EXISTS) return again; // It was heard.
-      if (error.code !== 14 && error.code !== 1) throw error; // UNAVAILABLE, CANCELLED
-    }
-  }
-}
 
 async function result(id) {
   let state;

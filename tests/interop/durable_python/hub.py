@@ -65,11 +65,12 @@ ITS_OWN, ALL = "its own", None
 
 @contextlib.contextmanager
 def working(*orchestrators, activities=(), entities=(), filters=ITS_OWN, versioning=None,
-            turns=None, tasks=None, capabilities=(), **options):
+            turns=None, tasks=None, capabilities=(), scheduled=False, **options):
     """A worker of these, each known by the name of its function, while the body runs.
 
     It asks for what it has, so that tests do not take each other's work, or for what
     `filters` has, or for ALL. `turns` and `tasks`: the most that it does at a time.
+    `scheduled`: with what the SDK needs for schedules.
     """
     worker = TaskHubGrpcWorker(
         host_address=ADDRESS, logger=LOGGER, concurrency_options=ConcurrencyOptions(
@@ -84,6 +85,8 @@ def working(*orchestrators, activities=(), entities=(), filters=ITS_OWN, version
         worker.add_entity(one)
     for one in capabilities:
         worker.add_capability(one)
+    if scheduled:
+        worker.configure_scheduled_tasks()
     if versioning:
         worker.use_versioning(versioning)
     if filters == ITS_OWN:
@@ -243,11 +246,11 @@ def _run(test):
     return f"ok {sentence}"
 
 
-def main():
-    """Runs the tests, those `alone` last, and ends the process."""
+def main(**options):
+    """Runs the tests, those `alone` last, and ends the process. `options`: of the worker."""
     chosen, last = ([test for test in tests if "".join(sys.argv[2:3]) in test[0]]
                     for tests in (TESTS, LAST))
-    with working(*ORCHESTRATORS, activities=ACTIVITIES, entities=ENTITIES):
+    with working(*ORCHESTRATORS, activities=ACTIVITIES, entities=ENTITIES, **options):
         results = []
         with concurrent.futures.ThreadPoolExecutor(100) as pool:
             for result in [*pool.map(_run, chosen), *map(_run, last)]:

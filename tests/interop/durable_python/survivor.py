@@ -148,8 +148,9 @@ def survive():
 
 QUICKLY = GrpcWorkerResiliencyOptions(
     reconnect_backoff_base_seconds=0.1, reconnect_backoff_cap_seconds=0.5)
-with working(chain, sleeper, parent, countdown, collector, fragile, brittle,
-             activities=[add_one, breaks], filters=ALL, resiliency_options=QUICKLY):
-    survive()
-client.close()
-print("done", flush=True)
+if __name__ == "__main__":
+    with working(chain, sleeper, parent, countdown, collector, fragile, brittle,
+                 activities=[add_one, breaks], filters=ALL, resiliency_options=QUICKLY):
+        survive()
+    client.close()
+    print("done", flush=True)

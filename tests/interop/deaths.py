@@ -1,0 +1,47 @@
+"""Servers and workers that are killed while an SDK's program goes on."""
+
+import contextlib
+import signal
+import subprocess
+
+from harness import Program, Server, equal, expect, temporary_folder, wait_until
+
+DEATHS = 3
+OPERATIONS = 15  # Between the server's death and a worker's.
+
+
+def outlives_both(command, env):
+    """A program ends well although its server and its workers, of which there are two,
+    are killed by turns.
+
+    `command(address)` is its command line, and `command(address, "worker")` a worker's.
+    It says `done` at its end, they say `did` for each operation.
+    """
+    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(f"--data={folder}"))
+
+        def worker():
+            return stack.enter_context(Program(
+                *command(server.address, "worker"), env=env, stdin=subprocess.PIPE))
+        workers = [worker(), worker()]
+        program = stack.enter_context(Program(*command(server.address), env=env))
+
+        def did():
+            return sum(one.out.count("did") for one in workers)
+
+        def await_more():
+            wanted = did() + OPERATIONS
+            wait_until(lambda: program.ended() or did() >= wanted,
+                       f"{OPERATIONS} more operations; {program.err[-3:]}")
+            expect("done" not in program.out, "all was over before anything was killed")
+            expect(not program.ended(), f"it ended: {program.err}")
+        for _ in range(DEATHS):
+            await_more()
+            server.end(signal.SIGKILL)
+            server = stack.enter_context(
+                Server(f"--data={folder}", listen=(server.address,)))
+            await_more()
+            workers.pop(0).end(signal.SIGKILL)
+            workers.append(worker())
+        program.await_line("out", "done")
+        equal(program.wait(), 0, f"exit code; standard error: {program.err}")
