@@ -6,6 +6,7 @@ of a server. What each of their tests is called is printed, and is the promise.
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ import signal
 
 import deaths
 import harness
-from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
+import languages
+from harness import (
+    Program, Server, check, contains, equal, expect, temporary_folder, wait_until)
 
 SOURCES = harness.ROOT / "tests/interop/durable_js"
 PLACE = harness.ROOT / "build/interop/durable_js"
@@ -152,3 +155,15 @@ def _():
 def _():
     install()
     deaths.outlives_both(lambda *args: node("bank", *args), path())
+
+
+@check("A18.12 the example of entities prints what its README says, with the SDK it names")
+def _():
+    install()
+    printed, commands = languages.accounts_example("In JavaScript")
+    sdk, version = json.loads((SOURCES / "package.json").read_text())["dependencies"].popitem()
+    contains(commands, f" {sdk}@{version}\nnode accounts.mjs 127.0.0.1:4001\n")
+    shutil.copy(languages.EXAMPLES / "node/accounts.mjs", PLACE)
+    with Server("--store=memory") as server:
+        result = harness.run(*node("accounts", server.address), env=path())
+    equal((result.code, result.out), (0, printed), str(result))

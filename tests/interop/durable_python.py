@@ -11,7 +11,9 @@ import signal
 
 import deaths
 import harness
-from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
+import languages
+from harness import (
+    Program, Server, check, contains, equal, expect, temporary_folder, wait_until)
 
 SOURCES = harness.ROOT / "tests/interop/durable_python"
 PROGRAM_TIMEOUT_S = 600
@@ -146,3 +148,14 @@ def _():
        "each has its effect, once")
 def _():
     deaths.outlives_both(lambda *args: python("bank", *args), log())
+
+
+@check("A26.16 the example of entities prints what its README says, with the SDK it names")
+def _():
+    printed, commands = languages.accounts_example("In Python")
+    sdk = re.search(r"^durabletask==.*$", harness.REQUIREMENTS.read_text(), re.M)[0]
+    contains(commands, f"pip install -q {sdk}\nvenv/bin/python accounts.py 127.0.0.1:4001")
+    with Server("--store=memory") as server:
+        result = harness.run(harness.PYTHON, "-B", languages.EXAMPLES / "python/accounts.py",
+                             server.address)
+    equal((result.code, result.out), (0, printed), str(result))

@@ -49,6 +49,14 @@ def commands(language):
     return "\n".join(lines[:-1]), lines[-1]
 
 
+def accounts_example(heading):
+    """(what the README says that the example of entities prints, its commands)"""
+    text = (EXAMPLES / "README.md").read_text().split("## Entities, with ")[1]
+    commands = re.search(rf"^### {heading}\n.*?^```sh\n(.*?)^```$", text, re.M | re.S)
+    expect(commands, f"the README of client/examples has no commands {heading}")
+    return re.search(r"^```\n(.*?)^```$", text, re.M | re.S)[1], commands[1]
+
+
 def environment():
     tools = harness.ROOT / "build/tools"
     path = [tools / "node/bin", "/usr/lib/go-1.19/bin",
