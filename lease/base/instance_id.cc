@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 
@@ -26,13 +27,17 @@ bool IsTextHeaderId(std::string_view id) {
 }
 
 std::string NormalId(std::string id) {
-  if (!id.starts_with('@')) return id;
-  const size_t name_end = id.find('@', 1);
-  if (name_end != std::string::npos) {
-    std::transform(id.begin(), id.begin() + name_end, id.begin(),
-                   absl::ascii_tolower);
-  }
-  return id;
+  // A name without a key is not the name of an entity.
+  if (id.find('@', 1) == std::string::npos) return id;
+  return NormalIdPrefix(std::move(id));
+}
+
+std::string NormalIdPrefix(std::string prefix) {
+  if (!prefix.starts_with('@')) return prefix;
+  const size_t name_end = std::min(prefix.find('@', 1), prefix.size());
+  std::transform(prefix.begin(), prefix.begin() + name_end, prefix.begin(),
+                 absl::ascii_tolower);
+  return prefix;
 }
 
 }  // namespace leasehold

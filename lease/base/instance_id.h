@@ -24,6 +24,9 @@ bool IsTextHeaderId(std::string_view id);
 // `id` in its one form: of an entity ID (`@name@key`) the name is lower-cased.
 std::string NormalId(std::string id);
 
+// The beginning of an ID, as IDs in their one form begin.
+std::string NormalIdPrefix(std::string prefix);
+
 }  // namespace leasehold
 
 #endif  // LEASEHOLD_LEASE_BASE_INSTANCE_ID_H_

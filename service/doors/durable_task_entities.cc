@@ -1,11 +1,10 @@
 #include "service/doors/durable_task_entities.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
+#include "lease/base/instance_id.h"
 #include "service/doors/durable_task_messages.h"
 #include "service/doors/durable_task_values.h"
 #include "service/doors/orchestration_call.h"
@@ -26,22 +25,6 @@ void ToMessage(const EntityInfo& info, EntityMetadata& message) {
   if (info.state.has_value()) {
     message.mutable_serializedstate()->set_value(*info.state);
   }
-}
-
-// As stored. Of no time there is no bound.
-std::optional<StoredTime> Bound(bool has,
-                                const google::protobuf::Timestamp& time) {
-  if (!has) return std::nullopt;
-  return ToStored(ToTime(ToValue(time)));
-}
-
-// The beginning of an ID as IDs are: its name in lower case.
-std::string NormalPrefix(std::string prefix) {
-  if (!prefix.starts_with('@')) return prefix;
-  const size_t end = std::min(prefix.find('@', 1), prefix.size());
-  std::transform(prefix.begin(), prefix.begin() + end, prefix.begin(),
-                 absl::ascii_tolower);
-  return prefix;
 }
 
 void SignalEntity(Entities& entities, const Caller& caller,
@@ -83,18 +66,18 @@ void QueryEntities(Entities& entities, const Caller& caller,
                    QueryEntitiesRequest& request,
                    QueryEntitiesResponse& response, DoneStatus done) {
   const ::EntityQuery& asked = request.query();
-  for (const auto* time :
-       {&asked.lastmodifiedfrom(), &asked.lastmodifiedto()}) {
-    absl::Status status = CheckTime("query.lastModified", ToValue(*time));
-    if (!status.ok()) return done(status);
-  }
+  const auto from =
+      BoundFrom(asked.has_lastmodifiedfrom(), asked.lastmodifiedfrom(),
+                "query.lastModifiedFrom");
+  if (!from.ok()) return done(from.status());
+  const auto to = BoundFrom(asked.has_lastmodifiedto(), asked.lastmodifiedto(),
+                            "query.lastModifiedTo");
+  if (!to.ok()) return done(to.status());
   EntityListQuery query{
       .tenant = caller.tenant,
-      // With the name in lower case, like the IDs.
-      .id_prefix = NormalPrefix(asked.instanceidstartswith().value()),
-      .modified_from =
-          Bound(asked.has_lastmodifiedfrom(), asked.lastmodifiedfrom()),
-      .modified_to = Bound(asked.has_lastmodifiedto(), asked.lastmodifiedto()),
+      .id_prefix = NormalIdPrefix(asked.instanceidstartswith().value()),
+      .modified_from = *from,
+      .modified_to = *to,
       .with_state = asked.includestate(),
       .with_stateless = asked.includetransient(),
       .page_token = {asked.continuationtoken().value(), "continuationToken"}};

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "service/doors/message_values.h"
 #include "service/orchestration/bounds.h"
 #include "service/orchestration/history.h"
 
@@ -35,12 +36,6 @@ inline OpaqueMessage Trace(bool has,
 
 inline Timestamp ToValue(const google::protobuf::Timestamp& message) {
   return {message.seconds(), message.nanos()};
-}
-
-inline void ToMessage(const Timestamp& value,
-                      google::protobuf::Timestamp& message) {
-  message.set_seconds(value.seconds);
-  message.set_nanos(value.nanos);
 }
 
 template <typename Map>

@@ -11,6 +11,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "service/base/hash.h"
 #include "service/doors/instance_messages.h"
+#include "service/doors/message_values.h"
 #include "service/orchestration/bounds.h"
 
 namespace leasehold {
@@ -18,22 +19,7 @@ namespace {
 
 using Status = v1::OrchestrationState;
 
-constexpr int32_t kPageSize = 100;
-constexpr int32_t kPageSizeMax = 1000;
-
 // ---- Values -----------------------------------------------------------------
-
-absl::StatusOr<Timestamp> FromMessage(
-    const google::protobuf::Timestamp& message, std::string_view field) {
-  const Timestamp time{message.seconds(), message.nanos()};
-  if (absl::Status status = CheckTime(field, time); !status.ok()) return status;
-  return time;
-}
-
-void ToMessage(const Timestamp& value, google::protobuf::Timestamp& message) {
-  message.set_seconds(value.seconds);
-  message.set_nanos(value.nanos);
-}
 
 Status::Status ToMessage(OrchestrationStatus status) {
   switch (status) {
@@ -85,13 +71,6 @@ void ToMessage(const TaskFailureDetails& details,
   if (details.has_innerfailure()) {
     ToMessage(details.innerfailure(), *message.mutable_cause());
   }
-}
-
-void ToMessage(const OpaqueMessage& failure,
-               v1::OrchestrationFailure& message) {
-  TaskFailureDetails details;
-  details.ParseFromString(*failure.bytes);
-  ToMessage(details, message);
 }
 
 // Two requests are the same if their bytes are the same.
@@ -203,31 +182,25 @@ absl::StatusOr<OrchestrationFilter> FromMessage(
     filter.statuses.push_back(static_cast<int32_t>(*value));
   }
   filter.id_prefix = message.id_prefix();
-  if (message.has_created_from()) {
-    const auto time = FromMessage(message.created_from(), "created_from");
-    if (!time.ok()) return time.status();
-    filter.created_from = ToStored(ToTime(*time));
-  }
-  if (message.has_created_to()) {
-    const auto time = FromMessage(message.created_to(), "created_to");
-    if (!time.ok()) return time.status();
-    filter.created_to = ToStored(ToTime(*time));
-  }
+  const auto from = BoundFrom(message.has_created_from(),
+                              message.created_from(), "created_from");
+  if (!from.ok()) return from.status();
+  filter.created_from = *from;
+  const auto to =
+      BoundFrom(message.has_created_to(), message.created_to(), "created_to");
+  if (!to.ok()) return to.status();
+  filter.created_to = *to;
   return filter;
 }
 
 absl::StatusOr<OrchestrationQuery> FromMessage(
     const v1::ListOrchestrationsRequest& message, const Caller& caller) {
-  if (message.page_size() < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("page_size: must be zero or more: ", message.page_size()));
-  }
+  const absl::StatusOr<size_t> page_size = PageSizeFrom(message.page_size());
+  if (!page_size.ok()) return page_size.status();
   absl::StatusOr<OrchestrationFilter> filter =
       FromMessage(message.filter(), caller);
   if (!filter.ok()) return filter.status();
-  filter->count_max = static_cast<size_t>(
-      message.page_size() == 0 ? kPageSize
-                               : std::min(message.page_size(), kPageSizeMax));
+  filter->count_max = *page_size;
   return OrchestrationQuery{
       .filter = *std::move(filter),
       .payloads = message.include_payloads(),
@@ -235,6 +208,13 @@ absl::StatusOr<OrchestrationQuery> FromMessage(
 }
 
 // ---- To messages ------------------------------------------------------------
+
+void ToMessage(const OpaqueMessage& failure,
+               v1::OrchestrationFailure& message) {
+  TaskFailureDetails details;
+  details.ParseFromString(*failure.bytes);
+  ToMessage(details, message);
+}
 
 void ToMessage(const StartReceipt& receipt,
                v1::StartOrchestrationResponse& message) {

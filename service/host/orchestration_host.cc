@@ -48,10 +48,12 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
       sidecar_(engine_, engine_.entities(), work_, clock,
                {.allow_hub_wipe = options.allow_hub_wipe,
                 .ping_interval = options.heartbeat_interval}),
-      orchestration_(engine_, host.door(), console) {
+      orchestration_(engine_, host.door(), console),
+      entities_(engine_.entities(), host.door()) {
   host.Add(static_cast<ServerPart&>(*this));
   host.Add(sidecar_);
   host.Add(orchestration_);
+  host.Add(entities_);
 }
 
 OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }

@@ -12,6 +12,7 @@
 #include "lease/clock.h"
 #include "lease/wall_jumps.h"
 #include "service/doors/durable_task_server.h"
+#include "service/doors/entities_server.h"
 #include "service/doors/orchestration_server.h"
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
@@ -62,6 +63,7 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   std::unique_ptr<WallJumps> wall_jumps_;  // From Start on.
   DurableTaskServer sidecar_;
   OrchestrationServer orchestration_;
+  EntitiesServer entities_;
 };
 
 }  // namespace leasehold

@@ -35,10 +35,13 @@ struct EntitySignal {
 struct EntityInfo {
   std::string id;
   absl::Time modified = {};
-  bool has_state = false;  // In a list that has states, or only those with.
+  bool has_state = false;
   Payload state = {};      // Set only on request.
   size_t waiting = 0;      // Messages that wait for it, now or for later.
   std::optional<EntityLock> lock = {};
+  // For people: why its operations do not run now. Empty: not known, or in a
+  // list.
+  std::string waiting_for = {};
 };
 
 struct EntityListQuery {

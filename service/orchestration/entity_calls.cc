@@ -11,7 +11,7 @@
 namespace leasehold {
 namespace {
 
-constexpr size_t kPageEntitiesMax = 100;
+constexpr size_t kPageEntitiesMax = 1000;
 // Of the states in a page: one more may be in it.
 constexpr size_t kPageBytesMax = 2 << 20;
 
@@ -33,6 +33,10 @@ EntityInfo EntityCalls::InfoOf(EntityRow& row, bool state) {
           engine_.batches_.FindLocked({row.tenant, row.id})) {
     info.waiting = entity->queue.size();
     info.lock = entity->queue.lock();
+    info.waiting_for = engine_.answers_.UnwantedLocked(entity->batch);
+    if (info.waiting_for.empty()) {
+      info.waiting_for = engine_.worker_watch_.WithWhomLocked(entity->batch);
+    }
   }
   return info;
 }
@@ -81,7 +85,9 @@ void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
             page->next = list.entities.back().id;
             break;
           }
-          if (query.with_state) {
+          // All that is asleep has a state: otherwise it would not be there.
+          bool has_state = row.number == 0 || !query.with_stateless;
+          if (query.with_state || !has_state) {
             // One by one: together they may be too much for the memory.
             auto whole = engine_.store_.FindEntity(row.tenant, row.id);
             if (!whole.ok()) return done(whole.status());
@@ -91,7 +97,7 @@ void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
             if (row.state.has_value()) bytes += row.state->size();
           }
           list.entities.push_back(InfoOf(row, query.with_state));
-          list.entities.back().has_state |= !query.with_stateless;
+          list.entities.back().has_state |= has_state;
         }
         if (page->next.has_value()) {
           list.next_page_token =

@@ -82,11 +82,14 @@ std::string WorkerWatch::WithWhomLocked(const Work& work) {
   const bool silent = worker.silent || (late && !worker.has_answered);
   // An activity may take its time.
   if (!late && !silent) return "";
-  return absl::StrCat(
-      turn ? "its turn" : "the activity " + QuoteForMessage(work.name),
-      " has been with ", NameOfWorker(work.worker, work.taker->peer), " for ",
-      absl::ToInt64Seconds(since), " s",
-      silent ? ", which does not answer" : "");
+  return absl::StrCat(turn ? "its turn"
+                      : work.kind == WorkKind::kEntity
+                          ? "a batch of its operations"
+                          : "the activity " + QuoteForMessage(work.name),
+                      " has been with ",
+                      NameOfWorker(work.worker, work.taker->peer), " for ",
+                      absl::ToInt64Seconds(since), " s",
+                      silent ? ", which does not answer" : "");
 }
 
 }  // namespace leasehold

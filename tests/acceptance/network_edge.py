@@ -266,7 +266,7 @@ def _():
             "TaskHubSidecarService", "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
             "grpc.reflection.v1alpha.ServerReflection", "leasehold.v1.Echo",
-            "leasehold.v1.Instances", "leasehold.v1.Orchestration"}, "services")
+            "leasehold.v1.Entities", "leasehold.v1.Instances", "leasehold.v1.Orchestration"}, "services")
         for name in listed["v1"]:
             health = harness.grpcurl("-d", json.dumps({"service": name.decode()}),
                                      server.address, "grpc.health.v1.Health/Check")

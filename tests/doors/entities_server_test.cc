@@ -1,0 +1,249 @@
+// leasehold.v1.Entities without an engine: what each method asks of Entities,
+// and what becomes of the answer.
+#include "service/doors/entities_server.h"
+
+#include <google/protobuf/text_format.h>
+#include <grpcpp/client_context.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "leasehold/v1/entities.grpc.pb.h"
+#include "service/instance/executor.h"
+#include "service/instance/instance_registry.h"
+#include "service/instance/shared_provider.h"
+#include "tests/doors/door_server.h"
+#include "tests/doors/fake_entities.h"
+#include "tests/support/simulated_clock.h"
+
+namespace leasehold {
+namespace {
+
+using testing::HasSubstr;
+using Stub = v1::Entities::Stub;
+
+template <typename Message>
+Message Parse(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
+      << text;
+  return message;
+}
+
+// A method, a request, and what the door then asks of Entities.
+struct Case {
+  std::string request;
+  std::string asked;
+  // Calls the method; `header` is the instance that the header names, if any.
+  std::function<grpc::Status(Stub&, const std::string& request,
+                             const std::string& header)>
+      call;
+};
+
+template <typename Request, typename Response>
+Case Of(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                     Response*),
+        std::string request, std::string asked) {
+  return {
+      std::move(request), std::move(asked),
+      [method](Stub& stub, const std::string& text, const std::string& header) {
+        grpc::ClientContext context;
+        if (!header.empty()) context.AddMetadata("instance-id", header);
+        Response response;
+        return (stub.*method)(&context, Parse<Request>(text), &response);
+      }};
+}
+
+std::vector<Case> Cases() {
+  return {
+      Of(&Stub::Signal, "instance_id: '@c@a' operation: 'add'",
+         "Signal default/@c@a add none "),
+      Of(&Stub::Signal,
+         "instance_id: '@c@a' operation: 'add' input: '1'"
+         " scheduled_time { seconds: 7 }",
+         "Signal default/@c@a add 1  at 7"),
+      Of(&Stub::Get, "instance_id: '@c@a'", "GetEntity default/@c@a state"),
+      Of(&Stub::Get, "instance_id: '@c@a' omit_state: true",
+         "GetEntity default/@c@a"),
+      Of(&Stub::Delete, "instance_id: '@c@a'", "EraseEntity default/@c@a"),
+      Of(&Stub::List, "", "QueryEntities default/* 100 page_token="),
+      Of(&Stub::List,
+         "filter { id_prefix: '@Counter@A' updated_from { seconds: 1 }"
+         " updated_to { seconds: 2 } include_stateless: true } page_size: 7"
+         " page_token: 't' include_states: true",
+         "QueryEntities default/@counter@A* 7 from to state stateless "
+         "page_token=t"),
+  };
+}
+
+class EntitiesServerTest : public testing::Test {
+ protected:
+  EntitiesServerTest() {
+    entities_.info = EntityInfo{.id = "@c@a", .has_state = true};
+  }
+  ~EntitiesServerTest() override {
+    registry_.Shutdown([] {});
+  }
+
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+                    const std::string& request, Response& response) {
+    grpc::ClientContext context;
+    return ((*stub_).*method)(&context, Parse<Request>(request), &response);
+  }
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+                    const std::string& request) {
+    Response response;
+    return Call(method, request, response);
+  }
+
+  SimulatedClock clock_;
+  // Named by the door; no method here opens a context itself.
+  ThreadExecutor executor_{1};
+  SharedProvider provider_;
+  InstanceRegistry registry_{clock_, executor_, provider_, {}, {}, {}};
+  InstanceDoor door_{registry_, {}};
+  FakeEntities entities_;
+  EntitiesServer service_{entities_, door_};
+  DoorServer server_{service_, clock_};
+  std::unique_ptr<Stub> stub_ = v1::Entities::NewStub(server_.channel());
+};
+
+TEST_F(EntitiesServerTest, EachMethodAsksForOneThing) {
+  for (const Case& one : Cases()) {
+    const grpc::Status status = one.call(*stub_, one.request, "");
+    EXPECT_TRUE(status.ok()) << one.asked << ": " << status.error_message();
+    EXPECT_EQ(entities_.TakeCall(), one.asked);
+    EXPECT_EQ(entities_.untaken_calls(), 0u) << one.asked;
+  }
+}
+
+TEST_F(EntitiesServerTest, TheHeaderNamesTheEntityAsWell) {
+  for (const Case& one : Cases()) {
+    const std::string field = "instance_id: '@c@a'";
+    if (one.request.find(field) == std::string::npos) continue;
+    const grpc::Status status = one.call(
+        *stub_, absl::StrReplaceAll(one.request, {{field, ""}}), "@C@a");
+    EXPECT_TRUE(status.ok()) << one.asked << ": " << status.error_message();
+    EXPECT_EQ(entities_.TakeCall(), one.asked);
+    // Both, and they disagree.
+    EXPECT_EQ(one.call(*stub_, one.request, "@c@b").error_code(),
+              grpc::INVALID_ARGUMENT)
+        << one.asked;
+  }
+  EXPECT_EQ(entities_.untaken_calls(), 0u);
+}
+
+TEST_F(EntitiesServerTest, AnIdThatIsNoEntitysIsRefused) {
+  for (const Case& one : Cases()) {
+    const std::string field = "instance_id: '@c@a'";
+    if (one.request.find(field) == std::string::npos) continue;
+    for (const std::string id : {"", "a", "@", "@@a", "@c"}) {
+      const grpc::Status status =
+          one.call(*stub_,
+                   absl::StrReplaceAll(one.request,
+                                       {{field, "instance_id: '" + id + "'"}}),
+                   "");
+      EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT)
+          << one.asked << " " << id;
+      EXPECT_THAT(status.error_message(), HasSubstr("instance_id"));
+    }
+  }
+  EXPECT_EQ(entities_.untaken_calls(), 0u);
+}
+
+TEST_F(EntitiesServerTest, EachMethodPassesOnWhyItFailed) {
+  entities_.failure = absl::DataLossError("it cannot be read");
+  for (const Case& one : Cases()) {
+    const grpc::Status status = one.call(*stub_, one.request, "");
+    EXPECT_EQ(status.error_code(), grpc::DATA_LOSS) << one.asked;
+    EXPECT_EQ(status.error_message(), "it cannot be read") << one.asked;
+  }
+}
+
+TEST_F(EntitiesServerTest, WhatIsNotThereIsNotFound) {
+  entities_.info = std::nullopt;
+  const grpc::Status got = Call(&Stub::Get, "instance_id: '@c@a'");
+  EXPECT_EQ(got.error_code(), grpc::NOT_FOUND);
+  EXPECT_THAT(got.error_message(), HasSubstr("\"@c@a\" does not exist"));
+  const grpc::Status deleted = Call(&Stub::Delete, "instance_id: '@c@a'");
+  EXPECT_EQ(deleted.error_code(), grpc::NOT_FOUND);
+  EXPECT_EQ(deleted.error_message(), "entity \"@c@a\" has no state");
+}
+
+TEST_F(EntitiesServerTest, GetShowsAllThatIsKnown) {
+  entities_.info = EntityInfo{.id = "@c@a",
+                              .modified = absl::FromUnixSeconds(5),
+                              .has_state = true,
+                              .state = "s",
+                              .waiting = 2,
+                              .lock = EntityLock{"p", "x", 3'000'000},
+                              .waiting_for = "no worker"};
+  v1::EntityInfo info;
+  EXPECT_TRUE(Call(&Stub::Get, "instance_id: '@c@a'", info).ok());
+  EXPECT_EQ(info.ShortDebugString(),
+            "instance_id: \"@c@a\" exists: true state: \"s\" "
+            "update_time { seconds: 5 } waiting_count: 2 "
+            "lock { holder: \"p\" section_id: \"x\" "
+            "lock_time { seconds: 3 } } waiting_for: \"no worker\"");
+}
+
+// Something waits for it, and nothing has run.
+TEST_F(EntitiesServerTest, AnEntityWithoutAStateHasNoTime) {
+  entities_.info = EntityInfo{.id = "@c@a", .waiting = 1};
+  v1::EntityInfo info;
+  EXPECT_TRUE(Call(&Stub::Get, "instance_id: '@c@a'", info).ok());
+  EXPECT_EQ(info.ShortDebugString(), "instance_id: \"@c@a\" waiting_count: 1");
+}
+
+TEST_F(EntitiesServerTest, AListHasATokenWhileThereIsMore) {
+  entities_.list.entities.push_back({.id = "@c@a", .has_state = true});
+  entities_.list.next_page_token = "t";
+  v1::ListEntitiesResponse response;
+  EXPECT_TRUE(Call(&Stub::List, "", response).ok());
+  ASSERT_EQ(response.entities_size(), 1);
+  EXPECT_EQ(response.entities(0).instance_id(), "@c@a");
+  EXPECT_EQ(response.next_page_token(), "t");
+}
+
+TEST_F(EntitiesServerTest, PagesHaveASizeBetweenOneAndAThousand) {
+  EXPECT_TRUE(Call(&Stub::List, "page_size: 2147483647").ok());
+  EXPECT_EQ(entities_.TakeCall(), "QueryEntities default/* 1000 page_token=");
+  const grpc::Status status = Call(&Stub::List, "page_size: -1");
+  EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("page_size"));
+  EXPECT_EQ(entities_.untaken_calls(), 0u);
+}
+
+TEST_F(EntitiesServerTest, FieldsThatBreakARuleAreRefused) {
+  const auto refused = [this](auto method, const std::string& request,
+                              const std::string& field) {
+    const grpc::Status status = Call(method, request);
+    EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT) << request;
+    EXPECT_THAT(status.error_message(), testing::StartsWith(field));
+    EXPECT_EQ(entities_.untaken_calls(), 0u);
+  };
+  refused(&Stub::Signal, "instance_id: '@c@a'", "operation: is required");
+  refused(&Stub::Signal,
+          "instance_id: '@c@a' operation: '" + std::string(1025, 'x') + "'",
+          "operation: ");
+  refused(&Stub::Signal,
+          "instance_id: '@c@a' operation: 'o' scheduled_time { nanos: -1 }",
+          "scheduled_time: ");
+  refused(&Stub::List, "filter { updated_from { seconds: 999999999999 } }",
+          "updated_from: ");
+  refused(&Stub::List, "filter { updated_to { nanos: 1000000000 } }",
+          "updated_to: ");
+}
+
+}  // namespace
+}  // namespace leasehold
