@@ -159,3 +159,8 @@ def _():
         result = harness.run(harness.PYTHON, "-B", languages.EXAMPLES / "python/accounts.py",
                              server.address)
     equal((result.code, result.out), (0, printed), str(result))
+
+
+@check("A26.17 jobs that export histories: what the SDK builds of entities and lists")
+def _():
+    run_tests("exports")

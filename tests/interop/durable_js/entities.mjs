@@ -28,6 +28,10 @@ class Counter extends TaskEntity {
   addsTo(key) {
     this.context.signalEntity(counterOf(key), "add", 1);
   }
+  addsLater(ms) {
+    this.context.signalEntity(this.context.id, "add", 1,
+      { signalTime: new Date(Date.now() + ms) });
+  }
   starts(id) {
     this.context.scheduleNewOrchestration("adds", id, { instanceId: id });
   }
@@ -55,6 +59,23 @@ const orchestrators = {
     yield ctx.entities.callEntity(counterOf(to), "add", 1);
     lock.release();
     return had;
+  },
+  addsLater: async function* (ctx, key) {
+    const signalTime = new Date(ctx.currentUtcDateTime.getTime() + 1000);
+    ctx.entities.signalEntity(counterOf(key), "add", 1, { signalTime });
+    return yield ctx.entities.callEntity(counterOf(key), "get");
+  },
+  flies: async function* (ctx, key) {
+    yield ctx.entities.callEntity(counterOf(key), "fly");
+  },
+  addsToAll: async function* (ctx, { keys, thenFails }) {
+    const lock = yield ctx.entities.lockEntities(...keys.map(counterOf));
+    const values = [];
+    for (const key of keys)
+      values.push(yield ctx.entities.callEntity(counterOf(key), "add", 1));
+    if (thenFails) throw new Error("it broke");
+    lock.release();
+    return values;
   },
   holds: async function* (ctx, key) {
     yield ctx.entities.lockEntities(counterOf(key));
@@ -95,6 +116,16 @@ describe("entities", together, () => {
     await untilValue(key, 3);
   });
 
+  test("so do those of orchestrators and of entities", async () => {
+    const [key, own] = [newId("orchestrated"), newId("own")];
+    assert.equal(output(await run(client, "addsLater", key)), 0);
+    await signal(own, "addsLater", 1000);
+    await signal(own, "add", 10);
+    await untilValue(key, 1);
+    await untilValue(own, 10);
+    await untilValue(own, 11);
+  });
+
   test("an orchestrator calls and signals", async () => {
     const key = newId("called");
     assert.deepEqual(output(await run(client, "adds", key)), [2, 5]);
@@ -108,6 +139,12 @@ describe("entities", together, () => {
     const [text, after] = output(await run(client, "isToldOfFailures", key));
     assert.match(text, /it broke/);
     assert.equal(after, 7);
+  });
+
+  test("an operation that there is not fails its caller", async () => {
+    const state = await run(client, "flies", newId("none"));
+    assert.equal(state.runtimeStatus, status.FAILED);
+    assert.match(state.failureDetails.message, /fly/);
   });
 
   test("one signals another, and starts an orchestration", async () => {
@@ -149,6 +186,47 @@ describe("entities", together, () => {
     const state = await client.waitForOrchestrationCompletion(id);
     assert.equal(state.runtimeStatus, status.TERMINATED);
     await untilValue(key, 1);
+  });
+
+  test("a lock says who holds it, and how much waits for it", async () => {
+    const key = newId("shown");
+    await signal(key, "add", 1);
+    await untilValue(key, 1);
+    const id = await client.scheduleNewOrchestration("holds", key);
+    await untilCustomStatus(client, id, "holds");
+    for (const n of range(3)) await signal(key, "add", n);
+    const held = await client.getEntity(counterOf(key));
+    assert.deepEqual([held.lockedBy, held.backlogQueueSize], [id, 3]);
+    await client.raiseOrchestrationEvent(id, "go");
+    output(await client.waitForOrchestrationCompletion(id));
+    await untilValue(key, 4);
+    assert.equal((await client.getEntity(counterOf(key))).lockedBy, undefined);
+  });
+
+  test("what fails with its locks gives them back; what it did stays", async () => {
+    const keys = range(3).map(() => newId("failing"));
+    const state = await run(client, "addsToAll", { keys, thenFails: true });
+    assert.equal(state.runtimeStatus, status.FAILED);
+    assert.deepEqual(output(await run(client, "addsToAll", { keys })), [2, 2, 2]);
+  });
+
+  test("many lock many, in any order", async () => {
+    const keys = range(10).map(() => newId("many"));
+    const states = await Promise.all(range(30).map((n) => run(client, "addsToAll",
+      { keys: [...keys.slice(n % 10), ...keys.slice(0, n % 10)] })));
+    assert.deepEqual(states.map(output).sort((a, b) => a[0] - b[0]),
+      range(30).map((n) => Array(10).fill(n + 1)));
+  });
+
+  test("a purge takes the state, and there is nothing to clean", async () => {
+    const key = newId("purged");
+    await signal(key, "add", 1);
+    await untilValue(key, 1);
+    const { deletedInstanceCount } = await client.purgeOrchestration(`@counter@${key}`);
+    assert.equal(deletedInstanceCount, 1);
+    assert.equal(await value(key), undefined);
+    const { emptyEntitiesRemoved, orphanedLocksReleased } = await client.cleanEntityStorage();
+    assert.deepEqual([emptyEntitiesRemoved, orphanedLocksReleased], [0, 0]);
   });
 
   test("they are listed by prefix, with their states", async () => {

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from durabletask.entities import DurableEntity, EntityInstanceId
 from durabletask.scheduled import ScheduledTaskClient, ScheduleCreationOptions
+from durabletask.worker import TaskHubGrpcWorker
 
 import hub
 from hub import ALL, client, end, equal, new_id, output, soon, start, working
@@ -66,7 +67,8 @@ def of(key):
 
 def serve():
     with working(receipt, transfer, tick, entities=[account, ledger], filters=ALL,
-                 scheduled=True, resiliency_options=QUICKLY):
+                 register=TaskHubGrpcWorker.configure_scheduled_tasks,
+                 resiliency_options=QUICKLY):
         sys.stdin.read()
 
 

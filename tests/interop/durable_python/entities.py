@@ -1,13 +1,15 @@
 """Entities: signals, calls, locks, and what they do to others."""
 
 import uuid
+from datetime import timedelta
 
 from durabletask.client import EntityQuery
 from durabletask.entities import DurableEntity, EntityInstanceId
 
 from hub import (
     activity, client, contains, end, entity, equal, expect, failure, main, new_id, orchestrator,
-    output, run, soon, start, state_of, test, until_custom_status, wait_until)
+    output, raise_event, run, soon, start, state_of, test, until_custom_status, wait_until,
+    working)
 
 
 @entity
@@ -29,8 +31,23 @@ class counter(DurableEntity):
     def adds_to(self, key):
         self.signal_entity(counter_of(key), "add", 1)
 
+    def adds_later(self, seconds):
+        self.signal_entity(self.entity_context.entity_id, "add", 1, signal_time=soon(seconds))
+
     def starts(self, id):
         self.schedule_new_orchestration("adds", input=id, instance_id=id)
+
+
+@entity
+def register(ctx, item):
+    """A function is an entity, too."""
+    items = ctx.get_state(list, [])
+    if ctx.operation == "enter":
+        ctx.set_state([*items, item])
+        return len(items) + 1
+    if ctx.operation == "list":
+        return items
+    raise ValueError(f"no operation {ctx.operation}")
 
 
 def counter_of(key):
@@ -77,6 +94,45 @@ def holds(ctx, key):
         yield ctx.wait_for_external_event("go")
 
 
+@orchestrator
+def adds_later(ctx, key):
+    ctx.signal_entity(counter_of(key), "add", 1,
+                      signal_time=ctx.current_utc_datetime + timedelta(seconds=1))
+    return (yield ctx.call_entity(counter_of(key), "get"))
+
+
+@orchestrator
+def enters(ctx, input):
+    key, items = input
+    places = []
+    for item in items:
+        places.append((yield ctx.call_entity(EntityInstanceId("Register", key), "enter", item)))
+    return [places, (yield ctx.call_entity(EntityInstanceId("register", key), "list"))]
+
+
+@orchestrator
+def does_what_there_is_not(ctx, input):
+    name, key, operation = input
+    yield ctx.call_entity(EntityInstanceId(name, key), operation)
+
+
+@orchestrator
+def fails_with_locks(ctx, keys):
+    with (yield ctx.lock_entities([counter_of(key) for key in keys])):
+        for key in keys:
+            yield ctx.call_entity(counter_of(key), "add", 1)
+        raise ValueError("it broke")
+
+
+@orchestrator
+def adds_to_all(ctx, keys):
+    with (yield ctx.lock_entities([counter_of(key) for key in keys])):
+        values = []
+        for key in keys:
+            values.append((yield ctx.call_entity(counter_of(key), "add", 1)))
+    return values
+
+
 def state(key):
     found = client.get_entity(counter_of(key))
     return found and found.get_state(int)
@@ -104,6 +160,16 @@ def _():
     until_state(key, 3)
 
 
+@test("so do those of orchestrators and of entities")
+def _():
+    key, own = new_id("orchestrated"), new_id("own")
+    equal(output(run("adds_later", key)), 0)
+    client.signal_entity(counter_of(own), "adds_later", 1)
+    client.signal_entity(counter_of(own), "add", 10)
+    for one, wanted in ((key, 1), (own, 10), (own, 11)):
+        until_state(one, wanted)
+
+
 @test("an orchestrator calls and signals")
 def _():
     key = new_id("called")
@@ -119,6 +185,31 @@ def _():
     text, after = output(run("is_told_of_failures", key))
     contains(text, "it broke")
     equal(after, 7)
+
+
+@test("a function is an entity; what it is called has any case")
+def _():
+    equal(output(run("enters", [new_id("list"), ["a", {"b": [1, None]}, "é"]])),
+          [[1, 2, 3], ["a", {"b": [1, None]}, "é"]])
+
+
+@test("an operation that there is not fails its caller", each=["counter", "register"])
+def _(name):
+    details = failure(run("does_what_there_is_not", [name, new_id("none"), "fly"]))
+    contains(details.message, "'fly'")
+
+
+@test("an entity that no worker has waits for one")
+def _():
+    class stranger(DurableEntity):
+        def add(self, n):
+            self.set_state(n)
+    id = EntityInstanceId("stranger", new_id("waits"))
+    client.signal_entity(id, "add", 5)
+    equal(client.get_entity(id), None)
+    with working(entities=[stranger]):
+        wait_until(lambda: client.get_entity(id), "it is there")
+        equal(client.get_entity(id).get_state(int), 5)
 
 
 @test("an entity signals another, and starts an orchestration")
@@ -173,6 +264,39 @@ def _():
     until_state(key, 1)
 
 
+@test("a lock says who holds it, and how much waits for it")
+def _():
+    key = new_id("shown")
+    client.signal_entity(counter_of(key), "add", 1)
+    until_state(key, 1)
+    id = start("holds", key)
+    until_custom_status(id, "holds")
+    for n in range(3):
+        client.signal_entity(counter_of(key), "add", n)
+    found = client.get_entity(counter_of(key))
+    # Not get_locked_by(): it takes holders for entities.
+    equal((found._locked_by, found.backlog_queue_size), (id, 3))
+    raise_event(id, "go")
+    output(end(id))
+    until_state(key, 4)
+    equal(client.get_entity(counter_of(key)).get_locked_by(), None)
+
+
+@test("what fails with its locks gives them back; what it did stays")
+def _():
+    keys = [new_id("failing") for _ in range(3)]
+    contains(failure(run("fails_with_locks", keys)).message, "it broke")
+    equal(output(run("adds_to_all", keys)), [2, 2, 2])
+
+
+@test("many lock many, in any order")
+def _():
+    keys = [new_id("many") for _ in range(10)]
+    ids = [start("adds_to_all", keys[n % 10:] + keys[:n % 10]) for n in range(30)]
+    values = [output(end(id)) for id in ids]
+    equal(sorted(values), [[n + 1] * 10 for n in range(30)])
+
+
 @test("entities are listed by prefix, with their states")
 def _():
     prefix = f"list-{uuid.uuid4().hex[:8]}-"
@@ -185,6 +309,22 @@ def _():
     found = client.get_all_entities(query)
     equal([one.id.key for one in found], [f"{prefix}{n}" for n in range(7)])
     equal([one.get_state(int) for one in found], [n + 1 for n in range(7)])
+
+
+@test("they are listed by when they changed")
+def _():
+    key = new_id("changed")
+    client.signal_entity(counter_of(key), "add", 1)
+    until_state(key, 1)
+    changed = client.get_entity(counter_of(key)).last_modified
+
+    def listed(**query):
+        return [one.id.key for one in client.get_all_entities(
+            EntityQuery(instance_id_starts_with=f"@counter@{key}", **query))]
+    equal(listed(last_modified_from=changed), [key])
+    equal(listed(last_modified_from=changed + timedelta(seconds=1)), [])
+    equal(listed(last_modified_to=changed + timedelta(seconds=1)), [key])
+    equal(listed(last_modified_to=changed), [])
 
 
 @test("there is nothing to clean")

@@ -65,12 +65,12 @@ ITS_OWN, ALL = "its own", None
 
 @contextlib.contextmanager
 def working(*orchestrators, activities=(), entities=(), filters=ITS_OWN, versioning=None,
-            turns=None, tasks=None, capabilities=(), scheduled=False, **options):
+            turns=None, tasks=None, capabilities=(), register=None, **options):
     """A worker of these, each known by the name of its function, while the body runs.
 
     It asks for what it has, so that tests do not take each other's work, or for what
     `filters` has, or for ALL. `turns` and `tasks`: the most that it does at a time.
-    `scheduled`: with what the SDK needs for schedules.
+    `register` gets the worker before it starts, to give it what else it needs.
     """
     worker = TaskHubGrpcWorker(
         host_address=ADDRESS, logger=LOGGER, concurrency_options=ConcurrencyOptions(
@@ -85,8 +85,8 @@ def working(*orchestrators, activities=(), entities=(), filters=ITS_OWN, version
         worker.add_entity(one)
     for one in capabilities:
         worker.add_capability(one)
-    if scheduled:
-        worker.configure_scheduled_tasks()
+    if register:
+        register(worker)
     if versioning:
         worker.use_versioning(versioning)
     if filters == ITS_OWN:

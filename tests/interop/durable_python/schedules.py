@@ -9,6 +9,7 @@ from durabletask.entities import EntityInstanceId
 from durabletask.scheduled import (
     AsyncScheduledTaskClient, ScheduleCreationOptions, ScheduledTaskClient, ScheduleQuery,
     ScheduleStatus, ScheduleUpdateOptions)
+from durabletask.worker import TaskHubGrpcWorker
 
 from hub import (
     ADDRESS, LOGGER, Failed, client, contains, equal, expect, main, new_id, orchestrator,
@@ -144,4 +145,4 @@ def _():
     asyncio.run(run())
 
 
-main(scheduled=True)
+main(register=TaskHubGrpcWorker.configure_scheduled_tasks)
