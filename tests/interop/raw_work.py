@@ -31,9 +31,9 @@ UP_S = (0.8, 2.0)  # How long a server lives.
 BY_THE_WAY = ("UNAVAILABLE", "CANCELLED")  # The server was killed.
 
 
-def seeds():
+def seeds(count=5):
     first = int(os.environ.get("LEASEHOLD_SEED", 1))
-    return range(first, first + int(os.environ.get("LEASEHOLD_SEEDS", 5)))
+    return range(first, first + int(os.environ.get("LEASEHOLD_SEEDS", count)))
 
 
 # ---- What is to be done -----------------------------------------------------
@@ -152,6 +152,12 @@ class World:
             if error.code().name not in (*codes, *BY_THE_WAY):
                 self.problems.append(f"{error.code().name}: {error.details()}")
 
+    def random_request(self, dice):
+        return random_request(dice)
+
+    def settle(self):
+        """Once all orchestrations have ended, and a worker is there that takes all."""
+
     def rove(self, number):
         """One stream after the other, until all is over."""
         dice = random.Random(f"{self.seed} {number}")
@@ -169,7 +175,7 @@ class World:
         held = []
         end = time.monotonic() + dice.uniform(*LIFE_S)
         pause = dice.choice((0, 0, 0.01, 0.05))
-        with self.stream(sidecar, **random_request(dice)) as (number, worker):
+        with self.stream(sidecar, **self.random_request(dice)) as (number, worker):
             while (left := end - time.monotonic()) > 0:
                 try:
                     item = worker.items.get(timeout=left)
@@ -211,9 +217,8 @@ class World:
         harness.wait_until(heard, f"the start of {id}")
         self.trace.started(id)
 
-    def run(self):
+    def run(self, ids):
         """Its violations."""
-        ids = [f"a-{n}" for n in range(INSTANCES)]
         with contextlib.ExitStack() as stack:
             server = self.serve(stack, ("127.0.0.1:0",))
             stack.callback(self.over.set)
@@ -257,6 +262,7 @@ class World:
                     self.answer(number, item)
             threading.Thread(target=work, daemon=True).start()
             states = {id: self.client.wait_for_completion(id) for id in ids}
+            self.settle()
         return {id: (state["orchestrationStatus"], self.history(id))
                 for id, state in states.items() if state}
 
@@ -332,7 +338,7 @@ def _():
         with temporary_folder() as folder:
             world = World(folder, seed)
             try:
-                found = world.run()
+                found = world.run([f"a-{n}" for n in range(INSTANCES)])
             except Exception as error:  # Whatever it is, the seed has to be told.
                 found = [f"{type(error).__name__}: {error}"]
         records = [record[0] for record in world.trace.records]

@@ -17,7 +17,9 @@ import dataclasses
 import threading
 
 KINDS = {"turn": ("maxConcurrentOrchestrationWorkItems", "orchestrations"),
-         "activity": ("maxConcurrentActivityWorkItems", "activities")}
+         "activity": ("maxConcurrentActivityWorkItems", "activities"),
+         "batch": ("maxConcurrentEntityWorkItems", "entities")}
+ONE_AT_A_TIME = ("turn", "batch")  # Of an instance.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +75,7 @@ def asked_for(request, piece):
         return True
     wanted = filters.get(KINDS[piece.kind][1], [])
     return any(one["name"].lower() == piece.name.lower()
-               and (not one["versions"] or piece.version in one["versions"])
+               and (not one.get("versions") or piece.version in one["versions"])
                for one in wanted)
 
 
@@ -101,7 +103,7 @@ def _on_streams(records):
             if stream not in outstanding:
                 continue
             elsewhere = [one for pieces in outstanding.values() for one in pieces.values()
-                         if piece.kind == one.kind == "turn"
+                         if piece.kind == one.kind and piece.kind in ONE_AT_A_TIME
                          and one.instance == piece.instance]
             if elsewhere:
                 yield f"{stream} has {piece} while {elsewhere} is out"
