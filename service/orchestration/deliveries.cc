@@ -491,6 +491,7 @@ void Deliveries::Park(HotOrchestration& hot) {
     hot.owner = nullptr;
     owner->hot = nullptr;
     owner->OnParked();
+    engine_.directory_.NoteParked(owner->number);
   }
   hot.Forget();
 }

@@ -1,10 +1,22 @@
 #include "service/orchestration/directory.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "service/base/invariant.h"
 
 namespace leasehold {
+
+Directory::~Directory() {
+  for (const Entry& entry : by_key_) {
+    if (entry.is_packed()) {
+      const PackedOrchestration freed(entry.packed());
+    } else {
+      const OrchestrationPtr freed = std::move(entry.whole()->listed);
+    }
+  }
+}
 
 std::string Directory::NameOf(const InstanceKey& key) {
   std::string name;
@@ -14,9 +26,15 @@ std::string Directory::NameOf(const InstanceKey& key) {
   return name;
 }
 
-OrchestrationPtr Directory::FindByName(const std::string& name) const {
-  const auto it = by_name_.find(name);
-  return it == by_name_.end() ? nullptr : it->second;
+OrchestrationPtr Directory::FindByName(std::string_view name) const {
+  const size_t end = name.find('\0');
+  if (end == std::string_view::npos) return nullptr;
+  return FindKey({name.substr(0, end), name.substr(end + 1)});
+}
+
+OrchestrationPtr Directory::FindKey(const Key& key) const {
+  const auto it = by_key_.find(key);
+  return it == by_key_.end() ? nullptr : Unpacked(*it).listed;
 }
 
 OrchestrationPtr Directory::FindOpen(const InstanceKey& key) const {
@@ -33,30 +51,90 @@ OrchestrationPtr Directory::FindNotEnded(const InstanceKey& key) const {
 
 Orchestration* Directory::FindByNumber(RunNumber number) const {
   const auto it = by_number_.find(number);
-  return it == by_number_.end() ? nullptr : it->second;
+  return it == by_number_.end() ? nullptr : &Unpacked(it->second);
 }
 
 Orchestration* Directory::first() const {
-  return by_number_.empty() ? nullptr : by_number_.begin()->second;
+  return by_number_.empty() ? nullptr : &Unpacked(by_number_.begin()->second);
 }
 
 void Directory::Add(OrchestrationPtr orchestration) {
-  CheckInvariant(
-      by_number_.emplace(orchestration->number, orchestration.get()).second,
-      "no two orchestrations have one number");
-  OrchestrationPtr& place = by_name_[NameOf(orchestration->key)];
-  place = std::move(orchestration);
+  Orchestration& added = *orchestration;
+  CheckInvariant(by_number_.emplace(added.number, Entry(added)).second,
+                 "no two orchestrations have one number");
+  OrchestrationPtr before;
+  if (const auto had = by_key_.find(Key{added.key.tenant, added.key.id});
+      had != by_key_.end()) {
+    CheckInvariant(!had->is_packed(), "what gives up its key is not parked");
+    before = std::move(had->whole()->listed);
+    by_key_.erase(had);
+  }
+  by_key_.insert(Entry(added));
+  added.listed = std::move(orchestration);
 }
 
 OrchestrationPtr Directory::Remove(const Orchestration& orchestration) {
   by_number_.erase(orchestration.number);
-  const auto place = by_name_.find(NameOf(orchestration.key));
-  if (place == by_name_.end() || place->second.get() != &orchestration) {
-    return nullptr;
-  }
-  OrchestrationPtr had = std::move(place->second);
-  by_name_.erase(place);
+  if (orchestration.listed == nullptr) return nullptr;
+  const auto place =
+      by_key_.find(Key{orchestration.key.tenant, orchestration.key.id});
+  OrchestrationPtr had = std::move(place->whole()->listed);
+  by_key_.erase(place);
   return had;
+}
+
+// ---- Packing ----------------------------------------------------------------
+
+void Directory::Replace(const Entry& before, Entry after) const {
+  by_number_.find(before.number())->second.Become(after);
+  by_key_.find(before.key())->Become(after);
+}
+
+Orchestration& Directory::Unpacked(Entry entry) const {
+  if (!entry.is_packed()) return *entry.whole();
+  const PackedOrchestration packed(entry.packed());
+  OrchestrationPtr made = Unpack(packed.get());
+  Orchestration& whole = *made;
+  Replace(entry, Entry(whole));
+  whole.listed = std::move(made);
+  --packed_;
+  Note(whole);
+  return whole;
+}
+
+void Directory::NoteParked(RunNumber number) const {
+  const auto it = by_number_.find(number);
+  if (it != by_number_.end() && !it->second.is_packed()) {
+    Note(*it->second.whole());
+  }
+}
+
+void Directory::Note(Orchestration& whole) const {
+  if (whole.noted_parked || whole.listed == nullptr) return;
+  whole.noted_parked = true;
+  whole_.push_back(whole.number);
+}
+
+void Directory::PackFirst() const {
+  // As many as one section can have made whole, in most cases.
+  constexpr size_t kAtOnce = 4;
+  for (size_t left = std::min(whole_.size(), kAtOnce); left > 0; --left) {
+    const RunNumber number = whole_.front();
+    whole_.pop_front();
+    const auto it = by_number_.find(number);
+    if (it == by_number_.end() || it->second.is_packed()) continue;
+    Orchestration& one = *it->second.whole();
+    if (MayPack(one) && one.listed.use_count() == 1) {
+      PackedOrchestration packed = Pack(one);
+      const OrchestrationPtr freed = std::move(one.listed);
+      Replace(Entry(one), Entry(packed.release()));
+      ++packed_;
+    } else if (MayPackSoon(one) && one.listed != nullptr) {
+      whole_.push_back(number);
+    } else {
+      one.noted_parked = false;  // It will be noted anew.
+    }
+  }
 }
 
 }  // namespace leasehold

@@ -5,19 +5,29 @@
 // same key: the key then finds the new one, and only its number finds the old
 // one.
 //
+// Those that are parked are kept packed (packed_orchestration.h), and become
+// whole when they are looked for. Pointers and references to one that may be
+// packed are good until PackSome; a shared pointer keeps it whole.
+//
 // Thread-safety: none; callers synchronise.   Lifetime: it shares the
 // orchestrations with the operations in progress for them.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_DIRECTORY_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_DIRECTORY_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "absl/container/btree_map.h"
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/orchestration.h"
+#include "service/orchestration/packed_orchestration.h"
 #include "service/storage/records.h"
 
 namespace leasehold {
@@ -26,25 +36,30 @@ using OrchestrationPtr = std::shared_ptr<Orchestration>;
 
 class Directory {
  public:
+  Directory() = default;
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory();
+
   // A key as a single string.
   static std::string NameOf(const InstanceKey& key);
 
   // nullptr: no orchestration has this key.
   OrchestrationPtr Find(const InstanceKey& key) const {
-    return FindByName(NameOf(key));
+    return FindKey({key.tenant, key.id});
   }
-  OrchestrationPtr FindByName(const std::string& name) const;
+  OrchestrationPtr FindByName(std::string_view name) const;
   // As Find, but also nullptr if the orchestration is being ended.
   OrchestrationPtr FindOpen(const InstanceKey& key) const;
   // As FindOpen, or one of which it is undecided whether it ends.
   OrchestrationPtr FindNotEnded(const InstanceKey& key) const;
   Orchestration* FindByNumber(RunNumber number) const;
   bool Contains(const InstanceKey& key) const {
-    return by_name_.contains(NameOf(key));
+    return by_key_.contains(Key{key.tenant, key.id});
   }
   // Any orchestration; nullptr: the directory is empty.
   Orchestration* first() const;
-  size_t size() const { return by_name_.size(); }
+  size_t size() const { return by_key_.size(); }
 
   // From now on its key finds this orchestration.
   void Add(OrchestrationPtr orchestration);
@@ -52,22 +67,88 @@ class Directory {
   // nullptr: another orchestration has its key.
   OrchestrationPtr Remove(const Orchestration& orchestration);
 
-  // Calls `look` with `count` orchestrations. Later calls continue where this
-  // one stopped, so that each orchestration is looked at in time.
+  // It may be parked now, if it is an orchestration: it is packed once nobody
+  // uses it any more.
+  void NoteParked(RunNumber number) const;
+  // Packs some of those that are parked, whole and not in use.
+  void PackSome() const {
+    if (!whole_.empty()) PackFirst();
+  }
+  size_t packed() const { return packed_; }
+
+  // Calls `look` with `count` orchestrations, except those that are packed.
+  // Later calls continue where this one stopped, so that each orchestration is
+  // looked at in time.
   template <typename Look>
   void LookAtSome(size_t count, Look look) {
     auto it = by_number_.lower_bound(next_look_);
     for (size_t i = 0; i < count && i < by_number_.size(); ++i) {
       if (it == by_number_.end()) it = by_number_.begin();
-      look(*it->second);
+      if (!it->second.is_packed()) look(*it->second.whole());
       ++it;
     }
     next_look_ = it == by_number_.end() ? 0 : it->first;
   }
 
  private:
-  absl::flat_hash_map<std::string, OrchestrationPtr> by_name_;
-  absl::btree_map<RunNumber, Orchestration*> by_number_;
+  using Key = std::pair<std::string_view, std::string_view>;  // Tenant, ID.
+
+  // One orchestration, whole or packed, in the size of a pointer: the lowest
+  // bit of its address says which.
+  class Entry {
+   public:
+    explicit Entry(Orchestration& whole)
+        : word_(reinterpret_cast<uintptr_t>(&whole)) {}
+    explicit Entry(const char* packed)
+        : word_(reinterpret_cast<uintptr_t>(packed) | 1) {}
+
+    bool is_packed() const { return (word_ & 1) != 0; }
+    Orchestration* whole() const {
+      return reinterpret_cast<Orchestration*>(word_);
+    }
+    const char* packed() const {
+      return reinterpret_cast<const char*>(word_ & ~uintptr_t{1});
+    }
+    Key key() const {
+      if (is_packed()) return {TenantOf(packed()), IdOf(packed())};
+      return {whole()->key.tenant, whole()->key.id};
+    }
+    RunNumber number() const {
+      return is_packed() ? NumberOf(packed()) : whole()->number;
+    }
+    // The other form of the same orchestration, so its hash does not change.
+    void Become(Entry other) const { word_ = other.word_; }
+
+   private:
+    mutable uintptr_t word_;
+  };
+
+  struct KeyHash {
+    using is_transparent = void;
+    size_t operator()(const Key& key) const { return absl::HashOf(key); }
+    size_t operator()(const Entry& entry) const { return (*this)(entry.key()); }
+  };
+  struct SameKey {
+    using is_transparent = void;
+    static const Key& KeyOf(const Key& key) { return key; }
+    static Key KeyOf(const Entry& entry) { return entry.key(); }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return KeyOf(a) == KeyOf(b);
+    }
+  };
+  using ByKey = absl::flat_hash_set<Entry, KeyHash, SameKey>;
+
+  OrchestrationPtr FindKey(const Key& key) const;
+  Orchestration& Unpacked(Entry entry) const;
+  void Note(Orchestration& whole) const;
+  void PackFirst() const;
+  void Replace(const Entry& before, Entry after) const;
+
+  ByKey by_key_;
+  absl::btree_map<RunNumber, Entry> by_number_;
+  mutable std::deque<RunNumber> whole_;  // That may be packed.
+  mutable size_t packed_ = 0;
   RunNumber next_look_ = 0;
 };
 

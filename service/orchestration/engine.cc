@@ -116,6 +116,7 @@ Effects Engine::LeaveLocked() {
   // Their starts are about to be answered.
   for (Orchestration* one : offered_) one->offer = nullptr;
   offered_.clear();
+  directory_.PackSome();
   if (kChecksInvariants || options_.check_invariants) CheckInvariantsLocked();
   return std::exchange(effects_, {});
 }

@@ -41,7 +41,10 @@ class ABSL_SCOPED_LOCKABLE Engine::Look {
     engine_.mu_.Lock();
     ++engine_.holds_;
   }
-  ~Look() ABSL_UNLOCK_FUNCTION() { engine_.mu_.Unlock(); }
+  ~Look() ABSL_UNLOCK_FUNCTION() {
+    engine_.directory_.PackSome();
+    engine_.mu_.Unlock();
+  }
   Look(const Look&) = delete;
   Look& operator=(const Look&) = delete;
 

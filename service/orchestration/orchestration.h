@@ -161,6 +161,11 @@ class Orchestration final : public Durable {
 
   // Of a new orchestration, which has nothing to read.
   std::unique_ptr<HotState> fresh;
+
+  // Used by the directory: its pointer to it, and whether it looks at it when
+  // it packs what is parked.
+  std::shared_ptr<Orchestration> listed;
+  bool noted_parked = false;
 };
 
 // The orchestration of a turn or an activity.

@@ -73,10 +73,12 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
       left.emplace(one.name, std::move(one));
     }
   }
-  std::vector<RunNumber> numbers;
+  std::vector<RunNumber> with_losses;
   for (OpenRun& one : open) {
-    numbers.push_back(one.row.number);
-    LoadOneLocked(std::move(one), left);
+    const RunNumber number = one.row.number;
+    if (LoadOneLocked(std::move(one), left)) with_losses.push_back(number);
+    engine_.directory_.NoteParked(number);
+    engine_.directory_.PackSome();
   }
   for (AwakeEntity& one : awake) {
     Entity& entity = engine_.batches_.LoadLocked(std::move(one));
@@ -87,7 +89,7 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
   engine_.schedule_.Follow();
   engine_.admission_.Open();
   for (const OutboxRow& row : *unsent) engine_.mail_.PushLocked(row);
-  for (const RunNumber number : numbers) {
+  for (const RunNumber number : with_losses) {
     Orchestration* loaded = engine_.directory_.FindByNumber(number);
     if (loaded != nullptr) EndLostLocked(*loaded);
   }
@@ -97,7 +99,7 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
   return absl::OkStatus();
 }
 
-void Recovery::LoadOneLocked(OpenRun stored, LeftWork& left) {
+bool Recovery::LoadOneLocked(OpenRun stored, LeftWork& left) {
   engine_.mu_.AssertHeld();
   // A damaged row may have another orchestration's ID.
   const bool id_is_taken =
@@ -116,12 +118,14 @@ void Recovery::LoadOneLocked(OpenRun stored, LeftWork& left) {
     engine_.dispatcher_.Enqueue(engine_.owner_, *work);
   }
   if (!loaded.damage.empty()) {
-    return SetAsideLocked(orchestration, std::move(loaded.damage));
+    SetAsideLocked(orchestration, std::move(loaded.damage));
+    return false;
   }
   for (const Timers::Entry& timer : loaded.timers) {
     engine_.schedule_.AddTimer(timer);
   }
   engine_.deliveries_.LineUpLocked(orchestration);
+  return orchestration.turn.lost > 0 || !orchestration.activities.empty();
 }
 
 // ---- Work that was out when the server last ended ---------------------------

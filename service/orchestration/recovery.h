@@ -59,7 +59,7 @@ class Recovery {
 
   void Recover();
   absl::Status Load(const OpenedPartition& opened);
-  void LoadOneLocked(OpenRun stored, LeftWork& left);
+  bool LoadOneLocked(OpenRun stored, LeftWork& left);
   void TakeLossesLocked(Work& work, LeftWork& left);
   // Ends work that was lost too often because the server died.
   void EndLostLocked(Orchestration& orchestration);

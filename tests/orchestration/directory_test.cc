@@ -97,5 +97,88 @@ TEST(Directory, EachHasItsTurnToBeLookedAt) {
   EXPECT_THAT(looked_at, ElementsAre(2, 3, 1));
 }
 
+// One that may be packed.
+OrchestrationPtr MakeParked(RunNumber number, const std::string& id) {
+  OrchestrationPtr one = Make(number, id);
+  one->durable = true;
+  return one;
+}
+
+TEST(Directory, OneThatIsParkedIsPackedUntilItIsLookedFor) {
+  Directory directory;
+  directory.Add(MakeParked(1, "a"));
+  directory.PackSome();
+  EXPECT_EQ(directory.packed(), 0);  // Nobody said that it is parked.
+  directory.NoteParked(1);
+  directory.NoteParked(1);
+  directory.PackSome();
+  EXPECT_EQ(directory.packed(), 1);
+  EXPECT_EQ(directory.size(), 1);
+  EXPECT_TRUE(directory.Contains({"t", "a"}));
+  EXPECT_EQ(directory.packed(), 1);
+
+  const Orchestration* again = directory.FindByNumber(1);
+  ASSERT_NE(again, nullptr);
+  EXPECT_EQ(again->key, (InstanceKey{"t", "a"}));
+  EXPECT_EQ(directory.packed(), 0);
+  EXPECT_EQ(directory.Find({"t", "a"}).get(), again);
+
+  directory.PackSome();  // What was only looked at is packed again.
+  EXPECT_EQ(directory.packed(), 1);
+  EXPECT_EQ(directory.FindByName(Directory::NameOf({"t", "a"}))->number, 1);
+  directory.PackSome();
+  EXPECT_EQ(directory.first()->number, 1);
+  EXPECT_EQ(directory.Remove(*directory.first())->number, 1);
+  EXPECT_EQ(directory.size(), 0);
+  directory.PackSome();
+  EXPECT_EQ(directory.packed(), 0);
+}
+
+TEST(Directory, OneThatIsInUseIsNotPacked) {
+  Directory directory;
+  directory.Add(MakeParked(1, "a"));
+  OrchestrationPtr user = directory.Find({"t", "a"});
+  directory.NoteParked(1);
+  directory.PackSome();
+  EXPECT_EQ(directory.packed(), 0);
+  EXPECT_EQ(directory.Find({"t", "a"}), user);
+  user.reset();
+  directory.PackSome();
+  EXPECT_EQ(directory.packed(), 1);
+}
+
+TEST(Directory, OneWithSomethingUnderWayIsPackedWhenItIsParkedAgain) {
+  Directory directory;
+  directory.Add(MakeParked(1, "a"));
+  directory.Find({"t", "a"})->held = true;
+  directory.NoteParked(1);
+  directory.PackSome();
+  directory.Find({"t", "a"})->held = false;
+  directory.PackSome();
+  EXPECT_EQ(directory.packed(), 0);
+  directory.NoteParked(1);
+  directory.PackSome();
+  EXPECT_EQ(directory.packed(), 1);
+}
+
+TEST(Directory, ManyAreFoundWhileSomeArePacked) {
+  constexpr int kMany = 1000;
+  Directory directory;
+  const auto id = [](int number) { return "id-" + std::to_string(number); };
+  for (int i = 1; i <= kMany; ++i) {
+    directory.Add(MakeParked(i, id(i)));
+    if (i % 3 != 0) directory.NoteParked(i);
+    directory.PackSome();
+  }
+  EXPECT_EQ(directory.packed(), kMany - kMany / 3);
+  for (int i = 1; i <= kMany; ++i) {
+    EXPECT_EQ(directory.Find({"t", id(i)})->number, i);
+    EXPECT_EQ(directory.FindByNumber(i)->key.id, id(i));
+    if (i % 2 == 0) directory.PackSome();
+  }
+  EXPECT_EQ(directory.Find({"t", id(kMany + 1)}), nullptr);
+  EXPECT_EQ(directory.size(), kMany);
+}
+
 }  // namespace
 }  // namespace leasehold
