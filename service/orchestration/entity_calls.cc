@@ -78,6 +78,7 @@ void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
         if (!asked.ok()) return done(asked.status());
         auto page = engine_.store_.QueryEntities(*asked);
         if (!page.ok()) return done(page.status());
+        Cut(query.count_max, *page);
         EntityList list;
         size_t bytes = 0;
         for (EntityRow& row : page->rows) {

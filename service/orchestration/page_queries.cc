@@ -98,6 +98,7 @@ absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
   const auto position = BeginAt(list.page_token, ScopeOf(list), tokens);
   if (!position.ok()) return position.status();
   RowQuery query = QueryFor(list.filter);
+  ++query.count_max;
   if (position->has_value()) {
     query.after = static_cast<RunNumber>((**position)[0]);
   }
@@ -114,12 +115,31 @@ absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
                       .statuses = list.statuses,
                       .finished_from = list.finished_from,
                       .finished_to = list.finished_to,
-                      .count_max = list.count_max};
+                      .count_max = list.count_max + 1};
   if (position->has_value()) {
     query.after = {.finished = static_cast<StoredTime>((**position)[0]),
                    .number = static_cast<RunNumber>((**position)[1])};
   }
   return query;
+}
+
+void Cut(size_t count_max, RowPage& page) {
+  if (page.rows.size() <= count_max) return;
+  page.rows.resize(count_max);
+  page.next = page.rows.back().number;
+}
+
+void Cut(size_t count_max, FinishedPage& page) {
+  if (page.rows.size() <= count_max) return;
+  page.rows.resize(count_max);
+  const RunRow& last = page.rows.back();
+  page.next = {.finished = last.finished.value_or(0), .number = last.number};
+}
+
+void Cut(size_t count_max, EntityPage& page) {
+  if (page.rows.size() <= count_max) return;
+  page.rows.resize(count_max);
+  page.next = page.rows.back().id;
 }
 
 absl::StatusOr<std::optional<HistoryPosition>> PositionIn(
@@ -167,7 +187,7 @@ absl::StatusOr<EntityQuery> QueryFor(const EntityListQuery& list,
                     .modified_from = list.modified_from,
                     .modified_to = list.modified_to,
                     .with_stateless = list.with_stateless,
-                    .count_max = list.count_max};
+                    .count_max = list.count_max + 1};
   const auto& [text, field] = list.page_token;
   if (text.empty()) return query;
   const size_t dot = text.find('.');

@@ -5,6 +5,7 @@
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_PAGE_QUERIES_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_PAGE_QUERIES_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ absl::StatusOr<PageTokens> LoadPageTokens(Store& store, const Fence& fence);
 
 RowQuery QueryFor(const OrchestrationFilter& filter);
 
+// Of lists: asks for one row more than their page may have, so that a page that
+// is just full is known to be the last one. Cut what is found.
 //   InvalidArgument: the page token is not one of this list.
 absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
                                   const PageTokens& tokens);
@@ -35,6 +38,12 @@ absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
 
 absl::StatusOr<EntityQuery> QueryFor(const EntityListQuery& list,
                                      const PageTokens& tokens);
+
+// Takes the one row more off again; then the next page begins before it.
+void Cut(size_t count_max, RowPage& page);
+void Cut(size_t count_max, FinishedPage& page);
+void Cut(size_t count_max, EntityPage& page);
+
 // Where a page of a history begins.
 struct HistoryPosition {
   RunNumber number = 0;

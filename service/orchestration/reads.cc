@@ -153,6 +153,7 @@ void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
         if (!selected.ok()) return done(selected.status());
         absl::StatusOr<RowPage> rows = engine_.store_.Query(*selected);
         if (!rows.ok()) return done(rows.status());
+        Cut(query.filter.count_max, *rows);
         OrchestrationPage page;
         std::optional<RunNumber> next = rows->next;
         size_t bytes = 0;
@@ -198,6 +199,7 @@ void Reads::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {
     if (!selected.ok()) return done(selected.status());
     absl::StatusOr<FinishedPage> found = engine_.store_.ListFinished(*selected);
     if (!found.ok()) return done(found.status());
+    Cut(query.count_max, *found);
     FinishedIdsPage page;
     for (RunRow& row : found->rows) page.ids.push_back(std::move(row.id));
     if (found->next.has_value()) {

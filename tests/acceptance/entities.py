@@ -143,12 +143,13 @@ def _(server, sidecar):
 @on_both_stores("A42.7 lists: only those with a state, in pages; at the end no token")
 def _(server, sidecar):
     with sidecar.worker() as worker:
-        for key in "cab":
+        for key in "cabd":
             tell(sidecar, f"@counter@{key}", "add")
             worker.batch().complete(None, state=key)
         tell(sidecar, "@counter@z", "add", scheduledTime=now(3600))
-        found, token = [], None
+        found, token, pages = [], None, 0
         while True:
+            pages += 1
             page = sidecar.call("QueryEntities", query=dict(
                 instanceIdStartsWith="@Counter@", includeState=True, pageSize=2,
                 continuationToken=token))
@@ -157,9 +158,10 @@ def _(server, sidecar):
                 break
             token = page.continuationToken.value
             expect(token not in ("", "0"), f"token {token!r}")
-        equal(found, [(f"@counter@{key}", key) for key in "abc"])
+        equal(found, [(f"@counter@{key}", key) for key in "abcd"])
+        equal(pages, 2, "pages: one that is just full is the last one")
         page = sidecar.call("QueryEntities", query=dict(includeTransient=True))
-        equal(len(page.entities), 4, "with those without a state")
+        equal(len(page.entities), 5, "with those without a state")
 
 
 @on_both_stores("A42.8 a purge of its id takes the state")

@@ -76,6 +76,27 @@ TEST_F(PageTest, TheNextPageBeginsBehindTheLastOne) {
 }
 
 // Clients of the Durable Task protocol look for it there.
+TEST_F(PageTest, APageThatIsJustFullIsTheLastOne) {
+  for (const size_t count : {1, 3}) {
+    OrchestrationQuery query = query_;
+    query.page_token.text.clear();
+    query.filter.count_max = count;
+    FinishedIdsQuery finished = finished_;
+    finished.page_token.text.clear();
+    finished.count_max = count;
+    for (size_t seen = count; seen <= 3; seen += count) {
+      const auto page = Query(query);
+      ASSERT_EQ(page->orchestrations.size(), count);
+      query.page_token.text = page->next_page_token;
+      const auto ids = ListFinished(finished);
+      ASSERT_EQ(ids->ids.size(), count);
+      finished.page_token.text = ids->next_page_token;
+      EXPECT_EQ(query.page_token.text.empty(), seen == 3);
+      EXPECT_EQ(finished.page_token.text.empty(), seen == 3);
+    }
+  }
+}
+
 TEST_F(PageTest, TheTokenOfFinishedIdsShowsTheLastOneOfItsPage) {
   EXPECT_THAT(finished_.page_token.text, testing::StartsWith("a-1:"));
   finished_.count_max = 1;
