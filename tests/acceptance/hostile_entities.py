@@ -234,3 +234,26 @@ def _(server, sidecar):
         turn.complete(complete(2))
         worker.quiet()
         equal(entity(sidecar, A), None)
+
+
+@on_both_stores("A42.40 a batch that a worker ignores, as Go's does, goes to another one once it had "
+                "it for too long", "--turn-timeout-on-worker=300ms")
+def _(server, sidecar):
+    with sidecar.worker() as ignorant:
+        tell(sidecar, A, "add")
+        ignored = ignorant.batch()
+        with sidecar.worker(filters=dict(orchestrations=[], activities=[],
+                                         entities=[dict(name="counter")])) as worker:
+            sidecar.start("p", id="p-1")
+            ignorant.turn().complete(call_entity(1, B, "get"))  # It knows these well.
+            seen = {}
+            while set(seen) != {A, B}:
+                batch = worker.batch()
+                seen[batch.id] = names(batch)
+                batch.complete("1", state="1")
+            equal(seen, {A: ["add"], B: ["get"]})
+            turn = ignorant.next()
+            equal(turn.new, ["OS", "entityOperationCompleted"])
+            turn.complete(complete(2))
+            refused("NOT_FOUND", ignored.complete, "1", state="late")
+            equal(state(sidecar, A), "1")
