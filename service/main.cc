@@ -28,6 +28,7 @@
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
+#include "service/host/server_tls.h"
 #include "service/network/frame_guard.h"
 #include "service/network/frame_wraps.h"
 
@@ -156,25 +157,47 @@ class FloodBounds {
   leasehold::HalfSent half_sent_;
 };
 
-// SIGINT and SIGTERM, blocked in every thread and read from a descriptor.
+// Signals, blocked in every thread and read from a descriptor.
 int SignalDescriptor(const sigset_t& signals) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-// Waits for a signal, or for Enter if `enter` is set.
-void WaitForEnd(int signal_descriptor, bool enter) {
-  pollfd sources[2] = {
-      {.fd = signal_descriptor, .events = POLLIN, .revents = 0},
-      {.fd = enter ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
-  while (poll(sources, 2, /*timeout=*/-1) <= 0) {
+// Waits for a signal that ends the server, or for Enter if `enter` is set.
+// Looks after `tls`, which may be null, on SIGHUP and now and then.
+void WaitForEnd(int signal_descriptor, bool enter, leasehold::ServerTls* tls) {
+  const int look_again_ms = tls == nullptr
+                                ? -1
+                                : static_cast<int>(absl::ToInt64Milliseconds(
+                                      leasehold::ServerTls::kLookAgain));
+  for (;;) {
+    pollfd sources[2] = {
+        {.fd = signal_descriptor, .events = POLLIN, .revents = 0},
+        {.fd = enter ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
+    const int ready = poll(sources, 2, look_again_ms);
+    if (ready == 0 && tls != nullptr) tls->LookAgain();
+    if (ready <= 0) continue;
+    if (sources[0].revents == 0) return;
+    // Read, so that unblocking it does not end the process.
+    signalfd_siginfo signal = {};
+    if (read(signal_descriptor, &signal, sizeof(signal)) < 0) {
+      std::perror("leasehold-server: signalfd");
+    }
+    if (signal.ssi_signo != SIGHUP) return;
+    if (tls != nullptr) tls->LookAgain();
   }
-  // Read, so that unblocking it does not end the process.
-  signalfd_siginfo signal;
-  if (sources[0].revents != 0 &&
-      read(signal_descriptor, &signal, sizeof(signal)) < 0) {
-    std::perror("leasehold-server: signalfd");
-  }
+}
+
+// nullptr: the server does not encrypt.
+absl::StatusOr<std::unique_ptr<leasehold::ServerTls>> OpenTls(
+    const leasehold::ServerOptions& options, const leasehold::Clock& clock,
+    leasehold::ServerLog& log) {
+  if (!options.uses_tls()) return nullptr;
+  return leasehold::ServerTls::Open(options.tls,
+                                    options.tls.client_ca.empty()
+                                        ? leasehold::ClientAuth::kNone
+                                        : options.client_auth,
+                                    clock, log);
 }
 
 // Serves until the server is told to end. Returns the exit code.
@@ -183,6 +206,8 @@ int Serve(const leasehold::ServerOptions& options) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  // Otherwise it ends the process, as when a terminal goes.
+  if (options.uses_tls()) sigaddset(&signals, SIGHUP);
   const int signal_descriptor = SignalDescriptor(signals);
 
   leasehold::RealClock clock;
@@ -200,7 +225,10 @@ int Serve(const leasehold::ServerOptions& options) {
   leasehold::HealthServer health;
   leasehold::ReflectionServer<leasehold::ReflectionV1> reflection;
   leasehold::ReflectionServer<leasehold::ReflectionV1Alpha> reflection_alpha;
+  const auto tls = OpenTls(options, clock, log);
+  if (!tls.ok()) return Fail(tls.status());
   leasehold::ServerHost host(options, clock, log, console.get());
+  if (*tls != nullptr) host.UseTls((*tls)->credentials());
   leasehold::OrchestrationHost orchestrations(options, clock, log, host,
                                               console.get());
   host.Add(health);
@@ -233,7 +261,7 @@ int Serve(const leasehold::ServerOptions& options) {
   }
   const bool enter = options.console && isatty(STDIN_FILENO) == 1;
   if (enter) out.Write("Press Enter to end the server.");
-  WaitForEnd(signal_descriptor, enter);
+  WaitForEnd(signal_descriptor, enter, tls->get());
   // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   if (builtin != nullptr) builtin->Stop();

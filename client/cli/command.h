@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <iosfwd>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,6 +20,8 @@
 #include "client/cli/output.h"
 #include "client/cli/stop.h"
 #include "client/cli/table.h"
+#include "client/wire/channel.h"
+#include "client/wire/tls.h"
 
 namespace leasehold::client::cli {
 
@@ -30,7 +33,16 @@ struct GlobalOptions {
   absl::Duration timeout = absl::Seconds(30);
   // Whether the user gave it, so that it is not just the default.
   bool timeout_given = false;
+  // Of the server's and the client's certificates; without any, no TLS.
+  bool tls = false;
+  TlsOptions tls_files;
+  // Read from them; null: no TLS.
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
 };
+
+inline std::shared_ptr<grpc::Channel> OpenChannel(const GlobalOptions& global) {
+  return client::OpenChannel(global.address, {}, global.credentials);
+}
 
 // Everything outside that a command may use, besides the network.
 struct Surroundings {

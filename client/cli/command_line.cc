@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/bounded_input.h"
 #include "client/cli/demo_command.h"
@@ -38,6 +39,9 @@ class CommandLine {
   void ReadEnvironment();
   void ReadFile();
   void ReadFileItem(const CLI::ConfigItem& item);
+  void AddTlsOptions();
+  // After everything else was read.
+  void ReadCertificates();
 
   Surroundings& surroundings_;
   GlobalOptions global_;
@@ -72,7 +76,8 @@ CommandLine::CommandLine(Surroundings& surroundings)
   variables_ = {{address, "LEASEHOLD_ADDRESS"},
                 {output, "LEASEHOLD_OUTPUT"},
                 {timeout, "LEASEHOLD_TIMEOUT"}};
-  for (CLI::Option* option : {address, output, timeout}) option->take_last();
+  AddTlsOptions();
+  for (const auto& [option, variable] : variables_) option->take_last();
   parser_
       .add_option("--config", config_file_,
                   "file of option=value lines, those of a command under "
@@ -92,10 +97,51 @@ CommandLine::CommandLine(Surroundings& surroundings)
   }
   for (const Command& command : commands_) {
     command.app->footer(
-        "You can also use --address, --output, --timeout and --config here: "
-        "see "
-        "leasehold --help.");
+        "You can also use --address, --output, --timeout, --config and the "
+        "options for TLS here: see leasehold --help.");
   }
+}
+
+void CommandLine::AddTlsOptions() {
+  CLI::Option* tls = parser_.add_flag(
+      "--tls", global_.tls,
+      "encrypt, and check that the server's certificate is for its address; "
+      "any of the next three means this, too (environment: LEASEHOLD_TLS)");
+  CLI::Option* ca =
+      AddValue(parser_, "--ca", global_.tls_files.ca, ReadText,
+               "authorities that the server's certificate must come from, in "
+               "PEM; without it, those that this system trusts (environment: "
+               "LEASEHOLD_CA)");
+  CLI::Option* cert =
+      AddValue(parser_, "--cert", global_.tls_files.cert, ReadText,
+               "certificate chain to show to the server, in PEM (environment: "
+               "LEASEHOLD_CERT)");
+  CLI::Option* key = AddValue(parser_, "--key", global_.tls_files.key, ReadText,
+                              "its private key (environment: LEASEHOLD_KEY)");
+  for (CLI::Option* option : {ca, cert, key}) option->type_name("FILE");
+  variables_.insert({{tls, "LEASEHOLD_TLS"},
+                     {ca, "LEASEHOLD_CA"},
+                     {cert, "LEASEHOLD_CERT"},
+                     {key, "LEASEHOLD_KEY"}});
+}
+
+void CommandLine::ReadCertificates() {
+  const TlsOptions& files = global_.tls_files;
+  if (!global_.tls && files.ca.empty() && files.cert.empty() &&
+      files.key.empty()) {
+    return;
+  }
+  if (absl::StartsWith(global_.address, "unix:")) {
+    throw UsageError(
+        "--tls: Unix sockets are not encrypted; leave it out for a unix: "
+        "address");
+  }
+  auto credentials = TlsCredentials(files);
+  if (!credentials.ok()) {
+    throw UsageError(
+        absl::StrCat("--tls: ", std::string(credentials.status().message())));
+  }
+  global_.credentials = *std::move(credentials);
 }
 
 int CommandLine::Run(int argc, const char* const* argv) {
@@ -104,6 +150,7 @@ int CommandLine::Run(int argc, const char* const* argv) {
     parser_.parse(argc, argv);
     ReadEnvironment();
     ReadFile();
+    ReadCertificates();
     global_.timeout_given = parser_.get_option("--timeout")->count() > 0;
     status = GivenCommand(commands_)->run(global_, surroundings_);
   } catch (const CLI::CallForHelp&) {

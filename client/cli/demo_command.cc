@@ -52,7 +52,7 @@ class Demo {
         surroundings_(surroundings),
         output_(global.output, surroundings.out, surroundings.cells()),
         session_({}, SessionOptions(global)),
-        instances_(OpenChannel(global.address), global.address, global.timeout),
+        instances_(OpenChannel(global), global.address, global.timeout),
         singleton_(FreshId(), global, surroundings, output_) {}
 
   absl::Status Run() {
@@ -82,6 +82,7 @@ class Demo {
     options.instance_id = FreshId();
     options.idle_timeout = idle_timeout_;
     options.call_timeout = global.timeout;
+    options.credentials = global.credentials;
     options.on_generation_change = [this](uint64_t before, uint64_t after) {
       output_.SayLine(absl::StrCat("The session notices: generation ", before,
                                    " has become ", after, "."));

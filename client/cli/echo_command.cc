@@ -28,6 +28,7 @@ absl::Status RunEcho(const EchoOptions& options, const GlobalOptions& global,
   session_options.idle_timeout = options.idle_timeout;
   session_options.expect = options.expect;
   session_options.call_timeout = global.timeout;
+  session_options.credentials = global.credentials;
   session_options.hold = false;  // An echo is one call, not two.
   const auto session = SharedSession::Connect(
       std::vector<std::string>(options.channels, global.address),

@@ -83,7 +83,8 @@ JsonObject RenewedJson(const RenewedLease& renewed) {
 
 absl::Status RunKeepAlive(KeepAliveOptions options, const GlobalOptions& global,
                           Surroundings& around) {
-  const auto client = InstancesClient::Connect(global.address, global.timeout);
+  const auto client = InstancesClient::Connect(global.address, global.timeout,
+                                               global.credentials);
   if (!client.ok()) return client.status();
   StreamRun run(around);
   Output output(global.output, around.out);
@@ -114,7 +115,8 @@ absl::Status RunKeepAlive(KeepAliveOptions options, const GlobalOptions& global,
 
 absl::Status RunHold(HoldOptions options, const GlobalOptions& global,
                      Surroundings& around) {
-  const auto client = InstancesClient::Connect(global.address, global.timeout);
+  const auto client = InstancesClient::Connect(global.address, global.timeout,
+                                               global.credentials);
   if (!client.ok()) return client.status();
   StreamRun run(around);
   absl::Status written;
@@ -164,8 +166,8 @@ Command AddWatchCommand(CLI::App& group) {
   AddValue(*app, "--prefix", *prefix, ReadId, "only IDs with this prefix")
       ->type_name("PREFIX");
   return {app, [prefix](const GlobalOptions& global, Surroundings& around) {
-            const auto client =
-                InstancesClient::Connect(global.address, global.timeout);
+            const auto client = InstancesClient::Connect(
+                global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
             WatchOptions options;
             options.id_prefix = *prefix;

@@ -63,8 +63,8 @@ Command AddList(CLI::App& group) {
            "only instances in this state")
       ->type_name("opening|busy|idle|closing");
   return {app, [options](const GlobalOptions& global, Surroundings& around) {
-            const Client client =
-                InstancesClient::Connect(global.address, global.timeout);
+            const Client client = InstancesClient::Connect(
+                global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
             InstanceOutput output(global, around);
             const absl::Status status = (*client)->List(
@@ -80,8 +80,8 @@ Command AddGet(CLI::App& group) {
   CLI::App* app = group.add_subcommand("get", "Show one instance");
   AddId(*app, *id)->required();
   return {app, [id](const GlobalOptions& global, Surroundings& around) {
-            const Client client =
-                InstancesClient::Connect(global.address, global.timeout);
+            const Client client = InstancesClient::Connect(
+                global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
             const auto instance = (*client)->Get(*id);
             if (!instance.ok()) return instance.status();
@@ -98,8 +98,8 @@ Command AddCreate(CLI::App& group) {
       ->description("instance ID (default: the server makes one)");
   AddIdleTimeoutOption(*app, options->idle_timeout);
   return {app, [options](const GlobalOptions& global, Surroundings& around) {
-            const Client client =
-                InstancesClient::Connect(global.address, global.timeout);
+            const Client client = InstancesClient::Connect(
+                global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
             const auto opened = (*client)->Create(*options);
             if (!opened.ok()) return opened.status();
@@ -122,8 +122,8 @@ Command AddSetTimeout(CLI::App& group) {
       ->required();
   return {
       app, [options](const GlobalOptions& global, Surroundings& around) {
-        const Client client =
-            InstancesClient::Connect(global.address, global.timeout);
+        const Client client = InstancesClient::Connect(
+            global.address, global.timeout, global.credentials);
         if (!client.ok()) return client.status();
         return InstanceOutput(global, around)
             .WriteOne((*client)->SetIdleTimeout(options->id, options->timeout));
@@ -142,8 +142,8 @@ Command AddRelease(CLI::App& group) {
   app->add_flag("--force", options->force,
                 "even if it is busy; ends the calls that keep it busy");
   return {app, [options](const GlobalOptions& global, Surroundings& around) {
-            const Client client =
-                InstancesClient::Connect(global.address, global.timeout);
+            const Client client = InstancesClient::Connect(
+                global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
             return InstanceOutput(global, around)
                 .WriteOne((*client)->Release(options->id, options->force));

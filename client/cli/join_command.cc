@@ -72,8 +72,7 @@ absl::Status RunJoin(JoinOptions options, const GlobalOptions& global,
   options.on_end = [&](const absl::Status& status) { run.End(status); };
   absl::Status status;
   {
-    JoinReader reader(OpenChannel(global.address), global.address,
-                      std::move(options));
+    JoinReader reader(OpenChannel(global), global.address, std::move(options));
     status = run.Await();
   }
   return status.ok() ? output.status() : status;

@@ -159,8 +159,8 @@ Command CallingCommand(
         run) {
   return {app, [run = std::move(run)](const GlobalOptions& global,
                                       Surroundings& around) {
-            const auto client =
-                OrchestrationClient::Connect(global.address, global.timeout);
+            const auto client = OrchestrationClient::Connect(
+                global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
             return run(**client, global, around);
           }};

@@ -28,7 +28,7 @@ SingletonDemo::SingletonDemo(std::string id, const GlobalOptions& global,
     : id_(std::move(id)),
       surroundings_(surroundings),
       output_(output),
-      client_(OpenChannel(global.address), global.address, global.timeout) {}
+      client_(OpenChannel(global), global.address, global.timeout) {}
 
 absl::Status SingletonDemo::Run() {
   output_.SayLine(absl::StrCat("Singleton ID: ", id_));

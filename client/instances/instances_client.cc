@@ -19,11 +19,12 @@ absl::Status CheckId(const std::string& id) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<InstancesClient>> InstancesClient::Connect(
-    const std::string& address, absl::Duration timeout) {
+    const std::string& address, absl::Duration timeout,
+    std::shared_ptr<grpc::ChannelCredentials> credentials) {
   absl::Status status = CheckAddress(address);
   if (!status.ok()) return status;
-  return std::make_unique<InstancesClient>(OpenChannel(address), address,
-                                           timeout);
+  return std::make_unique<InstancesClient>(
+      OpenChannel(address, {}, std::move(credentials)), address, timeout);
 }
 
 InstancesClient::InstancesClient(std::shared_ptr<grpc::Channel> channel,

@@ -30,6 +30,7 @@
 #include "client/wire/event_loop.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/security/credentials.h"
 #include "leasehold/v1/instances.grpc.pb.h"
 
 namespace leasehold::client {
@@ -64,9 +65,11 @@ class InstancesClient {
  public:
   // Over a new connection to `address` (see channel.h). Does not block.
   // `timeout` is how long a call may take; streams have no timeout.
+  // `credentials`: as for OpenChannel.
   // INVALID_ARGUMENT: `address` is not an address.
   static absl::StatusOr<std::unique_ptr<InstancesClient>> Connect(
-      const std::string& address, absl::Duration timeout = absl::Seconds(30));
+      const std::string& address, absl::Duration timeout = absl::Seconds(30),
+      std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);
 
   // Over a channel that the caller made; errors call it `name`.
   InstancesClient(std::shared_ptr<grpc::Channel> channel, std::string name,

@@ -119,12 +119,13 @@ v1::GetOrchestrationRequest GetRequest(const std::string& id, bool payloads) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<OrchestrationClient>>
-OrchestrationClient::Connect(const std::string& address,
-                             absl::Duration timeout) {
+OrchestrationClient::Connect(
+    const std::string& address, absl::Duration timeout,
+    std::shared_ptr<grpc::ChannelCredentials> credentials) {
   absl::Status status = CheckAddress(address);
   if (!status.ok()) return status;
-  return std::make_unique<OrchestrationClient>(OpenChannel(address), address,
-                                               timeout);
+  return std::make_unique<OrchestrationClient>(
+      OpenChannel(address, {}, std::move(credentials)), address, timeout);
 }
 
 OrchestrationClient::OrchestrationClient(std::shared_ptr<grpc::Channel> channel,

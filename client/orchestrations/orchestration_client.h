@@ -31,6 +31,7 @@
 #include "client/wire/event_loop.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/security/credentials.h"
 #include "leasehold/v1/orchestration.grpc.pb.h"
 
 namespace leasehold::client {
@@ -122,9 +123,11 @@ class OrchestrationClient {
  public:
   // Over a new connection to `address` (see channel.h). Does not block.
   // `timeout` is how long a call may take; waits have timeouts of their own,
-  // streams have none. INVALID_ARGUMENT: `address` is not an address.
+  // streams have none. `credentials`: as for OpenChannel. INVALID_ARGUMENT:
+  // `address` is not an address.
   static absl::StatusOr<std::unique_ptr<OrchestrationClient>> Connect(
-      const std::string& address, absl::Duration timeout = absl::Seconds(30));
+      const std::string& address, absl::Duration timeout = absl::Seconds(30),
+      std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);
 
   // Over a channel that the caller made; errors call it `name`.
   OrchestrationClient(std::shared_ptr<grpc::Channel> channel, std::string name,

@@ -107,7 +107,7 @@ size_t SharedSession::AddChannel(std::shared_ptr<grpc::Channel> channel,
 absl::StatusOr<size_t> SharedSession::AddChannel(const std::string& address) {
   absl::Status status = CheckAddress(address);
   if (!status.ok()) return status;
-  return AddChannel(OpenChannel(address), address);
+  return AddChannel(OpenChannel(address, {}, options_.credentials), address);
 }
 
 absl::Status SharedSession::HoldChannel(size_t index) {

@@ -41,6 +41,7 @@
 #include "client/wire/instance_metadata.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/security/credentials.h"
 #include "lease/base/mutex.h"
 
 namespace leasehold::client {
@@ -54,6 +55,8 @@ struct SharedSessionOptions {
   std::optional<absl::Duration> idle_timeout;
   // Sent only with the session's first call, and again if that call fails.
   Expect expect = Expect::kAny;
+  // Of channels that the session opens itself; as for OpenChannel.
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
   // How long Echo may take, including the wait for the session's first call.
   absl::Duration call_timeout = absl::Seconds(30);
   // Whether each channel holds the instance from its first call until it is

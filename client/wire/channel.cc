@@ -58,8 +58,10 @@ absl::Status CheckAddress(const std::string& address) {
                    "localhost:4001, or unix:PATH"));
 }
 
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
-                                           grpc::ChannelArguments arguments) {
+std::shared_ptr<grpc::Channel> OpenChannel(
+    const std::string& address, grpc::ChannelArguments arguments,
+    std::shared_ptr<grpc::ChannelCredentials> credentials) {
+  if (credentials == nullptr) credentials = grpc::InsecureChannelCredentials();
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstBackoffMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
@@ -71,8 +73,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
   // than gRPC's default of 4 MiB.
   arguments.SetMaxReceiveMessageSize(-1);
   if (IsLoopback(address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 }  // namespace leasehold::client

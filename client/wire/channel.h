@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "grpcpp/channel.h"
+#include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
 
 namespace leasehold::client {
@@ -24,11 +25,13 @@ namespace leasehold::client {
 // Does not resolve the name.
 absl::Status CheckAddress(const std::string& address);
 
-// A channel without TLS to `address`. Does not block and cannot fail: it
-// connects with the first call, and a bad address shows as that call's
-// UNAVAILABLE. `arguments`: further settings of the channel.
+// A channel to `address`. Does not block and cannot fail: it connects with the
+// first call, and a bad address, or a server that is not the right one, shows
+// as that call's UNAVAILABLE. `arguments`: further settings of the channel.
+// `credentials`: null: no TLS; TlsCredentials (tls.h) reads some from files.
 std::shared_ptr<grpc::Channel> OpenChannel(
-    const std::string& address, grpc::ChannelArguments arguments = {});
+    const std::string& address, grpc::ChannelArguments arguments = {},
+    std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);
 
 }  // namespace leasehold::client
 

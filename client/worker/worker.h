@@ -54,10 +54,10 @@ struct WorkerOptions {
 class Worker {
  public:
   // Over a connection of its own to `address`, HOST:PORT or unix:PATH, without
-  // TLS.
+  // TLS. With it: Worker(OpenChannel(address, {}, credentials)).
   explicit Worker(const std::string& address, WorkerOptions options = {});
   // Over a channel that the caller made (TLS, in-process, …). Histories can be
-  // large: set GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH to -1.
+  // large: set GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH to -1, as OpenChannel does.
   explicit Worker(std::shared_ptr<grpc::Channel> channel,
                   WorkerOptions options = {});
   // Ends it like Stop, without time for running work; then waits until every

@@ -28,6 +28,8 @@ const char* ReasonOf(Refusal refusal) {
       return "it said nothing in time";
     case Refusal::kNotHttp2:
       return "it does not speak HTTP/2 without TLS, which gRPC needs here";
+    case Refusal::kNotTls:
+      return "it does not speak TLS, which it must here (--tls-cert)";
   }
   return "unknown";
 }
@@ -54,6 +56,11 @@ Listener::Listener(const Clock& clock, ServerLog& log, AcceptLimits limits,
       limits_(limits),
       unix_mode_(unix_mode),
       lines_(clock, kLinesMax, kLinesSpan) {}
+
+void Listener::UseTls(std::shared_ptr<grpc::ServerCredentials> tls) {
+  tls_ = std::move(tls);
+  limits_.tls = true;
+}
 
 absl::Status Listener::Open(std::vector<ListenAddress> addresses) {
   if (addresses.empty()) {
@@ -99,9 +106,13 @@ void Listener::FitToDescriptors() {
 }
 
 void Listener::Register(grpc::ServerBuilder& builder) {
-  acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
-      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-      grpc::InsecureServerCredentials());
+  const auto take = [&builder](std::shared_ptr<grpc::ServerCredentials> as) {
+    return builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        std::move(as));
+  };
+  plain_taker_ = take(grpc::InsecureServerCredentials());
+  if (tls_ != nullptr) tls_taker_ = take(tls_);
 }
 
 void Listener::Start() {
@@ -127,10 +138,10 @@ std::vector<std::string> Listener::addresses() const {
   return addresses;
 }
 
-void Listener::Take(int descriptor) {
+void Listener::Take(int descriptor, bool tls) {
   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
   taken.fd = descriptor;
-  acceptor_->HandleNewConnection(&taken);
+  (tls ? tls_taker_ : plain_taker_)->HandleNewConnection(&taken);
 }
 
 void Listener::OnRefused(Refusal refusal, const std::string& address) {

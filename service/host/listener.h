@@ -6,6 +6,7 @@
 #ifndef LEASEHOLD_SERVICE_HOST_LISTENER_H_
 #define LEASEHOLD_SERVICE_HOST_LISTENER_H_
 
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <sys/types.h>
 
@@ -31,6 +32,8 @@ class Listener final : private ConnectionTaker {
            mode_t unix_mode);
   ~Listener() { Stop(); }
 
+  // TCP connections are encrypted. Call it before Register.
+  void UseTls(std::shared_ptr<grpc::ServerCredentials> tls);
   // Listens on all addresses or on none; without addresses, on the defaults.
   // Raises the process's soft limit of descriptors to the hard one.
   //   Unavailable: one address cannot be used; the message says why.
@@ -47,7 +50,7 @@ class Listener final : private ConnectionTaker {
   std::vector<std::string> addresses() const;
 
  private:
-  void Take(int descriptor) override;
+  void Take(int descriptor, bool tls) override;
   void OnRefused(Refusal refusal, const std::string& address) override;
   // Lowers the limit on connections so that it leaves descriptors for the rest.
   void FitToDescriptors();
@@ -58,7 +61,10 @@ class Listener final : private ConnectionTaker {
   const mode_t unix_mode_;
   LineBudget lines_;
   std::vector<ListeningSocket> sockets_;
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::shared_ptr<grpc::ServerCredentials> tls_;  // Null: no TLS.
+  // For connections without TLS, and with it.
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> plain_taker_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> tls_taker_;
   std::optional<AcceptLoop> loop_;
 };
 

@@ -48,6 +48,10 @@ class ServerHost {
   const std::vector<HostedService*>& services() const {
     return instances_.services();
   }
+  // TCP connections are encrypted. Call it before Start.
+  void UseTls(std::shared_ptr<grpc::ServerCredentials> credentials) {
+    listener_.UseTls(std::move(credentials));
+  }
   // For services that are added.
   InstanceRegistry& registry() { return instances_.registry(); }
   const InstanceDoor& door() const { return instances_.door(); }

@@ -71,6 +71,25 @@ std::vector<Setting> ListeningSettings(ServerOptions& o) {
        }},
       SwitchSetting("insecure", o.insecure,
                     "Allow to listen beyond this machine without encryption."),
+      PathSetting("tls-cert", "FILE", o.tls.chain,
+                  "Encrypt TCP connections with this certificate chain (PEM, "
+                  "the server's own first). Read again when it changes, and on "
+                  "SIGHUP."),
+      PathSetting("tls-key", "FILE", o.tls.key,
+                  "Its private key (PEM, without a passphrase)."),
+      PathSetting("tls-client-ca", "FILE", o.tls.client_ca,
+                  "Ask clients for a certificate that one of these authorities "
+                  "has issued (PEM)."),
+      {"tls-client-auth", "require|optional", "require",
+       "With --tls-client-ca: whether a client may come without one.",
+       [&o](const std::string& text) {
+         if (text != "require" && text != "optional") {
+           return InvalidSetting("must be require or optional", text);
+         }
+         o.client_auth =
+             text == "require" ? ClientAuth::kRequire : ClientAuth::kOptional;
+         return absl::OkStatus();
+       }},
       SwitchSetting(
           "print-address", o.print_address,
           "Print `address=HOST:PORT`, a line a listener, once it serves."),
@@ -204,17 +223,8 @@ std::vector<Setting> StreamSettings(ServerOptions& o) {
 // Where orchestrations are kept, and how much of each.
 std::vector<Setting> StoreSettings(ServerOptions& o) {
   return {
-      {"data", "DIR", o.data,
-       "Where orchestrations are kept. Created if it is not there.",
-       [&o](const std::string& text) {
-         // More likely a misplaced flag.
-         if (absl::StartsWith(text, "-")) {
-           return InvalidSetting("must not begin with a dash; write ./-NAME",
-                                 text);
-         }
-         o.data = text;
-         return absl::OkStatus();
-       }},
+      PathSetting("data", "DIR", o.data,
+                  "Where orchestrations are kept. Created if it is not there."),
       {"store", "sqlite|memory", "sqlite",
        "What keeps orchestrations: a SQLite file in --data, or memory, which "
        "forgets them when the server ends.",
@@ -347,7 +357,28 @@ absl::StatusOr<std::map<std::string, Values>> ReadFile(
   return values;
 }
 
+absl::Status CheckTls(const ServerOptions& o) {
+  if (o.tls.chain.empty() != o.tls.key.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        o.tls.chain.empty() ? "--tls-key" : "--tls-cert",
+        " is given alone: a certificate and its key go together (--tls-cert, "
+        "--tls-key)"));
+  }
+  if (!o.tls.client_ca.empty() && !o.uses_tls()) {
+    return absl::InvalidArgumentError(
+        "--tls-client-ca is given without --tls-cert and --tls-key: there is "
+        "no TLS to ask clients in");
+  }
+  if (o.client_auth == ClientAuth::kOptional && o.tls.client_ca.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls-client-auth=optional is given without --tls-client-ca: clients "
+        "are not asked for certificates");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckTogether(const ServerOptions& o) {
+  if (absl::Status status = CheckTls(o); !status.ok()) return status;
   if (o.idle_timeout_min > o.idle_timeout_max) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--min-idle-timeout=", absl::FormatDuration(o.idle_timeout_min),
@@ -372,11 +403,12 @@ absl::Status CheckTogether(const ServerOptions& o) {
     }
   }
   for (const ListenAddress& address : o.listen) {
-    if (!address.IsLoopback() && !o.insecure) {
+    if (!address.IsLoopback() && !o.insecure && !o.uses_tls()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "--listen=", address.ToString(),
-          ": not a loopback address, and the server does not encrypt; add "
-          "--insecure to listen there all the same"));
+          ": not a loopback address, and the server does not encrypt; give it "
+          "--tls-cert and --tls-key, or add --insecure to listen there all the "
+          "same"));
     }
   }
   return absl::OkStatus();

@@ -21,6 +21,8 @@
 #include "service/host/listen_address.h"
 #include "service/host/server_log.h"
 #include "service/instance/instance_headers.h"
+#include "service/network/tls_credentials.h"
+#include "service/network/tls_material.h"
 #include "service/rpc/connection_policy.h"
 #include "service/rpc/heartbeat.h"
 
@@ -42,6 +44,8 @@ struct ServerOptions {
   LogFormat log_format = LogFormat::kText;
   absl::Duration drain_timeout = absl::Seconds(30);
   bool insecure = false;
+  TlsFiles tls;  // Without a chain and a key: no TLS.
+  ClientAuth client_auth = ClientAuth::kRequire;  // With a client CA.
   bool print_address = false;
   int queue_threads = 1;  // Set to its default by Parse: cores - 1, at least 1.
   int user_threads = 4;
@@ -69,6 +73,8 @@ struct ServerOptions {
   absl::Duration turn_timeout = absl::Seconds(60);
   absl::Duration activity_timeout = absl::ZeroDuration();
   bool unknown_work_fails = false;
+
+  bool uses_tls() const { return !tls.chain.empty(); }
 
   // The least idle timeout that a service asks for the contexts that it uses.
   absl::Duration IdleTimeoutOf(const ServiceName& service) const {

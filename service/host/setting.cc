@@ -1,6 +1,7 @@
 #include "service/host/setting.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "lease/base/quote.h"
 
 namespace leasehold {
@@ -52,6 +53,20 @@ Setting DurationOrNoneSetting(std::string name, absl::Duration& target,
                   text);
             }
             target = value;
+            return absl::OkStatus();
+          }};
+}
+
+Setting PathSetting(std::string name, std::string value, std::string& target,
+                    std::string help) {
+  return {std::move(name), std::move(value), target, std::move(help),
+          [&target](const std::string& text) {
+            // More likely a misplaced flag.
+            if (absl::StartsWith(text, "-")) {
+              return InvalidSetting("must not begin with a dash; write ./-NAME",
+                                    text);
+            }
+            target = text;
             return absl::OkStatus();
           }};
 }

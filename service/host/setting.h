@@ -46,6 +46,10 @@ Setting DurationSetting(std::string name, absl::Duration& target,
 Setting DurationOrNoneSetting(std::string name, absl::Duration& target,
                               std::string help);
 
+// A file or folder. `value`: what it is called in the help, such as `FILE`.
+Setting PathSetting(std::string name, std::string value, std::string& target,
+                    std::string help);
+
 Setting SwitchSetting(std::string name, bool& target, std::string help);
 
 // A whole number from 1 to `max`.

@@ -18,6 +18,8 @@ namespace leasehold {
 namespace {
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+// A record of a handshake, of TLS 1.0 or later (RFC 8446, 5.1).
+constexpr std::string_view kTlsHandshake = "\x16\x03";
 
 constexpr absl::Duration kSweepEach = absl::Seconds(1);
 // Minimum time between two sweeps for room.
@@ -278,11 +280,17 @@ void AcceptLoop::OnBytes(Id id) {
   }
   found->second.spoke = true;
   const std::string_view begin(bytes, static_cast<size_t>(size));
-  if (begin != kPreface.substr(0, begin.size())) {
-    Refuse(found, Refusal::kNotHttp2);
-  } else if (begin.size() == kPreface.size()) {
+  const bool tls = BeginsWithTls(found->second);
+  const std::string_view due = tls ? kTlsHandshake : kPreface;
+  if (begin.substr(0, due.size()) != due.substr(0, begin.size())) {
+    Refuse(found, tls ? Refusal::kNotTls : Refusal::kNotHttp2);
+  } else if (begin.size() >= due.size()) {
     HandOn(found);
   }
+}
+
+bool AcceptLoop::BeginsWithTls(const Connection& connection) const {
+  return limits_.tls && connection.address != kUnix;
 }
 
 void AcceptLoop::HandOn(Connections::iterator found) {
@@ -290,7 +298,7 @@ void AcceptLoop::HandOn(Connections::iterator found) {
   StopWaiting(connection);
   connection.handed = true;
   epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.descriptor, nullptr);
-  taker_.Take(connection.descriptor);
+  taker_.Take(connection.descriptor, BeginsWithTls(connection));
 }
 
 void AcceptLoop::Refuse(Connections::iterator found, Refusal refusal) {

@@ -64,6 +64,9 @@ struct AcceptLimits {
   // How long sent data may wait for the other side to acknowledge it (TCP): a
   // peer that neither reads nor answers is gone. Pings queue behind that data.
   absl::Duration unsent_timeout = absl::Seconds(40);
+  // TCP connections begin with a TLS handshake. Unix sockets never do: who may
+  // reach them is a matter of permissions.
+  bool tls = false;
 };
 
 // Why a connection was closed.
@@ -73,13 +76,15 @@ enum class Refusal {
   kNoDescriptor,      // The process has no descriptors left.
   kSilent,            // The first bytes did not arrive in time.
   kNotHttp2,          // The first bytes are not HTTP/2.
+  kNotTls,            // They are not a TLS handshake, which is due here.
 };
 
 // Receives the connections. Called on the loop's thread; must not block.
 class ConnectionTaker {
  public:
-  // Takes ownership of the descriptor. Nothing has been read from it.
-  virtual void Take(int descriptor) = 0;
+  // Takes ownership of the descriptor. Nothing has been read from it. `tls`: it
+  // begins with a TLS handshake.
+  virtual void Take(int descriptor, bool tls) = 0;
   // `address`: the peer's, without port; "unix" for a Unix socket, empty if
   // unknown.
   virtual void OnRefused(Refusal refusal, const std::string& address) = 0;
@@ -140,6 +145,7 @@ class AcceptLoop {
   bool FullOf(const std::string& address) const;
   bool HalfFull(const std::string& address) const;
   void OnBytes(Id id);
+  bool BeginsWithTls(const Connection& connection) const;
   void HandOn(Connections::iterator connection);
   void Refuse(Connections::iterator connection, Refusal refusal);
   void StopWaiting(Connection& connection);

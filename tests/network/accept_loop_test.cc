@@ -28,7 +28,7 @@ const std::string kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // Records what the loop reports, and lets a test wait for it.
 class Taker final : public ConnectionTaker {
  public:
-  void Take(int descriptor) override {
+  void Take(int descriptor, bool /*tls*/) override {
     std::lock_guard lock(mu_);
     taken_.push_back(descriptor);
     changed_.notify_all();
@@ -170,9 +170,23 @@ TEST_F(AcceptLoopTest, OtherBytesAreResetAtOnce) {
   EXPECT_TRUE(client.AwaitReset());
 }
 
+TEST_F(AcceptLoopTest, WithTlsAConnectionBeginsWithAHandshake) {
+  Start({.tls = true});
+  Client client(port_);
+  client.Say("\x16");
+  client.Say("\x03\x01 and what follows");
+  close(taker_.AwaitTaken());
+  for (const std::string& first : {kPreface, std::string("\x16\x02")}) {
+    Client other(port_);
+    other.Say(first);
+    EXPECT_EQ(taker_.AwaitRefused(), Refused(Refusal::kNotTls, "127.0.0.1"));
+    EXPECT_TRUE(other.AwaitReset());
+  }
+}
+
 // It waits for the taker's greeting, as long as half of the room is free.
 TEST_F(AcceptLoopTest, SilentConnectionIsHandedOnWhileThereIsMuchRoom) {
-  for (const AcceptLimits limits :
+  for (const AcceptLimits& limits :
        {AcceptLimits{.connections_max = 6},
         AcceptLimits{.connections_of_address_max = 6}}) {
     Start(limits);
@@ -211,7 +225,7 @@ TEST_F(AcceptLoopTest, SilenceAndHalfAPrefaceEndAtTheDeadline) {
 }
 
 TEST_F(AcceptLoopTest, AtTheBoundOneIsRefusedUntilAnotherHasGone) {
-  for (const AcceptLimits limits :
+  for (const AcceptLimits& limits :
        {AcceptLimits{.connections_max = 2},
         AcceptLimits{.connections_of_address_max = 2}}) {
     Start(limits);
@@ -234,7 +248,7 @@ TEST_F(AcceptLoopTest, AtTheBoundOneIsRefusedUntilAnotherHasGone) {
 }
 
 TEST_F(AcceptLoopTest, SilentConnectionGivesWayToANewOne) {
-  for (const AcceptLimits limits :
+  for (const AcceptLimits& limits :
        {AcceptLimits{.connections_max = 2},
         AcceptLimits{.connections_of_address_max = 2}}) {
     Start(limits);

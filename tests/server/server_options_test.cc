@@ -475,15 +475,17 @@ TEST_F(ServerOptionsTogether, BoundsThemselvesAreAllowed) {
             "20s");
 }
 
-TEST_F(ServerOptionsTogether, AddressBeyondThisMachineNeedsInsecure) {
+TEST_F(ServerOptionsTogether, AddressBeyondThisMachineNeedsTlsOrInsecure) {
   for (const char* address : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "host:1"}) {
     const std::string flag = absl::StrCat("--listen=", address);
     EXPECT_EQ(ParseBad({"--listen=127.0.0.1:1", flag}),
               absl::StrCat(flag,
                            ": not a loopback address, and the server does not "
-                           "encrypt; add --insecure to listen there all the "
-                           "same"));
+                           "encrypt; give it --tls-cert and --tls-key, or add "
+                           "--insecure to listen there all the same"));
     EXPECT_EQ(ParseGood({flag, "--insecure"}).at("listen"), address);
+    EXPECT_EQ(ParseGood({flag, "--tls-cert=c", "--tls-key=k"}).at("listen"),
+              address);
   }
 }
 

@@ -1,0 +1,70 @@
+#include "client/wire/tls.h"
+
+#include <cstddef>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace leasehold::client {
+namespace {
+
+// The text of a PEM file whose first block has a label that ends with `label`.
+absl::StatusOr<std::string> ReadPem(const std::string& path,
+                                    const std::string& label) {
+  constexpr size_t kBytesMax = size_t{1} << 20;
+  std::ifstream file(path, std::ios::binary);
+  // A directory can be opened, but not read.
+  if (!file || (file.peek(), file.bad())) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
+  }
+  std::string text(kBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is larger than 1 MiB"));
+  }
+  const size_t begin = text.find("-----BEGIN ");
+  const size_t end = begin == std::string::npos
+                         ? begin
+                         : text.find("-----", begin + sizeof("-----BEGIN"));
+  if (end == std::string::npos ||
+      !absl::EndsWith(absl::string_view(text).substr(0, end), label)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is not a PEM file that begins with a ", label));
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
+    const TlsOptions& options) {
+  if (options.cert.empty() != options.key.empty()) {
+    return absl::InvalidArgumentError(
+        "a certificate and its key go together: give both or none");
+  }
+  grpc::SslCredentialsOptions made;
+  const auto read = [](const std::string& path, const std::string& label,
+                       std::string& into) {
+    if (path.empty()) return absl::OkStatus();
+    auto text = ReadPem(path, label);
+    if (text.ok()) into = *std::move(text);
+    return text.status();
+  };
+  absl::Status status = read(options.ca, "CERTIFICATE", made.pem_root_certs);
+  if (status.ok()) {
+    status = read(options.cert, "CERTIFICATE", made.pem_cert_chain);
+  }
+  if (status.ok()) {
+    status = read(options.key, "PRIVATE KEY", made.pem_private_key);
+  }
+  if (!status.ok()) return status;
+  return grpc::SslCredentials(made);
+}
+
+}  // namespace leasehold::client

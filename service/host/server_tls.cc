@@ -1,0 +1,53 @@
+#include "service/host/server_tls.h"
+
+#include <utility>
+
+#include "absl/time/time.h"
+
+namespace leasehold {
+
+absl::StatusOr<std::unique_ptr<ServerTls>> ServerTls::Open(
+    TlsFiles files, ClientAuth client_auth, const Clock& clock,
+    ServerLog& log) {
+  auto material = ReadTlsMaterial(files, clock.WallNow());
+  if (!material.ok()) return material.status();
+  std::unique_ptr<ServerTls> opened(new ServerTls(
+      std::move(files), *std::move(material), client_auth, clock, log));
+  opened->LogMaterial("tls");
+  return opened;
+}
+
+ServerTls::ServerTls(TlsFiles files, TlsMaterial material,
+                     ClientAuth client_auth, const Clock& clock, ServerLog& log)
+    : files_(std::move(files)),
+      clock_(clock),
+      log_(log),
+      material_(material),
+      credentials_(std::move(material), client_auth) {}
+
+void ServerTls::LookAgain() {
+  auto read = ReadTlsMaterial(files_, clock_.WallNow());
+  if (!read.ok()) {
+    std::string why(read.status().message());
+    if (why == refused_) return;
+    refused_ = std::move(why);
+    log_.Warning("tls_kept",
+                 {{"reason", refused_},
+                  {"message", "the last good certificate goes on serving"}});
+    return;
+  }
+  refused_.clear();
+  if (*read == material_) return;
+  material_ = *std::move(read);
+  credentials_.Set(material_);
+  LogMaterial("tls_changed");
+}
+
+void ServerTls::LogMaterial(const char* event) {
+  log_.Info(event,
+            {{"certificate", files_.chain},
+             {"expires", absl::FormatTime(absl::RFC3339_sec, material_.expires,
+                                          absl::UTCTimeZone())}});
+}
+
+}  // namespace leasehold

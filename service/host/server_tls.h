@@ -1,0 +1,57 @@
+// ServerTls: the server's certificate, key and clients' authorities, from files
+// that may change while it serves.
+//
+// A pair that cannot serve changes nothing: the last good one stays, and the
+// log says why.
+//
+// Thread-safety: one thread.   Lifetime: clock and log outlive it; it outlives
+// the grpc::Server.
+#ifndef LEASEHOLD_SERVICE_HOST_SERVER_TLS_H_
+#define LEASEHOLD_SERVICE_HOST_SERVER_TLS_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "lease/clock.h"
+#include "service/host/server_log.h"
+#include "service/network/tls_credentials.h"
+#include "service/network/tls_material.h"
+
+namespace leasehold {
+
+class ServerTls {
+ public:
+  // How often files are looked at that nobody announces.
+  static constexpr absl::Duration kLookAgain = absl::Seconds(10);
+
+  //   InvalidArgument: the files cannot serve (ReadTlsMaterial).
+  static absl::StatusOr<std::unique_ptr<ServerTls>> Open(TlsFiles files,
+                                                         ClientAuth client_auth,
+                                                         const Clock& clock,
+                                                         ServerLog& log);
+
+  // Reads the files again; what has changed and can serve is used from now on.
+  void LookAgain();
+
+  std::shared_ptr<grpc::ServerCredentials> credentials() const {
+    return credentials_.ForServer();
+  }
+
+ private:
+  ServerTls(TlsFiles files, TlsMaterial material, ClientAuth client_auth,
+            const Clock& clock, ServerLog& log);
+  void LogMaterial(const char* event);
+
+  const TlsFiles files_;
+  const Clock& clock_;
+  ServerLog& log_;
+  TlsMaterial material_;
+  TlsCredentials credentials_;
+  std::string refused_;  // Why the files were last refused.
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HOST_SERVER_TLS_H_
