@@ -60,7 +60,7 @@ def _():
     expect(running not in shelf.texts, "one that runs is exported")
     equal(found.exported_instances, len(ids))
     exports.delete_job(job.job_id)
-    equal(exports.get_job(job.job_id), None)
+    wait_until(lambda: exports.get_job(job.job_id) is None, "it is gone")  # By a signal.
 
 
 main(register=exports.register_worker)
