@@ -105,7 +105,7 @@ def _():
 def _():
     id = new_id("ended")
     scheduled.create_schedule(options(
-        id, start_at=soon(0), end_at=soon(2), start_immediately_if_late=True))
+        id, start_at=soon(0), end_at=soon(5), start_immediately_if_late=True))
     wait_until(lambda: runs(id), "a run")
     wait_until(lambda: scheduled.get_schedule(id) is None, "it is gone")
 
