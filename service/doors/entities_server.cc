@@ -1,6 +1,8 @@
 #include "service/doors/entities_server.h"
 
+#include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,9 @@
 
 namespace leasehold {
 namespace {
+
+// The bytes of a message beside its state.
+constexpr size_t kRoomBeside = 4 << 10;
 
 absl::Status NoSuchEntity(const InstanceKey& key, std::string_view is) {
   return absl::NotFoundError(
@@ -28,11 +33,6 @@ void Signal(Entities& entities, const InstanceKey& key,
   absl::StatusOr<EntitySignal> signal = FromMessage(request, key);
   if (!signal.ok()) return done(signal.status());
   entities.Signal(*std::move(signal), std::move(done));
-}
-
-void Call(Entities&, const InstanceKey&, v1::CallEntityRequest&,
-          v1::CallEntityResponse&, DoneStatus done) {
-  done(absl::UnimplementedError("this server does not serve Call yet"));
 }
 
 void Get(Entities& entities, const InstanceKey& key,
@@ -101,7 +101,7 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
   };
   return {
       {"Signal", kUnary, kUser, one(&Service::RequestSignal, &Signal)},
-      {"Call", kUnary, kUser, one(&Service::RequestCall, &Call)},
+      {"Call", kUnary, kUser, [this](RpcQueue& queue) { ServeCall(queue); }},
       {"Get", kUnary, kViewer, one(&Service::RequestGet, &Get)},
       {"List", kUnary, kViewer,
        AnsweredBy(entities_, service_, &Service::RequestList, &List)},
@@ -111,13 +111,96 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
   };
 }
 
+// ---- Calls that wait --------------------------------------------------------
+
+CallTask EntitiesServer::ServeCall(RpcQueue& queue) {
+  UnaryCall<v1::CallEntityRequest, v1::CallEntityResponse> call(queue);
+  if (!co_await call.Accept(service_, &Service::RequestCall)) co_return;
+  ServeCall(queue);
+  if (!co_await call.Parse()) co_return;
+
+  const absl::StatusOr<InstanceKey> key =
+      ReadKey(call, call.request().instance_id());
+  absl::Status status = key.ok() ? call.Admit() : key.status();
+  if (status.ok()) {
+    absl::StatusOr<EntityCall> asked = FromMessage(call.request(), *key);
+    status = asked.status();
+    if (status.ok()) {
+      asked->peer = call.context().peer();
+      const std::function<uint64_t(Done<OperationResult>)> begin =
+          [&](Done<OperationResult> done) {
+            return entities_.Call(*asked, std::move(done));
+          };
+      const std::function<bool(uint64_t)> cancel = [&](uint64_t id) {
+        return entities_.CancelCall(id);
+      };
+      CancellableWait<OperationResult> waited(call, begin, cancel);
+      absl::StatusOr<OperationResult> result = co_await waited;
+      status = result.status();
+      if (status.ok() && result->failure.has_value()) {
+        status = OperationFailed(*asked, result->failure);
+      } else if (status.ok() && result->output.has_value()) {
+        call.response().set_output(*std::move(result->output));
+      }
+    }
+  }
+  co_await call.Finish(status);
+}
+
 CallTask EntitiesServer::ServeWatch(RpcQueue& queue) {
   ServerStreamCall<v1::GetEntityRequest, v1::EntityInfo> call(queue);
   if (!co_await call.Accept(service_, &Service::RequestWatch)) co_return;
   ServeWatch(queue);
   if (!co_await call.Parse()) co_return;
-  co_await call.Finish(
-      absl::UnimplementedError("this server does not serve Watch yet"));
+
+  const absl::StatusOr<InstanceKey> key =
+      call.WithHeartbeat(ReadKey(call, call.request().instance_id()));
+  absl::Status status = key.status();
+  EntityWait wait{.key = {},
+                  .state = !call.request().omit_state(),
+                  .peer = call.context().peer()};
+  bool looks = true;
+  bool open = status.ok();
+  if (open) wait.key = *key;
+  const std::function<uint64_t(Done<SharedEntity>)> begin =
+      [&](Done<SharedEntity> done) {
+        return entities_.AwaitChange(wait, std::move(done));
+      };
+  const std::function<bool(uint64_t)> cancel = [&](uint64_t id) {
+    return entities_.CancelWait(wait.key, id);
+  };
+  while (open) {
+    // Watchers that learn of a change share it; later readers get their own.
+    if (looks) co_await reads_.Enter(queue);
+    CancellableWait<SharedEntity> waited(call, begin, cancel);
+    absl::StatusOr<SharedEntity> info = co_await waited;
+    status = info.status();
+    v1::EntityInfo message;
+    size_t room = 0;
+    bool fits = false;
+    if (status.ok()) {
+      room = kRoomBeside + (*info)->state.value_or("").size();
+      fits = call.TryRoom(room);
+      if (fits) {
+        wait.seen = (*info)->print;
+        ToMessage(**info, message);
+      }
+    }
+    info = SharedEntity();
+    if (looks) reads_.Leave();
+    if (!status.ok()) break;
+    looks = !fits;
+    if (!fits) {
+      // It is looked at again once there is room: nothing waits in memory.
+      open = co_await call.Room(room);
+      continue;
+    }
+    open = co_await call.Write(std::move(message));
+    call.BeginHeartbeats();
+    call.LeaveRoom();
+  }
+  const absl::Status end = call.EndStatus(status);
+  co_await call.Finish(end);
 }
 
 }  // namespace leasehold

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "leasehold/v1/entities.grpc.pb.h"
 #include "service/doors/instance_call.h"
+#include "service/doors/orchestration_call.h"
 #include "service/orchestration/entities.h"
 #include "service/rpc/received.h"
 #include "service/rpc/rpc_queue.h"
@@ -41,11 +42,14 @@ class EntitiesServer final : public HostedService {
   absl::StatusOr<InstanceKey> ReadKey(const ServerCall& call,
                                       const std::string& field) const;
 
+  CallTask ServeCall(RpcQueue& queue);
   CallTask ServeWatch(RpcQueue& queue);
 
   Entities& entities_;
   const InstanceDoor& door_;
   Service service_;
+  // For watchers that have not been told yet.
+  ReadGate reads_{4};
 };
 
 }  // namespace leasehold

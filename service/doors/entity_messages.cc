@@ -5,13 +5,22 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
 #include "lease/base/instance_id.h"
+#include "lease/base/utf8.h"
 #include "service/doors/instance_messages.h"
 #include "service/doors/message_values.h"
+#include "service/doors/orchestration_messages.h"
 #include "service/orchestration/bounds.h"
 
 namespace leasehold {
 namespace {
+
+// Clients accept 8 KiB of headers with an answer. Of the failure's message in
+// the status, and of each text in its details:
+constexpr size_t kMessageBytesMax = 512;
+constexpr size_t kDetailBytesMax = 1024;
 
 absl::Status CheckOperation(std::string_view operation) {
   if (operation.empty()) {
@@ -42,6 +51,18 @@ absl::StatusOr<EntitySignal> FromMessage(v1::SignalEntityRequest& message,
   return signal;
 }
 
+absl::StatusOr<EntityCall> FromMessage(v1::CallEntityRequest& message,
+                                       const InstanceKey& key) {
+  if (absl::Status status = CheckOperation(message.operation()); !status.ok()) {
+    return status;
+  }
+  EntityCall call{.key = key,
+                  .operation = std::move(*message.mutable_operation())};
+  if (message.has_input()) call.input = std::move(*message.mutable_input());
+  call.request_id = std::move(*message.mutable_request_id());
+  return call;
+}
+
 absl::StatusOr<EntityListQuery> FromMessage(
     const v1::ListEntitiesRequest& message, const Caller& caller) {
   const v1::EntityFilter& filter = message.filter();
@@ -65,6 +86,30 @@ absl::StatusOr<EntityListQuery> FromMessage(
 }
 
 // ---- To messages ------------------------------------------------------------
+
+absl::Status OperationFailed(const EntityCall& call,
+                             const OpaqueMessage& failure) {
+  v1::OrchestrationFailure details;
+  ToMessage(failure, details);
+  const auto cut = [](std::string& text) {
+    if (text.size() <= kDetailBytesMax) return;
+    text.resize(Utf8Front(text, kDetailBytesMax).size());
+    text += "...";
+  };
+  cut(*details.mutable_type());
+  cut(*details.mutable_message());
+  cut(*details.mutable_stack_trace());
+  if (details.cause().ByteSizeLong() > 2 * kDetailBytesMax) {
+    details.clear_cause();
+  }
+  absl::Status status = absl::UnknownError(absl::StrCat(
+      "operation ", QuoteForMessage(call.operation), " of entity ",
+      QuoteForMessage(call.key.id), " failed: ", details.type(), ": ",
+      std::string(Utf8Front(details.message(), kMessageBytesMax))));
+  status.SetPayload("type.googleapis.com/leasehold.v1.OrchestrationFailure",
+                    absl::Cord(details.SerializeAsString()));
+  return status;
+}
 
 void ToMessage(const EntityInfo& info, v1::EntityInfo& message) {
   message.set_instance_id(info.id);

@@ -16,10 +16,18 @@ namespace leasehold {
 //   InvalidArgument: a field breaks a rule; the message says which.
 absl::StatusOr<EntitySignal> FromMessage(v1::SignalEntityRequest& message,
                                          const InstanceKey& key);
+absl::StatusOr<EntityCall> FromMessage(v1::CallEntityRequest& message,
+                                       const InstanceKey& key);
 // Of the tenant of `caller`.
 //   InvalidArgument: as above.
 absl::StatusOr<EntityListQuery> FromMessage(
     const v1::ListEntitiesRequest& message, const Caller& caller);
+
+// What a caller is told if its operation has failed: Unknown, with an
+// OrchestrationFailure in its details. What is too long for the header of an
+// answer is cut.
+absl::Status OperationFailed(const EntityCall& call,
+                             const OpaqueMessage& failure);
 
 void ToMessage(const EntityInfo& info, v1::EntityInfo& message);
 void ToMessage(const EntityList& list, v1::ListEntitiesResponse& message);

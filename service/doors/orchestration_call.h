@@ -1,6 +1,6 @@
-// ServeUnary, AnsweredBy, AnswerAwaiter, Into, HistoryRead, ReadGate and
-// OrchestrationWait: how a call over gRPC waits for an answer of
-// Orchestrations.
+// ServeUnary, AnsweredBy, AnswerAwaiter, Into, HistoryRead, ReadGate,
+// CancellableWait and OrchestrationWait: how a call over gRPC waits for an
+// answer of a port.
 //
 //   const auto begin = [&](AnswerAwaiter<absl::Status>::Done done) {
 //     orchestrations_.Suspend(key, reason, std::move(done));
@@ -185,29 +185,26 @@ inline size_t HistoryRoom(const HistoryPage& page) {
   return 2 * bytes;
 }
 
-// Awaits the end of a wait; a call that is cancelled waits no longer.
-class OrchestrationWait final : private CancelHandler {
+// Awaits the end of a wait of a port; a call that is cancelled waits no longer.
+template <typename T>
+class CancellableWait : private CancelHandler {
  public:
-  using Answer = absl::StatusOr<Orchestrations::SharedInfo>;
+  using Answer = absl::StatusOr<T>;
 
-  // As Orchestrations::Wait; the peer is the call's.
-  OrchestrationWait(Orchestrations& orchestrations, ServerCall& call,
-                    WaitRequest request)
-      : orchestrations_(orchestrations),
-        call_(call),
-        request_(std::move(request)) {
-    request_.peer = call.context().peer();
-  }
+  // `begin` says under which number the port knows the wait; `cancel` is true
+  // if that wait will not be answered.
+  CancellableWait(ServerCall& call, std::function<uint64_t(Done<T>)> begin,
+                  std::function<bool(uint64_t)> cancel)
+      : call_(call), begin_(std::move(begin)), cancel_(std::move(cancel)) {}
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> coroutine) {
     coroutine_ = coroutine;
     call_.set_cancel_handler(this);
-    id_ = orchestrations_.Wait(request_,
-                               [this, &queue = call_.queue()](Answer answer) {
-                                 answer_ = std::move(answer);
-                                 queue.Resume(coroutine_);
-                               });
+    id_ = begin_([this, &queue = call_.queue()](Answer answer) {
+      answer_ = std::move(answer);
+      queue.Resume(coroutine_);
+    });
     if (call_.cancelled()) OnCancelled();
   }
   Answer await_resume() {
@@ -217,17 +214,35 @@ class OrchestrationWait final : private CancelHandler {
 
  private:
   void OnCancelled() override {
-    if (!orchestrations_.CancelWait(request_.key, id_)) return;
+    if (!cancel_(id_)) return;
     answer_ = absl::CancelledError("the client waits no longer");
     call_.queue().Resume(coroutine_);
   }
 
-  Orchestrations& orchestrations_;
   ServerCall& call_;
-  WaitRequest request_;
-  Orchestrations::WaitId id_ = 0;
+  const std::function<uint64_t(Done<T>)> begin_;
+  const std::function<bool(uint64_t)> cancel_;
+  uint64_t id_ = 0;
   std::coroutine_handle<> coroutine_;
   Answer answer_ = absl::UnknownError("");
+};
+
+class OrchestrationWait final
+    : public CancellableWait<Orchestrations::SharedInfo> {
+ public:
+  // As Orchestrations::Wait; the peer is the call's.
+  OrchestrationWait(Orchestrations& orchestrations, ServerCall& call,
+                    WaitRequest request)
+      : CancellableWait(
+            call,
+            [&orchestrations, &call,
+             request](Done<Orchestrations::SharedInfo> done) mutable {
+              request.peer = call.context().peer();
+              return orchestrations.Wait(request, std::move(done));
+            },
+            [&orchestrations, key = request.key](uint64_t id) {
+              return orchestrations.CancelWait(key, id);
+            }) {}
 };
 
 }  // namespace leasehold

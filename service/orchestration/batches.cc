@@ -14,6 +14,12 @@
 
 namespace leasehold {
 
+absl::Status EntityIsDamaged(const InstanceKey& key, std::string_view why) {
+  return absl::DataLossError(
+      absl::StrCat("entity ", QuoteForMessage(key.id),
+                   " cannot be read: ", std::string(why)));
+}
+
 void Entity::OnParked() { batches_.OnParkedLocked(*this); }
 
 // ---- Receiving --------------------------------------------------------------
@@ -50,19 +56,8 @@ void Batches::Signal(EntitySignal signal, DoneStatus done) {
   Engine::Section section(engine_);
   status = engine_.admission_.serving();
   if (!status.ok()) return engine_.RefuseLocked(done, status);
-  const EntityPtr entity = FindLocked(signal.key);
-  const size_t bytes = (entity == nullptr ? 0 : entity->queue.bytes()) +
-                       (signal.input.has_value() ? signal.input->size() : 0);
-  if (entity != nullptr && entity->queue.size() > 0 &&
-      bytes > engine_.options_.inbox_bytes_max) {
-    return engine_.RefuseLocked(
-        done, absl::ResourceExhaustedError(absl::StrCat(
-                  "the messages that wait for entity ",
-                  QuoteForMessage(signal.key.id), " would have ", bytes,
-                  " bytes; at most ", engine_.options_.inbox_bytes_max,
-                  " are allowed (--max-inbox-bytes): a worker that takes its "
-                  "operations makes room")));
-  }
+  status = CheckRoomLocked(signal.key, signal.input);
+  if (!status.ok()) return engine_.RefuseLocked(done, status);
   PendingCommit commit;
   commit.done = std::move(done);
   ReceiveLocked(signal.key,
@@ -72,6 +67,31 @@ void Batches::Signal(EntitySignal signal, DoneStatus done) {
                      signal.scheduled, std::move(signal.input), signal.key.id}},
                 commit);
   engine_.commits_.Submit(std::move(commit));
+}
+
+absl::Status Batches::CheckRoomLocked(const InstanceKey& key,
+                                      const Payload& input) {
+  engine_.mu_.AssertHeld();
+  const EntityPtr entity = FindLocked(key);
+  if (entity == nullptr) return absl::OkStatus();
+  if (entity->damage != nullptr) return EntityIsDamaged(key, *entity->damage);
+  if (entity->queue.size() == 0) return absl::OkStatus();
+  const size_t bytes =
+      entity->queue.bytes() + (input.has_value() ? input->size() : 0);
+  if (bytes <= engine_.options_.inbox_bytes_max) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the messages that wait for entity ", QuoteForMessage(key.id),
+      " would have ", bytes, " bytes; at most ",
+      engine_.options_.inbox_bytes_max,
+      " are allowed (--max-inbox-bytes): a worker that takes its operations "
+      "makes room"));
+}
+
+std::string Batches::WaitingForLocked(const Entity& entity) {
+  engine_.mu_.AssertHeld();
+  std::string unwanted = engine_.answers_.UnwantedLocked(entity.batch);
+  return unwanted.empty() ? engine_.worker_watch_.WithWhomLocked(entity.batch)
+                          : unwanted;
 }
 
 void Batches::ReceiveLocked(const InstanceKey& key, HistoryEvent event,
@@ -159,6 +179,7 @@ void Batches::ContinueAfterLocked(Entity& entity, PendingCommit& commit) {
   commit.apply.push_back([this, kept = entity.shared_from_this()] {
     engine_.mu_.AssertHeld();
     kept->durable = true;
+    engine_.entity_watches_.OnChangedLocked(kept->key);
     ContinueLocked(*kept);
   });
 }
@@ -367,6 +388,7 @@ void Batches::CommitLocked(Entity& entity, BatchAnswer answer,
          {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(started)}},
         commit);
   }
+  engine_.outside_calls_.EndLocked(entity, std::move(batch.ended), commit);
   AdvanceLocked(entity, commit);
   if (batch.keeps_state) {
     TouchLocked(entity, commit);
@@ -401,6 +423,7 @@ void Batches::SetAsideLocked(Entity& entity, std::string why) {
                                   .instance_id = entity.key.id,
                                   .name = entity.batch.name,
                                   .reason = why});
+  engine_.outside_calls_.FailLocked(entity, EntityIsDamaged(entity.key, why));
   entity.damage = std::make_unique<const std::string>(std::move(why));
   std::erase(entity.unsent, &entity.batch);
   engine_.dispatcher_.End(entity.batch);
@@ -437,6 +460,7 @@ Entity& Batches::LoadLocked(AwakeEntity stored) {
       continue;
     }
     message->durable = true;
+    engine_.outside_calls_.LoadLocked(key, *message);
     if (message->kind == EntityMessage::Kind::kLock) {
       note_holder(message->caller);
     }

@@ -33,6 +33,8 @@ namespace leasehold {
 
 class Engine;
 
+absl::Status EntityIsDamaged(const InstanceKey& key, std::string_view why);
+
 class Batches {
  public:
   explicit Batches(Engine& engine) : engine_(engine) {}
@@ -42,6 +44,12 @@ class Batches {
   void Signal(EntitySignal signal, DoneStatus done);
   void Complete(const WorkName& name, BatchAnswer answer, DoneStatus done);
   void ReleaseOrphans(std::string tenant, Done<int64_t> done);
+
+  // Before a caller sends it something.
+  //   DataLoss, ResourceExhausted: as Entities::Call says.
+  absl::Status CheckRoomLocked(const InstanceKey& key, const Payload& input);
+  // As EntityInfo::waiting_for.
+  std::string WaitingForLocked(const Entity& entity);
 
   // An event for an entity: a signal, a call, a lock request or an unlock.
   void ReceiveLocked(const InstanceKey& key, HistoryEvent event,

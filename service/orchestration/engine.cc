@@ -51,6 +51,8 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
       execution_ids_(options.seed),
       schedule_(clock, timers_changed_),
       lookups_(store, readers_),
+      entity_watches_(*this, options.waits_max),
+      outside_calls_(*this, options.waits_max),
       wait_list_(*this, options.waits_max),
       worker_watch_(*this) {
   // Last: from now on it may be called.
@@ -66,7 +68,13 @@ absl::Status Engine::Open() { return recovery_.Open(); }
 void Engine::Drain() {
   Section section(*this);
   admission_.Drain();
-  wait_list_.EndWaitsLocked(admission_.accepting());
+  EndWaitsLocked(admission_.accepting());
+}
+
+void Engine::EndWaitsLocked(const absl::Status& status) {
+  entity_watches_.EndWaitsLocked(status);
+  outside_calls_.EndWaitsLocked(status);
+  wait_list_.EndWaitsLocked(status);
 }
 
 void Engine::Stop() {
@@ -76,7 +84,7 @@ void Engine::Stop() {
     if (!admission_.Stop()) return;
     if (served) recovery_.ForgetAllLocked();
     recovery_.NeverRetryLocked();
-    wait_list_.EndWaitsLocked(admission_.serving());
+    EndWaitsLocked(admission_.serving());
   }
   timers_changed_.NotifyAll();
   if (timer_thread_.joinable()) timer_thread_.join();
@@ -296,6 +304,9 @@ void Engine::FireTimers() {
 }
 
 void Engine::FireLocked(const Timers::Entry& entry) {
+  if (entry.kind == Timers::Kind::kCallWaits) {
+    return outside_calls_.FireLocked();
+  }
   Orchestration* found = directory_.FindByNumber(entry.number);
   if (found == nullptr) return batches_.FireLocked(entry);
   if (found->damage != nullptr) return;
@@ -316,6 +327,7 @@ void Engine::FireLocked(const Timers::Entry& entry) {
       deliveries_.LineUpAgainLocked(orchestration, entry.id);
       break;
     case Timers::Kind::kEntity:
+    case Timers::Kind::kCallWaits:
       break;
   }
 }

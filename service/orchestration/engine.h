@@ -68,11 +68,13 @@
 #include "service/orchestration/engine_options.h"
 #include "service/orchestration/entities.h"
 #include "service/orchestration/entity_calls.h"
+#include "service/orchestration/entity_watches.h"
 #include "service/orchestration/execution_ids.h"
 #include "service/orchestration/lookups.h"
 #include "service/orchestration/mail.h"
 #include "service/orchestration/orchestrations.h"
 #include "service/orchestration/outbox.h"
+#include "service/orchestration/outside_calls.h"
 #include "service/orchestration/purges.h"
 #include "service/orchestration/reads.h"
 #include "service/orchestration/recovery.h"
@@ -187,8 +189,10 @@ class Engine final : public Orchestrations,
   friend class Deliveries;
   friend class Ends;
   friend class EntityCalls;
+  friend class EntityWatches;
   friend class HotOrchestration;
   friend class Mail;
+  friend class OutsideCalls;
   friend class Purges;
   friend class Reads;
   friend class Recovery;
@@ -231,6 +235,8 @@ class Engine final : public Orchestrations,
   void FireLocked(const Timers::Entry& entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Timestamp NowLocked() const;
+  void EndWaitsLocked(const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The orchestration has ended: frees all that nobody else still holds.
   void EndLocked(Orchestration& orchestration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -278,7 +284,9 @@ class Engine final : public Orchestrations,
   Deliveries deliveries_{*this};
   Ends ends_{*this};
   EntityCalls entity_calls_{*this};
+  EntityWatches entity_watches_;
   Mail mail_{*this};
+  OutsideCalls outside_calls_;
   Purges purges_{*this};
   Reads reads_{*this};
   Recovery recovery_{*this};

@@ -12,12 +12,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "service/instance/instance_key.h"
+#include "service/orchestration/entity_batch.h"
 #include "service/orchestration/entity_queue.h"
 #include "service/orchestration/requests.h"
 #include "service/orchestration/wire.h"
@@ -32,16 +34,38 @@ struct EntitySignal {
   std::optional<Timestamp> scheduled = {};  // Not before this time.
 };
 
+struct EntityCall {
+  InstanceKey key;
+  std::string operation;
+  Payload input = {};
+  // The caller's name for it: what comes of it is kept under that name. Empty:
+  // it has none.
+  std::string request_id = {};
+  std::string peer = {};  // The caller's connection.
+  bool kept = false;      // Set by the engine.
+};
+
 struct EntityInfo {
   std::string id;
   absl::Time modified = {};
   bool has_state = false;
-  Payload state = {};      // Set only on request.
-  size_t waiting = 0;      // Messages that wait for it, now or for later.
+  Payload state = {};  // Set only on request.
+  size_t waiting = 0;  // Messages that wait for it, now or for later.
   std::optional<EntityLock> lock = {};
   // For people: why its operations do not run now. Empty: not known, or in a
   // list.
   std::string waiting_for = {};
+  // Of all that watchers are told of: another one, if that is not the same.
+  uint64_t print = 0;
+};
+
+using SharedEntity = std::shared_ptr<const EntityInfo>;
+
+struct EntityWait {
+  InstanceKey key;
+  bool state = false;                 // The answer has the state.
+  std::optional<uint64_t> seen = {};  // EntityInfo::print; nullopt: nothing.
+  std::string peer = {};              // The caller's connection.
 };
 
 struct EntityListQuery {
@@ -70,6 +94,33 @@ class Entities {
   //   ResourceExhausted: the input is too large, or too much waits for the
   //     entity already (inbox_bytes_max).
   virtual void Signal(EntitySignal signal, DoneStatus done) = 0;
+
+  using WaitId = uint64_t;
+
+  // Sends an operation, and answers with what comes of it, as the worker says,
+  // once that is durable. It was durable before the operation ran, and runs
+  // once, whether or not its caller still waits. A call with a request ID that
+  // waits already is the same call; one that has ended is answered again, as
+  // long as that is kept (KeptCalls), also after a restart.
+  //   InvalidArgument: as of Signal; or another call had its request ID.
+  //   ResourceExhausted: as of Signal; or the caller's connection has begun so
+  //     many calls since that this one, its oldest, makes room.
+  //   DeadlineExceeded: no answer came for ten minutes; it still runs.
+  //   DataLoss: the entity cannot be read.
+  //   Unavailable: nobody can wait now. With a request ID, ask again.
+  //   Aborted: everything was erased.
+  virtual WaitId Call(EntityCall call, Done<OperationResult> done) = 0;
+  // The caller waits no longer. True: `done` will not be called.
+  virtual bool CancelCall(WaitId id) = 0;
+
+  // Answers with the entity once what it shows is not `wait.seen`: at once, if
+  // nothing was seen. Changes between two waits are seen as one. Of an ID of
+  // which there is nothing, the answer is an entity without a state.
+  //   DataLoss: it cannot be read.
+  //   ResourceExhausted: as of Call.
+  virtual WaitId AwaitChange(EntityWait wait, Done<SharedEntity> done) = 0;
+  // True: `done` will not be called.
+  virtual bool CancelWait(const InstanceKey& key, WaitId id) = 0;
 
   // nullopt: there is nothing of this ID. One without a state does not exist
   // for its users: something waits for it, or somebody holds it.

@@ -78,6 +78,13 @@ CommittedBatch CommitBatch(const std::vector<const EntityMessage*>& sent,
       result.failure = MakeFailure("PayloadTooLarge", std::move(why));
     }
     if (message.kind != EntityMessage::Kind::kCall) continue;
+    if (message.IsFromOutside()) {
+      const bool kept = !message.caller_execution.empty();
+      batch.ended.push_back(
+          {kept ? message.caller_execution : message.request_id, kept,
+           std::move(result)});
+      continue;
+    }
     EventBody body;
     if (result.failure.has_value()) {
       body =
@@ -111,6 +118,9 @@ std::ostream& operator<<(std::ostream& out, const CommittedBatch& batch) {
   for (const int64_t sequence : batch.done) out << ' ' << sequence;
   for (const TurnOutcome::Message& message : batch.messages) {
     out << "; tells " << message.instance_id;
+  }
+  for (const EndedCall& call : batch.ended) {
+    out << "; ends " << call.request_id << (call.kept ? " (kept)" : "");
   }
   for (const ExecutionStarted& started : batch.starts) {
     out << "; starts " << started.orchestration.instance_id;

@@ -54,11 +54,19 @@ struct BatchAnswer {
   bool wants_state = false;
 };
 
+// A call from outside of any orchestration that was in a batch.
+struct EndedCall {
+  std::string request_id;  // As its caller named it, if it is kept.
+  bool kept = false;
+  OperationResult result;
+};
+
 struct CommittedBatch {
   Payload state;  // Unless `keeps_state`.
   bool keeps_state = false;
   std::vector<int64_t> done;  // Messages that are no longer in the queue.
   std::vector<TurnOutcome::Message> messages;  // Answers and signals.
+  std::vector<EndedCall> ended;
   std::vector<ExecutionStarted> starts;
   std::string limit;  // Why the operations failed; empty: no limit was hit.
 };

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "service/base/hash.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/page_queries.h"
 
@@ -15,10 +15,13 @@ constexpr size_t kPageEntitiesMax = 1000;
 // Of the states in a page: one more may be in it.
 constexpr size_t kPageBytesMax = 2 << 20;
 
-absl::Status CannotBeRead(const InstanceKey& key, std::string_view why) {
-  return absl::DataLossError(
-      absl::StrCat("entity ", QuoteForMessage(key.id),
-                   " cannot be read: ", std::string(why)));
+// Of all that watchers are told of.
+uint64_t PrintOf(const EntityRow& row, const std::optional<EntityLock>& lock) {
+  // As if there were nothing of its ID.
+  if (!row.state.has_value() && !lock.has_value()) return 0;
+  uint64_t print = HashBytes(row.state.value_or(""));
+  print = HashBytes(row.state.has_value() ? "1" : "0", print);
+  return lock.has_value() ? HashBytes(EncodeMessage(*lock), print) : print;
 }
 
 }  // namespace
@@ -27,16 +30,17 @@ EntityInfo EntityCalls::InfoOf(EntityRow& row, bool state) {
   EntityInfo info{.id = row.id,
                   .modified = FromStored(row.modified),
                   .has_state = row.state.has_value()};
+  // As stored: what is in memory may not be durable.
+  if (auto header = DecodeMessage<EntityHeader>(row.header)) {
+    info.lock = std::move(header->lock);
+  }
+  info.print = PrintOf(row, info.lock);
   if (state) info.state = std::move(row.state);
   const Engine::Look look(engine_);
   if (const EntityPtr entity =
           engine_.batches_.FindLocked({row.tenant, row.id})) {
     info.waiting = entity->queue.size();
-    info.lock = entity->queue.lock();
-    info.waiting_for = engine_.answers_.UnwantedLocked(entity->batch);
-    if (info.waiting_for.empty()) {
-      info.waiting_for = engine_.worker_watch_.WithWhomLocked(entity->batch);
-    }
+    info.waiting_for = engine_.batches_.WaitingForLocked(*entity);
   }
   return info;
 }
@@ -54,14 +58,37 @@ void EntityCalls::GetEntity(const InstanceKey& key, bool state,
     }
   }
   engine_.readers_.Post([this, key, state, done = std::move(done)] {
-    auto row = engine_.store_.FindEntity(key.tenant, key.id);
-    if (!row.ok()) return done(row.status());
-    if (!row->has_value()) return done(std::nullopt);
-    if ((*row)->damaged) {
-      return done(CannotBeRead(key, "its row has a wrong checksum"));
-    }
-    done(InfoOf(**row, state));
+    done(ReadInfo(key, state));
   });
+}
+
+absl::StatusOr<std::optional<EntityInfo>> EntityCalls::ReadInfo(
+    const InstanceKey& key, bool state) {
+  auto row = engine_.store_.FindEntity(key.tenant, key.id);
+  if (!row.ok()) return row.status();
+  if (!row->has_value()) return std::nullopt;
+  if ((*row)->damaged) {
+    return EntityIsDamaged(key, "its row has a wrong checksum");
+  }
+  return InfoOf(**row, state);
+}
+
+Entities::WaitId EntityCalls::Call(EntityCall call,
+                                   Done<OperationResult> done) {
+  return engine_.outside_calls_.Call(std::move(call), std::move(done));
+}
+
+bool EntityCalls::CancelCall(WaitId id) {
+  return engine_.outside_calls_.Cancel(id);
+}
+
+Entities::WaitId EntityCalls::AwaitChange(EntityWait wait,
+                                          Done<SharedEntity> done) {
+  return engine_.entity_watches_.Wait(std::move(wait), std::move(done));
+}
+
+bool EntityCalls::CancelWait(const InstanceKey& key, WaitId id) {
+  return engine_.entity_watches_.Cancel(key, id);
 }
 
 void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
@@ -143,6 +170,10 @@ void EntityCalls::EraseFound(const InstanceKey& key, bool had,
   };
   if (entity == nullptr) {
     commit.changes.push_back(leasehold::EraseEntity{key.tenant, key.id});
+    commit.apply.push_back([this, key] {
+      engine_.mu_.AssertHeld();
+      engine_.entity_watches_.OnChangedLocked(key);
+    });
   } else {
     engine_.batches_.EraseStateLocked(*entity, commit);
   }

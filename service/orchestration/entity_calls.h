@@ -28,11 +28,19 @@ class EntityCalls final : public Entities {
   EntityCalls& operator=(const EntityCalls&) = delete;
 
   void Signal(EntitySignal signal, DoneStatus done) override;
+  WaitId Call(EntityCall call, Done<OperationResult> done) override;
+  bool CancelCall(WaitId id) override;
+  WaitId AwaitChange(EntityWait wait, Done<SharedEntity> done) override;
+  bool CancelWait(const InstanceKey& key, WaitId id) override;
   void GetEntity(const InstanceKey& key, bool state,
                  Done<std::optional<EntityInfo>> done) override;
   void QueryEntities(EntityListQuery query, Done<EntityList> done) override;
   void EraseEntity(const InstanceKey& key, Done<bool> done) override;
   void ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) override;
+
+  // As GetEntity. Blocks; for readers.
+  absl::StatusOr<std::optional<EntityInfo>> ReadInfo(const InstanceKey& key,
+                                                     bool state);
 
  private:
   // With what waits for it. Takes the state out of `row` if it is wanted.

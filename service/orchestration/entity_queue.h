@@ -50,6 +50,10 @@ struct EntityMessage {
   std::string event = {};  // Encoded.
   bool durable = false;    // It may go to a worker.
 
+  // A call that no orchestration waits for. If what comes of it is kept, the
+  // name that its caller gave it stands in `caller_execution`.
+  bool IsFromOutside() const { return kind == Kind::kCall && caller.empty(); }
+
   friend bool operator==(const EntityMessage&, const EntityMessage&) = default;
 };
 

@@ -284,6 +284,12 @@ void Purges::Wipe(DoneStatus done) {
     }
     done(status);
   };
+  commit.apply.push_back([this] {
+    engine_.mu_.AssertHeld();
+    engine_.entity_watches_.OnAllChangedLocked();
+  });
+  engine_.outside_calls_.EndWaitsLocked(
+      absl::AbortedError("everything was erased, and the operation with it"));
   engine_.recovery_.ForgetAllLocked();
   engine_.commits_.Submit(std::move(commit));
 }

@@ -62,6 +62,11 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
   });
   if (!status.ok()) return status;
 
+  std::vector<CallMark> calls;
+  status = engine_.store_.ReadCalls(
+      partition, [&calls](CallMark one) { calls.push_back(std::move(one)); });
+  if (!status.ok()) return status;
+
   Engine::Section section(engine_);
   if (engine_.admission_.stopped()) return engine_.admission_.serving();
   ForgetAllLocked();
@@ -80,6 +85,9 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
     engine_.directory_.NoteParked(number);
     engine_.directory_.PackSome();
   }
+  for (CallMark& one : calls) {
+    engine_.outside_calls_.LoadLocked(std::move(one));
+  }
   for (AwakeEntity& one : awake) {
     Entity& entity = engine_.batches_.LoadLocked(std::move(one));
     if (entity.damage == nullptr) TakeLossesLocked(entity.batch, left);
@@ -95,6 +103,7 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
   }
   engine_.batches_.BeginLocked();
   engine_.wait_list_.ReviewWaitersLocked();
+  engine_.entity_watches_.OnAllChangedLocked();
   engine_.timers_changed_.NotifyAll();
   return absl::OkStatus();
 }
@@ -278,6 +287,7 @@ void Recovery::ForgetAllLocked() {
   while (Orchestration* one = engine_.directory_.first())
     engine_.EndLocked(*one);
   engine_.batches_.ForgetAllLocked();
+  engine_.outside_calls_.ForgetAllLocked();
   engine_.schedule_.Clear();
   engine_.ends_.ForgetAllLocked();
   engine_.mail_.ForgetAllLocked();

@@ -32,6 +32,7 @@ class Timers {
     kRetryTurn,      // A turn or batch that was given back is queued again.
     kRetryActivity,  // Same for an activity; `id` is its number, of any value.
     kEntity,         // A message for later of an entity is due.
+    kCallWaits,      // Callers of entities have waited for too long.
   };
 
   // Sorted in this order: timers of one orchestration that are due together

@@ -128,6 +128,8 @@ void MemoryStore::Apply(const EraseEverything&) {
   outbox_.clear();
   entities_.clear();
   awake_.clear();
+  calls_.clear();
+  call_orders_.clear();
 }
 
 void MemoryStore::Apply(const PutRequest& change) {
@@ -136,6 +138,21 @@ void MemoryStore::Apply(const PutRequest& change) {
   requests_of_[{row.tenant, place.id}].erase(row.request);
   requests_of_[{row.tenant, row.id}].insert(row.request);
   place = row;
+}
+
+void MemoryStore::Apply(const PutCall& change) {
+  const CallRow& row = change.row;
+  Apply(DropCall{row.tenant, row.request});
+  const int64_t order = calls_.empty() ? 1 : calls_.rbegin()->first + 1;
+  calls_[order] = row;
+  call_orders_[{row.tenant, row.request}] = order;
+}
+
+void MemoryStore::Apply(const DropCall& change) {
+  const auto found = call_orders_.find({change.tenant, change.request});
+  if (found == call_orders_.end()) return;
+  calls_.erase(found->second);
+  call_orders_.erase(found);
 }
 
 void MemoryStore::Apply(const PutSetting& change) {
@@ -479,6 +496,31 @@ absl::StatusOr<std::optional<RequestRow>> MemoryStore::FindRequest(
       requests_.find({std::string(tenant), std::string(request)});
   if (found == requests_.end()) return std::nullopt;
   return found->second;
+}
+
+absl::Status MemoryStore::ReadCalls(
+    PartitionId partition, absl::FunctionRef<void(CallMark call)> each) {
+  std::vector<CallMark> marks;
+  {
+    MutexLock lock(mu_);
+    if (!open_) return NotOpen();
+    if (partition != kOnlyPartition) return absl::OkStatus();
+    for (const auto& [order, row] : calls_) {
+      marks.push_back({row.tenant, row.request, row.ended, row.outcome.size()});
+    }
+  }
+  for (CallMark& mark : marks) each(std::move(mark));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<CallRow>> MemoryStore::FindCall(
+    std::string_view tenant, std::string_view request) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  const auto found =
+      call_orders_.find({std::string(tenant), std::string(request)});
+  if (found == call_orders_.end()) return std::nullopt;
+  return calls_.at(found->second);
 }
 
 absl::Status MemoryStore::ReadAwake(

@@ -74,6 +74,10 @@ class MemoryStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<EntityPage> QueryEntities(const EntityQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReadCalls(PartitionId partition,
+                         absl::FunctionRef<void(CallMark call)> each) override;
+  absl::StatusOr<std::optional<CallRow>> FindCall(
+      std::string_view tenant, std::string_view request) override;
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -103,6 +107,8 @@ class MemoryStore final : public Store {
   void Apply(const EraseRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const EraseEverything& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutRequest& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const PutCall& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const DropCall& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutSetting& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutOutbox& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const TakeOutbox& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -139,6 +145,9 @@ class MemoryStore final : public Store {
   // Only their row and history are kept.
   std::map<RunNumber, Instance> replaced_ ABSL_GUARDED_BY(mu_);
   std::map<Key, RequestRow> requests_ ABSL_GUARDED_BY(mu_);
+  // By their order, and the order of each.
+  std::map<int64_t, CallRow> calls_ ABSL_GUARDED_BY(mu_);
+  std::map<Key, int64_t> call_orders_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::string, std::less<>> settings_
       ABSL_GUARDED_BY(mu_);
   std::map<OutboxKey, OutboxRow> outbox_ ABSL_GUARDED_BY(mu_);

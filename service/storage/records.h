@@ -99,6 +99,21 @@ struct RequestRow {
   friend bool operator==(const RequestRow&, const RequestRow&) = default;
 };
 
+// A call of an entity that has ended, by the name that its caller gave it. Its
+// entity need not exist any more.
+struct CallRow {
+  std::string tenant;
+  std::string request;
+  StoredTime ended = 0;
+  int64_t fingerprint = 0;  // Of what was called.
+  std::string id;           // The ID of its entity.
+  std::string outcome;
+  // Set when reading: as in a RunRow.
+  bool damaged = false;
+
+  friend bool operator==(const CallRow&, const CallRow&) = default;
+};
+
 // What one partition has to tell another. The commit that causes it puts it,
 // and the commit of the target that acts on it takes it: so it is acted on
 // once, however often the target is told.
@@ -249,7 +264,18 @@ struct DropOperation {
   int64_t sequence = 0;
 };
 
-// Erases all instances, replaced runs, requests and entities, and the outbox.
+// At most one per tenant and request: replaces an older one.
+struct PutCall {
+  CallRow row;
+};
+
+struct DropCall {
+  std::string tenant;
+  std::string request;
+};
+
+// Erases all instances, replaced runs, requests, entities and calls, and the
+// outbox.
 struct EraseEverything {};
 
 // At most one per tenant and request: replaces an older one. It stays when its
@@ -282,7 +308,7 @@ using Change =
                  PutMessage, TakeMessages, PutTimer, DropTimer, PutTask,
                  DropTask, EraseRun, EraseEverything, PutRequest, PutSetting,
                  PutOutbox, TakeOutbox, PutEntity, TouchEntity, EraseEntity,
-                 PutOperation, DropOperation>;
+                 PutOperation, DropOperation, PutCall, DropCall>;
 
 // ---- What is read -----------------------------------------------------------
 
@@ -375,6 +401,16 @@ struct AwakeEntity {
   std::vector<OperationRow> operations;
   // Describes, for people, what is damaged; empty if nothing is.
   std::string damage = {};
+};
+
+// A CallRow, in short.
+struct CallMark {
+  std::string tenant;
+  std::string request;
+  StoredTime ended = 0;
+  size_t bytes = 0;  // Of its outcome.
+
+  friend bool operator==(const CallMark&, const CallMark&) = default;
 };
 
 // Selects entities that meet all conditions, in order of their IDs (not empty).

@@ -52,6 +52,7 @@ class Looker {
     LookAtRest("partition", "id,epoch,generation");
     LookAtRest("entity", "number,modified,present,tenant,id,header,state");
     LookAtRest("operation", "number,sequence,event");
+    LookAtRest("call", "tenant,request,ended,fingerprint,id,outcome");
     LookAtLedger();
     return std::move(report_);
   }

@@ -138,6 +138,7 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
     : clock_(clock),
       connection_(path, vfs, SqliteConnection::Access::kReadOnly),
       entities_(connection_, clock),
+      calls_(connection_),
       open_instances_(
           connection_,
           absl::StrCat("SELECT number, status, created, tenant, id, summary,",

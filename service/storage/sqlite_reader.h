@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "lease/clock.h"
+#include "service/storage/sqlite_calls.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_entities.h"
 #include "service/storage/store.h"
@@ -65,6 +66,14 @@ class SqliteReader {
   absl::StatusOr<EntityPage> QueryEntities(const EntityQuery& query) {
     return entities_.Query(query);
   }
+  absl::Status ReadCalls(PartitionId partition,
+                         absl::FunctionRef<void(CallMark call)> each) {
+    return calls_.ReadCalls(partition, each);
+  }
+  absl::StatusOr<std::optional<CallRow>> FindCall(std::string_view tenant,
+                                                  std::string_view request) {
+    return calls_.Find(tenant, request);
+  }
 
  private:
   class Limit;
@@ -91,6 +100,7 @@ class SqliteReader {
   const Clock& clock_;
   SqliteConnection connection_;
   SqliteEntityReader entities_;
+  SqliteCallReader calls_;
   SqliteStatement open_instances_;
   SqliteStatement all_messages_;
   SqliteStatement all_timers_;

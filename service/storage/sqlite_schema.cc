@@ -9,7 +9,7 @@ namespace {
 
 // Columns that conditions use come first: a row is read from its beginning, and
 // a long summary is on overflow pages.
-constexpr std::array<std::string_view, 5> kMigrations = {
+constexpr std::array<std::string_view, 6> kMigrations = {
     // Version 1.
     R"sql(
       CREATE TABLE instance (
@@ -217,6 +217,20 @@ constexpr std::array<std::string_view, 5> kMigrations = {
                     ELSE sum END
           FROM old_ledger;
       DROP TABLE old_ledger;
+    )sql",
+    // Version 6: what is kept of calls of entities.
+    R"sql(
+      CREATE TABLE call (
+        ordinal     INTEGER PRIMARY KEY,
+        tenant      BLOB NOT NULL,
+        request     BLOB NOT NULL,
+        ended       INTEGER NOT NULL,
+        fingerprint INTEGER NOT NULL,
+        id          BLOB NOT NULL,
+        outcome     BLOB NOT NULL,
+        sum         INTEGER NOT NULL
+      ) STRICT;
+      CREATE UNIQUE INDEX call_name ON call (tenant, request);
     )sql",
 };
 

@@ -447,6 +447,16 @@ absl::StatusOr<EntityPage> SqliteStore::QueryEntities(
   return Read(&SqliteReader::QueryEntities, query);
 }
 
+absl::Status SqliteStore::ReadCalls(
+    PartitionId partition, absl::FunctionRef<void(CallMark call)> each) {
+  return Read(&SqliteReader::ReadCalls, partition, each);
+}
+
+absl::StatusOr<std::optional<CallRow>> SqliteStore::FindCall(
+    std::string_view tenant, std::string_view request) {
+  return Read(&SqliteReader::FindCall, tenant, request);
+}
+
 absl::StatusOr<std::optional<std::string>> SqliteStore::ReadSetting(
     std::string_view name) {
   return Read(&SqliteReader::ReadSetting, name);

@@ -27,6 +27,7 @@ std::string PutSql(absl::string_view table, absl::string_view values,
 SqliteWriter::SqliteWriter(SqliteConnection& c)
     : connection_(c),
       entities_(c),
+      calls_(c),
       begin_(c, "BEGIN IMMEDIATE"),
       commit_(c, "COMMIT"),
       find_key_(c, "SELECT number, tenant, id FROM instance WHERE key_hash=?"),
@@ -359,7 +360,7 @@ absl::Status SqliteWriter::Apply(const EraseEverything&) {
       "DELETE FROM instance; DELETE FROM history; DELETE FROM message;"
       "DELETE FROM timer; DELETE FROM task; DELETE FROM replaced;"
       "DELETE FROM request; DELETE FROM outbox; DELETE FROM entity;"
-      "DELETE FROM operation");
+      "DELETE FROM operation; DELETE FROM call");
 }
 
 absl::Status SqliteWriter::Apply(const PutRequest& change) {

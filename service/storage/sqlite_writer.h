@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "service/storage/records.h"
+#include "service/storage/sqlite_calls.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_entities.h"
 
@@ -73,6 +74,8 @@ class SqliteWriter {
   absl::Status Apply(const PutOutbox& change);
   absl::Status Apply(const TakeOutbox& change);
   // Those of entities.
+  absl::Status Apply(const PutCall& change) { return calls_.Apply(change); }
+  absl::Status Apply(const DropCall& change) { return calls_.Apply(change); }
   absl::Status Apply(const auto& change) { return entities_.Apply(change); }
 
   // The numbers of the rows of a key that `statement` finds by its hash.
@@ -125,6 +128,7 @@ class SqliteWriter {
   Epoch epoch_ = 0;
   int64_t generation_ = 0;
   SqliteEntityWriter entities_;
+  SqliteCallWriter calls_;
   SqliteStatement begin_;
   SqliteStatement commit_;
   SqliteStatement find_key_;

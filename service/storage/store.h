@@ -147,6 +147,16 @@ class Store {
   virtual absl::StatusOr<EntityPage> QueryEntities(
       const EntityQuery& query) = 0;
 
+  // Calls `each` with every call of a partition that is kept, in the order in
+  // which they were put.
+  //   DataLoss, Unavailable: as Open.
+  virtual absl::Status ReadCalls(
+      PartitionId partition, absl::FunctionRef<void(CallMark call)> each) = 0;
+
+  // The row of a PutCall; nullopt if there is none.
+  virtual absl::StatusOr<std::optional<CallRow>> FindCall(
+      std::string_view tenant, std::string_view request) = 0;
+
   // The value of a PutSetting; nullopt if there is none.
   virtual absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) = 0;

@@ -8,16 +8,20 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "leasehold/internal/rpc_status.pb.h"
 #include "leasehold/v1/entities.grpc.pb.h"
+#include "leasehold/v1/orchestration.pb.h"
 #include "service/instance/executor.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
+#include "service/orchestration/orchestration_info.h"
 #include "tests/doors/door_server.h"
 #include "tests/doors/fake_entities.h"
 #include "tests/support/simulated_clock.h"
@@ -68,6 +72,11 @@ std::vector<Case> Cases() {
          "instance_id: '@c@a' operation: 'add' input: '1'"
          " scheduled_time { seconds: 7 }",
          "Signal default/@c@a add 1  at 7"),
+      Of(&Stub::Call, "instance_id: '@c@a' operation: 'add'",
+         "Call default/@c@a add none "),
+      Of(&Stub::Call,
+         "instance_id: '@c@a' operation: 'add' input: '1' request_id: 'r'",
+         "Call default/@c@a add 1 r"),
       Of(&Stub::Get, "instance_id: '@c@a'", "GetEntity default/@c@a state"),
       Of(&Stub::Get, "instance_id: '@c@a' omit_state: true",
          "GetEntity default/@c@a"),
@@ -86,6 +95,7 @@ class EntitiesServerTest : public testing::Test {
  protected:
   EntitiesServerTest() {
     entities_.info = EntityInfo{.id = "@c@a", .has_state = true};
+    entities_.result = OperationResult{.output = "7", .failure = {}};
   }
   ~EntitiesServerTest() override {
     registry_.Shutdown([] {});
@@ -239,10 +249,110 @@ TEST_F(EntitiesServerTest, FieldsThatBreakARuleAreRefused) {
   refused(&Stub::Signal,
           "instance_id: '@c@a' operation: 'o' scheduled_time { nanos: -1 }",
           "scheduled_time: ");
+  refused(&Stub::Call, "instance_id: '@c@a'", "operation: is required");
   refused(&Stub::List, "filter { updated_from { seconds: 999999999999 } }",
           "updated_from: ");
   refused(&Stub::List, "filter { updated_to { nanos: 1000000000 } }",
           "updated_to: ");
+}
+
+// ---- Calls ------------------------------------------------------------------
+
+TEST_F(EntitiesServerTest, ACallIsAnsweredWithTheOutput) {
+  const std::string request = "instance_id: '@c@a' operation: 'get'";
+  v1::CallEntityResponse response;
+  EXPECT_TRUE(Call(&Stub::Call, request, response).ok());
+  EXPECT_EQ(response.output(), "7");
+  entities_.result = OperationResult{};
+  EXPECT_TRUE(Call(&Stub::Call, request, response).ok());
+  EXPECT_FALSE(response.has_output());
+}
+
+TEST_F(EntitiesServerTest, AFailedOperationIsUnknownWithItsDetails) {
+  entities_.result->failure = MakeFailure("ValueError", "it broke");
+  const grpc::Status status =
+      Call(&Stub::Call, "instance_id: '@c@a' operation: 'add'");
+  EXPECT_EQ(status.error_code(), grpc::UNKNOWN);
+  EXPECT_EQ(status.error_message(),
+            "operation \"add\" of entity \"@c@a\" failed: ValueError: it "
+            "broke");
+  internal::RpcStatus details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  EXPECT_EQ(details.code(), grpc::UNKNOWN);
+  ASSERT_EQ(details.details_size(), 1);
+  v1::OrchestrationFailure failure;
+  ASSERT_TRUE(details.details(0).UnpackTo(&failure));
+  EXPECT_EQ(failure.type(), "ValueError");
+  EXPECT_EQ(failure.message(), "it broke");
+}
+
+TEST_F(EntitiesServerTest, AFailureThatIsTooLongForAHeaderIsCut) {
+  entities_.result->failure = MakeFailure("T", std::string(60'000, 'x'));
+  const grpc::Status status =
+      Call(&Stub::Call, "instance_id: '@c@a' operation: 'add'");
+  EXPECT_EQ(status.error_code(), grpc::UNKNOWN);
+  EXPECT_LT(status.error_message().size() + status.error_details().size(),
+            4'000u);
+}
+
+TEST_F(EntitiesServerTest, ACallerThatGoesIsNotWaitedFor) {
+  entities_.result = std::nullopt;
+  grpc::ClientContext context;
+  std::thread caller([&] {
+    v1::CallEntityResponse response;
+    EXPECT_EQ(stub_
+                  ->Call(&context,
+                         Parse<v1::CallEntityRequest>(
+                             "instance_id: '@c@a' operation: 'get'"),
+                         &response)
+                  .error_code(),
+              grpc::CANCELLED);
+  });
+  EXPECT_EQ(entities_.TakeCall(), "Call default/@c@a get none ");
+  context.TryCancel();
+  EXPECT_EQ(entities_.TakeCall(), "CancelCall 1");
+  caller.join();
+}
+
+// ---- Watches ----------------------------------------------------------------
+
+TEST_F(EntitiesServerTest, AWatchSendsThePresentAndWaitsForWhatIsNew) {
+  entities_.info->print = 5;
+  entities_.info->state = "s";
+  grpc::ClientContext context;
+  const auto stream = stub_->Watch(
+      &context, Parse<v1::GetEntityRequest>("instance_id: '@c@a'"));
+  v1::EntityInfo message;
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_EQ(message.state(), "s");
+  EXPECT_EQ(entities_.TakeCall(), "AwaitChange default/@c@a state");
+  EXPECT_EQ(entities_.TakeCall(), "AwaitChange default/@c@a state seen 5");
+  context.TryCancel();
+  EXPECT_EQ(entities_.TakeCall(), "CancelWait default/@c@a 2");
+  EXPECT_FALSE(stream->Read(&message));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::CANCELLED);
+}
+
+TEST_F(EntitiesServerTest, AWatchEndsWithWhyItCannotGoOn) {
+  entities_.failure = absl::DataLossError("it cannot be read");
+  grpc::ClientContext context;
+  const auto stream = stub_->Watch(
+      &context,
+      Parse<v1::GetEntityRequest>("instance_id: '@c@a' omit_state: true"));
+  v1::EntityInfo message;
+  EXPECT_FALSE(stream->Read(&message));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::DATA_LOSS);
+  EXPECT_EQ(entities_.TakeCall(), "AwaitChange default/@c@a");
+}
+
+TEST_F(EntitiesServerTest, AWatchOfWhatIsNoEntityIsRefused) {
+  grpc::ClientContext context;
+  const auto stream =
+      stub_->Watch(&context, Parse<v1::GetEntityRequest>("instance_id: 'a'"));
+  v1::EntityInfo message;
+  EXPECT_FALSE(stream->Read(&message));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(entities_.untaken_calls(), 0u);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #ifndef LEASEHOLD_TESTS_DOORS_FAKE_ENTITIES_H_
 #define LEASEHOLD_TESTS_DOORS_FAKE_ENTITIES_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +25,7 @@ class FakeEntities final : public Entities {
   absl::Status failure;            // Not OK: the answer to everything.
   std::optional<EntityInfo> info;  // nullopt: there is none.
   EntityList list;
+  std::optional<OperationResult> result;  // nullopt: it does not end.
   int64_t orphans = 0;
 
   // The oldest call that was not taken yet; waits for it.
@@ -39,6 +41,34 @@ class FakeEntities final : public Entities {
              ? absl::StrCat(" at ", signal.scheduled->seconds)
              : "");
     done(failure);
+  }
+  WaitId Call(EntityCall call, Done<OperationResult> done) override {
+    Note("Call ", Show(call.key), " ", call.operation, " ",
+         call.input.value_or("none"), " ", call.request_id);
+    if (!failure.ok()) {
+      done(failure);
+    } else if (result.has_value()) {
+      done(*result);
+    }
+    return ++last_id_;
+  }
+  bool CancelCall(WaitId id) override {
+    Note("CancelCall ", id);
+    return true;
+  }
+  WaitId AwaitChange(EntityWait wait, Done<SharedEntity> done) override {
+    Note("AwaitChange ", Show(wait.key), wait.state ? " state" : "",
+         wait.seen.has_value() ? absl::StrCat(" seen ", *wait.seen) : "");
+    if (!failure.ok()) {
+      done(failure);
+    } else if (wait.seen != info->print) {
+      done(std::make_shared<const EntityInfo>(*info));
+    }
+    return ++last_id_;
+  }
+  bool CancelWait(const InstanceKey& key, WaitId id) override {
+    Note("CancelWait ", Show(key), " ", id);
+    return true;
   }
   void GetEntity(const InstanceKey& key, bool state,
                  Done<std::optional<EntityInfo>> done) override {
@@ -77,6 +107,7 @@ class FakeEntities final : public Entities {
   }
 
   Mailbox<std::string> calls_;
+  WaitId last_id_ = 0;
 };
 
 }  // namespace leasehold

@@ -188,6 +188,49 @@ constexpr char kVersion4[] = R"sql(
   PRAGMA user_version = 4;
 )sql";
 
+// What version 5 added: entities; and the ledger, which counts them.
+constexpr char kVersion5[] = R"sql(
+  CREATE TABLE entity (
+    ordinal  INTEGER PRIMARY KEY,
+    number   INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    present  INTEGER NOT NULL,
+    tenant   BLOB NOT NULL,
+    id       BLOB NOT NULL,
+    header   BLOB NOT NULL,
+    state    BLOB NOT NULL,
+    sum      INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX entity_key ON entity (tenant, id);
+  CREATE INDEX entity_awake ON entity (number) WHERE number <> 0;
+  CREATE TABLE operation (
+    number   INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    event    BLOB NOT NULL,
+    sum      INTEGER NOT NULL,
+    PRIMARY KEY (number, sequence)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO entity VALUES (1, 9, 1020, 1, x'74', x'4065', x'68', x'73', 6458347633205785040);
+  INSERT INTO operation VALUES (9, 1, x'6f', -189056860365817019);
+  DROP TABLE ledger;
+  CREATE TABLE ledger (
+    line       INTEGER PRIMARY KEY CHECK (line = 1),
+    commits    INTEGER NOT NULL,
+    instances  INTEGER NOT NULL,
+    open       INTEGER NOT NULL,
+    messages   INTEGER NOT NULL,
+    timers     INTEGER NOT NULL,
+    tasks      INTEGER NOT NULL,
+    outbox     INTEGER NOT NULL,
+    entities   INTEGER NOT NULL,
+    awake      INTEGER NOT NULL,
+    operations INTEGER NOT NULL,
+    sum        INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO ledger VALUES (1, 5, 2, 1, 1, 1, 1, 1, 1, 1, 1, -1103158404799741266);
+  PRAGMA user_version = 5;
+)sql";
+
 class FileOfVersion1 : public testing::Test {
  protected:
   FileOfVersion1() : FileOfVersion1("") {}
@@ -242,7 +285,14 @@ class FileOfVersion3 : public FileOfVersion2 {
 
 class FileOfVersion4 : public FileOfVersion3 {
  protected:
-  FileOfVersion4() : FileOfVersion3(kVersion4) {}
+  FileOfVersion4() : FileOfVersion4("") {}
+  explicit FileOfVersion4(const std::string& more)
+      : FileOfVersion3(kVersion4 + more) {}
+};
+
+class FileOfVersion5 : public FileOfVersion4 {
+ protected:
+  FileOfVersion5() : FileOfVersion4(kVersion5) {}
 };
 
 // The ledger was changed by hand: it says that there are two timers.
@@ -253,7 +303,7 @@ class DamagedFileOfVersion3 : public FileOfVersion3 {
 
 TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
-  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 5);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 6);
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
@@ -317,7 +367,7 @@ TEST_F(FileOfVersion2, SaysThatItWasMigratedAndLeavesACopy) {
   const std::string copy = store_.path() + ".schema-2";
   EXPECT_THAT(notes_, ElementsAre(testing::AllOf(
                           testing::StartsWith("store_migrated: "),
-                          testing::HasSubstr("from schema 2 to 5"),
+                          testing::HasSubstr("from schema 2 to 6"),
                           testing::HasSubstr(copy))));
   SqliteConnection file(copy, "", SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
@@ -375,7 +425,7 @@ TEST_F(FileOfVersion3, CountsItsCommitsOn) {
 }
 
 TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 5")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 6")));
   SqliteConnection file(store_.path() + ".schema-3", "",
                         SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
@@ -383,7 +433,7 @@ TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
 }
 
 TEST_F(FileOfVersion4, GoesOnWithAllThatItHas) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 5")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 6")));
   EXPECT_EQ(writer_.fence(), (Fence{kOnlyPartition, 7}));
   EXPECT_EQ(writer_.generation(), 700 + kGenerationsPerOpen);
   const auto outbox = store_.ReadOutbox(kOnlyPartition);
@@ -414,6 +464,30 @@ TEST_F(FileOfVersion4, CanHaveEntitiesFromNowOn) {
           .ok());
   ASSERT_EQ(awake.size(), 1u);
   EXPECT_THAT(awake[0].operations, ElementsAre(OperationRow{9, 1, "o"}));
+}
+
+TEST_F(FileOfVersion5, GoesOnWithItsEntitiesAndCanKeepCalls) {
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 5 to 6")));
+  EXPECT_EQ(store_.witness()->commits(), 5u);
+  EXPECT_EQ(*store_.FindEntity("t", "@e"), (EntityRow{.tenant = "t",
+                                                      .id = "@e",
+                                                      .number = 9,
+                                                      .modified = 1020,
+                                                      .header = "h",
+                                                      .state = "s"}));
+  std::vector<OperationRow> operations;
+  ASSERT_TRUE(
+      store_
+          .ReadAwake(kOnlyPartition,
+                     [&](AwakeEntity one) { operations = one.operations; })
+          .ok());
+  EXPECT_THAT(operations, ElementsAre(OperationRow{9, 1, "o"}));
+  ASSERT_TRUE(store_.ReadOpen(kOnlyPartition, [](OpenRun) {}).ok());
+  EXPECT_EQ(*store_.FindCall("t", "r"), std::nullopt);
+  const CallRow call{"t", "r", 1030, 7, "@e", "outcome"};
+  ASSERT_TRUE(
+      writer_.Commit(store_, {DropOperation{9, 1}, PutCall{call}}).ok());
+  EXPECT_EQ(*store_.FindCall("t", "r"), call);
 }
 
 TEST_F(DamagedFileOfVersion3, IsNotMadeWholeByItsMigration) {

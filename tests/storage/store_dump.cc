@@ -94,6 +94,35 @@ absl::Status DumpEntities(Store& store, const std::vector<std::string>& tenants,
   });
 }
 
+// Appends the lines of calls of entities that have ended.
+absl::Status DumpCalls(Store& store, std::vector<std::string>& lines) {
+  std::vector<CallMark> calls;
+  const absl::Status marked = store.ReadCalls(
+      kOnlyPartition, [&](CallMark mark) { calls.push_back(std::move(mark)); });
+  if (!marked.ok()) return marked;
+  for (const CallMark& mark : calls) {
+    const auto row = store.FindCall(mark.tenant, mark.request);
+    if (!row.ok()) return row.status();
+    if (!row->has_value() || (*row)->ended != mark.ended ||
+        (*row)->outcome.size() != mark.bytes) {
+      return Contradiction("call");
+    }
+    lines.push_back(Line(**row));
+  }
+  return absl::OkStatus();
+}
+
+// Appends the lines of settings.
+absl::Status DumpSettings(Store& store, const std::vector<std::string>& names,
+                          std::vector<std::string>& lines) {
+  for (const std::string& name : names) {
+    const auto value = store.ReadSetting(name);
+    if (!value.ok()) return value.status();
+    if (*value) lines.push_back(SettingLine(name, **value));
+  }
+  return absl::OkStatus();
+}
+
 // Appends the lines of an open instance's messages.
 absl::Status DumpMessages(Store& store, const OpenRun& open,
                           std::vector<std::string>& lines) {
@@ -160,6 +189,12 @@ std::string Line(const EntityRow& row) {
 std::string Line(const OperationRow& row) {
   return absl::StrCat("operation ", row.number, " ", row.sequence, " ",
                       Text(row.event));
+}
+
+std::string Line(const CallRow& row) {
+  return absl::StrCat("call ", Text(row.tenant), "/", Text(row.request), " of ",
+                      Text(row.id), " ended ", row.ended, " ", row.fingerprint,
+                      row.damaged ? " damaged " : " ", Text(row.outcome));
 }
 
 std::string HistoryLine(RunNumber number, std::string_view events) {
@@ -262,19 +297,16 @@ absl::StatusOr<std::vector<std::string>> Dump(
               });
     for (const TaskRow& row : tasks) lines.push_back(Line(row));
   }
-  for (const std::string& name : names) {
-    const auto value = store.ReadSetting(name);
-    if (!value.ok()) return value.status();
-    if (*value) lines.push_back(SettingLine(name, **value));
-  }
+  absl::Status status = DumpSettings(store, names, lines);
+  if (!status.ok()) return status;
   for (PartitionId source = 0; source < 2; ++source) {
     const auto rows = store.ReadOutbox(source);
     if (!rows.ok()) return rows.status();
     for (const OutboxRow& row : *rows) lines.push_back(Line(row));
   }
-  if (absl::Status status = DumpEntities(store, tenants, lines); !status.ok()) {
-    return status;
-  }
+  status = DumpEntities(store, tenants, lines);
+  if (status.ok()) status = DumpCalls(store, lines);
+  if (!status.ok()) return status;
   const auto last = store.ReadLastNumber(kOnlyPartition);
   if (!last.ok()) return last.status();
   lines.push_back(absl::StrCat("last number ", *last));

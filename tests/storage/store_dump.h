@@ -38,6 +38,7 @@ std::string Line(const RequestRow& row);
 std::string Line(const OutboxRow& row);
 std::string Line(const EntityRow& row);
 std::string Line(const OperationRow& row);
+std::string Line(const CallRow& row);
 std::string HistoryLine(RunNumber number, std::string_view events);
 std::string SettingLine(std::string_view name, std::string_view value);
 

@@ -217,6 +217,7 @@ void StoreModel::Apply(const EraseEverything&) {
   outbox_.clear();
   entities_.clear();
   operations_.clear();
+  calls_.clear();
 }
 
 void StoreModel::Apply(const PutRequest& change) {
@@ -287,6 +288,17 @@ void StoreModel::Apply(const PutOperation& change) {
 void StoreModel::Apply(const DropOperation& change) {
   std::erase_if(operations_, [&](const OperationRow& row) {
     return row.number == change.number && row.sequence == change.sequence;
+  });
+}
+
+void StoreModel::Apply(const PutCall& change) {
+  Apply(DropCall{change.row.tenant, change.row.request});
+  calls_.push_back(change.row);
+}
+
+void StoreModel::Apply(const DropCall& change) {
+  std::erase_if(calls_, [&](const CallRow& row) {
+    return row.tenant == change.tenant && row.request == change.request;
   });
 }
 
@@ -363,6 +375,7 @@ std::vector<std::string> StoreModel::Dump() const {
   }
   for (const OutboxRow& row : outbox_) lines.push_back(Line(row));
   DumpEntities(lines);
+  for (const CallRow& row : calls_) lines.push_back(Line(row));
   RunNumber last = 0;
   for (const EntityRow& row : entities_) last = std::max(last, row.number);
   for (const auto* runs : {&instances_, &replaced_}) {
@@ -497,9 +510,16 @@ Change StoreModel::RandomChange(Random& random, RunNumber& next_number) const {
     case 1:
       return EraseRun{number};
     case 2:
-    case 3:
-    case 4:
       return ClearExecution{number};
+    case 3:
+      return PutCall{{.tenant = tenant,
+                      .request = Names()[Uniform(random, 0, 2)],
+                      .ended = time,
+                      .fingerprint = sequence,
+                      .id = id,
+                      .outcome = RandomBytes(random)}};
+    case 4:
+      return DropCall{tenant, Names()[Uniform(random, 0, 2)]};
     case 5:
     case 6:
       return PutSetting{Names()[Uniform(random, 0, 2)], RandomBytes(random)};

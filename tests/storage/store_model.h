@@ -58,6 +58,8 @@ class StoreModel {
   void Apply(const EraseEntity& change);
   void Apply(const PutOperation& change);
   void Apply(const DropOperation& change);
+  void Apply(const PutCall& change);
+  void Apply(const DropCall& change);
 
   Change RandomChange(Random& random, RunNumber& next_number) const;
   Change RandomEntityChange(Random& random, RunNumber& next_number) const;
@@ -83,6 +85,7 @@ class StoreModel {
   std::vector<OutboxRow> outbox_;
   std::vector<EntityRow> entities_;  // In order of tenants, then of IDs.
   std::vector<OperationRow> operations_;
+  std::vector<CallRow> calls_;  // In the order in which they were put.
 };
 
 }  // namespace leasehold

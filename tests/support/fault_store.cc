@@ -250,6 +250,20 @@ absl::StatusOr<EntityPage> FaultStore::QueryEntities(const EntityQuery& query) {
   return store_.QueryEntities(query);
 }
 
+absl::Status FaultStore::ReadCalls(
+    PartitionId partition, absl::FunctionRef<void(CallMark call)> each) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.ReadCalls(partition, each);
+}
+
+absl::StatusOr<std::optional<CallRow>> FaultStore::FindCall(
+    std::string_view tenant, std::string_view request) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.FindCall(tenant, request);
+}
+
 absl::StatusOr<std::optional<std::string>> FaultStore::ReadSetting(
     std::string_view name) {
   absl::Status status = NextRead();

@@ -106,6 +106,10 @@ class FaultStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<EntityPage> QueryEntities(const EntityQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReadCalls(PartitionId partition,
+                         absl::FunctionRef<void(CallMark call)> each) override;
+  absl::StatusOr<std::optional<CallRow>> FindCall(
+      std::string_view tenant, std::string_view request) override;
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
 
