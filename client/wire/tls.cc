@@ -53,8 +53,9 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
                        std::string& into) {
     if (path.empty()) return absl::OkStatus();
     auto text = ReadPem(path, label);
-    if (text.ok()) into = *std::move(text);
-    return text.status();
+    if (!text.ok()) return text.status();
+    into = *std::move(text);
+    return absl::OkStatus();
   };
   absl::Status status = read(options.ca, "CERTIFICATE", made.pem_root_certs);
   if (status.ok()) {

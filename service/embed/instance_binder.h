@@ -531,11 +531,11 @@ class InstanceBinder {
     std::optional<SerialAccess> access_;  // Destroyed before the pin.
   };
 
-  // `kOurs`: `then` does not block, and is not the embedder's code.
-  template <typename State, typename Then, bool kOurs = false>
+  // `ours`: `then` does not block, and is not the embedder's code.
+  template <typename State, typename Then, bool ours = false>
   class LongCall final
       : public internal::CallWait,
-        public std::enable_shared_from_this<LongCall<State, Then, kOurs>> {
+        public std::enable_shared_from_this<LongCall<State, Then, ours>> {
    public:
     LongCall(const internal::BinderCore& core, const ServiceOptions& service,
              grpc::ServerContextBase& call, Then then,
@@ -581,7 +581,7 @@ class InstanceBinder {
       }
       return Bound<State>(std::move(binding), *found);
     }
-    bool FailsInPlace() const override { return kOurs; }
+    bool FailsInPlace() const override { return ours; }
     void OnHasAccess(absl::StatusOr<SerialAccess>) override {
     }  // It awaits no access.
 

@@ -21,11 +21,11 @@
 namespace leasehold {
 namespace {
 
-template <auto kFree>
+template <auto free_it>
 struct Free {
   template <typename T>
   void operator()(T* freed) const {
-    kFree(freed);
+    free_it(freed);
   }
 };
 using Bio = std::unique_ptr<BIO, Free<&BIO_free>>;

@@ -98,17 +98,17 @@ class Directory {
   class Entry {
    public:
     explicit Entry(Orchestration& whole)
-        : word_(reinterpret_cast<uintptr_t>(&whole)) {}
+        : place_(reinterpret_cast<char*>(&whole)) {}
     explicit Entry(const char* packed)
-        : word_(reinterpret_cast<uintptr_t>(packed) | 1) {}
+        : place_(const_cast<char*>(packed) + 1) {}
 
-    bool is_packed() const { return (word_ & 1) != 0; }
+    bool is_packed() const {
+      return (reinterpret_cast<uintptr_t>(place_) & 1) != 0;
+    }
     Orchestration* whole() const {
-      return reinterpret_cast<Orchestration*>(word_);
+      return reinterpret_cast<Orchestration*>(place_);
     }
-    const char* packed() const {
-      return reinterpret_cast<const char*>(word_ & ~uintptr_t{1});
-    }
+    const char* packed() const { return place_ - 1; }
     Key key() const {
       if (is_packed()) return {TenantOf(packed()), IdOf(packed())};
       return {whole()->key.tenant, whole()->key.id};
@@ -117,10 +117,10 @@ class Directory {
       return is_packed() ? NumberOf(packed()) : whole()->number;
     }
     // The other form of the same orchestration, so its hash does not change.
-    void Become(Entry other) const { word_ = other.word_; }
+    void Become(Entry other) const { place_ = other.place_; }
 
    private:
-    mutable uintptr_t word_;
+    mutable char* place_;
   };
 
   struct KeyHash {
