@@ -12,6 +12,7 @@
 #include "client/cli/bounded_input.h"
 #include "client/cli/demo_command.h"
 #include "client/cli/echo_command.h"
+#include "client/cli/entity_command.h"
 #include "client/cli/instances_command.h"
 #include "client/cli/join_command.h"
 #include "client/cli/orchestration_command.h"
@@ -93,6 +94,9 @@ CommandLine::CommandLine(Surroundings& surroundings)
   }
   commands_.push_back(AddJoinCommand(parser_));
   for (Command& command : AddOrchestrationCommands(parser_)) {
+    commands_.push_back(std::move(command));
+  }
+  for (Command& command : AddEntityCommands(parser_)) {
     commands_.push_back(std::move(command));
   }
   for (const Command& command : commands_) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "client/cli/instance_view.h"
 #include "client/cli/orchestration_view.h"
+#include "client/cli/paragraph.h"
 #include "client/cli/printable.h"
 
 namespace leasehold::client::cli {

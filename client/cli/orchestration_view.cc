@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/output.h"
+#include "client/cli/paragraph.h"
 #include "client/cli/printable.h"
 
 namespace leasehold::client::cli {
@@ -35,33 +36,7 @@ std::vector<std::pair<const char*, std::string>> Named(
           {"resumePostUri", urls.resume_post_uri}};
 }
 
-// Lines `Name           value`.
-class Paragraph {
- public:
-  void Add(std::string_view name, std::string_view value) {
-    absl::StrAppendFormat(&text_, "%-15s%s\n", name, Printable(value));
-  }
-  void AddIfAny(std::string_view name, const std::string& value) {
-    if (!value.empty()) Add(name, value);
-  }
-  void AddIfAny(std::string_view name,
-                const std::optional<std::string>& value) {
-    if (value.has_value()) Add(name, *value);
-  }
-  void AddIfAny(std::string_view name, const std::optional<absl::Time>& time) {
-    if (time.has_value()) Add(name, TimeText(*time));
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 }  // namespace
-
-std::string TimeText(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
-}
 
 std::string FailureText(const OrchestrationFailure& failure) {
   std::string text = absl::StrCat(

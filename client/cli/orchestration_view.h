@@ -16,9 +16,6 @@
 
 namespace leasehold::client::cli {
 
-// For people to read, in UTC: 2024-10-04T17:46:40.000Z.
-std::string TimeText(absl::Time time);
-
 // `Oops: no, because of Deeper: none`.
 std::string FailureText(const OrchestrationFailure& failure);
 JsonObject FailureJson(const OrchestrationFailure& failure);

@@ -1,0 +1,288 @@
+#include "client/cli/entity_command.h"
+
+#include <algorithm>
+#include <climits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/entity_view.h"
+#include "client/cli/orchestration_command.h"
+#include "client/cli/orchestration_values.h"
+#include "client/cli/output.h"
+#include "client/cli/payload.h"
+#include "client/cli/printable.h"
+#include "client/cli/stream_run.h"
+#include "client/cli/table.h"
+#include "client/cli/values.h"
+#include "client/entities/entity_client.h"
+
+namespace leasehold::client::cli {
+namespace {
+
+// The server's maximum for a page.
+constexpr int kPageMax = 1000;
+
+// A command that makes calls: `run` gets a client for the server that --address
+// names.
+Command Calling(CLI::App* app,
+                std::function<absl::Status(EntityClient&, const GlobalOptions&,
+                                           Surroundings&)>
+                    run) {
+  return {app, [run = std::move(run)](const GlobalOptions& global,
+                                      Surroundings& around) {
+            const auto client =
+                EntityClient::Connect(global.address, global.timeout);
+            if (!client.ok()) return client.status();
+            return run(**client, global, around);
+          }};
+}
+
+// An operation of an entity, with its input.
+struct Operation {
+  std::string id;
+  std::string name;
+  PayloadOption input{.name = "--input", .text = {}};
+};
+
+void AddOperation(CLI::App& app, Operation& operation) {
+  AddId(app, operation.id)->required();
+  AddValue(app, "OPERATION", operation.name, ReadName, "name of the operation")
+      ->type_name("")
+      ->required();
+  AddPayload(app, operation.input, "its input");
+}
+
+Command AddSignal(CLI::App& group) {
+  struct Options {
+    Operation operation;
+    std::optional<Moment> at;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* app = group.add_subcommand(
+      "signal", "Send an operation to an entity, and do not wait for it");
+  AddOperation(*app, options->operation);
+  AddValue(*app, "--at", options->at, ReadMoment,
+           "when to run it at the earliest, as in 2024-10-04T17:46:40Z, or "
+           "from now, as in +30s (default: now)")
+      ->type_name("TIME");
+  return Calling(
+      app, [options](EntityClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        const auto& [id, name, input] = options->operation;
+        EntitySignalOptions signal{.instance_id = id, .operation = name};
+        signal.input = ReadPayload(input, around);
+        if (options->at.has_value()) {
+          signal.scheduled_time = options->at->At(around.now());
+        }
+        const absl::Status status = client.Signal(signal);
+        if (!status.ok()) return status;
+        return WriteDone(absl::StrCat("Signalled ", name, " to ", id, "."),
+                         JsonObject()
+                             .Text("instance_id", id)
+                             .Text("operation", name)
+                             .Text("done", "signal"),
+                         global, around);
+      });
+}
+
+Command AddCall(CLI::App& group) {
+  struct Options {
+    Operation operation;
+    std::string request_id;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* app = group.add_subcommand(
+      "call",
+      "Send an operation to an entity, wait until it has run, and show its "
+      "output; exit code 1 if it failed");
+  AddOperation(*app, options->operation);
+  AddValue(*app, "--request-id", options->request_id, ReadName,
+           "makes the call idempotent: repeated with the same request ID, it "
+           "does not run again and shows the first output")
+      ->type_name("ID");
+  return Calling(
+      app,
+      [options](EntityClient& client, const GlobalOptions& global,
+                Surroundings& around) -> absl::Status {
+        const auto& [id, name, input] = options->operation;
+        EntityCallOptions call{.instance_id = id, .operation = name};
+        call.input = ReadPayload(input, around);
+        call.request_id = options->request_id;
+        // Otherwise the server has a limit.
+        call.timeout =
+            global.timeout_given ? global.timeout : absl::InfiniteDuration();
+        const auto output = client.Call(call);
+        if (!output.ok()) return output.status();
+        return WriteDone(output->value_or(absl::StrCat("Called ", name, " of ",
+                                                       id, ": no output.")),
+                         JsonObject()
+                             .Text("instance_id", id)
+                             .Text("operation", name)
+                             .TextIfAny("output", *output),
+                         global, around);
+      });
+}
+
+Command AddGet(CLI::App& group) {
+  const auto id = std::make_shared<std::string>();
+  CLI::App* app = group.add_subcommand(
+      "get", "Show an entity: its state, what waits for it, who has locked it");
+  AddId(*app, *id)->required();
+  return Calling(app, [id](EntityClient& client, const GlobalOptions& global,
+                           Surroundings& around) {
+    const auto info = client.Get(*id);
+    if (!info.ok()) return info.status();
+    if (!info->has_value()) {
+      return absl::NotFoundError(
+          absl::StrCat("there is no entity \"", *id, "\""));
+    }
+    Output output(global.output, around.out);
+    output.Write(output.format() == OutputFormat::kJson
+                     ? EntityJson(**info).line()
+                     : EntityText(**info));
+    return output.status();
+  });
+}
+
+Command AddDelete(CLI::App& group) {
+  const auto id = std::make_shared<std::string>();
+  CLI::App* app = group.add_subcommand(
+      "delete",
+      "Take the state of an entity away; operations that wait for it still "
+      "run");
+  AddId(*app, *id)->required();
+  return Calling(app, [id](EntityClient& client, const GlobalOptions& global,
+                           Surroundings& around) {
+    const absl::Status status = client.Delete(*id);
+    if (!status.ok()) return status;
+    return WriteDone(
+        absl::StrCat("Deleted ", *id, "."),
+        JsonObject().Text("instance_id", *id).Text("done", "delete"), global,
+        around);
+  });
+}
+
+struct ListOptions {
+  std::string id_prefix;
+  std::optional<Moment> updated_from;
+  std::optional<Moment> updated_to;
+  bool stateless = false;
+  bool states = false;
+  std::optional<int> limit;
+};
+
+absl::Status RunList(EntityClient& client, const ListOptions& options,
+                     const GlobalOptions& global, Surroundings& around) {
+  Output output(global.output, around.out);
+  Table table(EntityHeading(), around.cells());
+  size_t left = options.limit.value_or(INT_MAX);
+  const auto on_page = [&](const std::vector<EntityInfo>& page) {
+    std::vector<Table::Row> rows;
+    for (const EntityInfo& info : page) {
+      if (left == 0) break;
+      --left;
+      if (output.format() == OutputFormat::kTable) {
+        rows.push_back(EntityRow(info));
+      } else if (!output.Write(EntityJson(info).line())) {
+        return false;
+      }
+    }
+    return output.Say(table.Lines(std::move(rows))) && left > 0;
+  };
+  ListEntitiesOptions list;
+  list.filter.id_prefix = options.id_prefix;
+  const absl::Time now = around.now();
+  if (options.updated_from.has_value()) {
+    list.filter.updated_from = options.updated_from->At(now);
+  }
+  if (options.updated_to.has_value()) {
+    list.filter.updated_to = options.updated_to->At(now);
+  }
+  list.filter.stateless = options.stateless;
+  list.states = options.states;
+  if (options.limit.has_value()) {
+    list.page_size = std::min(*options.limit, kPageMax);
+  }
+  const absl::Status status = client.List(list, on_page);
+  return status.ok() ? output.status() : status;
+}
+
+Command AddList(CLI::App& group) {
+  const auto options = std::make_shared<ListOptions>();
+  CLI::App* app =
+      group.add_subcommand("list", "Show entities, in the order of their IDs");
+  AddValue(*app, "--id-prefix", options->id_prefix, ReadId,
+           "only IDs with this prefix, as in @counter@")
+      ->type_name("PREFIX");
+  AddValue(*app, "--updated-from", options->updated_from, ReadMoment,
+           "only those whose state was put at this time or later, as in "
+           "2024-10-04T17:46:40Z, or from now, as in -1h")
+      ->type_name("TIME");
+  AddValue(*app, "--updated-to", options->updated_to, ReadMoment,
+           "only those whose state was put before this time")
+      ->type_name("TIME");
+  app->add_flag("--stateless", options->stateless,
+                "also those without a state that something waits for or has "
+                "locked");
+  app->add_flag("--states", options->states, "include their states");
+  AddValue(*app, "--limit", options->limit, ReadCount,
+           "show at most this many (default: all)")
+      ->type_name("N");
+  return Calling(app,
+                 [options](EntityClient& client, const GlobalOptions& global,
+                           Surroundings& around) {
+                   return RunList(client, *options, global, around);
+                 });
+}
+
+absl::Status RunWatch(EntityClient& client, const std::string& id,
+                      const GlobalOptions& global, Surroundings& around) {
+  StreamRun run(around);
+  Output output(global.output, around.out);
+  Table table(EntityChangeHeading(), around.cells());
+  EntityWatchOptions options;
+  options.instance_id = id;
+  options.reconnect = true;
+  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
+  options.on_change = [&](const EntityInfo& info) {
+    run.Heard();
+    const bool written =
+        output.Write(output.format() == OutputFormat::kJson
+                         ? EntityJson(info).line()
+                         : table.Lines({EntityChangeRow(info)}));
+    if (!written) run.OutputFailed();
+  };
+  options.on_end = [&](const absl::Status& status) { run.End(status); };
+  auto watch = client.StartWatch(std::move(options));
+  if (!watch.ok()) return watch.status();
+  const absl::Status status = run.Await();
+  watch->reset();
+  return status.ok() ? output.status() : status;
+}
+
+Command AddWatch(CLI::App& group) {
+  const auto id = std::make_shared<std::string>();
+  CLI::App* app = group.add_subcommand(
+      "watch", "Show the state of an entity as it changes, until Ctrl-C");
+  AddId(*app, *id)->required();
+  return Calling(app, [id](EntityClient& client, const GlobalOptions& global,
+                           Surroundings& around) {
+    return RunWatch(client, *id, global, around);
+  });
+}
+
+}  // namespace
+
+std::vector<Command> AddEntityCommands(CLI::App& parser) {
+  CLI::App* group = parser.add_subcommand(
+      "entity", "Signal, call and look at the entities of a server");
+  group->require_subcommand(1);
+  return {AddSignal(*group), AddCall(*group),   AddGet(*group),
+          AddList(*group),   AddDelete(*group), AddWatch(*group)};
+}
+
+}  // namespace leasehold::client::cli
