@@ -198,7 +198,7 @@ SECTIONS = {
     "lateness": lateness,
     **{section.__name__: section for section in (
         bo.orchestrations, bo.starts, bo.syncs, bo.floor, bo.death, bo.parked,
-        bo.recovery)},
+        bo.entities, bo.recovery)},
     "memory": google("Contexts/TenMillion"),
     **{section.__name__: section for section in (
         bo.finished, bo.drivers, bo.durable_go, ba.against)},

@@ -24,7 +24,7 @@ WORKS = {"ping": 10_000, "chain:3": 6000, "fan:50": 600}
 STORES = ("memory", "sqlite")
 LONE_STARTS = 300
 DEATHS = 50  # A round.
-PARKED, MORE_PARKED, OPEN = 10_000, 100_000, 100_000
+PARKED, MORE, OPEN = 10_000, 100_000, 100_000
 IDLE_S = 3  # After which nothing is hot any more.
 GO = "/usr/lib/go-1.19/bin/go"
 
@@ -172,13 +172,37 @@ def parked(rounds, _):
             time.sleep(5)
             yield (f"{PARKED:,} parked", "% of a core",
                    (server.cpu_s() - cpu_s) / (time.monotonic() - begin) * 100)
-            resident = []
-            for _ in range(2):  # With the first ones, caches fill.
-                load(server, "park", MORE_PARKED)
-                time.sleep(IDLE_S)
-                resident.append(server.memory_bytes())
-            yield (f"{MORE_PARKED:,} more parked", "bytes resident, each",
-                   (resident[1] - resident[0]) / MORE_PARKED)
+            yield (f"{MORE:,} more parked", "bytes resident, each",
+                   bytes_each(server, "park"))
+
+
+def bytes_each(server, work, filling=1):
+    """What MORE take in memory that have done the work and wait, or are idle.
+
+    Before that, caches fill with `filling` times as many.
+    """
+    resident = []
+    for _ in range(filling + 1):
+        load(server, work, MORE)
+        time.sleep(IDLE_S)
+        resident.append(server.memory_bytes())
+    return (resident[-1] - resident[-2]) / MORE
+
+
+def entities(rounds, _):
+    """Operations of entities beside starts of one turn; and what idle ones take."""
+    for _ in range(rounds):
+        used = {}
+        for work in ("ping", "signal", "call"):
+            with leasehold("sqlite") as server:
+                [found] = load(server, work, WORKS["ping"])
+            used[work] = found["server_us"]
+            yield f"sqlite: {work}", "us CPU", used[work]
+        for work in ("signal", "call"):
+            yield f"sqlite: {work} by ping", "ratio", used[work] / used["ping"]
+    with leasehold("sqlite") as server:
+        yield (f"{MORE:,} more idle entities", "bytes resident, each",
+               bytes_each(server, "signal", filling=2))
 
 
 def recovery(rounds, _):

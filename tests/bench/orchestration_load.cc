@@ -5,7 +5,9 @@
 //
 // WORK: `ping` (one turn), `chain:N` (N activities one after the other),
 // `fan:N` (N at once), `park` (a timer that is due in a day; it counts as ended
-// once that is noted). COUNT of them run, IN_FLIGHT at a time. Prints a line of
+// once that is noted); `signal`, `call` (an operation of an entity of its own,
+// sent and not waited for, or called by leasehold.v1.Entities). COUNT of them
+// run, IN_FLIGHT at a time. Prints a line of
 // JSON for each of SLICES (default 1) equal parts of COUNT; what the server's
 // process used is in it if its number is given.
 //
@@ -32,11 +34,14 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "durabletask/orchestrator_service.grpc.pb.h"
+#include "leasehold/v1/entities.grpc.pb.h"
 
 namespace {
 
 using Stub = TaskHubSidecarService::Stub;
 using SteadyClock = std::chrono::steady_clock;
+
+constexpr char kPayload[] = "\"0123456789 0123456789 0123456789\"";
 
 double SecondsSince(SteadyClock::time_point then) {
   return std::chrono::duration<double>(SteadyClock::now() - then).count();
@@ -99,7 +104,7 @@ class Unary final : public Tag {
 };
 
 struct Work {
-  enum class Kind { kChain, kFan, kPark };
+  enum class Kind { kChain, kFan, kPark, kSignal, kCall };
   Kind kind = Kind::kChain;
   int activities = 0;
 };
@@ -115,8 +120,10 @@ class Load {
         slice_(std::max(1, count / slices)) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
-    stub_ = TaskHubSidecarService::NewStub(grpc::CreateCustomChannel(
-        address, grpc::InsecureChannelCredentials(), arguments));
+    const auto channel = grpc::CreateCustomChannel(
+        address, grpc::InsecureChannelCredentials(), arguments);
+    stub_ = TaskHubSidecarService::NewStub(channel);
+    entities_ = leasehold::v1::Entities::NewStub(channel);
   }
 
   int Run() {
@@ -163,18 +170,23 @@ class Load {
     GetWorkItemsRequest request;
     request.set_maxconcurrentorchestrationworkitems(1000);
     request.set_maxconcurrentactivityworkitems(1000);
+    request.set_maxconcurrententityworkitems(1000);
     return request;
   }
 
   void Start() {
     if (started_ == count_) return;
     ++started_;
-    CreateInstanceRequest request;
-    request.set_instanceid(  // As long as a UUID.
+    // As long as a UUID.
+    const std::string id =
         absl::StrCat(absl::Dec(getpid(), absl::kZeroPad8), "-0000-0000-0000-",
-                     absl::Dec(started_, absl::kZeroPad12)));
+                     absl::Dec(started_, absl::kZeroPad12));
+    if (work_.kind == Work::Kind::kSignal) return Signal("@load@" + id);
+    if (work_.kind == Work::Kind::kCall) return Call("@load@" + id);
+    CreateInstanceRequest request;
+    request.set_instanceid(id);
     request.set_name("Load");
-    request.mutable_input()->set_value("\"0123456789 0123456789 0123456789\"");
+    request.mutable_input()->set_value(kPayload);
     const auto at = SteadyClock::now();
     auto* call = new Unary<CreateInstanceResponse>(
         [this, at](const grpc::Status& status, const CreateInstanceResponse&) {
@@ -185,7 +197,59 @@ class Load {
     call->reader->Finish(&call->response, &call->status, call);
   }
 
+  void Signal(const std::string& entity) {
+    SignalEntityRequest request;
+    request.set_instanceid(entity);
+    request.set_name("put");
+    request.mutable_input()->set_value(kPayload);
+    const auto at = SteadyClock::now();
+    auto* call = new Unary<SignalEntityResponse>(
+        [this, at](const grpc::Status& status, const SignalEntityResponse&) {
+          Check(status, "SignalEntity");
+          start_us_.push_back(1e6 * SecondsSince(at));
+        });
+    call->reader = stub_->AsyncSignalEntity(&call->context, request, &queue_);
+    call->reader->Finish(&call->response, &call->status, call);
+  }
+
+  void Call(const std::string& entity) {
+    using leasehold::v1::CallEntityResponse;
+    leasehold::v1::CallEntityRequest request;
+    request.set_instance_id(entity);
+    request.set_operation("put");
+    request.set_input(kPayload);
+    const auto at = SteadyClock::now();
+    auto* call = new Unary<CallEntityResponse>(
+        [this, at](const grpc::Status& status, const CallEntityResponse&) {
+          Check(status, "Call");
+          start_us_.push_back(1e6 * SecondsSince(at));
+          End();
+        });
+    call->reader = entities_->AsyncCall(&call->context, request, &queue_);
+    call->reader->Finish(&call->response, &call->status, call);
+  }
+
+  void Batch(const WorkItem& item) {
+    const EntityRequest& request = item.entityrequestv2();
+    EntityBatchResult result;
+    result.set_completiontoken(item.completiontoken());
+    result.mutable_entitystate()->set_value(kPayload);
+    for (int i = 0; i < request.operationrequests_size(); ++i) {
+      result.add_results()->mutable_success()->mutable_result()->set_value(
+          kPayload);
+    }
+    auto* call = new Unary<CompleteTaskResponse>(
+        [this](const grpc::Status& status, const CompleteTaskResponse&) {
+          Check(status, "CompleteEntityTask");
+          if (work_.kind == Work::Kind::kSignal) End();
+        });
+    call->reader =
+        stub_->AsyncCompleteEntityTask(&call->context, result, &queue_);
+    call->reader->Finish(&call->response, &call->status, call);
+  }
+
   void Do(WorkItem& item) {
+    if (item.has_entityrequestv2()) Batch(item);
     if (item.has_orchestratorrequest()) Turn(item);
     if (item.has_activityrequest()) Activity(item);
   }
@@ -195,8 +259,7 @@ class Load {
     response.set_instanceid(
         item.activityrequest().orchestrationinstance().instanceid());
     response.set_taskid(item.activityrequest().taskid());
-    response.mutable_result()->set_value(
-        "\"0123456789 0123456789 0123456789\"");
+    response.mutable_result()->set_value(kPayload);
     response.set_completiontoken(item.completiontoken());
     auto* call = new Unary<CompleteTaskResponse>(
         [this](const grpc::Status& status, const CompleteTaskResponse&) {
@@ -255,8 +318,7 @@ class Load {
     OrchestratorAction& action = *response.add_actions();
     action.set_id(id);
     action.mutable_scheduletask()->set_name("Act");
-    action.mutable_scheduletask()->mutable_input()->set_value(
-        "\"0123456789 0123456789 0123456789\"");
+    action.mutable_scheduletask()->mutable_input()->set_value(kPayload);
   }
 
   void Check(const grpc::Status& status, const char* method) {
@@ -302,6 +364,7 @@ class Load {
   const int pid_;
   const int slice_;
   std::unique_ptr<Stub> stub_;
+  std::unique_ptr<leasehold::v1::Entities::Stub> entities_;
   grpc::CompletionQueue queue_;
   int started_ = 0;
   int ended_ = 0;
@@ -319,8 +382,11 @@ bool ParseWork(const std::string& text, Work& work) {
   }
   if (parts[0] == "fan") work.kind = Work::Kind::kFan;
   if (parts[0] == "park") work.kind = Work::Kind::kPark;
-  return parts[0] == "ping" || parts[0] == "park" ||
-         ((parts[0] == "chain" || parts[0] == "fan") && parts.size() == 2);
+  if (parts[0] == "signal") work.kind = Work::Kind::kSignal;
+  if (parts[0] == "call") work.kind = Work::Kind::kCall;
+  const bool counts = parts[0] == "chain" || parts[0] == "fan";
+  return parts.size() == (counts ? 2 : 1) &&
+         (counts || parts[0] == "ping" || work.kind != Work::Kind::kChain);
 }
 
 }  // namespace
@@ -338,8 +404,8 @@ int main(int argc, char** argv) {
       (argc > 5 && !absl::SimpleAtoi(argv[5], &pid)) ||
       (argc > 6 && !absl::SimpleAtoi(argv[6], &slices))) {
     std::fprintf(stderr,
-                 "usage: orchestration_load ADDRESS ping|chain:N|fan:N|park "
-                 "COUNT IN_FLIGHT [SERVER_PID] [SLICES]\n");
+                 "usage: orchestration_load ADDRESS ping|chain:N|fan:N|park|"
+                 "signal|call COUNT IN_FLIGHT [SERVER_PID] [SLICES]\n");
     return 2;
   }
   return Load(argv[1], work, count, in_flight, pid, slices).Run();
