@@ -34,8 +34,8 @@ Command Calling(CLI::App* app,
                     run) {
   return {app, [run = std::move(run)](const GlobalOptions& global,
                                       Surroundings& around) {
-            const auto client =
-                EntityClient::Connect(global.address, global.timeout);
+            const auto client = EntityClient::Connect(
+                global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
             return run(**client, global, around);
           }};

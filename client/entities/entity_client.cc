@@ -56,10 +56,12 @@ v1::ListEntitiesRequest ListRequest(const ListEntitiesOptions& options,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EntityClient>> EntityClient::Connect(
-    const std::string& address, absl::Duration timeout) {
+    const std::string& address, absl::Duration timeout,
+    std::shared_ptr<grpc::ChannelCredentials> credentials) {
   absl::Status status = CheckAddress(address);
   if (!status.ok()) return status;
-  return std::make_unique<EntityClient>(OpenChannel(address), address, timeout);
+  return std::make_unique<EntityClient>(
+      OpenChannel(address, {}, std::move(credentials)), address, timeout);
 }
 
 EntityClient::EntityClient(std::shared_ptr<grpc::Channel> channel,

@@ -27,6 +27,7 @@
 #include "client/wire/event_loop.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/security/credentials.h"
 #include "leasehold/v1/entities.grpc.pb.h"
 
 namespace leasehold::client {
@@ -84,10 +85,11 @@ class EntityClient {
  public:
   // Over a new connection to `address` (see channel.h). Does not block.
   // `timeout` is how long a call of the server may take, except for Call, which
-  // has its own, and for watches, which have none. INVALID_ARGUMENT: `address`
-  // is not an address.
+  // has its own, and for watches, which have none. `credentials`: as for
+  // OpenChannel. INVALID_ARGUMENT: `address` is not an address.
   static absl::StatusOr<std::unique_ptr<EntityClient>> Connect(
-      const std::string& address, absl::Duration timeout = absl::Seconds(30));
+      const std::string& address, absl::Duration timeout = absl::Seconds(30),
+      std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);
 
   // Over a channel that the caller made; errors call it `name`.
   EntityClient(std::shared_ptr<grpc::Channel> channel, std::string name,

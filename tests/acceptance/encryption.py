@@ -79,6 +79,7 @@ def _():
                               "Apple", "--id=room-1")
             equal(found.code, 0, f"exit code of {found}")
             for command in (["instances", "list"], ["orchestration", "list"],
+                            ["entity", "list"],
                             ["demo", "--fast"]):
                 found = leasehold(f"--address={server.address}", f"--ca={ca.pem}",
                                   *command)
