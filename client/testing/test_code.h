@@ -38,7 +38,7 @@ class FakedOrchestrator {
                                   .execution_id = context.execution_id(),
                                   .tags = {}},
                                  kStopping);
-    const worker::Payload result = worker::internal::ActivityPayload(
+    const worker::Payload result = worker::internal::PlainPayload(
         code_, call, worker::ToPayload(input));
     co_return worker::FromPayload<nlohmann::json>(result);
   }

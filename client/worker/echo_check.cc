@@ -1,6 +1,7 @@
 #include "client/worker/echo_check.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace leasehold::worker::internal {
 namespace {
@@ -13,6 +14,81 @@ std::string Quoted(const std::string& name) {
 
 std::string Task(int id, const std::string& what) {
   return absl::StrCat("task ", id, ": ", what);
+}
+
+// The names of the entities to lock, as in `"@a@1", "@b@2"`.
+std::string Names(const EntityLockRequestedEvent& lock) {
+  return absl::StrJoin(lock.lockset(), ", ",
+                       [](std::string* out, const std::string& id) {
+                         absl::StrAppend(out, Quoted(id));
+                       });
+}
+
+// Of a call or a signal.
+template <typename Event>
+std::string OperationText(const Event& event) {
+  return absl::StrCat("operation ", Quoted(event.operation()), " of entity ",
+                      Quoted(event.targetinstanceid().value()));
+}
+
+template <typename Event>
+bool IsSameOperation(const Event& one, const Event& other) {
+  return one.operation() == other.operation() &&
+         one.targetinstanceid().value() == other.targetinstanceid().value();
+}
+
+std::string MessageText(const SendEntityMessageAction& sent) {
+  switch (sent.EntityMessageType_case()) {
+    case SendEntityMessageAction::kEntityOperationCalled:
+      return OperationText(sent.entityoperationcalled());
+    case SendEntityMessageAction::kEntityOperationSignaled:
+      return OperationText(sent.entityoperationsignaled());
+    case SendEntityMessageAction::kEntityLockRequested:
+      return absl::StrCat("the lock of ", Names(sent.entitylockrequested()));
+    default:
+      return absl::StrCat(
+          "entity ",
+          Quoted(sent.entityunlocksent().targetinstanceid().value()));
+  }
+}
+
+const char* Verb(const Action& action) {
+  if (action.has_createtimer()) return "creates ";
+  if (action.has_sendevent()) return "sends ";
+  switch (action.sendentitymessage().EntityMessageType_case()) {
+    case SendEntityMessageAction::kEntityOperationSignaled:
+      return "signals ";
+    case SendEntityMessageAction::kEntityLockRequested:
+      return "requests ";
+    case SendEntityMessageAction::kEntityUnlockSent:
+      return "unlocks ";
+    default:
+      return "calls ";
+  }
+}
+
+bool IsEchoOfMessage(const HistoryEvent& event,
+                     const SendEntityMessageAction& sent) {
+  switch (event.eventType_case()) {
+    case HistoryEvent::kEntityOperationCalled:
+      return sent.has_entityoperationcalled() &&
+             IsSameOperation(event.entityoperationcalled(),
+                             sent.entityoperationcalled());
+    case HistoryEvent::kEntityOperationSignaled:
+      return sent.has_entityoperationsignaled() &&
+             IsSameOperation(event.entityoperationsignaled(),
+                             sent.entityoperationsignaled());
+    case HistoryEvent::kEntityLockRequested:
+      return sent.has_entitylockrequested() &&
+             Names(event.entitylockrequested()) ==
+                 Names(sent.entitylockrequested());
+    case HistoryEvent::kEntityUnlockSent:
+      return sent.has_entityunlocksent() &&
+             event.entityunlocksent().targetinstanceid().value() ==
+                 sent.entityunlocksent().targetinstanceid().value();
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -34,7 +110,7 @@ bool IsEchoOf(const HistoryEvent& event, const Action& action) {
              action.sendevent().instance().instanceid() ==
                  event.eventsent().instanceid();
     default:
-      return false;
+      return IsEchoOfMessage(event, action.sendentitymessage());
   }
 }
 
@@ -73,6 +149,29 @@ std::string EventText(const HistoryEvent& event) {
     case HistoryEvent::kEventRaised:
       return absl::StrCat("event ", Quoted(event.eventraised().name()),
                           " was raised");
+    case HistoryEvent::kEntityOperationCalled:
+      return Task(id, absl::StrCat(OperationText(event.entityoperationcalled()),
+                                   " was called"));
+    case HistoryEvent::kEntityOperationSignaled:
+      return Task(id,
+                  absl::StrCat(OperationText(event.entityoperationsignaled()),
+                               " was signaled"));
+    case HistoryEvent::kEntityLockRequested:
+      return Task(
+          id, absl::StrCat("the lock of ", Names(event.entitylockrequested()),
+                           " was requested"));
+    case HistoryEvent::kEntityUnlockSent:
+      return Task(
+          id, absl::StrCat(
+                  "entity ",
+                  Quoted(event.entityunlocksent().targetinstanceid().value()),
+                  " was unlocked"));
+    case HistoryEvent::kEntityOperationCompleted:
+      return "an operation completed";
+    case HistoryEvent::kEntityOperationFailed:
+      return "an operation failed";
+    case HistoryEvent::kEntityLockGranted:
+      return "the lock was granted";
     case HistoryEvent::kOrchestratorStarted:
       return "another turn began";
     default:
@@ -93,16 +192,15 @@ std::string TaskText(const Action& action) {
     case Action::kSendEvent:
       return absl::StrCat("event ", Quoted(action.sendevent().name()), " to ",
                           Quoted(action.sendevent().instance().instanceid()));
+    case Action::kSendEntityMessage:
+      return MessageText(action.sendentitymessage());
     default:
       return "something else";
   }
 }
 
 std::string ActionText(const Action& action) {
-  const char* verb = action.has_createtimer() ? "creates "
-                     : action.has_sendevent() ? "sends "
-                                              : "calls ";
-  return verb + TaskText(action);
+  return Verb(action) + TaskText(action);
 }
 
 }  // namespace leasehold::worker::internal

@@ -38,7 +38,8 @@ struct TaskFailure {
   std::shared_ptr<const TaskFailure> inner;
 };
 
-// An activity or a sub-orchestration has failed. `co_await` throws this. If the
+// An activity, a sub-orchestration or an operation on an entity has failed.
+// `co_await` throws this. If the
 // orchestrator does not catch it, the orchestration fails with that failure.
 class TaskFailedError : public std::runtime_error {
  public:
@@ -65,6 +66,19 @@ class TaskFailedError : public std::runtime_error {
 class NonRetriableError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// An entity has no operation of this name.
+class UnknownOperationError : public NonRetriableError {
+ public:
+  using NonRetriableError::NonRetriableError;
+};
+
+// The orchestrator does something that is not allowed while it has locked
+// entities; the message says what would be right.
+class EntityLockError : public NonRetriableError {
+ public:
+  using NonRetriableError::NonRetriableError;
 };
 
 // The orchestrator does something other than its history says that it did. It

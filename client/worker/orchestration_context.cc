@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -9,38 +10,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/wire/utf8.h"
+#include "client/worker/entity_id.h"
+#include "client/worker/entity_lock.h"
+#include "client/worker/proto_time.h"
 #include "client/worker/turn.h"
 
 namespace leasehold::worker {
 namespace {
 
 using internal::PayloadSink;
+using internal::RequireUtf8;
 using internal::TaskAccess;
 
-// The last second that a Timestamp can hold.
-constexpr absl::Duration kLast = absl::Seconds(253402300799);
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  const absl::Duration since = std::min(time - absl::UnixEpoch(), kLast);
-  google::protobuf::Timestamp timestamp;
-  absl::Duration rest;
-  timestamp.set_seconds(absl::IDivDuration(since, absl::Seconds(1), &rest));
-  if (rest < absl::ZeroDuration()) {
-    timestamp.set_seconds(timestamp.seconds() - 1);
-    rest += absl::Seconds(1);
-  }
-  timestamp.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-  return timestamp;
-}
-
-// Throws for a name or an ID that is not UTF-8, since it cannot be repaired.
-void RequireUtf8(std::string_view what, std::string_view text) {
-  const absl::Status status = client::CheckUtf8(what, text);
-  if (!status.ok()) throw std::invalid_argument(std::string(status.message()));
-}
-
-// The same for all options of a call.
+// Throws for a name that is not UTF-8, and for such an option.
 template <typename Options>
 void RequireUtf8(std::string_view what, std::string_view name,
                  const Options& options) {
@@ -122,6 +104,8 @@ void OrchestrationContext::ScheduleChild(std::string_view name,
                                          const SubOrchestrationOptions& options,
                                          std::shared_ptr<PayloadSink> sink) {
   RequireUtf8("the name of the sub-orchestration", name, options);
+  turn_.CheckChild(
+      absl::StrCat("sub-orchestration \"", std::string(name), "\""));
   RequireUtf8("the instance ID", options.instance_id().value_or(""));
   OrchestratorAction& action = turn_.NewAction();
   CreateSubOrchestrationAction& child =
@@ -175,7 +159,7 @@ Task<void> OrchestrationContext::CreateTimer(absl::Duration delay) {
 
 Task<void> OrchestrationContext::CreateTimer(absl::Time fire_at) {
   OrchestratorAction& action = turn_.NewAction();
-  *action.mutable_createtimer()->mutable_fireat() = ToProto(fire_at);
+  *action.mutable_createtimer()->mutable_fireat() = internal::ToProto(fire_at);
   const auto state = std::make_shared<internal::DurableState<void>>();
   turn_.OpenTask(action, state);
   return TaskAccess::Make<void>(state);
@@ -207,6 +191,52 @@ void OrchestrationContext::SendPayload(std::string_view instance_id,
   sent.mutable_instance()->set_instanceid(std::string(instance_id));
   sent.set_name(std::string(name));
   if (data.has_value()) sent.mutable_data()->set_value(*data);
+}
+
+// ---- Entities ---------------------------------------------------------------
+
+namespace {
+
+// The state of a task that brings a lock.
+class LockState final : public internal::TaskState<EntityLock>,
+                        public PayloadSink {
+ public:
+  explicit LockState(internal::Turn& turn) : turn_(turn) {}
+
+  void SetTaskId(int32_t id) { task_id_ = id; }
+  void Complete(const Payload&) override {
+    SetValue(EntityLock(turn_, task_id_));
+  }
+  void Fail(std::exception_ptr error) override { SetError(std::move(error)); }
+
+ private:
+  internal::Turn& turn_;
+  int32_t task_id_ = 0;
+};
+
+}  // namespace
+
+void OrchestrationContext::SendCall(const EntityId& id,
+                                    std::string_view operation,
+                                    const Payload& input,
+                                    std::shared_ptr<PayloadSink> sink) {
+  RequireUtf8("the name of the operation", operation);
+  turn_.CallEntity(id, operation, input, std::move(sink));
+}
+
+void OrchestrationContext::SendSignal(const EntityId& id,
+                                      std::string_view operation,
+                                      const Payload& input,
+                                      std::optional<absl::Time> at) {
+  RequireUtf8("the name of the operation", operation);
+  turn_.SignalEntity(id, operation, input, at);
+}
+
+Task<EntityLock> OrchestrationContext::LockEntities(
+    const std::vector<EntityId>& ids) {
+  const auto state = std::make_shared<LockState>(turn_);
+  state->SetTaskId(turn_.LockEntities(ids, state));
+  return TaskAccess::Make<EntityLock>(state);
 }
 
 void OrchestrationContext::SetStatusPayload(const Payload& status) {

@@ -34,19 +34,20 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "client/worker/call_input.h"
 #include "client/worker/call_options.h"
 #include "client/worker/durable_state.h"
+#include "client/worker/entity_id.h"
+#include "client/worker/entity_lock.h"
 #include "client/worker/failure.h"
 #include "client/worker/payload.h"
 #include "client/worker/task.h"
 #include "client/worker/when.h"
 
 namespace leasehold::worker {
-
-// The input of a call that has options but no input.
-struct NoInput {};
 
 namespace internal {
 
@@ -69,11 +70,7 @@ Payload Written(Input&& input) {
   static_assert(kMayBeTemporary<Input>,
                 "g++ 12 destroys a temporary aggregate in a co_await "
                 "expression twice: give it a name, and pass that");
-  if constexpr (std::is_same_v<std::remove_cvref_t<Input>, NoInput>) {
-    return std::nullopt;
-  } else {
-    return ToPayload(input);
-  }
+  return InputPayload(input);
 }
 
 }  // namespace internal
@@ -178,6 +175,53 @@ class OrchestrationContext {
     SendPayload(instance_id, name, internal::Written(std::forward<T>(data)));
   }
 
+  // Has an entity run an operation. `co_await` returns the result as an `R`, or
+  // throws TaskFailedError, or PayloadError if the result is not an R. The
+  // entity need not exist: its code decides what that means.
+  //
+  // EntityLockError, here and below: entity_lock.h says what is not allowed
+  // while entities are locked.
+  template <typename R = void>
+  Task<R> CallEntity(const EntityId& id, std::string_view operation) {
+    return StartCall<R>(id, operation, std::nullopt);
+  }
+  template <typename R = void, typename Input>
+  Task<R> CallEntity(const EntityId& id, std::string_view operation,
+                     Input&& input) {
+    return StartCall<R>(id, operation,
+                        internal::Written(std::forward<Input>(input)));
+  }
+
+  // The same without an answer: nobody learns what comes of it.
+  void SignalEntity(const EntityId& id, std::string_view operation) {
+    SendSignal(id, operation, std::nullopt, std::nullopt);
+  }
+  template <typename Input>
+  void SignalEntity(const EntityId& id, std::string_view operation,
+                    Input&& input) {
+    SendSignal(id, operation, internal::Written(std::forward<Input>(input)),
+               std::nullopt);
+  }
+  // Not before `at`.
+  template <typename Input>
+  void SignalEntity(const EntityId& id, std::string_view operation,
+                    Input&& input, absl::Time at) {
+    SendSignal(id, operation, internal::Written(std::forward<Input>(input)),
+               at);
+  }
+
+  // Waits until this orchestration has all of these entities to itself.
+  // Whatever the order in which they are named, all orchestrations lock them in
+  // one order, so none waits for another one for ever. `co_await` returns an
+  // EntityLock, which keeps them locked for as long as it lives. If the task is
+  // destroyed before that, they are unlocked as soon as they are locked.
+  // std::invalid_argument: there are none.
+  template <typename... Ids>
+  Task<EntityLock> LockEntities(const EntityId& first, const Ids&... others) {
+    return LockEntities(std::vector<EntityId>{first, others...});
+  }
+  Task<EntityLock> LockEntities(const std::vector<EntityId>& ids);
+
   // A text that is shown with this orchestration's status. It stays until it is
   // set again, also across ContinueAsNew.
   template <typename T>
@@ -218,6 +262,14 @@ class OrchestrationContext {
   }
 
   template <typename R>
+  Task<R> StartCall(const EntityId& id, std::string_view operation,
+                    const Payload& input) {
+    const auto state = std::make_shared<internal::DurableState<R>>();
+    SendCall(id, operation, input, state);
+    return internal::TaskAccess::Make<R>(state);
+  }
+
+  template <typename R>
   static Task<R> Decoded(Task<Payload> task) {
     // clang-tidy 14 takes a co_await for two uses of what it awaits.
     // NOLINTNEXTLINE(bugprone-use-after-move)
@@ -252,6 +304,11 @@ class OrchestrationContext {
                   const std::shared_ptr<internal::PayloadSink>& sink);
   void SendPayload(std::string_view instance_id, std::string_view name,
                    const Payload& data);
+  void SendCall(const EntityId& id, std::string_view operation,
+                const Payload& input,
+                std::shared_ptr<internal::PayloadSink> sink);
+  void SendSignal(const EntityId& id, std::string_view operation,
+                  const Payload& input, std::optional<absl::Time> at);
   void SetStatusPayload(const Payload& status);
   void ContinueWithPayload(const Payload& input, UnreadEvents unread);
 

@@ -30,12 +30,20 @@ const Registry::Activity* Registry::FindActivity(
   return Find(activities_, name);
 }
 
+const Registry::Entity* Registry::FindEntity(const std::string& name) const {
+  return Find(entities_, name);
+}
+
 std::vector<std::string> Registry::OrchestratorNames() const {
   return Names(orchestrators_);
 }
 
 std::vector<std::string> Registry::ActivityNames() const {
   return Names(activities_);
+}
+
+std::vector<std::string> Registry::EntityNames() const {
+  return Names(entities_);
 }
 
 }  // namespace leasehold::worker

@@ -1,4 +1,4 @@
-// Registry: the orchestrators and activities of a worker, by name.
+// Registry: the orchestrators, activities and entities of a worker, by name.
 //
 // Each is a callable that lives as long as the registry and is called in place.
 // That is why an orchestrator may be a lambda that captures: such a coroutine
@@ -8,6 +8,7 @@
 //   orchestrator: Task<R>(OrchestrationContext&), or with an input as well
 //   activity:     R(), R(In), R(ActivityContext&), R(ActivityContext&, In);
 //                 R may be void, absl::Status or absl::StatusOr<T>
+//   entity:       R(EntityContext&), R as above; or an EntityClass
 //
 // Thread-safety: Add* by one thread, before it is shared; then safe.
 // Lifetime: outlives the runs of its callables.
@@ -18,15 +19,16 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "client/wire/utf8.h"
 #include "client/worker/activity_context.h"
+#include "client/worker/callable.h"
+#include "client/worker/entity_class.h"
+#include "client/worker/entity_context.h"
 #include "client/worker/failure.h"
 #include "client/worker/orchestration_context.h"
 #include "client/worker/payload.h"
@@ -34,36 +36,6 @@
 
 namespace leasehold::worker {
 namespace internal {
-
-// Result and parameters of a callable with one signature.
-template <typename Callable>
-struct Signature : Signature<decltype(&Callable::operator())> {};
-template <typename R, typename... Parameters>
-struct Signature<R (*)(Parameters...)> {
-  using Result = R;
-  template <size_t index>
-  using Parameter = std::tuple_element_t<index, std::tuple<Parameters...>>;
-  static constexpr size_t kCount = sizeof...(Parameters);
-};
-template <typename R, typename... Parameters>
-struct Signature<R (*)(Parameters...) noexcept>
-    : Signature<R (*)(Parameters...)> {};
-template <typename Class, typename R, typename... Parameters>
-struct Signature<R (Class::*)(Parameters...) const>
-    : Signature<R (*)(Parameters...)> {};
-template <typename Class, typename R, typename... Parameters>
-struct Signature<R (Class::*)(Parameters...) const noexcept>
-    : Signature<R (*)(Parameters...)> {};
-template <typename Class, typename R, typename... Parameters>
-struct Signature<R (Class::*)(Parameters...)> {
-  static_assert(sizeof(Class) == 0,
-                "several runs call it at once: it cannot be a mutable lambda");
-};
-
-template <typename T>
-inline constexpr bool kIsStatusOr = false;
-template <typename T>
-inline constexpr bool kIsStatusOr<absl::StatusOr<T>> = true;
 
 // Whether this compiler awaits only what is evaluated. g++ 12 also awaits, and
 // so calls, the right side of && and || and both sides of a conditional, if
@@ -76,9 +48,6 @@ inline constexpr bool kAwaitsWhatItShould =
 #else
     sizeof(Callable) == 0;
 #endif
-
-template <typename Parameter>
-using InputOf = std::remove_cvref_t<Parameter>;
 
 // One run of an orchestrator, from payload to payload.
 template <typename Callable>
@@ -111,58 +80,6 @@ Task<Payload> OrchestratorPayload(const Callable& code,
   }
 }
 
-// An activity's result as a payload; an error is thrown.
-template <typename R>
-Payload ResultPayload(const R& result) {
-  if constexpr (std::is_same_v<R, absl::Status>) {
-    if (!result.ok()) throw StatusError(result);
-    return std::nullopt;
-  } else if constexpr (kIsStatusOr<R>) {
-    if (!result.ok()) throw StatusError(result.status());
-    return ToPayload(*result);
-  } else {
-    return ToPayload(result);
-  }
-}
-
-template <typename Callable, typename... Arguments>
-Payload CallForPayload(const Callable& code, Arguments&&... arguments) {
-  using R = typename Signature<Callable>::Result;
-  if constexpr (std::is_void_v<R>) {
-    code(std::forward<Arguments>(arguments)...);
-    return std::nullopt;
-  } else {
-    return ResultPayload<std::remove_cvref_t<R>>(
-        code(std::forward<Arguments>(arguments)...));
-  }
-}
-
-template <typename Callable>
-Payload ActivityPayload(const Callable& code, ActivityContext& context,
-                        const Payload& payload) {
-  using Called = Signature<Callable>;
-  if constexpr (Called::kCount == 0) {
-    return CallForPayload(code);
-  } else {
-    using First = typename Called::template Parameter<0>;
-    constexpr bool kTakesContext = std::is_same_v<First, ActivityContext&>;
-    if constexpr (Called::kCount == 1 && kTakesContext) {
-      return CallForPayload(code, context);
-    } else {
-      static_assert(Called::kCount == (kTakesContext ? 2 : 1),
-                    "an activity takes at most an ActivityContext& and one "
-                    "input");
-      using Parameter = typename Called::template Parameter<kTakesContext>;
-      auto input = FromPayload<InputOf<Parameter>>(payload);
-      if constexpr (kTakesContext) {
-        return CallForPayload(code, context, static_cast<Parameter&&>(input));
-      } else {
-        return CallForPayload(code, static_cast<Parameter&&>(input));
-      }
-    }
-  }
-}
-
 }  // namespace internal
 
 class Registry {
@@ -170,6 +87,7 @@ class Registry {
   using Orchestrator =
       std::function<Task<Payload>(OrchestrationContext&, Payload)>;
   using Activity = std::function<Payload(ActivityContext&, const Payload&)>;
+  using Entity = std::function<Payload(EntityContext&)>;
 
   template <typename Callable>
   void AddOrchestrator(std::string name, Callable callable) {
@@ -202,20 +120,53 @@ class Registry {
     auto kept = std::make_shared<const Callable>(std::move(callable));
     Add("activity", std::move(name),
         Activity([kept](ActivityContext& context, const Payload& input) {
-          return internal::ActivityPayload(*kept, context, input);
+          return internal::PlainPayload(*kept, context, input);
         }),
         activities_);
+  }
+
+  // Its name, and those of its operations, are found without regard to case.
+  template <typename Callable>
+  void AddEntity(const std::string& name, Callable callable) {
+    if (name.find('@') != std::string::npos) {
+      return Note(absl::InvalidArgumentError(
+          "entity \"" + name + "\": its name must not have an @ in it"));
+    }
+    if constexpr (internal::kIsEntityClass<Callable>) {
+      if (!callable.status().ok()) {
+        Note(absl::Status(callable.status().code(),
+                          "entity \"" + name + "\": " +
+                              std::string(callable.status().message())));
+      }
+      Add("entity", internal::LowerCase(name), Entity(std::move(callable)),
+          entities_);
+    } else {
+      using Called = internal::Signature<Callable>;
+      static_assert(Called::kCount == 1 &&
+                        std::is_same_v<typename Called::template Parameter<0>,
+                                       EntityContext&>,
+                    "an entity takes an EntityContext& and nothing else");
+      Add("entity", internal::LowerCase(name),
+          Entity([kept = std::move(callable)](EntityContext& context) {
+            return internal::CallForPayload(kept, context);
+          }),
+          entities_);
+    }
   }
 
   // Null if there is none with this name, which is case-sensitive.
   const Orchestrator* FindOrchestrator(const std::string& name) const;
   const Activity* FindActivity(const std::string& name) const;
-  // In alphabetical order.
+  // The name is in lower case.
+  const Entity* FindEntity(const std::string& name) const;
+  // In alphabetical order; those of entities in lower case.
   std::vector<std::string> OrchestratorNames() const;
   std::vector<std::string> ActivityNames() const;
+  std::vector<std::string> EntityNames() const;
 
   // OK, or the first error.
-  // INVALID_ARGUMENT: a name is empty or is not UTF-8.
+  // INVALID_ARGUMENT: a name is empty or is not UTF-8, or that of an entity has
+  //   an @ in it.
   // ALREADY_EXISTS: a name was added twice; the first callable is kept.
   const absl::Status& status() const { return status_; }
 
@@ -245,6 +196,7 @@ class Registry {
 
   std::map<std::string, Orchestrator> orchestrators_;
   std::map<std::string, Activity> activities_;
+  std::map<std::string, Entity> entities_;
   absl::Status status_;
 };
 

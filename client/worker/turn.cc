@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/worker/echo_check.h"
+#include "client/worker/entity_id.h"
 #include "client/worker/failure_messages.h"
 #include "client/worker/name_uuid.h"
 #include "client/worker/rewind.h"
@@ -37,10 +37,6 @@ Payload ToPayload(bool present, const StringValue& text) {
   return text.value();
 }
 
-std::string LowerCase(std::string_view name) {
-  return absl::AsciiStrToLower({name.data(), name.size()});
-}
-
 TaskFailureDetails NonDeterminism(const std::exception_ptr& error) {
   TaskFailureDetails details = ToProto(DescribeException(error));
   details.set_errortype("NonDeterminismError");  // Without our namespace.
@@ -57,6 +53,10 @@ bool GoesOn(const HistoryEvent& event) {
     case HistoryEvent::kSubOrchestrationInstanceCreated:
     case HistoryEvent::kTimerCreated:
     case HistoryEvent::kEventSent:
+    case HistoryEvent::kEntityOperationCalled:
+    case HistoryEvent::kEntityOperationSignaled:
+    case HistoryEvent::kEntityLockRequested:
+    case HistoryEvent::kEntityUnlockSent:
       return true;
     default:
       return false;
@@ -73,6 +73,9 @@ bool WaitsForResume(const HistoryEvent& event) {
     case HistoryEvent::kSubOrchestrationInstanceFailed:
     case HistoryEvent::kTimerFired:
     case HistoryEvent::kEventRaised:
+    case HistoryEvent::kEntityOperationCompleted:
+    case HistoryEvent::kEntityOperationFailed:
+    case HistoryEvent::kEntityLockGranted:
       return true;
     default:
       return false;
@@ -104,6 +107,7 @@ OrchestratorResponse Turn::Run() {
   } catch (const UnknownOrchestrator&) {
     Fail(NotFound("Orchestrator", name(), registry_.OrchestratorNames()));
   }
+  ended_ = true;
   return Response();
 }
 
@@ -120,7 +124,8 @@ void Turn::FailIfStuck() {
   details.set_errortype("StuckOrchestratorError");
   details.set_errormessage(
       "the orchestrator has not ended, but waits for nothing that could come: "
-      "no activity, sub-orchestration, timer or event is outstanding. Look for "
+      "no activity, sub-orchestration, timer, event or entity is outstanding. "
+      "Look for "
       "a task that waits for itself, and for a co_await that the compiler "
       "gets wrong (client/worker/README.md, \"Rules for g++ 12\")");
   details.set_isnonretriable(true);
@@ -229,7 +234,8 @@ void Turn::Apply(const HistoryEvent& event) {
       Raise(event);
       break;
     default:
-      // OrchestratorCompleted, ExecutionRewound, and what only entities have.
+      // OrchestratorCompleted and ExecutionRewound say nothing to the code.
+      ApplyOfEntity(event);
       break;
   }
 }
@@ -293,6 +299,7 @@ void Turn::Confirm(const HistoryEvent& event) {
         "the history has \"", EventText(event), "\", the code now ",
         ActionText(found->second), kSameOnReplay));
   }
+  NoteRequestId(event, found->second);
   unconfirmed_.erase(found);
 }
 

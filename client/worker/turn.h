@@ -33,7 +33,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/worker/critical_section.h"
 #include "client/worker/durable_state.h"
+#include "client/worker/entity_id.h"
 #include "client/worker/log.h"
 #include "client/worker/orchestration_context.h"
 #include "client/worker/registry.h"
@@ -83,6 +85,17 @@ class Turn {
                 std::shared_ptr<PayloadSink> sink);
   void AwaitEvent(std::string_view name,
                   const std::shared_ptr<PayloadSink>& sink);
+  // These throw EntityLockError.
+  void CallEntity(const EntityId& entity, std::string_view operation,
+                  const Payload& input, std::shared_ptr<PayloadSink> sink);
+  void SignalEntity(const EntityId& entity, std::string_view operation,
+                    const Payload& input, std::optional<absl::Time> at);
+  // Returns the task ID of the request.
+  int32_t LockEntities(const std::vector<EntityId>& entities,
+                       std::shared_ptr<PayloadSink> sink);
+  void CheckChild(std::string_view what) const { section_.CheckChild(what); }
+  // Ends the lock that this task has brought, if it has not ended.
+  void UnlockEntities(int32_t task_id);
   void SetCustomStatus(Payload status);
   void ContinueAsNew(Payload input, UnreadEvents unread);
 
@@ -92,6 +105,10 @@ class Turn {
     OrchestratorAction::OrchestratorActionTypeCase kind;
     std::string name;
     std::shared_ptr<PayloadSink> sink;
+  };
+  struct EntityCall {
+    int32_t task_id;
+    EntityId entity;
   };
   struct Unread {
     uint64_t arrival;
@@ -116,6 +133,18 @@ class Turn {
                 OrchestratorAction::OrchestratorActionTypeCase kind,
                 const TaskFailureDetails& details);
   void Raise(const HistoryEvent& event);
+  // Of a request to an entity; the same each time.
+  std::string RequestId(int32_t task_id) const;
+  // `event` confirms `action`. The request may have gone out under another ID
+  // than it would have now.
+  void NoteRequestId(const HistoryEvent& event,
+                     const OrchestratorAction& action);
+  // The task that this request belongs to.
+  std::optional<int32_t> TakeEntityCall(const std::string& request_id);
+  // Applies the event if it is about entities.
+  void ApplyOfEntity(const HistoryEvent& event);
+  void EndEntityCall(const HistoryEvent& event);
+  void GrantLock(const HistoryEvent& event);
   // Runs the coroutines until each one waits or has ended.
   void RunReady();
   void NoteEnd();
@@ -143,6 +172,7 @@ class Turn {
   bool replaying_ = true;
   bool begun_ = false;
   bool suspended_ = false;
+  bool ended_ = false;  // Nothing that the code does counts any more.
   std::deque<const HistoryEvent*> held_;  // Until it is resumed.
   uint64_t uuids_ = 0;
 
@@ -150,6 +180,8 @@ class Turn {
   // Actions that the history has not confirmed: at the end, those of this turn.
   std::map<int32_t, OrchestratorAction> unconfirmed_;
   std::map<int32_t, Open> open_tasks_;
+  CriticalSection section_;
+  std::map<std::string, EntityCall> entity_calls_;  // By request IDs.
   // By names in lower case. A task that is destroyed no longer waits.
   std::map<std::string, std::deque<std::weak_ptr<PayloadSink>>> waiting_;
   std::map<std::string, std::deque<Unread>> unread_;

@@ -14,6 +14,7 @@
 #include "client/wire/timespan.h"
 #include "client/worker/activity_run.h"
 #include "client/worker/delivery.h"
+#include "client/worker/entity_run.h"
 #include "client/worker/turn.h"
 #include "client/worker/work_pool.h"
 #include "durabletask/orchestrator_service.grpc.pb.h"
@@ -28,8 +29,8 @@ namespace {
 using internal::AnyDelivery;
 using internal::Delivery;
 
-// If the server refuses a result, the orchestration or the activity fails with
-// the server's reason, rather than being retried for ever.
+// If the server refuses a result, the orchestration, the activity or each
+// operation fails with the server's reason, rather than being retried for ever.
 TaskFailureDetails Refused(const char* what, const grpc::Status& status) {
   TaskFailureDetails details;
   details.set_errortype("ResultRefused");
@@ -40,8 +41,8 @@ TaskFailureDetails Refused(const char* what, const grpc::Status& status) {
   return details;
 }
 
-OrchestratorResponse Failed(const OrchestratorResponse& refused,
-                            const grpc::Status& status) {
+OrchestratorResponse FailedTurn(const OrchestratorResponse& refused,
+                                const grpc::Status& status) {
   OrchestratorResponse response;
   response.set_instanceid(refused.instanceid());
   response.set_completiontoken(refused.completiontoken());
@@ -56,13 +57,21 @@ OrchestratorResponse Failed(const OrchestratorResponse& refused,
   return response;
 }
 
-ActivityResponse Failed(const ActivityResponse& refused,
-                        const grpc::Status& status) {
+ActivityResponse FailedActivity(const ActivityResponse& refused,
+                                const grpc::Status& status) {
   ActivityResponse response;
   response.set_instanceid(refused.instanceid());
   response.set_taskid(refused.taskid());
   response.set_completiontoken(refused.completiontoken());
   *response.mutable_failuredetails() = Refused("activity", status);
+  return response;
+}
+
+EntityBatchResult FailedBatch(const WorkItem& item,
+                              const grpc::Status& status) {
+  EntityBatchResult response =
+      internal::FailBatch(item.entityrequestv2(), Refused("batch", status));
+  response.set_completiontoken(item.completiontoken());
   return response;
 }
 
@@ -91,13 +100,16 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
                           then) { loop_.CallAfter(delay, std::move(then)); }),
         turns_(std::clamp<size_t>(std::thread::hardware_concurrency(), 1,
                                   std::max(options_.max_concurrent_turns, 1))),
-        activities_(std::max(options_.max_concurrent_activities, 1)) {}
+        activities_(std::max(options_.max_concurrent_activities, 1)),
+        batches_(std::max(options_.max_concurrent_batches, 1)) {}
 
   absl::Status Start() ABSL_LOCKS_EXCLUDED(mu_) {
     if (options_.max_concurrent_turns < 1 ||
-        options_.max_concurrent_activities < 1) {
+        options_.max_concurrent_activities < 1 ||
+        options_.max_concurrent_batches < 1) {
       return absl::InvalidArgumentError(
-          "a worker must allow at least one turn and one activity at a time");
+          "a worker must allow at least one turn, one activity and one batch "
+          "at a time");
     }
     {
       MutexLock lock(mu_);
@@ -115,8 +127,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
       MutexLock lock(mu_);
       stopping_ = true;
     }
-    turns_.Drop();
-    activities_.Drop();
+    DropAll();
     size_t given_up = 0;
     {
       const auto deadline = client::DeadlineIn(timeout).at;
@@ -170,6 +181,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
         options_.max_concurrent_turns);
     request.set_maxconcurrentactivityworkitems(
         options_.max_concurrent_activities);
+    request.set_maxconcurrententityworkitems(options_.max_concurrent_batches);
     if (!options_.only_registered) return request;
     WorkItemFilters& filters = *request.mutable_workitemfilters();
     for (const std::string& name : registry_.OrchestratorNames()) {
@@ -177,6 +189,9 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     }
     for (const std::string& name : registry_.ActivityNames()) {
       filters.add_activities()->set_name(name);
+    }
+    for (const std::string& name : registry_.EntityNames()) {
+      filters.add_entities()->set_name(name);
     }
     return request;
   }
@@ -216,8 +231,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
       tell = !std::exchange(lost_, true);
     }
     // The server sends work that has not started again, here or elsewhere.
-    turns_.Drop();
-    activities_.Drop();
+    DropAll();
     if (tell) {
       Log(absl::StrCat("cannot reach the server, reconnecting: ",
                        client::ToAbslStatus(status).ToString()));
@@ -236,10 +250,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
       backoff_.Reset();
       found_again = std::exchange(lost_, false);
       if (item.has_healthping()) pinged_ = true;
-      take = !stopping_ &&
-             (item.has_activityrequest() ||
-              (item.has_orchestratorrequest() &&
-               !item.orchestratorrequest().requireshistorystreaming()));
+      take = !stopping_ && CanDo(item);
       if (take) ++at_hand_;
     }
     if (found_again) Log("reconnected to the server");
@@ -252,24 +263,64 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     } else if (taken->has_activityrequest()) {
       activities_.Post({[this, taken] { DoActivity(*taken); },
                         [this, taken] { GiveBackTaken(*taken); }});
+    } else if (taken->has_entityrequestv2()) {
+      batches_.Post({[this, taken] { DoBatch(taken); },
+                     [this, taken] { GiveBackTaken(*taken); }});
     } else {
       turns_.Post({[this, taken] { DoTurn(*taken); },
                    [this, taken] { GiveBackTaken(*taken); }});
     }
   }
 
+  // Otherwise it is for another worker.
+  bool CanDo(const WorkItem& item) const {
+    if (item.has_orchestratorrequest()) {
+      return !item.orchestratorrequest().requireshistorystreaming();
+    }
+    if (item.has_entityrequestv2()) {
+      return internal::FindEntityOf(
+                 registry_, item.entityrequestv2().instanceid()) != nullptr;
+    }
+    return item.has_activityrequest();
+  }
+
+  // Gives back all work that has not started.
+  void DropAll() {
+    turns_.Drop();
+    activities_.Drop();
+    batches_.Drop();
+  }
+
   void DoTurn(const WorkItem& item) {
     OrchestratorResponse response =
         internal::RunTurn(registry_, item.orchestratorrequest(), options_.log);
     response.set_completiontoken(item.completiontoken());
-    Deliver(std::move(response), &Stub::PrepareAsyncCompleteOrchestratorTask);
+    Deliver<OrchestratorResponse>(
+        item.orchestratorrequest().instanceid(), std::move(response),
+        &Stub::PrepareAsyncCompleteOrchestratorTask, &FailedTurn);
   }
 
   void DoActivity(const WorkItem& item) {
     ActivityResponse response =
         internal::RunActivity(registry_, item.activityrequest(), gave_up_);
     response.set_completiontoken(item.completiontoken());
-    Deliver(std::move(response), &Stub::PrepareAsyncCompleteActivityTask);
+    Deliver<ActivityResponse>(
+        item.activityrequest().orchestrationinstance().instanceid(),
+        std::move(response), &Stub::PrepareAsyncCompleteActivityTask,
+        &FailedActivity);
+  }
+
+  void DoBatch(const std::shared_ptr<WorkItem>& item) {
+    const EntityRequest& request = item->entityrequestv2();
+    EntityBatchResult response = internal::RunBatch(
+        *internal::FindEntityOf(registry_, request.instanceid()), request);
+    response.set_completiontoken(item->completiontoken());
+    Deliver<EntityBatchResult>(
+        request.instanceid(), std::move(response),
+        &Stub::PrepareAsyncCompleteEntityTask,
+        [item](const EntityBatchResult&, const grpc::Status& status) {
+          return FailedBatch(*item, status);
+        });
   }
 
   using Stub = TaskHubSidecarService::Stub;
@@ -277,24 +328,27 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
   using Method = std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (
       Stub::*)(grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
 
-  // Sends a result; after that, its item no longer counts. If the server
-  // refuses it, a small one that says so is sent instead.
+  // Sends the result of an instance's work; after that, its item no longer
+  // counts. If the server refuses it, what `failed` makes of it is sent
+  // instead: a small one that says so.
   template <typename Result>
-  void Deliver(Result result, Method<Result, CompleteTaskResponse> method,
-               bool replaces = false) {
+  using Replacement = std::function<Result(const Result&, const grpc::Status&)>;
+  template <typename Result>
+  void Deliver(std::string id, Result result,
+               Method<Result, CompleteTaskResponse> method,
+               Replacement<Result> failed) {
     Send<Result, CompleteTaskResponse>(
         std::move(result), method,
-        [this, method, replaces](const grpc::Status& status, Result& sent) {
-          if (!status.ok() && !replaces && IsRefusal(status)) {
-            Log(absl::StrCat("\"", sent.instanceid(),
-                             "\": a result was refused: ",
+        [this, id = std::move(id), method, failed = std::move(failed)](
+            const grpc::Status& status, Result& sent) {
+          if (!status.ok() && failed && IsRefusal(status)) {
+            Log(absl::StrCat("\"", id, "\": a result was refused: ",
                              client::ToAbslStatus(status).ToString()));
-            Deliver(Failed(sent, status), method, /*replaces=*/true);
+            Deliver<Result>(id, failed(sent, status), method, nullptr);
             return;
           }
           if (!status.ok()) {
-            Log(absl::StrCat("\"", sent.instanceid(),
-                             "\": a result could not be delivered: ",
+            Log(absl::StrCat("\"", id, "\": a result could not be delivered: ",
                              client::ToAbslStatus(status).ToString()));
           }
           NoteDone();
@@ -406,6 +460,7 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
   // Their threads use all members above.
   internal::WorkPool turns_;
   internal::WorkPool activities_;
+  internal::WorkPool batches_;
 };
 
 Worker::Worker(const std::string& address, WorkerOptions options)

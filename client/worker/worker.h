@@ -8,11 +8,11 @@
 // It uses the service TaskHubSidecarService and nothing else. One stream brings
 // the work; each result goes back as a call of its own. If the server is lost,
 // the worker reconnects for as long as it takes. Unfinished work is then done
-// again by whichever worker gets it: an activity runs at least once, a turn
-// takes effect exactly once.
+// again by whichever worker gets it: an activity runs at least once; a turn,
+// and an operation of an entity, takes effect exactly once.
 //
-// Turns run on one thread per core; activities have threads of their own and
-// may block.
+// Turns run on one thread per core; activities and operations of entities have
+// threads of their own and may block.
 //
 // Thread-safety: Add* by one thread, before Start; then safe.   Lifetime:
 // everything that the callables refer to outlives it. It outlives their runs:
@@ -38,10 +38,13 @@ struct WorkerOptions {
   // not confirmed yet. Each at least 1.
   int max_concurrent_turns = 100;
   int max_concurrent_activities = 100;
+  // A batch has operations of one entity, which run one after the other.
+  int max_concurrent_batches = 100;
   // Whether the worker asks the server only for the names that it has
-  // registered, and for no activities or orchestrations if it has none, so that
-  // it leaves other work to other workers. If not, it gets all work and fails
-  // what it does not know.
+  // registered, and for nothing of a kind of which it has none, so that it
+  // leaves other work to other workers. If not, it gets all work and fails what
+  // it does not know; but operations of entities that it does not know it gives
+  // back.
   bool only_registered = true;
   // If the server has sent a health ping: how long it may be silent before the
   // worker treats it as lost.
@@ -61,7 +64,7 @@ class Worker {
   explicit Worker(std::shared_ptr<grpc::Channel> channel,
                   WorkerOptions options = {});
   // Ends it like Stop, without time for running work; then waits until every
-  // running activity has returned.
+  // running activity and operation has returned.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -75,9 +78,14 @@ class Worker {
   void AddActivity(std::string name, Callable callable) {
     registry_.AddActivity(std::move(name), std::move(callable));
   }
+  // `entity`: a function, or an EntityClass (entity_class.h).
+  template <typename Entity>
+  void AddEntity(const std::string& name, Entity entity) {
+    registry_.AddEntity(name, std::move(entity));
+  }
 
   // Starts to take work. Does not block, and does not wait for a server.
-  //   INVALID_ARGUMENT: not an address, an empty name, or a limit below 1
+  //   INVALID_ARGUMENT: not an address, a bad name, or a limit below 1
   //   ALREADY_EXISTS: a name was added twice
   //   FAILED_PRECONDITION: it was started before
   absl::Status Start();

@@ -74,6 +74,19 @@ class FakeTaskHub final
     item.set_completiontoken(token);
     Send(std::move(item));
   }
+  // A call of the operation on the entity of this ID.
+  void SendBatch(const std::string& id, const std::string& operation,
+                 const std::string& token) {
+    WorkItem item;
+    EntityRequest& request = *item.mutable_entityrequestv2();
+    request.set_instanceid(id);
+    request.mutable_entitystate()->set_value("1");
+    request.add_operationrequests()
+        ->mutable_entityoperationcalled()
+        ->set_operation(operation);
+    item.set_completiontoken(token);
+    Send(std::move(item));
+  }
   // Ends the open stream, if there is one.
   void EndStream(const grpc::Status& status) {
     const std::lock_guard<std::mutex> lock(mu_);
@@ -88,6 +101,7 @@ class FakeTaskHub final
   // Each blocks until there is one that has not been given yet.
   ActivityResponse AwaitActivity() { return Await(activities_); }
   OrchestratorResponse AwaitTurn() { return Await(turns_); }
+  EntityBatchResult AwaitBatch() { return Await(batches_); }
   // The token of an item that was given back.
   std::string AwaitAbandoned() { return Await(abandoned_); }
   // The request of a stream that was opened.
@@ -190,6 +204,13 @@ class FakeTaskHub final
     Put(*request, turns_);
     return status;
   }
+  grpc::Status CompleteEntityTask(grpc::ServerContext*,
+                                  const EntityBatchResult* request,
+                                  CompleteTaskResponse*) override {
+    grpc::Status status = NextStatus();
+    Put(*request, batches_);
+    return status;
+  }
   grpc::Status AbandonTaskActivityWorkItem(
       grpc::ServerContext*, const AbandonActivityTaskRequest* request,
       AbandonActivityTaskResponse*) override {
@@ -218,6 +239,7 @@ class FakeTaskHub final
   std::deque<grpc::Status> failures_;
   std::deque<ActivityResponse> activities_;
   std::deque<OrchestratorResponse> turns_;
+  std::deque<EntityBatchResult> batches_;
   std::deque<std::string> abandoned_;
   std::deque<GetWorkItemsRequest> opened_;
   Stream* stream_ = nullptr;

@@ -21,6 +21,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/worker/echo_check.h"
+#include "client/worker/name_uuid.h"
 #include "client/worker/registry.h"
 #include "client/worker/turn.h"
 #include "durabletask/orchestrator_service.pb.h"
@@ -31,6 +34,15 @@ namespace leasehold::worker {
 
 inline constexpr char kInstance[] = "order-1";
 inline constexpr char kExecution[] = "e0";
+
+// Under which ID the code sends its request to an entity, as task `id`.
+inline std::string RequestId(int32_t id) {
+  static constexpr internal::Uuid kRequests = {
+      0xd2, 0x4c, 0x0b, 0x97, 0x1e, 0x65, 0x4f, 0x38,
+      0xb1, 0x70, 0x8a, 0xc3, 0x49, 0xfe, 0x26, 0x5d};
+  return internal::NameUuid(kRequests,
+                            absl::StrCat(kInstance, "_", kExecution, "_", id));
+}
 
 class TurnHistory {
  public:
@@ -117,6 +129,58 @@ class TurnHistory {
     if (input.has_value()) raised.mutable_input()->set_value(*input);
     return *this;
   }
+  TurnHistory& Called(int32_t id, const std::string& entity,
+                      const std::string& operation,
+                      const std::string& request_id = "") {
+    auto& call = *Add(id).mutable_entityoperationcalled();
+    call.set_requestid(request_id.empty() ? RequestId(id) : request_id);
+    call.set_operation(operation);
+    call.mutable_targetinstanceid()->set_value(entity);
+    return *this;
+  }
+  TurnHistory& Signaled(int32_t id, const std::string& entity,
+                        const std::string& operation) {
+    auto& signal = *Add(id).mutable_entityoperationsignaled();
+    signal.set_requestid(RequestId(id));
+    signal.set_operation(operation);
+    signal.mutable_targetinstanceid()->set_value(entity);
+    return *this;
+  }
+  TurnHistory& Answered(const std::string& request_id,
+                        const Payload& output = {}) {
+    auto& done = *Add(-1).mutable_entityoperationcompleted();
+    done.set_requestid(request_id);
+    if (output.has_value()) done.mutable_output()->set_value(*output);
+    return *this;
+  }
+  // Of the call that is task `id`.
+  TurnHistory& Answered(int32_t id, const Payload& output = {}) {
+    return Answered(RequestId(id), output);
+  }
+  TurnHistory& AnsweredWithFailure(int32_t id) {
+    auto& failed = *Add(-1).mutable_entityoperationfailed();
+    failed.set_requestid(RequestId(id));
+    SetFailure("Broken", false, *failed.mutable_failuredetails());
+    return *this;
+  }
+  TurnHistory& LockRequested(int32_t id,
+                             const std::vector<std::string>& entities,
+                             const std::string& section_id = "") {
+    auto& lock = *Add(id).mutable_entitylockrequested();
+    lock.set_criticalsectionid(section_id.empty() ? RequestId(id) : section_id);
+    for (const std::string& entity : entities) lock.add_lockset(entity);
+    return *this;
+  }
+  TurnHistory& LockGranted(const std::string& section_id) {
+    Add(-1).mutable_entitylockgranted()->set_criticalsectionid(section_id);
+    return *this;
+  }
+  TurnHistory& LockGranted(int32_t id) { return LockGranted(RequestId(id)); }
+  TurnHistory& Unlocked(int32_t id, const std::string& entity) {
+    auto& unlock = *Add(id).mutable_entityunlocksent();
+    unlock.mutable_targetinstanceid()->set_value(entity);
+    return *this;
+  }
   TurnHistory& Suspended() {
     Add(-1).mutable_executionsuspended();
     return *this;
@@ -201,7 +265,8 @@ inline bool IsEcho(const HistoryEvent& event,
              event.eventsent().instanceid() ==
                  action.sendevent().instance().instanceid();
     default:
-      return false;
+      return action.has_sendentitymessage() &&
+             internal::IsEchoOf(event, action);
   }
 }
 
@@ -281,6 +346,29 @@ MATCHER_P2(FailsWith, type, message, "") {
          ::testing::Value(std::string(details.errormessage()), message);
 }
 
+// What an orchestrator sends to an entity, in words.
+inline std::string EntityMessage(const SendEntityMessageAction& sent) {
+  const auto input = [](const auto& event) {
+    return event.has_input() ? event.input().value() : "-";
+  };
+  if (sent.has_entityoperationcalled()) {
+    const auto& call = sent.entityoperationcalled();
+    return absl::StrCat("call ", call.operation(), " of ",
+                        call.targetinstanceid().value(), " ", input(call));
+  }
+  if (sent.has_entityoperationsignaled()) {
+    const auto& signal = sent.entityoperationsignaled();
+    return absl::StrCat("signal ", signal.operation(), " to ",
+                        signal.targetinstanceid().value(), " ", input(signal));
+  }
+  if (sent.has_entitylockrequested()) {
+    return absl::StrCat(
+        "lock ", absl::StrJoin(sent.entitylockrequested().lockset(), " "));
+  }
+  return absl::StrCat("unlock ",
+                      sent.entityunlocksent().targetinstanceid().value());
+}
+
 // What the orchestration starts in this turn, as words.
 inline std::vector<std::string> Actions(const OrchestratorResponse& response) {
   std::vector<std::string> words;
@@ -302,6 +390,8 @@ inline std::vector<std::string> Actions(const OrchestratorResponse& response) {
       absl::StrAppend(&text, "event ", sent.name(), " to ",
                       sent.instance().instanceid(), " ",
                       sent.has_data() ? sent.data().value() : "-");
+    } else if (action.has_sendentitymessage()) {
+      absl::StrAppend(&text, EntityMessage(action.sendentitymessage()));
     } else if (action.has_completeorchestration()) {
       absl::StrAppend(&text, "end");
     }

@@ -340,12 +340,58 @@ TEST_F(WorkerTest, ResultThatIsRefusedBecomesAFailure) {
       "ResultRefused");
 }
 
+TEST_F(WorkerTest, BatchThatIsRefusedBecomesFailuresAndKeepsTheState) {
+  Worker& worker = Make();
+  worker.AddEntity("Tally", [](EntityContext& entity) { entity.SetState(2); });
+  ASSERT_TRUE(worker.Start().ok());
+  hub_.FailNext({{grpc::StatusCode::RESOURCE_EXHAUSTED, "too large"}});
+  hub_.SendBatch("@tally@a", "add", "b");
+  EXPECT_EQ(hub_.AwaitBatch().entitystate().value(), "2");
+  const EntityBatchResult batch = hub_.AwaitBatch();
+  EXPECT_EQ(batch.completiontoken(), "b");
+  EXPECT_EQ(batch.entitystate().value(), "1");
+  ASSERT_EQ(batch.results_size(), 1);
+  EXPECT_EQ(batch.results(0).failure().failuredetails().errormessage(),
+            "the server refused the result of this batch: "
+            "RESOURCE_EXHAUSTED: too large");
+}
+
+TEST_F(WorkerTest, RunsBatchesOfItsEntities) {
+  Worker& worker = Make();
+  worker.AddEntity("Tally", [](EntityContext& entity) {
+    entity.SetState(entity.State<int>() + 1);
+    return entity.operation();
+  });
+  ASSERT_TRUE(worker.Start().ok());
+  const GetWorkItemsRequest request = hub_.AwaitStream();
+  ASSERT_EQ(request.workitemfilters().entities_size(), 1);
+  EXPECT_EQ(request.workitemfilters().entities(0).name(), "tally");
+  hub_.SendBatch("@tally@a", "add", "b");
+  const EntityBatchResult batch = hub_.AwaitBatch();
+  EXPECT_EQ(batch.completiontoken(), "b");
+  EXPECT_EQ(batch.entitystate().value(), "2");
+  EXPECT_EQ(batch.results(0).success().result().value(), "\"add\"");
+}
+
+TEST_F(WorkerTest, RunsNoMoreBatchesAtOnceThanItMay) {
+  WorkerOptions options;
+  options.max_concurrent_batches = 2;
+  Worker& worker = Make(options);
+  worker.AddEntity("Wait", [this](EntityContext&) { hall_.Enter(); });
+  ASSERT_TRUE(worker.Start().ok());
+  EXPECT_EQ(hub_.AwaitStream().maxconcurrententityworkitems(), 2);
+  for (const char* token : {"1", "2", "3"}) {
+    hub_.SendBatch(std::string("@wait@") + token, "go", token);
+  }
+  hall_.AwaitWithin(2);
+  hall_.LetOut(3);
+  for (int i = 0; i < 3; ++i) hub_.AwaitBatch();
+  EXPECT_EQ(hall_.most(), 2);
+}
+
 TEST_F(WorkerTest, GivesBackWhatItCannotDo) {
   Start();
-  WorkItem entity;
-  entity.mutable_entityrequestv2();
-  entity.set_completiontoken("entity");
-  hub_.Send(entity);
+  hub_.SendBatch("@unknown@a", "add", "entity");
   EXPECT_EQ(hub_.AwaitAbandoned(), "entity");
   WorkItem streamed;
   streamed.mutable_orchestratorrequest()->set_requireshistorystreaming(true);
