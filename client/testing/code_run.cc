@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "client/worker/activity_run.h"
+#include "client/worker/entity_run.h"
 #include "client/worker/failure_messages.h"
 #include "client/worker/turn.h"
 
@@ -37,6 +38,15 @@ std::string AnswerActivityItem(const TestCode& code, const WorkItem& item) {
       code.Activity(request.name(),
                     request.orchestrationinstance().instanceid()),
       request, kStopping);
+  response.set_completiontoken(item.completiontoken());
+  return response.SerializeAsString();
+}
+
+std::string AnswerEntityItem(const TestCode& code, const WorkItem& item) {
+  const EntityRequest& request = item.entityrequestv2();
+  const worker::Registry::Entity* const entity = worker::internal::FindEntityOf(
+      code.Entity(request.instanceid()), request.instanceid());
+  EntityBatchResult response = worker::internal::RunBatch(*entity, request);
   response.set_completiontoken(item.completiontoken());
   return response.SerializeAsString();
 }

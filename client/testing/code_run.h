@@ -20,11 +20,12 @@
 
 namespace leasehold::testkit {
 
-// An encoded OrchestratorResponse, and an encoded ActivityResponse. TestError:
-// the code that the item needs is missing.
+// An encoded OrchestratorResponse, ActivityResponse or EntityBatchResult.
+// TestError: the code that the item needs is missing.
 std::string AnswerTurnItem(const TestCode& code, const ::WorkItem& item,
                            const worker::LogSink& log);
 std::string AnswerActivityItem(const TestCode& code, const ::WorkItem& item);
+std::string AnswerEntityItem(const TestCode& code, const ::WorkItem& item);
 // The answer of an activity that fails.
 std::string FailActivityItem(const ::WorkItem& item,
                              const worker::TaskFailure& failure);

@@ -87,6 +87,17 @@ std::string WhatHappened(const ::HistoryEvent& event) {
     case HistoryEvent::kEventRaised:
       return With("data", event.eventraised().has_input(),
                   event.eventraised().input());
+    case HistoryEvent::kEntityOperationCalled:
+      return With("input", event.entityoperationcalled().has_input(),
+                  event.entityoperationcalled().input());
+    case HistoryEvent::kEntityOperationSignaled:
+      return With("input", event.entityoperationsignaled().has_input(),
+                  event.entityoperationsignaled().input());
+    case HistoryEvent::kEntityOperationCompleted:
+      return With("result", event.entityoperationcompleted().has_output(),
+                  event.entityoperationcompleted().output());
+    case HistoryEvent::kEntityOperationFailed:
+      return Why(event.entityoperationfailed().failuredetails());
     default:
       return "";
   }

@@ -230,8 +230,20 @@ std::string ReadHeading(const json& line) {
   return Text(line, "instance_id");
 }
 
+// Whether the line is of an event of entities (the numbers of the protocol).
+bool IsOfEntity(const json& line) {
+  return Text(line, "event") == "other" &&
+         Number(line, "number") >= HistoryEvent::kEntityOperationSignaled &&
+         Number(line, "number") <= HistoryEvent::kEntityUnlockSent;
+}
+
 // nullopt: the event is of a kind that is not known here.
 std::optional<HistoryEvent> ReadEvent(const json& line) {
+  if (IsOfEntity(line)) {
+    throw BadLine(
+        "the orchestration uses entities, and an exported history does not say "
+        "what it did with them; so it cannot be replayed");
+  }
   const auto reader = Readers().find(Text(line, "event"));
   if (reader == Readers().end()) {
     if (Text(line, "event").empty()) throw BadLine("it has no \"event\"");

@@ -40,9 +40,11 @@
 #include "absl/time/time.h"
 #include "client/testing/activity_script.h"
 #include "client/testing/test_code.h"
+#include "client/testing/test_entity.h"
 #include "client/testing/test_error.h"
 #include "client/testing/test_options.h"
 #include "client/testing/test_orchestration.h"
+#include "client/worker/entity_id.h"
 #include "client/worker/payload.h"
 
 namespace leasehold::testkit {
@@ -72,6 +74,12 @@ class TestEnvironment {
     return script;
   }
 
+  // `entity`: a function, or a worker::EntityClass.
+  template <typename Entity>
+  void AddEntity(const std::string& name, Entity entity) {
+    code().AddEntity(name, std::move(entity));
+  }
+
   // A fake takes the place of what was, or will be, added under its name.
   template <typename Callable>
   ActivityScript& FakeActivity(const std::string& name, Callable callable) {
@@ -83,6 +91,12 @@ class TestEnvironment {
   template <typename Callable>
   void FakeOrchestrator(const std::string& name, Callable callable) {
     code().FakeOrchestrator(name, std::move(callable));
+  }
+
+  // `entity`: as of AddEntity.
+  template <typename Entity>
+  void FakeEntity(const std::string& name, Entity entity) {
+    code().FakeEntity(name, std::move(entity));
   }
 
   // What happens to the calls of an activity, and what has happened.
@@ -102,6 +116,14 @@ class TestEnvironment {
   }
   // One that exists, such as a sub-orchestration. TestError: there is none.
   TestOrchestration Find(std::string_view id);
+
+  // ---- Entities -------------------------------------------------------------
+
+  // One that exists or not.
+  TestEntity Entity(const worker::EntityId& id) { return {*world_, id}; }
+  TestEntity Entity(std::string_view name, std::string_view key) {
+    return Entity(worker::EntityId(name, key));
+  }
 
   // ---- Time -----------------------------------------------------------------
 

@@ -30,8 +30,9 @@ struct TestOptions {
   double fault_chance = 0;
   // The chance that the server is killed and started again before a step.
   double restart_chance = 0;
-  // How much virtual time, and how many turns, a run may take that ends when
-  // nothing is left to do: some orchestrations live for ever.
+  // How much virtual time, and how many turns and batches of operations of
+  // entities, a run may take that ends when nothing is left to do: some
+  // orchestrations live for ever.
   absl::Duration time_max = absl::Hours(24) * 3660;
   int turns_max = 100'000;
   // Receives what orchestrators log. Empty: nobody.

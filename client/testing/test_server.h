@@ -18,6 +18,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "service/orchestration/engine.h"
+#include "service/orchestration/entities.h"
 #include "service/orchestration/node_work_exchange.h"
 #include "service/orchestration/orchestrations.h"
 #include "service/orchestration/work_exchange.h"
@@ -34,8 +35,9 @@ class TestServer final : private EngineObserver {
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
 
-  // The two ports.
+  // The ports.
   Orchestrations& orchestrations() { return engine_; }
+  Entities& entities() { return engine_.entities(); }
   WorkExchange& work() { return work_; }
 
   // Whether a task can run now.

@@ -37,7 +37,12 @@ struct TestWorkers::Item {
   absl::Time due = absl::InfinitePast();
   ActivityScript::Step step = {};
 
-  bool is_turn() const { return work.has_orchestratorrequest(); }
+  WorkKind kind() const {
+    if (work.has_orchestratorrequest()) return WorkKind::kTurn;
+    return work.has_entityrequestv2() ? WorkKind::kEntity : WorkKind::kActivity;
+  }
+  // Whether a script says what happens to it.
+  bool is_activity() const { return kind() == WorkKind::kActivity; }
   const std::string& caller() const {
     return work.activityrequest().orchestrationinstance().instanceid();
   }
@@ -76,7 +81,7 @@ void TestWorkers::Connect(WorkExchange& work) {
 void TestWorkers::ConnectOne(size_t worker) {
   sinks_[worker] = std::make_shared<Sink>();
   ids_[worker] =
-      work_->Connect({.slots = {kSlots, kSlots},
+      work_->Connect({.slots = {kSlots, kSlots, kSlots},
                       .peer = absl::StrCat("test worker ", worker + 1)},
                      sinks_[worker]);
 }
@@ -86,7 +91,7 @@ void TestWorkers::LoseServer() {
     if (sink == nullptr) continue;
     sink->connected = false;
     for (const auto& item : std::exchange(sink->items, {})) {
-      if (!item->begun || item->is_turn()) continue;
+      if (!item->begun || !item->is_activity()) continue;
       code_.Script(item->work.activityrequest().name())
           .PutBack(std::move(item->step));
     }
@@ -99,7 +104,7 @@ void TestWorkers::Kill(size_t worker) {
   const std::shared_ptr<Sink> sink = sinks_[worker];
   sink->connected = false;
   for (const auto& item : std::exchange(sink->items, {})) {
-    if (!item->begun || item->is_turn()) continue;
+    if (!item->begun || !item->is_activity()) continue;
     code_.Script(item->work.activityrequest().name())
         .PutBack(std::move(item->step));
   }
@@ -154,15 +159,14 @@ void TestWorkers::Do(size_t index) {
       if (fault == WorkerFault::kDiesBefore) return Kill(worker);
       const std::string answer = Answer(*item);
       if (fault == WorkerFault::kAnswerLost) return Kill(worker);
-      const bool is_turn = item->is_turn();
+      const WorkKind kind = item->kind();
       if (fault == WorkerFault::kAnswerLate) {
         Kill(worker);
-        late_answers_.push_back(
-            [this, is_turn, answer] { Send(is_turn, answer); });
+        late_answers_.push_back([this, kind, answer] { Send(kind, answer); });
         return;
       }
-      Send(is_turn, answer);
-      if (fault == WorkerFault::kAnswerTwice) Send(is_turn, answer);
+      Send(kind, answer);
+      if (fault == WorkerFault::kAnswerTwice) Send(kind, answer);
       return;
     }
   }
@@ -170,7 +174,7 @@ void TestWorkers::Do(size_t index) {
 
 bool TestWorkers::Begin(Item& item) {
   if (std::exchange(item.begun, true)) return true;
-  if (item.is_turn()) return true;
+  if (!item.is_activity()) return true;
   const std::string& name = item.work.activityrequest().name();
   code_.Activity(name, item.caller());  // Throws if it is missing.
   ActivityScript& script = code_.Script(name);
@@ -182,7 +186,7 @@ bool TestWorkers::Begin(Item& item) {
 
 std::optional<WorkerFault> TestWorkers::FaultOf(Item& item) {
   if (item.step.fault.has_value()) return item.step.fault;
-  if (item.is_turn() && !turn_faults_.empty()) {
+  if (item.kind() == WorkKind::kTurn && !turn_faults_.empty()) {
     const WorkerFault fault = turn_faults_.front();
     turn_faults_.pop_front();
     return fault;
@@ -190,16 +194,18 @@ std::optional<WorkerFault> TestWorkers::FaultOf(Item& item) {
   if (!dice_.Happens(options_.fault_chance)) return std::nullopt;
   const WorkerFault fault = kFaults[dice_.OneOf(std::size(kFaults))];
   // Its worker dies before or while it fails as scripted: it will fail later.
-  if (fault != WorkerFault::kAnswerTwice && !item.is_turn()) {
+  if (fault != WorkerFault::kAnswerTwice && item.is_activity()) {
     code_.Script(item.work.activityrequest().name()).PutBack(item.step);
   }
   return fault;
 }
 
 std::string TestWorkers::Answer(const Item& item) {
-  if (item.is_turn()) {
+  if (!item.is_activity()) {
     ++turns_;
-    return AnswerTurnItem(code_, item.work, options_.log);
+    return item.kind() == WorkKind::kTurn
+               ? AnswerTurnItem(code_, item.work, options_.log)
+               : AnswerEntityItem(code_, item.work);
   }
   const ::ActivityRequest& request = item.work.activityrequest();
   worker::Payload input;
@@ -210,16 +216,22 @@ std::string TestWorkers::Answer(const Item& item) {
              : AnswerActivityItem(code_, item.work);
 }
 
-void TestWorkers::Send(bool is_turn, const std::string& answer) {
+void TestWorkers::Send(WorkKind kind, const std::string& answer) {
   const grpc::Slice slice(answer);
   grpc::ByteBuffer bytes(&slice, 1);
   const auto done = [refusals = refusals_](const absl::Status& status) {
     if (!status.ok() && !CameTooLate(status)) refusals->push_back(status);
   };
-  if (is_turn) {
-    AnswerTurn(*work_, *Anonymous(), bytes, done);
-  } else {
-    AnswerActivity(*work_, *Anonymous(), bytes, done);
+  switch (kind) {
+    case WorkKind::kTurn:
+      AnswerTurn(*work_, *Anonymous(), bytes, done);
+      break;
+    case WorkKind::kActivity:
+      AnswerActivity(*work_, *Anonymous(), bytes, done);
+      break;
+    case WorkKind::kEntity:
+      AnswerEntity(*work_, *Anonymous(), bytes, done);
+      break;
   }
   if (refusals_->empty()) return;
   const absl::Status refused = refusals_->front();

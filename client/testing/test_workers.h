@@ -63,7 +63,7 @@ class TestWorkers {
 
   // The next turn meets with this fault; the one after it with the next one.
   void DisturbNextTurn(WorkerFault fault) { turn_faults_.push_back(fault); }
-  // Turns done so far.
+  // Turns done so far, and batches of operations of entities.
   uint64_t turns() const { return turns_; }
 
  private:
@@ -77,7 +77,7 @@ class TestWorkers {
   std::optional<WorkerFault> FaultOf(Item& item);
   // The code's answer, encoded.
   std::string Answer(const Item& item);
-  void Send(bool is_turn, const std::string& answer);
+  void Send(WorkKind kind, const std::string& answer);
   // The worker loses what it has, and connects as another one.
   void Kill(size_t worker);
   void ConnectOne(size_t worker);

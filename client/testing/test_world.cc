@@ -168,13 +168,47 @@ absl::Status TestWorld::Call(
 }
 
 template <typename T>
-absl::StatusOr<T> TestWorld::Ask(
-    const std::function<void(Orchestrations&, Done<T>)>& ask) {
+absl::StatusOr<T> TestWorld::Answer(const std::function<void(Done<T>)>& ask) {
   const auto answer = std::make_shared<std::optional<absl::StatusOr<T>>>();
-  ask(server_->orchestrations(),
-      [answer](absl::StatusOr<T> with) { *answer = std::move(with); });
+  ask([answer](absl::StatusOr<T> with) { *answer = std::move(with); });
   Pump([&] { return answer->has_value(); });
   return **std::move(answer);
+}
+
+template <typename T>
+absl::StatusOr<T> TestWorld::Ask(
+    const std::function<void(Orchestrations&, Done<T>)>& ask) {
+  return Answer<T>(
+      [&](Done<T> done) { ask(server_->orchestrations(), std::move(done)); });
+}
+
+std::optional<EntityInfo> TestWorld::FindEntity(const worker::EntityId& id) {
+  using Info = std::optional<EntityInfo>;
+  auto info = Answer<Info>([&](Done<Info> done) {
+    server_->entities().GetEntity(KeyOf(id.text()), /*state=*/true,
+                                  std::move(done));
+  });
+  if (!info.ok()) Fail(std::string(info.status().message()));
+  return *std::move(info);
+}
+
+void TestWorld::SignalEntity(const worker::EntityId& id,
+                             const std::string& operation,
+                             worker::Payload input, absl::Duration after) {
+  EntitySignal signal{.key = KeyOf(id.text()),
+                      .operation = operation,
+                      .input = std::move(input)};
+  if (after > absl::ZeroDuration()) {
+    signal.scheduled = ToTimestamp(Now() + after);
+  }
+  const auto answer = std::make_shared<std::optional<absl::Status>>();
+  server_->entities().Signal(
+      std::move(signal),
+      [answer](const absl::Status& status) { *answer = status; });
+  Pump([&] { return answer->has_value(); });
+  if ((*answer)->ok()) return;
+  Fail(absl::StrCat("the server has refused to signal entity \"", id.text(),
+                    "\": ", std::string((*answer)->message())));
 }
 
 std::string TestWorld::Start(const std::string& name, worker::Payload input,

@@ -23,10 +23,12 @@
 #include "client/testing/test_server.h"
 #include "client/testing/test_workers.h"
 #include "client/testing/virtual_clock.h"
+#include "client/worker/entity_id.h"
 #include "client/worker/failure.h"
 #include "client/worker/payload.h"
 #include "durabletask/orchestrator_service.pb.h"
 #include "service/instance/instance_key.h"
+#include "service/orchestration/entities.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/requests.h"
 #include "service/storage/memory_store.h"
@@ -69,6 +71,11 @@ class TestWorld {
   // Throws TestError if there is none.
   OrchestrationInfo Get(const std::string& id);
   History GetHistory(const std::string& id);
+  // nullopt: there is nothing of this ID.
+  std::optional<EntityInfo> FindEntity(const worker::EntityId& id);
+  // Sends it an operation, not before `after` from now.
+  void SignalEntity(const worker::EntityId& id, const std::string& operation,
+                    worker::Payload input, absl::Duration after);
   // Calls the server, and runs its tasks until it has answered.
   absl::Status Call(
       const std::function<void(Orchestrations&, DoneStatus)>& call);
@@ -97,6 +104,8 @@ class TestWorld {
   // moves the time there.
   bool MoveToNext(absl::Time until);
   void Pump(const std::function<bool()>& answered);
+  template <typename T>
+  absl::StatusOr<T> Answer(const std::function<void(Done<T>)>& ask);
   template <typename T>
   absl::StatusOr<T> Ask(
       const std::function<void(Orchestrations&, Done<T>)>& ask);

@@ -18,17 +18,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// The message of the TestError that `code` throws.
-template <typename Code>
-std::string ErrorOf(Code code) {
-  try {
-    code();
-  } catch (const TestError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 std::string Echo(int i) { return std::to_string(i); }
 
 TEST(TestEnvironment, RunsAnOrchestrationToItsOutput) {

@@ -1,4 +1,4 @@
-// Orchestrators that the tests of the kit run.
+// What the tests of the kit have in common: orchestrators, and its errors.
 //
 // Thread-safety: pure functions.
 #ifndef LEASEHOLD_TESTS_TESTING_TESTING_CODE_H_
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/testing/test_error.h"
 #include "client/worker/orchestration_context.h"
 #include "client/worker/when.h"
 
@@ -17,6 +18,17 @@ namespace leasehold::testkit {
 using worker::OrchestrationContext;
 using worker::RetryPolicy;
 using worker::Task;
+
+// The message of the TestError that `code` throws.
+template <typename Code>
+std::string ErrorOf(Code code) {
+  try {
+    code();
+  } catch (const TestError& error) {
+    return error.what();
+  }
+  return "no error";
+}
 
 // Calls the activity "Step" with each number up to `count`, one after the
 // other.
