@@ -1,5 +1,5 @@
-// BuiltinWork: the built-in orchestrators and activities, and the conversion of
-// a work item into its answer.
+// BuiltinWork: the built-in orchestrators, activities and entities, and the
+// conversion of a work item into its answer.
 //
 // (A separate file without the engine's names, because some are also the names
 // of protocol messages.)
@@ -9,6 +9,7 @@
 #define LEASEHOLD_SERVICE_BUILTIN_BUILTIN_WORK_H_
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,13 @@ class BuiltinWork {
   absl::Status status() const;
   std::vector<std::string> OrchestratorNames() const;
   std::vector<std::string> ActivityNames() const;
+  std::vector<std::string> EntityNames() const;
+
+  // How often a batch goes back before it is done, since it may be for a worker
+  // that is about to connect: programs often have an entity of that name. An
+  // entity with a state of another form belongs to such a worker for good.
+  static constexpr int kForWorkersOnly = std::numeric_limits<int>::max();
+  int GiveBacksOf(const WorkItem& item) const;
 
   // Returns an encoded OrchestratorResponse.
   std::string DoTurn(const WorkItem& item) const;
@@ -39,6 +47,9 @@ class BuiltinWork {
   // runs, which can check `stopping`.
   std::string DoActivity(const WorkItem& item,
                          const std::atomic<bool>& stopping) const;
+  // Returns an encoded EntityBatchResult. REQUIRES: the entity has one of
+  // EntityNames.
+  std::string DoBatch(const WorkItem& item) const;
 
  private:
   struct Rep;

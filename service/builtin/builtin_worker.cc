@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <map>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -22,10 +24,14 @@
 namespace leasehold {
 namespace {
 
-// Turns and echoes take microseconds: anything that runs longer is abandoned.
+// Turns, batches and echoes take microseconds: anything that runs longer is
+// abandoned.
 constexpr absl::Duration kStopTimeout = absl::Seconds(1);
 
 constexpr size_t kActivitiesMax = 100;
+
+// Of how many entities something is remembered; more only wait a bit longer.
+constexpr size_t kEntitiesKnown = 10'000;
 
 size_t TurnThreads() {
   return std::max<size_t>(std::thread::hardware_concurrency(), 1);
@@ -42,10 +48,13 @@ std::vector<WorkFilter> ByName(const std::vector<std::string>& names) {
   return filters;
 }
 
+WorkKind KindOf(const WorkItem& item) {
+  if (item.has_orchestratorrequest()) return WorkKind::kTurn;
+  return item.has_entityrequestv2() ? WorkKind::kEntity : WorkKind::kActivity;
+}
+
 void GiveBack(WorkExchange& work, const WorkItem& item) {
-  work.Abandon(
-      item.has_orchestratorrequest() ? WorkKind::kTurn : WorkKind::kActivity,
-      {.token = item.completiontoken()});
+  work.Abandon(KindOf(item), {.token = item.completiontoken()});
 }
 
 }  // namespace
@@ -93,7 +102,8 @@ class BuiltinWorker::Host {
         ByName(builtin_.OrchestratorNames());
     options.filters[static_cast<size_t>(WorkKind::kActivity)] =
         ByName(builtin_.ActivityNames());
-    options.filters[static_cast<size_t>(WorkKind::kEntity)].emplace();
+    options.filters[static_cast<size_t>(WorkKind::kEntity)] =
+        ByName(builtin_.EntityNames());
     options.slots[static_cast<size_t>(WorkKind::kActivity)] = kActivitiesMax;
     options.last_resort = true;
     options.peer = "built-in";
@@ -124,20 +134,21 @@ class BuiltinWorker::Host {
     work_.Disconnect(id);
   }
 
-  // False: it takes no more work.
+  // False: it takes no more work, or not this.
   bool Take(const std::shared_ptr<WorkItem>& item) ABSL_LOCKS_EXCLUDED(mu_) {
+    const bool is_batch = KindOf(*item) == WorkKind::kEntity;
+    const int give_backs = is_batch ? builtin_.GiveBacksOf(*item) : 0;
     {
       MutexLock lock(mu_);
       if (stopping_) return false;
+      if (is_batch && GoesBackLocked(*item, give_backs)) return false;
       ++at_hand_;
     }
-    if (item->has_orchestratorrequest()) {
-      turns_.Post({[this, item] { DoTurn(*item); },
-                   [this, item] { GiveBackTaken(*item); }});
-    } else {
-      activities_.Post({[this, item] { DoActivity(*item); },
-                        [this, item] { GiveBackTaken(*item); }});
-    }
+    // Batches take no longer than turns.
+    worker::internal::WorkPool& pool =
+        KindOf(*item) == WorkKind::kActivity ? activities_ : turns_;
+    pool.Post(
+        {[this, item] { Do(*item); }, [this, item] { GiveBackTaken(*item); }});
     return true;
   }
 
@@ -152,6 +163,33 @@ class BuiltinWorker::Host {
   }
 
  private:
+  // Whether the batch goes back `give_backs` times first, and has not yet done
+  // so.
+  bool GoesBackLocked(const WorkItem& item, int give_backs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const std::string& id = item.entityrequestv2().instanceid();
+    if (give_backs == BuiltinWork::kForWorkersOnly) return true;
+    // Those whose last batch was done here are known to be ours.
+    if (ours_.contains(id)) return false;
+    if (given_back_.size() >= kEntitiesKnown) given_back_.clear();
+    if (given_back_[id]++ < give_backs) return true;
+    given_back_.erase(id);
+    if (ours_.size() >= kEntitiesKnown) ours_.clear();
+    ours_.insert(id);
+    return false;
+  }
+
+  void Do(const WorkItem& item) {
+    switch (KindOf(item)) {
+      case WorkKind::kTurn:
+        return DoTurn(item);
+      case WorkKind::kActivity:
+        return DoActivity(item);
+      case WorkKind::kEntity:
+        return DoBatch(item);
+    }
+  }
+
   void DoTurn(const WorkItem& item) {
     grpc::ByteBuffer bytes = ToBytes(builtin_.DoTurn(item));
     AnswerTurn(work_, *caller_, bytes,
@@ -163,6 +201,12 @@ class BuiltinWorker::Host {
     AnswerActivity(
         work_, *caller_, bytes,
         Answered(item.activityrequest().orchestrationinstance().instanceid()));
+  }
+
+  void DoBatch(const WorkItem& item) {
+    grpc::ByteBuffer bytes = ToBytes(builtin_.DoBatch(item));
+    AnswerEntity(work_, *caller_, bytes,
+                 Answered(item.entityrequestv2().instanceid()));
   }
 
   DoneStatus Answered(std::string id) {
@@ -196,6 +240,9 @@ class BuiltinWorker::Host {
   CondVar changed_;
   WorkerId id_ ABSL_GUARDED_BY(mu_) = 0;  // While it is connected.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  // Entities: how often a batch of each has gone back; and those that are ours.
+  std::map<std::string, int> given_back_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> ours_ ABSL_GUARDED_BY(mu_);
   // Items taken and neither answered nor given back yet.
   size_t at_hand_ ABSL_GUARDED_BY(mu_) = 0;
 

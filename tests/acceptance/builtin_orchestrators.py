@@ -1,4 +1,4 @@
-"""A25: the built-in orchestrators, without a worker of ours."""
+"""A25: the built-in orchestrators and the entity Counter, without a worker of ours."""
 
 import os
 import pathlib
@@ -143,3 +143,33 @@ def _(server, sidecar):
     operate(server, "innocent", '"end"')
     ended = await_end(server, "innocent")
     equal((ended["status"], ended["output"]), ("COMPLETED", "2"), "the innocent")
+
+
+@on_both_stores("A25.7 the entity Counter counts without a worker, and leaves alone what a "
+                "worker has stored in another form")
+def _(server, sidecar):
+    def state(id):
+        found = sidecar.call("GetEntity", instanceId=id, includeState=True)
+        return found.entity.serializedState.value if found.exists else None
+
+    def tell(id, operation, input=None):
+        sidecar.call("SignalEntity", instanceId=id, name=operation, input=input)
+
+    with sidecar.worker(filters={"entities": [{"name": "counter"}]}) as worker:
+        tell("@counter@theirs", "add")
+        worker.batch().complete(None, state='{"value":1}')
+    tell("@counter@theirs", "add", "5")
+    for operation, input in (("add", "5"), ("Add", None), ("add", '"x"'), ("sub", "1"),
+                             ("add", "9223372036854775807")):
+        tell("@Counter@visits", operation, input)
+    wait_until(lambda: state("@counter@visits") == "6", "6")
+    tell("@counter@visits", "reset", "40")
+    wait_until(lambda: state("@counter@visits") == "40", "40")
+    tell("@counter@visits", "delete")
+    wait_until(lambda: state("@counter@visits") is None, "nothing")
+    equal(state("@counter@theirs"), '{"value":1}', "the state of another worker's counter")
+    with sidecar.worker(filters={"entities": [{"name": "counter"}]}) as worker:
+        batch = worker.batch()
+        equal([fields["input"] for _, fields in batch.operations], ["5"], "what waits")
+        batch.complete(None, state='{"value":6}')
+    wait_until(lambda: state("@counter@theirs") == '{"value":6}', "theirs")

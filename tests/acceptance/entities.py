@@ -11,7 +11,7 @@ from harness import Server, check, contains, equal, expect, temporary_folder, wa
 from orchestrations import on_both_stores
 from sidecar import Sidecar, action, complete, failure, now, refused
 
-COUNTER = "@counter@a"
+TALLY = "@tally@a"
 
 
 def entity_message(id, **which):
@@ -49,9 +49,9 @@ def names(batch):
 @on_both_stores("A42.1 a signal's request id is a UUID, and its entity's name lower-case")
 def _(server, sidecar):
     with sidecar.worker() as worker:
-        tell(sidecar, "@Counter@A", "add", "1")
+        tell(sidecar, "@Tally@A", "add", "1")
         batch = worker.batch()
-        equal(batch.id, "@counter@A")
+        equal(batch.id, "@tally@A")
         equal(batch.state, None, "state")
         [(kind, fields)] = batch.operations
         equal((kind, fields["operation"], fields["input"]),
@@ -59,25 +59,25 @@ def _(server, sidecar):
         uuid.UUID(fields["requestId"])
         expect(batch.request.operationRequests[0].HasField("timestamp"), "timestamp")
         batch.complete("1", state="1")
-        found = entity(sidecar, "@counter@A")
+        found = entity(sidecar, "@tally@A")
         equal(found.serializedState.value, "1")
         expect(0 < found.lastModifiedTime.ToNanoseconds() <= now() + 1e9, "modified")
-        expect(not entity(sidecar, "@counter@A", False).HasField("serializedState"),
+        expect(not entity(sidecar, "@tally@A", False).HasField("serializedState"),
                "a state that was not asked for")
 
 
 @on_both_stores("A42.2 an entity exists once it has a state, and until it has none")
 def _(server, sidecar):
     with sidecar.worker() as worker:
-        equal(entity(sidecar, COUNTER), None)
-        tell(sidecar, COUNTER, "add")
+        equal(entity(sidecar, TALLY), None)
+        tell(sidecar, TALLY, "add")
         batch = worker.batch()
-        equal(entity(sidecar, COUNTER), None, "before its first operation has ended")
+        equal(entity(sidecar, TALLY), None, "before its first operation has ended")
         batch.complete(None, state="")
-        expect(entity(sidecar, COUNTER), "an empty state is a state")
-        tell(sidecar, COUNTER, "delete")
+        expect(entity(sidecar, TALLY), "an empty state is a state")
+        tell(sidecar, TALLY, "delete")
         worker.batch().complete(None)
-        equal(entity(sidecar, COUNTER), None, "after its deletion")
+        equal(entity(sidecar, TALLY), None, "after its deletion")
 
 
 @on_both_stores("A42.3 an id of 101 characters, and one that is no entity's, are refused")
@@ -91,8 +91,8 @@ def _(server, sidecar):
     with sidecar.worker() as worker:
         sidecar.start("p", id="p-1")
         turn = worker.turn()
-        turn.complete(call_entity(1, COUNTER, "get", "r-1"),
-                      call_entity(2, COUNTER, "fail", "r-2"))
+        turn.complete(call_entity(1, TALLY, "get", "r-1"),
+                      call_entity(2, TALLY, "fail", "r-2"))
         batch = worker.batch()
         equal([(f["parentInstanceId"], f["parentExecutionId"]) for _, f in batch.operations],
               [("p-1", turn.execution)] * 2)
@@ -110,7 +110,7 @@ def _(server, sidecar):
 @on_both_stores("A42.5 answers that come too late, and work that is given back")
 def _(server, sidecar):
     with sidecar.worker() as worker:
-        tell(sidecar, COUNTER, "add")
+        tell(sidecar, TALLY, "add")
         first = worker.batch()
         first.abandon()
         again = worker.batch()
@@ -118,24 +118,24 @@ def _(server, sidecar):
         again.complete(None, state="1")
         refused("NOT_FOUND", again.complete, None, state="twice")
         again.abandon()  # Nothing happens.
-        equal(entity(sidecar, COUNTER).serializedState.value, "1")
+        equal(entity(sidecar, TALLY).serializedState.value, "1")
 
 
 @on_both_stores("A42.6 a lock is one holder's; others come after it, in order")
 def _(server, sidecar):
     with sidecar.worker() as worker:
         sidecar.start("p", id="p-1")
-        worker.turn().complete(lock(1, "c-1", COUNTER, "@counter@b"))
+        worker.turn().complete(lock(1, "c-1", TALLY, "@tally@b"))
         held = worker.turn()
         equal(held.event("entityLockGranted")["criticalSectionId"], "c-1")
-        tell(sidecar, COUNTER, "theirs")
-        held.complete(call_entity(2, COUNTER, "mine"))
+        tell(sidecar, TALLY, "theirs")
+        held.complete(call_entity(2, TALLY, "mine"))
         batch = worker.batch()
         equal(names(batch), ["mine"])
         batch.complete("1", state="1")
-        found = entity(sidecar, COUNTER)
+        found = entity(sidecar, TALLY)
         equal((found.lockedBy.value, found.backlogQueueSize), ("p-1", 1))
-        worker.turn().complete(unlock(3, "c-1", COUNTER), unlock(4, "c-1", "@counter@b"),
+        worker.turn().complete(unlock(3, "c-1", TALLY), unlock(4, "c-1", "@tally@b"),
                                complete(5))
         equal(names(worker.batch()), ["theirs"])
 
@@ -144,21 +144,21 @@ def _(server, sidecar):
 def _(server, sidecar):
     with sidecar.worker() as worker:
         for key in "cabd":
-            tell(sidecar, f"@counter@{key}", "add")
+            tell(sidecar, f"@tally@{key}", "add")
             worker.batch().complete(None, state=key)
-        tell(sidecar, "@counter@z", "add", scheduledTime=now(3600))
+        tell(sidecar, "@tally@z", "add", scheduledTime=now(3600))
         found, token, pages = [], None, 0
         while True:
             pages += 1
             page = sidecar.call("QueryEntities", query=dict(
-                instanceIdStartsWith="@Counter@", includeState=True, pageSize=2,
+                instanceIdStartsWith="@Tally@", includeState=True, pageSize=2,
                 continuationToken=token))
             found += [(e.instanceId, e.serializedState.value) for e in page.entities]
             if not page.HasField("continuationToken"):
                 break
             token = page.continuationToken.value
             expect(token not in ("", "0"), f"token {token!r}")
-        equal(found, [(f"@counter@{key}", key) for key in "abcd"])
+        equal(found, [(f"@tally@{key}", key) for key in "abcd"])
         equal(pages, 2, "pages: one that is just full is the last one")
         page = sidecar.call("QueryEntities", query=dict(includeTransient=True))
         equal(len(page.entities), 5, "with those without a state")
@@ -167,11 +167,11 @@ def _(server, sidecar):
 @on_both_stores("A42.8 a purge of its id takes the state")
 def _(server, sidecar):
     with sidecar.worker() as worker:
-        tell(sidecar, COUNTER, "add")
+        tell(sidecar, TALLY, "add")
         worker.batch().complete(None, state="1")
-        equal(sidecar.purge(COUNTER), 1)
-        equal(sidecar.purge(COUNTER), 0)
-        equal(entity(sidecar, COUNTER), None)
+        equal(sidecar.purge(TALLY), 1)
+        equal(sidecar.purge(TALLY), 0)
+        equal(entity(sidecar, TALLY), None)
 
 
 @check("A42.9 a server that is killed has all messages, locks and states afterwards")
@@ -180,18 +180,18 @@ def _():
         with Server(f"--data={folder}") as server:
             sidecar = Sidecar(server)
             with sidecar.worker() as worker:
-                tell(sidecar, COUNTER, "add")
+                tell(sidecar, TALLY, "add")
                 worker.batch().complete(None, state="1")
                 sidecar.start("p", id="p-1")
-                worker.turn().complete(lock(1, "c-1", COUNTER))
+                worker.turn().complete(lock(1, "c-1", TALLY))
                 worker.turn()
-                tell(sidecar, COUNTER, "later")
-                tell(sidecar, "@counter@b", "add")
+                tell(sidecar, TALLY, "later")
+                tell(sidecar, "@tally@b", "add")
                 worker.batch()
                 server.end(signal.SIGKILL)
         with Server(f"--data={folder}") as server:
             sidecar = Sidecar(server)
-            found = entity(sidecar, COUNTER)
+            found = entity(sidecar, TALLY)
             equal((found.serializedState.value, found.lockedBy.value, found.backlogQueueSize),
                   ("1", "p-1", 1))
             with sidecar.worker() as worker:
@@ -199,4 +199,4 @@ def _():
                 equal(names(items["Batch"]), ["add"])
                 items["Turn"].complete(complete(2))
                 batch = worker.batch()
-                equal((batch.id, batch.state, names(batch)), (COUNTER, "1", ["later"]))
+                equal((batch.id, batch.state, names(batch)), (TALLY, "1", ["later"]))

@@ -15,7 +15,7 @@ from orchestrations import on_both_stores
 from sidecar import (
     Turn, complete, continue_as_new, fail, failure, kind_of, now, refused)
 
-A, B = "@counter@a", "@counter@b"
+A, B = "@tally@a", "@tally@b"
 SOON_S = 0.5
 
 
@@ -58,22 +58,22 @@ def hold(sidecar, worker, id="p-1", section="c-1", *entities):
 
 @on_both_stores("A42.10 an entity's name is lower-case wherever an id comes in, its key as it is")
 def _(server, sidecar):
-    mixed, id = "@CounTer@K@y", "@counter@K@y"
+    mixed, id = "@TalLy@K@y", "@tally@K@y"
     with sidecar.worker(filters=dict(orchestrations=[dict(name="p")],
-                                     entities=[dict(name="COUNTER")])) as worker:
+                                     entities=[dict(name="TALLY")])) as worker:
         tell(sidecar, mixed, "add")
         batch = worker.batch()
         equal(batch.id, id, "of a signal, for a filter in upper case")
-        batch.complete(None, state="1", actions=[send_signal("@COUNTER@K@y", "again")])
+        batch.complete(None, state="1", actions=[send_signal("@TALLY@K@y", "again")])
         batch = worker.batch()
         equal((batch.id, names(batch)), (id, ["again"]), "of a signal by an entity")
         batch.complete(None, state="2")
         equal(state(sidecar, mixed), "2", "of GetEntity")
         [found] = sidecar.call("QueryEntities", query=dict(
-            instanceIdStartsWith="@COUNTER@K")).entities
+            instanceIdStartsWith="@TALLY@K")).entities
         equal(found.instanceId, id, "of QueryEntities")
         equal(len(sidecar.call("QueryEntities", query=dict(
-            instanceIdStartsWith="@counter@k")).entities), 0, "with another key")
+            instanceIdStartsWith="@tally@k")).entities), 0, "with another key")
 
         sidecar.start("p", id="p-1")
         worker.turn().complete(lock(1, "c-1", mixed))
@@ -152,7 +152,7 @@ def _(server, sidecar):
     long = "@c@" + "x" * 98
     for what, wanted in (
             (call_entity(1, long, "add"), "101"),
-            (signal_entity(1, "counter", "add"), "@name@key"),
+            (signal_entity(1, "tally", "add"), "@name@key"),
             (lock(1, "c-1", A, long), "101"),
             (lock(1, "c-1"), "1 to 100 entities"),
             (lock(1, "c-1", *(f"@c@{n}" for n in range(10_000))), "1 to 100 entities")):
@@ -260,7 +260,7 @@ def _(server, sidecar):
 @on_both_stores("A42.20 what a batch does to others is done in order; a start of what is active "
                 "is ignored, and one without an id gets one")
 def _(server, sidecar):
-    with sidecar.worker(filters=dict(entities=[dict(name="counter")])) as worker:
+    with sidecar.worker(filters=dict(entities=[dict(name="tally")])) as worker:
         sidecar.start("child", "first", id="c-1")
         tell(sidecar, A, "all")
         worker.batch().complete(None, state="1", actions=[
@@ -310,7 +310,7 @@ def _(server, sidecar):
         batch = worker.batch()
         equal(names(batch), ["mine"])
         batch.complete(None, state="1")
-        worker.turn().complete(unlock(4, "another", A), unlock(5, "c-1", "@counter@else"))
+        worker.turn().complete(unlock(4, "another", A), unlock(5, "c-1", "@tally@else"))
         worker.quiet()
         equal(entity(sidecar, A).lockedBy.value, "p-1", "unlocks of other sections count not")
         sidecar.raise_event("p-1", "go")
@@ -343,7 +343,7 @@ def _(server, sidecar):
 @on_both_stores("A42.24 an entity that a set names twice is locked once")
 def _(server, sidecar):
     with sidecar.worker() as worker:
-        held = hold(sidecar, worker, "p-1", "c-1", A, A, B, A, "@COUNTER@b")
+        held = hold(sidecar, worker, "p-1", "c-1", A, A, B, A, "@TALLY@b")
         tell(sidecar, A, "next")
         held.complete(unlock(2, "c-1", A), unlock(3, "c-1", B), complete(4))
         equal(names(worker.batch()), ["next"])
@@ -386,7 +386,7 @@ def _(server, sidecar):
         sidecar.start("elsewhere", id=id, replaceable=["RUNNING", "TERMINATED"])
     for end in (terminate, replace):
         with sidecar.worker(filters=dict(
-                orchestrations=[dict(name="p")], entities=[dict(name="counter")])) as worker:
+                orchestrations=[dict(name="p")], entities=[dict(name="tally")])) as worker:
             id = f"p-{end.__name__}"
             hold(sidecar, worker, id, f"c-{id}", A, B).complete()
             tell(sidecar, B, id)
@@ -409,10 +409,10 @@ def _(server, sidecar):
     with sidecar.worker() as worker:
         times = []
         for key in "ab":
-            tell(sidecar, f"@counter@{key}", "add")
+            tell(sidecar, f"@tally@{key}", "add")
             worker.batch().complete(None, state="1")
             times.append(entity(
-                sidecar, f"@counter@{key}").lastModifiedTime.ToNanoseconds())
+                sidecar, f"@tally@{key}").lastModifiedTime.ToNanoseconds())
             wait_until(lambda: now() > times[-1] + 2_000_000, "time passes")
 
         def ids(**query):

@@ -142,7 +142,7 @@ def _(server, sidecar):
 
 @on_both_stores("A42.35 two that ask for the same locks in opposite orders both get them")
 def _(server, sidecar):
-    hundred = [f"@counter@{n:02}" for n in range(100)]
+    hundred = [f"@tally@{n:02}" for n in range(100)]
     with sidecar.worker() as worker:
         for round in range(5):
             ids = [sidecar.start("p", id=f"p-{round}-{n}") for n in range(2)]

@@ -3,15 +3,20 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/wire/channel.h"
+#include "client/worker/entity_id.h"
 #include "client/worker/log.h"
+#include "client/worker/orchestration_context.h"
+#include "client/worker/worker.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "service/builtin/builtin_worker.h"
 #include "service/builtin/counter.h"
+#include "service/builtin/counter_entity.h"
 #include "tests/worker/task_hub.h"
 
 namespace leasehold {
@@ -46,6 +51,44 @@ TEST(CounterOperations, SumsThatOverflowAreRefused) {
   EXPECT_EQ(builtin::Apply({{"add", INT64_MAX}}, 0), INT64_MAX);
 }
 
+// ---- The counter as an entity -----------------------------------------------
+
+TEST(CounterEntityTest, AddsResetsAndAnswersWithTheValue) {
+  builtin::CounterEntity counter;
+  EXPECT_EQ(*counter.Add(5), 5);
+  EXPECT_EQ(*counter.Add(nullptr), 6);
+  EXPECT_EQ(*counter.Add(-7), -1);
+  EXPECT_EQ(counter.Get(), -1);
+  EXPECT_EQ(*counter.Reset(10), 10);
+  EXPECT_EQ(*counter.Reset(nullptr), 0);
+}
+
+TEST(CounterEntityTest, SumThatOverflowsIsRefused) {
+  builtin::CounterEntity counter;
+  ASSERT_TRUE(counter.Reset(INT64_MAX).ok());
+  EXPECT_EQ(counter.Add(1).status(),
+            absl::OutOfRangeError(
+                "the counter is at 9223372036854775807; with 1 more it would "
+                "not fit into 64 bits"));
+  EXPECT_EQ(counter.Get(), INT64_MAX);
+  EXPECT_EQ(*counter.Add(INT64_MIN), -1);
+  ASSERT_TRUE(counter.Reset(INT64_MIN).ok());
+  EXPECT_TRUE(absl::IsOutOfRange(counter.Add(-1).status()));
+}
+
+TEST(CounterEntityTest, InputThatIsNotAWholeNumberIsRefused) {
+  builtin::CounterEntity counter;
+  for (const json& input : {json("1"), json(1.5), json::array({1}),
+                            json::object(), json(true), json(UINT64_MAX)}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(counter.Add(input).status())) << input;
+    EXPECT_TRUE(absl::IsInvalidArgument(counter.Reset(input).status()))
+        << input;
+  }
+  EXPECT_EQ(counter.Add("1").status().message(),
+            "the input is \"1\"; it must be a whole number of 64 bits, or "
+            "absent");
+}
+
 // ---- Through a server -------------------------------------------------------
 
 class BuiltinTest : public testing::Test {
@@ -64,6 +107,16 @@ class BuiltinTest : public testing::Test {
               const std::string& id = "a") {
     hub_.Start(id, name, input);
     const OrchestrationState state = hub_.Await(id);
+    EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_COMPLETED)
+        << state.failuredetails().errormessage();
+    return json::parse(state.output().value(), nullptr, false);
+  }
+
+  // Batches of entities that the worker does not know go back first.
+  json OutputWhileTimePasses(const std::string& name,
+                             const std::string& input) {
+    hub_.Start("a", name, input);
+    const OrchestrationState state = hub_.AwaitWhileTimePasses("a");
     EXPECT_EQ(state.orchestrationstatus(), ORCHESTRATION_STATUS_COMPLETED)
         << state.failuredetails().errormessage();
     return json::parse(state.output().value(), nullptr, false);
@@ -175,6 +228,42 @@ TEST_F(BuiltinTest, FanOutEchoAwaitsAllItsChildren) {
 TEST_F(BuiltinTest, PingReturnsItsInput) {
   EXPECT_EQ(Output("Ping", R"({"n":[1,2]})"), (json{{"n", {1, 2}}}));
   EXPECT_EQ(Output("Ping", std::nullopt, "b"), nullptr);
+}
+
+// What a caller of the entity Counter gets, one operation after the other; an
+// operation is an array of its name and, if it has one, its input.
+worker::Task<json> Operations(worker::OrchestrationContext& context,
+                              std::vector<std::vector<json>> operations) {
+  const worker::EntityId counter("Counter", "visits");
+  json answers = json::array();
+  for (const std::vector<json>& operation : operations) {
+    const auto name = operation.at(0).get<std::string>();
+    try {
+      if (operation.size() == 1) {
+        answers.push_back(co_await context.CallEntity<json>(counter, name));
+      } else {
+        const json& input = operation.at(1);
+        answers.push_back(
+            co_await context.CallEntity<json>(counter, name, input));
+      }
+    } catch (const worker::TaskFailedError& error) {
+      answers.push_back(error.failure().error_type);
+    }
+  }
+  co_return answers;
+}
+
+TEST_F(BuiltinTest, CounterIsAnEntityToo) {
+  worker::Worker callers(hub_.address());
+  callers.AddOrchestrator("Operations", &Operations);
+  ASSERT_TRUE(callers.Start().ok());
+  EXPECT_EQ(OutputWhileTimePasses(
+                "Operations",
+                R"([["get"], ["add", 5], ["Add"], ["add", "x"], ["get"],
+                 ["reset", 9223372036854775807], ["add"], ["delete"], ["get"],
+                 ["sub", 1]])"),
+            json({0, 5, 6, "INVALID_ARGUMENT", 6, INT64_MAX, "OUT_OF_RANGE",
+                  nullptr, 0, "leasehold::worker::UnknownOperationError"}));
 }
 
 }  // namespace

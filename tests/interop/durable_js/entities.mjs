@@ -7,7 +7,7 @@ import {
   hub, newId, output, range, run, sleep, status, together, untilCustomStatus,
 } from "./hub.mjs";
 
-class Counter extends TaskEntity {
+class Tally extends TaskEntity {
   initializeState() {
     return { value: 0 };
   }
@@ -37,7 +37,7 @@ class Counter extends TaskEntity {
   }
 }
 
-const counterOf = (key) => new EntityInstanceId("counter", key);
+const counterOf = (key) => new EntityInstanceId("tally", key);
 
 const orchestrators = {
   adds: async function* (ctx, key) {
@@ -84,7 +84,7 @@ const orchestrators = {
   },
 };
 
-const client = hub({ orchestrators, entities: { counter: () => new Counter() } });
+const client = hub({ orchestrators, entities: { tally: () => new Tally() } });
 
 const signal = (key, name, input, options) =>
   client.signalEntity(counterOf(key), name, input, options);
@@ -222,7 +222,7 @@ describe("entities", together, () => {
     const key = newId("purged");
     await signal(key, "add", 1);
     await untilValue(key, 1);
-    const { deletedInstanceCount } = await client.purgeOrchestration(`@counter@${key}`);
+    const { deletedInstanceCount } = await client.purgeOrchestration(`@tally@${key}`);
     assert.equal(deletedInstanceCount, 1);
     assert.equal(await value(key), undefined);
     const { emptyEntitiesRemoved, orphanedLocksReleased } = await client.cleanEntityStorage();
@@ -236,7 +236,7 @@ describe("entities", together, () => {
     for (const n of range(7)) await untilValue(`${prefix}-${n}`, n + 1);
     const found = [];
     for await (const entity of client.getEntities({
-      instanceIdStartsWith: `@counter@${prefix}`, includeState: true, pageSize: 2,
+      instanceIdStartsWith: `@tally@${prefix}`, includeState: true, pageSize: 2,
     })) found.push([entity.id.key, entity.state.value]);
     assert.deepEqual(found, range(7).map((n) => [`${prefix}-${n}`, n + 1]));
   });

@@ -13,7 +13,7 @@ from hub import (
 
 
 @entity
-class counter(DurableEntity):
+class tally(DurableEntity):
     def add(self, n):
         self.set_state(self.get_state(int, 0) + n)
         return self.get_state(int)
@@ -51,7 +51,7 @@ def register(ctx, item):
 
 
 def counter_of(key):
-    return EntityInstanceId("counter", key)
+    return EntityInstanceId("tally", key)
 
 
 @orchestrator
@@ -193,7 +193,7 @@ def _():
           [[1, 2, 3], ["a", {"b": [1, None]}, "é"]])
 
 
-@test("an operation that there is not fails its caller", each=["counter", "register"])
+@test("an operation that there is not fails its caller", each=["tally", "register"])
 def _(name):
     details = failure(run("does_what_there_is_not", [name, new_id("none"), "fly"]))
     contains(details.message, "'fly'")
@@ -303,7 +303,7 @@ def _():
     for n in range(7):
         client.signal_entity(counter_of(f"{prefix}{n}"), "add", n + 1)
     until_state(f"{prefix}6", 7)
-    query = EntityQuery(instance_id_starts_with=f"@Counter@{prefix}", include_state=True,
+    query = EntityQuery(instance_id_starts_with=f"@Tally@{prefix}", include_state=True,
                         page_size=2)
     wait_until(lambda: len(client.get_all_entities(query)) == 7, "all are listed")
     found = client.get_all_entities(query)
@@ -320,7 +320,7 @@ def _():
 
     def listed(**query):
         return [one.id.key for one in client.get_all_entities(
-            EntityQuery(instance_id_starts_with=f"@counter@{key}", **query))]
+            EntityQuery(instance_id_starts_with=f"@tally@{key}", **query))]
     equal(listed(last_modified_from=changed), [key])
     equal(listed(last_modified_from=changed + timedelta(seconds=1)), [])
     equal(listed(last_modified_to=changed + timedelta(seconds=1)), [key])
