@@ -31,6 +31,7 @@ RUNS = (
     ("human_interaction", ("no",), '"refused"\n'),
     ("human_interaction", ("silence",), '"nobody answered"\n'),
     ("eternal_counter", ("tally",), "2\n"),
+    ("bank", (), '"Ann has 70, Bob has 30"\n'),
 )
 
 # Headers of the installed package before the client had rooms.

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "bank.h"
 #include "chain.h"
 #include "eternal_counter.h"
 #include "fan_out.h"
@@ -21,6 +22,7 @@
 namespace {
 
 using leasehold::testkit::Seeds;
+using leasehold::testkit::TestEntity;
 using leasehold::testkit::TestEnvironment;
 using leasehold::testkit::TestOrchestration;
 
@@ -95,6 +97,52 @@ TEST(EternalCounter, CountsAcrossRestartsOfTheServer) {
   EXPECT_EQ(tally.WaitsFor(), "event \"operation\"");
   tally.RaiseEvent("operation", "end");
   EXPECT_EQ(tally.Output<int>(), 2);
+}
+
+TEST(Transfer, HasBothAccountsToItself) {
+  TestEnvironment env;
+  env.AddEntity("Account", AccountEntity());
+  env.AddEntity("Ledger", &Ledger);
+  env.AddOrchestrator("Transfer", &Transfer);
+  const TestEntity ann = env.Entity("Account", "ann");
+  ann.Call("deposit", 100);
+
+  env.Start("Transfer", Payment{"ann", "bob", 30}).AwaitEnd();
+  env.Settle();
+
+  EXPECT_EQ(ann.State<Account>().balance, 70);
+  EXPECT_EQ(env.Entity("Account", "bob").State<Account>().balance, 30);
+  EXPECT_EQ(env.Entity("Ledger", "transfers").State<int>(), 1);
+  EXPECT_EQ(ann.LockedBy(), "");
+}
+
+TEST(Transfer, FailsWithoutMoneyAndUnlocks) {
+  TestEnvironment env;
+  env.AddEntity("Account", AccountEntity());
+  env.AddOrchestrator("Transfer", &Transfer);
+  const auto failure =
+      env.Start("Transfer", Payment{"ann", "bob", 30}).Failure();
+  EXPECT_NE(failure.error_message.find("too little"), std::string::npos);
+  env.Settle();
+  EXPECT_EQ(env.Entity("Account", "bob").LockedBy(), "");
+}
+
+TEST(Transfer, NoMoneyIsLostInAnyOrder) {
+  for (const uint64_t seed : Seeds(20)) {
+    TestEnvironment env({.seed = seed, .fault_chance = 0.1});
+    env.AddEntity("Account", AccountEntity());
+    env.AddEntity("Ledger", &Ledger);
+    env.AddOrchestrator("Transfer", &Transfer);
+    env.Entity("Account", "ann").Call("deposit", 10);
+    env.Entity("Account", "bob").Call("deposit", 10);
+    const auto there = env.Start("Transfer", Payment{"ann", "bob", 3});
+    const auto back = env.Start("Transfer", Payment{"bob", "ann", 5});
+    there.AwaitEnd();
+    back.AwaitEnd();
+    env.Settle();
+    EXPECT_EQ(env.Entity("Account", "ann").State<Account>().balance, 12);
+    EXPECT_EQ(env.Entity("Account", "bob").State<Account>().balance, 8);
+  }
 }
 
 }  // namespace
