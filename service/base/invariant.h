@@ -14,6 +14,14 @@ namespace leasehold {
 // Writes `leasehold: broken invariant: <rule>` to standard error, and aborts.
 [[noreturn]] void BreakInvariant(const char* rule);
 
+// Whether rules that take a while to check are checked each time. Debug and
+// sanitizer builds do.
+#if defined(LEASEHOLD_CHECK_INVARIANTS)
+inline constexpr bool kChecksInvariants = true;
+#else
+inline constexpr bool kChecksInvariants = false;
+#endif
+
 inline void CheckInvariant(bool holds, const char* rule) {
   if (!holds) [[unlikely]]
     BreakInvariant(rule);

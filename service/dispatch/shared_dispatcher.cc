@@ -7,12 +7,6 @@
 namespace leasehold {
 namespace {
 
-#if defined(LEASEHOLD_CHECK_INVARIANTS)
-constexpr bool kChecksInvariants = true;
-#else
-constexpr bool kChecksInvariants = false;
-#endif
-
 size_t Index(WorkKind kind) { return static_cast<size_t>(kind); }
 
 }  // namespace

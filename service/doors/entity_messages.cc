@@ -125,6 +125,9 @@ void ToMessage(const EntityInfo& info, v1::EntityInfo& message) {
   lock.set_holder(info.lock->holder);
   lock.set_section_id(info.lock->section_id);
   ToMessage(FromStored(info.lock->since), *lock.mutable_lock_time());
+  if (info.lock->until != 0) {
+    ToMessage(FromStored(info.lock->until), *lock.mutable_expire_time());
+  }
 }
 
 void ToMessage(const EntityList& list, v1::ListEntitiesResponse& message) {

@@ -265,6 +265,10 @@ std::vector<Setting> WorkSettings(ServerOptions& o) {
           "and counts for --max-deliveries. 0: for ever."),
       DurationOrNoneSetting("activity-timeout", o.activity_timeout,
                             "The same of an activity. 0: for ever."),
+      DurationOrNoneSetting(
+          "entity-lock-timeout", o.entity_lock_timeout,
+          "How long an orchestration may have a critical section over "
+          "entities; then the next in line gets their locks. 0: for ever."),
       {"unknown-work", "wait|fail", "wait",
        "What becomes of an orchestration or activity that every connected "
        "worker says it does not know: it waits for one that does, or fails.",

@@ -73,6 +73,8 @@ struct ServerOptions {
   absl::Duration turn_timeout = absl::Seconds(60);
   absl::Duration activity_timeout = absl::ZeroDuration();
   bool unknown_work_fails = false;
+  // How long somebody may have the lock of an entity; 0: for ever.
+  absl::Duration entity_lock_timeout = absl::ZeroDuration();
 
   bool uses_tls() const { return !tls.chain.empty(); }
 

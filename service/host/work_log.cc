@@ -34,6 +34,7 @@ std::string_view SeverityOf(const WorkEvent& event) {
     case WorkEventKind::kTimedOut:
     case WorkEventKind::kFailedByLimit:
     case WorkEventKind::kAnswerRefused:
+    case WorkEventKind::kLockExpired:
       return "WARNING";
   }
   return "WARNING";

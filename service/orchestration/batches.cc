@@ -99,19 +99,25 @@ void Batches::ReceiveLocked(const InstanceKey& key, HistoryEvent event,
   engine_.mu_.AssertHeld();
   if (const auto* unlock = event.As<EntityUnlockSent>()) {
     const EntityPtr entity = FindLocked(key);
-    if (entity == nullptr || !entity->queue.lock().has_value()) return;
-    const std::string holder = entity->queue.lock()->holder;
-    if (!entity->queue.Unlock(unlock->section_id)) return;
-    ForgetHolderLocked(*entity, holder);
-    AdvanceLocked(*entity, commit);
-    TouchLocked(*entity, commit);
-    return ContinueAfterLocked(*entity, commit);
+    if (entity == nullptr || !entity->queue.IsLockedBy(unlock->section_id) ||
+        entity->queue.lock()->holder != unlock->holder) {
+      return;
+    }
+    return UnlockLocked(*entity, commit);
   }
+  if (const auto* granted = event.As<EntityLockGranted>()) {
+    const EntityPtr entity = FindLocked(key);
+    if (entity == nullptr || !entity->queue.IsLockedBy(granted->section_id)) {
+      return;
+    }
+    BeginLockTimeLocked(*entity);
+    return TouchLocked(*entity, commit);
+  }
+  if (!IsForEntity(NumberOf(event))) return;
   if (const auto* lock = event.As<EntityLockRequested>()) {
-    const InstanceKey requester =
-        NormalKey(key.tenant, lock->requester.value_or(""));
-    if (engine_.directory_.FindOpen(requester) == nullptr) return;
-    holders_[Directory::NameOf(requester)].insert(Directory::NameOf(key));
+    const OrchestrationPtr requester = FindRequesterLocked(key, *lock);
+    if (requester == nullptr) return;
+    holders_[Directory::NameOf(requester->key)].insert(Directory::NameOf(key));
   }
   Entity& entity = WakeLocked(key);
   event.id = HistoryEvent::kFromOutside;
@@ -144,24 +150,31 @@ EntityRow Batches::RowOf(const Entity& entity) const {
 void Batches::TouchLocked(Entity& entity, PendingCommit& commit) {
   engine_.mu_.AssertHeld();
   entity.awake = !entity.queue.idle();
+  SetLockTimerLocked(entity);
   EntityRow row = RowOf(entity);
   if (row.modified == 0) row.modified = engine_.schedule_.Now().wall;
   commit.changes.push_back(TouchEntity{std::move(row)});
+}
+
+void Batches::PutLocked(Entity& entity, Payload state, PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  entity.awake = !entity.queue.idle();
+  entity.modified = engine_.schedule_.Now().wall;
+  EntityRow row = RowOf(entity);
+  row.state = std::move(state);
+  commit.changes.push_back(PutEntity{std::move(row)});
 }
 
 void Batches::EraseStateLocked(Entity& entity, PendingCommit& commit) {
   engine_.mu_.AssertHeld();
   CheckInvariant(!entity.committing,
                  "a state is erased after what changes it is durable");
-  std::erase(entity.unsent, &entity.batch);
-  engine_.dispatcher_.End(entity.batch);
+  EndWorkLocked(entity);
   entity.sent.clear();
   entity.held = false;
   entity.committing = true;
   AdvanceLocked(entity, commit);
-  entity.awake = !entity.queue.idle();
-  entity.modified = engine_.schedule_.Now().wall;
-  commit.changes.push_back(PutEntity{RowOf(entity)});
+  PutLocked(entity, std::nullopt, commit);
   commit.apply.push_back([this, kept = entity.shared_from_this()] {
     engine_.mu_.AssertHeld();
     kept->committing = false;
@@ -221,7 +234,12 @@ void Batches::FireLocked(const Timers::Entry& entry) {
   if (entry.kind == Timers::Kind::kEntity) entity.due = 0;
   if (entry.kind == Timers::Kind::kRetryTurn) entity.held = false;
   PendingCommit commit;
-  AdvanceLocked(entity, commit);
+  if (entry.kind == Timers::Kind::kLock) {
+    entity.lock_due = 0;
+    ExpireLocked(entity, commit);
+  } else {
+    AdvanceLocked(entity, commit);
+  }
   if (commit.changes.empty()) return ContinueLocked(entity);
   ContinueAfterLocked(entity, commit);
   engine_.commits_.Submit(std::move(commit));
@@ -360,8 +378,7 @@ void Batches::CommitLocked(Entity& entity, BatchAnswer answer,
     engine_.answers_.ObserveLocked(WorkEventKind::kFailedByLimit, entity.batch,
                                    0, batch.limit);
   }
-  std::erase(entity.unsent, &entity.batch);
-  engine_.dispatcher_.End(entity.batch);
+  EndWorkLocked(entity);
   entity.batch.ResetLosses();
   entity.held = false;
   entity.committing = true;
@@ -393,11 +410,7 @@ void Batches::CommitLocked(Entity& entity, BatchAnswer answer,
   if (batch.keeps_state) {
     TouchLocked(entity, commit);
   } else {
-    entity.awake = !entity.queue.idle();
-    entity.modified = engine_.schedule_.Now().wall;
-    EntityRow row = RowOf(entity);
-    row.state = batch.state;
-    commit.changes.push_back(PutEntity{std::move(row)});
+    PutLocked(entity, batch.state, commit);
   }
   commit.apply.push_back([this, kept = entity.shared_from_this(),
                           keeps = batch.keeps_state,
@@ -425,9 +438,13 @@ void Batches::SetAsideLocked(Entity& entity, std::string why) {
                                   .reason = why});
   engine_.outside_calls_.FailLocked(entity, EntityIsDamaged(entity.key, why));
   entity.damage = std::make_unique<const std::string>(std::move(why));
+  EndWorkLocked(entity);
+  engine_.deliveries_.UnpinLocked(entity.batch);
+}
+
+void Batches::EndWorkLocked(Entity& entity) {
   std::erase(entity.unsent, &entity.batch);
   engine_.dispatcher_.End(entity.batch);
-  engine_.deliveries_.UnpinLocked(entity.batch);
 }
 
 // ---- Memory from the store, and back ----------------------------------------
@@ -469,6 +486,7 @@ Entity& Batches::LoadLocked(AwakeEntity stored) {
   if (header.has_value() && header->lock.has_value()) {
     note_holder(header->lock->holder);
     entity->queue.Lock(*std::move(header->lock));
+    SetLockTimerLocked(*entity);
   }
   if (!stored.damage.empty()) SetAsideLocked(*entity, stored.damage);
   return *entity;
@@ -516,6 +534,10 @@ EntityPtr Batches::ForgetLocked(Entity& entity) {
   if (entity.due != 0) {
     engine_.schedule_.CancelTimer(
         {entity.due, entity.number, Timers::Kind::kEntity, 0});
+  }
+  if (entity.lock_due != 0) {
+    engine_.schedule_.CancelTimer(
+        {entity.lock_due, entity.number, Timers::Kind::kLock, 0});
   }
   if (entity.hot != nullptr) entity.hot->Forget();
   entity.hot = nullptr;

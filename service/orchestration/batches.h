@@ -22,6 +22,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/commit_queue.h"
+#include "service/orchestration/directory.h"
 #include "service/orchestration/entities.h"
 #include "service/orchestration/entity.h"
 #include "service/orchestration/entity_batch.h"
@@ -43,6 +44,7 @@ class Batches {
 
   void Signal(EntitySignal signal, DoneStatus done);
   void Complete(const WorkName& name, BatchAnswer answer, DoneStatus done);
+  void LimitLock(const EntityLockLimit& limit, Done<bool> done);
   void ReleaseOrphans(std::string tenant, Done<int64_t> done);
 
   // Before a caller sends it something.
@@ -51,7 +53,8 @@ class Batches {
   // As EntityInfo::waiting_for.
   std::string WaitingForLocked(const Entity& entity);
 
-  // An event for an entity: a signal, a call, a lock request or an unlock.
+  // An event for an entity: a signal, a call, a lock request or an unlock; or
+  // that a critical section has all its entities. Others are dropped.
   void ReceiveLocked(const InstanceKey& key, HistoryEvent event,
                      PendingCommit& commit);
   // The orchestration ends, or its execution does: what it holds is released,
@@ -86,6 +89,24 @@ class Batches {
   void AdvanceLocked(Entity& entity, PendingCommit& commit);
   void GrantLocked(Entity& entity, EntityLockRequested request,
                    PendingCommit& commit);
+  // Who asks for a lock, or has been granted it; nullptr: that execution has
+  // ended, or it is decided that it ends.
+  OrchestrationPtr FindRequesterLocked(const InstanceKey& entity,
+                                       const EntityLockRequested& request);
+  // The section has all its entities: the time of its locks begins.
+  void BeginLockTimesLocked(Entity& last, const EntityLockRequested& request,
+                            PendingCommit& commit);
+  void BeginLockTimeLocked(Entity& entity);
+  // Ends its lock.
+  void UnlockLocked(Entity& entity, PendingCommit& commit);
+  // The time of its lock is over.
+  void ExpireLocked(Entity& entity, PendingCommit& commit);
+  // As its lock is now.
+  void SetLockTimerLocked(Entity& entity);
+  // The work of its batch ends.
+  void EndWorkLocked(Entity& entity);
+  // Changes its row, with this state.
+  void PutLocked(Entity& entity, Payload state, PendingCommit& commit);
   // Changes its row, except for its state.
   void TouchLocked(Entity& entity, PendingCommit& commit);
   EntityRow RowOf(const Entity& entity) const;

@@ -4,7 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "service/orchestration/batches.h"
+#include "service/orchestration/bounds.h"
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
@@ -31,14 +34,14 @@ void Batches::AdvanceLocked(Entity& entity, PendingCommit& commit) {
 void Batches::GrantLocked(Entity& entity, EntityLockRequested request,
                           PendingCommit& commit) {
   engine_.mu_.AssertHeld();
-  const std::string holder = request.requester.value_or("");
-  const InstanceKey requester = NormalKey(entity.key.tenant, holder);
-  const OrchestrationPtr open = engine_.directory_.FindOpen(requester);
+  const OrchestrationPtr requester = FindRequesterLocked(entity.key, request);
   // Nobody would ever unlock it.
-  if (open == nullptr) return;
+  if (requester == nullptr) return;
   if (!entity.queue.lock().has_value()) {
-    entity.queue.Lock(
-        {holder, request.section_id, engine_.schedule_.Now().wall});
+    entity.queue.Lock({.holder = requester->key.id,
+                       .section_id = request.section_id,
+                       .since = engine_.schedule_.Now().wall,
+                       .execution_id = request.requester_execution});
   }
   const auto next = static_cast<size_t>(++request.position);
   if (next < request.lock_set.size()) {
@@ -50,13 +53,128 @@ void Batches::GrantLocked(Entity& entity, EntityLockRequested request,
          {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(request)}},
         commit);
   }
+  BeginLockTimesLocked(entity, request, commit);
   engine_.mail_.SendLocked(entity.key,
-                           {requester,
-                            open->execution_id,
+                           {requester->key,
+                            requester->execution_id,
                             {HistoryEvent::kFromOutside, engine_.NowLocked(),
                              EntityLockGranted{std::move(request.section_id)}}},
                            commit);
 }
+
+OrchestrationPtr Batches::FindRequesterLocked(
+    const InstanceKey& entity, const EntityLockRequested& request) {
+  engine_.mu_.AssertHeld();
+  OrchestrationPtr found = engine_.directory_.FindNotEnded(
+      NormalKey(entity.tenant, request.requester.value_or("")));
+  if (found == nullptr || found->renewing) return nullptr;
+  if (!request.requester_execution.empty() &&
+      request.requester_execution != found->execution_id) {
+    return nullptr;
+  }
+  return found;
+}
+
+// ---- Locks that end by themselves -------------------------------------------
+
+void Batches::BeginLockTimesLocked(Entity& last,
+                                   const EntityLockRequested& request,
+                                   PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  if (engine_.options_.entity_lock_timeout <= absl::ZeroDuration()) return;
+  BeginLockTimeLocked(last);
+  std::set<std::string> others;
+  for (const std::string& id : request.lock_set) {
+    others.insert(NormalKey(last.key.tenant, id).id);
+  }
+  others.erase(last.key.id);
+  for (const std::string& id : others) {
+    engine_.mail_.SendLocked(last.key,
+                             {{last.key.tenant, id},
+                              "",
+                              {HistoryEvent::kFromOutside, engine_.NowLocked(),
+                               EntityLockGranted{request.section_id}}},
+                             commit);
+  }
+}
+
+void Batches::BeginLockTimeLocked(Entity& entity) {
+  engine_.mu_.AssertHeld();
+  // A limit of its own counts.
+  if (entity.queue.lock()->until != 0) return;
+  entity.queue.LimitLock(ToStored(engine_.clock_.WallNow() +
+                                  engine_.options_.entity_lock_timeout));
+}
+
+void Batches::SetLockTimerLocked(Entity& entity) {
+  engine_.mu_.AssertHeld();
+  const std::optional<EntityLock>& lock = entity.queue.lock();
+  const StoredTime due = lock.has_value() ? lock->until : 0;
+  if (due == entity.lock_due) return;
+  const auto timer = [&entity](StoredTime at) {
+    return Timers::Entry{at, entity.number, Timers::Kind::kLock, 0};
+  };
+  if (entity.lock_due != 0) {
+    engine_.schedule_.CancelTimer(timer(entity.lock_due));
+  }
+  entity.lock_due = due;
+  if (due != 0) engine_.schedule_.AddTimer(timer(due));
+}
+
+void Batches::ExpireLocked(Entity& entity, PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  const EntityLock& lock = *entity.queue.lock();
+  engine_.answers_.ObserveLocked(
+      {.kind = WorkEventKind::kLockExpired,
+       .tenant = entity.key.tenant,
+       .instance_id = entity.key.id,
+       .name = entity.batch.name,
+       .reason = absl::StrCat(
+           "orchestration ", QuoteForMessage(lock.holder), " held it since ",
+           absl::FormatTime(FromStored(lock.since), absl::UTCTimeZone()))});
+  UnlockLocked(entity, commit);
+}
+
+void Batches::UnlockLocked(Entity& entity, PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  const std::string holder = entity.queue.lock()->holder;
+  entity.queue.Unlock();
+  ForgetHolderLocked(entity, holder);
+  AdvanceLocked(entity, commit);
+  TouchLocked(entity, commit);
+  ContinueAfterLocked(entity, commit);
+}
+
+void Batches::LimitLock(const EntityLockLimit& limit, Done<bool> done) {
+  Engine::Section section(engine_);
+  absl::Status status = engine_.admission_.serving();
+  if (limit.timeout < absl::ZeroDuration()) {
+    status = absl::InvalidArgumentError(
+        absl::StrCat("a lock cannot last for ",
+                     absl::FormatDuration(limit.timeout), ", as that is over"));
+  }
+  if (!status.ok()) return engine_.RefuseLocked(done, status);
+  const EntityPtr entity = FindLocked(limit.key);
+  const bool found =
+      entity != nullptr && entity->queue.lock().has_value() &&
+      (limit.section_id.empty() || entity->queue.IsLockedBy(limit.section_id));
+  PendingCommit commit;
+  commit.done = [found, done = std::move(done)](const absl::Status& committed) {
+    if (!committed.ok()) return done(committed);
+    done(found);
+  };
+  if (found && limit.timeout == absl::ZeroDuration()) {
+    ExpireLocked(*entity, commit);
+  } else if (found) {
+    const bool ends = limit.timeout < absl::InfiniteDuration();
+    entity->queue.LimitLock(
+        ends ? ToStored(engine_.clock_.WallNow() + limit.timeout) : 0);
+    TouchLocked(*entity, commit);
+  }
+  engine_.commits_.Submit(std::move(commit));
+}
+
+// ---- Locks that end with their holder ---------------------------------------
 
 void Batches::ReleaseLocksLocked(const InstanceKey& holder,
                                  PendingCommit& commit) {
@@ -78,7 +196,7 @@ void Batches::ReleaseLocksLocked(const InstanceKey& holder,
       queue.Remove(sequence);
     }
     if (queue.lock().has_value() && queue.lock()->holder == holder.id) {
-      queue.Unlock(std::string(queue.lock()->section_id));
+      queue.Unlock();
     }
   }
   for (const EntityPtr& entity : changed) {

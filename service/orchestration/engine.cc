@@ -15,12 +15,6 @@ namespace {
 // notified (OnWallClockSet), and in any case checks again after this time.
 constexpr absl::Duration kClockCheck = absl::Minutes(1);
 
-#if defined(LEASEHOLD_CHECK_INVARIANTS)
-constexpr bool kChecksInvariants = true;
-#else
-constexpr bool kChecksInvariants = false;
-#endif
-
 // For whoever waits for a commit whose outcome is unknown.
 absl::Status MayBeStored(const absl::Status& why) {
   return absl::UnavailableError(absl::StrCat(
@@ -328,6 +322,7 @@ void Engine::FireLocked(const Timers::Entry& entry) {
       break;
     case Timers::Kind::kEntity:
     case Timers::Kind::kCallWaits:
+    case Timers::Kind::kLock:
       break;
   }
 }

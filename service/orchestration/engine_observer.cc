@@ -30,6 +30,8 @@ std::string_view WorkEventName(WorkEventKind kind) {
       return "ended_by_server";
     case WorkEventKind::kSetAside:
       return "set_aside";
+    case WorkEventKind::kLockExpired:
+      return "lock_expired";
   }
   return "";
 }

@@ -35,6 +35,7 @@ enum class WorkEventKind {
   kAnswerRefused,  // An answer to it was refused.
   kEndedByServer,  // The orchestration was ended without a worker.
   kSetAside,       // The orchestration is unreadable, and not run.
+  kLockExpired,    // Somebody has had the lock of an entity for too long.
 };
 // The name in a log, such as `work_lost`.
 std::string_view WorkEventName(WorkEventKind kind);

@@ -29,6 +29,9 @@ struct EngineOptions {
   // Work that no connected worker knows fails; otherwise it waits for a worker
   // that does (`--unknown-work`).
   bool unknown_work_fails = false;
+  // Locks of entities end by themselves after this time
+  // (`--entity-lock-timeout`). 0: only when their holders end them, or end.
+  absl::Duration entity_lock_timeout = absl::ZeroDuration();
   // Whether to check the rules of life.h each time the lock is released; a
   // broken rule ends the process. Debug and sanitizer builds always check.
   bool check_invariants = false;

@@ -51,6 +51,7 @@ struct EntityInfo {
   bool has_state = false;
   Payload state = {};  // Set only on request.
   size_t waiting = 0;  // Messages that wait for it, now or for later.
+  // Who holds it, which critical section, since when, and until when at most.
   std::optional<EntityLock> lock = {};
   // For people: why its operations do not run now. Empty: not known, or in a
   // list.
@@ -66,6 +67,14 @@ struct EntityWait {
   bool state = false;                 // The answer has the state.
   std::optional<uint64_t> seen = {};  // EntityInfo::print; nullopt: nothing.
   std::string peer = {};              // The caller's connection.
+};
+
+// A limit for the lock that somebody has now.
+struct EntityLockLimit {
+  InstanceKey key;
+  std::string section_id = {};  // Of the lock that is meant; empty: any.
+  // From now on. 0: it ends at once. Infinite: it has no limit any more.
+  absl::Duration timeout = absl::ZeroDuration();
 };
 
 struct EntityListQuery {
@@ -135,6 +144,14 @@ class Entities {
   // Takes its state away. What waits for it still runs; a batch that is with a
   // worker runs again. False: it had none.
   virtual void EraseEntity(const InstanceKey& key, Done<bool> done) = 0;
+
+  // Says how long the lock of an entity lasts at most from now on, in place of
+  // the limit that it had (entity_lock_timeout), so it can be a renewal. When
+  // the time is over, the next in line gets the lock; the unlock of who had it
+  // changes nothing, and their calls wait like those of others. False: nobody
+  // holds it, or not that section.
+  //   InvalidArgument: the time is negative.
+  virtual void LimitLock(EntityLockLimit limit, Done<bool> done) = 0;
 
   // Ends locks of orchestrations that are not open. Answers how many. None is
   // expected: a lock ends with its holder.

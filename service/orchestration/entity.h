@@ -76,6 +76,7 @@ class Entity final : public Durable {
   std::vector<int64_t> sent;  // Of the batch that is, or was last, out.
   bool committing = false;    // Its answer is being committed.
   StoredTime due = 0;         // When its timer fires; 0: none is set.
+  StoredTime lock_due = 0;    // The same for the end of its lock.
   // Why no batch of it goes out, if it cannot be read. Null: it is intact.
   std::unique_ptr<const std::string> damage;
 

@@ -135,6 +135,10 @@ void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
       });
 }
 
+void EntityCalls::LimitLock(EntityLockLimit limit, Done<bool> done) {
+  engine_.batches_.LimitLock(limit, std::move(done));
+}
+
 void EntityCalls::ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) {
   engine_.batches_.ReleaseOrphans(std::move(tenant), std::move(done));
 }

@@ -36,6 +36,7 @@ class EntityCalls final : public Entities {
                  Done<std::optional<EntityInfo>> done) override;
   void QueryEntities(EntityListQuery query, Done<EntityList> done) override;
   void EraseEntity(const InstanceKey& key, Done<bool> done) override;
+  void LimitLock(EntityLockLimit limit, Done<bool> done) override;
   void ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) override;
 
   // As GetEntity. Blocks; for readers.

@@ -91,6 +91,8 @@ struct EntityLockRequested {
   std::vector<std::string> lock_set;
   int32_t position = 0;  // In the set.
   Payload requester = {};
+  // Which of its executions asks; entities alone are told. Not of the contract.
+  std::string requester_execution = {};
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -98,10 +100,12 @@ struct EntityLockRequested {
     field(2, self.lock_set);
     field(3, self.position);
     field(4, self.requester);
+    field(1000, self.requester_execution);
   }
 };
 
-// It has all of them.
+// It has all of them. Told to the orchestration; and to the entities, if their
+// locks end by themselves, because that time begins now.
 struct EntityLockGranted {
   static constexpr int kNumber = 28;
   std::string section_id;

@@ -55,6 +55,7 @@ std::optional<EntityMessage> ReadEntityMessage(int64_t sequence,
     message.kind = EntityMessage::Kind::kLock;
     message.request_id = lock->section_id;
     message.caller = lock->requester.value_or("");
+    message.caller_execution = lock->requester_execution;
   } else {
     return std::nullopt;
   }
@@ -143,12 +144,6 @@ const EntityMessage* EntityQueue::NextLock() const {
   return nullptr;
 }
 
-bool EntityQueue::Unlock(std::string_view section_id) {
-  if (!lock_.has_value() || lock_->section_id != section_id) return false;
-  lock_.reset();
-  return true;
-}
-
 std::vector<int64_t> EntityQueue::LocksOf(std::string_view requester) const {
   std::vector<int64_t> locks;
   for (const auto& [sequence, message] : ready_) {
@@ -160,15 +155,19 @@ std::vector<int64_t> EntityQueue::LocksOf(std::string_view requester) const {
   return locks;
 }
 
+bool EntityQueue::IsOfHolder(const EntityMessage& message) const {
+  return message.kind == EntityMessage::Kind::kCall &&
+         message.caller == lock_->holder &&
+         (lock_->execution_id.empty() ||
+          message.caller_execution == lock_->execution_id);
+}
+
 std::vector<int64_t> EntityQueue::NextBatch(const BatchLimits& limits) const {
   std::vector<int64_t> batch;
   size_t bytes = 0;
   for (const auto& [sequence, message] : ready_) {
     if (lock_.has_value()) {
-      if (message.kind != EntityMessage::Kind::kCall ||
-          message.caller != lock_->holder) {
-        continue;
-      }
+      if (!IsOfHolder(message)) continue;
     } else if (message.kind == EntityMessage::Kind::kLock) {
       break;
     }

@@ -66,6 +66,10 @@ struct EntityLock {
   std::string holder;      // The instance ID of an orchestration.
   std::string section_id;  // Of its critical section.
   StoredTime since = 0;
+  // Of the holder's executions the one that asked. Empty: any of them.
+  std::string execution_id = {};
+  // Then it goes to the next in line, whatever its holder does. 0: never.
+  StoredTime until = 0;
   friend bool operator==(const EntityLock&, const EntityLock&) = default;
 
   template <typename Self, typename Fields>
@@ -73,6 +77,8 @@ struct EntityLock {
     field(1, self.holder);
     field(2, self.section_id);
     field(3, self.since);
+    field(4, self.execution_id);
+    field(5, self.until);
   }
 };
 
@@ -109,8 +115,12 @@ class EntityQueue {
   // critical section, which names the entity twice, is one, too.
   const EntityMessage* NextLock() const;
   void Lock(EntityLock lock) { lock_ = std::move(lock); }
-  // False: that critical section does not hold it.
-  bool Unlock(std::string_view section_id);
+  // It ends at that time; 0: never. REQUIRES: it is locked.
+  void LimitLock(StoredTime until) { lock_->until = until; }
+  bool IsLockedBy(std::string_view section_id) const {
+    return lock_.has_value() && lock_->section_id == section_id;
+  }
+  void Unlock() { lock_.reset(); }
   // The lock requests of an orchestration.
   std::vector<int64_t> LocksOf(std::string_view requester) const;
 
@@ -118,6 +128,9 @@ class EntityQueue {
   std::vector<int64_t> NextBatch(const BatchLimits& limits) const;
 
  private:
+  // A call that runs while it is locked. REQUIRES: it is.
+  bool IsOfHolder(const EntityMessage& message) const;
+
   std::map<int64_t, EntityMessage> ready_;
   std::map<int64_t, EntityMessage> later_;
   std::set<std::pair<StoredTime, int64_t>> due_;  // Of those for later.

@@ -237,7 +237,7 @@ void Mail::ActOnEventLocked(OutboxMessage message, PendingCommit& commit) {
   if (auto* started = std::get_if<ExecutionStarted>(&message.event.body)) {
     return ActOnStartLocked(message.to, std::move(*started), commit);
   }
-  if (IsForEntity(NumberOf(message.event))) {
+  if (IsForEntity(NumberOf(message.event)) || message.to.id.starts_with('@')) {
     return engine_.batches_.ReceiveLocked(message.to, std::move(message.event),
                                           commit);
   }

@@ -157,6 +157,7 @@ class Orchestration final : public Durable {
   OwnedWork turn;
   std::unique_ptr<SentTurn> sent;  // Of the turn that is, or was last, out.
   bool committing = false;         // Its answer is being committed.
+  bool renewing = false;           // And with that it continues as new.
   std::map<int32_t, std::unique_ptr<ActivityWork>> activities;
 
   // Of a new orchestration, which has nothing to read.

@@ -2,10 +2,10 @@
 //
 // A plain data structure, which the engine queries. It stores times of day, as
 // orchestrators specify them. If the clock is set forward, timers that are then
-// due fire. If it is set back, orchestrators' timers fire after the same
-// remaining time as before (MoveBack): nearly all of them were computed as a
-// span from a moment that now lies ahead again. A scheduled start names a time
-// of day, and waits for it.
+// due fire. If it is set back, orchestrators' timers and the ends of locks come
+// after the same remaining time as before (MoveBack): nearly all of them were
+// computed as a span from a moment that now lies ahead again. A scheduled start
+// names a time of day, and waits for it.
 //
 // Thread-safety: none; callers synchronise.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_TIMERS_H_
@@ -33,6 +33,7 @@ class Timers {
     kRetryActivity,  // Same for an activity; `id` is its number, of any value.
     kEntity,         // A message for later of an entity is due.
     kCallWaits,      // Callers of entities have waited for too long.
+    kLock,           // The lock of an entity ends by itself.
   };
 
   // Sorted in this order: timers of one orchestration that are due together
@@ -66,7 +67,7 @@ class Timers {
   void MoveBack(StoredTime by) {
     absl::btree_set<Entry> moved;
     for (Entry entry : entries_) {
-      if (entry.kind == Kind::kTimer) {
+      if (entry.kind == Kind::kTimer || entry.kind == Kind::kLock) {
         entry.due -= by;
         moved_.insert_or_assign(KeyOf(entry), entry.due);
       }

@@ -174,8 +174,11 @@ class Conclusion {
   void Do(int32_t id, EntityLockRequested lock) {
     lock.requester = id_;
     Echo(id, lock);
+    // Only this execution can use it.
+    lock.requester_execution = execution_id().value_or("");
     PutInOrder(lock);
-    TellEntity(lock.lock_set[lock.position], lock);
+    std::string first = lock.lock_set[lock.position];
+    TellEntity(std::move(first), std::move(lock));
   }
 
   void Do(int32_t id, EntityUnlockSent unlock) {

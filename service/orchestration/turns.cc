@@ -33,6 +33,7 @@ void Turns::CommitTurnLocked(Orchestration& orchestration, TurnAnswer answer,
   orchestration.held = false;
   orchestration.committing = true;
   orchestration.ending = turn->finished.has_value();
+  orchestration.renewing = turn->next.has_value();
   if (turn->next.has_value()) {
     engine_.schedule_.CancelTimers(orchestration.number,
                                    turn->next->former_timers);
@@ -94,6 +95,7 @@ void Turns::ApplyTurnLocked(Orchestration& orchestration, CommittedTurn& turn) {
     return engine_.schedule_.CancelTimers(orchestration.number, state.timers);
   }
   orchestration.committing = false;
+  orchestration.renewing = false;
   orchestration.status = state.status;
   orchestration.turn_time = turn.hot->summary.turn_time;
   orchestration.inbox.Take(turn.last_sequence);

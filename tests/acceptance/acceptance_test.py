@@ -25,7 +25,8 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "singletons", "builtin_orchestrators", "durable_python", "raw_work", "raw_entities",
            "durable_go", "durable_java", "surprises", "durable_task_details", "flow",
            "network_edge", "exchange", "proxies", "memory", "doors", "entities",
-           "entity_details", "hostile_entities", "entity_calls", "encryption")
+           "entity_details", "hostile_entities", "entity_calls", "entity_locks",
+           "encryption")
 
 
 def main():

@@ -45,6 +45,7 @@ SETTINGS = {
     "turn-timeout-on-worker": ("1m", "DURATION", "60"),
     "activity-timeout": ("0", "DURATION", "-1s"),
     "unknown-work": ("wait", "wait|fail", "drop"),
+    "entity-lock-timeout": ("0", "DURATION", "10"),
     "max-history-events": ("100000", "N", "none"),
     "allow-hub-wipe": ("off", "", "perhaps"),
     "builtin": ("on", "", "perhaps"),

@@ -191,20 +191,22 @@ TEST_F(EntitiesServerTest, WhatIsNotThereIsNotFound) {
 }
 
 TEST_F(EntitiesServerTest, GetShowsAllThatIsKnown) {
-  entities_.info = EntityInfo{.id = "@c@a",
-                              .modified = absl::FromUnixSeconds(5),
-                              .has_state = true,
-                              .state = "s",
-                              .waiting = 2,
-                              .lock = EntityLock{"p", "x", 3'000'000},
-                              .waiting_for = "no worker"};
+  entities_.info =
+      EntityInfo{.id = "@c@a",
+                 .modified = absl::FromUnixSeconds(5),
+                 .has_state = true,
+                 .state = "s",
+                 .waiting = 2,
+                 .lock = EntityLock{"p", "x", 3'000'000, "e", 4'000'000},
+                 .waiting_for = "no worker"};
   v1::EntityInfo info;
   EXPECT_TRUE(Call(&Stub::Get, "instance_id: '@c@a'", info).ok());
   EXPECT_EQ(info.ShortDebugString(),
             "instance_id: \"@c@a\" exists: true state: \"s\" "
             "update_time { seconds: 5 } waiting_count: 2 "
             "lock { holder: \"p\" section_id: \"x\" "
-            "lock_time { seconds: 3 } } waiting_for: \"no worker\"");
+            "lock_time { seconds: 3 } expire_time { seconds: 4 } } "
+            "waiting_for: \"no worker\"");
 }
 
 // Something waits for it, and nothing has run.

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "service/orchestration/entities.h"
 #include "tests/server/events.h"
 
@@ -90,6 +91,12 @@ class FakeEntities final : public Entities {
     Note("EraseEntity ", Show(key));
     if (!failure.ok()) return done(failure);
     done(info.has_value());
+  }
+  void LimitLock(EntityLockLimit limit, Done<bool> done) override {
+    Note("LimitLock ", Show(limit.key), " ", limit.section_id, " ",
+         absl::FormatDuration(limit.timeout));
+    if (!failure.ok()) return done(failure);
+    done(info.has_value() && info->lock.has_value());
   }
   void ReleaseOrphanedLocks(std::string tenant, Done<int64_t> done) override {
     Note("ReleaseOrphanedLocks ", tenant);

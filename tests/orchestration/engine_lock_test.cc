@@ -76,6 +76,14 @@ TEST_F(LockTest, TheNextInLineGetsItWhenItIsReleased) {
   EXPECT_EQ(HolderOf("@c@2"), "q");
 }
 
+TEST_F(LockTest, OnlyItsHolderReleasesIt) {
+  FakeWorker& worker = Connect();
+  Lock(worker, "p");
+  worker.TakeTurn();
+  Run(worker, "q", {Unlock(1, "section of p", "@c@1")});
+  EXPECT_EQ(HolderOf("@c@1"), "p");
+}
+
 TEST_F(LockTest, WaitsForABatchThatIsOut) {
   FakeWorker& worker = Connect();
   Signal("@c@1", "signal");
@@ -171,6 +179,41 @@ TEST_F(LockTest, ARequestOfOneThatHasEndedIsDropped) {
   Answer(locked, {leasehold::Complete()});
   Settle();
   ExpectFree();
+}
+
+TEST_F(LockTest, ARequestOfAFormerExecutionIsDropped) {
+  options_.outbox_shortcut = false;
+  FakeWorker& worker = Connect();
+  Start("p");
+  Settle();
+  const FakeItem first = worker.TakeTurn();
+  Raise("p", "go");
+  Settle();
+  Answer(first, {LockAll(1, "s", {"@c@1", "@c@2"})});
+  // The request is on its way to the second entity when the orchestration
+  // continues as new.
+  writer_.RunOne();
+  tasks_.RunAll();
+  Answer(worker.TakeTurn(), {AsNew("again")});
+  Settle();
+  ExpectFree();
+  EXPECT_THAT(Words(worker.TakeTurn().events),
+              ElementsAre("turn", "started(again)"));
+}
+
+TEST_F(LockTest, ARequestOfOneThatMayBeEndedIsNotLost) {
+  FakeWorker& worker = Connect();
+  Signal("@c@1", "signal");
+  Settle();
+  const FakeItem batch = worker.TakeBatch();
+  Lock(worker, "p");
+  Pass(kLease);  // Its rows are not in memory.
+  store_.FailRead(0, absl::UnavailableError("busy"));
+  const AskedStatus ended = TerminateByForce("p");
+  Complete(batch, "1");
+  EXPECT_FALSE(ended.ok());
+  EXPECT_EQ(HolderOf("@c@1"), "p");
+  EXPECT_EQ(HolderOf("@c@2"), "p");
 }
 
 TEST_F(LockTest, FiftyThatWantTenAtOnceAllGetThem) {

@@ -62,6 +62,13 @@ TEST_F(EntityActionsTest, ALockRequestGoesToTheFirstOfItsSet) {
   const auto* sent = outcome.messages[0].event.As<EntityLockRequested>();
   ASSERT_NE(sent, nullptr);
   EXPECT_EQ(sent->requester, "a");
+  EXPECT_EQ(sent->requester_execution, "e-1");
+  // The history has what the contract knows.
+  ASSERT_THAT(outcome.events, SizeIs(1));
+  const auto* echo = outcome.events[0].As<EntityLockRequested>();
+  ASSERT_NE(echo, nullptr);
+  EXPECT_EQ(echo->requester, "a");
+  EXPECT_EQ(echo->requester_execution, "");
 }
 
 TEST_F(EntityActionsTest, ALockSetIsPutInOrder) {

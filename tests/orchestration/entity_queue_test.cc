@@ -71,6 +71,10 @@ TEST_F(EntityQueueTest, ReadsWhatEntitiesAreSent) {
   EXPECT_EQ(lock->kind, EntityMessage::Kind::kLock);
   EXPECT_EQ(lock->request_id, "x");
   EXPECT_EQ(lock->caller, "q");
+  EXPECT_EQ(lock->caller_execution, "");
+  EntityLockRequested of_execution = Lock("q", "x");
+  of_execution.requester_execution = "e";
+  EXPECT_EQ(ReadEntityMessage(6, Encoded(of_execution))->caller_execution, "e");
 }
 
 TEST_F(EntityQueueTest, ReadsNothingElse) {
@@ -155,11 +159,28 @@ TEST_F(EntityQueueTest, OnlyCallsOfTheHolderRunWhileItIsLocked) {
 TEST_F(EntityQueueTest, OnlyItsCriticalSectionUnlocksIt) {
   Add(Signal());
   queue_.Lock({"p", "x", 7});
-  EXPECT_FALSE(queue_.Unlock("y"));
+  EXPECT_FALSE(queue_.IsLockedBy("y"));
+  EXPECT_TRUE(queue_.IsLockedBy("x"));
   EXPECT_EQ(queue_.lock(), (EntityLock{"p", "x", 7}));
-  EXPECT_TRUE(queue_.Unlock("x"));
-  EXPECT_FALSE(queue_.Unlock("x"));
+  EXPECT_THAT(Batch(), IsEmpty());
+  queue_.Unlock();
+  EXPECT_FALSE(queue_.IsLockedBy("x"));
   EXPECT_THAT(Batch(), ElementsAre(1));
+}
+
+TEST_F(EntityQueueTest, OnlyCallsOfTheExecutionThatHoldsItRun) {
+  const int64_t call = Add(Call("p"));  // Of execution e.
+  queue_.Lock({.holder = "p", .section_id = "x", .execution_id = "f"});
+  EXPECT_THAT(Batch(), IsEmpty());
+  queue_.Lock({.holder = "p", .section_id = "x", .execution_id = "e"});
+  EXPECT_THAT(Batch(), ElementsAre(call));
+}
+
+TEST_F(EntityQueueTest, ALockIsGivenALimit) {
+  queue_.Lock({"p", "x", 7});
+  EXPECT_EQ(queue_.lock()->until, 0);
+  queue_.LimitLock(9);
+  EXPECT_EQ(queue_.lock(), (EntityLock{"p", "x", 7, "", 9}));
 }
 
 TEST_F(EntityQueueTest, TheHolderMayAskAgainForTheSameSection) {

@@ -75,6 +75,7 @@ Shown Show(const ServerOptions& o) {
       {"turn-timeout-on-worker", absl::FormatDuration(o.turn_timeout)},
       {"activity-timeout", absl::FormatDuration(o.activity_timeout)},
       {"unknown-work", o.unknown_work_fails ? "fail" : "wait"},
+      {"entity-lock-timeout", absl::FormatDuration(o.entity_lock_timeout)},
       {"max-history-events", absl::StrCat(o.history_events_max)},
       {"allow-hub-wipe", on(o.allow_hub_wipe)},
       {"builtin", on(o.builtin)}};
@@ -157,6 +158,7 @@ const std::vector<Setting>& AllSettings() {
       {"turn-timeout-on-worker", "0", "2s", "2", kDurationOrNoneRule},
       {"activity-timeout", "24h", "0", "-1s", kDurationOrNoneRule},
       {"unknown-work", "fail", "wait", "drop", "must be wait or fail"},
+      {"entity-lock-timeout", "30s", "0", "soon", kDurationOrNoneRule},
       {"allow-hub-wipe", "on", "off", "perhaps", "must be on or off"},
       {"builtin", "off", "on", "perhaps", "must be on or off"},
   };
@@ -371,6 +373,7 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"turn-timeout-on-worker", "1m"},
                             {"activity-timeout", "0"},
                             {"unknown-work", "wait"},
+                            {"entity-lock-timeout", "0"},
                             {"max-history-events", "100000"},
                             {"allow-hub-wipe", "off"},
                             {"builtin", "on"}};
