@@ -110,7 +110,7 @@ void Batches::ReceiveLocked(const InstanceKey& key, HistoryEvent event,
     if (entity == nullptr || !entity->queue.IsLockedBy(granted->section_id)) {
       return;
     }
-    BeginLockTimeLocked(*entity);
+    NoteGrantedLocked(*entity);
     return TouchLocked(*entity, commit);
   }
   if (!IsForEntity(NumberOf(event))) return;

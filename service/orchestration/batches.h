@@ -93,10 +93,14 @@ class Batches {
   // ended, or it is decided that it ends.
   OrchestrationPtr FindRequesterLocked(const InstanceKey& entity,
                                        const EntityLockRequested& request);
-  // The section has all its entities: the time of its locks begins.
-  void BeginLockTimesLocked(Entity& last, const EntityLockRequested& request,
-                            PendingCommit& commit);
-  void BeginLockTimeLocked(Entity& entity);
+  // The section has all its entities: tells them.
+  void TellGrantedLocked(Entity& last, const EntityLockRequested& request,
+                         PendingCommit& commit);
+  // The time of its lock begins.
+  void NoteGrantedLocked(Entity& entity);
+  // All locks of the section that has this entity end at that time; 0: never.
+  void LimitSectionLocked(const Entity& one, StoredTime until,
+                          PendingCommit& commit);
   // Ends its lock.
   void UnlockLocked(Entity& entity, PendingCommit& commit);
   // The time of its lock is over.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "service/base/invariant.h"
 #include "service/orchestration/batches.h"
 #include "service/orchestration/bounds.h"
 #include "service/orchestration/engine_section.h"
@@ -53,7 +54,7 @@ void Batches::GrantLocked(Entity& entity, EntityLockRequested request,
          {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(request)}},
         commit);
   }
-  BeginLockTimesLocked(entity, request, commit);
+  TellGrantedLocked(entity, request, commit);
   engine_.mail_.SendLocked(entity.key,
                            {requester->key,
                             requester->execution_id,
@@ -77,12 +78,11 @@ OrchestrationPtr Batches::FindRequesterLocked(
 
 // ---- Locks that end by themselves -------------------------------------------
 
-void Batches::BeginLockTimesLocked(Entity& last,
-                                   const EntityLockRequested& request,
-                                   PendingCommit& commit) {
+void Batches::TellGrantedLocked(Entity& last,
+                                const EntityLockRequested& request,
+                                PendingCommit& commit) {
   engine_.mu_.AssertHeld();
-  if (engine_.options_.entity_lock_timeout <= absl::ZeroDuration()) return;
-  BeginLockTimeLocked(last);
+  NoteGrantedLocked(last);
   std::set<std::string> others;
   for (const std::string& id : request.lock_set) {
     others.insert(NormalKey(last.key.tenant, id).id);
@@ -98,12 +98,14 @@ void Batches::BeginLockTimesLocked(Entity& last,
   }
 }
 
-void Batches::BeginLockTimeLocked(Entity& entity) {
+void Batches::NoteGrantedLocked(Entity& entity) {
   engine_.mu_.AssertHeld();
-  // A limit of its own counts.
-  if (entity.queue.lock()->until != 0) return;
-  entity.queue.LimitLock(ToStored(engine_.clock_.WallNow() +
-                                  engine_.options_.entity_lock_timeout));
+  StoredTime until = entity.queue.lock()->until;
+  const absl::Duration timeout = engine_.options_.entity_lock_timeout;
+  if (until == 0 && timeout > absl::ZeroDuration()) {
+    until = ToStored(engine_.clock_.WallNow() + timeout);
+  }
+  entity.queue.GrantLock(until);
 }
 
 void Batches::SetLockTimerLocked(Entity& entity) {
@@ -153,25 +155,48 @@ void Batches::LimitLock(const EntityLockLimit& limit, Done<bool> done) {
         absl::StrCat("a lock cannot last for ",
                      absl::FormatDuration(limit.timeout), ", as that is over"));
   }
-  if (!status.ok()) return engine_.RefuseLocked(done, status);
   const EntityPtr entity = FindLocked(limit.key);
   const bool found =
       entity != nullptr && entity->queue.lock().has_value() &&
       (limit.section_id.empty() || entity->queue.IsLockedBy(limit.section_id));
+  // Without this entity it would come to the others, and might wait for it
+  // there for ever.
+  if (status.ok() && found && !entity->queue.lock()->granted) {
+    status = absl::FailedPreconditionError(absl::StrCat(
+        "the critical section of orchestration ",
+        QuoteForMessage(entity->queue.lock()->holder),
+        " still waits for other entities; limit the one that has those"));
+  }
+  if (!status.ok()) return engine_.RefuseLocked(done, status);
   PendingCommit commit;
   commit.done = [found, done = std::move(done)](const absl::Status& committed) {
     if (!committed.ok()) return done(committed);
     done(found);
   };
-  if (found && limit.timeout == absl::ZeroDuration()) {
-    ExpireLocked(*entity, commit);
-  } else if (found) {
+  if (found) {
     const bool ends = limit.timeout < absl::InfiniteDuration();
-    entity->queue.LimitLock(
-        ends ? ToStored(engine_.clock_.WallNow() + limit.timeout) : 0);
-    TouchLocked(*entity, commit);
+    LimitSectionLocked(
+        *entity, ends ? ToStored(engine_.clock_.WallNow() + limit.timeout) : 0,
+        commit);
   }
   engine_.commits_.Submit(std::move(commit));
+}
+
+void Batches::LimitSectionLocked(const Entity& one, StoredTime until,
+                                 PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  const EntityLock lock = *one.queue.lock();
+  const auto found =
+      holders_.find(Directory::NameOf(NormalKey(one.key.tenant, lock.holder)));
+  CheckInvariant(found != holders_.end(), "whoever has a lock is noted");
+  for (const std::string& name : std::set<std::string>(found->second)) {
+    const auto its = by_name_.find(name);
+    if (its == by_name_.end()) continue;
+    const EntityPtr entity = its->second;
+    if (!entity->queue.IsLockedBy(lock.section_id)) continue;
+    entity->queue.GrantLock(until);
+    TouchLocked(*entity, commit);
+  }
 }
 
 // ---- Locks that end with their holder ---------------------------------------

@@ -69,10 +69,10 @@ struct EntityWait {
   std::string peer = {};              // The caller's connection.
 };
 
-// A limit for the lock that somebody has now.
+// A limit for the critical section that has an entity now.
 struct EntityLockLimit {
   InstanceKey key;
-  std::string section_id = {};  // Of the lock that is meant; empty: any.
+  std::string section_id = {};  // The one that is meant; empty: any.
   // From now on. 0: it ends at once. Infinite: it has no limit any more.
   absl::Duration timeout = absl::ZeroDuration();
 };
@@ -145,12 +145,14 @@ class Entities {
   // worker runs again. False: it had none.
   virtual void EraseEntity(const InstanceKey& key, Done<bool> done) = 0;
 
-  // Says how long the lock of an entity lasts at most from now on, in place of
-  // the limit that it had (entity_lock_timeout), so it can be a renewal. When
-  // the time is over, the next in line gets the lock; the unlock of who had it
-  // changes nothing, and their calls wait like those of others. False: nobody
-  // holds it, or not that section.
+  // Says how long a critical section lasts at most from now on, in place of the
+  // limit that it had (entity_lock_timeout), so it can be a renewal. When the
+  // time is over, the next in line get its locks, of all entities (with a part
+  // of them it could wait for its own successor); the unlocks of who had them
+  // change nothing, and their calls wait like those of others. False: nobody
+  // holds the entity, or not that section.
   //   InvalidArgument: the time is negative.
+  //   FailedPrecondition: the section still waits for other entities.
   virtual void LimitLock(EntityLockLimit limit, Done<bool> done) = 0;
 
   // Ends locks of orchestrations that are not open. Answers how many. None is

@@ -104,8 +104,8 @@ struct EntityLockRequested {
   }
 };
 
-// It has all of them. Told to the orchestration; and to the entities, if their
-// locks end by themselves, because that time begins now.
+// It has all of them. Told to the orchestration, and to the entities, because
+// the time of their locks begins now.
 struct EntityLockGranted {
   static constexpr int kNumber = 28;
   std::string section_id;

@@ -70,6 +70,7 @@ struct EntityLock {
   std::string execution_id = {};
   // Then it goes to the next in line, whatever its holder does. 0: never.
   StoredTime until = 0;
+  bool granted = false;  // The section has all its entities.
   friend bool operator==(const EntityLock&, const EntityLock&) = default;
 
   template <typename Self, typename Fields>
@@ -79,6 +80,7 @@ struct EntityLock {
     field(3, self.since);
     field(4, self.execution_id);
     field(5, self.until);
+    field(6, self.granted);
   }
 };
 
@@ -115,8 +117,12 @@ class EntityQueue {
   // critical section, which names the entity twice, is one, too.
   const EntityMessage* NextLock() const;
   void Lock(EntityLock lock) { lock_ = std::move(lock); }
-  // It ends at that time; 0: never. REQUIRES: it is locked.
-  void LimitLock(StoredTime until) { lock_->until = until; }
+  // The section has all its entities, and the lock ends at that time; 0: never.
+  // REQUIRES: it is locked.
+  void GrantLock(StoredTime until) {
+    lock_->granted = true;
+    lock_->until = until;
+  }
   bool IsLockedBy(std::string_view section_id) const {
     return lock_.has_value() && lock_->section_id == section_id;
   }

@@ -225,13 +225,14 @@ TEST_F(LockTimeTest, ACallerLimitsALockFromNowOn) {
   worker.TakeTurn();
   Lock(worker, "q");
   EXPECT_TRUE(Limit("@c@1", absl::Seconds(5)).value());
+  // All of the section: with a part it could wait for its own successor.
   EXPECT_EQ(Left("@c@1"), absl::Seconds(5));
-  EXPECT_EQ(Left("@c@2"), absl::ZeroDuration());
+  EXPECT_EQ(Left("@c@2"), absl::Seconds(5));
   Crash();
   Connect();
   Pass(absl::Seconds(5));
   EXPECT_EQ(HolderOf("@c@1"), "q");
-  EXPECT_EQ(HolderOf("@c@2"), "p");
+  EXPECT_EQ(HolderOf("@c@2"), "q");
 }
 
 TEST_F(LockTimeTest, ACallerEndsALockAtOnce) {
@@ -240,6 +241,7 @@ TEST_F(LockTimeTest, ACallerEndsALockAtOnce) {
   worker.TakeTurn();
   Lock(worker, "q", {"@c@1"});
   EXPECT_TRUE(Limit("@c@1", absl::ZeroDuration()).value());
+  Pass(absl::ZeroDuration());
   EXPECT_EQ(HolderOf("@c@1"), "q");
 }
 
@@ -270,16 +272,18 @@ TEST_F(LockTimeTest, ALimitThatIsNegativeIsRefused) {
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("-1s"));
 }
 
-TEST_F(LockTimeTest, ALimitOfASectionThatStillWaitsIsKept) {
+TEST_F(LockTimeTest, ASectionThatStillWaitsHasNoLimit) {
   FakeWorker& worker = Connect();
   Signal("@c@2", "signal");
   Settle();
   const FakeItem batch = worker.TakeBatch();
   Lock(worker, "p");
-  Limit("@c@1", absl::Seconds(5));
+  const Asked<bool> refused = Limit("@c@1", absl::Seconds(5));
+  EXPECT_EQ(refused.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("\"p\""));
   Complete(batch, "1");
-  EXPECT_EQ(Left("@c@1"), absl::Seconds(5));
-  EXPECT_EQ(Left("@c@2"), kTime);
+  EXPECT_EQ(Left("@c@1"), kTime);
+  EXPECT_TRUE(Limit("@c@1", absl::Seconds(5)).value());
 }
 
 }  // namespace

@@ -179,8 +179,9 @@ TEST_F(EntityQueueTest, OnlyCallsOfTheExecutionThatHoldsItRun) {
 TEST_F(EntityQueueTest, ALockIsGivenALimit) {
   queue_.Lock({"p", "x", 7});
   EXPECT_EQ(queue_.lock()->until, 0);
-  queue_.LimitLock(9);
-  EXPECT_EQ(queue_.lock(), (EntityLock{"p", "x", 7, "", 9}));
+  EXPECT_FALSE(queue_.lock()->granted);
+  queue_.GrantLock(9);
+  EXPECT_EQ(queue_.lock(), (EntityLock{"p", "x", 7, "", 9, true}));
 }
 
 TEST_F(EntityQueueTest, TheHolderMayAskAgainForTheSameSection) {

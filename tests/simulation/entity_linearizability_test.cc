@@ -340,7 +340,18 @@ class EntityWorld final : public EntityTest {
 
   std::optional<std::string> FindLeft() {
     const size_t open = engine().counts().open;
-    if (open > 0) return absl::StrCat(open, " orchestrations never end");
+    if (open > 0) {
+      std::string all = absl::StrCat(open, " orchestrations never end");
+      for (const AwakeEntity& one : Awake()) {
+        const auto info = Entity(one.row.id);
+        absl::StrAppend(&all, "\n  ", one.row.id, ": ", info->waiting, " wait");
+        if (info->lock.has_value()) {
+          absl::StrAppend(&all, "; held by ", info->lock->holder, " (",
+                          info->lock->section_id, ")");
+        }
+      }
+      return all;
+    }
     for (const AwakeEntity& one : Awake()) {
       return absl::StrCat(one.row.id, " never rests");
     }
