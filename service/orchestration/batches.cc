@@ -111,7 +111,8 @@ void Batches::ReceiveLocked(const InstanceKey& key, HistoryEvent event,
       return;
     }
     NoteGrantedLocked(*entity);
-    return TouchLocked(*entity, commit);
+    TouchLocked(*entity, commit);
+    return ContinueAfterLocked(*entity, commit);
   }
   if (!IsForEntity(NumberOf(event))) return;
   if (const auto* lock = event.As<EntityLockRequested>()) {

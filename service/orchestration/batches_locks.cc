@@ -196,6 +196,7 @@ void Batches::LimitSectionLocked(const Entity& one, StoredTime until,
     if (!entity->queue.IsLockedBy(lock.section_id)) continue;
     entity->queue.GrantLock(until);
     TouchLocked(*entity, commit);
+    ContinueAfterLocked(*entity, commit);
   }
 }
 
