@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/doors/entity_messages.h"
+#include "service/doors/instance_messages.h"
 #include "service/doors/orchestration_call.h"
 #include "service/orchestration/bounds.h"
 #include "service/rpc/server_call.h"
@@ -63,6 +64,28 @@ void Delete(Entities& entities, const InstanceKey& key,
       });
 }
 
+void LimitLock(Entities& entities, const InstanceKey& key,
+               v1::LimitEntityLockRequest& request,
+               v1::LimitEntityLockResponse&, DoneStatus done) {
+  EntityLockLimit limit{.key = key,
+                        .section_id = request.section_id(),
+                        .timeout = absl::InfiniteDuration()};
+  if (request.has_timeout()) {
+    const absl::StatusOr<absl::Duration> timeout =
+        FromMessage(request.timeout(), "timeout");
+    if (!timeout.ok()) return done(timeout.status());
+    limit.timeout = *timeout;
+  }
+  entities.LimitLock(std::move(limit), [key, done = std::move(done)](
+                                           const absl::StatusOr<bool>& locked) {
+    if (locked.ok() && !*locked) {
+      return done(
+          NoSuchEntity(key, " is not locked, or not by that critical section"));
+    }
+    done(locked.status());
+  });
+}
+
 void List(Entities& entities, const Caller& caller,
           v1::ListEntitiesRequest& request, v1::ListEntitiesResponse& response,
           DoneStatus done) {
@@ -106,6 +129,8 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
       {"List", kUnary, kViewer,
        AnsweredBy(entities_, service_, &Service::RequestList, &List)},
       {"Delete", kUnary, kOperator, one(&Service::RequestDelete, &Delete)},
+      {"LimitLock", kUnary, kOperator,
+       one(&Service::RequestLimitLock, &LimitLock)},
       {"Watch", kServerStream, kViewer,
        [this](RpcQueue& queue) { ServeWatch(queue); }},
   };

@@ -35,7 +35,7 @@ class EntitiesServer final : public HostedService {
       v1::Entities::AsyncService, v1::Entities::WithRawMethod_Signal,
       v1::Entities::WithRawMethod_Call, v1::Entities::WithRawMethod_Get,
       v1::Entities::WithRawMethod_List, v1::Entities::WithRawMethod_Delete,
-      v1::Entities::WithRawMethod_Watch>;
+      v1::Entities::WithRawMethod_LimitLock, v1::Entities::WithRawMethod_Watch>;
 
   // The entity that a call names.
   //   InvalidArgument: it names none.

@@ -81,6 +81,13 @@ std::vector<Case> Cases() {
       Of(&Stub::Get, "instance_id: '@c@a' omit_state: true",
          "GetEntity default/@c@a"),
       Of(&Stub::Delete, "instance_id: '@c@a'", "EraseEntity default/@c@a"),
+      Of(&Stub::LimitLock, "instance_id: '@c@a' timeout {}",
+         "LimitLock default/@c@a  0"),
+      Of(&Stub::LimitLock,
+         "instance_id: '@c@a' section_id: 's' timeout { seconds: 5 }",
+         "LimitLock default/@c@a s 5s"),
+      Of(&Stub::LimitLock, "instance_id: '@c@a'",
+         "LimitLock default/@c@a  inf"),
       Of(&Stub::List, "", "QueryEntities default/* 100 page_token="),
       Of(&Stub::List,
          "filter { id_prefix: '@Counter@A' updated_from { seconds: 1 }"
@@ -95,6 +102,7 @@ class EntitiesServerTest : public testing::Test {
  protected:
   EntitiesServerTest() {
     entities_.info = EntityInfo{.id = "@c@a", .has_state = true};
+    entities_.info->lock.emplace();
     entities_.result = OperationResult{.output = "7", .failure = {}};
   }
   ~EntitiesServerTest() override {
@@ -188,6 +196,8 @@ TEST_F(EntitiesServerTest, WhatIsNotThereIsNotFound) {
   const grpc::Status deleted = Call(&Stub::Delete, "instance_id: '@c@a'");
   EXPECT_EQ(deleted.error_code(), grpc::NOT_FOUND);
   EXPECT_EQ(deleted.error_message(), "entity \"@c@a\" has no state");
+  const grpc::Status limited = Call(&Stub::LimitLock, "instance_id: '@c@a'");
+  EXPECT_EQ(limited.error_code(), grpc::NOT_FOUND);
 }
 
 TEST_F(EntitiesServerTest, GetShowsAllThatIsKnown) {
@@ -252,6 +262,8 @@ TEST_F(EntitiesServerTest, FieldsThatBreakARuleAreRefused) {
           "instance_id: '@c@a' operation: 'o' scheduled_time { nanos: -1 }",
           "scheduled_time: ");
   refused(&Stub::Call, "instance_id: '@c@a'", "operation: is required");
+  refused(&Stub::LimitLock, "instance_id: '@c@a' timeout { seconds: -1 }",
+          "timeout: ");
   refused(&Stub::List, "filter { updated_from { seconds: 999999999999 } }",
           "updated_from: ");
   refused(&Stub::List, "filter { updated_to { nanos: 1000000000 } }",
