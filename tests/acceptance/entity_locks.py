@@ -3,7 +3,7 @@
 With times by the microsecond: tests/orchestration/engine_lock_time_test.cc.
 """
 
-from entities import COUNTER, call_entity, lock, names, unlock
+from entities import TALLY, call_entity, lock, names, unlock
 from exchange import logged
 from harness import Server, check, equal
 from sidecar import Sidecar, complete
@@ -15,14 +15,14 @@ def _():
         sidecar = Sidecar(server)
         with sidecar.worker() as worker:
             sidecar.start("p", id="p-1")
-            worker.turn().complete(lock(1, "c-1", COUNTER, "@counter@b"))
+            worker.turn().complete(lock(1, "c-1", TALLY, "@tally@b"))
             late = worker.turn()
             sidecar.start("p", id="p-2")
-            worker.turn().complete(lock(1, "c-2", COUNTER, "@counter@b"))
+            worker.turn().complete(lock(1, "c-2", TALLY, "@tally@b"))
             held = worker.turn()
             equal((held.id, held.event("entityLockGranted")["criticalSectionId"]),
                   ("p-2", "c-2"))
-            logged(server, "lock_expired", f"instance_id={COUNTER}", "p-1")
-            late.complete(unlock(2, "c-1", COUNTER), call_entity(3, COUNTER, "late"))
+            logged(server, "lock_expired", f"instance_id={TALLY}", "p-1")
+            late.complete(unlock(2, "c-1", TALLY), call_entity(3, TALLY, "late"))
             held.complete(complete(2))
             equal(names(worker.batch()), ["late"])
