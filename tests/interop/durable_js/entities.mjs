@@ -15,6 +15,10 @@ class Tally extends TaskEntity {
     this.state.value += n;
     return this.state.value;
   }
+  // Shows in which order operations came.
+  append(digit) {
+    this.state.value = this.state.value * 10 + digit;
+  }
   get() {
     return this.state.value;
   }
@@ -28,8 +32,8 @@ class Tally extends TaskEntity {
   addsTo(key) {
     this.context.signalEntity(counterOf(key), "add", 1);
   }
-  addsLater(ms) {
-    this.context.signalEntity(this.context.id, "add", 1,
+  appendsLater(ms) {
+    this.context.signalEntity(this.context.id, "append", 1,
       { signalTime: new Date(Date.now() + ms) });
   }
   starts(id) {
@@ -61,7 +65,7 @@ const orchestrators = {
     return had;
   },
   addsLater: async function* (ctx, key) {
-    const signalTime = new Date(ctx.currentUtcDateTime.getTime() + 1000);
+    const signalTime = new Date(ctx.currentUtcDateTime.getTime() + 3000);
     ctx.entities.signalEntity(counterOf(key), "add", 1, { signalTime });
     return yield ctx.entities.callEntity(counterOf(key), "get");
   },
@@ -110,20 +114,18 @@ describe("entities", together, () => {
 
   test("a delayed signal comes when it is due", async () => {
     const key = newId("delayed");
-    await signal(key, "add", 1, { signalTime: new Date(Date.now() + 1000) });
-    await signal(key, "add", 2);
-    await untilValue(key, 2);
-    await untilValue(key, 3);
+    await signal(key, "append", 1, { signalTime: new Date(Date.now() + 3000) });
+    await signal(key, "append", 2);
+    await untilValue(key, 21);
   });
 
   test("so do those of orchestrators and of entities", async () => {
     const [key, own] = [newId("orchestrated"), newId("own")];
     assert.equal(output(await run(client, "addsLater", key)), 0);
-    await signal(own, "addsLater", 1000);
-    await signal(own, "add", 10);
+    await signal(own, "appendsLater", 3000);
+    await signal(own, "append", 2);
     await untilValue(key, 1);
-    await untilValue(own, 10);
-    await untilValue(own, 11);
+    await untilValue(own, 21);
   });
 
   test("an orchestrator calls and signals", async () => {

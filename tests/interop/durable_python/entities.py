@@ -18,6 +18,9 @@ class tally(DurableEntity):
         self.set_state(self.get_state(int, 0) + n)
         return self.get_state(int)
 
+    def append(self, digit):  # Shows in which order operations came.
+        self.set_state(self.get_state(int, 0) * 10 + digit)
+
     def get(self):
         return self.get_state(int, 0)
 
@@ -31,8 +34,9 @@ class tally(DurableEntity):
     def adds_to(self, key):
         self.signal_entity(counter_of(key), "add", 1)
 
-    def adds_later(self, seconds):
-        self.signal_entity(self.entity_context.entity_id, "add", 1, signal_time=soon(seconds))
+    def appends_later(self, seconds):
+        self.signal_entity(self.entity_context.entity_id, "append", 1,
+                           signal_time=soon(seconds))
 
     def starts(self, id):
         self.schedule_new_orchestration("adds", input=id, instance_id=id)
@@ -97,7 +101,7 @@ def holds(ctx, key):
 @orchestrator
 def adds_later(ctx, key):
     ctx.signal_entity(counter_of(key), "add", 1,
-                      signal_time=ctx.current_utc_datetime + timedelta(seconds=1))
+                      signal_time=ctx.current_utc_datetime + timedelta(seconds=3))
     return (yield ctx.call_entity(counter_of(key), "get"))
 
 
@@ -154,19 +158,18 @@ def _():
 @test("a delayed signal comes when it is due")
 def _():
     key = new_id("delayed")
-    client.signal_entity(counter_of(key), "add", 1, signal_time=soon(1))
-    client.signal_entity(counter_of(key), "add", 2)
-    until_state(key, 2)
-    until_state(key, 3)
+    client.signal_entity(counter_of(key), "append", 1, signal_time=soon(3))
+    client.signal_entity(counter_of(key), "append", 2)
+    until_state(key, 21)
 
 
 @test("so do those of orchestrators and of entities")
 def _():
     key, own = new_id("orchestrated"), new_id("own")
     equal(output(run("adds_later", key)), 0)
-    client.signal_entity(counter_of(own), "adds_later", 1)
-    client.signal_entity(counter_of(own), "add", 10)
-    for one, wanted in ((key, 1), (own, 10), (own, 11)):
+    client.signal_entity(counter_of(own), "appends_later", 3)
+    client.signal_entity(counter_of(own), "append", 2)
+    for one, wanted in ((key, 1), (own, 21)):
         until_state(one, wanted)
 
 
