@@ -22,6 +22,7 @@
 #include "tests/orchestration/entity_fixture.h"
 #include "tests/simulation/entity_ledger.h"
 #include "tests/simulation/entity_program.h"
+#include "tests/simulation/entity_worker.h"
 #include "tests/support/seed.h"
 
 namespace leasehold {
@@ -68,14 +69,11 @@ class EntityWorld final : public EntityTest {
   }
 
  private:
-  static constexpr size_t kEntities = 3;
   static constexpr size_t kIds = 4;
 
   void TestBody() override {}
 
-  std::string AnyEntity() {
-    return absl::StrCat("@c@", Uniform(random_, 0, kEntities - 1));
-  }
+  std::string AnyEntity() { return entity_worker_.AnyEntity(); }
   std::string AnyId() {
     return absl::StrCat("o-", Uniform(random_, 0, kIds - 1));
   }
@@ -90,7 +88,7 @@ class EntityWorld final : public EntityTest {
         return Look(AnyEntity());
       case 3:
       case 4:
-        return StartOne(AnyId(), AnyProgram());
+        return StartOne(AnyId(), entity_worker_.AnyProgram());
       case 5:
       case 6:
       case 7:
@@ -143,17 +141,6 @@ class EntityWorld final : public EntityTest {
           const Payload state = info->has_value() ? (*info)->state : Payload();
           ledger_.Read(entity, state.value_or(""), begin, ++now_);
         });
-  }
-
-  std::string AnyProgram() {
-    if (OneIn(random_, 3)) return absl::StrCat("call ", AnyEntity(), " 3");
-    std::vector<std::string> set;
-    for (size_t i = 0; i < kEntities; ++i) {
-      if (OneIn(random_, 2)) set.push_back(absl::StrCat("@c@", i));
-    }
-    if (set.empty()) set.push_back(AnyEntity());
-    return absl::StrCat("lock ", absl::StrJoin(set, ","), " ",
-                        Uniform(random_, 0, 1));
   }
 
   void StartOne(const std::string& id, const std::string& program) {
@@ -228,64 +215,18 @@ class EntityWorld final : public EntityTest {
     EntityProgram program(item.execution_id);
     for (const HistoryEvent& event : item.past) program.See(event);
     for (const HistoryEvent& event : item.events) program.See(event);
-    if (program.twice().has_value()) {
-      violation_ = absl::StrCat(*program.twice(), " was answered twice");
-    }
-    for (const auto& [label, log] : program.answers()) {
-      ++counts_.answers;
-      ledger_.Answer(label, log, ++now_);
-    }
-    if (program.section_is_over() &&
-        !Expired(item.instance_id, program.entities())) {
-      ledger_.EndSection(item.execution_id + "/", program.entities(),
-                         EntityProgram::kCallsEach);
-    }
-    TurnAnswer answer;
-    answer.actions = program.Answer(OneIn(random_, 2));
-    for (const OrchestratorAction& action : answer.actions) {
-      const auto* call = std::get_if<EntityOperationCalled>(&action.what);
-      if (call == nullptr) continue;
-      ledger_.Begin(call->request_id, *call->target, /*is_call=*/true, now_);
-    }
+    TurnAnswer answer = entity_worker_.AnswerTurn(
+        program, item.execution_id,
+        !Expired(item.instance_id, program.entities()), now_);
     work().CompleteTurn(item.work_name(), std::move(answer),
                         [](const absl::Status&) {});
   }
 
   void AnswerBatch(const FakeItem& item) {
-    BatchAnswer answer;
-    if (!calm_ && OneIn(random_, 15)) {
-      answer.failure = MakeFailure("Odd", "not today");
-    } else {
-      const size_t count = OneIn(random_, 4)
-                               ? Uniform(random_, 1, item.events.size())
-                               : item.events.size();
-      std::string log = item.state.value_or("");
-      for (size_t i = 0; i < count; ++i) {
-        log = Append(std::move(log), item.events[i], answer);
-        answer.results.push_back({log, {}});
-      }
-      answer.state = log;
-    }
+    BatchAnswer answer =
+        entity_worker_.AnswerBatch(item.state, item.events, calm_);
     work().CompleteEntity(item.work_name(), std::move(answer),
                           [](const absl::Status&) {});
-  }
-
-  std::string Append(std::string log, const HistoryEvent& event,
-                     BatchAnswer& answer) {
-    const auto* call = event.As<EntityOperationCalled>();
-    if (call != nullptr)
-      return AppendEntry(std::move(log), call->request_id, "");
-    const auto& signal = *event.As<EntityOperationSignaled>();
-    // One that an entity has sent has its label as its input.
-    const bool is_told = signal.input.has_value();
-    const std::string label = is_told ? *signal.input : signal.request_id;
-    if (is_told || calm_ || !OneIn(random_, 3)) {
-      return AppendEntry(std::move(log), label, "");
-    }
-    const std::string to = AnyEntity();
-    answer.actions.push_back(EntityOperationSignaled{
-        .operation = "append", .input = label + ">", .target = to});
-    return AppendEntry(std::move(log), label, to);
   }
 
   // Whether a lock of these has ended by itself while `holder` had it.
@@ -324,7 +265,8 @@ class EntityWorld final : public EntityTest {
     }
     counts_.sections += ledger_.sections();
     counts_.expired += CountTold(WorkEventKind::kLockExpired);
-    std::optional<std::string> found = violation_;
+    counts_.answers += entity_worker_.answers();
+    std::optional<std::string> found = entity_worker_.violation();
     if (!found) found = FindLeft();
     std::map<std::string, std::string> logs;
     for (size_t i = 0; i < 10; ++i) {
@@ -362,7 +304,7 @@ class EntityWorld final : public EntityTest {
   EntityCounts& counts_;
   FakeWorker* worker_ = nullptr;
   EntityLedger ledger_;
-  std::optional<std::string> violation_;
+  EntityWorker entity_worker_{random_, ledger_};
   int now_ = 0;
   int last_label_ = 0;
   bool calm_ = false;

@@ -68,6 +68,16 @@ RewindHistory GoOnWith(const Item& item) {
   return history;
 }
 
+void ReadBatch(std::string_view bytes, Item& item) {
+  item.batch = true;
+  WireReader request(bytes);
+  while (request.Next()) {
+    if (request.field() == 1) item.id = request.bytes();
+    if (request.field() == 3) request.Read(item.state);
+    if (request.field() == 4) item.events.emplace_back(request.bytes());
+  }
+}
+
 }  // namespace
 
 Item ReadItem(const std::string& bytes) {
@@ -75,6 +85,7 @@ Item ReadItem(const std::string& bytes) {
   WireReader work(bytes);
   while (work.Next()) {
     if (work.field() == 10) item.token = work.bytes();
+    if (work.field() == 5) ReadBatch(work.bytes(), item);
     if (work.field() != 1 && work.field() != 2) continue;
     item.turn = work.field() == 1;
     WireReader request(work.bytes());

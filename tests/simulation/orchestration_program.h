@@ -32,7 +32,9 @@ struct Item {
   std::vector<std::string> past;    // Of a turn.
   std::vector<std::string> events;  // New ones.
   bool turn = false;
-  int32_t task_id = 0;  // Of an activity, like the next.
+  bool batch = false;                // Its events are operations.
+  std::optional<std::string> state;  // Of an entity.
+  int32_t task_id = 0;               // Of an activity, like the next.
   std::string name;
 };
 

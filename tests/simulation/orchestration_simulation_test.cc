@@ -56,6 +56,9 @@ TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
   EXPECT_GT(counts.purges, 10u);
   EXPECT_GT(counts.rewinds, 50u);
   EXPECT_GT(counts.ended, 300u);
+  EXPECT_GT(counts.signals, 300u);
+  EXPECT_GT(counts.entity_answers, 300u);
+  EXPECT_GT(counts.sections, 100u);
   EXPECT_GT(counts.power_losses, 300u);
   EXPECT_GT(counts.unknown, 300u);
   EXPECT_GT(counts.store_failures, 50u);

@@ -19,6 +19,7 @@
 #include "service/orchestration/node_work_exchange.h"
 #include "tests/simulation/known_life.h"
 #include "tests/simulation/orchestration_program.h"
+#include "tests/simulation/world_entities.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/outbox_shortcut.h"
 #include "tests/support/power_vfs.h"
@@ -43,7 +44,7 @@ class World final : private EngineObserver {
     const uint64_t losses = Uniform(random_, 1, 3);
     for (uint64_t loss = 0; !violation_ && loss < losses; ++loss) {
       const bool store_fails = OneIn(random_, 3);
-      const uint64_t steps = Uniform(random_, 5, 120);
+      const uint64_t steps = Uniform(random_, 5, 160);
       for (uint64_t i = 0; i < steps && !violation_; ++i) {
         if (store_fails && i == steps / 2) BreakStore();
         Step();
@@ -119,7 +120,7 @@ class World final : private EngineObserver {
   void ConnectWorker() {
     const size_t worker = server_->workers.size();
     server_->workers.push_back(
-        server_->work.Connect({.slots = {3, 3}, .filters = {}},
+        server_->work.Connect({.slots = {3, 3, 3}, .filters = {}},
                               std::make_shared<Sink>(*this, worker)));
   }
 
@@ -188,7 +189,7 @@ class World final : private EngineObserver {
 
   void Step() {
     ++counts_.steps;
-    switch (Uniform(random_, 0, 15)) {
+    switch (Uniform(random_, 0, 16)) {
       case 0:
       case 1:
         return Start();
@@ -210,6 +211,9 @@ class World final : private EngineObserver {
         return Bother();
       case 12:
         return Rewind(AnyId());
+      case 13:
+        return entities_.Step(server_->engine,
+                              [this, boot = boots_] { return !Unheard(boot); });
       default:
         RunOne();
     }
@@ -372,7 +376,9 @@ class World final : private EngineObserver {
     if (down_) return;
     Item item = ReadItem(bytes);
     item.worker = worker;
-    if (item.turn) {
+    if (WorldEntities::Has(item)) {
+      // Looked at when it is answered.
+    } else if (item.turn) {
       CheckTurn(item);
     } else if (ended_tasks_.contains(
                    absl::StrCat(item.execution_id, "/", item.task_id))) {
@@ -411,6 +417,9 @@ class World final : private EngineObserver {
   }
 
   void Answer(const Item& item) {
+    if (WorldEntities::Has(item)) {
+      return entities_.Answer(server_->work, item, calm_);
+    }
     const WorkName name{.token = item.token, .key = Key(item.id)};
     const auto late = [this](const absl::Status& status) {
       counts_.late += absl::IsNotFound(status) ? 1 : 0;
@@ -452,7 +461,9 @@ class World final : private EngineObserver {
       ConnectWorker();
     } else if (!items_.empty()) {
       const Item& item = items_[Uniform(random_, 0, items_.size() - 1)];
-      server_->work.Abandon(item.turn ? WorkKind::kTurn : WorkKind::kActivity,
+      server_->work.Abandon(item.batch  ? WorkKind::kEntity
+                            : item.turn ? WorkKind::kTurn
+                                        : WorkKind::kActivity,
                             {.token = item.token});
     }
   }
@@ -535,7 +546,12 @@ class World final : private EngineObserver {
       return Break(absl::StrCat(rows->size(), " rows of the outbox stay"));
     }
     over_ = true;
+    entities_.BeginCheck(server_->engine);
     CheckAll();
+    if (const auto wrong = entities_.Check(server_->store)) Break(*wrong);
+    counts_.signals += entities_.signals();
+    counts_.entity_answers += entities_.answers();
+    counts_.sections += entities_.sections();
     for (const auto& [label, life] : lives_) {
       counts_.ended += life.output.has_value() ? 1 : 0;
     }
@@ -550,6 +566,7 @@ class World final : private EngineObserver {
   bool down_ = false;
   uint64_t boots_ = 0;
 
+  WorldEntities entities_{random_};
   bool calm_ = false;  // Nothing fails any more.
   bool over_ = false;  // Everything has ended.
 

@@ -11,8 +11,9 @@
 //   - An activity whose end was acknowledged never goes out again.
 //   - The clock of an orchestrator goes forward.
 //   - What one orchestration causes in another happens once: at the end,
-//   nothing
-//     is left in the outbox.
+//     nothing is left in the outbox.
+//   - Each operation of an entity takes effect once, in an order that explains
+//     all answers, and nobody comes into a critical section (entity_ledger.h).
 //   - A failed orchestration that is rewound continues, and at the end has not
 //     failed.
 //
@@ -39,6 +40,9 @@ struct OrchestrationCounts {
   uint64_t activities = 0;
   uint64_t purges = 0;
   uint64_t rewinds = 0;
+  uint64_t signals = 0;  // To entities.
+  uint64_t entity_answers = 0;
+  uint64_t sections = 0;  // Of entities, that nobody came into.
   uint64_t ended = 0;
   uint64_t power_losses = 0;
   uint64_t unknown = 0;  // Calls whose answer was lost with the power.
