@@ -62,6 +62,12 @@ void Abandon(WorkExchange& work, const Caller&, Request& request, Response&,
   done(absl::OkStatus());
 }
 
+std::string_view UserAgentOf(const grpc::ServerContext& context) {
+  const auto found = context.client_metadata().find("user-agent");
+  if (found == context.client_metadata().end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
 }  // namespace
 
 DurableTaskWorker::DurableTaskWorker(DurableTaskService& service,
@@ -155,7 +161,8 @@ CallTask DurableTaskWorker::ServeGetWorkItems(RpcQueue& queue) {
   ServeGetWorkItems(queue);
   if (!co_await call.Parse()) co_return;
 
-  absl::StatusOr<WorkerOptions> options = FromMessage(call.request());
+  absl::StatusOr<WorkerOptions> options =
+      FromMessage(call.request(), UserAgentOf(call.context()));
   if (!options.ok()) {
     co_await call.Finish(options.status());
     co_return;

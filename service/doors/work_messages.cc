@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "lease/base/utf8.h"
 #include "service/doors/durable_task_values.h"
+#include "service/doors/legacy_entity_messages.h"
 #include "service/orchestration/bounds.h"
 
 namespace leasehold {
@@ -251,10 +252,14 @@ absl::StatusOr<leasehold::OrchestratorAction> ToValue(
       break;
     case ::OrchestratorAction::kSendEvent: {
       SendEventAction& send = *action.mutable_sendevent();
-      value.what =
-          EventSent{std::move(*send.mutable_instance()->mutable_instanceid()),
-                    std::move(*send.mutable_name()),
-                    ToPayload(send.has_data(), send.data())};
+      EventSent sent{std::move(*send.mutable_instance()->mutable_instanceid()),
+                     std::move(*send.mutable_name()),
+                     ToPayload(send.has_data(), send.data())};
+      if (sent.instance_id.starts_with('@')) {
+        value.what = ReadLegacyMessage(std::move(sent));
+      } else {
+        value.what = std::move(sent);
+      }
       break;
     }
     case ::OrchestratorAction::kTerminateOrchestration: {
@@ -441,7 +446,8 @@ absl::Status AddFilters(const Filters& filters, std::string_view field,
 
 }  // namespace
 
-absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message) {
+absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message,
+                                          std::string_view user_agent) {
   WorkerOptions options;
   const auto slots = [](int32_t asked) {
     return asked > 0 ? static_cast<size_t>(asked) : 0;
@@ -453,7 +459,14 @@ absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message) {
       std::find(message.capabilities().begin(), message.capabilities().end(),
                 WORKER_CAPABILITY_HISTORY_STREAMING) !=
       message.capabilities().end();
-  if (!message.has_workitemfilters()) return options;
+  if (!message.has_workitemfilters()) {
+    // Go's SDK knows no entities, and drops what it does not know.
+    if (user_agent.starts_with("grpc-go/") &&
+        message.maxconcurrententityworkitems() <= 0) {
+      options.filters[static_cast<size_t>(WorkKind::kEntity)].emplace();
+    }
+    return options;
+  }
   const WorkItemFilters& filters = message.workitemfilters();
   auto& [turns, activities, entities] = options.filters;
   size_t count = 0;

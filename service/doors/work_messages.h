@@ -25,8 +25,11 @@ EventBody FromMessage(ActivityResponse message);
 //   InvalidArgument: an action is empty, or breaks a limit.
 absl::StatusOr<BatchAnswer> FromMessage(EntityBatchResult message);
 
+// `user_agent`: as in the header of this name. A worker that says nothing of
+// entities and is written in Go is sent none: Go's SDK drops them.
 //   InvalidArgument: there are too many filters, or one breaks a limit.
-absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message);
+absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message,
+                                          std::string_view user_agent = {});
 
 }  // namespace leasehold
 

@@ -10,6 +10,7 @@
 #include "service/orchestration/batches.h"
 #include "service/orchestration/bounds.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/legacy_answers.h"
 
 namespace leasehold {
 
@@ -55,12 +56,14 @@ void Batches::GrantLocked(Entity& entity, EntityLockRequested request,
         commit);
   }
   TellGrantedLocked(entity, request, commit);
-  engine_.mail_.SendLocked(entity.key,
-                           {requester->key,
-                            requester->execution_id,
-                            {HistoryEvent::kFromOutside, engine_.NowLocked(),
-                             EntityLockGranted{std::move(request.section_id)}}},
-                           commit);
+  EventBody granted = EntityLockGranted{request.section_id};
+  if (request.legacy) granted = LegacyGrant(request.section_id);
+  engine_.mail_.SendLocked(
+      entity.key,
+      {requester->key,
+       requester->execution_id,
+       {HistoryEvent::kFromOutside, engine_.NowLocked(), std::move(granted)}},
+      commit);
 }
 
 OrchestrationPtr Batches::FindRequesterLocked(

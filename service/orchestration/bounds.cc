@@ -72,6 +72,13 @@ struct ActionCheck {
   absl::Status operator()(const EntityUnlockSent& unlock) const {
     return CheckEntity(View(unlock.target));
   }
+  absl::Status operator()(const LegacyEntityMessage& legacy) const {
+    if (!legacy.problem.empty()) {
+      return absl::InvalidArgumentError(legacy.problem);
+    }
+    return FirstOf(CheckEntity(legacy.sent.instance_id),
+                   std::visit(*this, legacy.message));
+  }
   absl::Status operator()(const TerminateOther& other) const {
     return CheckId(other.instance_id);
   }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/orchestration/bounds.h"
+#include "service/orchestration/legacy_answers.h"
 
 namespace leasehold {
 namespace {
@@ -86,7 +87,9 @@ CommittedBatch CommitBatch(const std::vector<const EntityMessage*>& sent,
       continue;
     }
     EventBody body;
-    if (result.failure.has_value()) {
+    if (message.legacy) {
+      body = LegacyAnswer(message.request_id, result.output, result.failure);
+    } else if (result.failure.has_value()) {
       body =
           EntityOperationFailed{message.request_id, std::move(result.failure)};
     } else {

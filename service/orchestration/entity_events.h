@@ -46,6 +46,9 @@ struct EntityOperationCalled {
   Payload caller = {};
   Payload caller_execution = {};
   Payload target = {};
+  // Its caller expects an answer as legacy_answers.h has it. Not of the
+  // contract.
+  bool legacy = false;
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -56,6 +59,7 @@ struct EntityOperationCalled {
     field(5, self.caller);
     field(6, self.caller_execution);
     field(7, self.target);
+    field(1000, self.legacy);
   }
 };
 
@@ -93,6 +97,7 @@ struct EntityLockRequested {
   Payload requester = {};
   // Which of its executions asks; entities alone are told. Not of the contract.
   std::string requester_execution = {};
+  bool legacy = false;  // As above.
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -101,6 +106,7 @@ struct EntityLockRequested {
     field(3, self.position);
     field(4, self.requester);
     field(1000, self.requester_execution);
+    field(1001, self.legacy);
   }
 };
 

@@ -50,6 +50,7 @@ std::optional<EntityMessage> ReadEntityMessage(int64_t sequence,
     message.operation = call->operation;
     message.caller = call->caller.value_or("");
     message.caller_execution = call->caller_execution.value_or("");
+    message.legacy = call->legacy;
     message.due = DueAt(call->scheduled);
   } else if (const auto* lock = decoded->As<EntityLockRequested>()) {
     message.kind = EntityMessage::Kind::kLock;

@@ -46,6 +46,7 @@ struct EntityMessage {
   // Who waits for an answer, or wants the lock. Empty for a signal.
   std::string caller = {};
   std::string caller_execution = {};
+  bool legacy = false;     // The answer is one of legacy_answers.h.
   StoredTime due = 0;      // Not before this time; 0: at once.
   std::string event = {};  // Encoded.
   bool durable = false;    // It may go to a worker.

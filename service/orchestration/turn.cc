@@ -30,6 +30,9 @@ struct PayloadSize {
   size_t operator()(const EntityOperationCalled& call) {
     return SizeOf(call.input);
   }
+  size_t operator()(const LegacyEntityMessage& legacy) {
+    return SizeOf(legacy.sent.input);
+  }
   size_t operator()(const CompleteExecution& completion) {
     return SizeOf(completion.result);
   }
@@ -158,33 +161,35 @@ class Conclusion {
     Echo(id, std::move(sent));
   }
 
+  // What is sent to an entity says who sends it, also in the history.
   void Do(int32_t id, EntityOperationSignaled signal) {
-    TellEntity(signal.target.value_or(""), signal);
+    Tell(signal);
     Echo(id, std::move(signal));
   }
 
   void Do(int32_t id, EntityOperationCalled call) {
-    // Only this execution waits for the answer.
     call.caller = id_;
     call.caller_execution = execution_id();
-    TellEntity(call.target.value_or(""), call);
+    Tell(call);
     Echo(id, std::move(call));
   }
 
   void Do(int32_t id, EntityLockRequested lock) {
     lock.requester = id_;
-    Echo(id, lock);
-    // Only this execution can use it.
-    lock.requester_execution = execution_id().value_or("");
-    PutInOrder(lock);
-    std::string first = lock.lock_set[lock.position];
-    TellEntity(std::move(first), std::move(lock));
+    Tell(lock);
+    Echo(id, std::move(lock));
   }
 
   void Do(int32_t id, EntityUnlockSent unlock) {
     unlock.holder = id_;
-    TellEntity(unlock.target.value_or(""), unlock);
+    Tell(unlock);
     Echo(id, std::move(unlock));
+  }
+
+  void Do(int32_t id, LegacyEntityMessage legacy) {
+    std::visit([this](auto& message) { Tell(std::move(message)); },
+               legacy.message);
+    Echo(id, std::move(legacy.sent));
   }
 
   void Do(int32_t, TerminateOther other) {
@@ -213,6 +218,31 @@ class Conclusion {
 
   void Echo(int32_t id, EventBody body) {
     if (!as_new_) outcome_.events.push_back({id, now_, std::move(body)});
+  }
+
+  void Tell(EntityOperationSignaled signal) {
+    std::string target = signal.target.value_or("");
+    TellEntity(std::move(target), std::move(signal));
+  }
+  void Tell(EntityOperationCalled call) {
+    // Only this execution waits for the answer.
+    call.caller = id_;
+    call.caller_execution = execution_id();
+    std::string target = call.target.value_or("");
+    TellEntity(std::move(target), std::move(call));
+  }
+  void Tell(EntityLockRequested lock) {
+    lock.requester = id_;
+    // Only this execution can use it.
+    lock.requester_execution = execution_id().value_or("");
+    PutInOrder(lock);
+    std::string first = lock.lock_set[lock.position];
+    TellEntity(std::move(first), std::move(lock));
+  }
+  void Tell(EntityUnlockSent unlock) {
+    unlock.holder = id_;
+    std::string target = unlock.target.value_or("");
+    TellEntity(std::move(target), std::move(unlock));
   }
 
   void TellEntity(std::string entity, EventBody body) {

@@ -48,13 +48,23 @@ struct RewindHistory {
   std::vector<std::string> events;  // Encoded.
 };
 
+// An event to the ID of an entity, which is a message for it: from workers that
+// know no others. In the history it is the event.
+struct LegacyEntityMessage {
+  EventSent sent = {};
+  std::variant<EntityOperationSignaled, EntityOperationCalled,
+               EntityLockRequested, EntityUnlockSent>
+      message = {};
+  std::string problem = {};  // Why it is no such message; empty: it is one.
+};
+
 // Most actions are the event that they become.
 struct OrchestratorAction {
   int32_t id = 0;
   std::variant<TaskScheduled, SubOrchestrationCreated, TimerCreated, EventSent,
                EntityOperationSignaled, EntityOperationCalled,
-               EntityLockRequested, EntityUnlockSent, TerminateOther,
-               CompleteExecution, RewindHistory>
+               EntityLockRequested, EntityUnlockSent, LegacyEntityMessage,
+               TerminateOther, CompleteExecution, RewindHistory>
       what;
 };
 

@@ -1,12 +1,15 @@
-"""A42: locks of entities that end by themselves.
+"""A42: locks of entities that end by themselves; workers that send entities events.
 
 With times by the microsecond: tests/orchestration/engine_lock_time_test.cc.
 """
 
+import json
+
 from entities import TALLY, call_entity, lock, names, unlock
 from exchange import logged
-from harness import Server, check, equal
-from sidecar import Sidecar, complete
+from harness import Server, check, contains, equal
+from orchestrations import on_both_stores
+from sidecar import Sidecar, action, complete, failure
 
 
 @check("A42.51 a lock that is held for too long goes to the next in line")
@@ -26,3 +29,45 @@ def _():
             late.complete(unlock(2, "c-1", TALLY), call_entity(3, TALLY, "late"))
             held.complete(complete(2))
             equal(names(worker.batch()), ["late"])
+
+
+def event(id, name, **data):
+    return action(id, sendEvent=dict(instance=dict(instanceId=TALLY), name=name,
+                                     data=json.dumps(data)))
+
+
+@on_both_stores("A42.52 events with JSON to an entity are its messages, and so are its answers")
+def _(server, sidecar):
+    with sidecar.worker() as worker:
+        sidecar.start("p", id="p-1")
+        worker.turn().complete(event(1, "op", op=None, id="c-1", pos=0, lockset=[
+            dict(name="tally", key="a"), dict(name="tally", key="b")]))
+        held = worker.turn()
+        raised = held.event("eventRaised")
+        equal((raised["name"], json.loads(raised["input"])),
+              ("c-1", {"result": "Lock Acquisition Completed"}))
+        held.complete(event(2, "op", op="get", id="r-1", input="1"),
+                      event(3, "op", op="fail", id="r-2"))
+        batch = worker.batch()
+        equal([(f["operation"], f["parentInstanceId"]) for _, f in batch.operations],
+              [("get", "p-1"), ("fail", "p-1")])
+        batch.complete('"7"', failure("Bad", "it broke"), state="7")
+        last = worker.turn()
+        equal(last.new, ["OS", "eventRaised", "eventRaised"])
+        answers = {e.eventRaised.name: json.loads(e.eventRaised.input.value)
+                   for e in last.request.newEvents if e.HasField("eventRaised")}
+        equal(answers["r-1"], {"result": '"7"'})
+        equal(answers["r-2"]["failureDetails"]["ErrorMessage"], "it broke")
+        last.complete(event(4, "op", op="add", id="r-3", signal=True),
+                      event(5, "release", id="c-1"), complete(6))
+        equal(names(worker.batch()), ["add"])
+
+
+@on_both_stores("A42.53 an event to an entity that is no message fails its orchestration")
+def _(server, sidecar):
+    with sidecar.worker() as worker:
+        sidecar.start("p", id="p-1")
+        worker.turn().complete(action(1, sendEvent=dict(
+            instance=dict(instanceId=TALLY), name="op", data="{")))
+        ended = sidecar.wait_for_completion("p-1")
+        contains(ended.failureDetails.errorMessage, "action 1", "no JSON object")

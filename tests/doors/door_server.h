@@ -11,8 +11,10 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -35,8 +37,9 @@ class DoorServer {
     runtime_ = std::make_unique<RpcRuntime>(builder, 1, budget_);
     server_ = builder.BuildAndStart();
     runtime_->Start([&service](RpcQueue& queue) { service.Serve(queue); });
-    channel_ = grpc::CreateChannel(absl::StrCat("127.0.0.1:", port),
-                                   grpc::InsecureChannelCredentials());
+    address_ = absl::StrCat("127.0.0.1:", port);
+    channel_ =
+        grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
   }
   ~DoorServer() {
     EndStreams();
@@ -51,12 +54,20 @@ class DoorServer {
   }
 
   const std::shared_ptr<grpc::Channel>& channel() { return channel_; }
+  // As that of a client in another language.
+  std::shared_ptr<grpc::Channel> ChannelOf(const std::string& user_agent) {
+    grpc::ChannelArguments arguments;
+    arguments.SetUserAgentPrefix(user_agent);
+    return grpc::CreateCustomChannel(
+        address_, grpc::InsecureChannelCredentials(), arguments);
+  }
 
  private:
   HostedService& service_;
   ByteBudget budget_;
   std::unique_ptr<RpcRuntime> runtime_;
   std::unique_ptr<grpc::Server> server_;
+  std::string address_;
   std::shared_ptr<grpc::Channel> channel_;
 };
 

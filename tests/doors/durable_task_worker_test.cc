@@ -129,6 +129,16 @@ TEST_F(DurableTaskWorkerTest, AWorkerConnectsAsItAsks) {
   EXPECT_EQ(options.filters[1]->front().name, "N");
 }
 
+TEST_F(DurableTaskWorkerTest, AWorkerOfGoIsSentNoEntities) {
+  const auto go = Hub::NewStub(server_.ChannelOf("grpc-go/1.60.1"));
+  Stream stream;
+  stream.reader = go->GetWorkItems(&stream.context, {});
+  const WorkerOptions options = work_.TakeWorker().options;
+  EXPECT_FALSE(options.filters[0].has_value());
+  ASSERT_TRUE(options.filters[2].has_value());
+  EXPECT_TRUE(options.filters[2]->empty());
+}
+
 TEST_F(DurableTaskWorkerTest, ItemsArriveInOrderAsTheyAre) {
   const auto stream = Connect();
   for (const char* token : {"1", "2", "3"}) {

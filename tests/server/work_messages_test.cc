@@ -168,6 +168,18 @@ TEST(DurableTaskAnswer, TakesWhatIsSentToEntities) {
             "s");
 }
 
+TEST(DurableTaskAnswer, AnEventToAnEntityIsAMessageForIt) {
+  OrchestratorResponse message;
+  auto* send = message.add_actions()->mutable_sendevent();
+  send->mutable_instance()->set_instanceid("@c@a");
+  send->set_name("op");
+  send->mutable_data()->set_value(R"({"op":"get","id":"r"})");
+  const auto legacy = OnlyAction<LegacyEntityMessage>(message, 0);
+  EXPECT_EQ(legacy.problem, "");
+  EXPECT_EQ(legacy.sent.name, "op");
+  EXPECT_EQ(std::get<EntityOperationCalled>(legacy.message).operation, "get");
+}
+
 TEST(DurableTaskAnswer, AMessageForAnEntityThatSaysNothingIsRefused) {
   OrchestratorResponse message;
   message.add_actions()->mutable_sendentitymessage();
@@ -363,6 +375,22 @@ TEST(DurableTaskWorker, WithoutFiltersItTakesEverything) {
   EXPECT_EQ(options.slots[1], 0u);  // As many as is usual.
   EXPECT_FALSE(options.filters[0].has_value());
   EXPECT_FALSE(options.filters[1].has_value());
+}
+
+TEST(DurableTaskWorker, OneOfGoThatSaysNothingOfEntitiesGetsNone) {
+  GetWorkItemsRequest message;
+  EXPECT_FALSE(FromMessage(message, "grpc-node-js/1.12").value().filters[2]);
+  const WorkerOptions options = FromMessage(message, "grpc-go/1.60.1").value();
+  EXPECT_FALSE(options.filters[0].has_value());
+  EXPECT_FALSE(options.filters[1].has_value());
+  ASSERT_TRUE(options.filters[2].has_value());
+  EXPECT_TRUE(options.filters[2]->empty());
+  message.set_maxconcurrententityworkitems(1);
+  EXPECT_FALSE(FromMessage(message, "grpc-go/1.60.1").value().filters[2]);
+  message.Clear();
+  message.mutable_workitemfilters()->add_entities()->set_name("c");
+  EXPECT_EQ(FromMessage(message, "grpc-go/1.60.1").value().filters[2]->size(),
+            1u);
 }
 
 TEST(DurableTaskWorker, FiltersAreThreeListsAndAnEmptyOneTakesNothing) {

@@ -1,0 +1,89 @@
+#include "service/orchestration/legacy_answers.h"
+
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace leasehold {
+namespace {
+
+// How deep causes are written; doors cut them at about the same depth.
+constexpr int kCauseDepthMax = 100;
+
+// As the contract has it.
+struct WholeFailure {
+  std::string type;
+  std::string message;
+  Payload stack_trace;
+  OpaqueMessage cause;
+  bool is_final = false;
+
+  template <typename Self, typename Fields>
+  static void Visit(Self& self, Fields&& field) {
+    field(1, self.type);
+    field(2, self.message);
+    field(3, self.stack_trace);
+    field(4, self.cause);
+    field(5, self.is_final);
+  }
+};
+
+std::string Quoted(std::string_view text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      json += '\\';
+      json += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppendFormat(&json, "\\u%04x", static_cast<int>(c));
+    } else {
+      json += c;
+    }
+  }
+  return json + '"';
+}
+
+std::string Quoted(const Payload& payload) {
+  return payload.has_value() ? Quoted(std::string_view(*payload)) : "null";
+}
+
+WholeFailure Read(const OpaqueMessage& failure) {
+  return DecodeMessage<WholeFailure>(failure.bytes.value_or(""))
+      .value_or(WholeFailure{
+          "Unreadable", "the failure cannot be read", {}, {}, false});
+}
+
+std::string Details(const WholeFailure& failure, int depth) {
+  return absl::StrCat(
+      "{\"ErrorType\":", Quoted(std::string_view(failure.type)),
+      ",\"ErrorMessage\":", Quoted(std::string_view(failure.message)),
+      ",\"StackTrace\":", Quoted(failure.stack_trace), ",\"InnerFailure\":",
+      failure.cause.has_value() && depth < kCauseDepthMax
+          ? Details(Read(failure.cause), depth + 1)
+          : "null",
+      ",\"IsNonRetriable\":", failure.is_final ? "true" : "false", "}");
+}
+
+}  // namespace
+
+EventRaised LegacyAnswer(std::string request_id, const Payload& output,
+                         const OpaqueMessage& failure) {
+  if (!failure.has_value()) {
+    return {std::move(request_id),
+            absl::StrCat("{\"result\":", Quoted(output), "}")};
+  }
+  const WholeFailure whole = Read(failure);
+  return {
+      std::move(request_id),
+      absl::StrCat("{\"exceptionType\":", Quoted(std::string_view(whole.type)),
+                   ",\"failureDetails\":", Details(whole, 1), "}")};
+}
+
+EventRaised LegacyGrant(std::string section_id) {
+  return LegacyAnswer(std::move(section_id), "Lock Acquisition Completed", {});
+}
+
+}  // namespace leasehold
