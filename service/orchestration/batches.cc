@@ -123,10 +123,11 @@ void Batches::ReceiveLocked(const InstanceKey& key, HistoryEvent event,
   Entity& entity = WakeLocked(key);
   event.id = HistoryEvent::kFromOutside;
   const int64_t sequence = ++entity.last_sequence;
+  std::string bytes = EncodeEvent(event);
+  const PutOperation row{{entity.number, sequence, bytes}};
   std::optional<EntityMessage> message =
-      ReadEntityMessage(sequence, EncodeEvent(event));
+      ReadEntityMessage(sequence, std::move(bytes));
   CheckInvariant(message.has_value(), "entities are sent what they can read");
-  const PutOperation row{{entity.number, sequence, message->event}};
   entity.queue.Add(*std::move(message));
   if (!entity.awake) TouchLocked(entity, commit);
   commit.changes.push_back(row);

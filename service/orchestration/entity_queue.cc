@@ -33,6 +33,13 @@ void Print(std::ostream& out, const EntityMessage& message) {
   }
 }
 
+// As a worker gets it.
+HistoryEvent OfTheContract(HistoryEvent event, EntityOperationCalled call) {
+  call.legacy = false;
+  event.body = std::move(call);
+  return event;
+}
+
 }  // namespace
 
 std::optional<EntityMessage> ReadEntityMessage(int64_t sequence,
@@ -52,6 +59,7 @@ std::optional<EntityMessage> ReadEntityMessage(int64_t sequence,
     message.caller_execution = call->caller_execution.value_or("");
     message.legacy = call->legacy;
     message.due = DueAt(call->scheduled);
+    if (call->legacy) event = EncodeEvent(OfTheContract(*decoded, *call));
   } else if (const auto* lock = decoded->As<EntityLockRequested>()) {
     message.kind = EntityMessage::Kind::kLock;
     message.request_id = lock->section_id;

@@ -1,50 +1,19 @@
 """A43: TLS: who gets through, and what happens when its files change."""
 
 import os
-import re
 import shutil
 import signal
 import socket
 import ssl
-import subprocess
 
 import grpc
 
 import harness
+from certificates import Authority, readme_commands
 from harness import (Server, check, contains, equal, leasehold,
                      refused, temporary_folder, wait_until)
 
 ECHO = "/leasehold.v1.Echo/Echo"
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
-class Authority:
-    """Makes certificates in a folder: NAME.pem, NAME.key."""
-
-    def __init__(self, folder, name="ca"):
-        self.folder, self.name = folder, name
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                "-nodes", "-days", 2, "-subj", f"/CN={name}", "-keyout",
-                f"{folder}/{name}.key", "-out", self.pem)
-
-    @property
-    def pem(self):
-        return f"{self.folder}/{self.name}.pem"
-
-    def issue(self, name, hosts="DNS:localhost,IP:127.0.0.1", days=1):
-        base = f"{self.folder}/{name}"
-        with open(f"{base}.ext", "w", encoding="utf-8") as extensions:
-            extensions.write(f"subjectAltName={hosts}\n")
-        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                "-nodes", "-subj", f"/CN={name}", "-keyout", f"{base}.key", "-out",
-                f"{base}.csr")
-        openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.pem, "-CAkey",
-                f"{self.folder}/{self.name}.key", "-CAcreateserial", "-days", days,
-                "-extfile", f"{base}.ext", "-out", f"{base}.pem")
-        return f"{base}.pem", f"{base}.key"
 
 
 def server_flags(pair, *more):
@@ -283,26 +252,12 @@ def _():
 
 @check("A43.12 from nothing to mutual TLS, as the README says")
 def _():
-    readme = (harness.ROOT / "README.md").read_text(encoding="utf-8")
-    [block] = re.findall(r"```sh\n(new=.*?)```", readme, re.S)
-    commands = block.replace("\\\n", "").splitlines()
-    certificates = [x for x in commands if "leasehold" not in x and "grpcurl" not in x]
-    [served] = [x for x in commands if x.startswith("leasehold-server ")]
-    [called] = [x for x in commands if x.startswith("leasehold ")]
-    [listed] = [x for x in commands if x.startswith("grpcurl ")]
-    equal(len(commands), len(certificates) + 3, f"commands of {block}")
     with temporary_folder() as folder:
-        def shell(command):
-            return harness.run("/bin/bash", "-ec", f"cd {folder}\n{command}")
-
-        made = shell("\n".join(certificates))
-        equal(made.code, 0, f"exit code of {made}")
-        flags = [x.replace("=", f"={folder}/") for x in served.split()[1:-1]]
-        with Server(*flags) as server:
-            found = shell(f"{harness.clients}/{called} --address={server.address}")
+        served, called, listed = readme_commands(folder)
+        with Server(*served[1:]) as server:
+            found = leasehold(*called[1:], f"--address={server.address}")
             equal(found.code, 0, f"exit code of {found}")
-            found = shell(f"{harness.GRPCURL} "
-                          + listed.split(" ", 1)[1].replace("localhost:4001",
-                                                            server.address))
+            found = harness.run(harness.GRPCURL, *(
+                x.replace("localhost:4001", server.address) for x in listed[1:]))
             equal(found.code, 0, f"exit code of {found}")
             contains(found.out, "leasehold.v1.Echo")

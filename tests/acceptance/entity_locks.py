@@ -31,8 +31,8 @@ def _():
             equal(names(worker.batch()), ["late"])
 
 
-def event(id, name, **data):
-    return action(id, sendEvent=dict(instance=dict(instanceId=TALLY), name=name,
+def event(number, name, **data):
+    return action(number, sendEvent=dict(instance=dict(instanceId=TALLY), name=name,
                                      data=json.dumps(data)))
 
 
@@ -43,7 +43,7 @@ def _(server, sidecar):
         worker.turn().complete(event(1, "op", op=None, id="c-1", pos=0, lockset=[
             dict(name="tally", key="a"), dict(name="tally", key="b")]))
         held = worker.turn()
-        raised = held.event("eventRaised")
+        raised = held.event("eventRaised c-1")
         equal((raised["name"], json.loads(raised["input"])),
               ("c-1", {"result": "Lock Acquisition Completed"}))
         held.complete(event(2, "op", op="get", id="r-1", input="1"),
@@ -53,7 +53,7 @@ def _(server, sidecar):
               [("get", "p-1"), ("fail", "p-1")])
         batch.complete('"7"', failure("Bad", "it broke"), state="7")
         last = worker.turn()
-        equal(last.new, ["OS", "eventRaised", "eventRaised"])
+        equal(last.new, ["OS", "eventRaised r-1", "eventRaised r-2"])
         answers = {e.eventRaised.name: json.loads(e.eventRaised.input.value)
                    for e in last.request.newEvents if e.HasField("eventRaised")}
         equal(answers["r-1"], {"result": '"7"'})
@@ -70,4 +70,4 @@ def _(server, sidecar):
         worker.turn().complete(action(1, sendEvent=dict(
             instance=dict(instanceId=TALLY), name="op", data="{")))
         ended = sidecar.wait_for_completion("p-1")
-        contains(ended.failureDetails.errorMessage, "action 1", "no JSON object")
+        contains(ended["failureDetails"]["errorMessage"], "action 1", "no JSON object")

@@ -10,6 +10,7 @@ import os
 import re
 
 import harness
+from certificates import readme_commands, with_paths
 from harness import Program, check, contains, equal, expect
 
 IP = "/usr/sbin/ip"
@@ -40,48 +41,63 @@ def two_machines():
         yield [[IP, "netns", "exec", name] for name in names]
 
 
-def readme_command(start):
-    """The README's command line that begins so, as its arguments."""
+def readme_command(start, folder):
+    """The README's command that begins so: its arguments, with files in `folder`."""
     readme = (harness.ROOT / "README.md").read_text()
     section = re.search(r"^\*\*Across machines\.\*\*.*?(?=^#|^\*\*)", readme,
                         re.M | re.S)
     expect(section, "the README says nothing of several machines")
-    line = re.search(rf"^{start} .*$", section[0], re.M)
+    line = re.search(rf"^{start} .*$", section[0].replace("\\\n", ""), re.M)
     expect(line, f"the README's section has no command {start!r}")
-    return line[0].replace("192.168.1.10", SERVER).split()[1:]
+    return with_paths(line[0].replace("192.168.1.10", SERVER), folder)[1:]
 
 
 @contextlib.contextmanager
 def served(there):
-    flags = readme_command("leasehold-server")
-    with Program(*there, harness.programs / "leasehold-server", *flags,
-                 "--console") as server:
-        server.await_line("err", "listening")
-        yield server
+    """(the server; a call of the command line from a machine; its flags, to share)."""
+    with harness.temporary_folder() as folder:
+        readme_commands(folder, SERVER)
+        flags = readme_command("leasehold-server", folder)
+        shared = [f for f in readme_command("leasehold", folder) if f.startswith("--")
+                  and not f.startswith("--id=")]
+        with Program(*there, harness.programs / "leasehold-server", *flags,
+                     "--console") as server:
+            server.await_line("err", "listening")
+            yield server, folder, shared
+
+
+def leasehold(there, *arguments):
+    return harness.run(*there, harness.clients / "leasehold", *arguments)
 
 
 @check("A16.1 the README's two commands share an instance across machines")
 def _():
-    with two_machines() as (there, here), served(there) as server:
-        result = harness.run(*here, harness.clients / "leasehold",
-                             *readme_command("leasehold"))
+    with two_machines() as (there, here), served(there) as (server, folder, shared):
+        result = leasehold(here, *readme_command("leasehold", folder))
         equal(result.code, 0, f"exit code of {result}")
         contains(result.out, "Apple")
-        local = harness.run(*there, harness.clients / "leasehold",
-                            f"--address={SERVER}:4001", "echo", "Pear", "--id=room-1",
-                            "--output=json")
+        local = leasehold(there, *shared, "echo", "Pear", "--id=room-1",
+                          "--output=json")
         equal(local.code, 0, f"exit code of {local}")
         equal(json.loads(local.out)["sequence"], 2, "sequence on the other machine")
+        plain = leasehold(here, f"--address={SERVER}:4001", "echo", "Apple")
+        equal(plain.code, 1, f"exit code of {plain}")
         server.end()
 
 
-@check("A16.2 without --insecure it does not listen beyond its machine")
+@check("A16.2 without TLS or --insecure it does not listen beyond its machine")
 def _():
-    with two_machines() as (there, _):
-        flags = [f for f in readme_command("leasehold-server") if f != "--insecure"]
-        result = harness.run(*there, harness.programs / "leasehold-server", *flags)
+    with two_machines() as (there, here):
+        listen = f"--listen={SERVER}:4001"
+        result = harness.run(*there, harness.programs / "leasehold-server", listen)
         equal(result.code, 2, f"exit code of {result}")
         contains(result.err, "--insecure")
+        with Program(*there, harness.programs / "leasehold-server", listen,
+                     "--insecure") as server:
+            server.await_line("err", "listening")
+            result = leasehold(here, f"--address={SERVER}:4001", "echo", "Apple")
+            equal(result.code, 0, f"exit code of {result}")
+            server.end()
 
 
 @check("A16.3 by default no other machine reaches it")
@@ -89,8 +105,7 @@ def _():
     with two_machines() as (there, here):
         with Program(*there, harness.programs / "leasehold-server") as server:
             server.await_line("err", "listening")
-            result = harness.run(*here, harness.clients / "leasehold",
-                                 f"--address={SERVER}:4001", "echo", "Apple")
+            result = leasehold(here, f"--address={SERVER}:4001", "echo", "Apple")
             equal(result.code, 1, f"exit code of {result}")
             contains(result.err, "UNAVAILABLE")
             server.end()
@@ -98,16 +113,14 @@ def _():
 
 @check("A16.4 a cable that is pulled and put back breaks no call that waits for it")
 def _():
-    with two_machines() as (there, here), served(there) as server:
+    with two_machines() as (there, here), served(there) as (server, _, shared):
         name = there[-1]
-        with Program(*here, harness.clients / "leasehold",
-                     f"--address={SERVER}:4001", "join", "room-1") as joined:
+        with Program(*here, harness.clients / "leasehold", *shared, "join",
+                     "room-1") as joined:
             joined.await_line("out", "Joined room-1")
             cable = f"lh{os.getpid()}"
             ip("-n", name, "link", "set", cable, "down")
-            spoken = harness.run(*there, harness.clients / "leasehold",
-                                 f"--address={SERVER}:4001", "echo", "Kiwi",
-                                 "--id=room-1")
+            spoken = leasehold(there, *shared, "echo", "Kiwi", "--id=room-1")
             equal(spoken.code, 0, f"exit code of {spoken}")
             expect("Kiwi" not in "\n".join(joined.out), "heard through no cable")
             ip("-n", name, "link", "set", cable, "up")

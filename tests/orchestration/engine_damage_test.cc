@@ -127,7 +127,7 @@ TEST_F(EngineDamageTest, AHistoryThatHasLostAChunkIsFoundDamaged) {
 
 TEST_F(EngineDamageTest, WhatTheStoreSaysIsDamagedIsSetAside) {
   StartBoth();
-  store_.FailRead(5, absl::DataLossError("chunk 0 lacks its checksum"));
+  store_.FailRead(6, absl::DataLossError("chunk 0 lacks its checksum"));
   Reopen();
   FakeWorker& worker = Connect();
   const int64_t before = store_.reads();
