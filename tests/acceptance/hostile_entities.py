@@ -243,7 +243,7 @@ def _(server, sidecar):
         tell(sidecar, A, "add")
         ignored = ignorant.batch()
         with sidecar.worker(filters=dict(orchestrations=[], activities=[],
-                                         entities=[dict(name="counter")])) as worker:
+                                         entities=[dict(name="tally")])) as worker:
             sidecar.start("p", id="p-1")
             ignorant.turn().complete(call_entity(1, B, "get"))  # It knows these well.
             seen = {}
