@@ -237,7 +237,7 @@ def _(server, sidecar):
 
 
 @on_both_stores("A42.40 a batch that a worker ignores, as Go's does, goes to another one once it had "
-                "it for too long", "--turn-timeout-on-worker=300ms")
+                "it for too long", "--turn-timeout-on-worker=3s")
 def _(server, sidecar):
     with sidecar.worker() as ignorant:
         tell(sidecar, A, "add")

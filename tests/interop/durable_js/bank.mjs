@@ -89,8 +89,11 @@ async function moveMoney() {
     const from = n % ACCOUNTS;
     const to = (n + 1 + (Math.floor(n / ACCOUNTS) % (ACCOUNTS - 1))) % ACCOUNTS;
     const transfer = { id: `t-${n}`, from: keys[from], to: keys[to], n: n + 1 };
-    await insist(() =>
-      client.scheduleNewOrchestration("transfer", transfer, `${bank}-t-${n}`));
+    const transferId = `${bank}-t-${n}`;
+    await insist(async () => {  // Once it has ended, a start would run it again.
+      if (await client.getOrchestrationState(transferId, false)) return;
+      await client.scheduleNewOrchestration("transfer", transfer, transferId);
+    });
     transfers.push(transfer);
     const [key, id] = [keys[from], `s-${n}`];
     if (await insist(() => client.signalEntity(of(key), "enter", { id, n: 1 })))
