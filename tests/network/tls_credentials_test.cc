@@ -35,7 +35,7 @@ class TlsCredentialsTest : public ::testing::Test {
 
   void Serve(const TlsCredentials& credentials) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("localhost:0", credentials.ForServer(), &port_);
+    builder.AddListeningPort("127.0.0.1:0", credentials.ForServer(), &port_);
     queue_ = builder.AddCompletionQueue();
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
@@ -55,8 +55,9 @@ class TlsCredentialsTest : public ::testing::Test {
     options.pem_root_certs = ca.certificate_pem();
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetSslTargetNameOverride("localhost");
     const auto channel =
-        grpc::CreateCustomChannel(absl::StrCat("localhost:", port_),
+        grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port_),
                                   grpc::SslCredentials(options), arguments);
     grpc_connectivity_state state = channel->GetState(true);
     while (state != GRPC_CHANNEL_READY &&
