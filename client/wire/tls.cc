@@ -1,13 +1,13 @@
 #include "client/wire/tls.h"
 
 #include <cstddef>
-#include <fstream>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "lease/base/small_file.h"
 
 namespace leasehold::client {
 namespace {
@@ -15,25 +15,14 @@ namespace {
 // The text of a PEM file whose first block has a label that ends with `label`.
 absl::StatusOr<std::string> ReadPem(const std::string& path,
                                     const std::string& label) {
-  constexpr size_t kBytesMax = size_t{1} << 20;
-  std::ifstream file(path, std::ios::binary);
-  // A directory can be opened, but not read.
-  if (!file || (file.peek(), file.bad())) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
-  }
-  std::string text(kBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is larger than 1 MiB"));
-  }
-  const size_t begin = text.find("-----BEGIN ");
+  absl::StatusOr<std::string> text = ReadSmallFile(path);
+  if (!text.ok()) return text;
+  const size_t begin = text->find("-----BEGIN ");
   const size_t end = begin == std::string::npos
                          ? begin
-                         : text.find("-----", begin + sizeof("-----BEGIN"));
+                         : text->find("-----", begin + sizeof("-----BEGIN"));
   if (end == std::string::npos ||
-      !absl::EndsWith(absl::string_view(text).substr(0, end), label)) {
+      !absl::EndsWith(absl::string_view(*text).substr(0, end), label)) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": is not a PEM file that begins with a ", label));
   }

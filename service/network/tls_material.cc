@@ -10,13 +10,13 @@
 
 #include <cstddef>
 #include <ctime>
-#include <fstream>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "lease/base/small_file.h"
 
 namespace leasehold {
 namespace {
@@ -34,20 +34,6 @@ using Key = std::unique_ptr<EVP_PKEY, Free<&EVP_PKEY_free>>;
 
 absl::Status Bad(const std::string& path, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", why));
-}
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  constexpr size_t kBytesMax = size_t{1} << 20;
-  std::ifstream file(path, std::ios::binary);
-  // A directory can be opened, but not read.
-  if (!file || (file.peek(), file.bad())) {
-    return Bad(path, "cannot be read");
-  }
-  std::string text(kBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kBytesMax) return Bad(path, "is larger than 1 MiB");
-  return text;
 }
 
 Bio Open(const std::string& text) {
@@ -143,9 +129,9 @@ absl::StatusOr<absl::Time> CheckChain(const std::string& path,
 
 absl::StatusOr<TlsMaterial> ReadTlsMaterial(const TlsFiles& files,
                                             absl::Time now) {
-  auto chain = ReadFile(files.chain);
+  auto chain = ReadSmallFile(files.chain);
   if (!chain.ok()) return chain.status();
-  auto key = ReadFile(files.key);
+  auto key = ReadSmallFile(files.key);
   if (!key.ok()) return key.status();
   const auto certificates = ReadCertificates(files.chain, *chain);
   if (!certificates.ok()) return certificates.status();
@@ -162,7 +148,7 @@ absl::StatusOr<TlsMaterial> ReadTlsMaterial(const TlsFiles& files,
   if (!expires.ok()) return expires.status();
   std::string client_ca;
   if (!files.client_ca.empty()) {
-    auto text = ReadFile(files.client_ca);
+    auto text = ReadSmallFile(files.client_ca);
     if (!text.ok()) return text.status();
     const auto authorities = ReadCertificates(files.client_ca, *text);
     if (!authorities.ok()) return authorities.status();
