@@ -22,6 +22,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
 #include "service/orchestration/orchestration_info.h"
+#include "tests/doors/door_case.h"
 #include "tests/doors/door_server.h"
 #include "tests/doors/fake_entities.h"
 #include "tests/support/simulated_clock.h"
@@ -32,69 +33,39 @@ namespace {
 using testing::HasSubstr;
 using Stub = v1::Entities::Stub;
 
-template <typename Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
-      << text;
-  return message;
-}
-
-// A method, a request, and what the door then asks of Entities.
-struct Case {
-  std::string request;
-  std::string asked;
-  // Calls the method; `header` is the instance that the header names, if any.
-  std::function<grpc::Status(Stub&, const std::string& request,
-                             const std::string& header)>
-      call;
-};
-
-template <typename Request, typename Response>
-Case Of(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                     Response*),
-        std::string request, std::string asked) {
-  return {
-      std::move(request), std::move(asked),
-      [method](Stub& stub, const std::string& text, const std::string& header) {
-        grpc::ClientContext context;
-        if (!header.empty()) context.AddMetadata("instance-id", header);
-        Response response;
-        return (stub.*method)(&context, Parse<Request>(text), &response);
-      }};
-}
+using Case = DoorCase<Stub>;
 
 std::vector<Case> Cases() {
   return {
-      Of(&Stub::Signal, "instance_id: '@c@a' operation: 'add'",
-         "Signal default/@c@a add none "),
-      Of(&Stub::Signal,
-         "instance_id: '@c@a' operation: 'add' input: '1'"
-         " scheduled_time { seconds: 7 }",
-         "Signal default/@c@a add 1  at 7"),
-      Of(&Stub::Call, "instance_id: '@c@a' operation: 'add'",
-         "Call default/@c@a add none "),
-      Of(&Stub::Call,
-         "instance_id: '@c@a' operation: 'add' input: '1' request_id: 'r'",
-         "Call default/@c@a add 1 r"),
-      Of(&Stub::Get, "instance_id: '@c@a'", "GetEntity default/@c@a state"),
-      Of(&Stub::Get, "instance_id: '@c@a' omit_state: true",
-         "GetEntity default/@c@a"),
-      Of(&Stub::Delete, "instance_id: '@c@a'", "EraseEntity default/@c@a"),
-      Of(&Stub::LimitLock, "instance_id: '@c@a' timeout {}",
-         "LimitLock default/@c@a  0"),
-      Of(&Stub::LimitLock,
-         "instance_id: '@c@a' section_id: 's' timeout { seconds: 5 }",
-         "LimitLock default/@c@a s 5s"),
-      Of(&Stub::LimitLock, "instance_id: '@c@a'",
-         "LimitLock default/@c@a  inf"),
-      Of(&Stub::List, "", "QueryEntities default/* 100 page_token="),
-      Of(&Stub::List,
-         "filter { id_prefix: '@Counter@A' updated_from { seconds: 1 }"
-         " updated_to { seconds: 2 } include_stateless: true } page_size: 7"
-         " page_token: 't' include_states: true",
-         "QueryEntities default/@counter@A* 7 from to state stateless "
-         "page_token=t"),
+      CaseOf(&Stub::Signal, "instance_id: '@c@a' operation: 'add'",
+             "Signal default/@c@a add none "),
+      CaseOf(&Stub::Signal,
+             "instance_id: '@c@a' operation: 'add' input: '1'"
+             " scheduled_time { seconds: 7 }",
+             "Signal default/@c@a add 1  at 7"),
+      CaseOf(&Stub::Call, "instance_id: '@c@a' operation: 'add'",
+             "Call default/@c@a add none "),
+      CaseOf(&Stub::Call,
+             "instance_id: '@c@a' operation: 'add' input: '1' request_id: 'r'",
+             "Call default/@c@a add 1 r"),
+      CaseOf(&Stub::Get, "instance_id: '@c@a'", "GetEntity default/@c@a state"),
+      CaseOf(&Stub::Get, "instance_id: '@c@a' omit_state: true",
+             "GetEntity default/@c@a"),
+      CaseOf(&Stub::Delete, "instance_id: '@c@a'", "EraseEntity default/@c@a"),
+      CaseOf(&Stub::LimitLock, "instance_id: '@c@a' timeout {}",
+             "LimitLock default/@c@a  0"),
+      CaseOf(&Stub::LimitLock,
+             "instance_id: '@c@a' section_id: 's' timeout { seconds: 5 }",
+             "LimitLock default/@c@a s 5s"),
+      CaseOf(&Stub::LimitLock, "instance_id: '@c@a'",
+             "LimitLock default/@c@a  inf"),
+      CaseOf(&Stub::List, "", "QueryEntities default/* 100 page_token="),
+      CaseOf(&Stub::List,
+             "filter { id_prefix: '@Counter@A' updated_from { seconds: 1 }"
+             " updated_to { seconds: 2 } include_stateless: true } page_size: 7"
+             " page_token: 't' include_states: true",
+             "QueryEntities default/@counter@A* 7 from to state stateless "
+             "page_token=t"),
   };
 }
 

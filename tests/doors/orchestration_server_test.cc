@@ -19,6 +19,7 @@
 #include "service/instance/executor.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/shared_provider.h"
+#include "tests/doors/door_case.h"
 #include "tests/doors/door_server.h"
 #include "tests/doors/fake_orchestrations.h"
 #include "tests/support/simulated_clock.h"
@@ -29,68 +30,40 @@ namespace {
 using testing::HasSubstr;
 using Stub = v1::Orchestration::Stub;
 
-template <typename Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
-      << text;
-  return message;
-}
-
-// A method, a request, and what the door then asks of Orchestrations.
-struct Case {
-  std::string request;
-  std::string asked;
-  // Calls the method; `header` is the instance that the header names, if any.
-  std::function<grpc::Status(Stub&, const std::string& request,
-                             const std::string& header)>
-      call;
-};
-
-template <typename Request, typename Response>
-Case Of(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                     Response*),
-        std::string request, std::string asked) {
-  return {
-      std::move(request), std::move(asked),
-      [method](Stub& stub, const std::string& text, const std::string& header) {
-        grpc::ClientContext context;
-        if (!header.empty()) context.AddMetadata("instance-id", header);
-        Response response;
-        return (stub.*method)(&context, Parse<Request>(text), &response);
-      }};
-}
+using Case = DoorCase<Stub>;
 
 std::vector<Case> Cases() {
   return {
-      Of(&Stub::Start, "name: 'N' instance_id: 'a' input: 'i' request_id: 'r'",
-         "Start default/a N version=none input=\"i\" request=r policy"),
-      Of(&Stub::Get, "instance_id: 'a'", "Get default/a payloads"),
-      Of(&Stub::Get, "instance_id: 'a' omit_payloads: true", "Get default/a"),
-      Of(&Stub::RaiseEvent, "instance_id: 'a' name: 'e' input: 'x'",
-         "RaiseEvent default/a e \"x\""),
-      Of(&Stub::Suspend, "instance_id: 'a' reason: 'why'",
-         "Suspend default/a \"why\""),
-      Of(&Stub::Resume, "instance_id: 'a'", "Resume default/a none"),
-      Of(&Stub::Terminate, "instance_id: 'a' output: '' recursive: true",
-         "Terminate default/a \"\" recursive"),
-      Of(&Stub::Terminate, "instance_id: 'a' force: true",
-         "TerminateByForce default/a none"),
-      Of(&Stub::Restart, "instance_id: 'a'", "Restart default/a"),
-      Of(&Stub::Restart, "instance_id: 'a' new_instance_id: true",
-         "Restart default/a under a new ID"),
-      Of(&Stub::Rewind, "instance_id: 'a' reason: 'why'",
-         "Rewind default/a \"why\""),
-      Of(&Stub::Purge, "instance_id: 'a' recursive: true",
-         "Purge default/a recursive"),
-      Of(&Stub::PurgeMany, "instance_ids: 'a' instance_ids: 'b'",
-         "Purge default/a,default/b"),
-      Of(&Stub::PurgeMany, "filter { id_prefix: 'p' statuses: FAILED }",
-         "PurgeMatching default/p* [3] for 30 s"),
-      Of(&Stub::List,
-         "filter { id_prefix: 'p' statuses: RUNNING } page_size: 7"
-         " page_token: 't' include_payloads: true",
-         "Query default/p* [0] 7 page_token=t payloads"),
+      CaseOf(&Stub::Start,
+             "name: 'N' instance_id: 'a' input: 'i' request_id: 'r'",
+             "Start default/a N version=none input=\"i\" request=r policy"),
+      CaseOf(&Stub::Get, "instance_id: 'a'", "Get default/a payloads"),
+      CaseOf(&Stub::Get, "instance_id: 'a' omit_payloads: true",
+             "Get default/a"),
+      CaseOf(&Stub::RaiseEvent, "instance_id: 'a' name: 'e' input: 'x'",
+             "RaiseEvent default/a e \"x\""),
+      CaseOf(&Stub::Suspend, "instance_id: 'a' reason: 'why'",
+             "Suspend default/a \"why\""),
+      CaseOf(&Stub::Resume, "instance_id: 'a'", "Resume default/a none"),
+      CaseOf(&Stub::Terminate, "instance_id: 'a' output: '' recursive: true",
+             "Terminate default/a \"\" recursive"),
+      CaseOf(&Stub::Terminate, "instance_id: 'a' force: true",
+             "TerminateByForce default/a none"),
+      CaseOf(&Stub::Restart, "instance_id: 'a'", "Restart default/a"),
+      CaseOf(&Stub::Restart, "instance_id: 'a' new_instance_id: true",
+             "Restart default/a under a new ID"),
+      CaseOf(&Stub::Rewind, "instance_id: 'a' reason: 'why'",
+             "Rewind default/a \"why\""),
+      CaseOf(&Stub::Purge, "instance_id: 'a' recursive: true",
+             "Purge default/a recursive"),
+      CaseOf(&Stub::PurgeMany, "instance_ids: 'a' instance_ids: 'b'",
+             "Purge default/a,default/b"),
+      CaseOf(&Stub::PurgeMany, "filter { id_prefix: 'p' statuses: FAILED }",
+             "PurgeMatching default/p* [3] for 30 s"),
+      CaseOf(&Stub::List,
+             "filter { id_prefix: 'p' statuses: RUNNING } page_size: 7"
+             " page_token: 't' include_payloads: true",
+             "Query default/p* [0] 7 page_token=t payloads"),
   };
 }
 
@@ -170,7 +143,8 @@ TEST_F(OrchestrationServerTest, EachMethodPassesOnWhyItFailed) {
 TEST_F(OrchestrationServerTest, WhatMustBeThereIsNotFoundOtherwise) {
   orchestrations_.info = std::nullopt;
   orchestrations_.purged.erased = 0;
-  for (const Case& one : {Of(&Stub::Get, "", ""), Of(&Stub::Purge, "", "")}) {
+  for (const Case& one :
+       {CaseOf(&Stub::Get, "", ""), CaseOf(&Stub::Purge, "", "")}) {
     const grpc::Status status = one.call(*stub_, "instance_id: 'a'", "");
     EXPECT_EQ(status.error_code(), grpc::NOT_FOUND);
     EXPECT_THAT(status.error_message(), HasSubstr("\"a\""));
@@ -180,7 +154,7 @@ TEST_F(OrchestrationServerTest, WhatMustBeThereIsNotFoundOtherwise) {
 TEST_F(OrchestrationServerTest, APurgeOfWhatIsOpenNamesItsStatus) {
   orchestrations_.purged.erased = 0;
   const grpc::Status status =
-      Of(&Stub::Purge, "", "").call(*stub_, "instance_id: 'a'", "");
+      CaseOf(&Stub::Purge, "", "").call(*stub_, "instance_id: 'a'", "");
   EXPECT_EQ(status.error_code(), grpc::FAILED_PRECONDITION);
   EXPECT_THAT(status.error_message(), HasSubstr("is Running"));
 }
