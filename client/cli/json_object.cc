@@ -3,7 +3,7 @@
 #include <cstddef>
 
 #include "absl/strings/str_join.h"
-#include "client/wire/json.h"
+#include "lease/base/json.h"
 #include "lease/base/utf8.h"
 
 namespace leasehold::client::cli {

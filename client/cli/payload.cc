@@ -6,7 +6,7 @@
 #include "client/cli/printable.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
-#include "client/wire/json.h"
+#include "lease/base/json.h"
 
 namespace leasehold::client::cli {
 namespace {

@@ -30,7 +30,7 @@ void AddPayload(CLI::App& app, PayloadOption& option,
 // The payload, or nothing if the option was not given. Reads the file or
 // standard input and strips surrounding white space. Throws UsageError, which
 // says what is wrong and where, if it cannot be read, is larger than any server
-// takes, or is not valid JSON (client/wire/json.h).
+// takes, or is not valid JSON (lease/base/json.h).
 std::optional<std::string> ReadPayload(const PayloadOption& option,
                                        Surroundings& surroundings);
 

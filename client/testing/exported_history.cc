@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
-#include "client/wire/json.h"
+#include "lease/base/json.h"
 #include "nlohmann/json.hpp"
 
 namespace leasehold::testkit {

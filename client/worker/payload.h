@@ -5,7 +5,7 @@
 // to_json and from_json (NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE writes both). A
 // std::optional is its value or null. An absent payload, and an empty one,
 // which some SDKs send for it, reads as null. JSON is nested at most
-// client::kJsonDepthMax deep, whoever wrote it (client/wire/json.h).
+// client::kJsonDepthMax deep, whoever wrote it (lease/base/json.h).
 //
 // Thread-safety: safe.   Lifetime: values.
 #ifndef LEASEHOLD_CLIENT_WORKER_PAYLOAD_H_
@@ -17,7 +17,7 @@
 #include <string>
 #include <type_traits>
 
-#include "client/wire/json.h"
+#include "lease/base/json.h"
 #include "lease/base/utf8.h"
 
 namespace leasehold::worker {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "client/wire/json.h"
 #include "client/worker/entity_id.h"
+#include "lease/base/json.h"
 #include "lease/base/utf8.h"
 
 namespace leasehold::builtin {

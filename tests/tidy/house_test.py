@@ -281,13 +281,13 @@ def check_machine_paths(tree):
 
 def check_json(tree):
     for f, number, line in tree.lines((".h", ".cc"), code=True):
-        if f == "client/wire/json.cc" or f.startswith("tests/"):
+        if f == "lease/base/json.cc" or f.startswith("tests/"):
             continue
         found = JSON_DIRECTLY.search(line)
         if found:
             yield f"{f}:{number}", (
                 f"{found.group(0).rstrip('(')} recurses as deep as the JSON is nested; call "
-                "client::ParseJson or WriteJson (client/wire/json.h), which bound the depth")
+                "ParseJson or WriteJson (lease/base/json.h), which bound the depth")
 
 
 def check_file_length(tree):

@@ -7,15 +7,15 @@
 // than kJsonDepthMax is neither built nor written.
 //
 // Thread-safety: safe.   Lifetime: values.
-#ifndef LEASEHOLD_CLIENT_WIRE_JSON_H_
-#define LEASEHOLD_CLIENT_WIRE_JSON_H_
+#ifndef LEASEHOLD_LEASE_BASE_JSON_H_
+#define LEASEHOLD_LEASE_BASE_JSON_H_
 
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
-namespace leasehold::client {
+namespace leasehold {
 
 // How deeply arrays and objects may be nested: `[[1]]` is 2 deep.
 inline constexpr int kJsonDepthMax = 128;
@@ -32,6 +32,14 @@ nlohmann::json ParseJson(std::string_view text);
 // Throws JsonDepthError. Bytes that are not UTF-8 are written as U+FFFD.
 std::string WriteJson(const nlohmann::json& value);
 
-}  // namespace leasehold::client
+// The names of the time when this was the client's alone.
+namespace client {
+using leasehold::JsonDepthError;
+using leasehold::kJsonDepthMax;
+using leasehold::ParseJson;
+using leasehold::WriteJson;
+}  // namespace client
 
-#endif  // LEASEHOLD_CLIENT_WIRE_JSON_H_
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_LEASE_BASE_JSON_H_

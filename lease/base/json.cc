@@ -1,9 +1,9 @@
-#include "client/wire/json.h"
+#include "lease/base/json.h"
 
 #include <algorithm>
 #include <cstddef>
 
-namespace leasehold::client {
+namespace leasehold {
 namespace {
 
 // The index after the string whose opening quote is at `quote`.
@@ -67,4 +67,4 @@ std::string WriteJson(const nlohmann::json& value) {
                     nlohmann::json::error_handler_t::replace);
 }
 
-}  // namespace leasehold::client
+}  // namespace leasehold
