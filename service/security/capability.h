@@ -1,0 +1,92 @@
+// Capabilities: what lets the holder of a URL do a few things to one instance,
+// for a while, without any other credential.
+//
+//   c1.KEYID.VERBS.EXP.MAC
+//
+//   VERBS  a letter each (CapabilityVerb), in that order
+//   EXP    seconds since 1970: from then on it is refused
+//   MAC    base64url of HMAC-SHA-256(key, "leasehold-url-1" || length of
+//   tenant,
+//          tenant || length of ID, ID || VERBS || EXP); lengths have eight
+//          bytes, little-endian
+//
+// Tenant and ID are not in it: it is good for the instance whose URL it is a
+// part of, by the ID as it is after decoding. It cannot be revoked by itself:
+// the keys rotate (capability_keys.h), and it expires. Whoever logs a URL must
+// leave its value out.
+//
+// Nothing serves such URLs yet: the HTTP listener, which is still to come,
+// does.
+//
+// Thread-safety: safe.   Lifetime: the clock outlives it.
+#ifndef LEASEHOLD_SERVICE_SECURITY_CAPABILITY_H_
+#define LEASEHOLD_SERVICE_SECURITY_CAPABILITY_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lease/base/mutex.h"
+#include "lease/clock.h"
+#include "service/security/capability_keys.h"
+
+namespace leasehold {
+
+// What a capability allows, of one instance. There is none to list, to purge,
+// or for entities.
+enum class CapabilityVerb : char {
+  kStatus = 's',
+  kHistory = 'h',  // And payloads.
+  kRaiseEvent = 'e',
+  kTerminate = 't',
+  kSuspend = 'u',
+  kResume = 'r',
+};
+
+// The instance that a capability is for.
+struct CapabilityTarget {
+  std::string_view tenant;
+  std::string_view instance_id;  // Decoded.
+};
+
+class Capabilities {
+ public:
+  static constexpr absl::Duration kLifetimeByDefault = absl::Hours(7 * 24);
+
+  Capabilities(CapabilityKeys keys, absl::Duration lifetime_max,
+               const Clock& clock);
+
+  // From now on these keys sign and are valid.
+  void SetKeys(CapabilityKeys keys) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // A capability for `verbs`, each a letter; order and repetition do not count.
+  //   InvalidArgument: there is no verb, a letter is none, or `lifetime` is
+  //     below a second or above the maximum.
+  absl::StatusOr<std::string> Make(const CapabilityTarget& target,
+                                   std::string_view verbs,
+                                   absl::Duration lifetime) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // OK: Make has made `code` for `target` and for `verb` among others, with a
+  // key that is still valid, and it has not expired.
+  //   Unauthenticated: it is anything else; the text is the same for every
+  //   cause.
+  absl::Status Check(std::string_view code, const CapabilityTarget& target,
+                     CapabilityVerb verb) const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  std::shared_ptr<const CapabilityKeys> keys() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Constant after construction.
+  const absl::Duration lifetime_max_;
+  const Clock& clock_;
+
+  mutable Mutex mu_;
+  std::shared_ptr<const CapabilityKeys> keys_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_SECURITY_CAPABILITY_H_
