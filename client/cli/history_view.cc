@@ -18,6 +18,33 @@ using Kind = OrchestrationEvent::Kind;
 // Payloads are cut to this length; JSON output has all of them.
 constexpr size_t kPayloadBytes = 100;
 
+// What is asked of entities: `add of @counter@a`, or those to lock.
+std::string AskedText(const OrchestrationEvent& event) {
+  if (event.kind == Kind::kEntityLockRequested) {
+    return Brief(absl::StrJoin(event.instance_ids, " "), kPayloadBytes);
+  }
+  return absl::StrCat(Brief(event.operation, kPayloadBytes), " of ",
+                      Brief(event.instance_id, kPayloadBytes));
+}
+
+// What says the same in an event that asks entities for something, and in what
+// answers it.
+const std::string& AskedKey(const OrchestrationEvent& event) {
+  return event.request_id.empty() ? event.section_id : event.request_id;
+}
+
+// Before the ID of another orchestration or entity.
+const char* Preposition(Kind kind) {
+  switch (kind) {
+    case Kind::kEventSent:
+      return "to ";
+    case Kind::kEntityUnlocked:
+      return "";
+    default:
+      return "as ";
+  }
+}
+
 bool HasStatus(const OrchestrationEvent& event) {
   return event.kind == Kind::kExecutionCompleted;
 }
@@ -29,6 +56,11 @@ std::string HistoryView::Lines(const OrchestrationEvent& event) {
   if (event.kind == Kind::kActivityScheduled ||
       event.kind == Kind::kSubOrchestrationStarted) {
     begun_[event.id] = Brief(event.name, kPayloadBytes);
+  }
+  if (event.kind == Kind::kEntityCalled ||
+      event.kind == Kind::kEntityLockRequested) {
+    asked_[AskedKey(event)] =
+        absl::StrCat("#", event.id, " ", AskedText(event));
   }
   return table_.Lines({{TimeText(event.time),
                         absl::StrCat("+", BriefDuration(event.time - *first_)),
@@ -55,7 +87,22 @@ std::string HistoryView::Detail(const OrchestrationEvent& event) const {
   }
   add("", event.name);
   add("version ", event.version);
-  add(event.kind == Kind::kEventSent ? "to " : "as ", event.instance_id);
+  switch (event.kind) {
+    case Kind::kEntityCalled:
+    case Kind::kEntitySignaled:
+    case Kind::kEntityLockRequested:
+      parts.push_back(AskedText(event));
+      break;
+    case Kind::kEntityCallCompleted:
+    case Kind::kEntityCallFailed:
+    case Kind::kEntityLockGranted: {
+      const auto found = asked_.find(AskedKey(event));
+      if (found != asked_.end()) parts.push_back(found->second);
+      break;
+    }
+    default:
+      add(Preposition(event.kind), event.instance_id);
+  }
   if (HasStatus(event)) add("", OrchestrationStatusName(event.status));
   if (event.kind == Kind::kTimerCreated && event.fire_time.has_value()) {
     add("until ", TimeText(*event.fire_time));
@@ -67,8 +114,8 @@ std::string HistoryView::Detail(const OrchestrationEvent& event) const {
   }
   add("", event.reason);
   if (event.recursive) parts.push_back("with sub-orchestrations");
-  if (event.scheduled_start_time.has_value()) {
-    add("not before ", TimeText(*event.scheduled_start_time));
+  for (const auto& time : {event.scheduled_start_time, event.scheduled_time}) {
+    if (time.has_value()) add("not before ", TimeText(*time));
   }
   add("child of ", event.parent_instance_id);
   add("tags ", absl::StrJoin(event.tags, " ", absl::PairFormatter("=")));
@@ -90,10 +137,17 @@ JsonObject EventJson(const OrchestrationEvent& event) {
   object.TextIfAny("name", event.name)
       .TextIfAny("version", event.version)
       .TextIfAny("instance_id", event.instance_id)
+      .TextIfAny("operation", event.operation)
+      .TextIfAny("request_id", event.request_id)
+      .TextIfAny("section_id", event.section_id)
+      .TimeIfAny("scheduled_time", event.scheduled_time)
       .TextIfAny("execution_id", event.execution_id)
       .TextIfAny("parent_instance_id", event.parent_instance_id)
       .TimeIfAny("scheduled_start_time", event.scheduled_start_time)
       .MapIfAny("tags", event.tags);
+  if (event.kind == Kind::kEntityLockRequested) {
+    object.Texts("instance_ids", event.instance_ids);
+  }
   if (HasStatus(event)) {
     object.Text("status", OrchestrationStatusName(event.status));
   }

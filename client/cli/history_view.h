@@ -1,7 +1,8 @@
 // HistoryView: the history of an orchestration, one row per event.
 //
 // An event that ends something names what has ended: the view remembers the
-// names of activities and sub-orchestrations by their IDs.
+// names of activities and sub-orchestrations by their IDs, and what was asked
+// of entities by the IDs of requests and critical sections.
 //
 // Thread-safety: one thread.   Lifetime: values only.
 #ifndef LEASEHOLD_CLIENT_CLI_HISTORY_VIEW_H_
@@ -34,6 +35,7 @@ class HistoryView {
                 "EVENT                ", "DETAIL"}};
   std::optional<absl::Time> first_;
   std::map<int32_t, std::string> begun_;
+  std::map<std::string, std::string> asked_;
 };
 
 JsonObject EventJson(const OrchestrationEvent& event);

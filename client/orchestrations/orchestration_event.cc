@@ -47,7 +47,53 @@ void Read(const Body& body, Kind kind, OrchestrationEvent& event) {
   if constexpr (requires { body.has_fire_time(); }) {
     if (body.has_fire_time()) event.fire_time = FromProto(body.fire_time());
   }
+  if constexpr (requires { body.operation(); }) {
+    event.operation = body.operation();
+  }
+  if constexpr (requires { body.request_id(); }) {
+    event.request_id = body.request_id();
+  }
+  if constexpr (requires { body.section_id(); }) {
+    event.section_id = body.section_id();
+  }
+  if constexpr (requires { body.instance_ids(); }) {
+    event.instance_ids.assign(body.instance_ids().begin(),
+                              body.instance_ids().end());
+  }
+  if constexpr (requires { body.has_scheduled_time(); }) {
+    if (body.has_scheduled_time()) {
+      event.scheduled_time = FromProto(body.scheduled_time());
+    }
+  }
   if constexpr (requires { body.number(); }) event.number = body.number();
+}
+
+void ReadOfEntity(const Proto& proto, OrchestrationEvent& event) {
+  switch (proto.event_case()) {
+    case Proto::kEntityCalled:
+      Read(proto.entity_called(), Kind::kEntityCalled, event);
+      break;
+    case Proto::kEntitySignaled:
+      Read(proto.entity_signaled(), Kind::kEntitySignaled, event);
+      break;
+    case Proto::kEntityCallCompleted:
+      Read(proto.entity_call_completed(), Kind::kEntityCallCompleted, event);
+      break;
+    case Proto::kEntityCallFailed:
+      Read(proto.entity_call_failed(), Kind::kEntityCallFailed, event);
+      break;
+    case Proto::kEntityLockRequested:
+      Read(proto.entity_lock_requested(), Kind::kEntityLockRequested, event);
+      break;
+    case Proto::kEntityLockGranted:
+      Read(proto.entity_lock_granted(), Kind::kEntityLockGranted, event);
+      break;
+    case Proto::kEntityUnlocked:
+      Read(proto.entity_unlocked(), Kind::kEntityUnlocked, event);
+      break;
+    default:
+      break;
+  }
 }
 
 }  // namespace
@@ -90,6 +136,20 @@ const char* OrchestrationEventName(Kind kind) {
       return "event_raised";
     case Kind::kEventSent:
       return "event_sent";
+    case Kind::kEntityCalled:
+      return "entity_called";
+    case Kind::kEntitySignaled:
+      return "entity_signaled";
+    case Kind::kEntityCallCompleted:
+      return "entity_call_completed";
+    case Kind::kEntityCallFailed:
+      return "entity_call_failed";
+    case Kind::kEntityLockRequested:
+      return "entity_lock_requested";
+    case Kind::kEntityLockGranted:
+      return "entity_lock_granted";
+    case Kind::kEntityUnlocked:
+      return "entity_unlocked";
     case Kind::kOther:
       break;
   }
@@ -161,8 +221,8 @@ OrchestrationEvent FromProto(const Proto& proto) {
     case Proto::kOther:
       Read(proto.other(), Kind::kOther, event);
       break;
-    case Proto::EVENT_NOT_SET:
-      break;
+    default:
+      ReadOfEntity(proto, event);
   }
   return event;
 }

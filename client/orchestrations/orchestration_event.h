@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "client/orchestrations/orchestration.h"
@@ -41,6 +42,13 @@ struct OrchestrationEvent {
     kTurnCompleted,
     kEventRaised,
     kEventSent,
+    kEntityCalled,
+    kEntitySignaled,
+    kEntityCallCompleted,
+    kEntityCallFailed,
+    kEntityLockRequested,
+    kEntityLockGranted,
+    kEntityUnlocked,
   };
 
   Kind kind = Kind::kOther;
@@ -49,21 +57,36 @@ struct OrchestrationEvent {
   absl::Time time;
 
   // The `id` of the event that started what ends here: an activity, a
-  // sub-orchestration or a timer. Empty for all other kinds.
+  // sub-orchestration or a timer. Empty for all other kinds: what ends a call
+  // of an entity has its `request_id`.
   std::optional<int32_t> scheduled_id;
   // The name of the orchestrator, activity or event. kExecutionStarted,
   // kActivityScheduled, kSubOrchestrationStarted, kEventRaised, kEventSent.
   std::string name;
   // The first three of these.
   std::string version;
-  // All kinds that have a name.
+  // All kinds that have a name; kEntityCalled, kEntitySignaled.
   std::optional<std::string> input;
   // kExecutionCompleted, kExecutionTerminated, and successful ends.
   std::optional<std::string> output;
   // kExecutionCompleted, and failed ends.
   std::optional<OrchestrationFailure> failure;
-  // The ID of another orchestration. kSubOrchestrationStarted, kEventSent.
+  // The ID of another orchestration, or of an entity. kSubOrchestrationStarted,
+  // kEventSent; kEntityCalled, kEntitySignaled, kEntityUnlocked.
   std::string instance_id;
+
+  // kEntityCalled, kEntitySignaled.
+  std::string operation;
+  // The same for an operation and its end. kEntityCalled, kEntitySignaled,
+  // kEntityCallCompleted, kEntityCallFailed.
+  std::string request_id;
+  // The same for a lock and its end. kEntityLockRequested, kEntityLockGranted,
+  // kEntityUnlocked.
+  std::string section_id;
+  // The entities to lock. kEntityLockRequested.
+  std::vector<std::string> instance_ids;
+  // kEntitySignaled: it runs no earlier.
+  std::optional<absl::Time> scheduled_time;
 
   // kExecutionStarted.
   std::string execution_id;

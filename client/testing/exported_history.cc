@@ -1,5 +1,6 @@
 #include "client/testing/exported_history.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -34,6 +35,19 @@ std::string Text(const json& line, const char* name) {
     throw BadLine(absl::StrCat("\"", name, "\" is not a string"));
   }
   return found->get<std::string>();
+}
+
+// Of strings; empty if there is none.
+std::vector<std::string> Texts(const json& line, const char* name) {
+  const auto found = line.find(name);
+  if (found == line.end()) return {};
+  const bool good = found->is_array() &&
+                    std::all_of(found->begin(), found->end(),
+                                [](const json& e) { return e.is_string(); });
+  if (!good) {
+    throw BadLine(absl::StrCat("\"", name, "\" is not an array of strings"));
+  }
+  return found->get<std::vector<std::string>>();
 }
 
 void Set(const json& line, const char* name,
@@ -166,6 +180,49 @@ void ReadRaised(const json& line, HistoryEvent& event) {
   Set(line, "input", [&] { return to.mutable_input(); });
 }
 
+// Of a call or a signal.
+template <typename Sent>
+void ReadOperation(const json& line, Sent& to) {
+  to.set_requestid(Text(line, "request_id"));
+  to.set_operation(Text(line, "operation"));
+  Set(line, "input", [&] { return to.mutable_input(); });
+  to.mutable_targetinstanceid()->set_value(Text(line, "instance_id"));
+}
+
+void ReadSignal(const json& line, HistoryEvent& event) {
+  auto& to = *event.mutable_entityoperationsignaled();
+  ReadOperation(line, to);
+  if (line.contains("scheduled_time")) {
+    SetTime(line, "scheduled_time", *to.mutable_scheduledtime());
+  }
+}
+
+void ReadAnswer(const json& line, HistoryEvent& event) {
+  auto& to = *event.mutable_entityoperationcompleted();
+  to.set_requestid(Text(line, "request_id"));
+  Set(line, "output", [&] { return to.mutable_output(); });
+}
+
+void ReadRefusal(const json& line, HistoryEvent& event) {
+  auto& to = *event.mutable_entityoperationfailed();
+  to.set_requestid(Text(line, "request_id"));
+  SetFailureOf(line, [&] { return to.mutable_failuredetails(); });
+}
+
+void ReadLock(const json& line, HistoryEvent& event) {
+  auto& to = *event.mutable_entitylockrequested();
+  to.set_criticalsectionid(Text(line, "section_id"));
+  for (std::string& id : Texts(line, "instance_ids")) {
+    to.add_lockset(std::move(id));
+  }
+}
+
+void ReadUnlock(const json& line, HistoryEvent& event) {
+  auto& to = *event.mutable_entityunlocksent();
+  to.set_criticalsectionid(Text(line, "section_id"));
+  to.mutable_targetinstanceid()->set_value(Text(line, "instance_id"));
+}
+
 using Reader = void (*)(const json& line, HistoryEvent& event);
 
 const std::map<std::string, Reader>& Readers() {
@@ -212,6 +269,20 @@ const std::map<std::string, Reader>& Readers() {
       {"timer_fired", &ReadFired},
       {"event_raised", &ReadRaised},
       {"event_sent", &ReadSent},
+      {"entity_called",
+       [](const json& line, HistoryEvent& e) {
+         ReadOperation(line, *e.mutable_entityoperationcalled());
+       }},
+      {"entity_signaled", &ReadSignal},
+      {"entity_call_completed", &ReadAnswer},
+      {"entity_call_failed", &ReadRefusal},
+      {"entity_lock_requested", &ReadLock},
+      {"entity_lock_granted",
+       [](const json& line, HistoryEvent& e) {
+         e.mutable_entitylockgranted()->set_criticalsectionid(
+             Text(line, "section_id"));
+       }},
+      {"entity_unlocked", &ReadUnlock},
   };
   return *kReaders;
 }
@@ -230,8 +301,9 @@ std::string ReadHeading(const json& line) {
   return Text(line, "instance_id");
 }
 
-// Whether the line is of an event of entities (the numbers of the protocol).
-bool IsOfEntity(const json& line) {
+// Whether the line is of an event of entities as it was exported before they
+// were described (by its number in the protocol).
+bool IsBareEntityEvent(const json& line) {
   return Text(line, "event") == "other" &&
          Number(line, "number") >= HistoryEvent::kEntityOperationSignaled &&
          Number(line, "number") <= HistoryEvent::kEntityUnlockSent;
@@ -239,10 +311,11 @@ bool IsOfEntity(const json& line) {
 
 // nullopt: the event is of a kind that is not known here.
 std::optional<HistoryEvent> ReadEvent(const json& line) {
-  if (IsOfEntity(line)) {
+  if (IsBareEntityEvent(line)) {
     throw BadLine(
-        "the orchestration uses entities, and an exported history does not say "
-        "what it did with them; so it cannot be replayed");
+        "the orchestration uses entities, and the version that exported this "
+        "history did not write what it did with them; export it again, with a "
+        "server and a command line of this version");
   }
   const auto reader = Readers().find(Text(line, "event"));
   if (reader == Readers().end()) {

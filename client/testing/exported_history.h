@@ -9,8 +9,8 @@
 //   {"id":1,"time":"…","event":"activity_scheduled","name":"Charge"}
 //
 // Members that are not known are ignored, and so are events of a kind that is
-// not known: a replay makes no use of them. Only those of entities are refused:
-// they are not exported with all that a replay needs.
+// not known: a replay makes no use of them. Only those of entities as older
+// versions exported them are refused: they lack what a replay needs.
 //
 // Thread-safety: pure functions and values.
 #ifndef LEASEHOLD_CLIENT_TESTING_EXPORTED_HISTORY_H_

@@ -156,6 +156,8 @@ void Turn::Handle(const HistoryEvent& event) {
     if (started != unconfirmed_.end() && IsEchoOf(event, started->second)) {
       unconfirmed_.erase(started);  // Started by the turn that ended.
     } else if (replaying_ && GoesOn(event)) {
+      // If the code did something else instead, this says what.
+      if (started != unconfirmed_.end()) Confirm(event);
       throw NonDeterminismError(
           absl::StrCat("the history continues with \"", EventText(event),
                        "\", the code now ends before that", kSameOnReplay));

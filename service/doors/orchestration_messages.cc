@@ -355,11 +355,47 @@ struct EventWords {
   void operator()(const OtherEvent& e) const {
     message.mutable_other()->set_number(e.number);
   }
-  // What is sent to entities, and what they answer.
-  void operator()(const auto& e) const {
-    message.mutable_other()->set_number(e.kNumber);
+  void operator()(const EntityOperationCalled& e) const {
+    Operation(e, *message.mutable_entity_called());
+  }
+  void operator()(const EntityOperationSignaled& e) const {
+    auto& to = *message.mutable_entity_signaled();
+    Operation(e, to);
+    if (e.scheduled.has_value()) {
+      ToMessage(*e.scheduled, *to.mutable_scheduled_time());
+    }
+  }
+  void operator()(const EntityOperationCompleted& e) const {
+    auto& to = *message.mutable_entity_call_completed();
+    to.set_request_id(e.request_id);
+    if (e.output.has_value()) to.set_output(*e.output);
+  }
+  void operator()(const EntityOperationFailed& e) const {
+    auto& to = *message.mutable_entity_call_failed();
+    to.set_request_id(e.request_id);
+    if (e.failure.has_value()) ToMessage(e.failure, *to.mutable_failure());
+  }
+  void operator()(const EntityLockRequested& e) const {
+    auto& to = *message.mutable_entity_lock_requested();
+    for (const std::string& id : e.lock_set) to.add_instance_ids(id);
+    to.set_section_id(e.section_id);
+  }
+  void operator()(const EntityLockGranted& e) const {
+    message.mutable_entity_lock_granted()->set_section_id(e.section_id);
+  }
+  void operator()(const EntityUnlockSent& e) const {
+    auto& to = *message.mutable_entity_unlocked();
+    to.set_instance_id(e.target.value_or(""));
+    to.set_section_id(e.section_id);
   }
 
+  template <typename Event, typename Message>
+  static void Operation(const Event& e, Message& to) {
+    to.set_instance_id(e.target.value_or(""));
+    to.set_operation(e.operation);
+    if (e.input.has_value()) to.set_input(*e.input);
+    to.set_request_id(e.request_id);
+  }
   template <typename Event, typename Message>
   static void Completed(const Event& e, Message& to) {
     to.set_scheduled_id(e.task_scheduled_id);

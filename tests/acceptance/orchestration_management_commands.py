@@ -10,11 +10,13 @@ import signal
 import tempfile
 
 import harness
+from entities import call_entity, entity_message, lock, names, unlock
 from harness import Server, check, contains, equal, expect, leasehold, wait_until
 from instance_commands import Streaming, failed, wrong_usage
 from orchestration_commands import TIME, command, row, rows, run_to_end, text
 from orchestrations import on_both_stores
-from sidecar import complete, create_child, create_timer, fail, now, schedule_task
+from sidecar import (complete, create_child, create_timer, fail, failure, now,
+                     schedule_task)
 
 
 def status(server, id):
@@ -335,3 +337,62 @@ def _(server, sidecar):
               "what it says")
         failed(command(server, "history", "x", f"--export={folder}/x"), "NOT_FOUND", "x")
         equal(os.listdir(folder), ["a-1.history"], "files")
+
+
+@on_both_stores("A23.38 `history` has what was asked of entities, and what came of it; so has its "
+                "export")
+def _(server, sidecar):
+    with sidecar.worker() as worker:
+        rows(server, "start", "Greet", "--id=a-1")
+        worker.turn().complete(lock(1, "c-1", "@tally@a", "@tally@b"))
+        worker.turn().complete(call_entity(2, "@tally@a", "add", "r-1", input="5"),
+                               call_entity(3, "@tally@b", "rob", "r-2"))
+        for _ in range(2):
+            batch = worker.batch()
+            batch.complete('"7"' if names(batch) == ["add"] else failure("Bad", "it broke"),
+                           state="7")
+        turn = worker.turn()
+        while len(turn.past) + len(turn.new) < 10:
+            turn.complete()
+            turn = worker.turn()
+        turn.complete(unlock(4, "c-1", "@tally@a"), unlock(5, "c-1", "@tally@b"),
+                      entity_message(6, entityOperationSignaled=dict(
+                          requestId="r-3", operation="log", targetInstanceId="@tally@a",
+                          scheduledTime=now(3600))),
+                      complete(7, '"done"'))
+        sidecar.wait_for_completion("a-1")
+    events = [e for e in rows(server, "history", "a-1") if e["event"].startswith("entity_")]
+    called = {"event": "entity_called", "id": 2, "instance_id": "@tally@a", "operation": "add",
+              "request_id": "r-1", "input": "5"}
+    by_name = {(e["event"], e["id"]): {k: v for k, v in e.items() if k != "time"} for e in events}
+    equal(by_name["entity_called", 2], called, "call")
+    equal([{k: e[k] for k in ("section_id", "instance_ids") if k in e} for e in events[:2]],
+          [{"section_id": "c-1", "instance_ids": ["@tally@a", "@tally@b"]},
+           {"section_id": "c-1"}], "lock")
+    equal(by_name["entity_call_completed", -1],
+          {"event": "entity_call_completed", "id": -1, "request_id": "r-1", "output": '"7"'},
+          "answer")
+    failed_call = by_name["entity_call_failed", -1]
+    equal((failed_call["request_id"], failed_call["failure"]["message"]), ("r-2", "it broke"),
+          "failure")
+    equal([(e["id"], e["instance_id"], e["section_id"]) for e in events
+           if e["event"] == "entity_unlocked"],
+          [(4, "@tally@a", "c-1"), (5, "@tally@b", "c-1")], "unlocks")
+    signal_sent = by_name["entity_signaled", 6]
+    equal((signal_sent["operation"], signal_sent["instance_id"]), ("log", "@tally@a"), "signal")
+    expect("scheduled_time" in signal_sent, f"no time: {signal_sent}")
+    lines = text(server, "history", "a-1").splitlines()
+    for wanted in (r" 1 +entity_lock_requested +@tally@a @tally@b$",
+                   r" - +entity_lock_granted +#1 @tally@a @tally@b$",
+                   r" 2 +entity_called +add of @tally@a, input 5$",
+                   r" - +entity_call_completed +#2 add of @tally@a, output \"7\"$",
+                   r" - +entity_call_failed +#3 rob of @tally@b, failure Bad: it broke",
+                   r" 4 +entity_unlocked +@tally@a$",
+                   rf" 6 +entity_signaled +log of @tally@a, not before {TIME}"):
+        expect(any(re.search(wanted, line) for line in lines), f"wanted {wanted} in {lines}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/a-1.history"
+        row(server, "history", "a-1", f"--export={path}")
+        with open(path, encoding="utf-8") as file:
+            exported = [json.loads(line) for line in file]
+        equal([e for e in exported if e.get("event", "").startswith("entity_")], events, "export")

@@ -16,6 +16,7 @@ namespace leasehold::client::cli {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::MatchesRegex;
@@ -337,7 +338,7 @@ TEST_F(OrchestrationShow, HistoryIsATimeline) {
   events[7].mutable_event_sent()->set_instance_id("b");
   events[8].mutable_execution_suspended()->set_reason("lunch");
   events[9].mutable_execution_terminated()->set_recursive(true);
-  events[10].mutable_other()->set_number(23);
+  events[10].mutable_other()->set_number(18);
   events[11].set_id(4);
   events[11].mutable_execution_completed()->set_status(State::FAILED);
   events[11].mutable_execution_completed()->mutable_failure()->set_message(
@@ -375,7 +376,7 @@ TEST_F(OrchestrationShow, HistoryIsATimeline) {
           row("49", "+9s      ", "-     ", "execution_terminated   ",
               "with sub-orchestrations"),
           row("50", "+10s     ", "-     ", "other                  ",
-              "number 23 in the Durable Task contract"),
+              "number 18 in the Durable Task contract"),
           row("51", "+11s     ", "4     ", "execution_completed    ",
               "FAILED, failure no")));
 }
@@ -407,6 +408,85 @@ TEST_F(OrchestrationShow, HistoryAsJsonHasItAll) {
                 "{\"id\":-1,\"time\":\"2024-10-04T17:46:41+00:00\","
                 "\"event\":\"activity_failed\",\"scheduled_id\":1,\"failure\":{"
                 "\"type\":\"Oops\",\"message\":\"\"}}\n");
+}
+
+// What an orchestration did with entities: two calls, a signal and a lock.
+std::vector<v1::OrchestrationEvent> EventsOfEntities() {
+  std::vector<v1::OrchestrationEvent> events(8);
+  for (size_t i = 0; i < events.size(); ++i) {
+    events[i].set_id(-1);
+    events[i].mutable_time()->set_seconds(1728064000 + static_cast<int64_t>(i));
+  }
+  events[0].set_id(1);
+  auto& lock = *events[0].mutable_entity_lock_requested();
+  lock.add_instance_ids("@a@1");
+  lock.add_instance_ids("@a@2");
+  lock.set_section_id("c");
+  events[1].mutable_entity_lock_granted()->set_section_id("c");
+  events[2].set_id(2);
+  auto& call = *events[2].mutable_entity_called();
+  call.set_instance_id("@a@1");
+  call.set_operation("add");
+  call.set_input("5");
+  call.set_request_id("r");
+  events[3].mutable_entity_call_completed()->set_request_id("r");
+  events[3].mutable_entity_call_completed()->set_output("7");
+  events[4].set_id(3);
+  events[4].mutable_entity_unlocked()->set_instance_id("@a@1");
+  events[4].mutable_entity_unlocked()->set_section_id("c");
+  events[5].set_id(4);
+  auto& signal = *events[5].mutable_entity_signaled();
+  signal.set_instance_id("@b@1");
+  signal.set_operation("log");
+  signal.set_request_id("s");
+  signal.mutable_scheduled_time()->set_seconds(1728064060);
+  events[6].mutable_entity_call_failed()->set_request_id("r");
+  events[6].mutable_entity_call_failed()->mutable_failure()->set_message("no");
+  events[7].mutable_entity_call_completed()->set_request_id("of no call");
+  return events;
+}
+
+TEST_F(OrchestrationShow, HistoryHasWhatWasAskedOfEntities) {
+  server_.PutHistory("a", EventsOfEntities());
+  EXPECT_THAT(
+      Lines(Done({"history", "a"})),
+      ElementsAre(
+          StartsWith("TIME "),
+          EndsWith("  1     entity_lock_requested  @a@1 @a@2"),
+          EndsWith("  -     entity_lock_granted    #1 @a@1 @a@2"),
+          EndsWith("  2     entity_called          add of @a@1, input 5"),
+          EndsWith("  -     entity_call_completed  #2 add of @a@1, output 7"),
+          EndsWith("  3     entity_unlocked        @a@1"),
+          EndsWith("  4     entity_signaled        log of @b@1, not before "
+                   "2024-10-04T17:47:40.000Z"),
+          EndsWith("  -     entity_call_failed     #2 add of @a@1, failure no"),
+          EndsWith("  -     entity_call_completed  -")));
+}
+
+TEST_F(OrchestrationShow, HistoryAsJsonHasWhatWasAskedOfEntities) {
+  server_.PutHistory("a", EventsOfEntities());
+  const auto lines = Lines(Done({"history", "a", "--output=json"}));
+  ASSERT_THAT(lines, SizeIs(8));
+  EXPECT_THAT(lines[0],
+              EndsWith("\"event\":\"entity_lock_requested\",\"section_id\":"
+                       "\"c\",\"instance_ids\":[\"@a@1\",\"@a@2\"]}"));
+  EXPECT_THAT(lines[1], EndsWith("\"event\":\"entity_lock_granted\","
+                                 "\"section_id\":\"c\"}"));
+  EXPECT_THAT(lines[2],
+              EndsWith("\"event\":\"entity_called\",\"instance_id\":\"@a@1\","
+                       "\"operation\":\"add\",\"request_id\":\"r\","
+                       "\"input\":\"5\"}"));
+  EXPECT_THAT(lines[3],
+              EndsWith("\"event\":\"entity_call_completed\",\"request_id\":"
+                       "\"r\",\"output\":\"7\"}"));
+  EXPECT_THAT(lines[4],
+              EndsWith("\"event\":\"entity_unlocked\",\"instance_id\":"
+                       "\"@a@1\",\"section_id\":\"c\"}"));
+  EXPECT_THAT(lines[5],
+              EndsWith("\"operation\":\"log\",\"request_id\":\"s\","
+                       "\"scheduled_time\":\"2024-10-04T17:47:40+00:00\"}"));
+  EXPECT_THAT(lines[6], EndsWith("\"request_id\":\"r\",\"failure\":{\"type\":"
+                                 "\"\",\"message\":\"no\"}}"));
 }
 
 std::string ReadWhole(const std::string& path) {

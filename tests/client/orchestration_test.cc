@@ -54,8 +54,37 @@ TEST(OrchestrationEvent, HasWhatItsKindHas) {
   event.mutable_event_sent()->set_name("go");
   EXPECT_EQ(FromProto(event).instance_id, "b");
   EXPECT_EQ(FromProto(event).name, "go");
-  event.mutable_other()->set_number(23);
-  EXPECT_EQ(FromProto(event).number, 23);
+  event.mutable_other()->set_number(18);
+  EXPECT_EQ(FromProto(event).number, 18);
+}
+
+TEST(OrchestrationEvent, HasWhatWasAskedOfEntities) {
+  v1::OrchestrationEvent event;
+  event.mutable_entity_called()->set_instance_id("@counter@a");
+  event.mutable_entity_called()->set_operation("add");
+  event.mutable_entity_called()->set_input("5");
+  event.mutable_entity_called()->set_request_id("r");
+  EXPECT_EQ(FromProto(event).instance_id, "@counter@a");
+  EXPECT_EQ(FromProto(event).operation, "add");
+  EXPECT_EQ(FromProto(event).input, "5");
+  EXPECT_EQ(FromProto(event).request_id, "r");
+  EXPECT_EQ(FromProto(event).scheduled_time, std::nullopt);
+  event.mutable_entity_signaled()->mutable_scheduled_time()->set_seconds(9);
+  EXPECT_EQ(FromProto(event).scheduled_time, absl::FromUnixSeconds(9));
+  event.mutable_entity_call_failed()->set_request_id("r");
+  event.mutable_entity_call_failed()->mutable_failure()->set_message("no");
+  EXPECT_EQ(FromProto(event).request_id, "r");
+  EXPECT_EQ(FromProto(event).failure->message, "no");
+  event.mutable_entity_lock_requested()->set_section_id("c");
+  event.mutable_entity_lock_requested()->add_instance_ids("@counter@a");
+  event.mutable_entity_lock_requested()->add_instance_ids("@counter@b");
+  EXPECT_EQ(FromProto(event).section_id, "c");
+  EXPECT_EQ(FromProto(event).instance_ids,
+            (std::vector<std::string>{"@counter@a", "@counter@b"}));
+  event.mutable_entity_unlocked()->set_instance_id("@counter@b");
+  event.mutable_entity_unlocked()->set_section_id("c");
+  EXPECT_EQ(FromProto(event).instance_id, "@counter@b");
+  EXPECT_EQ(FromProto(event).section_id, "c");
 }
 
 }  // namespace

@@ -215,6 +215,60 @@ TEST(OrchestrationEvent, HasItsNumberAndTime) {
   EXPECT_FALSE(message.activity_scheduled().has_input());
 }
 
+v1::OrchestrationEvent ToldAs(EventBody body) {
+  v1::OrchestrationEvent message;
+  ToMessage(HistoryEvent{3, {}, std::move(body)}, message);
+  return message;
+}
+
+TEST(OrchestrationEvent, OperationsOfEntitiesAreToldWithTheirEnds) {
+  const auto called = ToldAs(EntityOperationCalled{.request_id = "r",
+                                                   .operation = "add",
+                                                   .input = "5",
+                                                   .caller = "a-1",
+                                                   .target = "@counter@a"});
+  EXPECT_EQ(called.entity_called().ShortDebugString(),
+            "instance_id: \"@counter@a\" operation: \"add\" input: \"5\" "
+            "request_id: \"r\"");
+  const auto bare = ToldAs(EntityOperationSignaled{
+      .request_id = "s", .operation = "reset", .target = "@counter@a"});
+  EXPECT_EQ(bare.entity_signaled().ShortDebugString(),
+            "instance_id: \"@counter@a\" operation: \"reset\" request_id: "
+            "\"s\"");
+  const auto later = ToldAs(
+      EntityOperationSignaled{.scheduled = Timestamp{7, 8}, .input = ""});
+  EXPECT_EQ(later.entity_signaled().scheduled_time().seconds(), 7);
+  EXPECT_EQ(later.entity_signaled().scheduled_time().nanos(), 8);
+  EXPECT_TRUE(later.entity_signaled().has_input());
+  const auto completed = ToldAs(EntityOperationCompleted{"r", "7"});
+  EXPECT_EQ(completed.entity_call_completed().ShortDebugString(),
+            "request_id: \"r\" output: \"7\"");
+  EXPECT_FALSE(ToldAs(EntityOperationCompleted{"r", {}})
+                   .entity_call_completed()
+                   .has_output());
+  TaskFailureDetails details;
+  details.set_errormessage("it broke");
+  const auto failed = ToldAs(
+      EntityOperationFailed{"r", OpaqueMessage{details.SerializeAsString()}});
+  EXPECT_EQ(failed.entity_call_failed().ShortDebugString(),
+            "request_id: \"r\" failure { message: \"it broke\" }");
+}
+
+TEST(OrchestrationEvent, LocksOfEntitiesAreToldWithTheirEnds) {
+  const auto requested =
+      ToldAs(EntityLockRequested{"c", {"@counter@a", "@counter@b"}, 0, "a-1"});
+  EXPECT_EQ(requested.entity_lock_requested().ShortDebugString(),
+            "instance_ids: \"@counter@a\" instance_ids: \"@counter@b\" "
+            "section_id: \"c\"");
+  EXPECT_EQ(
+      ToldAs(EntityLockGranted{"c"}).entity_lock_granted().ShortDebugString(),
+      "section_id: \"c\"");
+  EXPECT_EQ(ToldAs(EntityUnlockSent{"c", "a-1", "@counter@a"})
+                .entity_unlocked()
+                .ShortDebugString(),
+            "instance_id: \"@counter@a\" section_id: \"c\"");
+}
+
 TEST(OrchestrationEvent, OneWithoutWordsHasItsNumberInTheContract) {
   v1::OrchestrationEvent message;
   ToMessage(HistoryEvent{-1, {}, OtherEvent{18, ""}}, message);

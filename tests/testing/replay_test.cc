@@ -131,17 +131,6 @@ TEST(Replay, AFailureIsComparedByItsTypeAndMessage) {
               HasSubstr("because of NoMoney: broke, because of X: y"));
 }
 
-TEST(Replay, AHistoryWithEntitiesIsRefused) {
-  TestEnvironment env;
-  const absl::Status status = env.Replay(
-      R"({"format":"leasehold.history.v1","instance_id":"o"})"
-      "\n"
-      R"({"id":1,"time":"2026-01-05T09:00:01+00:00","event":"other","number":24})");
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("line 2: the orchestration uses entities"));
-}
-
 TEST(Replay, AFileIsNamed) {
   const TemporaryDirectory folder;
   const std::string path = folder.path() + "/order-1.history";

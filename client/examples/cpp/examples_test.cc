@@ -116,6 +116,12 @@ TEST(Transfer, HasBothAccountsToItself) {
   EXPECT_EQ(ann.LockedBy(), "");
 }
 
+TEST(Transfer, StillDoesWhatItDidInProduction) {
+  TestEnvironment env;
+  env.AddOrchestrator("Transfer", &Transfer);
+  EXPECT_EQ(env.ReplayFile(EXAMPLES "/bank.history"), absl::OkStatus());
+}
+
 TEST(Transfer, FailsWithoutMoneyAndUnlocks) {
   TestEnvironment env;
   env.AddEntity("Account", AccountEntity());
