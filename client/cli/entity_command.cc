@@ -166,6 +166,56 @@ Command AddDelete(CLI::App& group) {
   });
 }
 
+// A duration, zero included, or `none`.
+absl::StatusOr<std::optional<absl::Duration>> ReadLockTime(
+    const std::string& text) {
+  if (text == "none") return std::optional<absl::Duration>();
+  absl::Duration value;
+  if (absl::ParseDuration(text, &value) && value >= absl::ZeroDuration() &&
+      value != absl::InfiniteDuration()) {
+    return std::optional<absl::Duration>(value);
+  }
+  return WrongValue(text,
+                    "not a time for a lock; write a duration from now, as in "
+                    "30s, 0 to end it at once, or none for no limit");
+}
+
+std::string LockTimeText(const std::optional<absl::Duration>& time) {
+  if (!time.has_value()) return "has no limit";
+  if (*time == absl::ZeroDuration()) return "has ended";
+  return absl::StrCat("ends in ", absl::FormatDuration(*time));
+}
+
+Command AddLimitLock(CLI::App& group) {
+  const auto options = std::make_shared<EntityLockOptions>();
+  CLI::App* app = group.add_subcommand("limit-lock",
+                                       "Say how long the lock of an entity "
+                                       "lasts at most, from now on: renew it, "
+                                       "or end it");
+  AddId(*app, options->instance_id)->required();
+  AddValue(
+      *app, "TIME", options->timeout, ReadLockTime,
+      "how long, as in 30s; 0 ends the lock at once; none: it has no limit "
+      "any more")
+      ->type_name("")
+      ->required();
+  AddValue(*app, "--section", options->section_id, ReadId,
+           "only if this critical section has it (default: whichever does)")
+      ->type_name("ID");
+  return Calling(
+      app, [options](EntityClient& client, const GlobalOptions& global,
+                     Surroundings& around) {
+        const absl::Status status = client.LimitLock(*options);
+        if (!status.ok()) return status;
+        return WriteDone(absl::StrCat("The lock of ", options->instance_id, " ",
+                                      LockTimeText(options->timeout), "."),
+                         JsonObject()
+                             .Text("instance_id", options->instance_id)
+                             .Text("done", "limit-lock"),
+                         global, around);
+      });
+}
+
 struct ListOptions {
   std::string id_prefix;
   std::optional<Moment> updated_from;
@@ -282,7 +332,8 @@ std::vector<Command> AddEntityCommands(CLI::App& parser) {
       "entity", "Signal, call and look at the entities of a server");
   group->require_subcommand(1);
   return {AddSignal(*group), AddCall(*group),   AddGet(*group),
-          AddList(*group),   AddDelete(*group), AddWatch(*group)};
+          AddList(*group),   AddDelete(*group), AddLimitLock(*group),
+          AddWatch(*group)};
 }
 
 }  // namespace leasehold::client::cli

@@ -137,6 +137,20 @@ absl::Status EntityClient::Delete(const std::string& id) {
   return Make(&Stub::Delete, request, response, timeout_);
 }
 
+absl::Status EntityClient::LimitLock(const EntityLockOptions& options) {
+  absl::Status status = CheckId(options.instance_id);
+  status.Update(CheckUtf8("the section ID", options.section_id));
+  if (!status.ok()) return status;
+  v1::LimitEntityLockRequest request;
+  request.set_instance_id(options.instance_id);
+  request.set_section_id(options.section_id);
+  if (options.timeout.has_value()) {
+    *request.mutable_timeout() = ToProto(*options.timeout);
+  }
+  v1::LimitEntityLockResponse response;
+  return Make(&Stub::LimitLock, request, response, timeout_);
+}
+
 absl::StatusOr<EntityPage> EntityClient::ListPage(
     const ListEntitiesOptions& options, const std::string& page_token) {
   absl::Status status = CheckId(options.filter.id_prefix);

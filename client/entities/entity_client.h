@@ -54,6 +54,15 @@ struct EntityCallOptions {
   absl::Duration timeout = absl::Seconds(30);
 };
 
+// How long the lock of an entity lasts at most, from now on.
+struct EntityLockOptions {
+  std::string instance_id;
+  // The critical section that is meant; empty: whichever has the entity.
+  std::string section_id = {};
+  // Zero: the lock ends at once. Empty: it has no limit any more.
+  std::optional<absl::Duration> timeout;
+};
+
 // Conditions that all have to hold; an empty one holds for every entity.
 struct EntityFilter {
   std::string id_prefix;
@@ -113,6 +122,13 @@ class EntityClient {
 
   // Takes its state away. NOT_FOUND: it has none.
   absl::Status Delete(const std::string& id);
+
+  // Sets a limit in place of the one that its lock has: a renewal, or an end.
+  // When the time is over, the next in line gets the lock, and those of all
+  // other entities of that critical section end, too. NOT_FOUND: it is not
+  // locked, or by another section. FAILED_PRECONDITION: the section still waits
+  // for other entities.
+  absl::Status LimitLock(const EntityLockOptions& options);
 
   // One page; `page_token` is from the previous page, or empty for the first.
   absl::StatusOr<EntityPage> ListPage(const ListEntitiesOptions& options,

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "google/protobuf/duration.pb.h"
+#include "client/wire/timestamp.h"
 #include "leasehold/v1/instances.pb.h"
 
 namespace leasehold::client {
@@ -71,8 +71,6 @@ struct OpenedInstance {
 
 // Convert between the contract's messages and these values.
 Instance FromProto(const leasehold::v1::Instance& proto);
-absl::Duration FromProto(const google::protobuf::Duration& proto);
-google::protobuf::Duration ToProto(absl::Duration duration);
 // kUnknown becomes STATE_UNSPECIFIED.
 leasehold::v1::Instance::State ToProto(InstanceState state);
 

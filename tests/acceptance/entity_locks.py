@@ -7,7 +7,7 @@ import json
 
 from entities import TALLY, call_entity, lock, names, unlock
 from exchange import logged
-from harness import Server, check, contains, equal
+from harness import Server, check, contains, equal, expect, leasehold
 from orchestrations import on_both_stores
 from sidecar import Sidecar, action, complete, failure
 
@@ -71,3 +71,41 @@ def _(server, sidecar):
             instance=dict(instanceId=TALLY), name="op", data="{")))
         ended = sidecar.wait_for_completion("p-1")
         contains(ended["failureDetails"]["errorMessage"], "action 1", "no JSON object")
+
+
+@on_both_stores("A42.54 `leasehold entity limit-lock` ends a lock, renews it, or takes its limit "
+                "away")
+def _(server, sidecar):
+    def limit(*args, output="json"):
+        return leasehold(f"--address={server.address}", f"--output={output}", "entity",
+                         "limit-lock", *args)
+
+    def held():
+        shown = leasehold(f"--address={server.address}", "--output=json", "entity", "get", TALLY)
+        return json.loads(shown.out).get("lock") if shown.code == 0 else None
+
+    result = limit(TALLY, "5s")
+    equal(result.code, 1, "of one that is not locked")
+    contains(result.err, "NOT_FOUND", TALLY, "is not locked")
+    with sidecar.worker() as worker:
+        for n in (1, 2):
+            sidecar.start("p", id=f"p-{n}")
+            worker.turn().complete(lock(1, f"c-{n}", TALLY))
+            if n == 1:
+                first = worker.turn()
+        equal((held()["holder"], "expire_time" in held()), ("p-1", False), "lock")
+        equal(limit(TALLY, "1h", output="table").out, f"The lock of {TALLY} ends in 1h.\n")
+        expect("expire_time" in held(), "it has a limit")
+        equal(limit(TALLY, "none").code, 0)
+        expect("expire_time" not in held(), "it has no limit")
+        result = limit(TALLY, "0", "--section=c-2")
+        equal(result.code, 1, "of a section that waits")
+        contains(result.err, "NOT_FOUND")
+        equal(held()["section_id"], "c-1", "section")
+        equal(json.loads(limit(TALLY, "0", "--section=c-1").out),
+              {"instance_id": TALLY, "done": "limit-lock"}, "what it says")
+        second = worker.turn()
+        equal((second.id, second.event("entityLockGranted")["criticalSectionId"]),
+              ("p-2", "c-2"), "next in line")
+        first.complete(complete(2))
+        second.complete(complete(2))

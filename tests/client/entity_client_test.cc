@@ -70,6 +70,26 @@ TEST_F(EntityClientTest, AsksForWhatItIsTold) {
             "DeleteEntityRequest instance_id: \"@c@a\"; ");
 }
 
+TEST_F(EntityClientTest, ALockHasATimeFromNowOrNone) {
+  EXPECT_TRUE(client()
+                  .LimitLock({.instance_id = "@c@a",
+                              .section_id = "s",
+                              .timeout = absl::Milliseconds(1500)})
+                  .ok());
+  EXPECT_TRUE(
+      client()
+          .LimitLock({.instance_id = "@c@a", .timeout = absl::ZeroDuration()})
+          .ok());
+  server_.FailNext({grpc::StatusCode::NOT_FOUND, "it is not locked"});
+  EXPECT_EQ(client().LimitLock({.instance_id = "@c@a", .timeout = {}}).code(),
+            Code::kNotFound);
+  EXPECT_EQ(server_.Asked(),
+            "LimitEntityLockRequest instance_id: \"@c@a\" section_id: \"s\" "
+            "timeout { seconds: 1 nanos: 500000000 }; "
+            "LimitEntityLockRequest instance_id: \"@c@a\" timeout { }; "
+            "LimitEntityLockRequest instance_id: \"@c@a\"; ");
+}
+
 TEST_F(EntityClientTest, ACallReturnsTheOutputIfThereIsOne) {
   const EntityCallOptions call{.instance_id = "@c@a",
                                .operation = "get",
@@ -172,6 +192,12 @@ TEST_F(EntityClientTest, TextThatIsNotUtf8IsNotSent) {
             Code::kInvalidArgument);
   EXPECT_EQ(client().Get(bad).status().code(), Code::kInvalidArgument);
   EXPECT_EQ(client().Delete(bad).code(), Code::kInvalidArgument);
+  EXPECT_EQ(client()
+                .LimitLock({.instance_id = "@c@a",
+                            .section_id = bad,
+                            .timeout = absl::ZeroDuration()})
+                .code(),
+            Code::kInvalidArgument);
   EXPECT_EQ(server_.Asked(), "");
 }
 
@@ -256,6 +282,25 @@ TEST_F(EntityClientTest, DeleteSaysThatItIsDone) {
   EXPECT_EQ(Execute({"delete", "@c@a"}).code, 1);
 }
 
+TEST_F(EntityClientTest, LimitLockSaysWhatBecomesOfTheLock) {
+  EXPECT_EQ(Done({"limit-lock", "@c@a", "1m30s", "--section=s"}),
+            "The lock of @c@a ends in 1m30s.\n");
+  EXPECT_EQ(Done({"limit-lock", "@c@a", "0"}), "The lock of @c@a has ended.\n");
+  EXPECT_EQ(Done({"limit-lock", "@c@a", "none"}),
+            "The lock of @c@a has no limit.\n");
+  EXPECT_EQ(server_.Asked(),
+            "LimitEntityLockRequest instance_id: \"@c@a\" section_id: \"s\" "
+            "timeout { seconds: 90 }; "
+            "LimitEntityLockRequest instance_id: \"@c@a\" timeout { }; "
+            "LimitEntityLockRequest instance_id: \"@c@a\"; ");
+  EXPECT_EQ(Done({"--output=json", "limit-lock", "@c@a", "5s"}),
+            "{\"instance_id\":\"@c@a\",\"done\":\"limit-lock\"}\n");
+  server_.FailNext({grpc::StatusCode::FAILED_PRECONDITION, "it still waits"});
+  const cli::Outcome run = Execute({"limit-lock", "@c@a", "5s"});
+  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.err, "FAILED_PRECONDITION: it still waits\n");
+}
+
 TEST_F(EntityClientTest, WatchShowsARowForEachChange) {
   server_.Show("instance_id: '@c@a'");
   server_.Show(kCounter);
@@ -275,6 +320,10 @@ TEST_F(EntityClientTest, WrongUsageIsRefusedBeforeAnythingIsAsked) {
            {"call", "@c@a", "get", "--input=tea"},
            {"signal", "@c@a", "get", "--at=tea"},
            {"get"},
+           {"limit-lock", "@c@a"},
+           {"limit-lock", "@c@a", "tea"},
+           {"limit-lock", "@c@a", "inf"},
+           {"limit-lock", "@c@a", "5s", "--section="},
            {"list", "--limit=0"}}) {
     EXPECT_EQ(Execute(arguments).code, 2);
   }

@@ -110,6 +110,11 @@ class FakeEntityServer final : public leasehold::v1::Entities::Service {
                       leasehold::v1::DeleteEntityResponse*) override {
     return Record(*request);
   }
+  grpc::Status LimitLock(grpc::ServerContext*,
+                         const leasehold::v1::LimitEntityLockRequest* request,
+                         leasehold::v1::LimitEntityLockResponse*) override {
+    return Record(*request);
+  }
   // Shows all that is known, and then ends.
   grpc::Status Watch(
       grpc::ServerContext*, const leasehold::v1::GetEntityRequest* request,
