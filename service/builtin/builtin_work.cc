@@ -51,8 +51,7 @@ std::vector<std::string> BuiltinWork::EntityNames() const {
 }
 
 int BuiltinWork::GiveBacksOf(const WorkItem& item) const {
-  // With their growing delays these are three seconds, and six.
-  constexpr int kOfOperationsOfACounter = 4;
+  // With their growing delays these are six seconds.
   constexpr int kOfOthers = 5;
   const EntityRequest& request = item.entityrequestv2();
   if (request.has_entitystate()) {
@@ -70,7 +69,7 @@ int BuiltinWork::GiveBacksOf(const WorkItem& item) const {
             : event.entityoperationsignaled().operation();
     if (!builtin::IsCounterOperation(operation)) return kOfOthers;
   }
-  return kOfOperationsOfACounter;
+  return kOfACounter;
 }
 
 std::string BuiltinWork::DoTurn(const WorkItem& item) const {

@@ -36,8 +36,10 @@ class BuiltinWork {
   std::vector<std::string> EntityNames() const;
 
   // How often a batch goes back before it is done, since it may be for a worker
-  // that is about to connect: programs often have an entity of that name. An
-  // entity with a state of another form belongs to such a worker for good.
+  // that is about to connect: programs often have an entity of that name. One
+  // with nothing but the operations of a counter goes back for 0.6 s. An entity
+  // with a state of another form belongs to such a worker for good.
+  static constexpr int kOfACounter = 2;
   static constexpr int kForWorkersOnly = std::numeric_limits<int>::max();
   int GiveBacksOf(const WorkItem& item) const;
 

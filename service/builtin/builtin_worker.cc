@@ -30,6 +30,10 @@ constexpr absl::Duration kStopTimeout = absl::Seconds(1);
 
 constexpr size_t kActivitiesMax = 100;
 
+// For how long after a batch was done here no worker is expected that has
+// counters of its own.
+constexpr absl::Duration kSureFor = absl::Minutes(1);
+
 // Of how many entities something is remembered; more only wait a bit longer.
 constexpr size_t kEntitiesKnown = 10'000;
 
@@ -170,10 +174,14 @@ class BuiltinWorker::Host {
     const std::string& id = item.entityrequestv2().instanceid();
     if (give_backs == BuiltinWork::kForWorkersOnly) return true;
     // Those whose last batch was done here are known to be ours.
-    if (ours_.contains(id)) return false;
+    const Instant now = clock_.Now();
+    const bool sure =
+        ours_.contains(id) ||
+        (give_backs == BuiltinWork::kOfACounter && now < sure_until_);
     if (given_back_.size() >= kEntitiesKnown) given_back_.clear();
-    if (given_back_[id]++ < give_backs) return true;
+    if (!sure && given_back_[id]++ < give_backs) return true;
     given_back_.erase(id);
+    sure_until_ = now + kSureFor;
     if (ours_.size() >= kEntitiesKnown) ours_.clear();
     ours_.insert(id);
     return false;
@@ -240,6 +248,8 @@ class BuiltinWorker::Host {
   CondVar changed_;
   WorkerId id_ ABSL_GUARDED_BY(mu_) = 0;  // While it is connected.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  // No batch with the operations of a counter goes back until then.
+  Instant sure_until_ ABSL_GUARDED_BY(mu_);
   // Entities: how often a batch of each has gone back; and those that are ours.
   std::map<std::string, int> given_back_ ABSL_GUARDED_BY(mu_);
   std::set<std::string> ours_ ABSL_GUARDED_BY(mu_);

@@ -159,12 +159,16 @@ def _(server, sidecar):
         tell("@counter@theirs", "add")
         worker.batch().complete(None, state='{"value":1}')
     tell("@counter@theirs", "add", "5")
-    for operation, input in (("add", "5"), ("Add", None), ("add", '"x"'), ("sub", "1"),
+    for operation, input in (("add", "5"), ("Add", None), ("add", '"x"'),
                              ("add", "9223372036854775807")):
         tell("@Counter@visits", operation, input)
     wait_until(lambda: state("@counter@visits") == "6", "6")
     tell("@counter@visits", "reset", "40")
     wait_until(lambda: state("@counter@visits") == "40", "40")
+    # One that it does not have changes nothing.
+    tell("@counter@visits", "sub", "1")
+    tell("@counter@visits", "add", "2")
+    wait_until(lambda: state("@counter@visits") == "42", "42")
     tell("@counter@visits", "delete")
     wait_until(lambda: state("@counter@visits") is None, "nothing")
     equal(state("@counter@theirs"), '{"value":1}', "the state of another worker's counter")

@@ -230,13 +230,19 @@ TEST_F(BuiltinTest, PingReturnsItsInput) {
   EXPECT_EQ(Output("Ping", std::nullopt, "b"), nullptr);
 }
 
-// What a caller of the entity Counter gets, one operation after the other; an
-// operation is an array of its name and, if it has one, its input.
+// An operation is an array of its name and, if it has one, its input.
+struct Calls {
+  std::string counter;
+  std::vector<std::vector<json>> operations;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Calls, counter, operations)
+};
+
+// What a caller of the entity Counter gets, one operation after the other.
 worker::Task<json> Operations(worker::OrchestrationContext& context,
-                              std::vector<std::vector<json>> operations) {
-  const worker::EntityId counter("Counter", "visits");
+                              Calls calls) {
+  const worker::EntityId counter("Counter", calls.counter);
   json answers = json::array();
-  for (const std::vector<json>& operation : operations) {
+  for (const std::vector<json>& operation : calls.operations) {
     const auto name = operation.at(0).get<std::string>();
     try {
       if (operation.size() == 1) {
@@ -257,13 +263,25 @@ TEST_F(BuiltinTest, CounterIsAnEntityToo) {
   worker::Worker callers(hub_.address());
   callers.AddOrchestrator("Operations", &Operations);
   ASSERT_TRUE(callers.Start().ok());
-  EXPECT_EQ(OutputWhileTimePasses(
-                "Operations",
-                R"([["get"], ["add", 5], ["Add"], ["add", "x"], ["get"],
+  EXPECT_EQ(OutputWhileTimePasses("Operations",
+                                  R"({"counter": "visits", "operations": [
+                 ["get"], ["add", 5], ["Add"], ["add", "x"], ["get"],
                  ["reset", 9223372036854775807], ["add"], ["delete"], ["get"],
-                 ["sub", 1]])"),
+                 ["sub", 1]]})"),
             json({0, 5, 6, "INVALID_ARGUMENT", 6, INT64_MAX, "OUT_OF_RANGE",
                   nullptr, 0, "leasehold::worker::UnknownOperationError"}));
+}
+
+TEST_F(BuiltinTest, OnlyTheFirstCounterWaitsForAWorkerThatMayConnect) {
+  worker::Worker callers(hub_.address());
+  callers.AddOrchestrator("Operations", &Operations);
+  ASSERT_TRUE(callers.Start().ok());
+  const std::string add = R"({"counter":"visits","operations":[["add",5]]})";
+  EXPECT_EQ(OutputWhileTimePasses("Operations", add), json::array({5}));
+  // Time stands still.
+  EXPECT_EQ(Output("Operations", add, "b"), json::array({10}));
+  const std::string other = R"({"counter":"other","operations":[["add",5]]})";
+  EXPECT_EQ(Output("Operations", other, "c"), json::array({5}));
 }
 
 }  // namespace
