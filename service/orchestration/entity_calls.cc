@@ -12,7 +12,7 @@ namespace leasehold {
 namespace {
 
 constexpr size_t kPageEntitiesMax = 1000;
-// Of the states in a page: one more may be in it.
+// Of the states in a page, unless one alone is larger.
 constexpr size_t kPageBytesMax = 2 << 20;
 
 // Of all that watchers are told of.
@@ -109,10 +109,6 @@ void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
         EntityList list;
         size_t bytes = 0;
         for (EntityRow& row : page->rows) {
-          if (bytes > kPageBytesMax) {
-            page->next = list.entities.back().id;
-            break;
-          }
           // All that is asleep has a state: otherwise it would not be there.
           bool has_state = row.number == 0 || !query.with_stateless;
           if (query.with_state || !has_state) {
@@ -122,7 +118,14 @@ void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
             if (whole->has_value() && !(*whole)->damaged) {
               row.state = std::move((*whole)->state);
             }
-            if (row.state.has_value()) bytes += row.state->size();
+          }
+          if (query.with_state && row.state.has_value()) {
+            bytes += row.state->size();
+          }
+          // One that alone is larger has a page of its own.
+          if (bytes > kPageBytesMax && !list.entities.empty()) {
+            page->next = list.entities.back().id;
+            break;
           }
           list.entities.push_back(InfoOf(row, query.with_state));
           list.entities.back().has_state |= has_state;

@@ -439,5 +439,33 @@ TEST_F(EntityTest, ListsEntitiesPageByPage) {
   EXPECT_EQ(asked.code(), Code::kInvalidArgument);
 }
 
+TEST_F(EntityTest, APageHasNoMoreStatesThanAnyClientCanRead) {
+  FakeWorker& worker = Connect();
+  const auto mib = [](double count) {
+    return std::string(static_cast<size_t>(count * (1 << 20)), 'x');
+  };
+  Put(worker, "@c@1", mib(1));
+  Put(worker, "@c@2", mib(3));  // Has a page of its own.
+  Put(worker, "@c@3", mib(0.5));
+  Put(worker, "@c@4", mib(1));
+  Put(worker, "@c@5", mib(1));
+  EntityListQuery query{.tenant = Key("a").tenant, .with_state = true};
+  std::vector<std::vector<std::string>> pages;
+  do {
+    Asked<EntityList> asked;
+    engine().entities().QueryEntities(query, asked.done());
+    Settle();
+    ASSERT_TRUE(asked.ok()) << asked.status();
+    pages.emplace_back();
+    for (const EntityInfo& info : asked.value().entities) {
+      pages.back().push_back(info.id);
+    }
+    query.page_token.text = asked.value().next_page_token;
+  } while (!query.page_token.text.empty());
+  EXPECT_THAT(pages,
+              ElementsAre(ElementsAre("@c@1"), ElementsAre("@c@2"),
+                          ElementsAre("@c@3", "@c@4"), ElementsAre("@c@5")));
+}
+
 }  // namespace
 }  // namespace leasehold
