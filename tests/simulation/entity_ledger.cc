@@ -31,7 +31,10 @@ void EntityLedger::Promise(const std::string& label, bool runs, int now) {
 void EntityLedger::Answer(const std::string& label, const std::string& log,
                           int now) {
   Operation& operation = operations_[label];
-  if (operation.output.has_value()) return;
+  if (operation.output.has_value()) {
+    if (*operation.output != log) operation.other_output = log;
+    return;
+  }
   operation.runs = true;
   operation.end = now;
   operation.output = log;
@@ -122,6 +125,10 @@ std::optional<std::string> EntityLedger::CheckOperations(
     if (log.substr(0, place->second.bytes) != *operation.output) {
       return absl::StrCat("call ", label, " was answered with ",
                           *operation.output);
+    }
+    if (operation.other_output.has_value()) {
+      return absl::StrCat("call ", label, " was answered again, with ",
+                          *operation.other_output);
     }
   }
   return std::nullopt;

@@ -31,14 +31,14 @@ std::string AppendEntry(std::string log, std::string_view label,
 
 class EntityLedger {
  public:
-  // An operation is sent. Calls and signals of orchestrations may come again,
-  // with the same label; the first counts.
+  // An operation is sent. Those of orchestrations and calls with a name may
+  // come again, with the same label; the first counts.
   void Begin(const std::string& label, const std::string& entity, bool is_call,
              int now);
   // A caller was told that its signal will run, or that it will not. Whoever
   // was told nothing does not know.
   void Promise(const std::string& label, bool runs, int now);
-  // A call was answered with the log.
+  // A call was answered with the log. It may be answered again, with the same.
   void Answer(const std::string& label, const std::string& log, int now);
   // Somebody has looked.
   void Read(const std::string& entity, std::string log, int begin, int end);
@@ -63,6 +63,8 @@ class EntityLedger {
     int end = kNever;
     std::optional<bool> runs = {};           // Unknown, if nobody was told.
     std::optional<std::string> output = {};  // Of a call.
+    // It was answered again, and otherwise.
+    std::optional<std::string> other_output = {};
   };
   struct Look {
     std::string entity;

@@ -1,8 +1,8 @@
-// Races for entities: callers signal and look, orchestrations call and lock
-// them, holders of locks end in every way, commits fail, workers and the server
-// go away. Some order of all operations must explain every answer, each
-// operation takes effect once, nobody comes into a critical section, and at the
-// end nothing waits and nothing is locked.
+// Races for entities: callers signal, call and look, also with the same request
+// again, orchestrations call and lock them, holders of locks end in every way,
+// commits fail, workers and the server go away. Some order of all operations
+// must explain every answer, each operation takes effect once, nobody comes
+// into a critical section, and at the end nothing waits and nothing is locked.
 //
 // A failure prints its seed and the logs of the entities.
 
@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "lease/base/quote.h"
 #include "tests/orchestration/entity_fixture.h"
+#include "tests/simulation/entity_callers.h"
 #include "tests/simulation/entity_ledger.h"
 #include "tests/simulation/entity_program.h"
 #include "tests/simulation/entity_worker.h"
@@ -39,19 +40,20 @@ struct EntityCounts {
   uint64_t ended = 0;    // Holders and others, by callers.
   uint64_t unknown = 0;  // Signals whose sender was told nothing.
   uint64_t failures = 0;
+  EntityCallers::Counts calls;  // From outside.
 };
 
 class EntityWorld final : public EntityTest {
  public:
   EntityWorld(Random& random, EntityCounts& counts)
       : random_(random), counts_(counts) {
-    if (OneIn(random_, 3)) options_.entity_lock_timeout = absl::Seconds(5);
+    if (OneIn(random_, 2)) options_.entity_lock_timeout = absl::Seconds(5);
     if (OneIn(random_, 2)) options_.outbox_shortcut = false;
   }
 
   std::optional<std::string> Run() {
     worker_ = &Connect();
-    for (int i = 0; i < 250; ++i) Step();
+    for (int i = 0; i < 300; ++i) Step();
     return End();
   }
 
@@ -80,7 +82,7 @@ class EntityWorld final : public EntityTest {
 
   void Step() {
     ++now_;
-    switch (Uniform(random_, 0, 15)) {
+    switch (Uniform(random_, 0, 16)) {
       case 0:
       case 1:
         return SendSignal();
@@ -107,6 +109,10 @@ class EntityWorld final : public EntityTest {
         return Work();
       case 14:
         return Meddle();
+      case 15:
+        return OneIn(random_, 8)
+                   ? callers_.GiveUp(engine().entities())
+                   : callers_.Call(engine().entities(), AnyEntity());
       default:
         return Harm();
     }
@@ -182,6 +188,7 @@ class EntityWorld final : public EntityTest {
         if (!OneIn(random_, 3)) return;
         RunEverything();
         Crash();
+        callers_.OnCrash();
         worker_ = &Connect();
         return;
       case 2:
@@ -258,6 +265,8 @@ class EntityWorld final : public EntityTest {
   // Nothing fails any more.
   std::optional<std::string> End() {
     calm_ = true;
+    // Those that have been answered are answered as before.
+    callers_.CallAllAgain(engine().entities());
     for (int i = 0; i < 40; ++i) {
       for (RunEverything(); !worker_->items.empty(); RunEverything()) Work();
       Pass(absl::Seconds(1));
@@ -266,8 +275,13 @@ class EntityWorld final : public EntityTest {
     counts_.sections += ledger_.sections();
     counts_.expired += CountTold(WorkEventKind::kLockExpired);
     counts_.answers += entity_worker_.answers();
+    counts_.calls.answers += callers_.counts().answers;
+    counts_.calls.again += callers_.counts().again;
+    counts_.calls.given_up += callers_.counts().given_up;
+    counts_.calls.unknown += callers_.counts().unknown;
     std::optional<std::string> found = entity_worker_.violation();
     if (!found) found = FindLeft();
+    if (!found) found = callers_.FindLeft();
     std::map<std::string, std::string> logs;
     for (size_t i = 0; i < 10; ++i) {
       const std::string entity = absl::StrCat("@c@", i);
@@ -306,6 +320,7 @@ class EntityWorld final : public EntityTest {
   EntityLedger ledger_;
   EntityWorker entity_worker_{random_, ledger_};
   int now_ = 0;
+  EntityCallers callers_{random_, ledger_, now_};
   int last_label_ = 0;
   bool calm_ = false;
 };
@@ -343,6 +358,10 @@ TEST(EntityLinearizability, WorldsGoWhereItHurts) {
   EXPECT_GT(counts.ended, 1'000u);
   EXPECT_GT(counts.unknown, 20u);
   EXPECT_GT(counts.failures, 100u);
+  EXPECT_GT(counts.calls.answers, 500u);
+  EXPECT_GT(counts.calls.again, 500u);
+  EXPECT_GT(counts.calls.given_up, 100u);
+  EXPECT_GT(counts.calls.unknown, 100u);
 }
 
 // ---- The check itself -------------------------------------------------------
@@ -388,6 +407,15 @@ TEST_F(EntityLedgerTest, ACallIsAnsweredWithWhatWasThere) {
   Call("2", 1, 4, "1 2");
   EXPECT_EQ(Found("1 2"), "");
   EXPECT_THAT(Found("2 1"), HasSubstr("was answered with 1 2"));
+}
+
+TEST_F(EntityLedgerTest, ACallThatIsMadeAgainIsAnsweredAsBefore) {
+  Call("1", 1, 2, "1");
+  Signal("2", 3, 4);
+  Call("1", 5, 6, "1");
+  EXPECT_EQ(Found("1 2"), "");
+  Call("1", 7, 8, "1 2");
+  EXPECT_THAT(Found("1 2"), HasSubstr("was answered again, with 1 2"));
 }
 
 TEST_F(EntityLedgerTest, ALookSeesWhatHasEndedAndNothingThatBeginsLater) {

@@ -69,7 +69,9 @@ BatchAnswer EntityWorker::AnswerBatch(
 std::string EntityWorker::Append(std::string log, const HistoryEvent& operation,
                                  bool calm, BatchAnswer& answer) {
   if (const auto* call = operation.As<EntityOperationCalled>()) {
-    return AppendEntry(std::move(log), call->request_id, "");
+    // One from outside has its label as its input.
+    return AppendEntry(std::move(log), call->input.value_or(call->request_id),
+                       "");
   }
   const auto& signal = *operation.As<EntityOperationSignaled>();
   // One that an entity has sent has its label as its input.
