@@ -32,7 +32,8 @@ struct HoldOptions {
   // Whether a hold that was lost is taken again instead of ending, once the
   // server has answered for the first time. Lost means that it ended with
   // anything but ABORTED, NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION,
-  // PERMISSION_DENIED and UNAUTHENTICATED.
+  // PERMISSION_DENIED and UNAUTHENTICATED; but a stream that the server had
+  // answered makes one more attempt if its token is no longer taken (token.h).
   bool reconnect = false;
   // Called when the context is held, and again after each reconnect. Callbacks
   // run on the thread that drives the stream: see InstancesClient for what they

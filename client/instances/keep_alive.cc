@@ -79,7 +79,7 @@ class KeepAlive::Stream : public std::enable_shared_from_this<Stream> {
       FinishIfQuietLocked();
       return;
     }
-    heard_ = true;
+    heard_ = heard_now_ = true;
     backoff_.Reset();
     if (response_.heartbeat()) {
       call_->Read(&response_, &read_);
@@ -187,6 +187,7 @@ class KeepAlive::Stream : public std::enable_shared_from_this<Stream> {
     writing_ = false;
     next_ = options_.instance_ids.size();
     answered_ = 0;
+    heard_now_ = false;
     context_ = std::make_unique<grpc::ClientContext>();
     call_ = stub_->PrepareAsyncKeepAlive(context_.get(), &loop_.queue());
     call_->StartCall(&started_);
@@ -213,8 +214,8 @@ class KeepAlive::Stream : public std::enable_shared_from_this<Stream> {
     bool reconnect = false;
     {
       MutexLock lock(mu_);
-      reconnect =
-          options_.reconnect && heard_ && !cancelled_ && IsNobodysWill(why);
+      reconnect = options_.reconnect && heard_ && !cancelled_ &&
+                  MayReconnect(why, /*answered=*/heard_now_);
     }
     if (!reconnect) return End();
     if (!life_.silent() && options_.on_lost) options_.on_lost(why);
@@ -272,7 +273,8 @@ class KeepAlive::Stream : public std::enable_shared_from_this<Stream> {
   KeepAliveResponse response_;
   grpc::Status status_;
   size_t answered_ = 0;
-  bool heard_ = false;  // The server has answered at least once.
+  bool heard_ = false;      // The server has answered at least once.
+  bool heard_now_ = false;  // It has answered the current call.
   Backoff backoff_;
   absl::Duration shortest_ = absl::InfiniteDuration();
 

@@ -40,7 +40,8 @@ struct KeepAliveOptions {
   // Whether a stream that was lost reconnects instead of ending, once the
   // server has answered for the first time. Lost means that it ended with
   // anything but ABORTED, NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION,
-  // PERMISSION_DENIED and UNAUTHENTICATED.
+  // PERMISSION_DENIED and UNAUTHENTICATED; but a stream that the server had
+  // answered makes one more attempt if its token is no longer taken (token.h).
   bool reconnect = false;
   // Called for each renewal. Callbacks run on the thread that drives the
   // stream: see InstancesClient for what they may do.

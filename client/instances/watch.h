@@ -63,7 +63,9 @@ struct WatchOptions {
   // Whether a watch that was lost reconnects instead of ending, once the server
   // has answered for the first time; then kLagged and a new snapshot follow.
   // Lost means any end but ABORTED, NOT_FOUND, INVALID_ARGUMENT,
-  // FAILED_PRECONDITION, PERMISSION_DENIED and UNAUTHENTICATED.
+  // FAILED_PRECONDITION, PERMISSION_DENIED and UNAUTHENTICATED; but a stream
+  // that the server had answered makes one more attempt if its token is no
+  // longer taken (token.h).
   bool reconnect = false;
   // The next event follows when this has returned. Callbacks run on the thread
   // that drives the stream: see InstancesClient for what they may do.

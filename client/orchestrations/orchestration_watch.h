@@ -33,7 +33,9 @@ struct OrchestrationWatchOptions {
   // Whether a watch that was lost reconnects instead of ending, once the server
   // has answered for the first time; then the current state is reported again.
   // Lost means any end but ABORTED, NOT_FOUND, INVALID_ARGUMENT,
-  // FAILED_PRECONDITION, PERMISSION_DENIED and UNAUTHENTICATED.
+  // FAILED_PRECONDITION, PERMISSION_DENIED and UNAUTHENTICATED; but a stream
+  // that the server had answered makes one more attempt if its token is no
+  // longer taken (token.h).
   bool reconnect = false;
   // The next state follows when this has returned. Callbacks run on the thread
   // that drives the stream: see OrchestrationClient for what they may do.

@@ -130,7 +130,8 @@ void ChannelHold::StartLocked(std::shared_ptr<Stream> stream) {
 
 void ChannelHold::NoteOutcomeLocked(absl::Status outcome) {
   ++attempts_;
-  const bool reconnect = was_held_ && IsNobodysWill(outcome);
+  const bool reconnect =
+      was_held_ && MayReconnect(outcome, state_ == State::kHeld);
   state_ = reconnect ? State::kLost : State::kNone;
   outcome_ = std::move(outcome);
   changed_.NotifyAll();

@@ -4,7 +4,7 @@
 // kNone --Open--> kOpening --answered--> kHeld --lost--> kLost --Open, or after
 // a delay--> kOpening …; any --Close--> kClosed. A hold that failed before the
 // server ever answered goes back to kNone: the caller has the error, and may
-// try again. A hold that was lost (IsNobodysWill in status.h), for example
+// try again. A hold that was lost (MayReconnect in status.h), for example
 // because the server or a proxy is gone, is taken again in the background.
 // After any other end, such as a release by force, it goes back to kNone, and
 // the next call over the channel takes a new hold.

@@ -79,7 +79,7 @@ class JoinReader::Room : public std::enable_shared_from_this<Room> {
 
  private:
   void JoinLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    waiting_ = false;
+    waiting_ = in_ = false;
     leasehold::v1::JoinRequest request;
     if (after_.has_value()) request.set_after_sequence(*after_);
     ServerStream<JoinResponse>::Callbacks callbacks;
@@ -109,6 +109,7 @@ class JoinReader::Room : public std::enable_shared_from_this<Room> {
       backoff_.Reset();
       if (from_the_start_) return;  // Messages until the stream has ended.
       if (event.kind == JoinEvent::Kind::kJoined) {
+        in_ = true;
         instance_id_ = event.instance_id;
         const uint64_t before = std::exchange(generation_, event.generation);
         if (before != 0 && before != event.generation &&
@@ -144,7 +145,7 @@ class JoinReader::Room : public std::enable_shared_from_this<Room> {
       }
       // A reader that was never in may be refused for good, as by `expect`.
       waiting_ = options_.reconnect && !cancelled_ &&
-                 (generation_ != 0 ? IsNobodysWill(why)
+                 (generation_ != 0 ? MayReconnect(why, in_)
                                    : absl::IsUnavailable(why) ||
                                          absl::IsResourceExhausted(why));
       if (waiting_) wait = backoff_.Next();
@@ -182,6 +183,8 @@ class JoinReader::Room : public std::enable_shared_from_this<Room> {
   std::optional<uint64_t> after_ ABSL_GUARDED_BY(mu_);
   // 0 until the reader has been in the room.
   uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  // The current stream has been in the room.
+  bool in_ ABSL_GUARDED_BY(mu_) = false;
   std::shared_ptr<ServerStream<JoinResponse>> stream_ ABSL_GUARDED_BY(mu_);
   // The stream is being ended, to join again from the first echo.
   bool from_the_start_ ABSL_GUARDED_BY(mu_) = false;

@@ -58,8 +58,10 @@ struct JoinOptions {
   Expect expect = Expect::kAny;
   // Whether a reader that was lost joins again instead of ending. Lost means
   // any end but ABORTED, NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION,
-  // PERMISSION_DENIED and UNAUTHENTICATED. (A reader that has never been in the
-  // room joins again only after UNAVAILABLE and RESOURCE_EXHAUSTED.)
+  // PERMISSION_DENIED and UNAUTHENTICATED; but a stream that the server had
+  // answered makes one more attempt if its token is no longer taken (token.h).
+  // (A reader that has never been in the room joins again only after
+  // UNAVAILABLE and RESOURCE_EXHAUSTED.)
   bool reconnect = false;
 
   // Callbacks run on a thread of the reader, one at a time; the next event is

@@ -73,9 +73,10 @@ struct SharedSessionOptions {
   // Called when an open channel has lost its hold although the session did not
   // close it. ABORTED: somebody released the instance by force; the next call
   // over the channel creates and holds a new one. The same holds for NOT_FOUND,
-  // INVALID_ARGUMENT, FAILED_PRECONDITION, PERMISSION_DENIED and
-  // UNAUTHENTICATED. Anything else, such as UNAVAILABLE: the server or a proxy
-  // was lost, and the session reconnects in the background.
+  // INVALID_ARGUMENT, FAILED_PRECONDITION, PERMISSION_DENIED, and for an
+  // attempt that is UNAUTHENTICATED. Anything else, such as UNAVAILABLE: the
+  // server or a proxy was lost, or no longer takes the token that the hold
+  // began with, and the session reconnects in the background.
   std::function<void(size_t channel, const absl::Status& why)> on_hold_lost;
   // How the session waits before it reconnects. If empty, gRPC's own timers.
   RunAfter run_after;

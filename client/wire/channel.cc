@@ -1,5 +1,9 @@
 #include "client/wire/channel.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -39,12 +43,26 @@ bool IsHostAndPort(const std::string& address) {
 }
 
 bool IsLoopback(const std::string& address) {
-  return absl::StartsWith(address, "localhost:") ||
-         absl::StartsWith(address, "127.") ||
-         absl::StartsWith(address, "[::1]:");
+  std::string host = address.substr(0, address.rfind(':'));
+  if (host == "localhost") return true;
+  in_addr v4 = {};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) {
+    return ntohl(v4.s_addr) >> 24U == 127;
+  }
+  if (host.size() < 2 || host.front() != '[' || host.back() != ']') {
+    return false;
+  }
+  host = host.substr(1, host.size() - 2);
+  in6_addr v6 = {};
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 &&
+         IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 }  // namespace
+
+bool IsThisMachine(const std::string& address) {
+  return absl::StartsWith(address, kUnix) || IsLoopback(address);
+}
 
 absl::Status CheckAddress(const std::string& address) {
   if (absl::StartsWith(address, kUnix)) {

@@ -25,10 +25,15 @@ namespace leasehold::client {
 // Does not resolve the name.
 absl::Status CheckAddress(const std::string& address);
 
+// Whether what is sent to `address` stays on this machine: a Unix socket, the
+// name localhost, or a loopback address.
+bool IsThisMachine(const std::string& address);
+
 // A channel to `address`. Does not block and cannot fail: it connects with the
 // first call, and a bad address, or a server that is not the right one, shows
 // as that call's UNAVAILABLE. `arguments`: further settings of the channel.
-// `credentials`: null: no TLS; TlsCredentials (tls.h) reads some from files.
+// `credentials`: null: no TLS; TlsCredentials (tls.h) and TokenCredentials
+// (token.h) read some from files.
 std::shared_ptr<grpc::Channel> OpenChannel(
     const std::string& address, grpc::ChannelArguments arguments = {},
     std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr);

@@ -37,4 +37,8 @@ bool IsNobodysWill(const absl::Status& status) {
   }
 }
 
+bool MayReconnect(const absl::Status& status, bool answered) {
+  return IsNobodysWill(status) || (answered && absl::IsUnauthenticated(status));
+}
+
 }  // namespace leasehold::client

@@ -32,6 +32,10 @@ absl::Status ExplainStatus(const grpc::Status& status, const std::string& name);
 // or a proxy was lost, is full, or cut it. False if somebody ended it on
 // purpose, or if the server would refuse it again.
 bool IsNobodysWill(const absl::Status& status);
+// The same, but for a stream that the server has `answered` also if it no
+// longer takes the caller's token: the next attempt brings the one that is in
+// the file by then (token_file.h), and ends if that is refused too.
+bool MayReconnect(const absl::Status& status, bool answered);
 
 }  // namespace leasehold::client
 

@@ -1,6 +1,6 @@
 // SteadyStream: a stream from the server that reconnects when it is lost.
 //
-// It is one ServerStream after another. If one is lost (IsNobodysWill in
+// It is one ServerStream after another. If one is lost (MayReconnect in
 // status.h) after the server has answered once, the next starts after a delay,
 // and on_lost is called. Without `reconnect` the first end is final.
 //
@@ -137,7 +137,7 @@ class SteadyStream
             absl::StrCat(doors_.name, ": the server ended the stream"));
       }
       reconnect = doors_.reconnect && answered_ && !cancelled_ && !why.ok() &&
-                  IsNobodysWill(why) &&
+                  MayReconnect(why, /*answered=*/!fresh_) &&
                   !(doors_.has_deadline && absl::IsDeadlineExceeded(why));
     }
     if (!reconnect) return End(why);

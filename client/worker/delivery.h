@@ -83,6 +83,8 @@ class Delivery final
       case grpc::StatusCode::ABORTED:
       case grpc::StatusCode::INTERNAL:
       case grpc::StatusCode::UNKNOWN:
+      // The token's file may be replaced soon.
+      case grpc::StatusCode::UNAUTHENTICATED:
         return true;
       default:
         return false;

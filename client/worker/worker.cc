@@ -233,8 +233,13 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
     // The server sends work that has not started again, here or elsewhere.
     DropAll();
     if (tell) {
-      Log(absl::StrCat("cannot reach the server, reconnecting: ",
-                       client::ToAbslStatus(status).ToString()));
+      const bool refused =
+          status.error_code() == grpc::StatusCode::UNAUTHENTICATED ||
+          status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+      Log(absl::StrCat(
+          refused ? "the server refuses this worker"
+                  : "cannot reach the server",
+          ", reconnecting: ", client::ToAbslStatus(status).ToString()));
     }
     run_after_(wait, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->Connect();

@@ -7,9 +7,10 @@
 //
 // It uses the service TaskHubSidecarService and nothing else. One stream brings
 // the work; each result goes back as a call of its own. If the server is lost,
-// the worker reconnects for as long as it takes. Unfinished work is then done
-// again by whichever worker gets it: an activity runs at least once; a turn,
-// and an operation of an entity, takes effect exactly once.
+// or refuses its token, the worker reconnects for as long as it takes, with the
+// token that it has by then. Unfinished work is then done again by whichever
+// worker gets it: an activity runs at least once; a turn, and an operation of
+// an entity, takes effect exactly once.
 //
 // Turns run on one thread per core; activities and operations of entities have
 // threads of their own and may block.
@@ -57,7 +58,7 @@ struct WorkerOptions {
 class Worker {
  public:
   // Over a connection of its own to `address`, HOST:PORT or unix:PATH, without
-  // TLS. With it: Worker(OpenChannel(address, {}, credentials)).
+  // TLS or token. With them: Worker(OpenChannel(address, {}, credentials)).
   explicit Worker(const std::string& address, WorkerOptions options = {});
   // Over a channel that the caller made (TLS, in-process, …). Histories can be
   // large: set GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH to -1, as OpenChannel does.

@@ -203,6 +203,22 @@ TEST_F(JoinReaderTest, SaysHowManyEchoesAreLost) {
   EXPECT_TRUE(server.joins()[0].has_after_sequence());
 }
 
+TEST_F(JoinReaderTest, AReaderWhoseTokenEndedTriesOnceWithTheNext) {
+  const grpc::Status refused(grpc::StatusCode::UNAUTHENTICATED, "expired");
+  FakeEchoServer server;
+  server.OnNextJoin({Joined(7, 0)}, refused);
+  server.OnNextJoin({Joined(7, 0)}, refused);
+  server.OnNextJoin({}, refused);
+  const JoinReader reader(OpenChannel(server.address()), "fake",
+                          Reconnecting());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(absl::IsUnauthenticated(lost_.Take("the loss")));
+    timers_.Fire();
+  }
+  EXPECT_TRUE(absl::IsUnauthenticated(ended_.Take("the end")));
+  EXPECT_EQ(server.joins().size(), 3u);
+}
+
 TEST_F(JoinReaderTest, CanBeCancelledWhileItReconnects) {
   FakeEchoServer server;
   server.OnNextJoin({Joined(7, 0)}, kGone);

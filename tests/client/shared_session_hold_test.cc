@@ -197,13 +197,33 @@ TEST_F(SharedSessionHold, AHoldThatSomebodyEndedDoesNotReconnect) {
   for (const auto code :
        {grpc::StatusCode::ABORTED, grpc::StatusCode::NOT_FOUND,
         grpc::StatusCode::INVALID_ARGUMENT, grpc::StatusCode::PERMISSION_DENIED,
-        grpc::StatusCode::UNAUTHENTICATED,
         grpc::StatusCode::FAILED_PRECONDITION}) {
     ASSERT_TRUE(session->Echo("x", 0).ok());
     server_.EndHolds({code, "ended"});
     lost_.Take("the loss");
     EXPECT_EQ(timers_.pending(), 0u);
   }
+}
+
+TEST_F(SharedSessionHold, AHoldWhoseTokenEndedIsTriedOnceWithTheNext) {
+  const grpc::Status refused(grpc::StatusCode::UNAUTHENTICATED, "expired");
+  const auto session = Session(1);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(session->Echo("x", 0).ok());
+    server_.EndHolds(refused);
+    EXPECT_THAT(lost_.Take("the loss"),
+                Pair(0, absl::StatusCode::kUnauthenticated));
+    timers_.Fire();
+    server_.AwaitHolds(1);
+  }
+  ASSERT_TRUE(session->Echo("x", 0).ok());
+  server_.FailHolds(refused);
+  server_.EndHolds(refused);
+  lost_.Take("the loss");
+  timers_.Fire();
+  EXPECT_THAT(lost_.Take("the refusal"),
+              Pair(0, absl::StatusCode::kUnauthenticated));
+  EXPECT_EQ(timers_.pending(), 0u);
 }
 
 TEST_F(SharedSessionHold, ReconnectingToAServerThatStaysLostSlowsDown) {

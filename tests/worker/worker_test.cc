@@ -297,11 +297,12 @@ TEST_F(WorkerTest, WaitsForEverForAServerThatNeverPings) {
 TEST_F(WorkerTest, DeliversAgainWhatFailedForAMoment) {
   Start();
   hub_.FailNext({grpc::Status(grpc::StatusCode::UNAVAILABLE, "not now"),
-                 grpc::Status(grpc::StatusCode::UNKNOWN, "hm")});
+                 grpc::Status(grpc::StatusCode::UNKNOWN, "hm"),
+                 grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "expired")});
   hub_.SendActivity("Seven", "a");
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 4; ++i) {
     EXPECT_EQ(hub_.AwaitActivity().result().value(), "7");
-    if (i < 2) waits_.Fire();
+    if (i < 3) waits_.Fire();
   }
   ASSERT_TRUE(worker_->Stop().ok());
   EXPECT_THAT(said_.lines(), IsEmpty());
