@@ -234,7 +234,11 @@ TEST_F(BuiltinTest, PingReturnsItsInput) {
 struct Calls {
   std::string counter;
   std::vector<std::vector<json>> operations;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Calls, counter, operations)
+
+  friend void from_json(const json& json, Calls& calls) {
+    json.at("counter").get_to(calls.counter);
+    json.at("operations").get_to(calls.operations);
+  }
 };
 
 // What a caller of the entity Counter gets, one operation after the other.

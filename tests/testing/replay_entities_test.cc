@@ -42,7 +42,12 @@ struct Payment {
   std::string from;
   std::string to;
   int64_t amount = 0;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Payment, from, to, amount)
+
+  friend void from_json(const nlohmann::json& json, Payment& payment) {
+    json.at("from").get_to(payment.from);
+    json.at("to").get_to(payment.to);
+    json.at("amount").get_to(payment.amount);
+  }
 };
 
 // What makes the code other than that of the example, which made the history.
