@@ -30,6 +30,14 @@ const char* ReasonOf(Refusal refusal) {
       return "it does not speak HTTP/2 without TLS, which gRPC needs here";
     case Refusal::kNotTls:
       return "it does not speak TLS, which it must here (--tls-cert)";
+    case Refusal::kProxyHeader:
+      return "it sends a PROXY header, which only the proxies of "
+             "--proxy-protocol may, and once";
+    case Refusal::kNoProxyHeader:
+      return "it sends no PROXY header, which the proxies of "
+             "--proxy-protocol must";
+    case Refusal::kBadProxyHeader:
+      return "its PROXY header is malformed or too long";
   }
   return "unknown";
 }
@@ -53,7 +61,7 @@ Listener::Listener(const Clock& clock, ServerLog& log, AcceptLimits limits,
                    mode_t unix_mode)
     : clock_(clock),
       log_(log),
-      limits_(limits),
+      limits_(std::move(limits)),
       unix_mode_(unix_mode),
       lines_(clock, kLinesMax, kLinesSpan) {}
 
@@ -122,7 +130,7 @@ void Listener::Start() {
                        socket.descriptors().end());
   }
   loop_.emplace(clock_, std::move(descriptors), limits_,
-                static_cast<ConnectionTaker&>(*this));
+                static_cast<ConnectionTaker&>(*this), callers_);
 }
 
 void Listener::Stop() {

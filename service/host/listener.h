@@ -22,6 +22,7 @@
 #include "service/host/listening_socket.h"
 #include "service/host/server_log.h"
 #include "service/network/accept_loop.h"
+#include "service/network/caller_addresses.h"
 
 namespace leasehold {
 
@@ -46,6 +47,8 @@ class Listener final : private ConnectionTaker {
   // grpc::Server::Shutdown. Idempotent.
   void Stop();
 
+  // Who is behind the connections of trusted proxies.
+  const CallerAddresses& callers() const { return callers_; }
   // With the ports that were taken for port 0.
   std::vector<std::string> addresses() const;
 
@@ -60,6 +63,7 @@ class Listener final : private ConnectionTaker {
   AcceptLimits limits_;
   const mode_t unix_mode_;
   LineBudget lines_;
+  CallerAddresses callers_;
   std::vector<ListeningSocket> sockets_;
   std::shared_ptr<grpc::ServerCredentials> tls_;  // Null: no TLS.
   // For connections without TLS, and with it.

@@ -31,7 +31,7 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                                      ServerLog& log, ServerHost& host,
                                      Console* console)
     : log_(log),
-      work_log_(clock, log, console),
+      work_log_(clock, log, console, host.callers()),
       store_(MakeStore(options, clock, log)),
       readers_(kReaders),
       work_(*this, {.turn_timeout = options.turn_timeout,

@@ -21,7 +21,8 @@ AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
   return {.connections_max = options.connections_max,
           .connections_of_address_max = options.connections_of_address_max,
           .first_bytes_timeout = policy.handshake_timeout,
-          .unsent_timeout = policy.keepalive_time + policy.keepalive_timeout};
+          .unsent_timeout = policy.keepalive_time + policy.keepalive_timeout,
+          .proxies = options.proxies};
 }
 
 InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,

@@ -24,6 +24,7 @@
 #include "service/host/server_options.h"
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
+#include "service/network/caller_addresses.h"
 #include "service/rpc/served.h"
 
 namespace leasehold {
@@ -52,6 +53,8 @@ class ServerHost {
   void UseTls(std::shared_ptr<grpc::ServerCredentials> credentials) {
     listener_.UseTls(std::move(credentials));
   }
+  // Who is behind the connections of trusted proxies.
+  const CallerAddresses& callers() const { return listener_.callers(); }
   // For services that are added.
   InstanceRegistry& registry() { return instances_.registry(); }
   const InstanceDoor& door() const { return instances_.door(); }

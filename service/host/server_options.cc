@@ -58,6 +58,18 @@ absl::Status ReadIdleTimeouts(const std::string& text, ServerOptions& o) {
   return absl::OkStatus();
 }
 
+// `10.0.0.0/8,192.168.1.7`.
+absl::Status ReadProxies(const std::string& text,
+                         std::vector<AddressRange>& proxies) {
+  proxies.clear();
+  for (const std::string& part : Values(absl::StrSplit(text, ','))) {
+    const absl::StatusOr<AddressRange> range = AddressRange::Parse(part);
+    if (!range.ok()) return range.status();
+    proxies.push_back(*range);
+  }
+  return absl::OkStatus();
+}
+
 // Where it listens.
 std::vector<Setting> ListeningSettings(ServerOptions& o) {
   return {
@@ -178,7 +190,14 @@ std::vector<Setting> ConnectionSettings(ServerOptions& o) {
           "max-connections-per-address", o.connections_of_address_max,
           size_t{10'000'000},
           "How many of them may come from one IPv4 address, or one /64 of "
-          "IPv6. For a proxy in front, raise it to --max-connections."),
+          "IPv6. For a proxy in front, raise it to --max-connections, or let "
+          "it say who its clients are (--proxy-protocol)."),
+      {"proxy-protocol", "ADDRESS/PREFIX,...", "",
+       "Proxies in front that say for whom they connect: each TCP connection "
+       "from there must begin with a PROXY header, version 1 or 2, and none "
+       "from elsewhere may. The address in it is the one that limits and log "
+       "lines are about.",
+       [&o](const std::string& text) { return ReadProxies(text, o.proxies); }},
       {"unix-socket-mode", "MODE", "0600",
        "The permissions of Unix sockets in octal; who may write to one may "
        "connect: 0660 lets the server's group in.",

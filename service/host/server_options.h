@@ -21,6 +21,7 @@
 #include "service/host/listen_address.h"
 #include "service/host/server_log.h"
 #include "service/instance/instance_headers.h"
+#include "service/network/address_range.h"
 #include "service/network/tls_credentials.h"
 #include "service/network/tls_material.h"
 #include "service/rpc/connection_policy.h"
@@ -55,6 +56,7 @@ struct ServerOptions {
   size_t total_bytes_max = size_t{512} << 20;
   size_t connections_max = 10'000;  // Fewer if descriptors are.
   size_t connections_of_address_max = 1'000;
+  std::vector<AddressRange> proxies;  // They send PROXY headers.
   unsigned unix_socket_mode = 0600;
   int resets_max = 500;  // Of streams under a second old, of a connection.
   int resets_per_second_max = 200;

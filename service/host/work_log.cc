@@ -48,7 +48,7 @@ std::string InWords(std::string_view name) {
 }
 
 // What a line of the console says after the ID.
-std::string MoreOf(const WorkEvent& event) {
+std::string MoreOf(const WorkEvent& event, const std::string& peer) {
   std::vector<std::string> parts;
   if (!event.name.empty()) parts.push_back(event.name);
   if (event.task_id.has_value()) {
@@ -57,7 +57,7 @@ std::string MoreOf(const WorkEvent& event) {
   if (event.worker != 0) {
     parts.push_back(absl::StrCat("worker ", event.worker));
   }
-  if (!event.peer.empty()) parts.push_back(event.peer);
+  if (!peer.empty()) parts.push_back(peer);
   if (event.count != 0) parts.push_back(absl::StrCat("count ", event.count));
   if (!event.reason.empty()) parts.push_back(event.reason);
   std::string more;
@@ -67,7 +67,8 @@ std::string MoreOf(const WorkEvent& event) {
   return more;
 }
 
-std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event) {
+std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event,
+                                       const std::string& peer) {
   std::vector<ServerLog::Field> fields;
   const auto text = [&fields](std::string_view name, const std::string& value) {
     if (!value.empty()) fields.push_back({name, value});
@@ -79,7 +80,7 @@ std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event) {
     text("task_id", absl::StrCat(*event.task_id));
   }
   if (event.worker != 0) fields.push_back({"worker", event.worker});
-  text("peer", event.peer);
+  text("peer", peer);
   if (event.count != 0) fields.push_back({"count", event.count});
   text("reason", event.reason);
   return fields;
@@ -89,16 +90,17 @@ std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event) {
 
 void WorkLog::Write(const WorkEvent& event) {
   uint64_t left_out = 0;
-  const bool admitted = Admit(AddressOf(event.peer), left_out);
+  const std::string peer = callers_.Find(event.peer);
+  const bool admitted = Admit(AddressOf(peer), left_out);
   TellLeftOut(left_out);
   if (!admitted) return;
   const std::string_view name = WorkEventName(event.kind);
   const std::string_view severity = SeverityOf(event);
   if (console_ != nullptr) {
-    console_->OnWork(InWords(name), event.instance_id, MoreOf(event));
+    console_->OnWork(InWords(name), event.instance_id, MoreOf(event, peer));
     if (severity == "INFO") return;
   }
-  log_.Write(severity, name, FieldsOf(event));
+  log_.Write(severity, name, FieldsOf(event, peer));
 }
 
 void WorkLog::Flush() {

@@ -7,7 +7,8 @@
 // A worker that connects, answers nonsense and disappears, thousands of times,
 // must not fill the disk, nor hide what happens to others. So the lines of each
 // span of time are limited, for one worker's address and for all together;
-// beyond the limit they are counted, and a line says how many there were.
+// beyond the limit they are counted, and a line says how many there were. A
+// worker behind a trusted proxy has its own address, not the proxy's.
 //
 // Thread-safety: safe.   Lifetime: everything that the constructor takes
 // outlives it.
@@ -23,6 +24,7 @@
 #include "lease/clock.h"
 #include "service/host/console.h"
 #include "service/host/server_log.h"
+#include "service/network/caller_addresses.h"
 #include "service/orchestration/engine_observer.h"
 
 namespace leasehold {
@@ -35,8 +37,9 @@ class WorkLog {
   static constexpr uint64_t kLinesOfOneMax = 50;
 
   // `console` may be null.
-  WorkLog(const Clock& clock, ServerLog& log, Console* console)
-      : clock_(clock), log_(log), console_(console) {}
+  WorkLog(const Clock& clock, ServerLog& log, Console* console,
+          const CallerAddresses& callers)
+      : clock_(clock), log_(log), console_(console), callers_(callers) {}
 
   void Write(const WorkEvent& event) ABSL_LOCKS_EXCLUDED(mu_);
   // Logs how many lines were left out. Call it at the end.
@@ -53,6 +56,7 @@ class WorkLog {
   const Clock& clock_;
   ServerLog& log_;
   Console* const console_;
+  const CallerAddresses& callers_;
 
   Mutex mu_;
   Instant span_ends_ ABSL_GUARDED_BY(mu_);

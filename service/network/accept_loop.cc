@@ -11,15 +11,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 #include <utility>
+
+#include "service/network/first_bytes.h"
 
 namespace leasehold {
 namespace {
-
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-// A record of a handshake, of TLS 1.0 or later (RFC 8446, 5.1).
-constexpr std::string_view kTlsHandshake = "\x16\x03";
 
 constexpr absl::Duration kSweepEach = absl::Seconds(1);
 // Minimum time between two sweeps for room.
@@ -31,6 +28,11 @@ constexpr absl::Duration kPause = absl::Milliseconds(100);
 constexpr int kAcceptsMax = 64;
 
 constexpr char kUnix[] = "unix";
+
+// How long it is known who was behind a proxy's connection that has ended, and
+// for how many of them.
+constexpr absl::Duration kDepartedKept = absl::Seconds(10);
+constexpr size_t kDepartedMax = 10'000;
 
 uint64_t CookieOf(int descriptor) {
   uint64_t cookie = 0;
@@ -78,11 +80,13 @@ int MillisecondsUntil(absl::Duration duration) {
 }  // namespace
 
 AcceptLoop::AcceptLoop(const Clock& clock, std::vector<int> listeners,
-                       AcceptLimits limits, ConnectionTaker& taker)
+                       AcceptLimits limits, ConnectionTaker& taker,
+                       CallerAddresses& callers)
     : clock_(clock),
       listeners_(std::move(listeners)),
-      limits_(limits),
+      limits_(std::move(limits)),
       taker_(taker),
+      callers_(callers),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       reserve_(OpenReserve()),
@@ -142,6 +146,7 @@ void AcceptLoop::Run() {
     }
     HandOnSilent();
     CloseLate();
+    ForgetDeparted();
     const Instant now = clock_.Now();
     if (now >= swept_ + kSweepEach) Sweep();
     if (paused_ && now >= paused_until_) {
@@ -206,9 +211,17 @@ void AcceptLoop::Pause() {
   }
 }
 
+bool AcceptLoop::IsProxy(const sockaddr_storage& peer) const {
+  return std::any_of(
+      limits_.proxies.begin(), limits_.proxies.end(),
+      [&peer](const AddressRange& range) { return range.Contains(peer); });
+}
+
 void AcceptLoop::Add(int descriptor, const sockaddr_storage& peer) {
   const std::string address = AddressOf(peer);
-  if (!MakeRoom(address)) {
+  const bool is_proxy = IsProxy(peer);
+  const std::string group = is_proxy || address == kUnix ? "" : address;
+  if (!MakeRoom(group)) {
     const bool all = Full();
     Reset(descriptor);
     taker_.OnRefused(all ? Refusal::kTooMany : Refusal::kTooManyOfAddress,
@@ -226,67 +239,142 @@ void AcceptLoop::Add(int descriptor, const sockaddr_storage& peer) {
   const Id id = next_id_++;
   Connection& connection = connections_[id];
   connection.descriptor = descriptor;
+  connection.header_due = is_proxy;
   connection.cookie = CookieOf(descriptor);
   connection.address = address;
+  if (is_proxy) connection.peer = PeerText(peer);
   connection.deadline = clock_.Now() + limits_.first_bytes_timeout;
-  Group& group = groups_[address];
-  ++group.connections;
   connection.in_waiting = waiting_.insert(waiting_.end(), id);
-  connection.in_group_waiting = group.waiting.insert(group.waiting.end(), id);
-  newcomers_.emplace_back(clock_.Now() + limits_.greeting_delay, id);
+  JoinGroup(id, connection, group);
+  AwaitGreeting(id);
   // Reports at once if there is already something to read.
   Watch(descriptor, id, EPOLLIN | EPOLLET | EPOLLRDHUP);
 }
 
-bool AcceptLoop::FullOf(const std::string& address) const {
-  if (address == kUnix) return false;
-  const auto group = groups_.find(address);
-  return group != groups_.end() &&
-         group->second.connections >= limits_.connections_of_address_max;
+void AcceptLoop::JoinGroup(Id id, Connection& connection, std::string group) {
+  connection.group = std::move(group);
+  Group& joined = groups_[connection.group];
+  ++joined.connections;
+  connection.in_group_waiting = joined.waiting.insert(joined.waiting.end(), id);
 }
 
-bool AcceptLoop::HalfFull(const std::string& address) const {
+// REQUIRES: it no longer waits there.
+void AcceptLoop::LeaveGroup(const Connection& connection) {
+  const auto group = groups_.find(connection.group);
+  if (--group->second.connections == 0) groups_.erase(group);
+}
+
+void AcceptLoop::AwaitGreeting(Id id) {
+  newcomers_.emplace_back(clock_.Now() + limits_.greeting_delay, id);
+}
+
+bool AcceptLoop::FullOf(const std::string& group) const {
+  if (group.empty()) return false;
+  const auto found = groups_.find(group);
+  return found != groups_.end() &&
+         found->second.connections >= limits_.connections_of_address_max;
+}
+
+bool AcceptLoop::HalfFull(const std::string& group) const {
   if (connections_.size() > limits_.connections_max / 2) return true;
-  return address != kUnix && groups_.at(address).connections >
-                                 limits_.connections_of_address_max / 2;
+  return !group.empty() &&
+         groups_.at(group).connections > limits_.connections_of_address_max / 2;
 }
 
-bool AcceptLoop::MakeRoom(const std::string& address) {
-  if (!Full() && !FullOf(address)) return true;
+bool AcceptLoop::MakeRoomInGroup(const std::string& group) {
+  if (!FullOf(group)) return true;
   if (clock_.Now() >= swept_ + kSweepAgain) Sweep();
-  if (FullOf(address)) {
-    const Ids& waiting = groups_[address].waiting;
-    if (waiting.empty()) return false;
-    Refuse(connections_.find(waiting.front()), Refusal::kTooManyOfAddress);
-  }
-  if (Full()) {
-    if (waiting_.empty()) return false;
-    Refuse(connections_.find(waiting_.front()), Refusal::kTooMany);
-  }
+  if (!FullOf(group)) return true;
+  const Ids& waiting = groups_[group].waiting;
+  if (waiting.empty()) return false;
+  Refuse(connections_.find(waiting.front()), Refusal::kTooManyOfAddress);
   return true;
+}
+
+bool AcceptLoop::MakeRoom(const std::string& group) {
+  if (!MakeRoomInGroup(group)) return false;
+  if (!Full()) return true;
+  if (clock_.Now() >= swept_ + kSweepAgain) Sweep();
+  if (!Full()) return true;
+  if (waiting_.empty()) return false;
+  Refuse(connections_.find(waiting_.front()), Refusal::kTooMany);
+  return true;
+}
+
+std::string_view AcceptLoop::Peek(Connections::iterator found,
+                                  std::span<char> bytes) {
+  const ssize_t size =
+      recv(found->second.descriptor, bytes.data(), bytes.size(), MSG_PEEK);
+  if (size > 0) return {bytes.data(), static_cast<size_t>(size)};
+  if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
+    Reset(found->second.descriptor);  // Nobody is left to be refused.
+    Forget(found);
+  }
+  return {};
 }
 
 void AcceptLoop::OnBytes(Id id) {
   const auto found = connections_.find(id);
   if (found == connections_.end() || found->second.handed) return;
-  char bytes[kPreface.size()];
-  const ssize_t size =
-      recv(found->second.descriptor, bytes, sizeof(bytes), MSG_PEEK);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (size <= 0) {  // The client is gone: nobody to reject.
-    Reset(found->second.descriptor);
-    Forget(found);
-    return;
-  }
+  if (found->second.header_due && !TakeProxyHeader(found)) return;
+  char bytes[kFirstBytesMax];
+  const std::string_view begin = Peek(found, bytes);
+  if (begin.empty()) return;
   found->second.spoke = true;
-  const std::string_view begin(bytes, static_cast<size_t>(size));
   const bool tls = BeginsWithTls(found->second);
-  const std::string_view due = tls ? kTlsHandshake : kPreface;
-  if (begin.substr(0, due.size()) != due.substr(0, begin.size())) {
-    Refuse(found, tls ? Refusal::kNotTls : Refusal::kNotHttp2);
-  } else if (begin.size() >= due.size()) {
-    HandOn(found);
+  switch (ReadFirstBytes(begin, tls)) {
+    case FirstBytes::kIncomplete:
+      return;
+    case FirstBytes::kExpected:
+      return HandOn(found);
+    case FirstBytes::kProxyHeader:
+      return Refuse(found, Refusal::kProxyHeader);
+    case FirstBytes::kOther:
+      return Refuse(found, tls ? Refusal::kNotTls : Refusal::kNotHttp2);
   }
+}
+
+bool AcceptLoop::TakeProxyHeader(Connections::iterator found) {
+  char bytes[kProxyHeaderBytesMax];
+  const std::string_view begin = Peek(found, bytes);
+  if (begin.empty()) return false;
+  const ProxyHeader header = ReadProxyHeader(begin);
+  switch (header.state) {
+    case ProxyHeader::State::kIncomplete:
+      return false;
+    case ProxyHeader::State::kNone:
+      Refuse(found, Refusal::kNoProxyHeader);
+      return false;
+    case ProxyHeader::State::kMalformed:
+      Refuse(found, Refusal::kBadProxyHeader);
+      return false;
+    case ProxyHeader::State::kComplete:
+      break;
+  }
+  // Now it is read, and the taker sees what follows.
+  Connection& connection = found->second;
+  if (recv(connection.descriptor, bytes, header.bytes, 0) !=
+      static_cast<ssize_t>(header.bytes)) {
+    Refuse(found, Refusal::kBadProxyHeader);
+    return false;
+  }
+  connection.header_due = false;
+  AwaitGreeting(found->first);
+  return !header.caller.has_value() || CountFor(found, *header.caller);
+}
+
+bool AcceptLoop::CountFor(Connections::iterator found,
+                          const sockaddr_storage& caller) {
+  Connection& connection = found->second;
+  const std::string address = AddressOf(caller);
+  const bool has_room = MakeRoomInGroup(address);
+  groups_[connection.group].waiting.erase(connection.in_group_waiting);
+  LeaveGroup(connection);
+  connection.address = address;
+  connection.caller = PeerText(caller);
+  JoinGroup(found->first, connection, address);
+  if (!has_room) Refuse(found, Refusal::kTooManyOfAddress);
+  return has_room;
 }
 
 bool AcceptLoop::BeginsWithTls(const Connection& connection) const {
@@ -297,6 +385,7 @@ void AcceptLoop::HandOn(Connections::iterator found) {
   Connection& connection = found->second;
   StopWaiting(connection);
   connection.handed = true;
+  if (!connection.caller.empty()) TellCaller(found->first, connection);
   epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.descriptor, nullptr);
   taker_.Take(connection.descriptor, BeginsWithTls(connection));
 }
@@ -311,13 +400,17 @@ void AcceptLoop::Refuse(Connections::iterator found, Refusal refusal) {
 void AcceptLoop::StopWaiting(Connection& connection) {
   if (connection.handed) return;
   waiting_.erase(connection.in_waiting);
-  groups_[connection.address].waiting.erase(connection.in_group_waiting);
+  groups_[connection.group].waiting.erase(connection.in_group_waiting);
 }
 
 void AcceptLoop::Forget(Connections::iterator found) {
-  StopWaiting(found->second);
-  const auto group = groups_.find(found->second.address);
-  if (--group->second.connections == 0) groups_.erase(group);
+  Connection& connection = found->second;
+  StopWaiting(connection);
+  LeaveGroup(connection);
+  if (connection.handed && !connection.caller.empty()) {
+    departed_.push_back({clock_.Now() + kDepartedKept,
+                         std::move(connection.peer), found->first});
+  }
   connections_.erase(found);
 }
 
@@ -328,10 +421,32 @@ void AcceptLoop::HandOnSilent() {
     newcomers_.pop_front();
     if (found == connections_.end()) continue;
     const Connection& connection = found->second;
-    if (!connection.handed && !connection.spoke &&
-        !HalfFull(connection.address)) {
+    if (!connection.handed && !connection.spoke && !connection.header_due &&
+        !HalfFull(connection.group)) {
       HandOn(found);
     }
+  }
+}
+
+void AcceptLoop::TellCaller(Id id, const Connection& connection) {
+  if (callers_.Has(connection.peer)) {
+    // A connection that had the same port before has ended by now.
+    Sweep();
+    for (Departed& departed : departed_) {
+      if (departed.peer == connection.peer) {
+        callers_.Remove(departed.peer, departed.id);
+      }
+    }
+  }
+  callers_.Add(connection.peer, id, connection.caller);
+}
+
+void AcceptLoop::ForgetDeparted() {
+  const Instant now = clock_.Now();
+  while (!departed_.empty() &&
+         (departed_.front().until <= now || departed_.size() > kDepartedMax)) {
+    callers_.Remove(departed_.front().peer, departed_.front().id);
+    departed_.pop_front();
   }
 }
 

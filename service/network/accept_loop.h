@@ -4,8 +4,9 @@
 // gRPC 1.51's own listener stops for good when it runs out of descriptors, and
 // has no limits. Here a connection goes through these states:
 //
-//   waiting   its first bytes have not arrived; closed at a deadline, or sooner
-//             if another connection needs the room
+//   waiting   its first bytes have not arrived, or its PROXY header, if it
+//             comes from a trusted proxy; closed at a deadline, or sooner if
+//             another connection needs the room
 //   handed    it spoke HTTP/2, or was silent for a moment while there was
 //             plenty of room; belongs to the taker; counted until it is closed
 //
@@ -25,13 +26,17 @@
 // takes about a microsecond; the loop checks all every second, and before it
 // rejects a connection.
 //
+// A trusted proxy says in a PROXY header who has connected to it: from then on
+// its connection is one of that address. Its own connections, such as those
+// that check whether we are alive, are limited in total only.
+//
 // If descriptors run out nevertheless, the loop closes one kept in reserve to
 // accept the next connection and reset it: otherwise the listener would stay
 // readable, and its clients would wait.
 //
 // Thread-safety: Stop and Wake are safe; everything else belongs to the thread.
-// Lifetime: clock and taker outlive it; the listeners belong to the caller, and
-// stay open until Stop has returned.
+// Lifetime: clock, taker and callers outlive it; the listeners belong to the
+// caller, and stay open until Stop has returned.
 #ifndef LEASEHOLD_SERVICE_NETWORK_ACCEPT_LOOP_H_
 #define LEASEHOLD_SERVICE_NETWORK_ACCEPT_LOOP_H_
 
@@ -42,7 +47,9 @@
 #include <cstdint>
 #include <deque>
 #include <list>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -50,6 +57,8 @@
 
 #include "absl/time/time.h"
 #include "lease/clock.h"
+#include "service/network/address_range.h"
+#include "service/network/caller_addresses.h"
 
 namespace leasehold {
 
@@ -67,6 +76,9 @@ struct AcceptLimits {
   // TCP connections begin with a TLS handshake. Unix sockets never do: who may
   // reach them is a matter of permissions.
   bool tls = false;
+  // Connections from there, and from nowhere else, begin with a PROXY header.
+  // Unix sockets never do.
+  std::vector<AddressRange> proxies = {};
 };
 
 // Why a connection was closed.
@@ -77,6 +89,9 @@ enum class Refusal {
   kSilent,            // The first bytes did not arrive in time.
   kNotHttp2,          // The first bytes are not HTTP/2.
   kNotTls,            // They are not a TLS handshake, which is due here.
+  kProxyHeader,       // They are a PROXY header, where none is due.
+  kNoProxyHeader,     // They are not one, although it comes from a proxy.
+  kBadProxyHeader,    // They are one that is malformed or too long.
 };
 
 // Receives the connections. Called on the loop's thread; must not block.
@@ -95,9 +110,11 @@ class ConnectionTaker {
 
 class AcceptLoop {
  public:
-  // Starts the thread. `listeners`: listening, non-blocking sockets.
+  // Starts the thread. `listeners`: listening, non-blocking sockets. `callers`
+  // is told who is behind proxies' connections.
   AcceptLoop(const Clock& clock, std::vector<int> listeners,
-             AcceptLimits limits, ConnectionTaker& taker);
+             AcceptLimits limits, ConnectionTaker& taker,
+             CallerAddresses& callers);
   ~AcceptLoop();
   AcceptLoop(const AcceptLoop&) = delete;
   AcceptLoop& operator=(const AcceptLoop&) = delete;
@@ -121,8 +138,13 @@ class AcceptLoop {
     int descriptor = -1;
     bool handed = false;
     bool spoke = false;
+    bool header_due =
+        false;  // It comes from a proxy, and has not said for whom.
     uint64_t cookie = 0;
     std::string address;
+    std::string group;   // The address under which it counts; empty: none.
+    std::string peer;    // From a proxy: as gRPC calls it.
+    std::string caller;  // Whom the proxy has named, in the same form.
     Instant deadline;
     Ids::iterator in_waiting;        // While waiting.
     Ids::iterator in_group_waiting;  // The same.
@@ -139,18 +161,36 @@ class AcceptLoop {
   // Stops polling the listeners for a moment.
   void Pause();
   void Add(int descriptor, const sockaddr_storage& peer);
-  // Whether there is room for one more of `address`; makes room if possible.
-  bool MakeRoom(const std::string& address);
+  bool IsProxy(const sockaddr_storage& peer) const;
+  // Whether there is room for one more of `group`; makes room if possible.
+  bool MakeRoom(const std::string& group);
+  bool MakeRoomInGroup(const std::string& group);
   bool Full() const { return connections_.size() >= limits_.connections_max; }
-  bool FullOf(const std::string& address) const;
-  bool HalfFull(const std::string& address) const;
+  bool FullOf(const std::string& group) const;
+  bool HalfFull(const std::string& group) const;
   void OnBytes(Id id);
+  // The first bytes of a connection that waits, at most `bytes.size()`, which
+  // stay unread. Empty: there are none yet; or it is gone, and forgotten.
+  std::string_view Peek(Connections::iterator connection,
+                        std::span<char> bytes);
+  // Reads the header that is due. False: there is more to come, or it was
+  // refused.
+  bool TakeProxyHeader(Connections::iterator connection);
+  // It is a connection of `caller` from now on. False: it was refused.
+  bool CountFor(Connections::iterator connection,
+                const sockaddr_storage& caller);
+  void JoinGroup(Id id, Connection& connection, std::string group);
+  void LeaveGroup(const Connection& connection);
+  void AwaitGreeting(Id id);
   bool BeginsWithTls(const Connection& connection) const;
   void HandOn(Connections::iterator connection);
   void Refuse(Connections::iterator connection, Refusal refusal);
   void StopWaiting(Connection& connection);
   void Forget(Connections::iterator connection);
   void HandOnSilent();
+  // Callers has the connection by its peer's name, and no ended one has it.
+  void TellCaller(Id id, const Connection& connection);
+  void ForgetDeparted();
   void CloseLate();
   void Sweep();
 
@@ -159,6 +199,7 @@ class AcceptLoop {
   const std::vector<int> listeners_;
   const AcceptLimits limits_;
   ConnectionTaker& taker_;
+  CallerAddresses& callers_;
   const int epoll_;
   const int wake_;
 
@@ -173,6 +214,14 @@ class AcceptLoop {
   // Connections that arrived within greeting_delay, perhaps including some that
   // no longer wait.
   std::deque<std::pair<Instant, Id>> newcomers_;
+  // Proxies' connections that have ended, and their peers' names, until
+  // `callers_` forgets them.
+  struct Departed {
+    Instant until;
+    std::string peer;
+    Id id;
+  };
+  std::deque<Departed> departed_;
   Instant swept_;
   Instant paused_until_;
   bool paused_ = false;

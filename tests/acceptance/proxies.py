@@ -1,4 +1,5 @@
-"""A39: behind nginx and HAProxy, which end what carries no data for long.
+"""A39: behind nginx and HAProxy, which end what carries no data for long, and say
+for whom they connect.
 
 Both are Debian's, with time-outs of 2 s; heartbeats come every half second.
 """
@@ -11,10 +12,12 @@ import signal
 import socket
 import time
 
+from certificates import Authority
 from grpc_calls import ECHO, INSTANCES, OpenCall, await_pins, get, pins
-from harness import (Program, Server, check, contains, equal, expect, temporary_folder,
-                     wait_until)
+from harness import (Program, Server, check, contains, equal, expect, leasehold,
+                     temporary_folder, wait_until)
 from instance_commands import Streaming
+from raw_http2 import Connection, frame
 from sidecar import Sidecar, complete
 
 TIMEOUT_S = 2
@@ -50,8 +53,11 @@ frontend all
   bind {address} proto h2
   default_backend one
 backend one
-  server one {server} proto h2
+  server one {server} proto h2 {extra}
 """
+
+# Passes on what it does not look into, such as TLS.
+HAPROXY_TCP = HAPROXY.replace("mode http", "mode tcp").replace(" proto h2", "")
 
 
 def free_address():
@@ -61,16 +67,19 @@ def free_address():
 
 
 class Proxy(Program):
-    """A proxy before a server: `with Proxy("nginx", server, address) as proxy`."""
+    """A proxy before a server: `with Proxy("nginx", server, address) as proxy`.
 
-    def __init__(self, name, server, address):
+    `extra`: more words on HAProxy's line for the server."""
+
+    def __init__(self, name, server, address, template=None, extra=""):
         self.address = address
         self.folder = temporary_folder()
         home = pathlib.Path(self.folder.name)
-        template = {"nginx": NGINX, "haproxy": HAPROXY}[name]
+        template = template or {"nginx": NGINX, "haproxy": HAPROXY}[name]
         config = home / "config"
         config.write_text(template.format(home=home, seconds=TIMEOUT_S,
-                                          address=address, server=server.address))
+                                          address=address, server=server.address,
+                                          extra=extra))
         # Where Debian has them, which is not on every user's path.
         program = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
         expect(program, f"{name} is not installed; `./dev test` installs it")
@@ -198,3 +207,104 @@ def _():
 @check("A39.4 streams that HAProxy cuts, or that lose it, come back and say so")
 def _():
     streams_come_back("haproxy")
+
+
+# ---- For whom they connect
+
+WORK = "/TaskHubSidecarService/GetWorkItems"
+HERE = "--proxy-protocol=127.0.0.1"
+
+
+def work_from(address, **options):
+    """A worker's stream that is open, on a connection of its own."""
+    connection = Connection(address, **options)
+    number = connection.start((), frame(b""), path=WORK)
+    expect(connection.in_flight(number), "the worker's stream has ended")
+    return connection
+
+
+@check("A39.5 the address that HAProxy names in a PROXY header, version 1 or 2, is the "
+       "worker's in the log, when it comes and when it is gone")
+def _():
+    for extra in ("send-proxy", "send-proxy-v2"):
+        with Server(HERE, "--builtin=off") as server, \
+                Proxy("haproxy", server, free_address(), extra=extra) as proxy:
+            worker = work_from(proxy.address, source="127.0.0.2")
+            port = worker.socket.getsockname()[1]
+            line = server.await_line("err", "worker_connected")
+            contains(line, f"peer=ipv4:127.0.0.2:{port}")
+            worker.close()
+            contains(server.await_line("err", "worker_gone"),
+                     f"peer=ipv4:127.0.0.2:{port}")
+
+
+@check("A39.6 --max-connections-per-address is about callers, not about the proxy")
+def _():
+    with Server(HERE, "--max-connections-per-address=2") as server, \
+            Proxy("haproxy", server, free_address(), extra="send-proxy-v2") as proxy:
+        held = [work_from(proxy.address, source=f"127.0.0.{host}")
+                for host in (2, 2, 3, 3)]
+        with contextlib.suppress(OSError):
+            one_more = Connection(proxy.address, source="127.0.0.2")
+            one_more.start((), frame(b""), path=WORK)
+        line = server.await_line("err", "connection_refused")
+        contains(line, "peer=127.0.0.2", "--max-connections-per-address")
+        held.append(work_from(proxy.address, source="127.0.0.4"))
+        for connection in held:
+            connection.close()
+
+
+@check("A39.7 a PROXY header comes before TLS, which HAProxy passes on")
+def _():
+    with temporary_folder() as folder:
+        ca = Authority(folder)
+        cert, key = ca.issue("server")
+        with Server(HERE, f"--tls-cert={cert}", f"--tls-key={key}") as server, \
+                Proxy("haproxy", server, free_address(), template=HAPROXY_TCP,
+                      extra="send-proxy-v2") as proxy:
+            found = leasehold(f"--address={proxy.address}", f"--ca={ca.pem}", "echo",
+                              "Apple", "--id=room-1")
+            equal(found.code, 0, f"exit code of {found}")
+            direct = leasehold(f"--address={server.address}", f"--ca={ca.pem}",
+                               "--timeout=2s", "echo", "Apple", "--id=room-1")
+            equal(direct.code, 1, f"exit code of {direct}")
+            contains(server.await_line("err", "connection_refused"),
+                     "it sends no PROXY header")
+
+
+def is_reset(address, first):
+    """Whether the server ends a connection that begins so."""
+    with socket.create_connection(address.rsplit(":", 1), 10) as connection:
+        try:
+            connection.sendall(first)
+            return connection.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+@check("A39.8 who is no proxy may not send a PROXY header, and a proxy must send a good "
+       "one; a flood of bad ones does not flood the log")
+def _():
+    header = b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n"
+    with Server("--proxy-protocol=10.0.0.0/8,2001:db8::/32") as server:
+        expect(is_reset(server.address, header), "served with a header")
+        contains(server.await_line("err", "connection_refused"), "peer=127.0.0.1",
+                 "which only the proxies of --proxy-protocol may")
+        server.lives()
+    with Server(HERE, "--builtin=off") as server:
+        named = Connection(server.address, first=header)
+        number = named.start((), frame(b""), path=WORK)
+        expect(named.in_flight(number), "the worker's stream has ended")
+        contains(server.await_line("err", "worker_connected"),
+                 "peer=ipv4:203.0.113.7:4711")
+        named.close()
+        for first in (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n",
+                      b"PROXY TCP4 nobody\r\n", b"PROXY " + b"x" * 200,
+                      b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff", header + header):
+            for _ in range(20):
+                expect(is_reset(server.address, first), f"served with {first!r}")
+        lines = [line for line in server.err if "connection_refused" in line]
+        expect(0 < len(lines) <= 20, f"{len(lines)} lines on refused connections")
+        again = Connection(server.address, first=header)
+        equal(again.echo().code, "OK", "code")
+        again.close()

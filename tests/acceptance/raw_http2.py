@@ -115,16 +115,19 @@ class Stream:
 
 
 class Connection:
-    def __init__(self, address, window=1 << 24):
+    def __init__(self, address, window=1 << 24, source=None, first=b""):
+        """`source`: our own address; `first`: bytes before those of HTTP/2."""
         if address.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(address.removeprefix("unix:"))
         else:
             host, port = address.rsplit(":", 1)
-            self.socket = socket.create_connection((host.strip("[]"), int(port)),
-                                                   timeout=PATIENCE_S)
+            self.socket = socket.create_connection(
+                (host.strip("[]"), int(port)), timeout=PATIENCE_S,
+                source_address=source and (source, 0))
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(PATIENCE_S)
+        self.socket.sendall(first)
         self.streams = {}
         self.received = b""
         self.closed = None  # Why the server closed the connection.

@@ -29,6 +29,7 @@ SETTINGS = {
     "user-threads": ("4", "N", "257"),
     "max-connections": ("10000", "N", "0"),
     "max-connections-per-address": ("1000", "N", "some"),
+    "proxy-protocol": ("", "ADDRESS/PREFIX,...", "10.0.0.1/8"),
     "unix-socket-mode": ("0600", "MODE", "0900"),
     "max-resets": ("500", "N", "0"),
     "max-resets-per-second": ("200", "N", "-1"),

@@ -18,6 +18,8 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "service/network/caller_addresses.h"
+#include "tests/network/proxy_headers.h"
 #include "tests/support/simulated_clock.h"
 
 namespace leasehold {
@@ -76,6 +78,16 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  // From this port, although connections of it have just ended.
+  void BindTo(in_port_t port) {
+    const int on = 1;
+    setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    const sockaddr_in name = Loopback(port);
+    if (bind(descriptor_, reinterpret_cast<const sockaddr*>(&name),
+             sizeof(name)) != 0) {
+      std::abort();
+    }
+  }
   void Connect() {
     const sockaddr_in name = Loopback(port_);
     if (connect(descriptor_, reinterpret_cast<const sockaddr*>(&name),
@@ -86,6 +98,17 @@ class Client {
   void Say(const std::string& text) {
     EXPECT_EQ(send(descriptor_, text.data(), text.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(text.size()));
+  }
+  // Its own port.
+  in_port_t port() const {
+    sockaddr_in name = {};
+    socklen_t size = sizeof(name);
+    getsockname(descriptor_, reinterpret_cast<sockaddr*>(&name), &size);
+    return name.sin_port;
+  }
+  // As gRPC would call it.
+  std::string peer() const {
+    return "ipv4:127.0.0.1:" + std::to_string(ntohs(port()));
   }
   // Waits for the connection's end, and returns whether it was a reset.
   bool AwaitReset() {
@@ -122,7 +145,7 @@ class AcceptLoopTest : public testing::Test {
 
   void Start(AcceptLimits limits = {}) {
     loop_ = std::make_unique<AcceptLoop>(clock_, std::vector<int>{listener_},
-                                         limits, taker_);
+                                         std::move(limits), taker_, callers_);
   }
   void Advance(absl::Duration duration) {
     clock_.Advance(duration);
@@ -137,6 +160,7 @@ class AcceptLoopTest : public testing::Test {
 
   SimulatedClock clock_;
   Taker taker_;
+  CallerAddresses callers_;
   const int listener_;
   in_port_t port_ = 0;
   std::unique_ptr<AcceptLoop> loop_;
@@ -285,6 +309,195 @@ TEST_F(AcceptLoopTest, WithoutDescriptorsClientsAreTurnedAwayAndLaterServed) {
   next.Connect();
   next.Say(kPreface);
   close(taker_.AwaitTaken());
+}
+
+// ---- Behind proxies ---------------------------------------------------------
+
+const char kVersion1[] = "PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n";
+const char kCaller[] = "ipv4:203.0.113.7:4711";
+
+class AcceptLoopBehindProxyTest : public AcceptLoopTest {
+ protected:
+  // All clients are proxies.
+  void StartBehind(AcceptLimits limits = {}) {
+    limits.proxies = {AddressRange::Parse("127.0.0.1").value()};
+    Start(std::move(limits));
+  }
+  // A proxy's connection that the taker has.
+  std::pair<std::unique_ptr<Client>, int> MakeTakenFor(
+      const std::string& header) {
+    auto client = std::make_unique<Client>(port_);
+    client->Say(header + kPreface);
+    return {std::move(client), taker_.AwaitTaken()};
+  }
+  static std::string HeaderOf(const std::string& address) {
+    return "PROXY TCP4 " + address + " 10.0.0.1 4711 443\r\n";
+  }
+};
+
+TEST_F(AcceptLoopBehindProxyTest, HeaderIsCutOffAndSaysWhoCalls) {
+  StartBehind();
+  for (const std::string& header : {std::string(kVersion1), ProxyV2OfTcp4(),
+                                    ProxyV2OfTcp4(std::string(1000, '\0'))}) {
+    for (const bool in_pieces : {false, true}) {
+      Client client(port_);
+      if (in_pieces) {
+        for (const char c : header) client.Say(std::string(1, c));
+      } else {
+        client.Say(header);
+      }
+      client.Say(kPreface + "more");
+      const int taken = taker_.AwaitTaken();
+      char bytes[64];
+      const ssize_t size = recv(taken, bytes, sizeof(bytes), 0);
+      EXPECT_EQ(std::string(bytes, size).substr(0, kPreface.size()), kPreface);
+      EXPECT_EQ(callers_.Find(client.peer()), kCaller);
+      close(taken);
+    }
+  }
+}
+
+TEST_F(AcceptLoopBehindProxyTest, HeaderComesBeforeTls) {
+  StartBehind({.tls = true});
+  Client client(port_);
+  client.Say(kVersion1);
+  client.Say("\x16\x03\x01");
+  close(taker_.AwaitTaken());
+  EXPECT_EQ(callers_.Find(client.peer()), kCaller);
+  Client other(port_);
+  other.Say(kVersion1 + kPreface);
+  EXPECT_EQ(taker_.AwaitRefused(), Refused(Refusal::kNotTls, "203.0.113.7"));
+}
+
+TEST_F(AcceptLoopBehindProxyTest, ProxyMaySpeakForItself) {
+  StartBehind({.connections_of_address_max = 1});
+  std::vector<std::unique_ptr<Client>> clients;
+  // Not even limited: it checks how we are.
+  for (const std::string& header :
+       {std::string("PROXY UNKNOWN\r\n"), ProxyV2(kV2Local, 0, "")}) {
+    clients.push_back(std::make_unique<Client>(port_));
+    clients.back()->Say(header + kPreface);
+    taker_.AwaitTaken();
+    EXPECT_EQ(callers_.Find(clients.back()->peer()), clients.back()->peer());
+  }
+}
+
+TEST_F(AcceptLoopBehindProxyTest, OnlyGoodHeadersAreServed) {
+  StartBehind();
+  const std::string version1 = kVersion1;
+  struct Case {
+    std::string bytes;
+    Refused refused;
+  };
+  for (const Case& c : std::vector<Case>{
+           {kPreface, {Refusal::kNoProxyHeader, "127.0.0.1"}},
+           {"GET / HTTP/1.1\r\n", {Refusal::kNoProxyHeader, "127.0.0.1"}},
+           {"PROXY TCP4 nobody\r\n", {Refusal::kBadProxyHeader, "127.0.0.1"}},
+           {"PROXY " + std::string(200, 'x'),
+            {Refusal::kBadProxyHeader, "127.0.0.1"}},
+           {ProxyV2OfTcp4(std::string(60'000, 'x')),
+            {Refusal::kBadProxyHeader, "127.0.0.1"}},
+           {version1 + version1, {Refusal::kProxyHeader, "203.0.113.7"}},
+           {version1 + ProxyV2OfTcp4(), {Refusal::kProxyHeader, "203.0.113.7"}},
+           {version1 + "GET /", {Refusal::kNotHttp2, "203.0.113.7"}}}) {
+    Client client(port_);
+    client.Say(c.bytes);
+    EXPECT_EQ(taker_.AwaitRefused(), c.refused) << c.bytes.substr(0, 60);
+    EXPECT_TRUE(client.AwaitReset());
+    EXPECT_EQ(callers_.Find(client.peer()), client.peer());
+  }
+}
+
+TEST_F(AcceptLoopBehindProxyTest, StrangersMayNotSendOne) {
+  Start({.proxies = {AddressRange::Parse("10.0.0.0/8").value()}});
+  for (const std::string& header : {std::string(kVersion1), ProxyV2OfTcp4()}) {
+    Client client(port_);
+    client.Say(header + kPreface);
+    EXPECT_EQ(taker_.AwaitRefused(),
+              Refused(Refusal::kProxyHeader, "127.0.0.1"));
+    EXPECT_TRUE(client.AwaitReset());
+  }
+  const auto [client, taken] = MakeTaken();
+  EXPECT_EQ(callers_.Find(client->peer()), client->peer());
+  close(taken);
+}
+
+TEST_F(AcceptLoopBehindProxyTest, SilenceIsNoHeader) {
+  StartBehind();
+  Client silent(port_);
+  Client half(port_);
+  half.Say("PROXY TCP4");
+  Client greeted(port_);
+  greeted.Say(kVersion1);
+  MakeTakenFor(kVersion1);  // The loop has seen those before.
+  Advance(absl::Milliseconds(10));
+  // Only the one whose header is complete may wait for our greeting.
+  close(taker_.AwaitTaken());
+  EXPECT_EQ(callers_.Find(greeted.peer()), kCaller);
+  Advance(absl::Seconds(10));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(taker_.AwaitRefused(), Refused(Refusal::kSilent, "127.0.0.1"));
+  }
+  EXPECT_TRUE(silent.AwaitReset());
+  EXPECT_TRUE(half.AwaitReset());
+}
+
+TEST_F(AcceptLoopBehindProxyTest, AddressesOfCallersAreLimited) {
+  StartBehind({.connections_of_address_max = 2});
+  const auto first = MakeTakenFor(HeaderOf("203.0.113.7"));
+  Client waits(port_);
+  waits.Say(HeaderOf("203.0.113.7"));
+  const auto other = MakeTakenFor(HeaderOf("203.0.113.8"));
+  // One that only waits gives way, as ever.
+  const auto second = MakeTakenFor(HeaderOf("203.0.113.7"));
+  EXPECT_EQ(taker_.AwaitRefused(),
+            Refused(Refusal::kTooManyOfAddress, "203.0.113.7"));
+  EXPECT_TRUE(waits.AwaitReset());
+  Client third(port_);
+  third.Say(HeaderOf("203.0.113.7") + kPreface);
+  EXPECT_EQ(taker_.AwaitRefused(),
+            Refused(Refusal::kTooManyOfAddress, "203.0.113.7"));
+  EXPECT_TRUE(third.AwaitReset());
+  close(first.second);
+  Advance(absl::Seconds(1));
+  const auto fourth = MakeTakenFor(HeaderOf("203.0.113.7"));
+  for (const int taken : {other.second, second.second, fourth.second}) {
+    close(taken);
+  }
+}
+
+// What is said of a connection's end is said after it.
+TEST_F(AcceptLoopBehindProxyTest, CallerIsKnownForAWhileAfterTheEnd) {
+  StartBehind();
+  const auto [client, taken] = MakeTakenFor(kVersion1);
+  close(taken);
+  Advance(absl::Seconds(1));
+  const auto [other, other_taken] = MakeTakenFor(kVersion1);
+  EXPECT_EQ(callers_.Find(client->peer()), kCaller);
+  while (callers_.Has(client->peer())) Advance(absl::Seconds(1));
+  EXPECT_EQ(callers_.Find(other->peer()), kCaller);
+  close(other_taken);
+}
+
+TEST_F(AcceptLoopBehindProxyTest, PortThatIsUsedAgainStandsForItsNewCaller) {
+  StartBehind();
+  auto [client, taken] = MakeTakenFor(kVersion1);
+  const in_port_t port = client->port();
+  const std::string peer = client->peer();
+  // Ours ends first, with a reset: the port is free at once.
+  const linger at_once = {.l_onoff = 1, .l_linger = 0};
+  setsockopt(taken, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  close(taken);
+  EXPECT_TRUE(client->AwaitReset());
+  client->Close();
+  Client next(port_, /*connected=*/false);
+  next.BindTo(port);
+  next.Connect();
+  next.Say(HeaderOf("203.0.113.8") + kPreface);
+  const int next_taken = taker_.AwaitTaken();
+  EXPECT_EQ(next.peer(), peer);
+  EXPECT_EQ(callers_.Find(peer), "ipv4:203.0.113.8:4711");
+  close(next_taken);
 }
 
 TEST_F(AcceptLoopTest, StopClosesWhatWaitsAndLeavesWhatWasHandedOn) {

@@ -1,4 +1,7 @@
-// The settings for TLS, which only make sense together.
+// The settings for TLS, which only make sense together, and for proxies.
+#include <arpa/inet.h>
+
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
@@ -61,6 +64,41 @@ TEST(TlsOptions, GoTogether) {
               HasSubstr("must be require or optional"));
   EXPECT_THAT(ParseBad({"--tls-cert=--tls-key=k"}),
               HasSubstr("must not begin with a dash"));
+}
+
+bool Trusts(const ServerOptions& options, const char* address) {
+  sockaddr_storage asked = {};
+  auto& v4 = reinterpret_cast<sockaddr_in&>(asked);
+  v4.sin_family = AF_INET;
+  EXPECT_EQ(inet_pton(AF_INET, address, &v4.sin_addr), 1);
+  return std::any_of(
+      options.proxies.begin(), options.proxies.end(),
+      [&asked](const AddressRange& range) { return range.Contains(asked); });
+}
+
+TEST(ProxyOptions, NameThoseWhoMaySpeakForOthers) {
+  EXPECT_TRUE(ParseGood({}).proxies.empty());
+  const ServerOptions options =
+      ParseGood({"--proxy-protocol=10.0.0.0/8,192.168.1.7,::1"});
+  EXPECT_EQ(options.proxies.size(), 3u);
+  EXPECT_TRUE(Trusts(options, "10.1.2.3"));
+  EXPECT_TRUE(Trusts(options, "192.168.1.7"));
+  EXPECT_FALSE(Trusts(options, "192.168.1.8"));
+  // The last one counts, as of every other setting.
+  const ServerOptions last =
+      ParseGood({"--proxy-protocol=10.0.0.0/8", "--proxy-protocol=::1"});
+  EXPECT_FALSE(Trusts(last, "10.1.2.3"));
+}
+
+TEST(ProxyOptions, WrongOnesAreNamed) {
+  EXPECT_EQ(ParseBad({"--proxy-protocol=10.0.0.0/8,proxy-1"}),
+            "--proxy-protocol: \"proxy-1\" does not begin with an IP address; "
+            "use an address such as 10.0.0.7, or ADDRESS/PREFIX such as "
+            "10.0.0.0/8");
+  EXPECT_THAT(ParseBad({"--proxy-protocol=10.0.0.1/8"}),
+              HasSubstr("bits set behind its prefix"));
+  EXPECT_THAT(ParseBad({"--proxy-protocol=10.0.0.0/8,"}),
+              HasSubstr("does not begin with an IP address"));
 }
 
 }  // namespace

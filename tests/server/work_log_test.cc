@@ -27,8 +27,8 @@ class WorkLogTest : public testing::Test {
     log_ = std::make_unique<ServerLog>(clock_, *writer_, LogFormat::kText,
                                        /*lifecycle=*/true);
     console_ = std::make_unique<Console>(*shown_writer_);
-    work_log_ = std::make_unique<WorkLog>(clock_, *log_,
-                                          console ? console_.get() : nullptr);
+    work_log_ = std::make_unique<WorkLog>(
+        clock_, *log_, console ? console_.get() : nullptr, callers_);
     return *work_log_;
   }
   // What was logged, without times.
@@ -58,6 +58,7 @@ class WorkLogTest : public testing::Test {
   }
 
   SimulatedClock clock_;
+  CallerAddresses callers_;
   Pipe pipe_;
   Pipe shown_;
   std::unique_ptr<LineWriter> writer_;
@@ -74,6 +75,19 @@ TEST_F(WorkLogTest, ALineSaysWhoWhatByWhomAndWhy) {
       ElementsAre("WARNING work_lost tenant=default instance_id=a name=Resize "
                   "task_id=-1 worker=7 peer=ipv4:10.0.0.1:5 count=2 "
                   "reason=\"its worker's stream ended\""));
+}
+
+TEST_F(WorkLogTest, WorkerBehindAProxyHasItsOwnAddress) {
+  callers_.Add("ipv4:10.0.0.1:5", 1, "ipv4:203.0.113.7:4711");
+  callers_.Add("ipv4:10.0.0.1:6", 2, "ipv4:203.0.113.8:4711");
+  WorkLog& log = Open();
+  // One address's lines do not hide another's, although both came by one proxy.
+  for (uint64_t i = 0; i < WorkLog::kLinesOfOneMax + 10; ++i) log.Write(Lost());
+  log.Write(Lost("ipv4:10.0.0.1:6"));
+  const std::vector<std::string> lines = Lines();
+  EXPECT_THAT(lines, SizeIs(WorkLog::kLinesOfOneMax + 1));
+  EXPECT_THAT(lines.front(), HasSubstr("peer=ipv4:203.0.113.7:4711"));
+  EXPECT_THAT(lines.back(), HasSubstr("peer=ipv4:203.0.113.8:4711"));
 }
 
 TEST_F(WorkLogTest, WhatIsNotKnownIsLeftOut) {
