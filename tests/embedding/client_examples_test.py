@@ -31,7 +31,7 @@ RUNS = (
     ("human_interaction", ("no",), '"refused"\n'),
     ("human_interaction", ("silence",), '"nobody answered"\n'),
     ("eternal_counter", ("tally",), "2\n"),
-    ("bank", (), '"Ann has 70, Bob has 30"\n'),
+    ("bank", (), '"Ann has 70, Bob has 30"\n@account@ann: 70\n'),
 )
 
 # Headers of the installed package before the client had rooms.
@@ -82,17 +82,20 @@ def check_hello_worker(program, leasehold, address):
 
 
 def check_tests(programs, source, leasehold, address):
-    """The examples' own tests; also with a history from this server."""
+    """The examples' own tests; also with histories from this server."""
     run(programs / "examples_test")
     print("ok  examples_test")
     state = run(leasehold, f"--address={address}", "--output=json", "orchestration", "list")
-    ids = [s["instance_id"] for s in map(json.loads, state.splitlines())
-           if s["name"] == "Greeting"]
-    equal(len(ids), 1, "orchestrations of the example chain")
-    run(leasehold, f"--address={address}", "orchestration", "history", ids[0],
-        f"--export={source / 'chain.history'}")
-    run(programs / "examples_test", "--gtest_filter=Chain.StillDoesWhatItDidInProduction")
-    print("ok  a history exported from the server is replayed")
+    for name, file, suite in (("Greeting", "chain.history", "Chain"),
+                              ("Transfer", "bank.history", "Transfer")):
+        ids = [s["instance_id"] for s in map(json.loads, state.splitlines())
+               if s["name"] == name]
+        equal(len(ids), 1, f"orchestrations {name}")
+        run(leasehold, f"--address={address}", "orchestration", "history", ids[0],
+            f"--export={source / file}")
+        run(programs / "examples_test",
+            f"--gtest_filter={suite}.StillDoesWhatItDidInProduction")
+        print(f"ok  a history exported from the server is replayed: {file}")
 
 
 def check_examples(programs, source, server):

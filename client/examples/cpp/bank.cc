@@ -1,4 +1,5 @@
-// Accounts as entities, and a transfer that has two of them to itself.
+// Accounts as entities, and a transfer that has two of them to itself. At the
+// end it asks for the balance of one, outside of any orchestration.
 //
 // usage: bank [ADDRESS]
 #include "bank.h"
@@ -6,9 +7,11 @@
 #include <cstdio>
 #include <string>
 
+#include "leasehold/client/entities/entity_client.h"
 #include "leasehold/client/orchestrations/orchestration_client.h"
 #include "leasehold/client/worker/worker.h"
 
+using leasehold::client::EntityClient;
 using leasehold::client::OrchestrationClient;
 using leasehold::worker::Worker;
 
@@ -34,5 +37,12 @@ int main(int argc, char** argv) {
       (*client)->WaitForCompletion(receipt->instance_id, absl::Minutes(1));
   std::printf("%s\n", state.ok() ? state->output.value_or("").c_str()
                                  : state.status().ToString().c_str());
-  return state.ok() ? 0 : 1;
+
+  const auto entities = EntityClient::Connect(address);
+  const auto balance = (*entities)->Call(
+      {.instance_id = "@account@ann", .operation = "balance"});
+  std::printf("@account@ann: %s\n", balance.ok()
+                                        ? balance->value_or("").c_str()
+                                        : balance.status().ToString().c_str());
+  return state.ok() && balance.ok() ? 0 : 1;
 }
