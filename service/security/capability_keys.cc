@@ -106,7 +106,7 @@ absl::Status WriteSecret(const std::string& path, const std::string& text) {
   const int file =
       open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return Failed("create", path);
-  const absl::Status status = WriteAll(file, path, text);
+  absl::Status status = WriteAll(file, path, text);
   close(file);
   return status;
 }
@@ -130,8 +130,7 @@ absl::Status Write(const std::string& directory,
   const int names = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (names < 0) return Failed("open", directory);
   const bool synced = fsync(names) == 0;
-  const absl::Status status =
-      synced ? absl::OkStatus() : Failed("sync", directory);
+  absl::Status status = synced ? absl::OkStatus() : Failed("sync", directory);
   close(names);
   return status;
 }

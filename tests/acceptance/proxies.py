@@ -17,6 +17,7 @@ from grpc_calls import ECHO, INSTANCES, OpenCall, await_pins, get, pins
 from harness import (Program, Server, check, contains, equal, expect, leasehold,
                      temporary_folder, wait_until)
 from instance_commands import Streaming
+from listening import has_ipv6
 from raw_http2 import Connection, frame
 from sidecar import Sidecar, complete
 
@@ -308,3 +309,20 @@ def _():
         again = Connection(server.address, first=header)
         equal(again.echo().code, "OK", "code")
         again.close()
+
+
+@check("A39.9 gRPC's names of proxies' connections are found over IPv6 and over a listener "
+       "for both kinds of addresses")
+def _():
+    header = b"PROXY TCP6 2001:db8::7 ::1 4711 443\r\n"
+    ways = [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.1")]
+    if has_ipv6():
+        ways += [("[::1]:0", "[::1]"), ("[::]:0", "[::1]"), ("[::]:0", "127.0.0.1")]
+    for listen, host in ways:
+        with Server("--proxy-protocol=127.0.0.1,::1", "--builtin=off", "--insecure",
+                    listen=(listen,)) as server:
+            port = server.address.rsplit(":", 1)[1]
+            worker = work_from(f"{host}:{port}", first=header)
+            contains(server.await_line("err", "worker_connected"),
+                     "peer=ipv6:%5B2001:db8::7%5D:4711")
+            worker.close()

@@ -240,6 +240,10 @@ TEST_F(CapabilityTest, ManyThreadsMayCheckWhileKeysRotate) {
   for (std::thread& thread : threads) thread.join();
 }
 
+std::string Lines(const std::vector<std::string>& lines) {
+  return absl::StrJoin(lines, "\n");
+}
+
 TEST_F(CapabilityTest, FilesThatHoldNoKeys) {
   const std::string path = directory_.path() + "/keys";
   const std::string a = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -250,7 +254,8 @@ TEST_F(CapabilityTest, FilesThatHoldNoKeys) {
     return CapabilityKeys::ReadFile(path);
   };
   EXPECT_TRUE(read(a).ok());
-  EXPECT_TRUE(read("# new\n\n  " + a + " \r\n# old\n" + b + "\n").ok());
+  EXPECT_TRUE(
+      read(Lines({"# new", "", "  " + a + " \r", "# old", b, ""})).ok());
   struct Case {
     std::string text;
     std::string why;
@@ -258,9 +263,9 @@ TEST_F(CapabilityTest, FilesThatHoldNoKeys) {
   for (const Case& each :
        std::vector<Case>{{"", "holds 0 keys"},
                          {"# nothing\n", "holds 0 keys"},
-                         {a + "\n" + b + "\n" + c, "holds 3 keys"},
-                         {a + "\n" + a, "line 2 is the first key again"},
-                         {a + "\n" + b.substr(1), "line 2 is not a key"},
+                         {Lines({a, b, c}), "holds 3 keys"},
+                         {Lines({a, a}), "line 2 is the first key again"},
+                         {Lines({a, b.substr(1)}), "line 2 is not a key"},
                          {a + "=", "line 1 is not a key"},
                          {a.substr(0, 42) + "9", "line 1 is not a key"},
                          {a + b, "line 1 is not a key"},
