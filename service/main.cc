@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -25,10 +27,12 @@
 #include "service/host/line_budget.h"
 #include "service/host/line_writer.h"
 #include "service/host/orchestration_host.h"
+#include "service/host/server_access.h"
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
 #include "service/host/server_tls.h"
+#include "service/host/token_command.h"
 #include "service/network/frame_guard.h"
 #include "service/network/frame_wraps.h"
 
@@ -163,19 +167,20 @@ int SignalDescriptor(const sigset_t& signals) {
   return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+// How often files are looked at that nobody announces.
+constexpr int kLookAgainMs = 10'000;
+
 // Waits for a signal that ends the server, or for Enter if `enter` is set.
-// Looks after `tls`, which may be null, on SIGHUP and now and then.
-void WaitForEnd(int signal_descriptor, bool enter, leasehold::ServerTls* tls) {
-  const int look_again_ms = tls == nullptr
-                                ? -1
-                                : static_cast<int>(absl::ToInt64Milliseconds(
-                                      leasehold::ServerTls::kLookAgain));
+// Calls `look_again`, if there is something to look at, on SIGHUP and now and
+// then.
+void WaitForEnd(int signal_descriptor, bool enter,
+                const std::function<void()>& look_again) {
   for (;;) {
     pollfd sources[2] = {
         {.fd = signal_descriptor, .events = POLLIN, .revents = 0},
         {.fd = enter ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
-    const int ready = poll(sources, 2, look_again_ms);
-    if (ready == 0 && tls != nullptr) tls->LookAgain();
+    const int ready = poll(sources, 2, look_again ? kLookAgainMs : -1);
+    if (ready == 0 && look_again) look_again();
     if (ready <= 0) continue;
     if (sources[0].revents == 0) return;
     // Read, so that unblocking it does not end the process.
@@ -184,7 +189,7 @@ void WaitForEnd(int signal_descriptor, bool enter, leasehold::ServerTls* tls) {
       std::perror("leasehold-server: signalfd");
     }
     if (signal.ssi_signo != SIGHUP) return;
-    if (tls != nullptr) tls->LookAgain();
+    if (look_again) look_again();
   }
 }
 
@@ -200,6 +205,14 @@ absl::StatusOr<std::unique_ptr<leasehold::ServerTls>> OpenTls(
                                     clock, log);
 }
 
+// nullptr: everybody may call everything.
+absl::StatusOr<std::unique_ptr<leasehold::ServerAccess>> OpenAccess(
+    const leasehold::ServerOptions& options, const leasehold::Clock& clock,
+    leasehold::ServerLog& log) {
+  if (!options.knows_callers()) return nullptr;
+  return leasehold::ServerAccess::Open(options.policy, clock, log);
+}
+
 // Serves until the server is told to end. Returns the exit code.
 int Serve(const leasehold::ServerOptions& options) {
   sigset_t signals;
@@ -207,7 +220,8 @@ int Serve(const leasehold::ServerOptions& options) {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   // Otherwise it ends the process, as when a terminal goes.
-  if (options.uses_tls()) sigaddset(&signals, SIGHUP);
+  const bool reads_files_again = options.uses_tls() || options.knows_callers();
+  if (reads_files_again) sigaddset(&signals, SIGHUP);
   const int signal_descriptor = SignalDescriptor(signals);
 
   leasehold::RealClock clock;
@@ -227,7 +241,11 @@ int Serve(const leasehold::ServerOptions& options) {
   leasehold::ReflectionServer<leasehold::ReflectionV1Alpha> reflection_alpha;
   const auto tls = OpenTls(options, clock, log);
   if (!tls.ok()) return Fail(tls.status());
-  leasehold::ServerHost host(options, clock, log, console.get());
+  const auto access = OpenAccess(options, clock, log);
+  if (!access.ok()) return Fail(access.status());
+  leasehold::ServerHost host(
+      options, clock, log, console.get(), /*observers=*/{},
+      *access == nullptr ? nullptr : &(*access)->gatekeeper());
   if (*tls != nullptr) host.UseTls((*tls)->credentials());
   leasehold::OrchestrationHost orchestrations(options, clock, log, host,
                                               console.get());
@@ -261,7 +279,16 @@ int Serve(const leasehold::ServerOptions& options) {
   }
   const bool enter = options.console && isatty(STDIN_FILENO) == 1;
   if (enter) out.Write("Press Enter to end the server.");
-  WaitForEnd(signal_descriptor, enter, tls->get());
+  std::function<void()> look_again;
+  if (reads_files_again) {
+    look_again = [&] {
+      if (*tls != nullptr) (*tls)->LookAgain();
+      if (*access != nullptr) {
+        (*access)->LookAgain([&host] { host.AskAgain(); });
+      }
+    };
+  }
+  WaitForEnd(signal_descriptor, enter, look_again);
   // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   if (builtin != nullptr) builtin->Stop();
@@ -278,9 +305,12 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGABRT, &OnAbort);
 
-  if (argc > 1 && std::string_view(argv[1]) == "check") {
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  if (command == "check" || command == "token") {
     const leasehold::RealClock clock;
-    return leasehold::RunCheckCommand({argv + 2, argv + argc}, clock);
+    const std::vector<std::string> arguments(argv + 2, argv + argc);
+    return command == "check" ? leasehold::RunCheckCommand(arguments, clock)
+                              : leasehold::RunTokenCommand(arguments, clock);
   }
   auto parsed = leasehold::ParseServerOptions(argc, argv);
   if (!parsed.ok()) return Fail(parsed.status());

@@ -246,8 +246,8 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
     return AnsweredBy(orchestrations_, service_, accept, handle);
   };
   const auto wait = [this](auto accept, Until until) {
-    return [this, accept, until](RpcQueue& queue) {
-      ServeWait(queue, accept, until);
+    return [this, accept, until](MethodQueue& calls) {
+      ServeWait(calls, accept, until);
     };
   };
   using Service = DurableTaskService;
@@ -283,7 +283,7 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
       {"PurgeInstances", kUnary, kOperator,
        unary(&Service::RequestPurgeInstances, &PurgeInstances)},
       {"CreateTaskHub", kUnary, kOperator,
-       [this](RpcQueue& queue) {
+       [this](MethodQueue& calls) {
          const auto answer = [this](auto& call, const DoneStatus& done) {
            if (!call.request().recreateifexists()) {
              return done(absl::OkStatus());
@@ -291,25 +291,25 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
            Wipe(done);
          };
          ServeUnary<CreateTaskHubRequest, CreateTaskHubResponse>(
-             service_, queue, &Service::RequestCreateTaskHub, answer);
+             service_, calls, &Service::RequestCreateTaskHub, answer);
        }},
       {"DeleteTaskHub", kUnary, kOperator,
-       [this](RpcQueue& queue) {
+       [this](MethodQueue& calls) {
          const auto answer = [this](auto&, const DoneStatus& done) {
            Wipe(done);
          };
          ServeUnary<DeleteTaskHubRequest, DeleteTaskHubResponse>(
-             service_, queue, &Service::RequestDeleteTaskHub, answer);
+             service_, calls, &Service::RequestDeleteTaskHub, answer);
        }},
   };
 }
 
 template <typename Accept>
-CallTask DurableTaskClient::ServeWait(RpcQueue& queue, Accept accept,
+CallTask DurableTaskClient::ServeWait(MethodQueue& calls, Accept accept,
                                       Until until) {
-  UnaryCall<GetInstanceRequest, GetInstanceResponse> call(queue);
+  UnaryCall<GetInstanceRequest, GetInstanceResponse> call(calls);
   if (!co_await call.Accept(service_, accept)) co_return;
-  ServeWait(queue, accept, until);
+  ServeWait(calls, accept, until);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =

@@ -28,7 +28,7 @@ class DurableTaskClient {
 
  private:
   template <typename Accept>
-  CallTask ServeWait(RpcQueue& queue, Accept accept, Until until);
+  CallTask ServeWait(MethodQueue& calls, Accept accept, Until until);
   //   FailedPrecondition: callers may not.
   void Wipe(DoneStatus done);
 

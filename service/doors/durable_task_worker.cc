@@ -38,19 +38,20 @@ grpc::ByteBuffer ToBuffer(std::string bytes) {
 // an answer that cannot be read is handled too.
 template <typename Accept>
 CallTask ServeAnswer(DurableTaskService& service, WorkExchange& work,
-                     RpcQueue& queue, Accept accept,
+                     MethodQueue& calls, Accept accept,
                      void (*answer)(WorkExchange& work, const Caller& caller,
                                     grpc::ByteBuffer& bytes, DoneStatus done)) {
-  UnaryCall<grpc::ByteBuffer, CompleteTaskResponse> call(queue);
+  UnaryCall<grpc::ByteBuffer, CompleteTaskResponse> call(calls);
   if (!co_await call.Accept(service, accept)) co_return;
-  ServeAnswer(service, work, queue, accept, answer);
+  ServeAnswer(service, work, calls, accept, answer);
+  if (!co_await call.Parse()) co_return;
   call.AdmitAnyway();  // Otherwise its work would be out forever.
 
   const std::function<void(AnswerAwaiter<absl::Status>::Done)> begin =
       [&](const AnswerAwaiter<absl::Status>::Done& done) {
         answer(work, call.caller(), call.request(), done);
       };
-  AnswerAwaiter<absl::Status> answered(queue, begin);
+  AnswerAwaiter<absl::Status> answered(call.queue(), begin);
   const absl::Status status = co_await answered;
   co_await call.Finish(status);
 }
@@ -121,8 +122,8 @@ std::vector<HostedService::Method> DurableTaskWorker::Methods() {
   using enum Role;
   using Service = DurableTaskService;
   const auto answer = [this](auto accept, auto take) {
-    return [this, accept, take](RpcQueue& queue) {
-      ServeAnswer(service_, work_, queue, accept, take);
+    return [this, accept, take](MethodQueue& calls) {
+      ServeAnswer(service_, work_, calls, accept, take);
     };
   };
   const auto unary = [this](auto accept, auto handle) {
@@ -130,9 +131,9 @@ std::vector<HostedService::Method> DurableTaskWorker::Methods() {
   };
   return {
       {"GetWorkItems", kServerStream, kWorker,
-       [this](RpcQueue& queue) { ServeGetWorkItems(queue); }},
+       [this](MethodQueue& calls) { ServeGetWorkItems(calls); }},
       {"StreamInstanceHistory", kServerStream, kWorker,
-       [this](RpcQueue& queue) { ServeStreamInstanceHistory(queue); }},
+       [this](MethodQueue& calls) { ServeStreamInstanceHistory(calls); }},
       {"CompleteActivityTask", kUnary, kWorker,
        answer(&Service::RequestCompleteActivityTask, &AnswerActivity)},
       {"CompleteOrchestratorTask", kUnary, kWorker,
@@ -154,11 +155,11 @@ std::vector<HostedService::Method> DurableTaskWorker::Methods() {
   };
 }
 
-CallTask DurableTaskWorker::ServeGetWorkItems(RpcQueue& queue) {
-  ServerStreamCall<GetWorkItemsRequest, grpc::ByteBuffer> call(queue);
+CallTask DurableTaskWorker::ServeGetWorkItems(MethodQueue& calls) {
+  ServerStreamCall<GetWorkItemsRequest, grpc::ByteBuffer> call(calls);
   using Service = DurableTaskService;
   if (!co_await call.Accept(service_, &Service::RequestGetWorkItems)) co_return;
-  ServeGetWorkItems(queue);
+  ServeGetWorkItems(calls);
   if (!co_await call.Parse()) co_return;
 
   absl::StatusOr<WorkerOptions> options =
@@ -207,13 +208,13 @@ CallTask DurableTaskWorker::ServeGetWorkItems(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask DurableTaskWorker::ServeStreamInstanceHistory(RpcQueue& queue) {
-  ServerStreamCall<StreamInstanceHistoryRequest, grpc::ByteBuffer> call(queue);
+CallTask DurableTaskWorker::ServeStreamInstanceHistory(MethodQueue& calls) {
+  ServerStreamCall<StreamInstanceHistoryRequest, grpc::ByteBuffer> call(calls);
   if (!co_await call.Accept(
           service_, &DurableTaskService::RequestStreamInstanceHistory)) {
     co_return;
   }
-  ServeStreamInstanceHistory(queue);
+  ServeStreamInstanceHistory(calls);
   if (!co_await call.Parse()) co_return;
 
   const StreamInstanceHistoryRequest& request = call.request();
@@ -226,7 +227,7 @@ CallTask DurableTaskWorker::ServeStreamInstanceHistory(RpcQueue& queue) {
   }
   bool open = key.ok();
   while (open && query.has_value()) {
-    co_await reads_.Enter(queue);
+    co_await reads_.Enter(call.queue());
     HistoryRead read(orchestrations_, call, *key, *query);
     absl::StatusOr<HistoryPage> page = co_await read;
     status = page.status();

@@ -42,8 +42,8 @@ class DurableTaskWorker {
   void StopPings() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  CallTask ServeGetWorkItems(RpcQueue& queue);
-  CallTask ServeStreamInstanceHistory(RpcQueue& queue);
+  CallTask ServeGetWorkItems(MethodQueue& calls);
+  CallTask ServeStreamInstanceHistory(MethodQueue& calls);
 
   void PingSilentStreams() ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -43,13 +43,13 @@ std::vector<HostedService::Method> EchoServer::Methods() {
   using enum Role;
   return {
       {"Echo", kUnary, kUser,
-       [this](RpcQueue& queue) {
-         for (int i = 0; i < kEchoesAwaited; ++i) ServeEcho(queue);
+       [this](MethodQueue& calls) {
+         for (int i = 0; i < kEchoesAwaited; ++i) ServeEcho(calls);
        }},
       {"EchoStream", kBidiStream, kUser,
-       [this](RpcQueue& queue) { ServeEchoStream(queue); }},
+       [this](MethodQueue& calls) { ServeEchoStream(calls); }},
       {"Join", kServerStream, kUser,
-       [this](RpcQueue& queue) { ServeJoin(queue); }},
+       [this](MethodQueue& calls) { ServeJoin(calls); }},
   };
 }
 
@@ -75,12 +75,12 @@ void EchoServer::Respond(InstanceContext& context, std::string_view method,
   response.set_allocated_text(request.release_text());
 }
 
-CallTask EchoServer::ServeEcho(RpcQueue& queue) {
-  UnaryCall<v1::EchoRequest, v1::EchoResponse> call(queue);
+CallTask EchoServer::ServeEcho(MethodQueue& calls) {
+  UnaryCall<v1::EchoRequest, v1::EchoResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestEcho)) {
     co_return;
   }
-  ServeEcho(queue);
+  ServeEcho(calls);
   if (!co_await call.Parse()) co_return;
 
   absl::StatusOr<InstanceRequest> request =
@@ -100,12 +100,13 @@ CallTask EchoServer::ServeEcho(RpcQueue& queue) {
   co_await call.Finish(absl::OkStatus());
 }
 
-CallTask EchoServer::ServeEchoStream(RpcQueue& queue) {
-  BidiStreamCall<v1::EchoRequest, v1::EchoResponse> call(queue);
+CallTask EchoServer::ServeEchoStream(MethodQueue& calls) {
+  BidiStreamCall<v1::EchoRequest, v1::EchoResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestEchoStream)) {
     co_return;
   }
-  ServeEchoStream(queue);
+  ServeEchoStream(calls);
+  if (!co_await call.Pass()) co_return;
 
   PinAwaiter pinned(door_, call.WithHeartbeat(Request(call, "EchoStream", "")),
                     call);
@@ -133,12 +134,12 @@ CallTask EchoServer::ServeEchoStream(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask EchoServer::ServeJoin(RpcQueue& queue) {
-  ServerStreamCall<v1::JoinRequest, v1::JoinResponse> call(queue);
+CallTask EchoServer::ServeJoin(MethodQueue& calls) {
+  ServerStreamCall<v1::JoinRequest, v1::JoinResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestJoin)) {
     co_return;
   }
-  ServeJoin(queue);
+  ServeJoin(calls);
   if (!co_await call.Parse()) co_return;
 
   PinAwaiter pinned(door_, call.WithHeartbeat(Request(call, "Join", "")), call);

@@ -48,9 +48,9 @@ class EchoServer final : public HostedService {
   // costs about 500 instructions.
   static constexpr int kEchoesAwaited = 32;
 
-  CallTask ServeEcho(RpcQueue& queue);
-  CallTask ServeEchoStream(RpcQueue& queue);
-  CallTask ServeJoin(RpcQueue& queue);
+  CallTask ServeEcho(MethodQueue& calls);
+  CallTask ServeEchoStream(MethodQueue& calls);
+  CallTask ServeJoin(MethodQueue& calls);
 
   // The instance that a call wants. Tells the observer of the request.
   absl::StatusOr<InstanceRequest> Request(const ServerCall& call,

@@ -113,18 +113,18 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
                        auto accept,
                        void (*handle)(Entities&, const InstanceKey&, Request&,
                                       Response&, DoneStatus)) {
-    return [this, accept, handle](RpcQueue& queue) {
+    return [this, accept, handle](MethodQueue& calls) {
       const auto answer = [this, handle](auto& call, const DoneStatus& done) {
         const auto key = ReadKey(call, call.request().instance_id());
         if (!key.ok()) return done(key.status());
         handle(entities_, *key, call.request(), call.response(), done);
       };
-      ServeUnary<Request, Response>(service_, queue, accept, answer);
+      ServeUnary<Request, Response>(service_, calls, accept, answer);
     };
   };
   return {
       {"Signal", kUnary, kUser, one(&Service::RequestSignal, &Signal)},
-      {"Call", kUnary, kUser, [this](RpcQueue& queue) { ServeCall(queue); }},
+      {"Call", kUnary, kUser, [this](MethodQueue& calls) { ServeCall(calls); }},
       {"Get", kUnary, kViewer, one(&Service::RequestGet, &Get)},
       {"List", kUnary, kViewer,
        AnsweredBy(entities_, service_, &Service::RequestList, &List)},
@@ -132,16 +132,16 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
       {"LimitLock", kUnary, kOperator,
        one(&Service::RequestLimitLock, &LimitLock)},
       {"Watch", kServerStream, kViewer,
-       [this](RpcQueue& queue) { ServeWatch(queue); }},
+       [this](MethodQueue& calls) { ServeWatch(calls); }},
   };
 }
 
 // ---- Calls that wait --------------------------------------------------------
 
-CallTask EntitiesServer::ServeCall(RpcQueue& queue) {
-  UnaryCall<v1::CallEntityRequest, v1::CallEntityResponse> call(queue);
+CallTask EntitiesServer::ServeCall(MethodQueue& calls) {
+  UnaryCall<v1::CallEntityRequest, v1::CallEntityResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestCall)) co_return;
-  ServeCall(queue);
+  ServeCall(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -172,10 +172,10 @@ CallTask EntitiesServer::ServeCall(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask EntitiesServer::ServeWatch(RpcQueue& queue) {
-  ServerStreamCall<v1::GetEntityRequest, v1::EntityInfo> call(queue);
+CallTask EntitiesServer::ServeWatch(MethodQueue& calls) {
+  ServerStreamCall<v1::GetEntityRequest, v1::EntityInfo> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestWatch)) co_return;
-  ServeWatch(queue);
+  ServeWatch(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -196,7 +196,7 @@ CallTask EntitiesServer::ServeWatch(RpcQueue& queue) {
   };
   while (open) {
     // Watchers that learn of a change share it; later readers get their own.
-    if (looks) co_await reads_.Enter(queue);
+    if (looks) co_await reads_.Enter(call.queue());
     CancellableWait<SharedEntity> waited(call, begin, cancel);
     absl::StatusOr<SharedEntity> info = co_await waited;
     status = info.status();

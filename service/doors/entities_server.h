@@ -42,8 +42,8 @@ class EntitiesServer final : public HostedService {
   absl::StatusOr<InstanceKey> ReadKey(const ServerCall& call,
                                       const std::string& field) const;
 
-  CallTask ServeCall(RpcQueue& queue);
-  CallTask ServeWatch(RpcQueue& queue);
+  CallTask ServeCall(MethodQueue& calls);
+  CallTask ServeWatch(MethodQueue& calls);
 
   Entities& entities_;
   const InstanceDoor& door_;

@@ -25,18 +25,18 @@ std::vector<HostedService::Method> HealthServer::Methods() {
   using enum Role;
   return {
       {"Check", kUnary, kAnyone,
-       [this](RpcQueue& queue) { ServeCheck(queue); }},
+       [this](MethodQueue& calls) { ServeCheck(calls); }},
       {"Watch", kServerStream, kAnyone,
-       [this](RpcQueue& queue) { ServeWatch(queue); }},
+       [this](MethodQueue& calls) { ServeWatch(calls); }},
   };
 }
 
-CallTask HealthServer::ServeCheck(RpcQueue& queue) {
-  UnaryCall<HealthCheckRequest, HealthCheckResponse> call(queue);
+CallTask HealthServer::ServeCheck(MethodQueue& calls) {
+  UnaryCall<HealthCheckRequest, HealthCheckResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestCheck)) {
     co_return;
   }
-  ServeCheck(queue);
+  ServeCheck(calls);
   if (!co_await call.Parse()) co_return;
 
   absl::Status status;
@@ -50,12 +50,12 @@ CallTask HealthServer::ServeCheck(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask HealthServer::ServeWatch(RpcQueue& queue) {
-  ServerStreamCall<HealthCheckRequest, HealthCheckResponse> call(queue);
+CallTask HealthServer::ServeWatch(MethodQueue& calls) {
+  ServerStreamCall<HealthCheckRequest, HealthCheckResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestWatch)) {
     co_return;
   }
-  ServeWatch(queue);
+  ServeWatch(calls);
   if (!co_await call.Parse()) co_return;
 
   HealthCheckResponse response;

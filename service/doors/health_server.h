@@ -44,8 +44,8 @@ class HealthServer final : public HostedService {
   using Service = RawService<Health::AsyncService, Health::WithRawMethod_Check,
                              Health::WithRawMethod_Watch>;
 
-  CallTask ServeCheck(RpcQueue& queue);
-  CallTask ServeWatch(RpcQueue& queue);
+  CallTask ServeCheck(MethodQueue& calls);
+  CallTask ServeWatch(MethodQueue& calls);
 
   // SERVICE_UNKNOWN if there is no such service.
   grpc::health::v1::HealthCheckResponse::ServingStatus StatusOf(

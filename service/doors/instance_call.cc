@@ -18,11 +18,19 @@ absl::StatusOr<InstanceRequest> InstanceDoor::Read(
   if (refusing_.load(std::memory_order_acquire)) {
     return absl::UnavailableError("the server is shutting down");
   }
-  return Read(call.context(), call.caller());
+  return ReadFor(call.caller(), call.context());
 }
 
 absl::StatusOr<InstanceRequest> InstanceDoor::Read(
-    const grpc::ServerContextBase& call, const Caller& caller) const {
+    const grpc::ServerContextBase& call, const MethodInfo& method) const {
+  if (gatekeeper_ == nullptr) return ReadFor(*Anonymous(), call);
+  const auto caller = gatekeeper_->Admit(call, method);
+  if (!caller.ok()) return caller.status();
+  return ReadFor(**caller, call);
+}
+
+absl::StatusOr<InstanceRequest> InstanceDoor::ReadFor(
+    const Caller& caller, const grpc::ServerContextBase& call) const {
   InstanceHeaderReader reader(names_);
   for (const auto& [name, value] : call.client_metadata()) {
     reader.Add(View(name), View(value));

@@ -29,6 +29,7 @@
 #include "service/instance/instance_headers.h"
 #include "service/instance/instance_registry.h"
 #include "service/rpc/caller.h"
+#include "service/rpc/gatekeeper.h"
 #include "service/rpc/rpc_queue.h"
 #include "service/rpc/server_call.h"
 #include "service/rpc/stream_call.h"
@@ -38,8 +39,12 @@ namespace leasehold {
 // Translates between gRPC metadata and the instance room.
 class InstanceDoor {
  public:
-  InstanceDoor(InstanceRegistry& registry, InstanceHeaderNames names)
-      : registry_(registry), names_(std::move(names)) {}
+  // `gatekeeper`: as that of the runtime.
+  InstanceDoor(InstanceRegistry& registry, InstanceHeaderNames names,
+               Gatekeeper* gatekeeper = nullptr)
+      : registry_(registry),
+        names_(std::move(names)),
+        gatekeeper_(gatekeeper) {}
 
   InstanceRegistry& registry() const { return registry_; }
 
@@ -51,9 +56,10 @@ class InstanceDoor {
   //   InvalidArgument: a header breaks a rule; the message says which.
   //   Unavailable: after Refuse.
   absl::StatusOr<InstanceRequest> Read(const ServerCall& call) const;
-  // The same for a call that is not one of our runtime's, and never refused.
+  // The same for a call of an embedder's method: the gatekeeper is asked here.
+  //   As Gatekeeper::Admit; never Unavailable.
   absl::StatusOr<InstanceRequest> Read(const grpc::ServerContextBase& call,
-                                       const Caller& caller) const;
+                                       const MethodInfo& method) const;
 
   // The same for a call that may also name the instance in a field.
   //   InvalidArgument: as above, or header and field disagree.
@@ -86,8 +92,12 @@ class InstanceDoor {
   }
 
  private:
+  absl::StatusOr<InstanceRequest> ReadFor(
+      const Caller& caller, const grpc::ServerContextBase& call) const;
+
   InstanceRegistry& registry_;
   const InstanceHeaderNames names_;
+  Gatekeeper* const gatekeeper_;
   std::atomic<bool> refusing_{false};
 };
 

@@ -115,28 +115,29 @@ std::vector<HostedService::Method> InstancesServer::Methods() {
   using enum Role;
   return {
       {"Create", kUnary, kUser,
-       [this](RpcQueue& queue) { ServeCreate(queue); }},
-      {"Get", kUnary, kViewer, [this](RpcQueue& queue) { ServeGet(queue); }},
-      {"List", kUnary, kViewer, [this](RpcQueue& queue) { ServeList(queue); }},
+       [this](MethodQueue& calls) { ServeCreate(calls); }},
+      {"Get", kUnary, kViewer, [this](MethodQueue& calls) { ServeGet(calls); }},
+      {"List", kUnary, kViewer,
+       [this](MethodQueue& calls) { ServeList(calls); }},
       {"Watch", kServerStream, kViewer,
-       [this](RpcQueue& queue) { ServeWatch(queue); }},
+       [this](MethodQueue& calls) { ServeWatch(calls); }},
       {"KeepAlive", kBidiStream, kUser,
-       [this](RpcQueue& queue) { ServeKeepAlive(queue); }},
+       [this](MethodQueue& calls) { ServeKeepAlive(calls); }},
       {"Hold", kServerStream, kUser,
-       [this](RpcQueue& queue) { ServeHold(queue); }},
+       [this](MethodQueue& calls) { ServeHold(calls); }},
       {"SetIdleTimeout", kUnary, kUser,
-       [this](RpcQueue& queue) { ServeSetIdleTimeout(queue); }},
+       [this](MethodQueue& calls) { ServeSetIdleTimeout(calls); }},
       // By force it will need an operator.
       {"Release", kUnary, kUser,
-       [this](RpcQueue& queue) { ServeRelease(queue); }},
+       [this](MethodQueue& calls) { ServeRelease(calls); }},
   };
 }
 
-CallTask InstancesServer::ServeCreate(RpcQueue& queue) {
+CallTask InstancesServer::ServeCreate(MethodQueue& calls) {
   UnaryCall<v1::CreateInstanceContextRequest, v1::CreateInstanceContextResponse>
-      call(queue);
+      call(calls);
   if (!co_await call.Accept(service_, &Service::RequestCreate)) co_return;
-  ServeCreate(queue);
+  ServeCreate(calls);
   if (!co_await call.Parse()) co_return;
 
   PinAwaiter pinned(door_, ReadRequest(door_, call, call.request()), call);
@@ -159,10 +160,10 @@ CallTask InstancesServer::ServeCreate(RpcQueue& queue) {
   co_await call.Finish(absl::OkStatus());
 }
 
-CallTask InstancesServer::ServeGet(RpcQueue& queue) {
-  UnaryCall<v1::GetInstanceContextRequest, v1::Instance> call(queue);
+CallTask InstancesServer::ServeGet(MethodQueue& calls) {
+  UnaryCall<v1::GetInstanceContextRequest, v1::Instance> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestGet)) co_return;
-  ServeGet(queue);
+  ServeGet(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -179,10 +180,10 @@ CallTask InstancesServer::ServeGet(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask InstancesServer::ServeList(RpcQueue& queue) {
-  UnaryCall<v1::ListInstancesRequest, v1::ListInstancesResponse> call(queue);
+CallTask InstancesServer::ServeList(MethodQueue& calls) {
+  UnaryCall<v1::ListInstancesRequest, v1::ListInstancesResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestList)) co_return;
-  ServeList(queue);
+  ServeList(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceQuery> query = FromMessage(call.request());
@@ -192,7 +193,7 @@ CallTask InstancesServer::ServeList(RpcQueue& queue) {
     const std::function<void()> list = [&] {
       page = registry_.List(call.caller().tenant, *query);
     };
-    ElsewhereAwaiter listed(executor_, queue, list);
+    ElsewhereAwaiter listed(executor_, call.queue(), list);
     co_await listed;
     status = page.status();
     if (page.ok()) {
@@ -205,11 +206,11 @@ CallTask InstancesServer::ServeList(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask InstancesServer::ServeWatch(RpcQueue& queue) {
+CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
   ServerStreamCall<v1::WatchInstancesRequest, v1::WatchInstancesResponse> call(
-      queue);
+      calls);
   if (!co_await call.Accept(service_, &Service::RequestWatch)) co_return;
-  ServeWatch(queue);
+  ServeWatch(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::Status asked = call.ReadHeartbeatInterval();
@@ -238,7 +239,7 @@ CallTask InstancesServer::ServeWatch(RpcQueue& queue) {
         const std::function<void()> list = [&] {
           page = registry_.List(call.caller().tenant, query);
         };
-        ElsewhereAwaiter listed(executor_, queue, list);
+        ElsewhereAwaiter listed(executor_, call.queue(), list);
         co_await listed;
         for (const InstanceInfo& info : page->instances) {
           message.set_event(v1::WatchInstancesResponse::SNAPSHOT);
@@ -276,10 +277,11 @@ CallTask InstancesServer::ServeWatch(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask InstancesServer::ServeKeepAlive(RpcQueue& queue) {
-  BidiStreamCall<v1::KeepAliveRequest, v1::KeepAliveResponse> call(queue);
+CallTask InstancesServer::ServeKeepAlive(MethodQueue& calls) {
+  BidiStreamCall<v1::KeepAliveRequest, v1::KeepAliveResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestKeepAlive)) co_return;
-  ServeKeepAlive(queue);
+  ServeKeepAlive(calls);
+  if (!co_await call.Pass()) co_return;
 
   absl::Status status = call.ReadHeartbeatInterval();
   if (!status.ok()) {
@@ -311,10 +313,10 @@ CallTask InstancesServer::ServeKeepAlive(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask InstancesServer::ServeHold(RpcQueue& queue) {
-  ServerStreamCall<v1::HoldRequest, v1::HoldResponse> call(queue);
+CallTask InstancesServer::ServeHold(MethodQueue& calls) {
+  ServerStreamCall<v1::HoldRequest, v1::HoldResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestHold)) co_return;
-  ServeHold(queue);
+  ServeHold(calls);
   if (!co_await call.Parse()) co_return;
 
   PinAwaiter pinned(
@@ -342,12 +344,12 @@ CallTask InstancesServer::ServeHold(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask InstancesServer::ServeSetIdleTimeout(RpcQueue& queue) {
-  UnaryCall<v1::SetIdleTimeoutRequest, v1::Instance> call(queue);
+CallTask InstancesServer::ServeSetIdleTimeout(MethodQueue& calls) {
+  UnaryCall<v1::SetIdleTimeoutRequest, v1::Instance> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestSetIdleTimeout)) {
     co_return;
   }
-  ServeSetIdleTimeout(queue);
+  ServeSetIdleTimeout(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -369,20 +371,27 @@ CallTask InstancesServer::ServeSetIdleTimeout(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask InstancesServer::ServeRelease(RpcQueue& queue) {
-  UnaryCall<v1::ReleaseRequest, v1::ReleaseResponse> call(queue);
+CallTask InstancesServer::ServeRelease(MethodQueue& calls) {
+  UnaryCall<v1::ReleaseRequest, v1::ReleaseResponse> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestRelease)) co_return;
-  ServeRelease(queue);
+  ServeRelease(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
       door_.ReadKey(call, call.request().instance_id());
   absl::Status status = key.status();
-  if (key.ok()) {
+  if (status.ok() && call.request().force() &&
+      !call.caller().roles.Allow(Role::kOperator)) {
+    status = absl::PermissionDeniedError(
+        "force: a release by force cuts the calls of others and needs the role "
+        "operator; without force it waits for them");
+  }
+  if (status.ok()) {
     if (const std::optional<InstanceInfo> info = registry_.Describe(*key)) {
       ToMessage(*info, *call.response().mutable_instance());
     }
-    ReleaseAwaiter released(registry_, *key, call.request().force(), queue);
+    ReleaseAwaiter released(registry_, *key, call.request().force(),
+                            call.queue());
     status = co_await released;
   }
   co_await call.Finish(status);

@@ -41,14 +41,14 @@ class InstancesServer final : public HostedService {
       v1::Instances::WithRawMethod_SetIdleTimeout,
       v1::Instances::WithRawMethod_Release>;
 
-  CallTask ServeCreate(RpcQueue& queue);
-  CallTask ServeGet(RpcQueue& queue);
-  CallTask ServeList(RpcQueue& queue);
-  CallTask ServeWatch(RpcQueue& queue);
-  CallTask ServeKeepAlive(RpcQueue& queue);
-  CallTask ServeHold(RpcQueue& queue);
-  CallTask ServeSetIdleTimeout(RpcQueue& queue);
-  CallTask ServeRelease(RpcQueue& queue);
+  CallTask ServeCreate(MethodQueue& calls);
+  CallTask ServeGet(MethodQueue& calls);
+  CallTask ServeList(MethodQueue& calls);
+  CallTask ServeWatch(MethodQueue& calls);
+  CallTask ServeKeepAlive(MethodQueue& calls);
+  CallTask ServeHold(MethodQueue& calls);
+  CallTask ServeSetIdleTimeout(MethodQueue& calls);
+  CallTask ServeRelease(MethodQueue& calls);
 
   const InstanceDoor& door_;
   InstanceRegistry& registry_;

@@ -5,7 +5,7 @@
 //   const auto begin = [&](AnswerAwaiter<absl::Status>::Done done) {
 //     orchestrations_.Suspend(key, reason, std::move(done));
 //   };
-//   AnswerAwaiter<absl::Status> answered(queue, begin);
+//   AnswerAwaiter<absl::Status> answered(call.queue(), begin);
 //   const absl::Status status = co_await answered;
 //
 // Thread-safety: belongs to its call's queue; `done` may be called from any
@@ -58,11 +58,11 @@ class AnswerAwaiter {
 // fills the call's response, then calls `done`; both may happen on any thread.
 template <typename Request, typename Response, typename Service,
           typename Accept, typename Handle>
-CallTask ServeUnary(Service& service, RpcQueue& queue, Accept accept,
+CallTask ServeUnary(Service& service, MethodQueue& calls, Accept accept,
                     Handle handle) {
-  UnaryCall<Request, Response> call(queue);
+  UnaryCall<Request, Response> call(calls);
   if (!co_await call.Accept(service, accept)) co_return;
-  ServeUnary<Request, Response>(service, queue, accept, handle);
+  ServeUnary<Request, Response>(service, calls, accept, handle);
   if (!co_await call.Parse()) co_return;
 
   absl::Status status = call.Admit();
@@ -71,7 +71,7 @@ CallTask ServeUnary(Service& service, RpcQueue& queue, Accept accept,
         [&](const AnswerAwaiter<absl::Status>::Done& done) {
           handle(call, done);
         };
-    AnswerAwaiter<absl::Status> answered(queue, begin);
+    AnswerAwaiter<absl::Status> answered(call.queue(), begin);
     status = co_await answered;
   }
   co_await call.Finish(status);
@@ -81,15 +81,15 @@ CallTask ServeUnary(Service& service, RpcQueue& queue, Accept accept,
 // response, then calls `done`; both may happen on any thread.
 template <typename Service, typename Accept, typename Port, typename Request,
           typename Response>
-std::function<void(RpcQueue&)> AnsweredBy(
+std::function<void(MethodQueue&)> AnsweredBy(
     Port& port, Service& service, Accept accept,
     void (*handle)(Port& port, const Caller& caller, Request& request,
                    Response& response, DoneStatus done)) {
-  return [&port, &service, accept, handle](RpcQueue& queue) {
+  return [&port, &service, accept, handle](MethodQueue& calls) {
     const auto answer = [&port, handle](auto& call, const DoneStatus& done) {
       handle(port, call.caller(), call.request(), call.response(), done);
     };
-    ServeUnary<Request, Response>(service, queue, accept, answer);
+    ServeUnary<Request, Response>(service, calls, accept, answer);
   };
 }
 

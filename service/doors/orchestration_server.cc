@@ -199,57 +199,58 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
                        auto accept,
                        void (*handle)(Orchestrations&, const InstanceKey&,
                                       Request&, Response&, DoneStatus)) {
-    return [this, accept, handle](RpcQueue& queue) {
+    return [this, accept, handle](MethodQueue& calls) {
       const auto answer = [this, handle](auto& call, const DoneStatus& done) {
         const auto key = door_.ReadKey(call, call.request().instance_id());
         if (!key.ok()) return done(key.status());
         handle(orchestrations_, *key, call.request(), call.response(), done);
       };
-      ServeUnary<Request, Response>(service_, queue, accept, answer);
+      ServeUnary<Request, Response>(service_, calls, accept, answer);
     };
   };
   const auto many = [this](auto accept, auto handle) {
     return AnsweredBy(orchestrations_, service_, accept, handle);
   };
   const auto wait = [this](auto accept, Until until) {
-    return [this, accept, until](RpcQueue& queue) {
-      ServeWait(queue, accept, until);
+    return [this, accept, until](MethodQueue& calls) {
+      ServeWait(calls, accept, until);
     };
   };
   return {
-      {"Start", kUnary, kUser, [this](RpcQueue& queue) { ServeStart(queue); }},
+      {"Start", kUnary, kUser,
+       [this](MethodQueue& calls) { ServeStart(calls); }},
       {"Get", kUnary, kViewer, one(&Service::RequestGet, &Get)},
       {"WaitForStart", kUnary, kViewer,
        wait(&Service::RequestWaitForStart, Until::kStarted)},
       {"WaitForCompletion", kUnary, kViewer,
        wait(&Service::RequestWaitForCompletion, Until::kFinished)},
       {"Watch", kServerStream, kViewer,
-       [this](RpcQueue& queue) { ServeWatch(queue); }},
+       [this](MethodQueue& calls) { ServeWatch(calls); }},
       {"RaiseEvent", kUnary, kUser,
        one(&Service::RequestRaiseEvent, &RaiseEvent)},
       {"Suspend", kUnary, kUser, one(&Service::RequestSuspend, &Suspend)},
       {"Resume", kUnary, kUser, one(&Service::RequestResume, &Resume)},
       {"Terminate", kUnary, kUser, one(&Service::RequestTerminate, &Terminate)},
       {"Restart", kUnary, kUser,
-       [this](RpcQueue& queue) { ServeRestart(queue); }},
+       [this](MethodQueue& calls) { ServeRestart(calls); }},
       {"Rewind", kUnary, kOperator, one(&Service::RequestRewind, &Rewind)},
       {"Purge", kUnary, kOperator, one(&Service::RequestPurge, &Purge)},
       {"PurgeMany", kUnary, kOperator,
        many(&Service::RequestPurgeMany, &PurgeMany)},
       {"List", kUnary, kViewer, many(&Service::RequestList, &List)},
       {"GetHistory", kServerStream, kViewer,
-       [this](RpcQueue& queue) { ServeGetHistory(queue); }},
+       [this](MethodQueue& calls) { ServeGetHistory(calls); }},
   };
 }
 
 // ---- How methods are served -------------------------------------------------
 
 template <typename Accept>
-CallTask OrchestrationServer::ServeWait(RpcQueue& queue, Accept accept,
+CallTask OrchestrationServer::ServeWait(MethodQueue& calls, Accept accept,
                                         Until until) {
-  UnaryCall<v1::GetOrchestrationRequest, v1::OrchestrationState> call(queue);
+  UnaryCall<v1::GetOrchestrationRequest, v1::OrchestrationState> call(calls);
   if (!co_await call.Accept(service_, accept)) co_return;
-  ServeWait(queue, accept, until);
+  ServeWait(calls, accept, until);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -287,11 +288,11 @@ absl::Status OrchestrationServer::Receive(
   return absl::OkStatus();
 }
 
-CallTask OrchestrationServer::ServeStart(RpcQueue& queue) {
+CallTask OrchestrationServer::ServeStart(MethodQueue& calls) {
   UnaryCall<v1::StartOrchestrationRequest, v1::StartOrchestrationResponse> call(
-      queue);
+      calls);
   if (!co_await call.Accept(service_, &Service::RequestStart)) co_return;
-  ServeStart(queue);
+  ServeStart(calls);
   if (!co_await call.Parse()) co_return;
 
   const CallMetadata metadata(call.context());
@@ -312,7 +313,7 @@ CallTask OrchestrationServer::ServeStart(RpcQueue& queue) {
           [&](const AnswerAwaiter<Answer>::Done& done) {
             orchestrations_.Start(*std::move(request), done);
           };
-      AnswerAwaiter<Answer> answered(queue, begin);
+      AnswerAwaiter<Answer> answered(call.queue(), begin);
       const Answer receipt = co_await answered;
       status = Receive(receipt, call.context(), call.response());
     }
@@ -320,11 +321,11 @@ CallTask OrchestrationServer::ServeStart(RpcQueue& queue) {
   co_await call.Finish(status);
 }
 
-CallTask OrchestrationServer::ServeRestart(RpcQueue& queue) {
+CallTask OrchestrationServer::ServeRestart(MethodQueue& calls) {
   UnaryCall<v1::RestartOrchestrationRequest, v1::StartOrchestrationResponse>
-      call(queue);
+      call(calls);
   if (!co_await call.Accept(service_, &Service::RequestRestart)) co_return;
-  ServeRestart(queue);
+  ServeRestart(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -338,7 +339,7 @@ CallTask OrchestrationServer::ServeRestart(RpcQueue& queue) {
           if (call.request().new_instance_id()) new_id = NewInstanceId();
           orchestrations_.Restart(*key, std::move(new_id), done);
         };
-    AnswerAwaiter<Answer> answered(queue, begin);
+    AnswerAwaiter<Answer> answered(call.queue(), begin);
     const Answer receipt = co_await answered;
     status = Receive(receipt, call.context(), call.response());
   }
@@ -347,11 +348,11 @@ CallTask OrchestrationServer::ServeRestart(RpcQueue& queue) {
 
 // ---- Streams ----------------------------------------------------------------
 
-CallTask OrchestrationServer::ServeWatch(RpcQueue& queue) {
+CallTask OrchestrationServer::ServeWatch(MethodQueue& calls) {
   ServerStreamCall<v1::GetOrchestrationRequest, v1::OrchestrationState> call(
-      queue);
+      calls);
   if (!co_await call.Accept(service_, &Service::RequestWatch)) co_return;
-  ServeWatch(queue);
+  ServeWatch(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -363,7 +364,7 @@ CallTask OrchestrationServer::ServeWatch(RpcQueue& queue) {
   while (open) {
     // Watchers that learn of a change share it; later readers get their own.
     const bool looks = revision == 0;
-    if (looks) co_await reads_.Enter(queue);
+    if (looks) co_await reads_.Enter(call.queue());
     OrchestrationWait waited(orchestrations_, call,
                              {.key = *key,
                               .until = Until::kChanged,
@@ -403,11 +404,11 @@ CallTask OrchestrationServer::ServeWatch(RpcQueue& queue) {
   co_await call.Finish(end);
 }
 
-CallTask OrchestrationServer::ServeGetHistory(RpcQueue& queue) {
+CallTask OrchestrationServer::ServeGetHistory(MethodQueue& calls) {
   ServerStreamCall<v1::GetOrchestrationHistoryRequest, v1::OrchestrationEvent>
-      call(queue);
+      call(calls);
   if (!co_await call.Accept(service_, &Service::RequestGetHistory)) co_return;
-  ServeGetHistory(queue);
+  ServeGetHistory(calls);
   if (!co_await call.Parse()) co_return;
 
   const absl::StatusOr<InstanceKey> key =
@@ -417,7 +418,7 @@ CallTask OrchestrationServer::ServeGetHistory(RpcQueue& queue) {
       .execution_id = call.request().execution_id(), .replaced = true};
   bool open = key.ok();
   while (open && query.has_value()) {
-    co_await reads_.Enter(queue);
+    co_await reads_.Enter(call.queue());
     HistoryRead read(orchestrations_, call, *key, *query);
     absl::StatusOr<HistoryPage> page = co_await read;
     status = page.status();

@@ -51,11 +51,11 @@ class OrchestrationServer final : public HostedService {
                              v1::Orchestration::WithRawMethod_GetHistory>;
 
   template <typename Accept>
-  CallTask ServeWait(RpcQueue& queue, Accept accept, Until until);
-  CallTask ServeStart(RpcQueue& queue);
-  CallTask ServeRestart(RpcQueue& queue);
-  CallTask ServeWatch(RpcQueue& queue);
-  CallTask ServeGetHistory(RpcQueue& queue);
+  CallTask ServeWait(MethodQueue& calls, Accept accept, Until until);
+  CallTask ServeStart(MethodQueue& calls);
+  CallTask ServeRestart(MethodQueue& calls);
+  CallTask ServeWatch(MethodQueue& calls);
+  CallTask ServeGetHistory(MethodQueue& calls);
 
   // Writes the outcome of a start into response and metadata.
   absl::Status Receive(const absl::StatusOr<StartReceipt>& receipt,

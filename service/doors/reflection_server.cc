@@ -158,14 +158,15 @@ class IdleAlarm final : public CompletionTag {
 }  // namespace
 
 template <typename Version>
-CallTask ReflectionServer<Version>::ServeInfo(RpcQueue& queue) {
+CallTask ReflectionServer<Version>::ServeInfo(MethodQueue& calls) {
   using Request = typename Version::Request;
   using Response = typename Version::Response;
-  BidiStreamCall<Request, Response> call(queue);
+  BidiStreamCall<Request, Response> call(calls);
   if (!co_await call.Accept(service_, &Service::RequestServerReflectionInfo)) {
     co_return;
   }
-  ServeInfo(queue);
+  ServeInfo(calls);
+  if (!co_await call.Pass()) co_return;
 
   bool open = true;
   bool written = true;

@@ -50,7 +50,7 @@ class ReflectionServer final : public HostedService {
   }
   std::vector<Method> Methods() override {
     return {{"ServerReflectionInfo", MethodKind::kBidiStream, Role::kAnyRole,
-             [this](RpcQueue& queue) { ServeInfo(queue); }}};
+             [this](MethodQueue& calls) { ServeInfo(calls); }}};
   }
   void OnServing(const std::vector<HostedService*>& services) override {
     for (const HostedService* service : services) {
@@ -66,7 +66,7 @@ class ReflectionServer final : public HostedService {
       typename Reflection::template WithRawMethod_ServerReflectionInfo<
           typename Reflection::AsyncService>;
 
-  CallTask ServeInfo(RpcQueue& queue);
+  CallTask ServeInfo(MethodQueue& calls);
 
   const absl::Duration idle_timeout_;
   Service service_;

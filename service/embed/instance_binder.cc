@@ -8,7 +8,11 @@ namespace leasehold::internal {
 
 CallWait::CallWait(const BinderCore& core, const ServiceOptions& service,
                    const grpc::ServerContextBase& call)
-    : CallWait(core, core.door.Read(call, *Identify(call)), service, call) {}
+    : CallWait(core,
+               core.door.Read(
+                   call,
+                   {.service = service.name, .name = {}, .role = service.role}),
+               service, call) {}
 
 namespace {
 

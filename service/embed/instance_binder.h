@@ -44,6 +44,7 @@
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/doors/instance_call.h"
+#include "service/embed/service_options.h"
 #include "service/embed/state_extension.h"
 #include "service/instance/executor.h"
 #include "service/instance/held_pin.h"
@@ -52,13 +53,6 @@
 #include "service/rpc/status_mapping.h"
 
 namespace leasehold {
-
-// What a service asks of the contexts that it uses.
-struct ServiceOptions {
-  // Their idle timeout is at least this; zero: the server's. (A context has the
-  // longest timeout that any of its services asks for.)
-  absl::Duration idle_timeout = absl::ZeroDuration();
-};
 
 namespace internal {
 

@@ -70,7 +70,7 @@ Instances::Instances(InstancesOptions options)
                  .evict_idle = options_.evict_idle,
                  .detach_timeout = options_.detach_timeout,
                  .open_timeout = options_.open_timeout}),
-      door_(registry_, options_.headers),
+      door_(registry_, options_.headers, options_.gatekeeper),
       access_timer_(clock_, executor_, options_.access_timeout),
       core_{.door = door_,
             .clock = clock_,
@@ -121,8 +121,9 @@ void Instances::Register(grpc::ServerBuilder& builder) {
     builder.RegisterService(&services_[registered_]->service());
   }
   if (runtime_ == nullptr && registered_ > 0) {
-    runtime_ = std::make_unique<RpcRuntime>(builder, options_.queue_threads,
-                                            budget_, &heartbeats_);
+    runtime_ =
+        std::make_unique<RpcRuntime>(builder, options_.queue_threads, budget_,
+                                     &heartbeats_, options_.gatekeeper);
   }
 }
 
@@ -136,6 +137,10 @@ void Instances::Start() {
   runtime_->Start([this](RpcQueue& queue) {
     for (HostedService* service : services_) service->Serve(queue);
   });
+}
+
+void Instances::AskAgain() {
+  if (runtime_ != nullptr) runtime_->AskAgain();
 }
 
 void Instances::BeginDrain() {
@@ -196,8 +201,8 @@ void Instances::Shutdown() {
   if (runtime_ != nullptr) runtime_->Stop();
 }
 
-InstanceKey Instances::Key(std::string_view id) {
-  return NormalKey(Anonymous()->tenant, id);
+InstanceKey Instances::Key(std::string_view id, std::string_view tenant) {
+  return NormalKey(tenant, id);
 }
 
 absl::StatusOr<InstanceInfo> Instances::SetIdleTimeout(

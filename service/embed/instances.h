@@ -52,6 +52,7 @@
 #include "service/instance/serial_queue.h"
 #include "service/instance/shared_provider.h"
 #include "service/instance/watch_hub.h"
+#include "service/rpc/gatekeeper.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/rpc_runtime.h"
 #include "service/rpc/served.h"
@@ -92,6 +93,10 @@ struct InstancesOptions {
   // one connection, and for all connections together.
   size_t connection_bytes_max = size_t{64} << 20;
   size_t total_bytes_max = size_t{512} << 20;
+
+  // Decides who may call Leasehold's own services and those that are bound, and
+  // which tenant a call is in. Null: everybody may, and there is one tenant.
+  Gatekeeper* gatekeeper = nullptr;
 
   // Whether exceptions of your code, and failures of initializers and detach
   // hooks, go to the log of the process (gpr_log) as well as to `observers`.
@@ -150,6 +155,10 @@ class Instances {
   // after BuildAndStart.
   void Start();
 
+  // Asks the gatekeeper again about open streams of Leasehold's own services,
+  // and ends those that it does not admit any more.
+  void AskAgain();
+
   // Asks long calls to end: Leasehold's own streams end at once (Unavailable);
   // yours are told, also those that are bound later
   // (ReleaseListener::OnDraining). Idempotent; Drain does it first.
@@ -203,9 +212,10 @@ class Instances {
 
   // To look at contexts and manage them: Describe, List, KeepAlive, Release.
   InstanceRegistry& registry() { return registry_; }
-  // The key of instance `id`, as calls name it whose caller is not known:
+  // The key of instance `id`, as calls of that tenant name it:
   //   instances.registry().Release(instances.Key("room-1"));
-  static InstanceKey Key(std::string_view id);
+  static InstanceKey Key(std::string_view id,
+                         std::string_view tenant = kDefaultTenant);
 
  private:
   // Constant after construction.

@@ -26,7 +26,8 @@ AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
 }
 
 InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
-                                    std::vector<InstanceObserver*> observers) {
+                                    std::vector<InstanceObserver*> observers,
+                                    Gatekeeper* gatekeeper) {
   return {.observers = std::move(observers),
           .idle_timeout = options.idle_timeout,
           .idle_timeout_min = options.idle_timeout_min,
@@ -41,6 +42,7 @@ InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
           .queue_threads = options.queue_threads,
           .connection_bytes_max = options.connection_bytes_max,
           .total_bytes_max = options.total_bytes_max,
+          .gatekeeper = gatekeeper,
           .log_failures = false,  // The server's log has them.
           .clock = &clock};
 }
@@ -56,11 +58,13 @@ std::vector<InstanceObserver*> With(std::vector<InstanceObserver*> observers,
 
 ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                        Console* console,
-                       std::vector<InstanceObserver*> observers)
+                       std::vector<InstanceObserver*> observers,
+                       Gatekeeper* gatekeeper)
     : options_(std::move(options)),
       log_(log),
       instances_(InstancesOptionsOf(options_, clock,
-                                    With(std::move(observers), log, console))),
+                                    With(std::move(observers), log, console),
+                                    gatekeeper)),
       listener_(clock, log, AcceptLimitsOf(options_),
                 options_.unix_socket_mode) {
   instances_.AddEcho({.idle_timeout = options_.IdleTimeoutOf(kEchoService),

@@ -25,6 +25,7 @@
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
 #include "service/network/caller_addresses.h"
+#include "service/rpc/gatekeeper.h"
 #include "service/rpc/served.h"
 
 namespace leasehold {
@@ -33,8 +34,10 @@ class ServerHost {
  public:
   // `console` may be null. `observers` are told the same as log and console.
   // All of them outlive the host.
+  // `gatekeeper`: see InstancesOptions.
   ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
-             Console* console, std::vector<InstanceObserver*> observers = {});
+             Console* console, std::vector<InstanceObserver*> observers = {},
+             Gatekeeper* gatekeeper = nullptr);
   // Drains, if StopAndDrain was not called.
   ~ServerHost();
   ServerHost(const ServerHost&) = delete;
@@ -62,6 +65,9 @@ class ServerHost {
   // The server serves once this returns OK.
   //   Unavailable: an address cannot be used; the message says why.
   absl::Status Start();
+
+  // As Instances::AskAgain.
+  void AskAgain() { instances_.AskAgain(); }
 
   // Where it listens, with the ports that were chosen for port 0.
   const std::vector<std::string>& addresses() const { return addresses_; }

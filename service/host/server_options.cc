@@ -102,6 +102,11 @@ std::vector<Setting> ListeningSettings(ServerOptions& o) {
              text == "require" ? ClientAuth::kRequire : ClientAuth::kOptional;
          return absl::OkStatus();
        }},
+      PathSetting(
+          "policy", "FILE", o.policy,
+          "Who may call what, and in which tenant (JSON; see the README, "
+          "Security). Read again when it changes, and on SIGHUP. "
+          "Without it, whoever reaches the server may do everything."),
       SwitchSetting(
           "print-address", o.print_address,
           "Print `address=HOST:PORT`, a line a listener, once it serves."),
@@ -536,7 +541,8 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
       "Durations "
       "have a unit: ns, us, ms, s, m, h.\n"
       "`leasehold-server check` says whether a data directory is whole; check "
-      "--help\nsays how.",
+      "--help\nsays how. `leasehold-server token` makes, lists and revokes "
+      "tokens.",
       "leasehold-server");
   app.set_version_flag("--version",
                        std::string("leasehold-server " LEASEHOLD_VERSION));

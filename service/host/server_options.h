@@ -47,6 +47,7 @@ struct ServerOptions {
   bool insecure = false;
   TlsFiles tls;  // Without a chain and a key: no TLS.
   ClientAuth client_auth = ClientAuth::kRequire;  // With a client CA.
+  std::string policy;  // Empty: everybody may do everything.
   bool print_address = false;
   int queue_threads = 1;  // Set to its default by Parse: cores - 1, at least 1.
   int user_threads = 4;
@@ -79,6 +80,7 @@ struct ServerOptions {
   absl::Duration entity_lock_timeout = absl::ZeroDuration();
 
   bool uses_tls() const { return !tls.chain.empty(); }
+  bool knows_callers() const { return !policy.empty(); }
 
   // The least idle timeout that a service asks for the contexts that it uses.
   absl::Duration IdleTimeoutOf(const ServiceName& service) const {

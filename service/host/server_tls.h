@@ -23,9 +23,6 @@ namespace leasehold {
 
 class ServerTls {
  public:
-  // How often files are looked at that nobody announces.
-  static constexpr absl::Duration kLookAgain = absl::Seconds(10);
-
   //   InvalidArgument: the files cannot serve (ReadTlsMaterial).
   static absl::StatusOr<std::unique_ptr<ServerTls>> Open(TlsFiles files,
                                                          ClientAuth client_auth,

@@ -9,10 +9,12 @@
 namespace leasehold {
 
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-                   ByteBudget& budget, HeartbeatTimer* heartbeats)
+                   ByteBudget& budget, HeartbeatTimer* heartbeats,
+                   Gatekeeper* gatekeeper)
     : queue_(std::move(queue)),
       budget_(budget),
       heartbeats_(heartbeats),
+      gatekeeper_(gatekeeper),
       wake_tag_(*this) {}
 
 void RpcQueue::Post(std::function<void()> task) {
@@ -44,6 +46,17 @@ void RpcQueue::EndStreams(const absl::Status& status) {
   }
   for (const std::shared_ptr<StreamControl>& stream : streams) {
     stream->End(status);
+  }
+}
+
+void RpcQueue::AskAgain() {
+  std::set<std::shared_ptr<StreamControl>> streams;
+  {
+    MutexLock lock(mu_);
+    streams = streams_;
+  }
+  for (const std::shared_ptr<StreamControl>& stream : streams) {
+    stream->AskAgain();
   }
 }
 

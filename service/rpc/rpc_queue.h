@@ -12,6 +12,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -21,7 +22,9 @@
 #include "absl/status/status.h"
 #include "lease/base/mutex.h"
 #include "service/rpc/byte_budget.h"
+#include "service/rpc/gatekeeper.h"
 #include "service/rpc/heartbeat.h"
+#include "service/rpc/method_queue.h"
 
 namespace leasehold {
 
@@ -52,9 +55,11 @@ class StreamControl;
 // One completion queue and its thread.
 class RpcQueue {
  public:
-  // `heartbeats` may be null: then the queue's streams send none.
+  // `heartbeats` may be null: then the queue's streams send none. `gatekeeper`
+  // may be null: then everybody may call everything.
   RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-           ByteBudget& budget, HeartbeatTimer* heartbeats);
+           ByteBudget& budget, HeartbeatTimer* heartbeats,
+           Gatekeeper* gatekeeper);
   RpcQueue(const RpcQueue&) = delete;
   RpcQueue& operator=(const RpcQueue&) = delete;
 
@@ -65,7 +70,13 @@ class RpcQueue {
     Post([coroutine] { coroutine.resume(); });
   }
 
+  // For the calls of a method. Before the queue's thread runs.
+  MethodQueue& AddMethod(MethodInfo method) {
+    return methods_.emplace_back(*this, method);
+  }
+
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+  Gatekeeper* gatekeeper() { return gatekeeper_; }
   ByteBudget& budget() { return budget_; }
   HeartbeatTimer* heartbeats() { return heartbeats_; }
 
@@ -91,6 +102,7 @@ class RpcQueue {
   void CallEnds(bool was_ending) ABSL_LOCKS_EXCLUDED(mu_);
   bool Idle() const { return waits_.value() == 0 && running_.value() == 0; }
   void EndStreams(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
+  void AskAgain() ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilIdle() ABSL_LOCKS_EXCLUDED(mu_);
   void ShutdownAndJoin();
 
@@ -98,6 +110,8 @@ class RpcQueue {
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   ByteBudget& budget_;
   HeartbeatTimer* const heartbeats_;
+  Gatekeeper* const gatekeeper_;
+  std::deque<MethodQueue> methods_;
   std::thread thread_;
   WakeTag wake_tag_;
 

@@ -6,11 +6,12 @@
 namespace leasehold {
 
 RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues,
-                       ByteBudget& budget, HeartbeatTimer* heartbeats) {
+                       ByteBudget& budget, HeartbeatTimer* heartbeats,
+                       Gatekeeper* gatekeeper) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
-    queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue(),
-                                                 budget, heartbeats));
+    queues_.push_back(std::make_unique<RpcQueue>(
+        builder.AddCompletionQueue(), budget, heartbeats, gatekeeper));
   }
 }
 
@@ -20,6 +21,10 @@ void RpcRuntime::EndStreams(const absl::Status& status) {
   for (const std::unique_ptr<RpcQueue>& queue : queues_) {
     queue->EndStreams(status);
   }
+}
+
+void RpcRuntime::AskAgain() {
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->AskAgain();
 }
 
 RpcRuntime::Load RpcRuntime::load() const {

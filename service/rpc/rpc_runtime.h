@@ -4,7 +4,7 @@
 // take half the CPU of gRPC 1.51's callback API. A handler is one coroutine,
 // from before its call arrives until after the call is over:
 //
-//   CallTask EchoServer::ServeEcho(RpcQueue& queue) {
+//   CallTask EchoServer::ServeEcho(MethodQueue& queue) {
 //     UnaryCall<EchoRequest, EchoResponse> call(queue);
 //     if (!co_await call.Accept(service_, &Service::RequestEcho)) co_return;
 //     ServeEcho(queue);  // For the next call.
@@ -50,10 +50,12 @@ namespace leasehold {
 class RpcRuntime {
  public:
   // Adds `queues` completion queues to `builder`. `heartbeats` times the
-  // silence of streams; null: they send no heartbeats. It and `budget` outlive
-  // the runtime.
+  // silence of streams; null: they send no heartbeats. `gatekeeper` admits
+  // calls; null: everybody may call everything. They and `budget` outlive the
+  // runtime.
   RpcRuntime(grpc::ServerBuilder& builder, int queues, ByteBudget& budget,
-             HeartbeatTimer* heartbeats = nullptr);
+             HeartbeatTimer* heartbeats = nullptr,
+             Gatekeeper* gatekeeper = nullptr);
   ~RpcRuntime();
 
   // Starts the threads. Call it after grpc::ServerBuilder::BuildAndStart.
@@ -67,6 +69,10 @@ class RpcRuntime {
 
   // Ends every open stream with `status`, and also those that still arrive.
   void EndStreams(const absl::Status& status);
+
+  // Asks the gatekeeper again about every open stream, and ends those that it
+  // does not admit any more.
+  void AskAgain();
 
   struct Load {
     size_t running = 0;  // Calls that have arrived and are not done.

@@ -3,7 +3,8 @@
 // methods.
 //
 // All code that has to know what is served reads that table, and nothing else:
-// the loop that serves calls, health, reflection. Each is for one server.
+// the loop that serves calls, the gatekeeper, health, reflection. Each is for
+// one server.
 //
 // Thread-safety: safe.   Lifetime: outlives the server.
 #ifndef LEASEHOLD_SERVICE_RPC_SERVED_H_
@@ -15,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "service/rpc/caller.h"
+#include "service/rpc/method_queue.h"
 #include "service/rpc/rpc_queue.h"
 
 namespace leasehold {
@@ -23,16 +26,6 @@ enum class MethodKind {
   kUnary,         // One request, one response.
   kServerStream,  // One request, a stream of responses.
   kBidiStream,    // A stream of requests, a stream of responses.
-};
-
-// What a caller will have to be to call a method. Not enforced yet.
-enum class Role {
-  kAnyone,    // Somebody of whom nothing is known.
-  kAnyRole,   // Somebody who has any of the following roles.
-  kViewer,    // Looks, and changes nothing.
-  kUser,      // A viewer who also uses what is there.
-  kWorker,    // Takes work and answers it.
-  kOperator,  // May do everything.
 };
 
 class ServerPart {
@@ -53,7 +46,7 @@ class HostedService : public ServerPart {
     MethodKind kind;
     Role role;
     // Awaits the method's calls from a queue, and serves them.
-    std::function<void(RpcQueue&)> serve;
+    std::function<void(MethodQueue&)> serve;
   };
 
   virtual grpc::Service& service() = 0;
@@ -64,7 +57,9 @@ class HostedService : public ServerPart {
 
   // Serves calls from `queue`, until the server stops. Before its thread runs.
   void Serve(RpcQueue& queue) {
-    for (const Method& method : Methods()) method.serve(queue);
+    for (const Method& method : Methods()) {
+      method.serve(queue.AddMethod({name(), method.name, method.role}));
+    }
   }
 
   // All services of the server. Before Serve.

@@ -20,6 +20,8 @@
 #include "absl/status/status.h"
 #include "service/rpc/byte_budget.h"
 #include "service/rpc/caller.h"
+#include "service/rpc/gatekeeper.h"
+#include "service/rpc/method_queue.h"
 #include "service/rpc/received.h"
 #include "service/rpc/rpc_queue.h"
 #include "service/rpc/status_mapping.h"
@@ -51,7 +53,8 @@ size_t WireBytes(const Message& message) {
 // awaits, and the notice that the call is over.
 class ServerCall {
  public:
-  explicit ServerCall(RpcQueue& queue) : queue_(queue), done_(*this) {
+  explicit ServerCall(MethodQueue& calls)
+      : queue_(calls.queue()), method_(calls.method()), done_(*this) {
     CompletionTag* done = &done_;
     context_.AsyncNotifyWhenDone(done);
   }
@@ -61,7 +64,7 @@ class ServerCall {
   RpcQueue& queue() { return queue_; }
   grpc::ServerContext& context() { return context_; }
   const grpc::ServerContext& context() const { return context_; }
-  // REQUIRES: the call has arrived.
+  // REQUIRES: the call has passed (Parse, Pass).
   const Caller& caller() const { return *caller_; }
   bool cancelled() const { return cancelled_; }
 
@@ -109,7 +112,7 @@ class ServerCall {
     bool await_resume() const {
       call.queue_.WaitEnds(/*arrived=*/call.accept_.ok());
       if (!call.accept_.ok()) return false;
-      call.caller_ = Identify(call.context_);
+      call.Identify();
       call.OnArrived();
       return true;
     }
@@ -130,19 +133,33 @@ class ServerCall {
     ServerCall& call_;
   };
 
-  // Awaits the end of a call whose request was refused.
-  struct ParseAwaiter {
+  // Awaits the end of a call that was refused.
+  struct PassAwaiter {
     ServerCall& call;
-    bool parsed;
-    bool await_ready() const noexcept { return parsed; }
+    bool passed;
+    bool await_ready() const noexcept { return passed; }
     void await_suspend(std::coroutine_handle<> h) {
       call.Await(h, Awaiting::kFinish);
     }
     bool await_resume() const {
-      if (!parsed) call.queue_.CallEnds(call.ending_);
-      return parsed;
+      if (!passed) call.queue_.CallEnds(call.ending_);
+      return passed;
     }
   };
+  // False: the gatekeeper has refused the call, which is over.
+  PassAwaiter PassIf(const absl::Status& status) {
+    if (!status.ok()) Finish(status);
+    return {*this, status.ok()};
+  }
+  // Why the gatekeeper refuses the call.
+  const absl::Status& refusal() const { return refusal_; }
+  // Asks the gatekeeper again about a call that has passed.
+  absl::Status AdmittedStill() const {
+    Gatekeeper* const gatekeeper = queue_.gatekeeper();
+    return gatekeeper == nullptr || caller_ == nullptr
+               ? absl::OkStatus()
+               : gatekeeper->AdmitStill(context_, method_, *caller_);
+  }
 
   // Answers the call with `status`, and waits until the call is over. The
   // coroutine must not await anything after it.
@@ -224,6 +241,20 @@ class ServerCall {
     }
   }
 
+  void Identify() {
+    Gatekeeper* const gatekeeper = queue_.gatekeeper();
+    if (gatekeeper == nullptr) {
+      caller_ = Anonymous();
+      return;
+    }
+    auto caller = gatekeeper->Admit(context_, method_);
+    if (caller.ok()) {
+      caller_ = *std::move(caller);
+    } else {
+      refusal_ = caller.status();
+    }
+  }
+
   void MaybeFinish() {
     if (ended_ && !finish_.pending() && !read_.pending() && !write_.pending() &&
         !beat_.pending()) {
@@ -238,8 +269,11 @@ class ServerCall {
   }
 
   RpcQueue& queue_;
+  const MethodInfo& method_;
   grpc::ServerContext context_;
-  std::shared_ptr<const Caller> caller_;  // From its arrival on.
+  // From its arrival on, one of them.
+  std::shared_ptr<const Caller> caller_;
+  absl::Status refusal_;
 
  protected:
   // For the message on its way out, or for the request; and what a stream has
@@ -264,10 +298,10 @@ template <typename Base, typename Request, typename Writer>
 class OneRequestCall : public Base {
  public:
   using typename Base::AcceptAwaiter;
-  using typename Base::ParseAwaiter;
+  using typename Base::PassAwaiter;
 
-  explicit OneRequestCall(RpcQueue& queue)
-      : Base(queue), writer_(&this->context()) {}
+  explicit OneRequestCall(MethodQueue& calls)
+      : Base(calls), writer_(&this->context()) {}
 
   Request& request() { return received_.request(); }
 
@@ -286,11 +320,11 @@ class OneRequestCall : public Base {
     return AcceptAwaiter{*this};
   }
 
-  // Parses the request. False: the request was refused, and the call is over.
-  ParseAwaiter Parse() {
-    const absl::Status status = received_.Parse();
-    if (!status.ok()) this->Finish(status);
-    return {*this, status.ok()};
+  // Parses the request, if the caller may make it. Await it before anything
+  // else. False: the call was refused, and is over.
+  PassAwaiter Parse() {
+    return this->PassIf(this->refusal().ok() ? received_.Parse()
+                                             : this->refusal());
   }
 
  protected:

@@ -17,6 +17,12 @@ void StreamControl::End(absl::Status status) {
   PostLocked();
 }
 
+void StreamControl::AskAgain() {
+  MutexLock lock(mu_);
+  ask_again_ = true;
+  PostLocked();
+}
+
 void StreamControl::PostLocked() {
   if (queue_ == nullptr || std::exchange(posted_, true)) return;
   queue_->Post([self = shared_from_this()] { self->Deliver(); });
@@ -26,6 +32,7 @@ void StreamControl::Deliver() {
   StreamCall* call;
   bool news;
   bool quiet;
+  bool ask_again;
   std::optional<absl::Status> end;
   {
     MutexLock lock(mu_);
@@ -36,7 +43,13 @@ void StreamControl::Deliver() {
     if (call == nullptr) return;
     news = std::exchange(news_, false);
     quiet = std::exchange(quiet_, false);
+    ask_again = std::exchange(ask_again_, false);
     end = end_;
+  }
+  if (ask_again && !end.has_value()) {
+    if (absl::Status status = call->AdmittedStill(); !status.ok()) {
+      end = std::move(status);
+    }
   }
   call->OnControl(news, quiet, std::move(end));
 }

@@ -51,6 +51,8 @@ class StreamControl final : public Silence,
   void Notify() ABSL_LOCKS_EXCLUDED(mu_);
   // The stream ends with `status`. The first call counts.
   void End(absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+  // The gatekeeper is asked again, and the stream ends if it is not admitted.
+  void AskAgain() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   friend class StreamCall;
@@ -76,6 +78,7 @@ class StreamControl final : public Silence,
   bool posted_ ABSL_GUARDED_BY(mu_) = false;
   bool news_ ABSL_GUARDED_BY(mu_) = false;
   bool quiet_ ABSL_GUARDED_BY(mu_) = false;
+  bool ask_again_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
   // What the timer holds while the silence is timed.
   std::shared_ptr<StreamControl> timed_ ABSL_GUARDED_BY(mu_);
@@ -85,9 +88,9 @@ class StreamControl final : public Silence,
 // BidiStreamCall.
 class StreamCall : public ServerCall {
  public:
-  explicit StreamCall(RpcQueue& queue)
-      : ServerCall(queue),
-        control_(std::make_shared<StreamControl>(queue, *this)) {}
+  explicit StreamCall(MethodQueue& calls)
+      : ServerCall(calls),
+        control_(std::make_shared<StreamControl>(calls.queue(), *this)) {}
 
   const std::shared_ptr<StreamControl>& control() const { return control_; }
 
@@ -221,8 +224,8 @@ class StreamCall : public ServerCall {
 template <typename Request, typename Writer>
 class RequestStreamCall : public StreamCall {
  public:
-  explicit RequestStreamCall(RpcQueue& queue)
-      : StreamCall(queue), writer_(&context()) {}
+  explicit RequestStreamCall(MethodQueue& calls)
+      : StreamCall(calls), writer_(&context()) {}
 
   // As OneRequestCall::Accept.
   template <typename Service, typename Method>
@@ -235,6 +238,10 @@ class RequestStreamCall : public StreamCall {
                        accept_.Begin());
     return AcceptAwaiter{*this};
   }
+
+  // Await it before anything else. False: the caller may not make this call,
+  // which is over.
+  PassAwaiter Pass() { return PassIf(refusal()); }
 
   // Sends the initial metadata at once.
   OperationAwaiter SendInitialMetadata() {

@@ -133,25 +133,26 @@ class InstanceCallTest : public testing::Test {
     MakeRegistry(std::move(initializers), options, names);
     echo_ = std::make_unique<EchoServer>(*door_, absl::ZeroDuration(),
                                          /*console=*/nullptr);
-    Start(echo_->service(), [this](RpcQueue& queue) { echo_->Serve(queue); });
+    Start(echo_->service(),
+          [this](MethodQueue& calls) { echo_->Serve(calls.queue()); });
   }
   // Serves calls that only take a pin, and tell the test of it.
   void ServePins(std::vector<ContextInitializer*> initializers) {
     MakeRegistry(std::move(initializers), {}, {});
-    Start(pins_, [this](RpcQueue& queue) { ServePin(*this, queue); });
+    Start(pins_, [this](MethodQueue& calls) { ServePin(*this, calls); });
   }
   // Serves Join: streams that hold their pin until they are over.
   void ServeHolds(std::vector<ContextInitializer*> initializers) {
     MakeRegistry(std::move(initializers), {}, {});
-    Start(pins_, [this](RpcQueue& queue) {
-      ServePin(*this, queue);
-      ServeHold(*this, queue);
+    Start(pins_, [this](MethodQueue& calls) {
+      ServePin(*this, calls);
+      ServeHold(*this, calls);
     });
   }
   // As ServePins; the call goes on when the test resumes it.
   void ServeHeldPins() {
     MakeRegistry({}, {}, {});
-    Start(pins_, [this](RpcQueue& queue) { ServeHeldPin(*this, queue); });
+    Start(pins_, [this](MethodQueue& calls) { ServeHeldPin(*this, calls); });
   }
 
   // The instance headers of a response; others are gRPC's.
@@ -238,7 +239,7 @@ class InstanceCallTest : public testing::Test {
     server_ = builder.BuildAndStart();
     runtime_->Start([this, &serve](RpcQueue& queue) {
       queue_ = &queue;
-      serve(queue);
+      serve(queue.AddMethod({}));
     });
     stub_ = v1::Echo::NewStub(Connect(absl::StrCat("127.0.0.1:", port)));
   }
@@ -262,12 +263,12 @@ class InstanceCallTest : public testing::Test {
     passed.Set();
   }
 
-  static CallTask ServePin(InstanceCallTest& test, RpcQueue& queue) {
-    PinCall call(queue);
+  static CallTask ServePin(InstanceCallTest& test, MethodQueue& calls) {
+    PinCall call(calls);
     if (!co_await call.Accept(test.pins_, &EchoService::RequestEcho)) {
       co_return;
     }
-    ServePin(test, queue);
+    ServePin(test, calls);
     absl::StatusOr<InstanceRequest> request = test.door_->Read(call);
     test.asking_.Put(request->key.id);
     PinAwaiter pinned(*test.door_, std::move(request), call);
@@ -279,12 +280,12 @@ class InstanceCallTest : public testing::Test {
     co_await call.Finish(grant.status());
   }
 
-  static CallTask ServeHold(InstanceCallTest& test, RpcQueue& queue) {
-    ServerStreamCall<v1::JoinRequest, v1::JoinResponse> call(queue);
+  static CallTask ServeHold(InstanceCallTest& test, MethodQueue& calls) {
+    ServerStreamCall<v1::JoinRequest, v1::JoinResponse> call(calls);
     if (!co_await call.Accept(test.pins_, &EchoService::RequestJoin)) {
       co_return;
     }
-    ServeHold(test, queue);
+    ServeHold(test, calls);
     absl::StatusOr<InstanceRequest> request = test.door_->Read(call);
     test.asking_.Put(request->key.id);
     PinAwaiter pinned(*test.door_, std::move(request), call);
@@ -297,12 +298,12 @@ class InstanceCallTest : public testing::Test {
     test.over_.Put(call.cancelled());
   }
 
-  static CallTask ServeHeldPin(InstanceCallTest& test, RpcQueue& queue) {
-    PinCall call(queue);
+  static CallTask ServeHeldPin(InstanceCallTest& test, MethodQueue& calls) {
+    PinCall call(calls);
     if (!co_await call.Accept(test.pins_, &EchoService::RequestEcho)) {
       co_return;
     }
-    ServeHeldPin(test, queue);
+    ServeHeldPin(test, calls);
     absl::StatusOr<InstanceRequest> request = test.door_->Read(call);
     PinAwaiter pinned(*test.door_, std::move(request), call);
     absl::StatusOr<PinGrant> grant = co_await pinned;

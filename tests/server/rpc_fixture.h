@@ -49,7 +49,7 @@ struct Parked {
 // a free port.
 class TestServer {
  public:
-  using Handler = CallTask (*)(TestServer&, RpcQueue&);
+  using Handler = CallTask (*)(TestServer&, MethodQueue&);
 
   // Serves with `handler` once Start is called.
   TestServer(Handler handler, int queues) : handler_(handler) {
@@ -65,7 +65,7 @@ class TestServer {
   void Start() {
     runtime->Start([this](RpcQueue& one) {
       queue = &one;
-      handler_(*this, one);
+      handler_(*this, one.AddMethod({}));
     });
   }
   // In the order that RpcRuntime asks for.
@@ -158,12 +158,12 @@ class ParkUntilCancelled final : private CancelHandler {
 
 // ---- Handlers
 
-inline CallTask EchoAtOnce(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+inline CallTask EchoAtOnce(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  EchoAtOnce(server, queue);
+  EchoAtOnce(server, calls);
   if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   call.response().set_text(call.request().text());
@@ -171,12 +171,12 @@ inline CallTask EchoAtOnce(TestServer& server, RpcQueue& queue) {
   server.cancelled.Put(call.cancelled());
 }
 
-inline CallTask EchoWhenResumed(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+inline CallTask EchoWhenResumed(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  EchoWhenResumed(server, queue);
+  EchoWhenResumed(server, calls);
   if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   Park park(server, call);
@@ -188,12 +188,12 @@ inline CallTask EchoWhenResumed(TestServer& server, RpcQueue& queue) {
 
 inline constexpr int kRounds = 100;
 
-inline CallTask EchoAfterManyRounds(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+inline CallTask EchoAfterManyRounds(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  EchoAfterManyRounds(server, queue);
+  EchoAfterManyRounds(server, calls);
   if (!co_await call.Parse()) co_return;
   int rounds = 0;
   while (rounds < kRounds) {
@@ -205,12 +205,12 @@ inline CallTask EchoAfterManyRounds(TestServer& server, RpcQueue& queue) {
   co_await call.Finish(absl::OkStatus());
 }
 
-inline CallTask FailWhenCancelled(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+inline CallTask FailWhenCancelled(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  FailWhenCancelled(server, queue);
+  FailWhenCancelled(server, calls);
   if (!co_await call.Parse()) co_return;
   ParkUntilCancelled park(server, call);
   co_await park;

@@ -82,13 +82,13 @@ TEST(RpcRuntime, StopWaitsForACoroutineThatDoesNotHeedItsCancellation) {
 // the next one has arrived but is not served yet when the server is shut down.
 // It still needs its queue. (That it has arrived is known from a health check,
 // which came after it on the same connection and has its own threads.)
-CallTask EchoThenHoldTheThread(TestServer& server, RpcQueue& queue) {
+CallTask EchoThenHoldTheThread(TestServer& server, MethodQueue& calls) {
   {
-    EchoUnaryCall call(queue);
+    EchoUnaryCall call(calls);
     if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
       co_return;
     }
-    EchoThenHoldTheThread(server, queue);
+    EchoThenHoldTheThread(server, calls);
     if (!co_await call.Parse()) co_return;
     co_await call.Finish(absl::OkStatus());
   }
@@ -151,15 +151,15 @@ TEST(RpcRuntime, SecondStopDoesNothing) {
 
 // A call that holds its queue's thread until the test says Go, and only then
 // asks for the next one: so no queue can have two of them.
-CallTask EchoAfterGo(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+CallTask EchoAfterGo(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
   if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   server.go.Await("the test to say Go");
-  EchoAfterGo(server, queue);
+  EchoAfterGo(server, calls);
   co_await call.Finish(absl::OkStatus());
 }
 

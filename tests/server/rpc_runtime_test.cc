@@ -70,12 +70,12 @@ class ParkUntilEither final : private CancelHandler {
 std::mutex waiting_either_mu;
 ParkUntilEither* waiting_either = nullptr;
 
-CallTask EchoWhenResumedOrCancelled(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+CallTask EchoWhenResumedOrCancelled(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  EchoWhenResumedOrCancelled(server, queue);
+  EchoWhenResumedOrCancelled(server, calls);
   if (!co_await call.Parse()) co_return;
   ParkUntilEither park(server, call);
   {
@@ -167,16 +167,16 @@ class ResumeMyself {
   bool suspending_ = false;
 };
 
-CallTask EchoAfterResumingItself(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+CallTask EchoAfterResumingItself(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  EchoAfterResumingItself(server, queue);
+  EchoAfterResumingItself(server, calls);
   if (!co_await call.Parse()) co_return;
   int times = 0;
   while (times < 1000) {
-    ResumeMyself again(server, queue);
+    ResumeMyself again(server, call.queue());
     co_await again;
     ++times;
   }
@@ -349,12 +349,12 @@ class ToldNever final : public CancelHandler {
   TestServer& server_;
 };
 
-CallTask ReplaceTheHandler(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+CallTask ReplaceTheHandler(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  ReplaceTheHandler(server, queue);
+  ReplaceTheHandler(server, calls);
   if (!co_await call.Parse()) co_return;
   ToldNever never(server);
   call.set_cancel_handler(&never);
@@ -380,16 +380,16 @@ TEST(RpcRuntime, OnlyTheHandlerThatIsSetIsTold) {
 }
 
 // A coroutine that has no handler learns of the cancellation when it looks.
-CallTask LookUntilCancelled(TestServer& server, RpcQueue& queue) {
-  EchoUnaryCall call(queue);
+CallTask LookUntilCancelled(TestServer& server, MethodQueue& calls) {
+  EchoUnaryCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEcho)) {
     co_return;
   }
-  LookUntilCancelled(server, queue);
+  LookUntilCancelled(server, calls);
   if (!co_await call.Parse()) co_return;
   server.threads.Put(std::this_thread::get_id());
   while (!call.cancelled()) {
-    ResumeMyself again(server, queue);
+    ResumeMyself again(server, call.queue());
     co_await again;
   }
   co_await call.Finish(absl::OkStatus());

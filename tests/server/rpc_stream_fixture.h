@@ -86,12 +86,12 @@ class ParkStream {
 };
 
 // Echoes until the client has sent all, or the stream is over.
-inline CallTask ServeEchoes(TestServer& server, RpcQueue& queue) {
-  EchoBidiCall call(queue);
+inline CallTask ServeEchoes(TestServer& server, MethodQueue& calls) {
+  EchoBidiCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEchoStream)) {
     co_return;
   }
-  ServeEchoes(server, queue);
+  ServeEchoes(server, calls);
   server.controls.Put(call.control());
   bool open = co_await call.SendInitialMetadata();
   while (open && co_await call.Read()) {
@@ -106,12 +106,12 @@ inline CallTask ServeEchoes(TestServer& server, RpcQueue& queue) {
 }
 
 // Awaits news until the stream is over.
-inline CallTask ServeNews(TestServer& server, RpcQueue& queue) {
-  JoinCall call(queue);
+inline CallTask ServeNews(TestServer& server, MethodQueue& calls) {
+  JoinCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
     co_return;
   }
-  ServeNews(server, queue);
+  ServeNews(server, calls);
   if (!co_await call.Parse()) co_return;
   server.controls.Put(call.control());
   bool open = true;
@@ -126,15 +126,15 @@ inline CallTask ServeNews(TestServer& server, RpcQueue& queue) {
 }
 
 // As ServeNews, once the test has resumed it.
-inline CallTask ServeNewsWhenResumed(TestServer& server, RpcQueue& queue) {
-  JoinCall call(queue);
+inline CallTask ServeNewsWhenResumed(TestServer& server, MethodQueue& calls) {
+  JoinCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
     co_return;
   }
-  ServeNewsWhenResumed(server, queue);
+  ServeNewsWhenResumed(server, calls);
   if (!co_await call.Parse()) co_return;
   server.controls.Put(call.control());
-  ParkStream park(server, queue);
+  ParkStream park(server, call.queue());
   co_await park;
   bool open = true;
   while (open) {
@@ -147,12 +147,12 @@ inline CallTask ServeNewsWhenResumed(TestServer& server, RpcQueue& queue) {
 }
 
 // Reads a message, then awaits news.
-inline CallTask ServeReadThenNews(TestServer& server, RpcQueue& queue) {
-  EchoBidiCall call(queue);
+inline CallTask ServeReadThenNews(TestServer& server, MethodQueue& calls) {
+  EchoBidiCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEchoStream)) {
     co_return;
   }
-  ServeReadThenNews(server, queue);
+  ServeReadThenNews(server, calls);
   server.controls.Put(call.control());
   server.awaited.Put(co_await call.Read());
   server.awaited.Put(co_await call.News());
@@ -165,12 +165,12 @@ inline CallTask ServeReadThenNews(TestServer& server, RpcQueue& queue) {
 inline constexpr size_t kMuch = 3 << 20;
 
 // Writes more than the client takes.
-inline CallTask ServeMuch(TestServer& server, RpcQueue& queue) {
-  JoinCall call(queue);
+inline CallTask ServeMuch(TestServer& server, MethodQueue& calls) {
+  JoinCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
     co_return;
   }
-  ServeMuch(server, queue);
+  ServeMuch(server, calls);
   if (!co_await call.Parse()) co_return;
   server.controls.Put(call.control());
   v1::JoinResponse response;
@@ -183,12 +183,12 @@ inline CallTask ServeMuch(TestServer& server, RpcQueue& queue) {
 }
 
 // Awaits room for a long message, then writes it.
-inline CallTask ServeInRoom(TestServer& server, RpcQueue& queue) {
-  JoinCall call(queue);
+inline CallTask ServeInRoom(TestServer& server, MethodQueue& calls) {
+  JoinCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestJoin)) {
     co_return;
   }
-  ServeInRoom(server, queue);
+  ServeInRoom(server, calls);
   server.controls.Put(call.control());
   v1::JoinResponse response;
   response.mutable_echo()->set_text(std::string(kMuch, 'x'));
@@ -202,12 +202,12 @@ inline CallTask ServeInRoom(TestServer& server, RpcQueue& queue) {
 }
 
 // Tries all that a stream can do.
-inline CallTask ServeEverythingOnce(TestServer& server, RpcQueue& queue) {
-  EchoBidiCall call(queue);
+inline CallTask ServeEverythingOnce(TestServer& server, MethodQueue& calls) {
+  EchoBidiCall call(calls);
   if (!co_await call.Accept(server.service, &EchoService::RequestEchoStream)) {
     co_return;
   }
-  ServeEverythingOnce(server, queue);
+  ServeEverythingOnce(server, calls);
   server.awaited.Put(!call.over());
   server.awaited.Put(co_await call.SendInitialMetadata());
   server.awaited.Put(co_await call.Read());

@@ -1,0 +1,59 @@
+#include "service/host/server_access.h"
+
+#include <utility>
+
+namespace leasehold {
+
+absl::StatusOr<std::unique_ptr<ServerAccess>> ServerAccess::Open(
+    std::string policy_path, const Clock& clock, ServerLog& log) {
+  absl::StatusOr<AccessRules> rules = ReadAccessRules(policy_path);
+  if (!rules.ok()) return rules.status();
+  return std::unique_ptr<ServerAccess>(
+      new ServerAccess(std::move(policy_path), *std::move(rules), clock, log));
+}
+
+ServerAccess::ServerAccess(std::string policy_path, AccessRules rules,
+                           const Clock& clock, ServerLog& log)
+    : policy_path_(std::move(policy_path)),
+      clock_(clock),
+      log_(log),
+      control_(rules, clock),
+      asked_(clock.Now()) {
+  Note(rules, "policy");
+}
+
+void ServerAccess::Note(const AccessRules& rules, const char* event) {
+  content_ = rules.content;
+  tenants_.clear();
+  for (const auto& [name, _] : rules.policy.tenants) tenants_.push_back(name);
+  log_.Info(event, {{"file", policy_path_},
+                    {"identities", uint64_t{rules.policy.identities.size()}},
+                    {"tenants", uint64_t{tenants_.size()}},
+                    {"tokens", uint64_t{rules.tokens.entries().size()}}});
+}
+
+void ServerAccess::LookAgain(const std::function<void()>& ask_again) {
+  absl::StatusOr<AccessRules> read = ReadAccessRules(policy_path_);
+  bool ask = clock_.Now() >= asked_ + kAskAgain;
+  if (!read.ok()) {
+    std::string why(read.status().message());
+    if (why != refused_) {
+      refused_ = std::move(why);
+      log_.Warning("policy_kept",
+                   {{"reason", refused_},
+                    {"message", "the last good policy goes on counting"}});
+    }
+  } else {
+    refused_.clear();
+    if (read->content != content_) {
+      Note(*read, "policy_changed");
+      control_.Set(*std::move(read));
+      ask = true;
+    }
+  }
+  if (!ask) return;
+  asked_ = clock_.Now();
+  ask_again();
+}
+
+}  // namespace leasehold

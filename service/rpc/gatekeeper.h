@@ -1,0 +1,51 @@
+// Gatekeeper: decides who has made a call, and whether he may make it.
+//
+// The runtime asks it once for each call, when the call arrives, before the
+// request is parsed and before anything is made for it; and again for open
+// streams when somebody says that the answers may have changed
+// (RpcRuntime::AskAgain). A server without one lets everybody do everything, as
+// Anonymous().
+//
+// Thread-safety: safe; called on every queue's thread, and must not block.
+// Lifetime: outlives the server.
+#ifndef LEASEHOLD_SERVICE_RPC_GATEKEEPER_H_
+#define LEASEHOLD_SERVICE_RPC_GATEKEEPER_H_
+
+#include <grpcpp/server_context.h>
+
+#include <memory>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "service/rpc/caller.h"
+
+namespace leasehold {
+
+// A method, as its callers are judged.
+struct MethodInfo {
+  std::string_view service;  // With its package.
+  std::string_view name;
+  Role role = Role::kOperator;  // What it asks of them.
+};
+
+class Gatekeeper {
+ public:
+  virtual ~Gatekeeper() = default;
+
+  // Who has made `call`; never null.
+  //   Unauthenticated: nobody whom it knows.
+  //   PermissionDenied: somebody who may not call this method.
+  //   ResourceExhausted: not now.
+  virtual absl::StatusOr<std::shared_ptr<const Caller>> Admit(
+      const grpc::ServerContextBase& call, const MethodInfo& method) = 0;
+
+  // The same for a stream that was admitted before, as `before`. It is not a
+  // new call: it counts for no limit of calls.
+  virtual absl::Status AdmitStill(const grpc::ServerContextBase& call,
+                                  const MethodInfo& method,
+                                  const Caller& before) = 0;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_RPC_GATEKEEPER_H_

@@ -1,0 +1,32 @@
+// MethodQueue: where the calls of one method come from: a queue, and what is
+// known of the method.
+//
+// Thread-safety: belongs to its queue's thread.   Lifetime: belongs to its
+// RpcQueue.
+#ifndef LEASEHOLD_SERVICE_RPC_METHOD_QUEUE_H_
+#define LEASEHOLD_SERVICE_RPC_METHOD_QUEUE_H_
+
+#include "service/rpc/gatekeeper.h"
+
+namespace leasehold {
+
+class RpcQueue;
+
+class MethodQueue {
+ public:
+  MethodQueue(RpcQueue& queue, MethodInfo method)
+      : queue_(queue), method_(method) {}
+  MethodQueue(const MethodQueue&) = delete;
+  MethodQueue& operator=(const MethodQueue&) = delete;
+
+  RpcQueue& queue() const { return queue_; }
+  const MethodInfo& method() const { return method_; }
+
+ private:
+  RpcQueue& queue_;
+  const MethodInfo method_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_RPC_METHOD_QUEUE_H_

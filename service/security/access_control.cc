@@ -1,0 +1,297 @@
+#include "service/security/access_control.h"
+
+#include <grpcpp/security/auth_context.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "lease/base/quote.h"
+#include "lease/base/view.h"
+
+namespace leasehold {
+namespace {
+
+using KnownBy = Caller::KnownBy;
+using CallerPtr = std::shared_ptr<const Caller>;
+
+constexpr char kAuthorization[] = "authorization";
+constexpr char kTaskHub[] = "taskhub";
+constexpr absl::string_view kBearer = "Bearer ";
+// What SDKs send if nobody has chosen a task hub.
+constexpr std::string_view kDefaultTaskHub = "default";
+
+// A value of a call's metadata. nullopt: there is none.
+//   Unauthenticated: there are several.
+absl::StatusOr<std::optional<std::string_view>> Only(
+    const grpc::ServerContextBase& call, const char* name) {
+  const auto [first, last] = call.client_metadata().equal_range(name);
+  if (first == last) return std::nullopt;
+  if (std::next(first) != last) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("the metadata ", name, " is given more than once"));
+  }
+  return std::string_view(first->second.data(), first->second.size());
+}
+
+// nullopt: the call shows no token.
+absl::StatusOr<std::optional<std::string_view>> BearerToken(
+    const grpc::ServerContextBase& call) {
+  auto value = Only(call, kAuthorization);
+  if (!value.ok() || !value->has_value()) return value;
+  const absl::string_view text = View(**value);
+  if (!absl::StartsWithIgnoreCase(text, kBearer) ||
+      text.size() == kBearer.size()) {
+    return absl::UnauthenticatedError(
+        "the metadata authorization is not of the form `Bearer TOKEN`");
+  }
+  return (*value)->substr(kBearer.size());
+}
+
+// The names in the certificate that the connection was opened with, the most
+// telling first, as a policy writes them.
+std::vector<std::string> CertificateNames(const grpc::ServerContextBase& call) {
+  std::vector<std::string> names;
+  const auto context = call.auth_context();
+  if (context == nullptr || !context->IsPeerAuthenticated()) return names;
+  const auto add = [&](const char* property, absl::string_view prefix) {
+    for (const grpc::string_ref& value :
+         context->FindPropertyValues(property)) {
+      names.push_back(
+          absl::StrCat(prefix, absl::string_view(value.data(), value.size())));
+    }
+  };
+  add("peer_spiffe_id", "");
+  add("peer_dns", "dns:");
+  add("x509_common_name", "cn:");
+  return names;
+}
+
+}  // namespace
+
+// What one set of rules says.
+class AccessControl::Judge {
+ public:
+  explicit Judge(AccessRules rules);
+
+  absl::StatusOr<CallerPtr> Identify(const grpc::ServerContextBase& call,
+                                     absl::Time now,
+                                     std::string_view process_token) const;
+
+ private:
+  // An identity as its calls know it, by what it has shown.
+  struct Known {
+    const Identity* identity;
+    CallerPtr by_token;
+    CallerPtr by_certificate;
+  };
+
+  absl::StatusOr<CallerPtr> OfToken(std::string_view token,
+                                    absl::Time now) const;
+  CallerPtr OfCertificate(const grpc::ServerContextBase& call) const;
+  absl::StatusOr<CallerPtr> OfProcess(
+      const grpc::ServerContextBase& call) const;
+  // `caller`, in the tenant that the call chooses among his.
+  absl::StatusOr<CallerPtr> InTaskHub(const grpc::ServerContextBase& call,
+                                      CallerPtr caller) const;
+  absl::Status NoCredential() const;
+
+  const AccessRules rules_;
+  absl::flat_hash_map<std::string, Known> identities_;
+  absl::flat_hash_map<std::string, CallerPtr> certificates_;
+  CallerPtr anonymous_;  // Null: nobody may be.
+  bool has_task_hubs_ = false;
+};
+
+AccessControl::Judge::Judge(AccessRules rules) : rules_(std::move(rules)) {
+  for (const auto& [name, identity] : rules_.policy.identities) {
+    const auto make = [&, &name = name, &identity = identity](KnownBy how) {
+      return std::make_shared<const Caller>(Caller{.name = name,
+                                                   .tenant = identity.tenant,
+                                                   .roles = identity.roles,
+                                                   .known_by = how});
+    };
+    Known& known = identities_[name];
+    known = {&identity, make(KnownBy::kToken), make(KnownBy::kCertificate)};
+    for (const std::string& certificate : identity.certificates) {
+      certificates_[certificate] = known.by_certificate;
+    }
+    has_task_hubs_ |= !identity.task_hubs.empty();
+  }
+  if (const auto& anonymous = rules_.policy.anonymous) {
+    anonymous_ = std::make_shared<const Caller>(
+        Caller{.tenant = anonymous->tenant, .roles = anonymous->roles});
+  }
+}
+
+absl::Status AccessControl::Judge::NoCredential() const {
+  return absl::UnauthenticatedError(absl::StrCat(
+      "this server wants to know who calls: send the metadata `authorization: "
+      "Bearer TOKEN`",
+      certificates_.empty() ? "" : ", or connect with a client certificate"));
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Judge::OfToken(std::string_view token,
+                                                        absl::Time now) const {
+  const TokenEntry* entry = rules_.tokens.Find(token);
+  if (entry == nullptr) {
+    return absl::UnauthenticatedError(
+        "the token in the metadata authorization is not valid here");
+  }
+  if (now >= entry->expires) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("the token in the metadata authorization has expired at ",
+                     absl::FormatTime(absl::RFC3339_sec, entry->expires,
+                                      absl::UTCTimeZone())));
+  }
+  return identities_.at(entry->identity).by_token;
+}
+
+CallerPtr AccessControl::Judge::OfCertificate(
+    const grpc::ServerContextBase& call) const {
+  if (certificates_.empty()) return nullptr;
+  for (const std::string& name : CertificateNames(call)) {
+    const auto known = certificates_.find(name);
+    if (known != certificates_.end()) return known->second;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Judge::OfProcess(
+    const grpc::ServerContextBase& call) const {
+  const auto tenant = Only(call, kTaskHub);
+  if (!tenant.ok()) return tenant.status();
+  return std::make_shared<const Caller>(
+      Caller{.name = "leasehold-server",
+             .tenant = std::string(tenant->value_or(kDefaultTenant)),
+             .roles = {Role::kUser},
+             .known_by = KnownBy::kProcess});
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Judge::InTaskHub(
+    const grpc::ServerContextBase& call, CallerPtr caller) const {
+  if (!has_task_hubs_ || caller->name.empty()) return caller;
+  const auto known = identities_.find(caller->name);
+  if (known == identities_.end()) return caller;
+  const std::vector<std::string>& hubs = known->second.identity->task_hubs;
+  if (hubs.empty()) return caller;
+  const auto asked = Only(call, kTaskHub);
+  if (!asked.ok()) return asked.status();
+  const std::string_view hub = asked->value_or(kDefaultTaskHub);
+  if (hub == caller->tenant || hub == kDefaultTaskHub) return caller;
+  if (std::find(hubs.begin(), hubs.end(), hub) == hubs.end()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("taskhub: ", QuoteForMessage(hub),
+                     " is not among those that this credential may use"));
+  }
+  Caller there = *caller;
+  there.tenant = std::string(hub);
+  return std::make_shared<const Caller>(std::move(there));
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Judge::Identify(
+    const grpc::ServerContextBase& call, absl::Time now,
+    std::string_view process_token) const {
+  const auto token = BearerToken(call);
+  if (!token.ok()) return token.status();
+  CallerPtr caller;
+  if (token->has_value()) {
+    const std::string_view shown = **token;
+    if (shown.size() == process_token.size() &&
+        CRYPTO_memcmp(shown.data(), process_token.data(), shown.size()) == 0) {
+      return OfProcess(call);
+    }
+    auto known = OfToken(shown, now);
+    if (!known.ok()) return known.status();
+    caller = *std::move(known);
+  }
+  const CallerPtr certified = OfCertificate(call);
+  if (caller == nullptr) {
+    caller = certified;
+  } else if (certified != nullptr && certified->tenant != caller->tenant) {
+    return absl::UnauthenticatedError(
+        "the token and the certificate of this call belong to different "
+        "tenants");
+  }
+  if (caller == nullptr) caller = anonymous_;
+  if (caller == nullptr) return NoCredential();
+  return InTaskHub(call, std::move(caller));
+}
+
+namespace {
+
+absl::Status CheckRole(const Caller& caller, const MethodInfo& method) {
+  if (caller.roles.Allow(method.role)) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(
+      View(method.service), "/", View(method.name), " needs the role ",
+      View(NameOf(method.role)), "; ",
+      caller.name.empty() ? "callers without a credential have " : caller.name,
+      caller.name.empty() ? "" : " has ", caller.roles.ToString()));
+}
+
+// Of whom nothing needs to be known.
+const CallerPtr& Anyone() {
+  static const auto& anyone = *new CallerPtr(
+      new Caller{.tenant = std::string(kDefaultTenant), .roles = {}});
+  return anyone;
+}
+
+}  // namespace
+
+AccessControl::AccessControl(AccessRules rules, const Clock& clock)
+    : clock_(clock),
+      // Nobody is called so: names in a policy have no colon.
+      process_token_(MakeToken("the:process", absl::InfiniteFuture()).token),
+      judge_(std::make_shared<const Judge>(std::move(rules))) {}
+
+AccessControl::~AccessControl() = default;
+
+absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Open(
+    const std::string& policy_path, const Clock& clock) {
+  absl::StatusOr<AccessRules> rules = ReadAccessRules(policy_path);
+  if (!rules.ok()) return rules.status();
+  return std::make_unique<AccessControl>(*std::move(rules), clock);
+}
+
+void AccessControl::Set(AccessRules rules) {
+  auto judge = std::make_shared<const Judge>(std::move(rules));
+  MutexLock lock(mu_);
+  judge_ = std::move(judge);
+}
+
+std::shared_ptr<const AccessControl::Judge> AccessControl::judge() const {
+  MutexLock lock(mu_);
+  return judge_;
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Admit(
+    const grpc::ServerContextBase& call, const MethodInfo& method) {
+  if (method.role == Role::kAnyone) return Anyone();
+  absl::StatusOr<CallerPtr> caller =
+      judge()->Identify(call, clock_.WallNow(), process_token_);
+  if (!caller.ok()) return caller;
+  absl::Status allowed = CheckRole(**caller, method);
+  if (!allowed.ok()) return allowed;
+  return caller;
+}
+
+absl::Status AccessControl::AdmitStill(const grpc::ServerContextBase& call,
+                                       const MethodInfo& method,
+                                       const Caller& before) {
+  const absl::StatusOr<CallerPtr> now = Admit(call, method);
+  if (!now.ok()) return now.status();
+  if ((*now)->tenant != before.tenant || (*now)->name != before.name) {
+    return absl::UnauthenticatedError(
+        "the credential of this call is somebody else's now; call again");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace leasehold

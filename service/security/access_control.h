@@ -1,0 +1,70 @@
+// AccessControl: the gatekeeper that a policy describes.
+//
+// A call is made by whoever its credential says: a bearer token in its metadata
+// `authorization`, or else the certificate of its connection, or else nobody,
+// whom the policy may let in as `anonymous`. The role that its method asks for
+// then decides. Credentials are looked at for each call, never once a
+// connection: calls of many callers may share one.
+//
+// An embedder has the same, in one call and an option:
+//
+//   auto access = leasehold::AccessControl::Open("policy.json", clock);
+//   leasehold::Instances instances({.gatekeeper = access->get()});
+//
+// Thread-safety: safe.   Lifetime: the clock outlives it; it outlives the
+// server.
+#ifndef LEASEHOLD_SERVICE_SECURITY_ACCESS_CONTROL_H_
+#define LEASEHOLD_SERVICE_SECURITY_ACCESS_CONTROL_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lease/base/mutex.h"
+#include "lease/clock.h"
+#include "service/rpc/gatekeeper.h"
+#include "service/security/access_rules.h"
+
+namespace leasehold {
+
+class AccessControl final : public Gatekeeper {
+ public:
+  AccessControl(AccessRules rules, const Clock& clock);
+  ~AccessControl() override;
+
+  // With the policy in that file.
+  //   InvalidArgument: as ReadAccessRules.
+  static absl::StatusOr<std::unique_ptr<AccessControl>> Open(
+      const std::string& policy_path, const Clock& clock);
+
+  // These rules count from now on. Have open streams asked about again then
+  // (RpcRuntime::AskAgain).
+  void Set(AccessRules rules) ABSL_LOCKS_EXCLUDED(mu_);
+
+  absl::StatusOr<std::shared_ptr<const Caller>> Admit(
+      const grpc::ServerContextBase& call, const MethodInfo& method) override;
+  absl::Status AdmitStill(const grpc::ServerContextBase& call,
+                          const MethodInfo& method,
+                          const Caller& before) override;
+
+  // A token for calls that this process makes to itself, as a user of the
+  // tenant that each names as its `taskhub`. It is worth nothing elsewhere.
+  const std::string& process_token() const { return process_token_; }
+
+ private:
+  class Judge;
+
+  std::shared_ptr<const Judge> judge() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  const Clock& clock_;
+  const std::string process_token_;
+
+  mutable Mutex mu_;
+  std::shared_ptr<const Judge> judge_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_SECURITY_ACCESS_CONTROL_H_

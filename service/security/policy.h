@@ -1,0 +1,87 @@
+// Policy: who is who, and what each may do, as an operator writes it down.
+//
+//   {
+//     "tenants": {"acme": {}, "globex": {}},
+//     "identities": {
+//       "shop":   {"tenant": "acme", "roles": ["user", "worker"]},
+//       "ops":    {"tenant": "acme", "roles": ["operator"],
+//                  "task_hubs": ["globex"]},
+//       "report": {"tenant": "globex", "roles": ["viewer"],
+//                  "certificates": ["spiffe://globex.example/report"]}
+//     },
+//     "token_file": "tokens"
+//   }
+//
+// Whatever is not written there is refused. So is a policy with a member that
+// is not known: a word that is misspelt would otherwise grant, or limit,
+// nothing.
+//
+// Thread-safety: values; ParsePolicy is safe.
+#ifndef LEASEHOLD_SERVICE_SECURITY_POLICY_H_
+#define LEASEHOLD_SERVICE_SECURITY_POLICY_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "service/rpc/caller.h"
+
+namespace leasehold {
+
+// Somebody whom the policy knows.
+struct Identity {
+  std::string tenant{kDefaultTenant};
+  Roles roles;
+  // Other tenants in which it may act, if its calls name one as their
+  // `taskhub`.
+  std::vector<std::string> task_hubs;
+  // Names in certificates that are this identity's: `spiffe://...`, `dns:...`
+  // or `cn:...`.
+  std::vector<std::string> certificates;
+};
+
+// Whose JSON web tokens are believed.
+struct JwtIssuer {
+  std::string issuer;
+  std::string audience;
+  std::string jwks_file;
+  std::vector<std::string> algorithms = {"RS256", "ES256"};
+  // The claim that names the tenant; empty: it is `tenant`.
+  std::string tenant_claim;
+  std::string tenant;
+  std::string roles_claim = "roles";
+  // What the issuer calls a role, and what it is here.
+  std::map<std::string, Roles> role_map;
+};
+
+struct TenantPolicy {};
+
+struct Policy {
+  // Of these names every tenant in the policy is one; `default` always is.
+  std::map<std::string, TenantPolicy> tenants;
+  std::map<std::string, Identity> identities;
+  // Whoever shows nothing at all; nullopt: is refused.
+  std::optional<Identity> anonymous;
+  std::vector<JwtIssuer> jwt;
+  std::string token_file;  // Empty: there are no tokens.
+
+  // The name of the identity that a certificate with that name is.
+  // nullopt: it is nobody's.
+  std::optional<std::string> IdentityOfCertificate(
+      const std::string& name) const;
+};
+
+//   InvalidArgument: it is not JSON, or not a policy; the message says where,
+//     what is wrong, and what would be right.
+absl::StatusOr<Policy> ParsePolicy(std::string_view text);
+
+// Whether tenants and identities may have this name: 1 to 64 letters, digits,
+// `.`, `-` and `_`.
+bool IsPolicyName(std::string_view name);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_SECURITY_POLICY_H_

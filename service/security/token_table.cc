@@ -1,0 +1,170 @@
+#include "service/security/token_table.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "lease/base/quote.h"
+#include "lease/base/view.h"
+#include "service/base/invariant.h"
+#include "service/security/policy.h"
+
+namespace leasehold {
+namespace {
+
+constexpr size_t kIdBytes = 6;
+constexpr size_t kIdLetters = 8;
+constexpr size_t kSecretBytes = 32;
+constexpr size_t kSecretLetters = 43;
+constexpr absl::string_view kNever = "never";
+
+// Looked up once: that costs more than the hash of a token.
+TokenHash Hash(std::string_view secret) {
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>
+      context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  TokenHash hash;
+  if (EVP_DigestInit_ex2(context.get(), sha256, nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), secret.data(), secret.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), hash.data(), nullptr) != 1) {
+    BreakInvariant("a token can be hashed");
+  }
+  return hash;
+}
+
+std::string Random(size_t bytes) {
+  std::string random(bytes, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(random.data()),
+                 static_cast<int>(bytes)) != 1) {
+    BreakInvariant("the system has random bytes");
+  }
+  return absl::WebSafeBase64Escape(random);
+}
+
+struct Parts {
+  absl::string_view id;
+  std::string_view secret;
+};
+
+// nullopt: it has not the form of a token.
+std::optional<Parts> Split(std::string_view token) {
+  if (token.size() != kTokenPrefix.size() + kIdLetters + 1 + kSecretLetters ||
+      !token.starts_with(kTokenPrefix)) {
+    return std::nullopt;
+  }
+  token.remove_prefix(kTokenPrefix.size());
+  if (token[kIdLetters] != '_') return std::nullopt;
+  return Parts{View(token.substr(0, kIdLetters)), token.substr(kIdLetters + 1)};
+}
+
+absl::Status ReadHash(absl::string_view text, TokenHash& hash) {
+  const bool is_hex =
+      text.size() == 2 * hash.size() &&
+      text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
+  if (!is_hex) {
+    return absl::InvalidArgumentError(
+        "the second word is no hash: 64 digits of 0 to 9 and a to f");
+  }
+  const std::string bytes = absl::HexStringToBytes(text);
+  std::copy(bytes.begin(), bytes.end(), hash.begin());
+  return absl::OkStatus();
+}
+
+absl::Status ReadLine(absl::string_view line, std::string& id,
+                      TokenEntry& entry) {
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  if (words.size() != 4) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("has ", words.size(),
+                     " words; a token has 4: ID HASH IDENTITY EXPIRES"));
+  }
+  id = std::string(words[0]);
+  std::string ignored;
+  if (id.size() != kIdLetters || !absl::WebSafeBase64Unescape(id, &ignored)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(QuoteForMessage(id), " is no ID of a token"));
+  }
+  if (absl::Status status = ReadHash(words[1], entry.hash); !status.ok()) {
+    return status;
+  }
+  entry.identity = std::string(words[2]);
+  if (!IsPolicyName(entry.identity)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        QuoteForMessage(entry.identity), " is no name of an identity"));
+  }
+  std::string why;
+  if (words[3] != kNever &&
+      !absl::ParseTime(absl::RFC3339_full, words[3], &entry.expires, &why)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(QuoteForMessage(std::string(words[3])),
+                     " is no time; write never, or as 2027-01-31T00:00:00Z"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<TokenTable> TokenTable::Parse(std::string_view text) {
+  TokenTable table;
+  int number = 0;
+  for (absl::string_view line : absl::StrSplit(View(text), '\n')) {
+    ++number;
+    line = absl::StripAsciiWhitespace(line);
+    if (line.empty() || line.front() == '#') continue;
+    std::string id;
+    TokenEntry entry;
+    absl::Status status = ReadLine(line, id, entry);
+    if (status.ok() && !table.entries_.try_emplace(id, entry).second) {
+      status = absl::InvalidArgumentError(
+          absl::StrCat("the ID ", QuoteForMessage(id), " is there twice"));
+    }
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("line ", number, ": ", status.message()));
+    }
+  }
+  return table;
+}
+
+const TokenEntry* TokenTable::Find(std::string_view token) const {
+  const std::optional<Parts> parts = Split(token);
+  if (!parts.has_value()) return nullptr;
+  const auto found = entries_.find(parts->id);
+  if (found == entries_.end()) return nullptr;
+  const TokenHash hash = Hash(parts->secret);
+  // The ID is no secret, but how much of the secret was right would be.
+  if (CRYPTO_memcmp(hash.data(), found->second.hash.data(), hash.size()) != 0) {
+    return nullptr;
+  }
+  return &found->second;
+}
+
+NewToken MakeToken(std::string_view identity, absl::Time expires) {
+  NewToken made;
+  made.id = Random(kIdBytes);
+  const std::string secret = Random(kSecretBytes);
+  made.token = absl::StrCat(View(kTokenPrefix), made.id, "_", secret);
+  const TokenHash hash = Hash(secret);
+  made.line = absl::StrCat(
+      made.id, " ",
+      absl::BytesToHexString(absl::string_view(
+          reinterpret_cast<const char*>(hash.data()), hash.size())),
+      " ", View(identity), " ",
+      expires == absl::InfiniteFuture()
+          ? std::string(kNever)
+          : absl::FormatTime(absl::RFC3339_sec, expires, absl::UTCTimeZone()),
+      "\n");
+  return made;
+}
+
+}  // namespace leasehold
