@@ -213,6 +213,12 @@ absl::StatusOr<std::unique_ptr<leasehold::ServerAccess>> OpenAccess(
   return leasehold::ServerAccess::Open(options.policy, clock, log);
 }
 
+// `access` may be null.
+std::vector<std::string> TenantsOf(const leasehold::ServerAccess* access) {
+  if (access != nullptr) return access->tenants();
+  return {std::string(leasehold::kDefaultTenant)};
+}
+
 // Serves until the server is told to end. Returns the exit code.
 int Serve(const leasehold::ServerOptions& options) {
   sigset_t signals;
@@ -264,11 +270,13 @@ int Serve(const leasehold::ServerOptions& options) {
   if (options.builtin) {
     builtin = std::make_unique<leasehold::BuiltinWorker>(
         clock, orchestrations.work(), host.InProcessChannel(),
+        *access == nullptr ? "" : (*access)->gatekeeper().process_token(),
         [&log](const leasehold::worker::LogLine& line) {
           log.Info("builtin", {{"instance_id", line.instance_id},
                                {"message", line.message}});
         });
-    if (const absl::Status status = builtin->Start(); !status.ok()) {
+    if (const absl::Status status = builtin->Start(TenantsOf(access->get()));
+        !status.ok()) {
       return Fail(status);
     }
   }
@@ -285,6 +293,10 @@ int Serve(const leasehold::ServerOptions& options) {
       if (*tls != nullptr) (*tls)->LookAgain();
       if (*access != nullptr) {
         (*access)->LookAgain([&host] { host.AskAgain(); });
+        // It fails only if its code is wrong, which the first start has shown.
+        if (builtin != nullptr) {
+          (void)builtin->Start((*access)->tenants());
+        }
       }
     };
   }

@@ -81,7 +81,8 @@ void TestWorkers::Connect(WorkExchange& work) {
 void TestWorkers::ConnectOne(size_t worker) {
   sinks_[worker] = std::make_shared<Sink>();
   ids_[worker] =
-      work_->Connect({.slots = {kSlots, kSlots, kSlots},
+      work_->Connect({.tenant = Anonymous()->tenant,
+                      .slots = {kSlots, kSlots, kSlots},
                       .peer = absl::StrCat("test worker ", worker + 1)},
                      sinks_[worker]);
 }

@@ -20,7 +20,7 @@ struct BuiltinWork::Rep {
 };
 
 BuiltinWork::BuiltinWork(std::shared_ptr<grpc::Channel> channel,
-                         worker::LogSink log)
+                         builtin::ProcessCredential self, worker::LogSink log)
     : rep_([&] {
         auto rep = std::make_unique<Rep>();
         rep->log = std::move(log);
@@ -30,7 +30,8 @@ BuiltinWork::BuiltinWork(std::shared_ptr<grpc::Channel> channel,
         registry.AddOrchestrator("FanOutEcho", &builtin::FanOutEcho);
         registry.AddOrchestrator("Ping", &builtin::Ping);
         registry.AddEntity("Counter", builtin::CounterEntityClass());
-        registry.AddActivity("Echo", builtin::EchoActivity(std::move(channel)));
+        registry.AddActivity(
+            "Echo", builtin::EchoActivity(std::move(channel), std::move(self)));
         return rep;
       }()) {}
 

@@ -18,13 +18,16 @@
 #include "client/worker/log.h"
 #include "durabletask/orchestrator_service.pb.h"
 #include "grpcpp/channel.h"
+#include "service/builtin/echo_sequence.h"
 
 namespace leasehold {
 
 class BuiltinWork {
  public:
-  // `channel`: to the server, for the activity Echo.
-  BuiltinWork(std::shared_ptr<grpc::Channel> channel, worker::LogSink log);
+  // `channel`: to the server, for the activity Echo; `self`: what its calls
+  // show.
+  BuiltinWork(std::shared_ptr<grpc::Channel> channel,
+              builtin::ProcessCredential self, worker::LogSink log);
   ~BuiltinWork();
   BuiltinWork(const BuiltinWork&) = delete;
   BuiltinWork& operator=(const BuiltinWork&) = delete;

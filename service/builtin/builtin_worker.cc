@@ -57,20 +57,34 @@ WorkKind KindOf(const WorkItem& item) {
   return item.has_entityrequestv2() ? WorkKind::kEntity : WorkKind::kActivity;
 }
 
-void GiveBack(WorkExchange& work, const WorkItem& item) {
-  work.Abandon(KindOf(item), {.token = item.completiontoken()});
-}
-
 }  // namespace
 
-// What the exchange and its answers know of the worker: may outlive it.
-class BuiltinWorker::Sink final : public WorkSink {
+// What the exchange and its answers know of the worker in one tenant: may
+// outlive it.
+class BuiltinWorker::Sink final : public WorkSink,
+                                  public std::enable_shared_from_this<Sink> {
  public:
-  Sink(Host& host, WorkExchange& work) : work_(work), host_(&host) {}
+  Sink(Host& host, WorkExchange& work, Caller caller,
+       std::shared_ptr<grpc::Channel> channel, std::string token,
+       worker::LogSink log)
+      : caller_(std::move(caller)),
+        builtin_(std::move(channel),
+                 {.token = std::move(token), .tenant = caller_.tenant},
+                 std::move(log)),
+        work_(work),
+        host_(&host) {}
+
+  // Constant after construction.
+  const Caller& caller() const { return caller_; }
+  const BuiltinWork& builtin() const { return builtin_; }
 
   void Send(std::string item) override ABSL_LOCKS_EXCLUDED(mu_);
   void OnAnswered(const std::string& id, const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(mu_);
+  void GiveBack(const WorkItem& item) {
+    work_.Abandon(KindOf(item), {.token = item.completiontoken(),
+                                 .key = {.tenant = caller_.tenant}});
+  }
   // The worker is about to be destroyed.
   void Close() ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
@@ -78,6 +92,8 @@ class BuiltinWorker::Sink final : public WorkSink {
   }
 
  private:
+  const Caller caller_;
+  const BuiltinWork builtin_;
   WorkExchange& work_;
 
   Mutex mu_;
@@ -86,45 +102,61 @@ class BuiltinWorker::Sink final : public WorkSink {
 
 class BuiltinWorker::Host {
  public:
+  using SinkPtr = std::shared_ptr<Sink>;
+
   Host(Clock& clock, WorkExchange& work, std::shared_ptr<grpc::Channel> channel,
-       worker::LogSink log)
+       std::string token, worker::LogSink log)
       : clock_(clock),
         work_(work),
-        log_(log),
-        builtin_(std::move(channel), std::move(log)) {}
+        channel_(std::move(channel)),
+        token_(std::move(token)),
+        log_(std::move(log)) {}
   ~Host() {
     Stop();
-    sink_->Close();
+    std::map<std::string, Connection> connections;
+    {
+      MutexLock lock(mu_);
+      connections.swap(connections_);
+    }
+    for (const auto& [tenant, connection] : connections) {
+      connection.sink->Close();
+    }
   }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  absl::Status Start() ABSL_LOCKS_EXCLUDED(mu_) {
-    if (absl::Status status = builtin_.status(); !status.ok()) return status;
+  absl::Status Start(const std::string& tenant) ABSL_LOCKS_EXCLUDED(mu_) {
+    {
+      MutexLock lock(mu_);
+      if (stopping_ || connections_.contains(tenant)) return absl::OkStatus();
+    }
+    const auto sink = std::make_shared<Sink>(
+        *this, work_, Caller{.tenant = tenant, .roles = {Role::kWorker}},
+        channel_, token_, log_);
+    const BuiltinWork& builtin = sink->builtin();
+    if (absl::Status status = builtin.status(); !status.ok()) return status;
     WorkerOptions options;
+    options.tenant = tenant;
     options.filters[static_cast<size_t>(WorkKind::kTurn)] =
-        ByName(builtin_.OrchestratorNames());
+        ByName(builtin.OrchestratorNames());
     options.filters[static_cast<size_t>(WorkKind::kActivity)] =
-        ByName(builtin_.ActivityNames());
+        ByName(builtin.ActivityNames());
     options.filters[static_cast<size_t>(WorkKind::kEntity)] =
-        ByName(builtin_.EntityNames());
+        ByName(builtin.EntityNames());
     options.slots[static_cast<size_t>(WorkKind::kActivity)] = kActivitiesMax;
     options.last_resort = true;
     options.peer = "built-in";
-    const WorkerId id = work_.Connect(std::move(options), sink_);
+    const WorkerId id = work_.Connect(std::move(options), sink);
     MutexLock lock(mu_);
-    id_ = id;
+    connections_[tenant] = {id, sink};
     return absl::OkStatus();
   }
 
   void Stop() ABSL_LOCKS_EXCLUDED(mu_) {
-    WorkerId id = 0;
     {
       MutexLock lock(mu_);
-      id = std::exchange(id_, 0);
-      stopping_ = true;
+      if (std::exchange(stopping_, true)) return;
     }
-    if (id == 0) return;
     turns_.Drop();
     activities_.Drop();
     {
@@ -135,24 +167,35 @@ class BuiltinWorker::Host {
       }
     }
     gave_up_ = true;
-    work_.Disconnect(id);
+    std::vector<WorkerId> ids;
+    {
+      MutexLock lock(mu_);
+      for (const auto& [tenant, connection] : connections_) {
+        ids.push_back(connection.id);
+      }
+    }
+    for (const WorkerId id : ids) work_.Disconnect(id);
   }
 
   // False: it takes no more work, or not this.
-  bool Take(const std::shared_ptr<WorkItem>& item) ABSL_LOCKS_EXCLUDED(mu_) {
+  bool Take(const SinkPtr& sink, const std::shared_ptr<WorkItem>& item)
+      ABSL_LOCKS_EXCLUDED(mu_) {
     const bool is_batch = KindOf(*item) == WorkKind::kEntity;
-    const int give_backs = is_batch ? builtin_.GiveBacksOf(*item) : 0;
+    const int give_backs = is_batch ? sink->builtin().GiveBacksOf(*item) : 0;
     {
       MutexLock lock(mu_);
       if (stopping_) return false;
-      if (is_batch && GoesBackLocked(*item, give_backs)) return false;
+      if (is_batch &&
+          GoesBackLocked(sink->caller().tenant, *item, give_backs)) {
+        return false;
+      }
       ++at_hand_;
     }
     // Batches take no longer than turns.
     worker::internal::WorkPool& pool =
         KindOf(*item) == WorkKind::kActivity ? activities_ : turns_;
-    pool.Post(
-        {[this, item] { Do(*item); }, [this, item] { GiveBackTaken(*item); }});
+    pool.Post({[this, sink, item] { Do(sink, *item); },
+               [this, sink, item] { GiveBackTaken(*sink, *item); }});
     return true;
   }
 
@@ -167,11 +210,19 @@ class BuiltinWorker::Host {
   }
 
  private:
+  using Entity = std::pair<std::string, std::string>;  // Tenant, ID.
+
+  // In one tenant.
+  struct Connection {
+    WorkerId id = 0;
+    SinkPtr sink;
+  };
+
   // Whether the batch goes back `give_backs` times first, and has not yet done
   // so.
-  bool GoesBackLocked(const WorkItem& item, int give_backs)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    const std::string& id = item.entityrequestv2().instanceid();
+  bool GoesBackLocked(const std::string& tenant, const WorkItem& item,
+                      int give_backs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const Entity id(tenant, item.entityrequestv2().instanceid());
     if (give_backs == BuiltinWork::kForWorkersOnly) return true;
     // Those whose last batch was done here are known to be ours.
     const Instant now = clock_.Now();
@@ -187,44 +238,46 @@ class BuiltinWorker::Host {
     return false;
   }
 
-  void Do(const WorkItem& item) {
+  void Do(const SinkPtr& sink, const WorkItem& item) {
     switch (KindOf(item)) {
       case WorkKind::kTurn:
-        return DoTurn(item);
+        return DoTurn(sink, item);
       case WorkKind::kActivity:
-        return DoActivity(item);
+        return DoActivity(sink, item);
       case WorkKind::kEntity:
-        return DoBatch(item);
+        return DoBatch(sink, item);
     }
   }
 
-  void DoTurn(const WorkItem& item) {
-    grpc::ByteBuffer bytes = ToBytes(builtin_.DoTurn(item));
-    AnswerTurn(work_, *caller_, bytes,
-               Answered(item.orchestratorrequest().instanceid()));
+  void DoTurn(const SinkPtr& sink, const WorkItem& item) {
+    grpc::ByteBuffer bytes = ToBytes(sink->builtin().DoTurn(item));
+    AnswerTurn(work_, sink->caller(), bytes,
+               Answered(sink, item.orchestratorrequest().instanceid()));
   }
 
-  void DoActivity(const WorkItem& item) {
-    grpc::ByteBuffer bytes = ToBytes(builtin_.DoActivity(item, gave_up_));
+  void DoActivity(const SinkPtr& sink, const WorkItem& item) {
+    grpc::ByteBuffer bytes =
+        ToBytes(sink->builtin().DoActivity(item, gave_up_));
     AnswerActivity(
-        work_, *caller_, bytes,
-        Answered(item.activityrequest().orchestrationinstance().instanceid()));
+        work_, sink->caller(), bytes,
+        Answered(sink,
+                 item.activityrequest().orchestrationinstance().instanceid()));
   }
 
-  void DoBatch(const WorkItem& item) {
-    grpc::ByteBuffer bytes = ToBytes(builtin_.DoBatch(item));
-    AnswerEntity(work_, *caller_, bytes,
-                 Answered(item.entityrequestv2().instanceid()));
+  void DoBatch(const SinkPtr& sink, const WorkItem& item) {
+    grpc::ByteBuffer bytes = ToBytes(sink->builtin().DoBatch(item));
+    AnswerEntity(work_, sink->caller(), bytes,
+                 Answered(sink, item.entityrequestv2().instanceid()));
   }
 
-  DoneStatus Answered(std::string id) {
-    return [sink = sink_, id = std::move(id)](const absl::Status& status) {
+  static DoneStatus Answered(const SinkPtr& sink, std::string id) {
+    return [sink, id = std::move(id)](const absl::Status& status) {
       sink->OnAnswered(id, status);
     };
   }
 
-  void GiveBackTaken(const WorkItem& item) {
-    GiveBack(work_, item);
+  void GiveBackTaken(Sink& sink, const WorkItem& item) {
+    sink.GiveBack(item);
     NoteDone();
   }
 
@@ -237,22 +290,22 @@ class BuiltinWorker::Host {
   // Constant after construction.
   Clock& clock_;
   WorkExchange& work_;
-  const std::shared_ptr<const Caller> caller_ = Anonymous();
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::string token_;
   const worker::LogSink log_;
-  const BuiltinWork builtin_;
-  const std::shared_ptr<Sink> sink_ = std::make_shared<Sink>(*this, work_);
 
   std::atomic<bool> gave_up_ = false;  // Activities check it.
 
   Mutex mu_;
   CondVar changed_;
-  WorkerId id_ ABSL_GUARDED_BY(mu_) = 0;  // While it is connected.
+  std::map<std::string, Connection> connections_
+      ABSL_GUARDED_BY(mu_);  // By tenant.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   // No batch with the operations of a counter goes back until then.
   Instant sure_until_ ABSL_GUARDED_BY(mu_);
   // Entities: how often a batch of each has gone back; and those that are ours.
-  std::map<std::string, int> given_back_ ABSL_GUARDED_BY(mu_);
-  std::set<std::string> ours_ ABSL_GUARDED_BY(mu_);
+  std::map<Entity, int> given_back_ ABSL_GUARDED_BY(mu_);
+  std::set<Entity> ours_ ABSL_GUARDED_BY(mu_);
   // Items taken and neither answered nor given back yet.
   size_t at_hand_ ABSL_GUARDED_BY(mu_) = 0;
 
@@ -267,10 +320,10 @@ void BuiltinWorker::Sink::Send(std::string item) {
   if (!taken->ParseFromString(item)) std::abort();
   {
     MutexLock lock(mu_);
-    if (host_ == nullptr || host_->Take(taken)) return;
+    if (host_ == nullptr || host_->Take(shared_from_this(), taken)) return;
   }
   // Without the lock: the exchange may have something to send at once.
-  GiveBack(work_, *taken);
+  GiveBack(*taken);
 }
 
 void BuiltinWorker::Sink::OnAnswered(const std::string& id,
@@ -281,13 +334,18 @@ void BuiltinWorker::Sink::OnAnswered(const std::string& id,
 
 BuiltinWorker::BuiltinWorker(Clock& clock, WorkExchange& work,
                              std::shared_ptr<grpc::Channel> channel,
-                             worker::LogSink log)
+                             std::string token, worker::LogSink log)
     : host_(std::make_unique<Host>(clock, work, std::move(channel),
-                                   std::move(log))) {}
+                                   std::move(token), std::move(log))) {}
 
 BuiltinWorker::~BuiltinWorker() = default;
 
-absl::Status BuiltinWorker::Start() { return host_->Start(); }
+absl::Status BuiltinWorker::Start(const std::vector<std::string>& tenants) {
+  for (const std::string& tenant : tenants) {
+    if (absl::Status status = host_->Start(tenant); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
 
 void BuiltinWorker::Stop() { host_->Stop(); }
 

@@ -48,6 +48,10 @@ absl::StatusOr<nlohmann::json> EchoActivity::operator()(
     worker::ActivityContext& context, std::string text) const {
   grpc::ClientContext call;
   client::AddInstanceId(context.instance_id(), call);
+  if (!self_.token.empty()) {
+    call.AddMetadata("authorization", "Bearer " + self_.token);
+    call.AddMetadata("taskhub", self_.tenant);
+  }
   v1::EchoRequest request;
   request.set_text(std::move(text));
   v1::EchoResponse response;

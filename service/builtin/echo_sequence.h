@@ -35,11 +35,18 @@ worker::Task<nlohmann::json> FanOutEcho(worker::OrchestrationContext& context,
 worker::Task<nlohmann::json> Ping(worker::OrchestrationContext& context,
                                   std::optional<nlohmann::json> input);
 
+// What calls of this process to itself show: who they are, and the tenant they
+// are in.
+struct ProcessCredential {
+  std::string token = {};  // Empty: the server asks for none.
+  std::string tenant = {};
+};
+
 class EchoActivity {
  public:
   // `channel`: to the server.
-  explicit EchoActivity(std::shared_ptr<grpc::Channel> channel)
-      : channel_(std::move(channel)) {}
+  EchoActivity(std::shared_ptr<grpc::Channel> channel, ProcessCredential self)
+      : channel_(std::move(channel)), self_(std::move(self)) {}
 
   // Returns `{"text": …, "sequence": …, "generation": …}` from the Echo
   // service.
@@ -48,6 +55,7 @@ class EchoActivity {
 
  private:
   std::shared_ptr<grpc::Channel> channel_;
+  ProcessCredential self_;
 };
 
 }  // namespace leasehold::builtin

@@ -1,9 +1,10 @@
 // Dispatcher: which work goes to which worker, and when.
 //
-// Ready work waits in a lane, one for each kind, name and version. It goes to a
-// worker that takes that lane and has a free slot: the longest-waiting work
-// first, to the worker with the least to do. So a name that no worker takes
-// does not delay other work, and a slow worker does not delay other workers.
+// Ready work waits in a lane, one for each kind, tenant, name and version. It
+// goes to a worker of that tenant that takes that lane and has a free slot: the
+// longest-waiting work first, to the worker with the least to do. So a name
+// that no worker takes does not delay other work, and a slow worker does not
+// delay other workers.
 //
 // The takers of a lane are the workers whose filters name it; if there are
 // none, workers without filters that have not disowned the name; if there are
@@ -64,8 +65,13 @@ struct Work : Watched {
     kOut,  // With a worker.
   };
 
-  Work(WorkKind kind, std::string name, std::string version)
-      : kind(kind), name(std::move(name)), version(std::move(version)) {}
+  // `tenant`: of those who may do it; outlives the work.
+  Work(WorkKind kind, std::string_view tenant, std::string name,
+       std::string version)
+      : kind(kind),
+        tenant(tenant),
+        name(std::move(name)),
+        version(std::move(version)) {}
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
 
@@ -77,6 +83,7 @@ struct Work : Watched {
   // A worker gets one such item at a time. Changes only while not queued.
   bool alone = false;
   bool offered = false;  // Used by the dispatcher.
+  const std::string_view tenant;
   const std::string name;
   std::string version;  // Empty: none. Changes only while idle.
 
@@ -140,7 +147,7 @@ class Dispatcher {
 
   // The connected workers that could take it, without last resorts.
   struct Reach {
-    size_t workers = 0;
+    size_t workers = 0;  // Of its tenant.
     size_t takes = 0;    // Can get the work, as a last resort can.
     size_t disowns = 0;  // Do not know the name.
     size_t silent = 0;   // Take it, but do not answer.
@@ -175,6 +182,8 @@ class Dispatcher {
   void GiveMoreTime(Work& work) { work.moment = ++last_moment_; }
   // The worker that last got this token; 0: the token is not ours.
   WorkerId WorkerOf(std::string_view token) const;
+  // Whether there is such a worker, in that tenant.
+  bool IsIn(std::string_view tenant, WorkerId id) const;
 
   // The rule that its counts break; nullptr: none. Looks at all workers.
   const char* BrokenRule() const;
@@ -190,6 +199,7 @@ class Dispatcher {
  private:
   struct LaneKey {
     WorkKind kind;
+    std::string tenant = {};
     std::string name = {};
     std::string version = {};
     bool alone = false;

@@ -199,15 +199,19 @@ SharedDispatcher::Awake SharedDispatcher::HearLocked(WorkerId id, WorkKind kind,
 }
 
 SharedDispatcher::Answered SharedDispatcher::OnAnswer(WorkKind kind,
+                                                      std::string_view tenant,
                                                       std::string_view token) {
   Answered answered;
   if (token.empty()) return answered;
   const Section section(*this);
   const Work* work = dispatcher_.Find(token);
+  if (work != nullptr && work->tenant != tenant) return answered;
   if (work != nullptr) answered.owner = VisitLocked(work->owner);
   const bool out = work != nullptr && work->worker != 0;
   const WorkerId worker = out ? work->worker : dispatcher_.WorkerOf(token);
-  answered.awake = HearLocked(worker, kind, token);
+  if (dispatcher_.IsIn(tenant, worker)) {
+    answered.awake = HearLocked(worker, kind, token);
+  }
   return answered;
 }
 
@@ -283,10 +287,13 @@ std::vector<Work*> SharedDispatcher::TakeNewlyUnwanted(OwnerId owner) {
   return works;
 }
 
-Work* SharedDispatcher::Find(OwnerId owner, std::string_view token) const {
+Work* SharedDispatcher::Find(OwnerId owner, std::string_view tenant,
+                             std::string_view token) const {
   const MutexLock lock(mu_);
   Work* work = dispatcher_.Find(token);
-  return work != nullptr && work->owner == owner ? work : nullptr;
+  const bool found =
+      work != nullptr && work->owner == owner && work->tenant == tenant;
+  return found ? work : nullptr;
 }
 
 std::vector<Work*> SharedDispatcher::WorkOf(OwnerId owner, WorkerId id) const {

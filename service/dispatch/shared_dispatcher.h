@@ -126,9 +126,10 @@ class SharedDispatcher {
   // A silent worker that has answered.
   using Awake = std::shared_ptr<const WorkerInfo>;
   struct Answered;
-  // A worker has answered the work of that token.
-  Answered OnAnswer(WorkKind kind, std::string_view token)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // A worker of that tenant has answered the work of that token. A token of
+  // another tenant's work is none.
+  Answered OnAnswer(WorkKind kind, std::string_view tenant,
+                    std::string_view token) ABSL_LOCKS_EXCLUDED(mu_);
 
   // ---- Work, for its owner --------------------------------------------------
 
@@ -143,9 +144,10 @@ class SharedDispatcher {
   bool IsUnwanted(const Work& work) const ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<Work*> TakeNewlyUnwanted(OwnerId owner) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The owner's work that last went out with this token; nullptr: none.
-  Work* Find(OwnerId owner, std::string_view token) const
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // The owner's work that last went out with this token to a worker of that
+  // tenant; nullptr: none.
+  Work* Find(OwnerId owner, std::string_view tenant,
+             std::string_view token) const ABSL_LOCKS_EXCLUDED(mu_);
   // The owner's work that is out with the worker, in queueing order.
   std::vector<Work*> WorkOf(OwnerId owner, WorkerId id) const
       ABSL_LOCKS_EXCLUDED(mu_);

@@ -27,6 +27,8 @@ struct WorkFilter {
 };
 
 struct WorkerOptions {
+  // It gets work of this tenant, and of no other.
+  std::string tenant = {};
   // Maximum work of each kind at a time; 0: the default.
   std::array<size_t, kWorkKinds> slots = {};
   // What it takes of each kind: nullopt: everything; an empty list: nothing.

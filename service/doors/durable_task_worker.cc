@@ -57,9 +57,10 @@ CallTask ServeAnswer(DurableTaskService& service, WorkExchange& work,
 }
 
 template <WorkKind kKind, typename Request, typename Response>
-void Abandon(WorkExchange& work, const Caller&, Request& request, Response&,
-             DoneStatus done) {
-  work.Abandon(kKind, {.token = request.completiontoken()});
+void Abandon(WorkExchange& work, const Caller& caller, Request& request,
+             Response&, DoneStatus done) {
+  work.Abandon(kKind, {.token = request.completiontoken(),
+                       .key = {.tenant = caller.tenant}});
   done(absl::OkStatus());
 }
 
@@ -175,6 +176,7 @@ CallTask DurableTaskWorker::ServeGetWorkItems(MethodQueue& calls) {
     streams_.insert(stream);
   }
   changed_.NotifyAll();
+  options->tenant = call.caller().tenant;
   options->peer = call.context().peer();
   const WorkerId worker = work_.Connect(*std::move(options), stream);
   bool open = true;

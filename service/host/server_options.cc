@@ -407,6 +407,12 @@ absl::Status CheckTls(const ServerOptions& o) {
 
 absl::Status CheckTogether(const ServerOptions& o) {
   if (absl::Status status = CheckTls(o); !status.ok()) return status;
+  if (o.allow_hub_wipe && o.knows_callers()) {
+    return absl::InvalidArgumentError(
+        "--allow-hub-wipe is given with --policy: a wipe erases the "
+        "orchestrations of all tenants; PurgeInstances and `leasehold "
+        "orchestration purge` erase those of the caller's");
+  }
   if (o.idle_timeout_min > o.idle_timeout_max) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--min-idle-timeout=", absl::FormatDuration(o.idle_timeout_min),

@@ -22,7 +22,7 @@ inline constexpr size_t kInstanceIdBytesMax = 1024;
 struct InstanceKey {
   std::string
       tenant;  // Of the caller, who alone knows it (service/rpc/caller.h).
-  std::string id;
+  std::string id = {};
 
   friend bool operator==(const InstanceKey&, const InstanceKey&) = default;
 };

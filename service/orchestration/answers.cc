@@ -287,7 +287,8 @@ Work* Answers::FindWorkLocked(WorkKind kind, const WorkName& name) {
   engine_.mu_.AssertHeld();
   Work* work = nullptr;
   if (!name.token.empty()) {
-    work = engine_.dispatcher_.Find(engine_.owner_, name.token);
+    work =
+        engine_.dispatcher_.Find(engine_.owner_, name.key.tenant, name.token);
   } else if (kind == WorkKind::kEntity) {
     return nullptr;  // Workers of entities send tokens.
   } else if (const OrchestrationPtr open =

@@ -24,37 +24,10 @@
 
 namespace leasehold {
 
-class Durable;
-
 // Work lost this many times in a row is suspect.
 inline constexpr int kSuspectAfter = 2;
 
-// Work for an orchestration or an entity.
-struct OwnedWork : Work {
-  OwnedWork(Durable& owner, WorkKind kind, std::string name,
-            std::string version)
-      : Work(kind, std::move(name), std::move(version)), owner(owner) {}
-  Durable& owner;
-  int given_back = 0;  // Times in a row.
-  // Times in a row that it went out and was lost or given back.
-  int lost = 0;
-  bool sent = false;       // It was sent to its worker.
-  StoredTime sent_at = 0;  // On the monotonic clock.
-  // Where the store's witness notes it, while it is out or after a loss.
-  Witness::Place place;
-  // It has come back with an answer.
-  void ResetLosses() {
-    given_back = 0;
-    lost = 0;
-    alone = false;
-  }
-
-  // It holds the context: it is out, or its end is being committed.
-  bool pins = false;
-};
-
-// All work is of this type.
-inline OwnedWork& Owned(Work& work) { return static_cast<OwnedWork&>(work); }
+struct OwnedWork;
 
 class Durable : public std::enable_shared_from_this<Durable> {
  public:
@@ -87,6 +60,34 @@ class Durable : public std::enable_shared_from_this<Durable> {
 
   HotOrchestration* hot = nullptr;
 };
+
+// Work for an orchestration or an entity.
+struct OwnedWork : Work {
+  OwnedWork(Durable& owner, WorkKind kind, std::string name,
+            std::string version)
+      : Work(kind, owner.key.tenant, std::move(name), std::move(version)),
+        owner(owner) {}
+  Durable& owner;
+  int given_back = 0;  // Times in a row.
+  // Times in a row that it went out and was lost or given back.
+  int lost = 0;
+  bool sent = false;       // It was sent to its worker.
+  StoredTime sent_at = 0;  // On the monotonic clock.
+  // Where the store's witness notes it, while it is out or after a loss.
+  Witness::Place place;
+  // It has come back with an answer.
+  void ResetLosses() {
+    given_back = 0;
+    lost = 0;
+    alone = false;
+  }
+
+  // It holds the context: it is out, or its end is being committed.
+  bool pins = false;
+};
+
+// All work is of this type.
+inline OwnedWork& Owned(Work& work) { return static_cast<OwnedWork&>(work); }
 
 using DurablePtr = std::shared_ptr<Durable>;
 

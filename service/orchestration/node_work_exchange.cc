@@ -75,7 +75,8 @@ void NodeWorkExchange::OnWorkTaken() {
 
 SharedDispatcher::Visit NodeWorkExchange::FindOwner(WorkKind kind,
                                                     const WorkName& name) {
-  SharedDispatcher::Answered answered = dispatcher_.OnAnswer(kind, name.token);
+  SharedDispatcher::Answered answered =
+      dispatcher_.OnAnswer(kind, name.key.tenant, name.token);
   if (answered.awake != nullptr) {
     Observe({.kind = WorkEventKind::kWorkerAnswers,
              .worker = answered.awake->id,

@@ -23,8 +23,8 @@ namespace leasehold {
 // Identifies work. Some workers do not return the token.
 struct WorkName {
   std::string token = {};
-  InstanceKey key = {};
-  int32_t task_id = 0;  // Of an activity.
+  InstanceKey key = {};  // The tenant is the worker's, and always there.
+  int32_t task_id = 0;   // Of an activity.
 };
 
 // What workers say of work that they have.

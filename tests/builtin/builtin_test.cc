@@ -96,8 +96,8 @@ class BuiltinTest : public testing::Test {
   void SetUp() override {
     worker_ = std::make_unique<BuiltinWorker>(
         hub_.clock(), hub_.work(), client::OpenChannel(hub_.address()),
-        [](const worker::LogLine&) {});
-    const absl::Status status = worker_->Start();
+        /*token=*/"", [](const worker::LogLine&) {});
+    const absl::Status status = worker_->Start({std::string(kTestTenant)});
     ASSERT_TRUE(status.ok()) << status;
   }
   void Operate(const json& operation) {

@@ -31,8 +31,9 @@ class FullSink final : public WorkSink {
 
 struct TestWork final : Work {
   explicit TestWork(std::string name, std::string version = "",
-                    WorkKind kind = WorkKind::kTurn)
-      : Work(kind, std::move(name), std::move(version)) {}
+                    WorkKind kind = WorkKind::kTurn,
+                    std::string_view tenant = "")
+      : Work(kind, tenant, std::move(name), std::move(version)) {}
 };
 
 inline std::optional<std::vector<WorkFilter>> Only(

@@ -58,7 +58,7 @@ class FakeOwner final : public WorkOwner {
     bool found = false;
     Do([&] {
       mu_.AssertHeld();
-      Work* work = dispatcher_.Find(id_, token);
+      Work* work = dispatcher_.Find(id_, "", token);
       if (work == nullptr) return;
       found = true;
       dispatcher_.End(*work);

@@ -53,7 +53,7 @@ class SharedDispatcherTest : public testing::Test {
   WorkOwner* AnswerOne() {
     const std::string token = std::move(sink_->tokens.front());
     sink_->tokens.pop_front();
-    const auto answered = dispatcher_.OnAnswer(WorkKind::kTurn, token);
+    const auto answered = dispatcher_.OnAnswer(WorkKind::kTurn, "", token);
     if (!answered.owner) return nullptr;
     auto& owner = static_cast<FakeOwner&>(*answered.owner);
     EXPECT_TRUE(owner.Answer(token));
@@ -131,27 +131,36 @@ TEST_F(SharedDispatcherTest, WhatAWorkerReadsMakesRoomForWhoHasWaitedLongest) {
 
 // ---- Answers ----------------------------------------------------------------
 
+TEST_F(SharedDispatcherTest, ATokenOfAnotherTenantsWorkIsNone) {
+  Connect(5);
+  const TestWork& work = a_.Queue();
+  const std::string token = work.token;
+  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, "acme", token).owner);
+  EXPECT_EQ(dispatcher_.Find(a_.id(), "acme", token), nullptr);
+  EXPECT_EQ(dispatcher_.Find(a_.id(), "", token), &work);
+}
+
 TEST_F(SharedDispatcherTest, AnAnswerGoesToTheOwnerWhoseWorkItIs) {
   const WorkerId worker = Connect(5);
   a_.Queue();
   const TestWork& work = b_.Queue();
   const std::string token = work.token;
   {
-    const auto answered = dispatcher_.OnAnswer(WorkKind::kTurn, token);
+    const auto answered = dispatcher_.OnAnswer(WorkKind::kTurn, "", token);
     ASSERT_TRUE(answered.owner);
     EXPECT_EQ(&*answered.owner, &b_);
     EXPECT_EQ(answered.awake, nullptr);
   }
-  EXPECT_EQ(dispatcher_.Find(a_.id(), token), nullptr);
-  EXPECT_EQ(dispatcher_.Find(b_.id(), token), &work);
+  EXPECT_EQ(dispatcher_.Find(a_.id(), "", token), nullptr);
+  EXPECT_EQ(dispatcher_.Find(b_.id(), "", token), &work);
   // Also when it was put back, until it goes out again.
   Disconnect(worker);
   EXPECT_EQ(work.state, Work::State::kQueued);
-  EXPECT_TRUE(dispatcher_.OnAnswer(WorkKind::kTurn, token).owner);
+  EXPECT_TRUE(dispatcher_.OnAnswer(WorkKind::kTurn, "", token).owner);
   Connect(5);
-  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, token).owner);
-  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, "").owner);
-  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, "no token").owner);
+  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, "", token).owner);
+  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, "", "").owner);
+  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, "", "no token").owner);
 }
 
 // ---- Workers that go --------------------------------------------------------
@@ -233,7 +242,7 @@ TEST_F(SharedDispatcherTest, LateWorkIsItsOwnersAndItsWorkerSilentForAll) {
   EXPECT_EQ(b_.takers_changed, 1);
   EXPECT_EQ(a_.takers_changed, 0);  // It has found out itself.
   // Any answer ends the silence, and the slot is free for the other.
-  const auto answered = dispatcher_.OnAnswer(WorkKind::kTurn, late.token);
+  const auto answered = dispatcher_.OnAnswer(WorkKind::kTurn, "", late.token);
   ASSERT_NE(answered.awake, nullptr);
   EXPECT_EQ(answered.awake->id, late.worker);
   EXPECT_FALSE(dispatcher_.ShortageFor(waits).has_value());
@@ -281,7 +290,7 @@ TEST_F(SharedDispatcherTest, AnOwnerThatStopsLeavesItsSlotsToTheOthers) {
   EXPECT_EQ(dispatcher_.queued(id), 0u);
   EXPECT_EQ(dispatcher_.NextLook(id), std::nullopt);
   leaves.reset();
-  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, token).owner);
+  EXPECT_FALSE(dispatcher_.OnAnswer(WorkKind::kTurn, "", token).owner);
   Disconnect(worker);
 }
 

@@ -102,7 +102,8 @@ TEST(SharedDispatcherThreads, AllWorkIsDoneOnceWhoeverComesAndGoes) {
           }
           bool answered = false;
           {
-            const auto answer = dispatcher.OnAnswer(WorkKind::kTurn, *token);
+            const auto answer =
+                dispatcher.OnAnswer(WorkKind::kTurn, "", *token);
             answered = answer.owner &&
                        static_cast<FakeOwner&>(*answer.owner).Answer(*token);
           }

@@ -465,7 +465,7 @@ TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
       ASSERT_TRUE(engine.Open().ok());
       engine.StartTimers();
       auto worker = std::make_shared<AnsweringWorker>(work);
-      work.Connect({}, worker);
+      work.Connect({.tenant = std::string(kTestTenant)}, worker);
       std::atomic<int> asked = 0;
       std::atomic<int> answered = 0;
       std::vector<std::thread> callers;

@@ -59,7 +59,7 @@ struct FakeItem {
   Payload input = {};
   int32_t id = 0;
 
-  WorkName work_name() const { return {.token = token, .key = {}}; }
+  WorkName work_name() const { return {.token = token, .key = TestKey("")}; }
 };
 
 inline std::string ValueOf(std::string_view string_value) {
@@ -388,6 +388,7 @@ class EngineTest : public testing::Test, public EngineObserver {
   FakeWorker& Connect(WorkerOptions options = {}) {
     auto worker = std::make_shared<FakeWorker>();
     workers_.push_back(worker);
+    options.tenant = std::string(kTestTenant);
     worker->id = work().Connect(std::move(options), worker);
     return *worker;
   }

@@ -231,8 +231,8 @@ TEST_F(EngineWorkTest, TokenOfATurnEndsNoActivityNorTheOtherWayRound) {
   const FakeItem turn = worker.TakeTurn();
   EXPECT_EQ(Done(turn).code(), Code::kNotFound);
   EXPECT_EQ(Answer(activity).code(), Code::kNotFound);
-  work().Abandon(WorkKind::kTurn, {.token = activity.token});
-  work().Abandon(WorkKind::kActivity, {.token = turn.token});
+  work().Abandon(WorkKind::kTurn, activity.work_name());
+  work().Abandon(WorkKind::kActivity, turn.work_name());
   EXPECT_EQ(engine().NextDue(), std::nullopt);
 }
 
@@ -318,8 +318,8 @@ TEST_F(EngineWorkTest, ActivityThatWasGivenBackAndEndedDoesNotGoOutAgain) {
 
 TEST_F(EngineWorkTest, UnknownTokenIsGivenBackWithoutEffect) {
   Connect();
-  work().Abandon(WorkKind::kTurn, {.token = "none"});
-  work().Abandon(WorkKind::kActivity, {.token = ""});
+  work().Abandon(WorkKind::kTurn, {.token = "none", .key = Key("")});
+  work().Abandon(WorkKind::kActivity, {.token = "", .key = Key("")});
   EXPECT_EQ(engine().NextDue(), std::nullopt);
 }
 

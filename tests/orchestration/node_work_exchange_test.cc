@@ -21,7 +21,7 @@ using testing::IsEmpty;
 // ---- Where an answer goes ---------------------------------------------------
 
 struct FakeWork final : Work {
-  FakeWork() : Work(WorkKind::kTurn, "Main", "") {}
+  FakeWork() : Work(WorkKind::kTurn, kTestTenant, "Main", "") {}
 };
 
 // Owns the instances whose ID begins with its letter, and notes what it is
@@ -96,7 +96,7 @@ class NodeWorkExchangeTest : public testing::Test, public WorkObserver {
 };
 
 TEST_F(NodeWorkExchangeTest, AnAnswerGoesWhereItsWorkIs) {
-  work_.Connect({}, nullptr);
+  work_.Connect({.tenant = std::string(kTestTenant)}, nullptr);
   work_.dispatcher().Enqueue(b_.id, b_.work);
   work_.OnWorkTaken();
   ASSERT_EQ(b_.work.state, Work::State::kOut);
@@ -123,7 +123,8 @@ TEST_F(NodeWorkExchangeTest, WithoutATokenItGoesToTheOwnerOfTheInstance) {
 }
 
 TEST_F(NodeWorkExchangeTest, WithoutEnginesAnswersAreRefusedAndNothingIsTold) {
-  const WorkerId worker = work_.Connect({}, nullptr);
+  const WorkerId worker =
+      work_.Connect({.tenant = std::string(kTestTenant)}, nullptr);
   EXPECT_THAT(told_, ElementsAre(WorkEventKind::kWorkerConnected));
   a_.Leave();
   EXPECT_TRUE(Complete(Named("", "a-1")).ok());
@@ -137,7 +138,8 @@ TEST_F(NodeWorkExchangeTest, WithoutEnginesAnswersAreRefusedAndNothingIsTold) {
 }
 
 TEST_F(NodeWorkExchangeTest, AWorkerComesAndGoesOnceForAllEngines) {
-  const WorkerId worker = work_.Connect({}, nullptr);
+  const WorkerId worker =
+      work_.Connect({.tenant = std::string(kTestTenant)}, nullptr);
   for (FakeEngine* engine : {&a_, &b_}) {
     work_.dispatcher().Enqueue(engine->id, engine->work);
   }

@@ -119,9 +119,9 @@ class World final : private EngineObserver {
 
   void ConnectWorker() {
     const size_t worker = server_->workers.size();
-    server_->workers.push_back(
-        server_->work.Connect({.slots = {3, 3, 3}, .filters = {}},
-                              std::make_shared<Sink>(*this, worker)));
+    server_->workers.push_back(server_->work.Connect(
+        {.tenant = std::string(kTestTenant), .slots = {3, 3, 3}, .filters = {}},
+        std::make_shared<Sink>(*this, worker)));
   }
 
   bool RunOne() {
@@ -464,7 +464,7 @@ class World final : private EngineObserver {
       server_->work.Abandon(item.batch  ? WorkKind::kEntity
                             : item.turn ? WorkKind::kTurn
                                         : WorkKind::kActivity,
-                            {.token = item.token});
+                            {.token = item.token, .key = Key(item.id)});
     }
   }
 
