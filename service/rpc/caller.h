@@ -45,6 +45,7 @@ class Roles {
   }
 
   constexpr void Add(Role role) { bits_ |= BitOf(role); }
+  constexpr void Add(Roles roles) { bits_ |= roles.bits_; }
   constexpr bool Has(Role role) const { return (bits_ & BitOf(role)) != 0; }
   constexpr bool empty() const { return bits_ == 0; }
   // Whether they are enough for what a method asks.

@@ -27,6 +27,8 @@ constexpr char kTaskHub[] = "taskhub";
 constexpr absl::string_view kBearer = "Bearer ";
 // What SDKs send if nobody has chosen a task hub.
 constexpr std::string_view kDefaultTaskHub = "default";
+// Of how many web tokens something is remembered.
+constexpr size_t kVerifiedMax = 10'000;
 
 // A value of a call's metadata. nullopt: there is none.
 //   Unauthenticated: there are several.
@@ -95,6 +97,12 @@ class AccessControl::Judge {
 
   absl::StatusOr<CallerPtr> OfToken(std::string_view token,
                                     absl::Time now) const;
+  absl::StatusOr<CallerPtr> OfOwnToken(std::string_view token,
+                                       absl::Time now) const;
+  absl::StatusOr<CallerPtr> OfJwt(std::string_view token, absl::Time now) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<CallerPtr> OfClaims(const JwtIssuer& issuer,
+                                     const JwtClaims& claims) const;
   CallerPtr OfCertificate(const grpc::ServerContextBase& call) const;
   absl::StatusOr<CallerPtr> OfProcess(
       const grpc::ServerContextBase& call) const;
@@ -108,6 +116,16 @@ class AccessControl::Judge {
   absl::flat_hash_map<std::string, CallerPtr> certificates_;
   CallerPtr anonymous_;  // Null: nobody may be.
   bool has_task_hubs_ = false;
+
+  // What was found of web tokens, by their hash: to verify a signature takes
+  // longer than most calls.
+  struct Verified {
+    CallerPtr caller;
+    absl::Time expires;
+  };
+  mutable Mutex mu_;
+  mutable absl::flat_hash_map<TokenHash, Verified> verified_
+      ABSL_GUARDED_BY(mu_);
 };
 
 AccessControl::Judge::Judge(AccessRules rules) : rules_(std::move(rules)) {
@@ -140,6 +158,70 @@ absl::Status AccessControl::Judge::NoCredential() const {
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::OfToken(std::string_view token,
                                                         absl::Time now) const {
+  return token.starts_with(kTokenPrefix) || rules_.verifiers.empty()
+             ? OfOwnToken(token, now)
+             : OfJwt(token, now);
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Judge::OfJwt(std::string_view token,
+                                                      absl::Time now) const {
+  const TokenHash hash = HashOf(token);
+  {
+    MutexLock lock(mu_);
+    const auto known = verified_.find(hash);
+    if (known != verified_.end() && now < known->second.expires) {
+      return known->second.caller;
+    }
+  }
+  absl::Status refusal;
+  for (size_t i = 0; i < rules_.verifiers.size(); ++i) {
+    const absl::StatusOr<JwtClaims> claims =
+        rules_.verifiers[i].Verify(token, now);
+    if (!claims.ok()) {
+      refusal = claims.status();
+      continue;
+    }
+    absl::StatusOr<CallerPtr> caller = OfClaims(rules_.policy.jwt[i], *claims);
+    if (!caller.ok()) return caller;
+    MutexLock lock(mu_);
+    if (verified_.size() >= kVerifiedMax) verified_.clear();
+    verified_[hash] = {*caller, claims->expires()};
+    return caller;
+  }
+  if (rules_.verifiers.size() == 1) return refusal;
+  return absl::UnauthenticatedError(
+      "the token in the metadata authorization is of no issuer that is trusted "
+      "here, or is not valid");
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Judge::OfClaims(
+    const JwtIssuer& issuer, const JwtClaims& claims) const {
+  Caller caller{.name = claims.subject(),
+                .tenant = issuer.tenant,
+                .known_by = KnownBy::kJwt};
+  if (!issuer.tenant_claim.empty()) {
+    caller.tenant = claims.Text(issuer.tenant_claim).value_or("");
+    if (!rules_.policy.tenants.contains(caller.tenant)) {
+      return absl::UnauthenticatedError(
+          absl::StrCat("the claim ", QuoteForMessage(issuer.tenant_claim),
+                       " of the token names no tenant that is known here"));
+    }
+  }
+  for (const std::string& name :
+       claims.Texts(issuer.roles_claim).value_or(std::vector<std::string>())) {
+    const auto mapped = issuer.role_map.find(name);
+    if (mapped != issuer.role_map.end()) {
+      caller.roles.Add(mapped->second);
+    } else if (const auto role = RoleNamed(name);
+               role.has_value() && issuer.role_map.empty()) {
+      caller.roles.Add(*role);
+    }
+  }
+  return std::make_shared<const Caller>(std::move(caller));
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Judge::OfOwnToken(
+    std::string_view token, absl::Time now) const {
   const TokenEntry* entry = rules_.tokens.Find(token);
   if (entry == nullptr) {
     return absl::UnauthenticatedError(
@@ -177,7 +259,10 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfProcess(
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::InTaskHub(
     const grpc::ServerContextBase& call, CallerPtr caller) const {
-  if (!has_task_hubs_ || caller->name.empty()) return caller;
+  // Somebody whom an issuer calls by the name of an identity is not that one.
+  const bool is_identity = caller->known_by == KnownBy::kToken ||
+                           caller->known_by == KnownBy::kCertificate;
+  if (!has_task_hubs_ || !is_identity) return caller;
   const auto known = identities_.find(caller->name);
   if (known == identities_.end()) return caller;
   const std::vector<std::string>& hubs = known->second.identity->task_hubs;
@@ -232,8 +317,9 @@ absl::Status CheckRole(const Caller& caller, const MethodInfo& method) {
   return absl::PermissionDeniedError(absl::StrCat(
       View(method.service), "/", View(method.name), " needs the role ",
       View(NameOf(method.role)), "; ",
-      caller.name.empty() ? "callers without a credential have " : caller.name,
-      caller.name.empty() ? "" : " has ", caller.roles.ToString()));
+      caller.known_by == KnownBy::kNothing ? "a caller without a credential"
+                                           : QuoteForMessage(caller.name),
+      " has ", caller.roles.empty() ? "none" : caller.roles.ToString()));
 }
 
 // Of whom nothing needs to be known.

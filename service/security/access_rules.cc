@@ -37,6 +37,21 @@ absl::Status ReadTokens(const std::string& path, AccessRules& rules) {
   return absl::OkStatus();
 }
 
+absl::Status ReadKeys(const std::string& policy_path, const JwtIssuer& issuer,
+                      AccessRules& rules) {
+  const std::string path = BesidePolicy(policy_path, issuer.jwks_file);
+  const absl::StatusOr<std::string> text = Read(path, rules);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<JwtVerifier> verifier =
+      JwtVerifier::Make({.issuer = issuer.issuer,
+                         .audience = issuer.audience,
+                         .jwks = *text,
+                         .algorithms = issuer.algorithms});
+  if (!verifier.ok()) return In(path, verifier.status());
+  rules.verifiers.push_back(*std::move(verifier));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string BesidePolicy(const std::string& policy_path,
@@ -54,6 +69,10 @@ absl::StatusOr<AccessRules> ReadAccessRules(const std::string& path) {
   if (!rules.policy.token_file.empty()) {
     absl::Status status =
         ReadTokens(BesidePolicy(path, rules.policy.token_file), rules);
+    if (!status.ok()) return status;
+  }
+  for (const JwtIssuer& issuer : rules.policy.jwt) {
+    absl::Status status = ReadKeys(path, issuer, rules);
     if (!status.ok()) return status;
   }
   return rules;

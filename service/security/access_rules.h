@@ -5,8 +5,10 @@
 #define LEASEHOLD_SERVICE_SECURITY_ACCESS_RULES_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "service/security/jwt_verifier.h"
 #include "service/security/policy.h"
 #include "service/security/token_table.h"
 
@@ -15,6 +17,7 @@ namespace leasehold {
 struct AccessRules {
   Policy policy;
   TokenTable tokens;
+  std::vector<JwtVerifier> verifiers;  // As Policy::jwt.
   // The content of all files, to see whether they have changed.
   std::string content;
 };

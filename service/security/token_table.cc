@@ -27,20 +27,6 @@ constexpr size_t kSecretBytes = 32;
 constexpr size_t kSecretLetters = 43;
 constexpr absl::string_view kNever = "never";
 
-// Looked up once: that costs more than the hash of a token.
-TokenHash Hash(std::string_view secret) {
-  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>
-      context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  TokenHash hash;
-  if (EVP_DigestInit_ex2(context.get(), sha256, nullptr) != 1 ||
-      EVP_DigestUpdate(context.get(), secret.data(), secret.size()) != 1 ||
-      EVP_DigestFinal_ex(context.get(), hash.data(), nullptr) != 1) {
-    BreakInvariant("a token can be hashed");
-  }
-  return hash;
-}
-
 std::string Random(size_t bytes) {
   std::string random(bytes, '\0');
   if (RAND_bytes(reinterpret_cast<unsigned char*>(random.data()),
@@ -114,6 +100,20 @@ absl::Status ReadLine(absl::string_view line, std::string& id,
 
 }  // namespace
 
+TokenHash HashOf(std::string_view secret) {
+  // Looked up once: that costs more than the hash of a token.
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>
+      context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  TokenHash hash;
+  if (EVP_DigestInit_ex2(context.get(), sha256, nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), secret.data(), secret.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), hash.data(), nullptr) != 1) {
+    BreakInvariant("a token can be hashed");
+  }
+  return hash;
+}
+
 absl::StatusOr<TokenTable> TokenTable::Parse(std::string_view text) {
   TokenTable table;
   int number = 0;
@@ -141,7 +141,7 @@ const TokenEntry* TokenTable::Find(std::string_view token) const {
   if (!parts.has_value()) return nullptr;
   const auto found = entries_.find(parts->id);
   if (found == entries_.end()) return nullptr;
-  const TokenHash hash = Hash(parts->secret);
+  const TokenHash hash = HashOf(parts->secret);
   // The ID is no secret, but how much of the secret was right would be.
   if (CRYPTO_memcmp(hash.data(), found->second.hash.data(), hash.size()) != 0) {
     return nullptr;
@@ -154,7 +154,7 @@ NewToken MakeToken(std::string_view identity, absl::Time expires) {
   made.id = Random(kIdBytes);
   const std::string secret = Random(kSecretBytes);
   made.token = absl::StrCat(View(kTokenPrefix), made.id, "_", secret);
-  const TokenHash hash = Hash(secret);
+  const TokenHash hash = HashOf(secret);
   made.line = absl::StrCat(
       made.id, " ",
       absl::BytesToHexString(absl::string_view(

@@ -30,6 +30,9 @@ inline constexpr std::string_view kTokenPrefix = "lh_";
 
 using TokenHash = std::array<unsigned char, 32>;
 
+// SHA-256.
+TokenHash HashOf(std::string_view secret);
+
 struct TokenEntry {
   TokenHash hash = {};
   std::string identity;
