@@ -22,6 +22,7 @@
 #include "service/builtin/builtin_worker.h"
 #include "service/doors/health_server.h"
 #include "service/doors/reflection_server.h"
+#include "service/host/audit_log.h"
 #include "service/host/check_command.h"
 #include "service/host/console.h"
 #include "service/host/line_budget.h"
@@ -171,9 +172,10 @@ int SignalDescriptor(const sigset_t& signals) {
 constexpr int kLookAgainMs = 10'000;
 
 // Waits for a signal that ends the server, or for Enter if `enter` is set.
-// Calls `look_again`, if there is something to look at, on SIGHUP and now and
-// then.
+// Calls `look_again`, if there is something to look at, now and then, and on
+// SIGHUP, after `hang_up`.
 void WaitForEnd(int signal_descriptor, bool enter,
+                const std::function<void()>& hang_up,
                 const std::function<void()>& look_again) {
   for (;;) {
     pollfd sources[2] = {
@@ -189,6 +191,7 @@ void WaitForEnd(int signal_descriptor, bool enter,
       std::perror("leasehold-server: signalfd");
     }
     if (signal.ssi_signo != SIGHUP) return;
+    hang_up();
     if (look_again) look_again();
   }
 }
@@ -213,6 +216,14 @@ absl::StatusOr<std::unique_ptr<leasehold::ServerAccess>> OpenAccess(
   return leasehold::ServerAccess::Open(options.policy, clock, log);
 }
 
+// nullptr: none is written.
+absl::StatusOr<std::unique_ptr<leasehold::AuditLog>> OpenAudit(
+    const leasehold::ServerOptions& options, const leasehold::Clock& clock) {
+  if (options.audit_log.empty()) return nullptr;
+  return leasehold::AuditLog::Open(options.audit_log,
+                                   options.instance_header.text, clock);
+}
+
 // `access` may be null.
 std::vector<std::string> TenantsOf(const leasehold::ServerAccess* access) {
   if (access != nullptr) return access->tenants();
@@ -227,7 +238,8 @@ int Serve(const leasehold::ServerOptions& options) {
   sigaddset(&signals, SIGTERM);
   // Otherwise it ends the process, as when a terminal goes.
   const bool reads_files_again = options.uses_tls() || options.knows_callers();
-  if (reads_files_again) sigaddset(&signals, SIGHUP);
+  if (reads_files_again || !options.audit_log.empty())
+    sigaddset(&signals, SIGHUP);
   const int signal_descriptor = SignalDescriptor(signals);
 
   leasehold::RealClock clock;
@@ -249,9 +261,11 @@ int Serve(const leasehold::ServerOptions& options) {
   if (!tls.ok()) return Fail(tls.status());
   const auto access = OpenAccess(options, clock, log);
   if (!access.ok()) return Fail(access.status());
+  const auto audit = OpenAudit(options, clock);
+  if (!audit.ok()) return Fail(audit.status());
   leasehold::ServerHost host(
       options, clock, log, console.get(), /*observers=*/{},
-      *access == nullptr ? nullptr : &(*access)->gatekeeper());
+      *access == nullptr ? nullptr : &(*access)->gatekeeper(), audit->get());
   if (*tls != nullptr) host.UseTls((*tls)->credentials());
   leasehold::OrchestrationHost orchestrations(options, clock, log, host,
                                               console.get());
@@ -300,7 +314,14 @@ int Serve(const leasehold::ServerOptions& options) {
       }
     };
   }
-  WaitForEnd(signal_descriptor, enter, look_again);
+  const auto reopen_audit = [&] {
+    if (*audit == nullptr) return;
+    if (const absl::Status status = (*audit)->Reopen(); !status.ok()) {
+      log.Warning("audit_log_kept",
+                  {{"reason", std::string(status.message())}});
+    }
+  };
+  WaitForEnd(signal_descriptor, enter, reopen_audit, look_again);
   // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   if (builtin != nullptr) builtin->Stop();

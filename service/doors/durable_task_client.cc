@@ -242,6 +242,7 @@ void PurgeInstances(Orchestrations& orchestrations, const Caller& caller,
 std::vector<HostedService::Method> DurableTaskClient::Methods() {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   const auto unary = [this](auto accept, auto handle) {
     return AnsweredBy(orchestrations_, service_, accept, handle);
   };
@@ -252,37 +253,38 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
   };
   using Service = DurableTaskService;
   return {
-      {"Hello", kUnary, kAnyRole, unary(&Service::RequestHello, &Hello)},
-      {"StartInstance", kUnary, kUser,
+      {"Hello", kUnary, kAnyRole, kEssential,
+       unary(&Service::RequestHello, &Hello)},
+      {"StartInstance", kUnary, kUser, kStart,
        unary(&Service::RequestStartInstance, &StartInstance)},
-      {"RestartInstance", kUnary, kUser,
+      {"RestartInstance", kUnary, kUser, kStart,
        unary(&Service::RequestRestartInstance, &RestartInstance)},
-      {"RewindInstance", kUnary, kOperator,
+      {"RewindInstance", kUnary, kOperator, kEvent,
        unary(&Service::RequestRewindInstance, &RewindInstance)},
-      {"GetInstance", kUnary, kViewer,
+      {"GetInstance", kUnary, kViewer, kRead,
        unary(&Service::RequestGetInstance, &GetInstance)},
-      {"WaitForInstanceStart", kUnary, kViewer,
+      {"WaitForInstanceStart", kUnary, kViewer, kRead,
        wait(&Service::RequestWaitForInstanceStart, Until::kStarted)},
-      {"WaitForInstanceCompletion", kUnary, kViewer,
+      {"WaitForInstanceCompletion", kUnary, kViewer, kRead,
        wait(&Service::RequestWaitForInstanceCompletion, Until::kFinished)},
-      {"RaiseEvent", kUnary, kUser,
+      {"RaiseEvent", kUnary, kUser, kEvent,
        unary(&Service::RequestRaiseEvent, &RaiseEvent)},
-      {"TerminateInstance", kUnary, kUser,
+      {"TerminateInstance", kUnary, kUser, kEvent,
        unary(&Service::RequestTerminateInstance, &TerminateInstance)},
-      {"SkipGracefulOrchestrationTerminations", kUnary, kUser,
+      {"SkipGracefulOrchestrationTerminations", kUnary, kUser, kEvent,
        unary(&Service::RequestSkipGracefulOrchestrationTerminations,
              &TerminateNow)},
-      {"SuspendInstance", kUnary, kUser,
+      {"SuspendInstance", kUnary, kUser, kEvent,
        unary(&Service::RequestSuspendInstance, &SuspendInstance)},
-      {"ResumeInstance", kUnary, kUser,
+      {"ResumeInstance", kUnary, kUser, kEvent,
        unary(&Service::RequestResumeInstance, &ResumeInstance)},
-      {"QueryInstances", kUnary, kViewer,
+      {"QueryInstances", kUnary, kViewer, kRead,
        unary(&Service::RequestQueryInstances, &QueryInstances)},
-      {"ListInstanceIds", kUnary, kViewer,
+      {"ListInstanceIds", kUnary, kViewer, kRead,
        unary(&Service::RequestListInstanceIds, &ListInstanceIds)},
-      {"PurgeInstances", kUnary, kOperator,
+      {"PurgeInstances", kUnary, kOperator, kEvent,
        unary(&Service::RequestPurgeInstances, &PurgeInstances)},
-      {"CreateTaskHub", kUnary, kOperator,
+      {"CreateTaskHub", kUnary, kOperator, kEvent,
        [this](MethodQueue& calls) {
          const auto answer = [this](auto& call, const DoneStatus& done) {
            if (!call.request().recreateifexists()) {
@@ -293,7 +295,7 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
          ServeUnary<CreateTaskHubRequest, CreateTaskHubResponse>(
              service_, calls, &Service::RequestCreateTaskHub, answer);
        }},
-      {"DeleteTaskHub", kUnary, kOperator,
+      {"DeleteTaskHub", kUnary, kOperator, kEvent,
        [this](MethodQueue& calls) {
          const auto answer = [this](auto&, const DoneStatus& done) {
            Wipe(done);

@@ -123,18 +123,19 @@ std::vector<HostedService::Method> EntityMethods(DurableTaskService& service,
                                                  Entities& entities) {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   using Service = DurableTaskService;
   const auto unary = [&](auto accept, auto handle) {
     return AnsweredBy(entities, service, accept, handle);
   };
   return {
-      {"SignalEntity", kUnary, kUser,
+      {"SignalEntity", kUnary, kUser, kEvent,
        unary(&Service::RequestSignalEntity, &SignalEntity)},
-      {"GetEntity", kUnary, kViewer,
+      {"GetEntity", kUnary, kViewer, kRead,
        unary(&Service::RequestGetEntity, &GetEntity)},
-      {"QueryEntities", kUnary, kViewer,
+      {"QueryEntities", kUnary, kViewer, kRead,
        unary(&Service::RequestQueryEntities, &QueryEntities)},
-      {"CleanEntityStorage", kUnary, kOperator,
+      {"CleanEntityStorage", kUnary, kOperator, kEvent,
        unary(&Service::RequestCleanEntityStorage, &CleanEntityStorage)},
   };
 }

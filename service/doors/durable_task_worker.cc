@@ -121,6 +121,7 @@ void DurableTaskWorker::PingSilentStreams() {
 std::vector<HostedService::Method> DurableTaskWorker::Methods() {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   using Service = DurableTaskService;
   const auto answer = [this](auto accept, auto take) {
     return [this, accept, take](MethodQueue& calls) {
@@ -131,25 +132,25 @@ std::vector<HostedService::Method> DurableTaskWorker::Methods() {
     return AnsweredBy(work_, service_, accept, handle);
   };
   return {
-      {"GetWorkItems", kServerStream, kWorker,
+      {"GetWorkItems", kServerStream, kWorker, kEssential,
        [this](MethodQueue& calls) { ServeGetWorkItems(calls); }},
-      {"StreamInstanceHistory", kServerStream, kWorker,
+      {"StreamInstanceHistory", kServerStream, kWorker, kEssential,
        [this](MethodQueue& calls) { ServeStreamInstanceHistory(calls); }},
-      {"CompleteActivityTask", kUnary, kWorker,
+      {"CompleteActivityTask", kUnary, kWorker, kEssential,
        answer(&Service::RequestCompleteActivityTask, &AnswerActivity)},
-      {"CompleteOrchestratorTask", kUnary, kWorker,
+      {"CompleteOrchestratorTask", kUnary, kWorker, kEssential,
        answer(&Service::RequestCompleteOrchestratorTask, &AnswerTurn)},
-      {"CompleteEntityTask", kUnary, kWorker,
+      {"CompleteEntityTask", kUnary, kWorker, kEssential,
        answer(&Service::RequestCompleteEntityTask, &AnswerEntity)},
-      {"AbandonTaskEntityWorkItem", kUnary, kWorker,
+      {"AbandonTaskEntityWorkItem", kUnary, kWorker, kEssential,
        unary(&Service::RequestAbandonTaskEntityWorkItem,
              &Abandon<WorkKind::kEntity, AbandonEntityTaskRequest,
                       AbandonEntityTaskResponse>)},
-      {"AbandonTaskActivityWorkItem", kUnary, kWorker,
+      {"AbandonTaskActivityWorkItem", kUnary, kWorker, kEssential,
        unary(&Service::RequestAbandonTaskActivityWorkItem,
              &Abandon<WorkKind::kActivity, AbandonActivityTaskRequest,
                       AbandonActivityTaskResponse>)},
-      {"AbandonTaskOrchestratorWorkItem", kUnary, kWorker,
+      {"AbandonTaskOrchestratorWorkItem", kUnary, kWorker, kEssential,
        unary(&Service::RequestAbandonTaskOrchestratorWorkItem,
              &Abandon<WorkKind::kTurn, AbandonOrchestrationTaskRequest,
                       AbandonOrchestrationTaskResponse>)},

@@ -41,14 +41,15 @@ absl::Status CheckText(std::string_view text) {
 std::vector<HostedService::Method> EchoServer::Methods() {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   return {
-      {"Echo", kUnary, kUser,
+      {"Echo", kUnary, kUser, kCall,
        [this](MethodQueue& calls) {
          for (int i = 0; i < kEchoesAwaited; ++i) ServeEcho(calls);
        }},
-      {"EchoStream", kBidiStream, kUser,
+      {"EchoStream", kBidiStream, kUser, kCall,
        [this](MethodQueue& calls) { ServeEchoStream(calls); }},
-      {"Join", kServerStream, kUser,
+      {"Join", kServerStream, kUser, kCall,
        [this](MethodQueue& calls) { ServeJoin(calls); }},
   };
 }

@@ -108,6 +108,7 @@ absl::StatusOr<InstanceKey> EntitiesServer::ReadKey(
 std::vector<HostedService::Method> EntitiesServer::Methods() {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   // For methods on one entity, which `instance_id` or the header names.
   const auto one = [this]<typename Request, typename Response>(
                        auto accept,
@@ -123,15 +124,17 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
     };
   };
   return {
-      {"Signal", kUnary, kUser, one(&Service::RequestSignal, &Signal)},
-      {"Call", kUnary, kUser, [this](MethodQueue& calls) { ServeCall(calls); }},
-      {"Get", kUnary, kViewer, one(&Service::RequestGet, &Get)},
-      {"List", kUnary, kViewer,
+      {"Signal", kUnary, kUser, kEvent, one(&Service::RequestSignal, &Signal)},
+      {"Call", kUnary, kUser, kCall,
+       [this](MethodQueue& calls) { ServeCall(calls); }},
+      {"Get", kUnary, kViewer, kRead, one(&Service::RequestGet, &Get)},
+      {"List", kUnary, kViewer, kRead,
        AnsweredBy(entities_, service_, &Service::RequestList, &List)},
-      {"Delete", kUnary, kOperator, one(&Service::RequestDelete, &Delete)},
-      {"LimitLock", kUnary, kOperator,
+      {"Delete", kUnary, kOperator, kEvent,
+       one(&Service::RequestDelete, &Delete)},
+      {"LimitLock", kUnary, kOperator, kEvent,
        one(&Service::RequestLimitLock, &LimitLock)},
-      {"Watch", kServerStream, kViewer,
+      {"Watch", kServerStream, kViewer, kRead,
        [this](MethodQueue& calls) { ServeWatch(calls); }},
   };
 }

@@ -23,10 +23,11 @@ HealthCheckResponse::ServingStatus HealthServer::StatusOf(
 std::vector<HostedService::Method> HealthServer::Methods() {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   return {
-      {"Check", kUnary, kAnyone,
+      {"Check", kUnary, kAnyone, kEssential,
        [this](MethodQueue& calls) { ServeCheck(calls); }},
-      {"Watch", kServerStream, kAnyone,
+      {"Watch", kServerStream, kAnyone, kEssential,
        [this](MethodQueue& calls) { ServeWatch(calls); }},
   };
 }

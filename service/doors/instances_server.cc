@@ -113,22 +113,24 @@ class ReleaseAwaiter {
 std::vector<HostedService::Method> InstancesServer::Methods() {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   return {
-      {"Create", kUnary, kUser,
+      {"Create", kUnary, kUser, kCall,
        [this](MethodQueue& calls) { ServeCreate(calls); }},
-      {"Get", kUnary, kViewer, [this](MethodQueue& calls) { ServeGet(calls); }},
-      {"List", kUnary, kViewer,
+      {"Get", kUnary, kViewer, kRead,
+       [this](MethodQueue& calls) { ServeGet(calls); }},
+      {"List", kUnary, kViewer, kRead,
        [this](MethodQueue& calls) { ServeList(calls); }},
-      {"Watch", kServerStream, kViewer,
+      {"Watch", kServerStream, kViewer, kRead,
        [this](MethodQueue& calls) { ServeWatch(calls); }},
-      {"KeepAlive", kBidiStream, kUser,
+      {"KeepAlive", kBidiStream, kUser, kEssential,
        [this](MethodQueue& calls) { ServeKeepAlive(calls); }},
-      {"Hold", kServerStream, kUser,
+      {"Hold", kServerStream, kUser, kEssential,
        [this](MethodQueue& calls) { ServeHold(calls); }},
-      {"SetIdleTimeout", kUnary, kUser,
+      {"SetIdleTimeout", kUnary, kUser, kCall,
        [this](MethodQueue& calls) { ServeSetIdleTimeout(calls); }},
       // By force it will need an operator.
-      {"Release", kUnary, kUser,
+      {"Release", kUnary, kUser, kCall,
        [this](MethodQueue& calls) { ServeRelease(calls); }},
   };
 }

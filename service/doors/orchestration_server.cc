@@ -194,6 +194,7 @@ void List(Orchestrations& orchestrations, const Caller& caller,
 std::vector<HostedService::Method> OrchestrationServer::Methods() {
   using enum MethodKind;
   using enum Role;
+  using enum CallClass;
   // For methods on one orchestration, which `instance_id` or the header names.
   const auto one = [this]<typename Request, typename Response>(
                        auto accept,
@@ -217,28 +218,31 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
     };
   };
   return {
-      {"Start", kUnary, kUser,
+      {"Start", kUnary, kUser, kStart,
        [this](MethodQueue& calls) { ServeStart(calls); }},
-      {"Get", kUnary, kViewer, one(&Service::RequestGet, &Get)},
-      {"WaitForStart", kUnary, kViewer,
+      {"Get", kUnary, kViewer, kRead, one(&Service::RequestGet, &Get)},
+      {"WaitForStart", kUnary, kViewer, kRead,
        wait(&Service::RequestWaitForStart, Until::kStarted)},
-      {"WaitForCompletion", kUnary, kViewer,
+      {"WaitForCompletion", kUnary, kViewer, kRead,
        wait(&Service::RequestWaitForCompletion, Until::kFinished)},
-      {"Watch", kServerStream, kViewer,
+      {"Watch", kServerStream, kViewer, kRead,
        [this](MethodQueue& calls) { ServeWatch(calls); }},
-      {"RaiseEvent", kUnary, kUser,
+      {"RaiseEvent", kUnary, kUser, kEvent,
        one(&Service::RequestRaiseEvent, &RaiseEvent)},
-      {"Suspend", kUnary, kUser, one(&Service::RequestSuspend, &Suspend)},
-      {"Resume", kUnary, kUser, one(&Service::RequestResume, &Resume)},
-      {"Terminate", kUnary, kUser, one(&Service::RequestTerminate, &Terminate)},
-      {"Restart", kUnary, kUser,
+      {"Suspend", kUnary, kUser, kEvent,
+       one(&Service::RequestSuspend, &Suspend)},
+      {"Resume", kUnary, kUser, kEvent, one(&Service::RequestResume, &Resume)},
+      {"Terminate", kUnary, kUser, kEvent,
+       one(&Service::RequestTerminate, &Terminate)},
+      {"Restart", kUnary, kUser, kStart,
        [this](MethodQueue& calls) { ServeRestart(calls); }},
-      {"Rewind", kUnary, kOperator, one(&Service::RequestRewind, &Rewind)},
-      {"Purge", kUnary, kOperator, one(&Service::RequestPurge, &Purge)},
-      {"PurgeMany", kUnary, kOperator,
+      {"Rewind", kUnary, kOperator, kEvent,
+       one(&Service::RequestRewind, &Rewind)},
+      {"Purge", kUnary, kOperator, kEvent, one(&Service::RequestPurge, &Purge)},
+      {"PurgeMany", kUnary, kOperator, kEvent,
        many(&Service::RequestPurgeMany, &PurgeMany)},
-      {"List", kUnary, kViewer, many(&Service::RequestList, &List)},
-      {"GetHistory", kServerStream, kViewer,
+      {"List", kUnary, kViewer, kRead, many(&Service::RequestList, &List)},
+      {"GetHistory", kServerStream, kViewer, kRead,
        [this](MethodQueue& calls) { ServeGetHistory(calls); }},
   };
 }

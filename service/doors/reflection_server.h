@@ -50,6 +50,7 @@ class ReflectionServer final : public HostedService {
   }
   std::vector<Method> Methods() override {
     return {{"ServerReflectionInfo", MethodKind::kBidiStream, Role::kAnyRole,
+             CallClass::kRead,
              [this](MethodQueue& calls) { ServeInfo(calls); }}};
   }
   void OnServing(const std::vector<HostedService*>& services) override {

@@ -52,6 +52,7 @@
 #include "service/instance/serial_queue.h"
 #include "service/instance/shared_provider.h"
 #include "service/instance/watch_hub.h"
+#include "service/rpc/call_witness.h"
 #include "service/rpc/gatekeeper.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/rpc_runtime.h"
@@ -97,6 +98,8 @@ struct InstancesOptions {
   // Decides who may call Leasehold's own services and those that are bound, and
   // which tenant a call is in. Null: everybody may, and there is one tenant.
   Gatekeeper* gatekeeper = nullptr;
+  // Is told how calls of Leasehold's own services end, if not null.
+  CallWitness* witness = nullptr;
 
   // Whether exceptions of your code, and failures of initializers and detach
   // hooks, go to the log of the process (gpr_log) as well as to `observers`.

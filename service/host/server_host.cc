@@ -27,8 +27,13 @@ AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
 
 InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
                                     std::vector<InstanceObserver*> observers,
-                                    Gatekeeper* gatekeeper) {
-  return {.observers = std::move(observers),
+                                    TenantContexts* contexts,
+                                    Gatekeeper* gatekeeper,
+                                    CallWitness* witness) {
+  std::vector<ContextInitializer*> initializers;
+  if (contexts != nullptr) initializers.push_back(contexts);
+  return {.initializers = std::move(initializers),
+          .observers = std::move(observers),
           .idle_timeout = options.idle_timeout,
           .idle_timeout_min = options.idle_timeout_min,
           .idle_timeout_max = options.idle_timeout_max,
@@ -43,6 +48,7 @@ InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
           .connection_bytes_max = options.connection_bytes_max,
           .total_bytes_max = options.total_bytes_max,
           .gatekeeper = gatekeeper,
+          .witness = witness,
           .log_failures = false,  // The server's log has them.
           .clock = &clock};
 }
@@ -59,12 +65,18 @@ std::vector<InstanceObserver*> With(std::vector<InstanceObserver*> observers,
 ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                        Console* console,
                        std::vector<InstanceObserver*> observers,
-                       Gatekeeper* gatekeeper)
+                       AccessControl* access, CallWitness* witness)
     : options_(std::move(options)),
       log_(log),
+      tenant_contexts_(access == nullptr
+                           ? nullptr
+                           : std::make_unique<TenantContexts>(
+                                 [access](const std::string& tenant) {
+                                   return access->ContextsMax(tenant);
+                                 })),
       instances_(InstancesOptionsOf(options_, clock,
                                     With(std::move(observers), log, console),
-                                    gatekeeper)),
+                                    tenant_contexts_.get(), access, witness)),
       listener_(clock, log, AcceptLimitsOf(options_),
                 options_.unix_socket_mode) {
   instances_.AddEcho({.idle_timeout = options_.IdleTimeoutOf(kEchoService),

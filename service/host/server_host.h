@@ -22,11 +22,14 @@
 #include "service/host/listener.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
+#include "service/host/tenant_contexts.h"
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
 #include "service/network/caller_addresses.h"
 #include "service/rpc/gatekeeper.h"
+#include "service/rpc/call_witness.h"
 #include "service/rpc/served.h"
+#include "service/security/access_control.h"
 
 namespace leasehold {
 
@@ -34,10 +37,11 @@ class ServerHost {
  public:
   // `console` may be null. `observers` are told the same as log and console.
   // All of them outlive the host.
-  // `gatekeeper`: see InstancesOptions.
+  // `access` decides who may call, and `witness` is told what they did; each
+  // may be null.
   ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
              Console* console, std::vector<InstanceObserver*> observers = {},
-             Gatekeeper* gatekeeper = nullptr);
+             AccessControl* access = nullptr, CallWitness* witness = nullptr);
   // Drains, if StopAndDrain was not called.
   ~ServerHost();
   ServerHost(const ServerHost&) = delete;
@@ -83,6 +87,7 @@ class ServerHost {
  private:
   const ServerOptions options_;
   ServerLog& log_;
+  const std::unique_ptr<TenantContexts> tenant_contexts_;  // Null: no limits.
   Instances instances_;
   Listener listener_;
   std::unique_ptr<grpc::Server> server_;

@@ -107,6 +107,10 @@ std::vector<Setting> ListeningSettings(ServerOptions& o) {
           "Who may call what, and in which tenant (JSON; see the README, "
           "Security). Read again when it changes, and on SIGHUP. "
           "Without it, whoever reaches the server may do everything."),
+      PathSetting(
+          "audit-log", "FILE", o.audit_log,
+          "Append a line of JSON for each change that somebody makes or "
+          "is refused, without payloads. Opened again on SIGHUP."),
       SwitchSetting(
           "print-address", o.print_address,
           "Print `address=HOST:PORT`, a line a listener, once it serves."),

@@ -47,7 +47,8 @@ struct ServerOptions {
   bool insecure = false;
   TlsFiles tls;  // Without a chain and a key: no TLS.
   ClientAuth client_auth = ClientAuth::kRequire;  // With a client CA.
-  std::string policy;  // Empty: everybody may do everything.
+  std::string policy;     // Empty: everybody may do everything.
+  std::string audit_log;  // Empty: none is written.
   bool print_address = false;
   int queue_threads = 1;  // Set to its default by Parse: cores - 1, at least 1.
   int user_threads = 4;

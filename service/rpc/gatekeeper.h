@@ -14,25 +14,18 @@
 #include <grpcpp/server_context.h>
 
 #include <memory>
-#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "service/rpc/caller.h"
+#include "service/rpc/method_info.h"
 
 namespace leasehold {
-
-// A method, as its callers are judged.
-struct MethodInfo {
-  std::string_view service;  // With its package.
-  std::string_view name;
-  Role role = Role::kOperator;  // What it asks of them.
-};
 
 class Gatekeeper {
  public:
   virtual ~Gatekeeper() = default;
 
-  // Who has made `call`; never null.
+  // Who has made `call`; never null. The call holds it until it is over.
   //   Unauthenticated: nobody whom it knows.
   //   PermissionDenied: somebody who may not call this method.
   //   ResourceExhausted: not now.

@@ -6,7 +6,7 @@
 #ifndef LEASEHOLD_SERVICE_RPC_METHOD_QUEUE_H_
 #define LEASEHOLD_SERVICE_RPC_METHOD_QUEUE_H_
 
-#include "service/rpc/gatekeeper.h"
+#include "service/rpc/method_info.h"
 
 namespace leasehold {
 

@@ -9,12 +9,10 @@
 namespace leasehold {
 
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-                   ByteBudget& budget, HeartbeatTimer* heartbeats,
-                   Gatekeeper* gatekeeper)
+                   ByteBudget& budget, RpcObservers observers)
     : queue_(std::move(queue)),
       budget_(budget),
-      heartbeats_(heartbeats),
-      gatekeeper_(gatekeeper),
+      observers_(observers),
       wake_tag_(*this) {}
 
 void RpcQueue::Post(std::function<void()> task) {

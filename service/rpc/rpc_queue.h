@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "lease/base/mutex.h"
 #include "service/rpc/byte_budget.h"
+#include "service/rpc/call_witness.h"
 #include "service/rpc/gatekeeper.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/method_queue.h"
@@ -52,14 +53,19 @@ struct CallTask {
 
 class StreamControl;
 
+// Who is asked, or told, about calls. Each may be null, and outlives the
+// runtime.
+struct RpcObservers {
+  HeartbeatTimer* heartbeats = nullptr;  // Null: streams send no heartbeats.
+  Gatekeeper* gatekeeper = nullptr;      // Null: everybody may call everything.
+  CallWitness* witness = nullptr;
+};
+
 // One completion queue and its thread.
 class RpcQueue {
  public:
-  // `heartbeats` may be null: then the queue's streams send none. `gatekeeper`
-  // may be null: then everybody may call everything.
   RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-           ByteBudget& budget, HeartbeatTimer* heartbeats,
-           Gatekeeper* gatekeeper);
+           ByteBudget& budget, RpcObservers observers);
   RpcQueue(const RpcQueue&) = delete;
   RpcQueue& operator=(const RpcQueue&) = delete;
 
@@ -76,9 +82,10 @@ class RpcQueue {
   }
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
-  Gatekeeper* gatekeeper() { return gatekeeper_; }
+  Gatekeeper* gatekeeper() { return observers_.gatekeeper; }
+  CallWitness* witness() { return observers_.witness; }
   ByteBudget& budget() { return budget_; }
-  HeartbeatTimer* heartbeats() { return heartbeats_; }
+  HeartbeatTimer* heartbeats() { return observers_.heartbeats; }
 
  private:
   friend class RpcRuntime;
@@ -109,8 +116,7 @@ class RpcQueue {
   // Constant after construction.
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   ByteBudget& budget_;
-  HeartbeatTimer* const heartbeats_;
-  Gatekeeper* const gatekeeper_;
+  const RpcObservers observers_;
   std::deque<MethodQueue> methods_;
   std::thread thread_;
   WakeTag wake_tag_;

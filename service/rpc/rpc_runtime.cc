@@ -6,12 +6,11 @@
 namespace leasehold {
 
 RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues,
-                       ByteBudget& budget, HeartbeatTimer* heartbeats,
-                       Gatekeeper* gatekeeper) {
+                       ByteBudget& budget, RpcObservers observers) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
-    queues_.push_back(std::make_unique<RpcQueue>(
-        builder.AddCompletionQueue(), budget, heartbeats, gatekeeper));
+    queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue(),
+                                                 budget, observers));
   }
 }
 

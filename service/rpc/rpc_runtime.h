@@ -49,13 +49,10 @@ namespace leasehold {
 // The queues of a server.
 class RpcRuntime {
  public:
-  // Adds `queues` completion queues to `builder`. `heartbeats` times the
-  // silence of streams; null: they send no heartbeats. `gatekeeper` admits
-  // calls; null: everybody may call everything. They and `budget` outlive the
+  // Adds `queues` completion queues to `builder`. `budget` outlives the
   // runtime.
   RpcRuntime(grpc::ServerBuilder& builder, int queues, ByteBudget& budget,
-             HeartbeatTimer* heartbeats = nullptr,
-             Gatekeeper* gatekeeper = nullptr);
+             RpcObservers observers = {});
   ~RpcRuntime();
 
   // Starts the threads. Call it after grpc::ServerBuilder::BuildAndStart.

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "service/rpc/caller.h"
+#include "service/rpc/method_info.h"
 #include "service/rpc/method_queue.h"
 #include "service/rpc/rpc_queue.h"
 
@@ -45,6 +46,7 @@ class HostedService : public ServerPart {
     std::string_view name;
     MethodKind kind;
     Role role;
+    CallClass call_class;
     // Awaits the method's calls from a queue, and serves them.
     std::function<void(MethodQueue&)> serve;
   };
@@ -58,12 +60,25 @@ class HostedService : public ServerPart {
   // Serves calls from `queue`, until the server stops. Before its thread runs.
   void Serve(RpcQueue& queue) {
     for (const Method& method : Methods()) {
-      method.serve(queue.AddMethod({name(), method.name, method.role}));
+      method.serve(queue.AddMethod({.service = name(),
+                                    .name = method.name,
+                                    .role = method.role,
+                                    .call_class = method.call_class,
+                                    .lasting = LastingOf(method)}));
     }
   }
 
   // All services of the server. Before Serve.
   virtual void OnServing(const std::vector<HostedService*>& /*services*/) {}
+
+ private:
+  // Methods of one name do one thing, in each service.
+  static Lasting LastingOf(const Method& method) {
+    if (method.name.starts_with("WaitFor")) return Lasting::kWait;
+    if (method.name == "Watch") return Lasting::kWatch;
+    if (method.name == "GetWorkItems") return Lasting::kWorker;
+    return method.kind == MethodKind::kUnary ? Lasting::kNo : Lasting::kStream;
+  }
 };
 
 }  // namespace leasehold

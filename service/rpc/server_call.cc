@@ -3,6 +3,10 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "service/base/retry_after.h"
+
 namespace leasehold {
 
 namespace {
@@ -20,6 +24,24 @@ ByteBudget::Holder ServerCall::MakeHolder() {
   if (peer == kPeerInProcess || peer.starts_with(kPeerUnix)) peer.clear();
   return {.connection = std::move(peer),
           .cut = [this] { context_.TryCancel(); }};
+}
+
+void ServerCall::OnNotableAnswer(const absl::Status& status) {
+  CallWitness* const witness = queue_.witness();
+  if (witness != nullptr && (witnessed_ || caller_ == nullptr)) {
+    witness->OnEnd({.method = method_,
+                    .call = context_,
+                    .caller = caller_.get(),
+                    .instance_id = instance_id_,
+                    .status = status});
+  }
+  // gRPC's clients that retry obey this, and none obeys RetryInfo.
+  if (const auto delay = RetryAfter(status);
+      delay.has_value() && absl::IsResourceExhausted(status)) {
+    context_.AddTrailingMetadata(
+        "grpc-retry-pushback-ms",
+        absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+  }
 }
 
 }  // namespace leasehold

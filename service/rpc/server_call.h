@@ -15,6 +15,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -153,6 +154,14 @@ class ServerCall {
   }
   // Why the gatekeeper refuses the call.
   const absl::Status& refusal() const { return refusal_; }
+  // Tells the witness of the answer, and the client when it may try again.
+  void OnAnswer(const absl::Status& status) {
+    if (!status.ok() || witnessed_) OnNotableAnswer(status);
+  }
+  // Whether the witness is to be told which instance the request names.
+  bool witnessed() const { return witnessed_; }
+  void NoteInstance(std::string id) { instance_id_ = std::move(id); }
+
   // Asks the gatekeeper again about a call that has passed.
   absl::Status AdmittedStill() const {
     Gatekeeper* const gatekeeper = queue_.gatekeeper();
@@ -241,7 +250,11 @@ class ServerCall {
     }
   }
 
+  void OnNotableAnswer(const absl::Status& status);
+
   void Identify() {
+    CallWitness* const witness = queue_.witness();
+    witnessed_ = witness != nullptr && witness->Watches(method_);
     Gatekeeper* const gatekeeper = queue_.gatekeeper();
     if (gatekeeper == nullptr) {
       caller_ = Anonymous();
@@ -274,6 +287,8 @@ class ServerCall {
   // From its arrival on, one of them.
   std::shared_ptr<const Caller> caller_;
   absl::Status refusal_;
+  bool witnessed_ = false;
+  std::string instance_id_;  // For the witness.
 
  protected:
   // For the message on its way out, or for the request; and what a stream has
@@ -323,8 +338,10 @@ class OneRequestCall : public Base {
   // Parses the request, if the caller may make it. Await it before anything
   // else. False: the call was refused, and is over.
   PassAwaiter Parse() {
-    return this->PassIf(this->refusal().ok() ? received_.Parse()
-                                             : this->refusal());
+    absl::Status status = this->refusal();
+    if (status.ok()) status = received_.Parse();
+    if (status.ok() && this->witnessed()) NoteInstance();
+    return this->PassIf(status);
   }
 
  protected:
@@ -332,6 +349,15 @@ class OneRequestCall : public Base {
 
   ReceivedRequest<Request> received_;
   Writer writer_;
+
+ private:
+  void NoteInstance() {
+    if constexpr (requires { request().instance_id(); }) {
+      Base::NoteInstance(request().instance_id());
+    } else if constexpr (requires { request().instanceid(); }) {
+      Base::NoteInstance(request().instanceid());
+    }
+  }
 };
 
 // A call with one request and one response.
@@ -368,12 +394,14 @@ class UnaryCall final
       const size_t bytes = WireBytes(response_);
       answer = this->Take(bytes, this->claim_);
       if (answer.ok()) {
+        this->OnAnswer(answer);
         this->writer_.Finish(ToBytes(response_), grpc::Status::OK,
                              this->finish_.Begin());
         if (bytes > ByteBudget::kSmallBytes) Forget();
         return FinishAwaiter(*this);
       }
     }
+    this->OnAnswer(answer);
     this->writer_.FinishWithError(ToGrpcStatus(answer), this->finish_.Begin());
     return FinishAwaiter(*this);
   }

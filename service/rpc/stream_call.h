@@ -310,7 +310,7 @@ class ResponseStreamCall : public Base {
   }
 
   FinishAwaiter Finish(const absl::Status& status) override {
-    BeginFinish();
+    BeginFinish(status);
     this->writer_.Finish(ToGrpcStatus(status), this->finish_.Begin());
     return FinishAwaiter(*this);
   }
@@ -319,7 +319,7 @@ class ResponseStreamCall : public Base {
   FinishAwaiter FinishWith(const Response& response,
                            const absl::Status& status) {
     if (this->write_.pending() || this->beat_.pending()) return Finish(status);
-    BeginFinish();
+    BeginFinish(status);
     this->claim_.Release();
     this->TakeAnyway(WireBytes(response), this->claim_);
     this->writer_.WriteAndFinish(ToBytes(response), {}, ToGrpcStatus(status),
@@ -331,7 +331,8 @@ class ResponseStreamCall : public Base {
   ~ResponseStreamCall() = default;
 
  private:
-  void BeginFinish() {
+  void BeginFinish(const absl::Status& status) {
+    this->OnAnswer(status);
     this->set_cancel_handler(nullptr);
     this->Unregister();
   }

@@ -81,13 +81,27 @@ std::vector<std::string> CertificateNames(const grpc::ServerContextBase& call) {
 // What one set of rules says.
 class AccessControl::Judge {
  public:
-  explicit Judge(AccessRules rules);
+  // Adds to `uses` tenants that are new.
+  Judge(AccessRules rules,
+        std::map<std::string, std::shared_ptr<TenantUse>>& uses);
 
   absl::StatusOr<CallerPtr> Identify(const grpc::ServerContextBase& call,
                                      absl::Time now,
                                      std::string_view process_token) const;
+  // `caller`, if his tenant may make one more such call.
+  absl::StatusOr<CallerPtr> Enter(CallerPtr caller, const MethodInfo& method,
+                                  Instant now) const;
+  uint64_t ContextsMax(const std::string& tenant) const {
+    const auto found = tenants_.find(tenant);
+    return found == tenants_.end() ? 0 : found->second.limits.contexts;
+  }
 
  private:
+  struct Tenant {
+    TenantLimits limits;
+    std::shared_ptr<TenantUse> use;
+  };
+
   // An identity as its calls know it, by what it has shown.
   struct Known {
     const Identity* identity;
@@ -114,6 +128,8 @@ class AccessControl::Judge {
   const AccessRules rules_;
   absl::flat_hash_map<std::string, Known> identities_;
   absl::flat_hash_map<std::string, CallerPtr> certificates_;
+  // Those with limits.
+  absl::flat_hash_map<std::string, Tenant> tenants_;
   CallerPtr anonymous_;  // Null: nobody may be.
   bool has_task_hubs_ = false;
 
@@ -128,7 +144,15 @@ class AccessControl::Judge {
       ABSL_GUARDED_BY(mu_);
 };
 
-AccessControl::Judge::Judge(AccessRules rules) : rules_(std::move(rules)) {
+AccessControl::Judge::Judge(
+    AccessRules rules, std::map<std::string, std::shared_ptr<TenantUse>>& uses)
+    : rules_(std::move(rules)) {
+  for (const auto& [name, limits] : rules_.policy.tenants) {
+    if (limits == TenantLimits()) continue;
+    std::shared_ptr<TenantUse>& use = uses[name];
+    if (use == nullptr) use = std::make_shared<TenantUse>();
+    tenants_[name] = {limits, use};
+  }
   for (const auto& [name, identity] : rules_.policy.identities) {
     const auto make = [&, &name = name, &identity = identity](KnownBy how) {
       return std::make_shared<const Caller>(Caller{.name = name,
@@ -310,6 +334,25 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::Identify(
   return InTaskHub(call, std::move(caller));
 }
 
+absl::StatusOr<CallerPtr> AccessControl::Judge::Enter(CallerPtr caller,
+                                                      const MethodInfo& method,
+                                                      Instant now) const {
+  if (tenants_.empty()) return caller;
+  const auto tenant = tenants_.find(caller->tenant);
+  if (tenant == tenants_.end()) return caller;
+  auto open = tenant->second.use->Enter(tenant->second.limits, method, now);
+  if (!open.ok()) return open.status();
+  if (*open == nullptr) return caller;
+  // The call is open for as long as it holds its caller.
+  struct Held {
+    CallerPtr caller;
+    std::unique_ptr<TenantUse::Open> open;
+  };
+  const auto held =
+      std::make_shared<const Held>(Held{std::move(caller), *std::move(open)});
+  return CallerPtr(held, held->caller.get());
+}
+
 namespace {
 
 absl::Status CheckRole(const Caller& caller, const MethodInfo& method) {
@@ -335,7 +378,7 @@ AccessControl::AccessControl(AccessRules rules, const Clock& clock)
     : clock_(clock),
       // Nobody is called so: names in a policy have no colon.
       process_token_(MakeToken("the:process", absl::InfiniteFuture()).token),
-      judge_(std::make_shared<const Judge>(std::move(rules))) {}
+      judge_(std::make_shared<const Judge>(std::move(rules), uses_)) {}
 
 AccessControl::~AccessControl() = default;
 
@@ -347,7 +390,7 @@ absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Open(
 }
 
 void AccessControl::Set(AccessRules rules) {
-  auto judge = std::make_shared<const Judge>(std::move(rules));
+  auto judge = std::make_shared<const Judge>(std::move(rules), uses_);
   MutexLock lock(mu_);
   judge_ = std::move(judge);
 }
@@ -357,11 +400,24 @@ std::shared_ptr<const AccessControl::Judge> AccessControl::judge() const {
   return judge_;
 }
 
+uint64_t AccessControl::ContextsMax(const std::string& tenant) const {
+  return judge()->ContextsMax(tenant);
+}
+
 absl::StatusOr<CallerPtr> AccessControl::Admit(
     const grpc::ServerContextBase& call, const MethodInfo& method) {
+  const std::shared_ptr<const Judge> judge = this->judge();
+  absl::StatusOr<CallerPtr> caller = Identify(*judge, call, method);
+  if (!caller.ok() || method.role == Role::kAnyone) return caller;
+  return judge->Enter(*std::move(caller), method, clock_.Now());
+}
+
+absl::StatusOr<CallerPtr> AccessControl::Identify(
+    const Judge& judge, const grpc::ServerContextBase& call,
+    const MethodInfo& method) const {
   if (method.role == Role::kAnyone) return Anyone();
   absl::StatusOr<CallerPtr> caller =
-      judge()->Identify(call, clock_.WallNow(), process_token_);
+      judge.Identify(call, clock_.WallNow(), process_token_);
   if (!caller.ok()) return caller;
   absl::Status allowed = CheckRole(**caller, method);
   if (!allowed.ok()) return allowed;
@@ -371,7 +427,7 @@ absl::StatusOr<CallerPtr> AccessControl::Admit(
 absl::Status AccessControl::AdmitStill(const grpc::ServerContextBase& call,
                                        const MethodInfo& method,
                                        const Caller& before) {
-  const absl::StatusOr<CallerPtr> now = Admit(call, method);
+  const absl::StatusOr<CallerPtr> now = Identify(*judge(), call, method);
   if (!now.ok()) return now.status();
   if ((*now)->tenant != before.tenant || (*now)->name != before.name) {
     return absl::UnauthenticatedError(

@@ -3,8 +3,8 @@
 // A call is made by whoever its credential says: a bearer token in its metadata
 // `authorization`, or else the certificate of its connection, or else nobody,
 // whom the policy may let in as `anonymous`. The role that its method asks for
-// then decides. Credentials are looked at for each call, never once a
-// connection: calls of many callers may share one.
+// then decides, and the limits of the tenant. Credentials are looked at for
+// each call, never once a connection: calls of many callers may share one.
 //
 // An embedder has the same, in one call and an option:
 //
@@ -16,6 +16,8 @@
 #ifndef LEASEHOLD_SERVICE_SECURITY_ACCESS_CONTROL_H_
 #define LEASEHOLD_SERVICE_SECURITY_ACCESS_CONTROL_H_
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +28,7 @@
 #include "lease/clock.h"
 #include "service/rpc/gatekeeper.h"
 #include "service/security/access_rules.h"
+#include "service/security/tenant_use.h"
 
 namespace leasehold {
 
@@ -39,8 +42,8 @@ class AccessControl final : public Gatekeeper {
   static absl::StatusOr<std::unique_ptr<AccessControl>> Open(
       const std::string& policy_path, const Clock& clock);
 
-  // These rules count from now on. Have open streams asked about again then
-  // (RpcRuntime::AskAgain).
+  // These rules count from now on. One thread at a time. Have open streams
+  // asked about again then (RpcRuntime::AskAgain).
   void Set(AccessRules rules) ABSL_LOCKS_EXCLUDED(mu_);
 
   absl::StatusOr<std::shared_ptr<const Caller>> Admit(
@@ -48,6 +51,9 @@ class AccessControl final : public Gatekeeper {
   absl::Status AdmitStill(const grpc::ServerContextBase& call,
                           const MethodInfo& method,
                           const Caller& before) override;
+
+  // How many contexts the tenant may have at once; 0: as many as it likes.
+  uint64_t ContextsMax(const std::string& tenant) const;
 
   // A token for calls that this process makes to itself, as a user of the
   // tenant that each names as its `taskhub`. It is worth nothing elsewhere.
@@ -57,9 +63,15 @@ class AccessControl final : public Gatekeeper {
   class Judge;
 
   std::shared_ptr<const Judge> judge() const ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::shared_ptr<const Caller>> Identify(
+      const Judge& judge, const grpc::ServerContextBase& call,
+      const MethodInfo& method) const;
 
   const Clock& clock_;
   const std::string process_token_;
+
+  // By tenant; what was used stays used when the rules change.
+  std::map<std::string, std::shared_ptr<TenantUse>> uses_;
 
   mutable Mutex mu_;
   std::shared_ptr<const Judge> judge_ ABSL_GUARDED_BY(mu_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <functional>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -30,6 +31,23 @@ Place Member(const Place& place, const std::string& name) {
 
 // Reads the value at a place.
 using Reader = std::function<absl::Status(const Place&, const Json&)>;
+
+// A number above zero.
+template <typename Number>
+Reader Positive(Number& number) {
+  return [&number](const Place& place, const Json& value) {
+    constexpr double kMax = 1e12;
+    if (!value.is_number() || value.get<double>() <= 0 ||
+        value.get<double>() > kMax ||
+        (std::is_integral_v<Number> && !value.is_number_integer())) {
+      return Wrong(place, std::is_integral_v<Number>
+                              ? "must be a whole number above 0"
+                              : "must be a number above 0");
+    }
+    number = value.get<Number>();
+    return absl::OkStatus();
+  };
+}
 
 // An object with members of these names only; each reader is called if its
 // member is there.
@@ -145,6 +163,22 @@ absl::Status CheckCertificateName(const Place& place, const std::string& name) {
                             "spiffe://DOMAIN/PATH, dns:NAME or cn:NAME"));
 }
 
+// What limits are called is what their refusals say.
+absl::Status ReadLimits(const Place& place, const Json& value,
+                        TenantLimits& limits) {
+  std::map<std::string, Reader> readers = {
+      {"contexts", Positive(limits.contexts)}};
+  for (const CallClass each : {CallClass::kCall, CallClass::kEvent,
+                               CallClass::kStart, CallClass::kRead}) {
+    readers[RateName(each)] = Positive(limits.rates[static_cast<size_t>(each)]);
+  }
+  for (const Lasting each :
+       {Lasting::kStream, Lasting::kWait, Lasting::kWatch, Lasting::kWorker}) {
+    readers[OpenName(each)] = Positive(limits.open[static_cast<size_t>(each)]);
+  }
+  return ReadMembers(place, value, readers);
+}
+
 absl::Status ReadIdentity(const Place& place, const Json& value, bool named,
                           Identity& identity) {
   std::map<std::string, Reader> readers = {
@@ -253,8 +287,8 @@ absl::Status ReadPolicy(const Json& json, Policy& policy) {
           return ReadNamed(place, value,
                            [&policy](const Place& at, const std::string& name,
                                      const Json& tenant) {
-                             policy.tenants[name] = {};
-                             return ReadMembers(at, tenant, {});
+                             return ReadLimits(at, tenant,
+                                               policy.tenants[name]);
                            });
         }},
        {"identities",
@@ -283,6 +317,15 @@ absl::Status ReadPolicy(const Json& json, Policy& policy) {
 }
 
 }  // namespace
+
+std::string RateName(CallClass call_class) {
+  return absl::StrCat(View(NameOf(call_class)), "s_per_second");
+}
+
+std::string OpenName(Lasting lasting) {
+  return absl::StrCat(View(NameOf(lasting)),
+                      lasting == Lasting::kWatch ? "es" : "s");
+}
 
 std::optional<std::string> Policy::IdentityOfCertificate(
     const std::string& name) const {

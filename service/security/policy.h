@@ -1,7 +1,7 @@
 // Policy: who is who, and what each may do, as an operator writes it down.
 //
 //   {
-//     "tenants": {"acme": {}, "globex": {}},
+//     "tenants": {"acme": {}, "globex": {"starts_per_second": 50}},
 //     "identities": {
 //       "shop":   {"tenant": "acme", "roles": ["user", "worker"]},
 //       "ops":    {"tenant": "acme", "roles": ["operator"],
@@ -20,6 +20,8 @@
 #ifndef LEASEHOLD_SERVICE_SECURITY_POLICY_H_
 #define LEASEHOLD_SERVICE_SECURITY_POLICY_H_
 
+#include <array>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,6 +30,7 @@
 
 #include "absl/status/statusor.h"
 #include "service/rpc/caller.h"
+#include "service/rpc/method_info.h"
 
 namespace leasehold {
 
@@ -57,11 +60,24 @@ struct JwtIssuer {
   std::map<std::string, Roles> role_map;
 };
 
-struct TenantPolicy {};
+// How much a tenant may do, and have, at once. 0: as much as the server can.
+struct TenantLimits {
+  // Calls a second, by class; those of a class that is essential have none.
+  std::array<double, kCallClasses> rates = {};
+  // Calls that stay open, by how they do.
+  std::array<uint64_t, kLastings> open = {};
+  uint64_t contexts = 0;
+
+  friend bool operator==(const TenantLimits&, const TenantLimits&) = default;
+};
+
+// What those limits are called: `starts_per_second`, `watches`.
+std::string RateName(CallClass call_class);
+std::string OpenName(Lasting lasting);
 
 struct Policy {
   // Of these names every tenant in the policy is one; `default` always is.
-  std::map<std::string, TenantPolicy> tenants;
+  std::map<std::string, TenantLimits> tenants;
   std::map<std::string, Identity> identities;
   // Whoever shows nothing at all; nullopt: is refused.
   std::optional<Identity> anonymous;
