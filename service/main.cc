@@ -266,6 +266,7 @@ int Serve(const leasehold::ServerOptions& options) {
   leasehold::ServerHost host(
       options, clock, log, console.get(), /*observers=*/{},
       *access == nullptr ? nullptr : &(*access)->gatekeeper(), audit->get());
+  if (*audit != nullptr) (*audit)->UseCallers(host.callers());
   if (*tls != nullptr) host.UseTls((*tls)->credentials());
   leasehold::OrchestrationHost orchestrations(options, clock, log, host,
                                               console.get());

@@ -130,7 +130,8 @@ void AuditLog::OnEnd(const CallReport& report) {
        {"known_by",
         std::string(caller == nullptr ? "" : NameOf(caller->known_by))},
        {"tenant", caller == nullptr ? "" : caller->tenant},
-       {"peer", std::string(report.call.peer())},
+       {"peer", callers_ == nullptr ? report.call.peer()
+                                    : callers_->Find(report.call.peer())},
        {"instance_id", InstanceOf(report, instance_header_)},
        {"code", absl::StatusCodeToString(code)}});
 }

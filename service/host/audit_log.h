@@ -22,6 +22,7 @@
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/host/line_budget.h"
+#include "service/network/caller_addresses.h"
 #include "service/rpc/call_witness.h"
 
 namespace leasehold {
@@ -36,6 +37,10 @@ class AuditLog final : public CallWitness {
   static absl::StatusOr<std::unique_ptr<AuditLog>> Open(
       std::string path, std::string instance_header, const Clock& clock);
   ~AuditLog() override;
+
+  // Callers are named as these say, if they come through a trusted proxy. Call
+  // it before the server serves; `callers` outlives the server.
+  void UseCallers(const CallerAddresses& callers) { callers_ = &callers; }
 
   // Goes on in the file that has the name now, after it was moved away.
   //   InvalidArgument: it cannot be written, and the old one is used on.
@@ -56,6 +61,7 @@ class AuditLog final : public CallWitness {
   const std::string instance_header_;
   const Clock& clock_;
   LineBudget refusals_;
+  const CallerAddresses* callers_ = nullptr;
 
   Mutex mu_;
   std::unique_ptr<File> file_ ABSL_GUARDED_BY(mu_);

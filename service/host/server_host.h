@@ -26,7 +26,6 @@
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
 #include "service/network/caller_addresses.h"
-#include "service/rpc/gatekeeper.h"
 #include "service/rpc/call_witness.h"
 #include "service/rpc/served.h"
 #include "service/security/access_control.h"

@@ -70,10 +70,7 @@ def _():
             streams = [Caller(server, server.tokens["acme"], own).begin(
                 method, room("a"), **fields) for _ in range(count)]
             for stream in streams:
-                if limit != "watches":
-                    next(stream)
-            wait_until(lambda m=method: acme.code(m, room("a"), _timeout=0.5)
-                       == "RESOURCE_EXHAUSTED", f"the limit {limit}")
+                stream.initial_metadata()  # It has come.
             code, message, _ = acme.outcome(method, room("a"), _timeout=0.5)
             equal(code, "RESOURCE_EXHAUSTED", f"code of {method}")
             contains(message, f"the limit {limit} ", f"is {count}")
