@@ -143,12 +143,12 @@ def _():
         with Guarded(f"--audit-log={path}", shop="acme: user", ops="acme: operator",
                      report="acme: viewer") as server:
             shop, ops, report = (server.as_(n) for n in ("shop", "ops", "report"))
-            shop.call(START, name="Counter", instance_id="c", input='"s3cr3t"')
+            shop.call(START, name="Nobody", instance_id="c", input='"s3cr3t"')
             shop.call("leasehold.v1.Orchestration/RaiseEvent", instance_id="c",
                       name="operation", input='"s3cr3t"')
             shop.call(ECHO, room("r"), text="s3cr3t")
             shop.call(LIST)
-            report.code(START, name="Counter", instance_id="d")
+            report.code(START, name="Nobody", instance_id="d")
             Caller(server, "wrong").code(LIST)
             ops.code("leasehold.v1.Orchestration/Purge", room("c"))
             shop.code("leasehold.v1.Instances/Release", room("r"), force=True)
@@ -178,7 +178,7 @@ def _():
             os.rename(path, path + ".1")
             server.server.send_signal(signal.SIGHUP)
             wait_until(lambda: os.path.exists(path), "a new file")
-            shop.call(START, name="Counter", instance_id="e")
+            shop.call(START, name="Nobody", instance_id="e")
             wait_until(lambda: [x["instance_id"] for x in audited(path)] == ["e"], "a line")
             equal(len(audited(path + ".1")), 7, "lines in the old one")
 
@@ -186,7 +186,7 @@ def _():
             stranger = Caller(server, "wrong")
             for _ in range(300):
                 stranger.code(LIST)
-            shop.call(START, name="Counter", instance_id="f")
+            shop.call(START, name="Nobody", instance_id="f")
             wait_until(lambda: any(x.get("instance_id") == "f" for x in audited(path)),
                        "the last line")
             expect(len(audited(path)) < 150, f"lines: {len(audited(path))}")
