@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,17 +21,15 @@
 #include "service/builtin/builtin_worker.h"
 #include "service/doors/health_server.h"
 #include "service/doors/reflection_server.h"
-#include "service/host/audit_log.h"
 #include "service/host/check_command.h"
 #include "service/host/console.h"
 #include "service/host/line_budget.h"
 #include "service/host/line_writer.h"
 #include "service/host/orchestration_host.h"
-#include "service/host/server_access.h"
+#include "service/host/server_guard.h"
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
-#include "service/host/server_tls.h"
 #include "service/host/token_command.h"
 #include "service/network/frame_guard.h"
 #include "service/network/frame_wraps.h"
@@ -172,62 +169,49 @@ int SignalDescriptor(const sigset_t& signals) {
 constexpr int kLookAgainMs = 10'000;
 
 // Waits for a signal that ends the server, or for Enter if `enter` is set.
-// Calls `look_again`, if there is something to look at, now and then, and on
-// SIGHUP, after `hang_up`.
+// Looks after `guard` on SIGHUP and now and then. `builtin` may be null.
 void WaitForEnd(int signal_descriptor, bool enter,
-                const std::function<void()>& hang_up,
-                const std::function<void()>& look_again) {
+                leasehold::ServerGuard& guard, leasehold::ServerHost& host,
+                leasehold::BuiltinWorker* builtin) {
   for (;;) {
     pollfd sources[2] = {
         {.fd = signal_descriptor, .events = POLLIN, .revents = 0},
         {.fd = enter ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
-    const int ready = poll(sources, 2, look_again ? kLookAgainMs : -1);
-    if (ready == 0 && look_again) look_again();
-    if (ready <= 0) continue;
-    if (sources[0].revents == 0) return;
-    // Read, so that unblocking it does not end the process.
-    signalfd_siginfo signal = {};
-    if (read(signal_descriptor, &signal, sizeof(signal)) < 0) {
-      std::perror("leasehold-server: signalfd");
+    const int ready = poll(sources, 2, guard.reads_files() ? kLookAgainMs : -1);
+    if (ready < 0) continue;
+    if (ready == 0) {
+      guard.LookAgain(host);
+    } else if (sources[0].revents == 0) {
+      return;
+    } else {
+      // Read, so that unblocking it does not end the process.
+      signalfd_siginfo signal = {};
+      if (read(signal_descriptor, &signal, sizeof(signal)) < 0) {
+        std::perror("leasehold-server: signalfd");
+      }
+      if (signal.ssi_signo != SIGHUP) return;
+      guard.OnHangUp(host);
     }
-    if (signal.ssi_signo != SIGHUP) return;
-    hang_up();
-    if (look_again) look_again();
+    // It fails only if its code is wrong, which the first start has shown.
+    if (builtin != nullptr) (void)builtin->Start(guard.tenants());
   }
 }
 
-// nullptr: the server does not encrypt.
-absl::StatusOr<std::unique_ptr<leasehold::ServerTls>> OpenTls(
-    const leasehold::ServerOptions& options, const leasehold::Clock& clock,
-    leasehold::ServerLog& log) {
-  if (!options.uses_tls()) return nullptr;
-  return leasehold::ServerTls::Open(options.tls,
-                                    options.tls.client_ca.empty()
-                                        ? leasehold::ClientAuth::kNone
-                                        : options.client_auth,
-                                    clock, log);
-}
-
-// nullptr: everybody may call everything.
-absl::StatusOr<std::unique_ptr<leasehold::ServerAccess>> OpenAccess(
-    const leasehold::ServerOptions& options, const leasehold::Clock& clock,
-    leasehold::ServerLog& log) {
-  if (!options.knows_callers()) return nullptr;
-  return leasehold::ServerAccess::Open(options.policy, clock, log);
-}
-
-// nullptr: none is written.
-absl::StatusOr<std::unique_ptr<leasehold::AuditLog>> OpenAudit(
-    const leasehold::ServerOptions& options, const leasehold::Clock& clock) {
-  if (options.audit_log.empty()) return nullptr;
-  return leasehold::AuditLog::Open(options.audit_log,
-                                   options.instance_header.text, clock);
-}
-
-// `access` may be null.
-std::vector<std::string> TenantsOf(const leasehold::ServerAccess* access) {
-  if (access != nullptr) return access->tenants();
-  return {std::string(leasehold::kDefaultTenant)};
+// Starts the built-in worker. nullptr: it is not wanted.
+absl::StatusOr<std::unique_ptr<leasehold::BuiltinWorker>> StartBuiltin(
+    const leasehold::ServerOptions& options, leasehold::Clock& clock,
+    leasehold::ServerLog& log, const leasehold::ServerGuard& guard,
+    leasehold::ServerHost& host, leasehold::OrchestrationHost& orchestrations) {
+  if (!options.builtin) return nullptr;
+  auto builtin = std::make_unique<leasehold::BuiltinWorker>(
+      clock, orchestrations.work(), host.InProcessChannel(),
+      guard.process_token(), [&log](const leasehold::worker::LogLine& line) {
+        log.Info("builtin", {{"instance_id", line.instance_id},
+                             {"message", line.message}});
+      });
+  const absl::Status status = builtin->Start(guard.tenants());
+  if (!status.ok()) return status;
+  return builtin;
 }
 
 // Serves until the server is told to end. Returns the exit code.
@@ -237,9 +221,7 @@ int Serve(const leasehold::ServerOptions& options) {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   // Otherwise it ends the process, as when a terminal goes.
-  const bool reads_files_again = options.uses_tls() || options.knows_callers();
-  if (reads_files_again || !options.audit_log.empty())
-    sigaddset(&signals, SIGHUP);
+  if (options.guards_with_files()) sigaddset(&signals, SIGHUP);
   const int signal_descriptor = SignalDescriptor(signals);
 
   leasehold::RealClock clock;
@@ -257,17 +239,12 @@ int Serve(const leasehold::ServerOptions& options) {
   leasehold::HealthServer health;
   leasehold::ReflectionServer<leasehold::ReflectionV1> reflection;
   leasehold::ReflectionServer<leasehold::ReflectionV1Alpha> reflection_alpha;
-  const auto tls = OpenTls(options, clock, log);
-  if (!tls.ok()) return Fail(tls.status());
-  const auto access = OpenAccess(options, clock, log);
-  if (!access.ok()) return Fail(access.status());
-  const auto audit = OpenAudit(options, clock);
-  if (!audit.ok()) return Fail(audit.status());
-  leasehold::ServerHost host(
-      options, clock, log, console.get(), /*observers=*/{},
-      *access == nullptr ? nullptr : &(*access)->gatekeeper(), audit->get());
-  if (*audit != nullptr) (*audit)->UseCallers(host.callers());
-  if (*tls != nullptr) host.UseTls((*tls)->credentials());
+  const auto guard = leasehold::ServerGuard::Open(options, clock, log);
+  if (!guard.ok()) return Fail(guard.status());
+  leasehold::ServerHost host(options, clock, log, console.get(),
+                             /*observers=*/{}, (*guard)->access(),
+                             (*guard)->witness());
+  (*guard)->Prepare(host);
   leasehold::OrchestrationHost orchestrations(options, clock, log, host,
                                               console.get());
   host.Add(health);
@@ -281,20 +258,9 @@ int Serve(const leasehold::ServerOptions& options) {
   }
   orchestrations.LogOpen();
   flood_bounds.LogIfOff();
-  std::unique_ptr<leasehold::BuiltinWorker> builtin;
-  if (options.builtin) {
-    builtin = std::make_unique<leasehold::BuiltinWorker>(
-        clock, orchestrations.work(), host.InProcessChannel(),
-        *access == nullptr ? "" : (*access)->gatekeeper().process_token(),
-        [&log](const leasehold::worker::LogLine& line) {
-          log.Info("builtin", {{"instance_id", line.instance_id},
-                               {"message", line.message}});
-        });
-    if (const absl::Status status = builtin->Start(TenantsOf(access->get()));
-        !status.ok()) {
-      return Fail(status);
-    }
-  }
+  const auto builtin =
+      StartBuiltin(options, clock, log, **guard, host, orchestrations);
+  if (!builtin.ok()) return Fail(builtin.status());
   if (options.print_address) {
     for (const std::string& address : host.addresses()) {
       out.Write(absl::StrCat("address=", address));
@@ -302,30 +268,10 @@ int Serve(const leasehold::ServerOptions& options) {
   }
   const bool enter = options.console && isatty(STDIN_FILENO) == 1;
   if (enter) out.Write("Press Enter to end the server.");
-  std::function<void()> look_again;
-  if (reads_files_again) {
-    look_again = [&] {
-      if (*tls != nullptr) (*tls)->LookAgain();
-      if (*access != nullptr) {
-        (*access)->LookAgain([&host] { host.AskAgain(); });
-        // It fails only if its code is wrong, which the first start has shown.
-        if (builtin != nullptr) {
-          (void)builtin->Start((*access)->tenants());
-        }
-      }
-    };
-  }
-  const auto reopen_audit = [&] {
-    if (*audit == nullptr) return;
-    if (const absl::Status status = (*audit)->Reopen(); !status.ok()) {
-      log.Warning("audit_log_kept",
-                  {{"reason", std::string(status.message())}});
-    }
-  };
-  WaitForEnd(signal_descriptor, enter, reopen_audit, look_again);
+  WaitForEnd(signal_descriptor, enter, **guard, host, builtin->get());
   // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-  if (builtin != nullptr) builtin->Stop();
+  if (*builtin != nullptr) (*builtin)->Stop();
   host.StopAndDrain();
   return 0;
 }

@@ -336,9 +336,7 @@ const char* Dispatcher::BrokenRule() const {
 
 std::optional<Dispatcher::Claim> Dispatcher::ClaimOf(const Worker& worker,
                                                      const Work& work) {
-  if (worker.closed || worker.options.tenant != work.tenant) {
-    return std::nullopt;
-  }
+  if (!worker.Serves(work.tenant)) return std::nullopt;
   const auto& filters = worker.options.filters[Index(work.kind)];
   const bool last_resort = worker.options.last_resort;
   const auto claim = [&worker](Claim answering, Claim silent) {
@@ -381,10 +379,7 @@ Dispatcher::Reach Dispatcher::ReachOf(const Work& work) const {
   Reach reach;
   const uint64_t fingerprint = FingerprintOf(work);
   for (const auto& [id, worker] : workers_) {
-    if (worker.options.last_resort || worker.closed ||
-        worker.options.tenant != work.tenant) {
-      continue;
-    }
+    if (worker.options.last_resort || !worker.Serves(work.tenant)) continue;
     ++reach.workers;
     if (!ClaimOf(worker, work).has_value()) continue;
     if (worker.disowned.contains(fingerprint)) {
@@ -596,11 +591,6 @@ WorkerId Dispatcher::WorkerOf(std::string_view token) const {
   const bool ours =
       ReadHex(token.substr(kDigits, kDigits)) == Seal(NumberOf(token), worker);
   return ours ? worker : 0;
-}
-
-bool Dispatcher::IsIn(std::string_view tenant, WorkerId id) const {
-  const auto worker = workers_.find(id);
-  return worker != workers_.end() && worker->second.options.tenant == tenant;
 }
 
 uint64_t Dispatcher::NumberOf(std::string_view token) {

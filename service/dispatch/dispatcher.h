@@ -183,7 +183,10 @@ class Dispatcher {
   // The worker that last got this token; 0: the token is not ours.
   WorkerId WorkerOf(std::string_view token) const;
   // Whether there is such a worker, in that tenant.
-  bool IsIn(std::string_view tenant, WorkerId id) const;
+  bool IsIn(std::string_view tenant, WorkerId id) const {
+    const auto worker = workers_.find(id);
+    return worker != workers_.end() && worker->second.options.tenant == tenant;
+  }
 
   // The rule that its counts break; nullptr: none. Looks at all workers.
   const char* BrokenRule() const;
@@ -231,6 +234,10 @@ class Dispatcher {
   using Names = absl::flat_hash_map<std::string, Versions>;
 
   struct Worker {
+    bool Serves(std::string_view tenant) const {
+      return !closed && options.tenant == tenant;
+    }
+
     WorkerOptions options;
     std::shared_ptr<const WorkerInfo> info;
     bool closed = false;

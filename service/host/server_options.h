@@ -82,6 +82,10 @@ struct ServerOptions {
 
   bool uses_tls() const { return !tls.chain.empty(); }
   bool knows_callers() const { return !policy.empty(); }
+  // Whether there is something to do on SIGHUP.
+  bool guards_with_files() const {
+    return uses_tls() || knows_callers() || !audit_log.empty();
+  }
 
   // The least idle timeout that a service asks for the contexts that it uses.
   absl::Duration IdleTimeoutOf(const ServiceName& service) const {

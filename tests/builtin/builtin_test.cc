@@ -17,6 +17,7 @@
 #include "service/builtin/builtin_worker.h"
 #include "service/builtin/counter.h"
 #include "service/builtin/counter_entity.h"
+#include "tests/support/test_key.h"
 #include "tests/worker/task_hub.h"
 
 namespace leasehold {

@@ -1,0 +1,66 @@
+// ServerGuard: all that stands between the server and strangers, as far as it
+// comes from files: certificates, policy, audit log. Files are read again when
+// they change.
+//
+// Thread-safety: one thread.   Lifetime: clock and log outlive it; it outlives
+// the ServerHost.
+#ifndef LEASEHOLD_SERVICE_HOST_SERVER_GUARD_H_
+#define LEASEHOLD_SERVICE_HOST_SERVER_GUARD_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lease/clock.h"
+#include "service/host/audit_log.h"
+#include "service/host/server_access.h"
+#include "service/host/server_host.h"
+#include "service/host/server_log.h"
+#include "service/host/server_options.h"
+#include "service/host/server_tls.h"
+
+namespace leasehold {
+
+class ServerGuard {
+ public:
+  // With what the options name; without any of it, everybody who reaches the
+  // server may do everything.
+  //   InvalidArgument: a file is not right, or cannot be written.
+  static absl::StatusOr<std::unique_ptr<ServerGuard>> Open(
+      const ServerOptions& options, const Clock& clock, ServerLog& log);
+
+  // For the ServerHost; null: there is none.
+  AccessControl* access() const {
+    return access_ == nullptr ? nullptr : &access_->gatekeeper();
+  }
+  CallWitness* witness() const { return audit_.get(); }
+  // What the ServerHost needs beside these. Call it before it starts.
+  void Prepare(ServerHost& host) const;
+
+  // For the built-in worker: the tenants it works in, and the token that it
+  // shows; empty: it needs none.
+  std::vector<std::string> tenants() const;
+  std::string process_token() const;
+
+  // Whether LookAgain has something to look at.
+  bool reads_files() const { return tls_ != nullptr || access_ != nullptr; }
+  // Somebody says that files have changed, or were moved away.
+  void OnHangUp(ServerHost& host);
+  // Reads the files again. What has changed and is right counts from now on.
+  void LookAgain(ServerHost& host);
+
+ private:
+  explicit ServerGuard(ServerLog& log) : log_(log) {}
+
+  ServerLog& log_;
+  // Each may be null.
+  std::unique_ptr<ServerTls> tls_;
+  std::unique_ptr<ServerAccess> access_;
+  std::unique_ptr<AuditLog> audit_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HOST_SERVER_GUARD_H_
