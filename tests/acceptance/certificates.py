@@ -56,5 +56,5 @@ def readme_commands(folder, address="127.0.0.1"):
 
 def with_paths(command, folder):
     """Its words, where files are in `folder`."""
-    return [re.sub(r"(^|=)(\w+\.(pem|key))$", rf"\1{folder}/\2", word)
+    return [re.sub(r"(^|=)(\w+\.(pem|key|jsonl?))$", rf"\1{folder}/\2", word)
             for word in command.removesuffix("&").split()]

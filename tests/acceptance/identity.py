@@ -3,16 +3,16 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import time
 
 import grpc
 
-from certificates import Authority
-from grpc_calls import call as grpcurl_call
-from harness import (check, contains, equal, expect, leasehold, refused, run,
+from certificates import Authority, readme_commands, with_paths
+from harness import (Server, check, contains, equal, expect, refused, run,
                      temporary_folder, wait_until)
-from policies import MESSAGES, METHODS, ROLES, Caller, Guarded
+from policies import METHODS, ROLES, Caller, Guarded
 import harness
 
 ECHO = "leasehold.v1.Echo/Echo"
@@ -480,3 +480,42 @@ def _():
             equal(found.code, code, f"exit code of {found}")
             contains(found.err, why)
             equal(found.out, "", f"standard output of {found}")
+
+
+@check("A44.14 from nothing to tokens, as the README says")
+def _():
+    readme = (harness.ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("### Security\n")[1].split("\n### ")[0]
+    [policy] = re.findall(r"```json\n(.*?)```", section, re.S)
+    [commands] = re.findall(r"```sh\n(.*?)```", section, re.S)
+    lines = commands.replace("\\\n", "").splitlines()
+    make, serve, ask = ([x for x in lines if x.startswith(start)][0] for start in (
+        "leasehold-server token", "leasehold-server --tls", "grpcurl"))
+    with temporary_folder() as folder:
+        readme_commands(folder)
+        with open(f"{folder}/policy.json", "w", encoding="utf-8") as file:
+            file.write(policy)
+        made = run("/bin/bash", "-ec", f"cd {folder}; touch tokens; {harness.programs}/{make}")
+        equal(made.code, 0, f"exit code of {made}")
+        with Server(*(with_paths(serve, folder)[1:])) as server:
+            found = run("/bin/bash", "-ec", f"cd {folder}; " + ask.replace(
+                "grpcurl", str(harness.GRPCURL), 1).replace(
+                    "localhost:4001", server.address))
+            equal(found.code, 0, f"exit code of {found}")
+            contains(found.out, "Apple")
+
+
+@check("A44.15 the README names each role and limit that a policy knows")
+def _():
+    section = (harness.ROOT / "README.md").read_text(encoding="utf-8").split(
+        "### Security\n")[1].split("\n### ")[0]
+    with Guarded(shop="acme: user") as server:
+        for place, said in (("tenants", {"tenants": {"acme": {"?": 1}}}),
+                            ("jwt", {"jwt": [{"?": 1}]}),
+                            ("identities", {"identities": {"a": {"?": 1}}}),
+                            ("roles", {"identities": {"a": {"roles": ["?"]}}})):
+            with open(server.path, "w", encoding="utf-8") as file:
+                json.dump(said, file)
+            line = refused(f"--policy={server.path}", names=[place])
+            for word in line.split(" are: ")[1].split(", "):
+                contains(section, word)
