@@ -151,7 +151,8 @@ def _():
     helps = "".join(
         harness.run(harness.programs / program, *words, "--help").out
         for program, *words in (
-            ("leasehold-server",), ("leasehold",), ("leasehold", "echo"),
+            ("leasehold-server",), ("leasehold-server", "token", "new"),
+            ("leasehold",), ("leasehold", "echo"),
             ("leasehold", "demo"), ("leasehold", "join"),
             *(("leasehold", "instances", command) for command in instances),
             *(("leasehold", "orchestration", command) for command in orchestration)))
