@@ -17,11 +17,13 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/cli/contexts.h"
 #include "client/cli/output.h"
 #include "client/cli/stop.h"
 #include "client/cli/table.h"
 #include "client/wire/channel.h"
 #include "client/wire/tls.h"
+#include "client/wire/token.h"
 
 namespace leasehold::client::cli {
 
@@ -36,8 +38,11 @@ struct GlobalOptions {
   // Of the server's and the client's certificates; without any, no TLS.
   bool tls = false;
   TlsOptions tls_files;
-  // Read from them; null: no TLS.
+  // Without a file, no token.
+  TokenOptions token;
+  // Read from all of these; null: neither TLS nor a token.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+  Contexts contexts;
 };
 
 inline std::shared_ptr<grpc::Channel> OpenChannel(const GlobalOptions& global) {
@@ -81,6 +86,9 @@ struct Command {
   // reported as `CODE: message`. Throws UsageError (usage.h) if the options
   // contradict each other, before it has done anything.
   std::function<absl::Status(const GlobalOptions&, Surroundings&)> run;
+  // Whether it calls the server: then it wants the context that was chosen to
+  // exist, and gets credentials.
+  bool calls = true;
 };
 
 }  // namespace leasehold::client::cli

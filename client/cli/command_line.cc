@@ -1,15 +1,14 @@
 #include "client/cli/command_line.h"
 
-#include <map>
+#include <algorithm>
 #include <ostream>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/bounded_input.h"
+#include "client/cli/context_command.h"
 #include "client/cli/demo_command.h"
 #include "client/cli/echo_command.h"
 #include "client/cli/entity_command.h"
@@ -17,6 +16,7 @@
 #include "client/cli/join_command.h"
 #include "client/cli/orchestration_command.h"
 #include "client/cli/printable.h"
+#include "client/cli/settings.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
 
@@ -35,26 +35,26 @@ class CommandLine {
   int Run(int argc, const char* const* argv);
 
  private:
-  // Sets options that are not on the command line from the environment, or else
-  // from the file.
-  void ReadEnvironment();
-  void ReadFile();
-  void ReadFileItem(const CLI::ConfigItem& item);
   void AddTlsOptions();
+  void AddTokenOptions();
   // After everything else was read.
   void ReadCertificates();
+  bool WantsTls() const;
+  void ReadToken();
 
   Surroundings& surroundings_;
   GlobalOptions global_;
-  std::string config_file_;
   CLI::App parser_;
-  std::map<CLI::Option*, const char*> variables_;
+  Settings settings_;
+  CLI::Option* tls_ = nullptr;
+  std::vector<CLI::Option*> tls_files_;
   std::vector<Command> commands_;
 };
 
 CommandLine::CommandLine(Surroundings& surroundings)
     : surroundings_(surroundings),
-      parser_("Calls shared instances on a Leasehold server.", "leasehold") {
+      parser_("Calls shared instances on a Leasehold server.", "leasehold"),
+      settings_(parser_, surroundings) {
   parser_.set_version_flag("--version",
                            std::string("leasehold ") + LEASEHOLD_VERSION);
   CLI::Option* address =
@@ -74,17 +74,11 @@ CommandLine::CommandLine(Surroundings& surroundings)
                "(environment: LEASEHOLD_TIMEOUT)");
   timeout->type_name("DURATION")
       ->default_str(absl::FormatDuration(global_.timeout));
-  variables_ = {{address, "LEASEHOLD_ADDRESS"},
-                {output, "LEASEHOLD_OUTPUT"},
-                {timeout, "LEASEHOLD_TIMEOUT"}};
+  settings_.Add(address, "LEASEHOLD_ADDRESS");
+  settings_.Add(output, "LEASEHOLD_OUTPUT");
+  settings_.Add(timeout, "LEASEHOLD_TIMEOUT");
   AddTlsOptions();
-  for (const auto& [option, variable] : variables_) option->take_last();
-  parser_
-      .add_option("--config", config_file_,
-                  "file of option=value lines, those of a command under "
-                  "[COMMAND]; command line and environment override it")
-      ->type_name("FILE")
-      ->configurable(false);
+  AddTokenOptions();
 
   parser_.fallthrough();
   parser_.require_subcommand(1);
@@ -99,15 +93,18 @@ CommandLine::CommandLine(Surroundings& surroundings)
   for (Command& command : AddEntityCommands(parser_)) {
     commands_.push_back(std::move(command));
   }
+  for (Command& command : AddContextCommands(parser_)) {
+    commands_.push_back(std::move(command));
+  }
   for (const Command& command : commands_) {
     command.app->footer(
-        "You can also use --address, --output, --timeout, --config and the "
-        "options for TLS here: see leasehold --help.");
+        "You can also use --address, --output, --timeout, --config, --context "
+        "and the options for TLS and tokens here: see leasehold --help.");
   }
 }
 
 void CommandLine::AddTlsOptions() {
-  CLI::Option* tls = parser_.add_flag(
+  tls_ = parser_.add_flag(
       "--tls", global_.tls,
       "encrypt, and check that the server's certificate is for its address; "
       "any of the next three means this, too (environment: LEASEHOLD_TLS)");
@@ -122,28 +119,71 @@ void CommandLine::AddTlsOptions() {
                "LEASEHOLD_CERT)");
   CLI::Option* key = AddValue(parser_, "--key", global_.tls_files.key, ReadText,
                               "its private key (environment: LEASEHOLD_KEY)");
-  for (CLI::Option* option : {ca, cert, key}) option->type_name("FILE");
-  variables_.insert({{tls, "LEASEHOLD_TLS"},
-                     {ca, "LEASEHOLD_CA"},
-                     {cert, "LEASEHOLD_CERT"},
-                     {key, "LEASEHOLD_KEY"}});
+  settings_.Add(tls_, "LEASEHOLD_TLS");
+  tls_files_ = {ca, cert, key};
+  settings_.Add(ca, "LEASEHOLD_CA", /*is_path=*/true);
+  settings_.Add(cert, "LEASEHOLD_CERT", /*is_path=*/true);
+  settings_.Add(key, "LEASEHOLD_KEY", /*is_path=*/true);
+  for (CLI::Option* option : tls_files_) option->type_name("FILE");
+}
+
+bool CommandLine::WantsTls() const {
+  if (global_.tls) return true;
+  const TlsOptions& files = global_.tls_files;
+  if (files.ca.empty() && files.cert.empty() && files.key.empty()) return false;
+  // `tls=false` turns TLS off if nothing of its own rank, or above it, names a
+  // file: as in a context, with a --ca of the whole config file.
+  const Source off = settings_.SourceOf(tls_);
+  return off == Source::kDefault ||
+         std::any_of(tls_files_.begin(), tls_files_.end(),
+                     [&](const CLI::Option* file) {
+                       return settings_.SourceOf(file) <= off;
+                     });
 }
 
 void CommandLine::ReadCertificates() {
-  const TlsOptions& files = global_.tls_files;
-  if (!global_.tls && files.ca.empty() && files.cert.empty() &&
-      files.key.empty()) {
-    return;
-  }
+  if (!WantsTls()) return;
   if (absl::StartsWith(global_.address, "unix:")) {
     throw UsageError(
         "--tls: Unix sockets are not encrypted; leave it out for a unix: "
         "address");
   }
-  auto credentials = TlsCredentials(files);
+  auto credentials = TlsCredentials(global_.tls_files);
   if (!credentials.ok()) {
     throw UsageError(
         absl::StrCat("--tls: ", std::string(credentials.status().message())));
+  }
+  global_.credentials = *std::move(credentials);
+}
+
+void CommandLine::AddTokenOptions() {
+  CLI::Option* file =
+      AddValue(parser_, "--token-file", global_.token.file, ReadText,
+               "file with the token that says who calls, on one line; read "
+               "again when it changes (environment: LEASEHOLD_TOKEN_FILE)");
+  file->type_name("FILE");
+  CLI::Option* plaintext = parser_.add_flag(
+      "--allow-plaintext-token", global_.token.allow_plaintext,
+      "send the token to another machine even without TLS, where whoever sees "
+      "the network can read it (environment: LEASEHOLD_ALLOW_PLAINTEXT_TOKEN)");
+  settings_.Add(file, "LEASEHOLD_TOKEN_FILE", /*is_path=*/true);
+  settings_.Add(plaintext, "LEASEHOLD_ALLOW_PLAINTEXT_TOKEN");
+}
+
+void CommandLine::ReadToken() {
+  if (global_.token.file.empty()) return;
+  const absl::Status allowed = CheckTokenAddress(
+      global_.token, global_.address, global_.credentials != nullptr);
+  if (!allowed.ok()) {
+    throw UsageError(absl::StrCat(
+        "--token-file: ", std::string(allowed.message()),
+        "; give --tls or --ca, or --allow-plaintext-token if nobody else sees "
+        "that network"));
+  }
+  auto credentials = TokenCredentials(global_.token, global_.credentials);
+  if (!credentials.ok()) {
+    throw UsageError(absl::StrCat("--token-file: ",
+                                  std::string(credentials.status().message())));
   }
   global_.credentials = *std::move(credentials);
 }
@@ -152,11 +192,15 @@ int CommandLine::Run(int argc, const char* const* argv) {
   absl::Status status;
   try {
     parser_.parse(argc, argv);
-    ReadEnvironment();
-    ReadFile();
-    ReadCertificates();
+    const Command& command = *GivenCommand(commands_);
+    settings_.Read(command.calls);
+    global_.contexts = settings_.contexts();
+    if (command.calls) {
+      ReadCertificates();
+      ReadToken();
+    }
     global_.timeout_given = parser_.get_option("--timeout")->count() > 0;
-    status = GivenCommand(commands_)->run(global_, surroundings_);
+    status = command.run(global_, surroundings_);
   } catch (const CLI::CallForHelp&) {
     const Command* command = GivenCommand(commands_);
     const CLI::App& app =
@@ -182,57 +226,6 @@ int CommandLine::Run(int argc, const char* const* argv) {
   surroundings_.err << absl::StatusCodeToString(status.code()) << ": "
                     << Printable(message) << "\n";
   return kCallFailed;
-}
-
-void CommandLine::ReadEnvironment() {
-  for (const auto& [option, name] : variables_) {
-    const char* value = surroundings_.environment(name);
-    if (value == nullptr || *value == '\0' || option->count() > 0) continue;
-    try {
-      option->add_result(value);
-      option->run_callback();
-    } catch (const CLI::ParseError& error) {
-      throw UsageError(absl::StrCat(name, ": ", error.what()));
-    }
-  }
-}
-
-void CommandLine::ReadFile() {
-  if (config_file_.empty()) return;
-  constexpr size_t kBytesMax = size_t{1} << 20;
-  std::istringstream file(ReadBoundedFile("--config", config_file_, kBytesMax));
-  try {
-    for (const CLI::ConfigItem& item : CLI::ConfigBase().from_config(file)) {
-      ReadFileItem(item);
-    }
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(absl::StrCat(config_file_, ": ", error.what()));
-  }
-}
-
-void CommandLine::ReadFileItem(const CLI::ConfigItem& item) {
-  // The file's reader marks the beginning and the end of a section.
-  if (item.name == "++" || item.name == "--") return;
-  CLI::App* app = &parser_;
-  for (const std::string& parent : item.parents) {
-    try {
-      app = app->get_subcommand(parent);
-    } catch (const CLI::OptionNotFound&) {
-      throw UsageError(absl::StrCat("[", parent, "] is not a command"));
-    }
-  }
-  CLI::Option* option = app->get_option_no_throw("--" + item.name);
-  if (option == nullptr || !option->get_configurable()) {
-    throw UsageError(absl::StrCat("\"", item.fullname(),
-                                  "\" is not an option that a file can set"));
-  }
-  if (option->count() > 0) return;
-  if (option->get_expected_min() == 0) {  // A flag.
-    option->add_result(item.inputs.empty() ? "true" : item.inputs.front());
-  } else {
-    option->add_result(item.inputs);
-  }
-  option->run_callback();
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 // RunCommandLine: all of `leasehold` except what concerns the process itself.
 //
 // An option's value comes from the command line, else from the environment
-// (LEASEHOLD_ADDRESS, LEASEHOLD_OUTPUT, LEASEHOLD_TIMEOUT), else from the
-// --config file, else it is the default. A file has `option=value` lines; those
-// of a command are under `[command]`.
+// (LEASEHOLD_ADDRESS, LEASEHOLD_OUTPUT, …), else from the context in use, else
+// from the rest of the config file (settings.h), else it is the default.
 //
 // | exit code | meaning                                                       |
 // | 0         | done                                                          |

@@ -60,7 +60,7 @@ TEST(LeaseholdProcess, EndsWith2AndOneLineOnWrongUsage) {
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.output,
             "leasehold: unknown command \"ecko\"; the commands are echo, "
-            "demo, instances, join, orchestration, entity\n");
+            "demo, instances, join, orchestration, entity, context\n");
 }
 
 TEST(LeaseholdProcess, EndsQuietlyWhenNobodyReadsItsOutput) {
