@@ -27,6 +27,8 @@ namespace leasehold {
 
 // What every token begins with: those that do not are not ours.
 inline constexpr std::string_view kTokenPrefix = "lh_";
+// How many of its letters are no secret.
+inline constexpr size_t kTokenIdEnd = 11;
 
 using TokenHash = std::array<unsigned char, 32>;
 

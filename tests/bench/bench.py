@@ -48,6 +48,7 @@ from bench_process import PATIENCE_S, Server, program  # noqa: E402
 RESULTS = ROOT / "build/bench"
 SERVERS = ("leasehold", "bare", "tuned bare")
 ALONE = "without its built-in worker"
+GUARDED = "with a policy and a token"
 IN_FLIGHT = (1, 16, 128)
 SHORT_CALLS, LONG_CALLS = 2000, 6000  # The first 1,000 make the contexts.
 
@@ -55,7 +56,7 @@ SHORT_CALLS, LONG_CALLS = 2000, 6000  # The first 1,000 make the contexts.
 # ---- Servers and load -------------------------------------------------------
 
 def server_command(name, address):
-    if name in ("leasehold", ALONE):
+    if name in ("leasehold", ALONE, GUARDED):
         return [program("leasehold-server"), "--print-address",
                 f"--listen={address}", "--idle-timeout=1h", "--store=memory",
                 f"--builtin={'off' if name == ALONE else 'on'}"]
@@ -71,9 +72,23 @@ class EchoServer(Server):
         self.folder = tempfile.TemporaryDirectory(prefix="lh-", dir="/tmp")
         address = ("127.0.0.1:0" if transport == "tcp"
                    else f"unix:{self.folder.name}/socket")
-        super().__init__(*tool, *server_command(name, address))
+        self.token = None
+        guard = self.guard() if name == GUARDED else []
+        super().__init__(*tool, *server_command(name, address), *guard)
         if transport != "tcp":  # It is said with or without the scheme.
             self.address = address
+
+    def guard(self):
+        """Makes a policy of a hundred identities, and the token of one."""
+        policy = pathlib.Path(self.folder.name) / "policy.json"
+        policy.write_text(json.dumps({
+            "identities": {f"who-{i}": {"roles": ["user"]} for i in range(100)},
+            "token_file": "tokens"}))
+        made = subprocess.run(
+            [program("leasehold-server"), "token", "new", f"--policy={policy}",
+             "--identity=who-42"], capture_output=True, text=True, check=True)
+        self.token = made.stdout.strip()
+        return [f"--policy={policy}"]
 
     def __exit__(self, *_):
         super().__exit__()
@@ -85,7 +100,9 @@ def load(server, kind, in_flight, calls=0, seconds=0):
     done = subprocess.run(
         [str(x) for x in (program("bench_load"), server.address, kind, in_flight,
                           calls, seconds)],
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        env={**os.environ, **({"BENCH_AUTHORIZATION": f"Bearer {server.token}"}
+                              if server.token else {})})
     if done.returncode != 0:
         raise SystemExit(f"bench: {done.stderr}")
     return {name: float(value)
@@ -132,10 +149,13 @@ def calls(kind, transports):
     return section
 
 
-def builtin(rounds, _):
-    """What the built-in worker, which has nothing to do, costs each unary call."""
+def beside(other):
+    """What each unary call costs, and what it costs `other`."""
+    return lambda rounds, _: side_by_side(("leasehold", other), rounds)
+
+
+def side_by_side(names, rounds):
     tool = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-    names = ("leasehold", ALONE)
     for name in names:
         counted = []
         for calls in (SHORT_CALLS, LONG_CALLS):
@@ -192,7 +212,8 @@ SECTIONS = {
     "instructions": instructions,
     "echo": calls("unary", ("tcp", "unix")),
     "streams": calls("stream", ("tcp",)),
-    "builtin": builtin,
+    "builtin": beside(ALONE),
+    "identity": beside(GUARDED),
     "pins": google("PinUnpin"),
     "contexts": google("Contexts/Million"),
     "lateness": lateness,

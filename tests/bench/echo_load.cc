@@ -86,6 +86,9 @@ std::string Id(size_t i) {
   return absl::StrFormat("bench000-0000-4000-8000-%012d", i % kIds);
 }
 
+// What unary calls show, if anything.
+const char* const kAuthorization = std::getenv("BENCH_AUTHORIZATION");
+
 // What waits in the queue. Deletes itself when it is over.
 class Event {
  public:
@@ -108,6 +111,9 @@ class UnaryCall final : public Event {
   UnaryCall(Echo::Stub& stub, grpc::CompletionQueue& queue, Tally& tally)
       : stub_(stub), queue_(queue), tally_(tally) {
     context_.AddMetadata("instance-id", Id(tally.started()));
+    if (kAuthorization != nullptr) {
+      context_.AddMetadata("authorization", kAuthorization);
+    }
     EchoRequest request;
     request.set_text(std::string(64, 'x'));
     reader_ = stub.AsyncEcho(&context_, request, &queue);
