@@ -43,15 +43,32 @@ def readme_commands(folder, address="127.0.0.1"):
     Returns its other commands as lists of words, with the paths of the files: the
     server's, the command line's, grpcurl's.
     """
-    readme = (harness.ROOT / "README.md").read_text(encoding="utf-8")
-    [block] = re.findall(r"```sh\n(new=.*?)```", readme, re.S)
-    lines = block.replace("\\\n", "").replace("127.0.0.1", address).splitlines()
+    lines = [x.replace("127.0.0.1", address) for x in readme_lines("new=")]
     programs = ("leasehold-server ", "leasehold ", "grpcurl ")
-    made = harness.run("/bin/bash", "-ec", "\n".join(
-        [f"cd {folder}", *(x for x in lines if not x.startswith(programs))]))
-    equal(made.code, 0, f"exit code of {made}")
+    in_shell(folder, [x for x in lines if not x.startswith(programs)])
     return [with_paths([x for x in lines if x.startswith(name)][0], folder)
             for name in programs]
+
+
+def readme_lines(start):
+    """The lines of the README's block of commands that begins so."""
+    return readme_block("sh", start).replace("\\\n", "").splitlines()
+
+
+def readme_block(language, start):
+    readme = (harness.ROOT / "README.md").read_text(encoding="utf-8")
+    [block] = re.findall(rf"```{language}\n({re.escape(start)}.*?)```", readme, re.S)
+    return block
+
+
+def in_shell(folder, lines, env=None):
+    """Has a shell run them there, where our programs and grpcurl are known by name."""
+    grpcurl = f'grpcurl() {{ {harness.GRPCURL} "$@"; }}'
+    made = harness.run(
+        "/bin/bash", "-ec", "\n".join([grpcurl, f"cd {folder}", *lines]), env={
+            "PATH": f"{harness.clients}:{harness.programs}:/usr/bin:/bin", **(env or {})})
+    equal(made.code, 0, f"exit code of {made}")
+    return made.out
 
 
 def with_paths(command, folder):

@@ -17,6 +17,7 @@ import harness
 import languages
 from harness import (
     Program, Server, check, contains, equal, expect, temporary_folder, wait_until)
+from secured import Secured
 
 SOURCES = harness.ROOT / "tests/interop/durable_js"
 PLACE = harness.ROOT / "build/interop/durable_js"
@@ -163,7 +164,23 @@ def _():
     printed, commands = languages.accounts_example("In JavaScript")
     sdk, version = json.loads((SOURCES / "package.json").read_text())["dependencies"].popitem()
     contains(commands, f" {sdk}@{version}\nnode accounts.mjs 127.0.0.1:4001\n")
-    shutil.copy(languages.EXAMPLES / "node/accounts.mjs", PLACE)
+    copy_example()
     with Server("--store=memory") as server:
         result = harness.run(*node("accounts", server.address), env=path())
+    equal((result.code, result.out), (0, printed), str(result))
+
+
+def copy_example():
+    for name in ("accounts.mjs", "credentials.cjs"):
+        shutil.copy(languages.EXAMPLES / "node" / name, PLACE)
+
+
+@check("A18.13 with TLS and a token the SDK's client and worker, its stream too, do the same")
+def _():
+    install()
+    copy_example()
+    printed, _ = languages.accounts_example("In JavaScript")
+    with Secured() as server:
+        result = harness.run(*node("accounts", server.address),
+                             env={**path(), **server.environment})
     equal((result.code, result.out), (0, printed), str(result))

@@ -14,6 +14,7 @@ import harness
 import languages
 from harness import (
     Program, Server, check, contains, equal, expect, temporary_folder, wait_until)
+from secured import Secured
 
 SOURCES = harness.ROOT / "tests/interop/durable_python"
 PROGRAM_TIMEOUT_S = 600
@@ -164,3 +165,12 @@ def _():
 @check("A26.17 jobs that export histories: what the SDK builds of entities and lists")
 def _():
     run_tests("exports")
+
+
+@check("A26.18 with TLS and a token the SDK's client and worker, its stream too, do the same")
+def _():
+    printed, _ = languages.accounts_example("In Python")
+    with Secured() as server:
+        result = harness.run(harness.PYTHON, "-B", languages.EXAMPLES / "python/accounts.py",
+                             server.address, env=server.environment)
+    equal((result.code, result.out), (0, printed), str(result))

@@ -17,6 +17,7 @@ import time
 import harness
 from grpc_calls import get, listed, pins
 from harness import Program, Server, check, contains, equal, expect, wait_until
+from secured import Secured
 
 EXAMPLES = harness.ROOT / "client/examples"
 PROTO = harness.ROOT / "proto"
@@ -100,14 +101,14 @@ def build(language):
     mark.write_text(wanted)
 
 
-def room(language, address, room_id, echoes):
-    """The program, in a room."""
+def room(language, address, room_id, echoes, extra=None):
+    """The program, in a room. `extra`: more of its environment."""
     line = commands(language)[1]
     said = f'127.0.0.1:4001 room-1 "Hello from {language}" 1'
     contains(line, said)
     line = line.replace(said, f'{address} {room_id} "Hello from {language}" {echoes}')
     return Program("/bin/bash", "-c", f"cd {folder(language)} && exec {line}",
-                   env=environment())
+                   env={**environment(), **(extra or {})})
 
 
 def heard(program):
@@ -206,3 +207,18 @@ def _():
             expect(program.wait() != 0, f"{language} took nobody for a server")
             said = "\n".join(program.err)
             expect(re.search("unavailable", said, re.I), f"{language} said {said!r}")
+
+
+@check("A15.7 with TLS and a token they do the same; without the token they are refused")
+def _():
+    with Secured("--idle-timeout=50ms") as server:
+        for language in languages():
+            with room(language, server.address, f"room-{language}", 1,
+                      server.environment) as program:
+                equal(program.wait(), 0, f"exit code; standard error: {program.err}")
+                contains(program.out[-1], "gone room-")
+            with room(language, server.address, "room-1", 1,
+                      {"LEASEHOLD_CA": server.ca}) as program:
+                expect(program.wait() != 0, f"{language} came in without a token")
+                said = "\n".join(program.err)
+                expect(re.search("unauthenticated", said, re.I), f"{language} said {said!r}")

@@ -15,15 +15,13 @@ import (
 	"strconv"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
 	pb "leasehold.example/room/leasehold/v1"
 )
 
 func run(address, room, text string, echoes int) error {
-	channel, err := grpc.Dial(address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	channel, err := connect(address)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import {
   EntityInstanceId, NoOpLogger, TaskEntity, TaskHubGrpcClient, TaskHubGrpcWorker,
 } from "@microsoft/durabletask-js";
+import { credentials } from "./credentials.cjs";
 
 // Operations on an account run one after the other.
 class Account extends TaskEntity {
@@ -38,7 +39,9 @@ async function* transfer(ctx, { from, to, amount }) {
   return `${left} and ${there}`;
 }
 
-const options = { hostAddress: process.argv[2], logger: new NoOpLogger() };
+const options = {
+  hostAddress: process.argv[2], credentials: credentials(), logger: new NoOpLogger(),
+};
 const worker = new TaskHubGrpcWorker(options);
 worker.addNamedEntity("Account", () => new Account());
 worker.addOrchestrator(transfer);

@@ -8,6 +8,7 @@
 "use strict";
 
 const grpc = require("@grpc/grpc-js");
+const { credentials } = require("./credentials.cjs");
 const { EchoClient } = require("./gen/leasehold/v1/echo.grpc-client");
 const { InstancesClient } = require("./gen/leasehold/v1/instances.grpc-client");
 const { WatchInstancesResponse_Event: Event } = require("./gen/leasehold/v1/instances");
@@ -15,9 +16,8 @@ const { WatchInstancesResponse_Event: Event } = require("./gen/leasehold/v1/inst
 async function main(address, room, text, echoes) {
   const metadata = new grpc.Metadata();
   metadata.set("instance-id", room);
-  const credentials = grpc.credentials.createInsecure();
-  const echo = new EchoClient(address, credentials);
-  const instances = new InstancesClient(address, credentials);
+  const echo = new EchoClient(address, credentials());
+  const instances = new InstancesClient(address, credentials());
 
   const watch = instances.watch({ idPrefix: room });
   const events = watch[Symbol.asyncIterator]();

@@ -7,6 +7,7 @@ import logging
 import sys
 import uuid
 
+from connection import connect
 from durabletask.client import TaskHubGrpcClient
 from durabletask.entities import DurableEntity, EntityInstanceId
 from durabletask.worker import TaskHubGrpcWorker
@@ -38,10 +39,11 @@ def transfer(ctx, order):
 
 def main(address):
     logger = logging.Logger("silent", logging.CRITICAL)
-    worker = TaskHubGrpcWorker(host_address=address, logger=logger)
+    channel = connect(address)
+    worker = TaskHubGrpcWorker(channel=channel, logger=logger)
     worker.add_entity(Account)
     worker.add_orchestrator(transfer)
-    with worker, TaskHubGrpcClient(host_address=address, logger=logger) as client:
+    with worker, TaskHubGrpcClient(channel=channel, logger=logger) as client:
         worker.start()
         alice, bob = (f"{name}-{uuid.uuid4()}" for name in ("alice", "bob"))
         client.signal_entity(EntityInstanceId("Account", alice), "deposit", 100)

@@ -9,14 +9,13 @@ the room is gone.
 
 import sys
 
-import grpc
-
+from connection import connect
 from leasehold.v1 import echo_pb2, echo_pb2_grpc, instances_pb2, instances_pb2_grpc
 
 
 def main(address, room, text, echoes):
     metadata = [("instance-id", room)]
-    with grpc.insecure_channel(address) as channel:
+    with connect(address) as channel:
         echo = echo_pb2_grpc.EchoStub(channel)
         instances = instances_pb2_grpc.InstancesStub(channel)
 

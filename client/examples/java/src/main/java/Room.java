@@ -1,6 +1,4 @@
 import io.grpc.Context;
-import io.grpc.Grpc;
-import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.stub.MetadataUtils;
@@ -95,8 +93,7 @@ public final class Room {
       System.err.println("usage: Room ADDRESS ID TEXT ECHOES");
       System.exit(2);
     }
-    ManagedChannel channel =
-        Grpc.newChannelBuilder(args[0], InsecureChannelCredentials.create()).build();
+    ManagedChannel channel = Connection.open(args[0]);
     try {
       run(channel, args[1], args[2], Integer.parseInt(args[3]));
     } finally {
