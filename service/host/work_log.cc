@@ -73,7 +73,7 @@ std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event,
   const auto text = [&fields](std::string_view name, const std::string& value) {
     if (!value.empty()) fields.push_back({name, value});
   };
-  if (!event.instance_id.empty()) text("tenant", event.tenant);
+  text("tenant", event.tenant);
   text("instance_id", event.instance_id);
   text("name", event.name);
   if (event.task_id.has_value()) {

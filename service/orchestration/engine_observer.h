@@ -42,8 +42,8 @@ std::string_view WorkEventName(WorkEventKind kind);
 
 struct WorkEvent {
   WorkEventKind kind = WorkEventKind::kLost;
+  std::string tenant = {};  // Empty: unknown.
   // Empty: not about a single orchestration, or unknown.
-  std::string tenant = {};
   std::string instance_id = {};
   // Of the orchestrator or activity.
   std::string name = {};

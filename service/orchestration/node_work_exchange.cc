@@ -43,10 +43,12 @@ void NodeWorkExchange::Observe(const WorkEvent& event) {
 
 WorkerId NodeWorkExchange::Connect(WorkerOptions options,
                                    std::shared_ptr<WorkSink> sink) {
+  std::string tenant = options.tenant;
   std::string peer = options.peer;
   const WorkerId id =
       dispatcher_.AddWorker(std::move(options), std::move(sink));
   Observe({.kind = WorkEventKind::kWorkerConnected,
+           .tenant = std::move(tenant),
            .worker = id,
            .peer = std::move(peer)});
   dispatcher_.Wake();

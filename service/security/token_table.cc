@@ -21,8 +21,9 @@
 namespace leasehold {
 namespace {
 
-constexpr size_t kIdBytes = 6;
 constexpr size_t kIdLetters = 8;
+// No `-` and no `_`: an ID stands alone in commands, and between two of those.
+constexpr std::string_view kIdAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
 constexpr size_t kSecretBytes = 32;
 constexpr size_t kSecretLetters = 43;
 constexpr absl::string_view kNever = "never";
@@ -33,7 +34,16 @@ std::string Random(size_t bytes) {
                  static_cast<int>(bytes)) != 1) {
     BreakInvariant("the system has random bytes");
   }
-  return absl::WebSafeBase64Escape(random);
+  return random;
+}
+
+std::string NewId() {
+  std::string id = Random(kIdLetters);
+  for (char& letter : id) {
+    letter =
+        kIdAlphabet[static_cast<unsigned char>(letter) % kIdAlphabet.size()];
+  }
+  return id;
 }
 
 struct Parts {
@@ -75,8 +85,8 @@ absl::Status ReadLine(absl::string_view line, std::string& id,
                      " words; a token has 4: ID HASH IDENTITY EXPIRES"));
   }
   id = std::string(words[0]);
-  std::string ignored;
-  if (id.size() != kIdLetters || !absl::WebSafeBase64Unescape(id, &ignored)) {
+  if (id.size() != kIdLetters ||
+      id.find_first_not_of(kIdAlphabet) != std::string::npos) {
     return absl::InvalidArgumentError(
         absl::StrCat(QuoteForMessage(id), " is no ID of a token"));
   }
@@ -151,8 +161,8 @@ const TokenEntry* TokenTable::Find(std::string_view token) const {
 
 NewToken MakeToken(std::string_view identity, absl::Time expires) {
   NewToken made;
-  made.id = Random(kIdBytes);
-  const std::string secret = Random(kSecretBytes);
+  made.id = NewId();
+  const std::string secret = absl::WebSafeBase64Escape(Random(kSecretBytes));
   made.token = absl::StrCat(View(kTokenPrefix), made.id, "_", secret);
   const TokenHash hash = HashOf(secret);
   made.line = absl::StrCat(

@@ -1,8 +1,8 @@
 // TokenTable: the tokens that were given out, of which the server keeps only
 // hashes.
 //
-// A token is `lh_ID_SECRET`: eight and 43 letters of base64url, of which SECRET
-// has 256 random bits. A token file has a line for each:
+// A token is `lh_ID_SECRET`: eight letters of base32, and 43 of base64url,
+// which have 256 random bits. A token file has a line for each:
 //
 //   ID SHA256-OF-SECRET IDENTITY EXPIRES
 //

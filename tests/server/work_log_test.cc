@@ -95,8 +95,8 @@ TEST_F(WorkLogTest, WhatIsNotKnownIsLeftOut) {
                 .tenant = "default",
                 .worker = 3,
                 .peer = "unix:"});
-  EXPECT_THAT(Lines(), ElementsAre("INFO worker_connected worker=3 "
-                                   "peer=unix:"));
+  EXPECT_THAT(Lines(), ElementsAre("INFO worker_connected tenant=default "
+                                   "worker=3 peer=unix:"));
 }
 
 TEST_F(WorkLogTest, AWorkerThatGoesWithWorkIsAWarning) {
