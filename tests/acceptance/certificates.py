@@ -24,13 +24,13 @@ class Authority:
     def pem(self):
         return f"{self.folder}/{self.name}.pem"
 
-    def issue(self, name, hosts="DNS:localhost,IP:127.0.0.1", days=1):
+    def issue(self, name, hosts="DNS:localhost,IP:127.0.0.1", days=1, subject=None):
         base = f"{self.folder}/{name}"
         with open(f"{base}.ext", "w", encoding="utf-8") as extensions:
             extensions.write(f"subjectAltName={hosts}\n")
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                "-nodes", "-subj", f"/CN={name}", "-keyout", f"{base}.key", "-out",
-                f"{base}.csr")
+                "-nodes", "-subj", f"/CN={subject or name}", "-keyout",
+                f"{base}.key", "-out", f"{base}.csr")
         openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.pem, "-CAkey",
                 f"{self.folder}/{self.name}.key", "-CAcreateserial", "-days", days,
                 "-extfile", f"{base}.ext", "-out", f"{base}.pem")

@@ -283,12 +283,22 @@ def _():
 @check("A44.9 certificates: a SPIFFE ID, then a DNS name, then the common name")
 def _():
     with temporary_folder() as folder:
-        ca, clients = Authority(folder), Authority(folder, "clients")
+        ca, clients, strangers = (Authority(folder, name)
+                                  for name in ("ca", "clients", "strangers"))
         cert, key = ca.issue("server")
         by_name = {"spiffe": clients.issue("one", "URI:spiffe://acme.example/shop"),
                    "dns": clients.issue("two", "DNS:shop.acme.example"),
                    "cn": clients.issue("three", "IP:127.0.0.1"),
-                   "none": clients.issue("four", "DNS:nobody.example")}
+                   "none": clients.issue("four", "DNS:nobody.example"),
+                   # What looks like a better name in a worse place.
+                   "trick": clients.issue("five", "DNS:nobody.example",
+                                          subject="spiffe:\\/\\/acme.example\\/shop"),
+                   "dns trick": clients.issue("six", "IP:127.0.0.1",
+                                              subject="shop.acme.example"),
+                   "expired": clients.issue("seven", "URI:spiffe://acme.example/shop",
+                                            days=-1),
+                   "strange": strangers.issue("eight", "URI:spiffe://acme.example/shop",
+                                              subject="three")}
         identities = {
             "spiffe": ["spiffe://acme.example/shop"], "dns": ["dns:shop.acme.example"],
             "cn": ["cn:three"]}
@@ -315,7 +325,10 @@ def _():
             for name in identities:
                 equal(Caller(server, None, channel(name)).code(ECHO, ROOM), "OK",
                       f"code of {name}")
-            for name in ("none", None):
+            for name in ("expired", "strange"):
+                equal(Caller(server, None, channel(name)).code(ECHO, ROOM), "UNAVAILABLE",
+                      f"code of {name}")
+            for name in ("none", "trick", "dns trick", None):
                 code, message, _ = Caller(server, None, channel(name)).outcome(ECHO, ROOM)
                 equal(code, "UNAUTHENTICATED", f"code of {name}")
                 contains(message, "client certificate")
