@@ -138,9 +138,9 @@ absl::Status ByteBudget::RefusalLocked(const Large& large) const {
         "try again"));
   }
   return absl::ResourceExhaustedError(absl::StrCat(
-      "all callers together make the server keep ", large_,
-      " bytes of requests and unread answers, and these would be ", large.bytes,
-      " more; at most ", large_bytes_max(),
+      "all callers together make the server keep so many requests and unread "
+      "answers that there is no room for ",
+      large.bytes, " bytes more; at most ", large_bytes_max(),
       " are allowed (--max-total-bytes, less a part for small ones): try "
       "again in a moment"));
 }

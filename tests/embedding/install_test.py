@@ -100,9 +100,11 @@ def check_readme(examples):
 
 
 def check_components(prefix, folder, compiler):
-    """Only `worker` and `testing` need nlohmann_json, and an unknown component is named."""
-    for component, wanted in (("client", None), ("worker", "nlohmann_json"),
+    """Only some components need nlohmann_json, and an unknown component is named."""
+    for component, wanted in (("client", None), ("server", None),
+                              ("worker", "nlohmann_json"),
                               ("testing", "nlohmann_json"),
+                              ("security", "nlohmann_json"),
                               ("nonsense", 'no component "nonsense"')):
         source = folder / f"component-{component}"
         source.mkdir()
