@@ -177,7 +177,7 @@ void WaitForEnd(int signal_descriptor, bool enter,
     pollfd sources[2] = {
         {.fd = signal_descriptor, .events = POLLIN, .revents = 0},
         {.fd = enter ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
-    const int ready = poll(sources, 2, guard.reads_files() ? kLookAgainMs : -1);
+    const int ready = poll(sources, 2, guard.has_files() ? kLookAgainMs : -1);
     if (ready < 0) continue;
     if (ready == 0) {
       guard.LookAgain(host);

@@ -228,11 +228,11 @@ class BuiltinWorker::Host {
     const Instant now = clock_.Now();
     const bool sure =
         ours_.contains(id) ||
-        (give_backs == BuiltinWork::kOfACounter && now < sure_until_);
+        (give_backs == BuiltinWork::kOfACounter && now < sure_until_[tenant]);
     if (given_back_.size() >= kEntitiesKnown) given_back_.clear();
     if (!sure && given_back_[id]++ < give_backs) return true;
     given_back_.erase(id);
-    sure_until_ = now + kSureFor;
+    sure_until_[tenant] = now + kSureFor;
     if (ours_.size() >= kEntitiesKnown) ours_.clear();
     ours_.insert(id);
     return false;
@@ -301,8 +301,8 @@ class BuiltinWorker::Host {
   std::map<std::string, Connection> connections_
       ABSL_GUARDED_BY(mu_);  // By tenant.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  // No batch with the operations of a counter goes back until then.
-  Instant sure_until_ ABSL_GUARDED_BY(mu_);
+  // By tenant: no batch with the operations of a counter goes back until then.
+  std::map<std::string, Instant> sure_until_ ABSL_GUARDED_BY(mu_);
   // Entities: how often a batch of each has gone back; and those that are ours.
   std::map<Entity, int> given_back_ ABSL_GUARDED_BY(mu_);
   std::set<Entity> ours_ ABSL_GUARDED_BY(mu_);

@@ -133,7 +133,8 @@ std::vector<HostedService::Method> DurableTaskWorker::Methods() {
   };
   return {
       {"GetWorkItems", kServerStream, kWorker, kEssential,
-       [this](MethodQueue& calls) { ServeGetWorkItems(calls); }},
+       [this](MethodQueue& calls) { ServeGetWorkItems(calls); },
+       Lasting::kWorker},
       {"StreamInstanceHistory", kServerStream, kWorker, kEssential,
        [this](MethodQueue& calls) { ServeStreamInstanceHistory(calls); }},
       {"CompleteActivityTask", kUnary, kWorker, kEssential,

@@ -126,7 +126,7 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
   return {
       {"Signal", kUnary, kUser, kEvent, one(&Service::RequestSignal, &Signal)},
       {"Call", kUnary, kUser, kCall,
-       [this](MethodQueue& calls) { ServeCall(calls); }},
+       [this](MethodQueue& calls) { ServeCall(calls); }, Lasting::kWait},
       {"Get", kUnary, kViewer, kRead, one(&Service::RequestGet, &Get)},
       {"List", kUnary, kViewer, kRead,
        AnsweredBy(entities_, service_, &Service::RequestList, &List)},
@@ -135,7 +135,7 @@ std::vector<HostedService::Method> EntitiesServer::Methods() {
       {"LimitLock", kUnary, kOperator, kEvent,
        one(&Service::RequestLimitLock, &LimitLock)},
       {"Watch", kServerStream, kViewer, kRead,
-       [this](MethodQueue& calls) { ServeWatch(calls); }},
+       [this](MethodQueue& calls) { ServeWatch(calls); }, Lasting::kWatch},
   };
 }
 

@@ -28,7 +28,7 @@ std::vector<HostedService::Method> HealthServer::Methods() {
       {"Check", kUnary, kAnyone, kEssential,
        [this](MethodQueue& calls) { ServeCheck(calls); }},
       {"Watch", kServerStream, kAnyone, kEssential,
-       [this](MethodQueue& calls) { ServeWatch(calls); }},
+       [this](MethodQueue& calls) { ServeWatch(calls); }, Lasting::kWatch},
   };
 }
 

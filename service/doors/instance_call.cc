@@ -1,5 +1,6 @@
 #include "service/doors/instance_call.h"
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,9 +25,10 @@ absl::StatusOr<InstanceRequest> InstanceDoor::Read(
 absl::StatusOr<InstanceRequest> InstanceDoor::Read(
     const grpc::ServerContextBase& call, const MethodInfo& method) const {
   if (gatekeeper_ == nullptr) return ReadFor(*Anonymous(), call);
-  const auto caller = gatekeeper_->Admit(call, method);
-  if (!caller.ok()) return caller.status();
-  return ReadFor(**caller, call);
+  std::shared_ptr<const Caller> caller;
+  absl::Status admitted = gatekeeper_->Admit(call, method, caller);
+  if (!admitted.ok()) return admitted;
+  return ReadFor(*caller, call);
 }
 
 absl::StatusOr<InstanceRequest> InstanceDoor::ReadFor(

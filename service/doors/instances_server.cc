@@ -122,14 +122,14 @@ std::vector<HostedService::Method> InstancesServer::Methods() {
       {"List", kUnary, kViewer, kRead,
        [this](MethodQueue& calls) { ServeList(calls); }},
       {"Watch", kServerStream, kViewer, kRead,
-       [this](MethodQueue& calls) { ServeWatch(calls); }},
+       [this](MethodQueue& calls) { ServeWatch(calls); }, Lasting::kWatch},
       {"KeepAlive", kBidiStream, kUser, kEssential,
        [this](MethodQueue& calls) { ServeKeepAlive(calls); }},
-      {"Hold", kServerStream, kUser, kEssential,
+      {"Hold", kServerStream, kUser, kCall,
        [this](MethodQueue& calls) { ServeHold(calls); }},
       {"SetIdleTimeout", kUnary, kUser, kCall,
        [this](MethodQueue& calls) { ServeSetIdleTimeout(calls); }},
-      // By force it will need an operator.
+      // By force it needs an operator.
       {"Release", kUnary, kUser, kCall,
        [this](MethodQueue& calls) { ServeRelease(calls); }},
   };

@@ -121,11 +121,11 @@ void Instances::Register(grpc::ServerBuilder& builder) {
     builder.RegisterService(&services_[registered_]->service());
   }
   if (runtime_ == nullptr && registered_ > 0) {
-    runtime_ = std::make_unique<RpcRuntime>(
-        builder, options_.queue_threads, budget_,
-        RpcObservers{.heartbeats = &heartbeats_,
-                     .gatekeeper = options_.gatekeeper,
-                     .witness = options_.witness});
+    runtime_ =
+        std::make_unique<RpcRuntime>(builder, options_.queue_threads, budget_,
+                                     RpcHooks{.heartbeats = &heartbeats_,
+                                              .gatekeeper = options_.gatekeeper,
+                                              .witness = options_.witness});
   }
 }
 

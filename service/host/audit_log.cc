@@ -1,12 +1,15 @@
 #include "service/host/audit_log.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -17,30 +20,23 @@
 namespace leasehold {
 namespace {
 
-constexpr uint64_t kRefusals = 100;
-constexpr absl::Duration kRefusalsSpan = absl::Seconds(10);
+// Refusals in a span: of strangers, and of those who are known.
+constexpr uint64_t kOfStrangers = 100;
+constexpr uint64_t kOfKnown = 1000;
+constexpr absl::Duration kSpan = absl::Seconds(10);
 
-std::string_view NameOf(Caller::KnownBy how) {
-  switch (how) {
-    case Caller::KnownBy::kNothing:
-      return "nothing";
-    case Caller::KnownBy::kToken:
-      return "token";
-    case Caller::KnownBy::kJwt:
-      return "jwt";
-    case Caller::KnownBy::kCertificate:
-      return "certificate";
-    case Caller::KnownBy::kProcess:
-      return "process";
-  }
-  return "";
-}
-
+// For people, and never longer than a few IDs.
 std::string InstanceOf(const CallReport& report, const std::string& header) {
+  constexpr size_t kBytesMax = 1024;
   if (!report.instance_id.empty()) return std::string(report.instance_id);
+  // Where a method may name many, the header names none; nor does it ever in
+  // the contract of Durable Task.
+  const bool by_header = report.method.service.starts_with("leasehold.") &&
+                         report.method.name != "PurgeMany";
   const auto found = report.call.client_metadata().find(header);
-  if (found == report.call.client_metadata().end()) return "";
-  return {found->second.data(), found->second.size()};
+  if (!by_header || found == report.call.client_metadata().end()) return "";
+  return std::string(found->second.data(),
+                     std::min(found->second.size(), kBytesMax));
 }
 
 }  // namespace
@@ -50,7 +46,13 @@ class AuditLog::File {
  public:
   File(int descriptor, const Clock& clock)
       : descriptor_(descriptor),
-        writer_(std::make_unique<LineWriter>(descriptor)),
+        writer_(std::make_unique<LineWriter>(
+            descriptor,
+            [](size_t lines) {
+              return absl::StrCat(
+                  "{\"severity\":\"ERROR\",\"event\":\"lost\",\"lines\":",
+                  lines, "}");
+            })),
         log_(clock, *writer_, LogFormat::kJson, /*lifecycle=*/false) {}
   ~File() {
     writer_.reset();  // Writes what is queued.
@@ -60,6 +62,8 @@ class AuditLog::File {
   File& operator=(const File&) = delete;
 
   ServerLog& log() { return log_; }
+  // Whether something could not be written.
+  bool failed() const { return writer_->failed(); }
 
  private:
   const int descriptor_;
@@ -67,73 +71,96 @@ class AuditLog::File {
   ServerLog log_;
 };
 
-absl::StatusOr<std::unique_ptr<AuditLog::File>> AuditLog::OpenFile(
+absl::StatusOr<std::shared_ptr<AuditLog::File>> AuditLog::OpenFile(
     const std::string& path, const Clock& clock) {
   const int descriptor =
-      open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK,
+           0600);
   if (descriptor < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": cannot be written: ", std::strerror(errno)));
   }
-  return std::make_unique<File>(descriptor, clock);
+  struct stat status = {};
+  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    close(descriptor);
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is not a file: lines could be lost in it"));
+  }
+  return std::make_shared<File>(descriptor, clock);
 }
 
 absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(
     std::string path, std::string instance_header, const Clock& clock) {
-  absl::StatusOr<std::unique_ptr<File>> file = OpenFile(path, clock);
+  absl::StatusOr<std::shared_ptr<File>> file = OpenFile(path, clock);
   if (!file.ok()) return file.status();
   return std::unique_ptr<AuditLog>(new AuditLog(
       std::move(path), std::move(instance_header), clock, *std::move(file)));
 }
 
 AuditLog::AuditLog(std::string path, std::string instance_header,
-                   const Clock& clock, std::unique_ptr<File> file)
+                   const Clock& clock, std::shared_ptr<File> file)
     : path_(std::move(path)),
       instance_header_(std::move(instance_header)),
       clock_(clock),
-      refusals_(clock, kRefusals, kRefusalsSpan),
+      strangers_(clock, kOfStrangers, kSpan),
+      known_(clock, kOfKnown, kSpan),
       file_(std::move(file)) {}
 
 AuditLog::~AuditLog() = default;
 
 absl::Status AuditLog::Reopen() {
-  absl::StatusOr<std::unique_ptr<File>> file = OpenFile(path_, clock_);
+  absl::StatusOr<std::shared_ptr<File>> file = OpenFile(path_, clock_);
   if (!file.ok()) return file.status();
-  std::unique_ptr<File> before = *std::move(file);  // Closed without the lock.
+  std::shared_ptr<File> before = *std::move(file);  // Closed without the lock.
   MutexLock lock(mu_);
   file_.swap(before);
   return absl::OkStatus();
 }
 
+bool AuditLog::failed() {
+  MutexLock lock(mu_);
+  return file_->failed();
+}
+
 bool AuditLog::Watches(const MethodInfo& method) const {
+  // Echoes change nothing that stays.
   return method.role == Role::kOperator ||
-         method.call_class == CallClass::kStart ||
-         method.call_class == CallClass::kEvent || method.name == "Release";
+         (method.role == Role::kUser && method.service != "leasehold.v1.Echo");
 }
 
 void AuditLog::OnEnd(const CallReport& report) {
-  const absl::StatusCode code = report.status.code();
-  const bool refused =
-      report.caller == nullptr || code == absl::StatusCode::kPermissionDenied;
-  uint64_t left_out = 0;
-  if (refused && !refusals_.Admit(left_out)) return;
   const Caller* const caller = report.caller;
-  MutexLock lock(mu_);
-  if (left_out > 0) {
-    file_->log().Warning("refused", {{"lines_left_out", left_out}});
+  const bool refused =
+      report.refused || absl::IsPermissionDenied(report.status);
+  uint64_t left_out = 0;
+  if (refused && !(caller == nullptr ? strangers_ : known_).Admit(left_out)) {
+    return;
   }
-  file_->log().Write(
-      refused ? "WARNING" : "INFO", refused ? "refused" : "allowed",
-      {{"method", absl::StrCat(View(report.method.service), "/",
-                               View(report.method.name))},
-       {"identity", caller == nullptr ? "" : caller->name},
-       {"known_by",
-        std::string(caller == nullptr ? "" : NameOf(caller->known_by))},
-       {"tenant", caller == nullptr ? "" : caller->tenant},
-       {"peer", callers_ == nullptr ? report.call.peer()
-                                    : callers_->Find(report.call.peer())},
-       {"instance_id", InstanceOf(report, instance_header_)},
-       {"code", absl::StatusCodeToString(code)}});
+  const char* event = refused              ? "refused"
+                      : report.status.ok() ? "done"
+                                           : "failed";
+  const std::vector<ServerLog::Field> fields = {
+      {"method", absl::StrCat(View(report.method.service), "/",
+                              View(report.method.name))},
+      {"identity", caller == nullptr ? "" : caller->name},
+      {"known_by",
+       std::string(caller == nullptr ? "" : NameOf(caller->known_by))},
+      {"tenant", caller == nullptr ? "" : caller->tenant},
+      {"peer", callers_ == nullptr ? report.call.peer()
+                                   : callers_->Find(report.call.peer())},
+      {"instance_id", InstanceOf(report, instance_header_)},
+      {"code", absl::StatusCodeToString(report.status.code())}};
+  // Only for as long as it takes to see which file it is: lines are made
+  // without the lock.
+  std::shared_ptr<File> file;
+  {
+    MutexLock lock(mu_);
+    file = file_;
+  }
+  if (left_out > 0) {
+    file->log().Warning("refused", {{"lines_left_out", left_out}});
+  }
+  file->log().Write(refused ? "WARNING" : "INFO", event, fields);
 }
 
 }  // namespace leasehold

@@ -1,14 +1,15 @@
 // AuditLog: who did which change to what, allowed or refused, a line of JSON
 // each; without payloads and without credentials.
 //
-//   {"time":…,"severity":"INFO","event":"allowed","method":"leasehold.v1.…",
+//   {"time":…,"severity":"INFO","event":"done","method":"leasehold.v1.…",
 //    "identity":"shop","known_by":"token","tenant":"acme","peer":"ipv4:…",
 //    "instance_id":"order-1","code":"OK"}
 //
-// What changes something is what operators do, starts, events, and releases of
-// instances. What the gatekeeper refuses is noted whatever it is; strangers can
-// cause as many of these lines as they like, so beyond a bound they are
-// counted.
+// What changes something is what users and operators do, but for echoes; what
+// workers answer is in the histories. An event is `done`, `failed` or `refused`.
+// What the gatekeeper refuses is noted whatever it is; strangers can cause as
+// many of these lines as they like, so beyond a bound they are counted, apart
+// from those of callers who are known.
 //
 // Thread-safety: safe.   Lifetime: the clock outlives it; it outlives the
 // server.
@@ -45,6 +46,8 @@ class AuditLog final : public CallWitness {
   // Goes on in the file that has the name now, after it was moved away.
   //   InvalidArgument: it cannot be written, and the old one is used on.
   absl::Status Reopen() ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether lines were lost, as on a full disk; Reopen goes on.
+  bool failed() ABSL_LOCKS_EXCLUDED(mu_);
 
   bool Watches(const MethodInfo& method) const override;
   void OnEnd(const CallReport& report) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -53,18 +56,20 @@ class AuditLog final : public CallWitness {
   class File;
 
   AuditLog(std::string path, std::string instance_header, const Clock& clock,
-           std::unique_ptr<File> file);
-  static absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path,
+           std::shared_ptr<File> file);
+  static absl::StatusOr<std::shared_ptr<File>> OpenFile(const std::string& path,
                                                         const Clock& clock);
 
   const std::string path_;
   const std::string instance_header_;
   const Clock& clock_;
-  LineBudget refusals_;
+  // Of refusals.
+  LineBudget strangers_;
+  LineBudget known_;
   const CallerAddresses* callers_ = nullptr;
 
   Mutex mu_;
-  std::unique_ptr<File> file_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<File> file_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace leasehold

@@ -18,7 +18,8 @@ constexpr int kPatienceMs = 200;
 
 }  // namespace
 
-LineWriter::LineWriter(int fd) : fd_(fd), thread_([this] { Run(); }) {}
+LineWriter::LineWriter(int fd, std::function<std::string(size_t)> dropped)
+    : fd_(fd), dropped_line_(std::move(dropped)), thread_([this] { Run(); }) {}
 
 LineWriter::~LineWriter() {
   {
@@ -44,12 +45,16 @@ void LineWriter::Write(const std::string& line) {
 
 void LineWriter::TellDroppedLocked() {
   if (dropped_ == 0) return;
-  absl::StrAppend(&queued_, "(", std::exchange(dropped_, 0),
-                  " lines dropped: the reader is too slow)\n");
+  const size_t lines = std::exchange(dropped_, 0);
+  absl::StrAppend(&queued_,
+                  dropped_line_ ? dropped_line_(lines)
+                                : absl::StrCat("(", lines,
+                                               " lines dropped: the reader is "
+                                               "too slow)"),
+                  "\n");
 }
 
 void LineWriter::Run() {
-  bool reader = true;
   for (;;) {
     std::string text;
     {
@@ -59,7 +64,7 @@ void LineWriter::Run() {
       if (queued_.empty()) return;
       text.swap(queued_);
     }
-    if (reader) reader = WriteOut(text);
+    if (!failed()) failed_ = !WriteOut(text);
   }
 }
 

@@ -7,7 +7,9 @@
 #ifndef LEASEHOLD_SERVICE_HOST_LINE_WRITER_H_
 #define LEASEHOLD_SERVICE_HOST_LINE_WRITER_H_
 
+#include <atomic>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -19,11 +21,17 @@ class LineWriter {
  public:
   static constexpr size_t kQueuedBytesMax = 4 << 20;
 
-  explicit LineWriter(int fd);
+  // `dropped` makes the line that says how many were dropped; null: in words.
+  explicit LineWriter(int fd,
+                      std::function<std::string(size_t lines)> dropped = {});
   // Writes the queued lines, unless the reader has stopped reading.
   ~LineWriter();
   LineWriter(const LineWriter&) = delete;
   LineWriter& operator=(const LineWriter&) = delete;
+
+  // Whether the descriptor has refused something: then nothing is written any
+  // more.
+  bool failed() const { return failed_.load(std::memory_order_relaxed); }
 
   // Queues `line`, which has no line end. Never waits for the reader.
   void Write(const std::string& line) ABSL_LOCKS_EXCLUDED(mu_);
@@ -37,6 +45,9 @@ class LineWriter {
 
   // Constant after construction.
   const int fd_;
+  const std::function<std::string(size_t)> dropped_line_;
+
+  std::atomic<bool> failed_ = false;
 
   Mutex mu_;
   CondVar wake_;

@@ -30,6 +30,13 @@ void ServerAccess::Note(const AccessRules& rules, const char* event) {
                     {"identities", uint64_t{rules.policy.identities.size()}},
                     {"tenants", uint64_t{tenants_.size()}},
                     {"tokens", uint64_t{rules.tokens.entries().size()}}});
+  if (rules.tokens_of_nobody > 0) {
+    log_.Warning(
+        "tokens_of_nobody",
+        {{"count", uint64_t{rules.tokens_of_nobody}},
+         {"message",
+          "their identities are not in the policy: they are refused"}});
+  }
 }
 
 void ServerAccess::LookAgain(const std::function<void()>& ask_again) {

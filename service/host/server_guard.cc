@@ -43,17 +43,23 @@ std::string ServerGuard::process_token() const {
   return access_ == nullptr ? "" : access_->gatekeeper().process_token();
 }
 
-void ServerGuard::OnHangUp(ServerHost& host) {
-  if (audit_ != nullptr) {
-    if (const absl::Status status = audit_->Reopen(); !status.ok()) {
-      log_.Warning("audit_log_kept",
-                   {{"reason", std::string(status.message())}});
-    }
+void ServerGuard::ReopenAudit() {
+  if (const absl::Status status = audit_->Reopen(); !status.ok()) {
+    log_.Warning("audit_log_kept", {{"reason", std::string(status.message())}});
   }
+}
+
+void ServerGuard::OnHangUp(ServerHost& host) {
+  if (audit_ != nullptr) ReopenAudit();
   LookAgain(host);
 }
 
 void ServerGuard::LookAgain(ServerHost& host) {
+  if (audit_ != nullptr && audit_->failed()) {
+    log_.Error("audit_log_failed",
+               {{"message", "it could not be written: lines are lost"}});
+    ReopenAudit();
+  }
   if (tls_ != nullptr) tls_->LookAgain();
   if (access_ != nullptr) access_->LookAgain([&host] { host.AskAgain(); });
 }

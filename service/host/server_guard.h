@@ -45,7 +45,9 @@ class ServerGuard {
   std::string process_token() const;
 
   // Whether LookAgain has something to look at.
-  bool reads_files() const { return tls_ != nullptr || access_ != nullptr; }
+  bool has_files() const {
+    return tls_ != nullptr || access_ != nullptr || audit_ != nullptr;
+  }
   // Somebody says that files have changed, or were moved away.
   void OnHangUp(ServerHost& host);
   // Reads the files again. What has changed and is right counts from now on.
@@ -53,6 +55,7 @@ class ServerGuard {
 
  private:
   explicit ServerGuard(ServerLog& log) : log_(log) {}
+  void ReopenAudit();
 
   ServerLog& log_;
   // Each may be null.

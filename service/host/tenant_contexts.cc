@@ -43,8 +43,10 @@ void TenantContexts::Initialize(InstanceContext& context,
   const uint64_t limit = limit_(tenant);
   if (limit == 0) return done();
   const std::shared_ptr<Count> count = CountOf(tenant);
-  if (++*count > limit) {
-    --*count;
+  uint64_t now = *count;
+  while (now < limit && !count->compare_exchange_weak(now, now + 1)) {
+  }
+  if (now >= limit) {
     return done(WithRetryAfter(
         absl::ResourceExhaustedError(absl::StrCat(
             "the limit contexts of this tenant is reached, which is ", limit)),

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "lease/base/mutex.h"
 #include "service/instance/context_initializer.h"

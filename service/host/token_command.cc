@@ -117,7 +117,7 @@ class TokenFile {
     const int file =
         open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0) return SystemError(fresh, "cannot be created");
-    // Of whom it was before: often the server's user, and not root.
+    // It keeps its owner: often the server's user, and not root.
     struct stat before = {};
     if (stat(path_.c_str(), &before) == 0 &&
         (fchown(file, before.st_uid, before.st_gid) != 0 ||

@@ -18,9 +18,10 @@ namespace leasehold {
 struct CallReport {
   const MethodInfo& method;
   const grpc::ServerContextBase& call;
-  const Caller* caller;  // Null: the gatekeeper has refused the call.
-  // The instance that a field of the request names. Empty: none does, and it
-  // may be in the metadata.
+  const Caller* caller;  // Null: nobody is known.
+  bool refused;          // By the gatekeeper.
+  // The instances that fields of the request name, or of the answer. Empty:
+  // none does; one may be named in the metadata.
   std::string_view instance_id;
   const absl::Status& status;
 };
@@ -30,7 +31,8 @@ class CallWitness {
   virtual ~CallWitness() = default;
 
   // Whether it is to be told of calls of that method that were admitted. It is
-  // told of all that were not.
+  // told of all
+  // that were not.
   virtual bool Watches(const MethodInfo& method) const = 0;
   // The call is about to be answered.
   virtual void OnEnd(const CallReport& report) = 0;

@@ -38,6 +38,22 @@ std::optional<Role> RoleNamed(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view NameOf(Caller::KnownBy how) {
+  switch (how) {
+    case Caller::KnownBy::kNothing:
+      return "nothing";
+    case Caller::KnownBy::kToken:
+      return "token";
+    case Caller::KnownBy::kJwt:
+      return "jwt";
+    case Caller::KnownBy::kCertificate:
+      return "certificate";
+    case Caller::KnownBy::kProcess:
+      return "process";
+  }
+  return "";
+}
+
 std::string Roles::ToString() const {
   std::string text;
   for (const Role role : kRoles) {

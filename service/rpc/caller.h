@@ -81,6 +81,7 @@ class Roles {
 inline constexpr std::string_view kDefaultTenant = "default";
 
 struct Caller {
+  // How; `token`, `jwt`, `certificate`, `process` or `nothing` in a log.
   enum class KnownBy : uint8_t {
     kNothing,      // Anonymous.
     kToken,        // One of ours.
@@ -94,6 +95,8 @@ struct Caller {
   Roles roles = {};
   KnownBy known_by = KnownBy::kNothing;
 };
+
+std::string_view NameOf(Caller::KnownBy how);
 
 // Somebody of whom nothing is known, and who may do everything: the caller of a
 // server without a gatekeeper. Never null.

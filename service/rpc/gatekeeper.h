@@ -15,7 +15,7 @@
 
 #include <memory>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "service/rpc/caller.h"
 #include "service/rpc/method_info.h"
 
@@ -25,12 +25,15 @@ class Gatekeeper {
  public:
   virtual ~Gatekeeper() = default;
 
-  // Who has made `call`; never null. The call holds it until it is over.
+  // Whether `call` may be made. `caller` becomes whoever makes it, and is not
+  // null if it may; the call holds it until it is over. If it may not, it is
+  // null unless it is known who that was.
   //   Unauthenticated: nobody whom it knows.
   //   PermissionDenied: somebody who may not call this method.
   //   ResourceExhausted: not now.
-  virtual absl::StatusOr<std::shared_ptr<const Caller>> Admit(
-      const grpc::ServerContextBase& call, const MethodInfo& method) = 0;
+  virtual absl::Status Admit(const grpc::ServerContextBase& call,
+                             const MethodInfo& method,
+                             std::shared_ptr<const Caller>& caller) = 0;
 
   // The same for a stream that was admitted before, as `before`. It is not a
   // new call: it counts for no limit of calls.

@@ -9,10 +9,10 @@
 namespace leasehold {
 
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-                   ByteBudget& budget, RpcObservers observers)
+                   ByteBudget& budget, RpcHooks hooks)
     : queue_(std::move(queue)),
       budget_(budget),
-      observers_(observers),
+      hooks_(hooks),
       wake_tag_(*this) {}
 
 void RpcQueue::Post(std::function<void()> task) {

@@ -55,7 +55,7 @@ class StreamControl;
 
 // Who is asked, or told, about calls. Each may be null, and outlives the
 // runtime.
-struct RpcObservers {
+struct RpcHooks {
   HeartbeatTimer* heartbeats = nullptr;  // Null: streams send no heartbeats.
   Gatekeeper* gatekeeper = nullptr;      // Null: everybody may call everything.
   CallWitness* witness = nullptr;
@@ -65,7 +65,7 @@ struct RpcObservers {
 class RpcQueue {
  public:
   RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-           ByteBudget& budget, RpcObservers observers);
+           ByteBudget& budget, RpcHooks hooks);
   RpcQueue(const RpcQueue&) = delete;
   RpcQueue& operator=(const RpcQueue&) = delete;
 
@@ -82,10 +82,10 @@ class RpcQueue {
   }
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
-  Gatekeeper* gatekeeper() { return observers_.gatekeeper; }
-  CallWitness* witness() { return observers_.witness; }
+  Gatekeeper* gatekeeper() { return hooks_.gatekeeper; }
+  CallWitness* witness() { return hooks_.witness; }
   ByteBudget& budget() { return budget_; }
-  HeartbeatTimer* heartbeats() { return observers_.heartbeats; }
+  HeartbeatTimer* heartbeats() { return hooks_.heartbeats; }
 
  private:
   friend class RpcRuntime;
@@ -116,7 +116,7 @@ class RpcQueue {
   // Constant after construction.
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   ByteBudget& budget_;
-  const RpcObservers observers_;
+  const RpcHooks hooks_;
   std::deque<MethodQueue> methods_;
   std::thread thread_;
   WakeTag wake_tag_;

@@ -6,11 +6,11 @@
 namespace leasehold {
 
 RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues,
-                       ByteBudget& budget, RpcObservers observers) {
+                       ByteBudget& budget, RpcHooks hooks) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
     queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue(),
-                                                 budget, observers));
+                                                 budget, hooks));
   }
 }
 

@@ -52,7 +52,7 @@ class RpcRuntime {
   // Adds `queues` completion queues to `builder`. `budget` outlives the
   // runtime.
   RpcRuntime(grpc::ServerBuilder& builder, int queues, ByteBudget& budget,
-             RpcObservers observers = {});
+             RpcHooks hooks = {});
   ~RpcRuntime();
 
   // Starts the threads. Call it after grpc::ServerBuilder::BuildAndStart.

@@ -13,6 +13,7 @@
 #include <grpcpp/impl/codegen/service_type.h>
 
 #include <functional>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -49,6 +50,8 @@ class HostedService : public ServerPart {
     CallClass call_class;
     // Awaits the method's calls from a queue, and serves them.
     std::function<void(MethodQueue&)> serve;
+    // How its calls stay open, if not as other calls of that kind.
+    std::optional<Lasting> lasting = std::nullopt;
   };
 
   virtual grpc::Service& service() = 0;
@@ -60,25 +63,19 @@ class HostedService : public ServerPart {
   // Serves calls from `queue`, until the server stops. Before its thread runs.
   void Serve(RpcQueue& queue) {
     for (const Method& method : Methods()) {
-      method.serve(queue.AddMethod({.service = name(),
-                                    .name = method.name,
-                                    .role = method.role,
-                                    .call_class = method.call_class,
-                                    .lasting = LastingOf(method)}));
+      method.serve(queue.AddMethod(
+          {.service = name(),
+           .name = method.name,
+           .role = method.role,
+           .call_class = method.call_class,
+           .lasting = method.lasting.value_or(method.kind == MethodKind::kUnary
+                                                  ? Lasting::kNo
+                                                  : Lasting::kStream)}));
     }
   }
 
   // All services of the server. Before Serve.
   virtual void OnServing(const std::vector<HostedService*>& /*services*/) {}
-
- private:
-  // Methods of one name do one thing, in each service.
-  static Lasting LastingOf(const Method& method) {
-    if (method.name.starts_with("WaitFor")) return Lasting::kWait;
-    if (method.name == "Watch") return Lasting::kWatch;
-    if (method.name == "GetWorkItems") return Lasting::kWorker;
-    return method.kind == MethodKind::kUnary ? Lasting::kNo : Lasting::kStream;
-  }
 };
 
 }  // namespace leasehold

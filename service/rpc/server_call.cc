@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "lease/base/view.h"
 #include "service/base/retry_after.h"
 
 namespace leasehold {
@@ -26,12 +27,22 @@ ByteBudget::Holder ServerCall::MakeHolder() {
           .cut = [this] { context_.TryCancel(); }};
 }
 
+void ServerCall::NoteInstance(std::string_view id) {
+  // As long as an ID can be, and a few of them.
+  constexpr size_t kIdBytesMax = 1024;
+  constexpr size_t kBytesMax = 4 * kIdBytesMax;
+  if (id.empty() || instance_id_.size() >= kBytesMax) return;
+  absl::StrAppend(&instance_id_, instance_id_.empty() ? "" : ",",
+                  View(id.substr(0, kIdBytesMax)));
+}
+
 void ServerCall::OnNotableAnswer(const absl::Status& status) {
   CallWitness* const witness = queue_.witness();
-  if (witness != nullptr && (witnessed_ || caller_ == nullptr)) {
+  if (witness != nullptr && (witnessed_ || !refusal_.ok())) {
     witness->OnEnd({.method = method_,
                     .call = context_,
                     .caller = caller_.get(),
+                    .refused = !refusal_.ok(),
                     .instance_id = instance_id_,
                     .status = status});
   }

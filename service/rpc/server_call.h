@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -69,8 +70,8 @@ class ServerCall {
   const Caller& caller() const { return *caller_; }
   bool cancelled() const { return cancelled_; }
 
-  // Sets what is told if the call is cancelled while the coroutine waits for
-  // something else; null: nothing. There is at most one.
+  // Sets what is told if the call is cancelled, or told to end, while the
+  // coroutine waits for something else; null: nothing. There is at most one.
   void set_cancel_handler(CancelHandler* handler) { cancel_ = handler; }
 
  protected:
@@ -113,8 +114,9 @@ class ServerCall {
     bool await_resume() const {
       call.queue_.WaitEnds(/*arrived=*/call.accept_.ok());
       if (!call.accept_.ok()) return false;
-      call.Identify();
+      // First: else a policy that changes in between would never be asked.
       call.OnArrived();
+      call.Identify();
       return true;
     }
   };
@@ -154,18 +156,25 @@ class ServerCall {
   }
   // Why the gatekeeper refuses the call.
   const absl::Status& refusal() const { return refusal_; }
+  // Whether a call that has waited for its answer may still have it.
+  absl::Status AdmittedAfterWait() const {
+    return method_.lasting == Lasting::kWait ? AdmittedStill()
+                                             : absl::OkStatus();
+  }
   // Tells the witness of the answer, and the client when it may try again.
   void OnAnswer(const absl::Status& status) {
     if (!status.ok() || witnessed_) OnNotableAnswer(status);
   }
-  // Whether the witness is to be told which instance the request names.
+  // Whether the witness is to be told which instances the call is about.
   bool witnessed() const { return witnessed_; }
-  void NoteInstance(std::string id) { instance_id_ = std::move(id); }
+  bool names_instance() const { return !instance_id_.empty(); }
+  // The first ones of many; what is too long to be one is cut.
+  void NoteInstance(std::string_view id);
 
   // Asks the gatekeeper again about a call that has passed.
   absl::Status AdmittedStill() const {
     Gatekeeper* const gatekeeper = queue_.gatekeeper();
-    return gatekeeper == nullptr || caller_ == nullptr
+    return gatekeeper == nullptr || !refusal_.ok()
                ? absl::OkStatus()
                : gatekeeper->AdmitStill(context_, method_, *caller_);
   }
@@ -186,6 +195,9 @@ class ServerCall {
   }
   // Ends whatever the coroutine waits for in the middle of the call.
   void Interrupt() {
+    if (CancelHandler* handler = std::exchange(cancel_, nullptr)) {
+      return handler->OnCancelled();
+    }
     if (awaiting_ == Awaiting::kOperation || awaiting_ == Awaiting::kNews ||
         awaiting_ == Awaiting::kRoom) {
       Resume();
@@ -260,12 +272,7 @@ class ServerCall {
       caller_ = Anonymous();
       return;
     }
-    auto caller = gatekeeper->Admit(context_, method_);
-    if (caller.ok()) {
-      caller_ = *std::move(caller);
-    } else {
-      refusal_ = caller.status();
-    }
+    refusal_ = gatekeeper->Admit(context_, method_, caller_);
   }
 
   void MaybeFinish() {
@@ -284,11 +291,11 @@ class ServerCall {
   RpcQueue& queue_;
   const MethodInfo& method_;
   grpc::ServerContext context_;
-  // From its arrival on, one of them.
+  // From its arrival on. Null: nobody is known.
   std::shared_ptr<const Caller> caller_;
-  absl::Status refusal_;
+  absl::Status refusal_;  // Not OK: the caller may not make this call.
   bool witnessed_ = false;
-  std::string instance_id_;  // For the witness.
+  std::string instance_id_;  // For the witness; several stand with commas.
 
  protected:
   // For the message on its way out, or for the request; and what a stream has
@@ -340,7 +347,7 @@ class OneRequestCall : public Base {
   PassAwaiter Parse() {
     absl::Status status = this->refusal();
     if (status.ok()) status = received_.Parse();
-    if (status.ok() && this->witnessed()) NoteInstance();
+    if (status.ok() && this->witnessed()) NoteInstances();
     return this->PassIf(status);
   }
 
@@ -351,11 +358,20 @@ class OneRequestCall : public Base {
   Writer writer_;
 
  private:
-  void NoteInstance() {
+  void NoteInstances() {
     if constexpr (requires { request().instance_id(); }) {
-      Base::NoteInstance(request().instance_id());
-    } else if constexpr (requires { request().instanceid(); }) {
-      Base::NoteInstance(request().instanceid());
+      this->NoteInstance(request().instance_id());
+    }
+    if constexpr (requires { request().instanceid(); }) {
+      this->NoteInstance(request().instanceid());
+    }
+    if constexpr (requires { request().instance_ids(); }) {
+      for (const auto& id : request().instance_ids()) this->NoteInstance(id);
+    }
+    if constexpr (requires { request().instancebatch().instanceids(); }) {
+      for (const auto& id : request().instancebatch().instanceids()) {
+        this->NoteInstance(id);
+      }
     }
   }
 };
@@ -390,10 +406,12 @@ class UnaryCall final
     this->set_cancel_handler(nullptr);
     this->claim_.Release();
     absl::Status answer = status;
+    if (answer.ok()) answer = this->AdmittedAfterWait();
     if (answer.ok()) {
       const size_t bytes = WireBytes(response_);
       answer = this->Take(bytes, this->claim_);
       if (answer.ok()) {
+        if (this->witnessed() && !this->names_instance()) NoteAnswered();
         this->OnAnswer(answer);
         this->writer_.Finish(ToBytes(response_), grpc::Status::OK,
                              this->finish_.Begin());
@@ -407,6 +425,14 @@ class UnaryCall final
   }
 
  private:
+  // What the server has chosen an ID for.
+  void NoteAnswered() {
+    if constexpr (requires { response_.instance_id(); }) {
+      this->NoteInstance(response_.instance_id());
+    } else if constexpr (requires { response_.instanceid(); }) {
+      this->NoteInstance(response_.instanceid());
+    }
+  }
   // gRPC has the bytes: no need to keep a second copy until the client has read
   // them.
   void Forget() {

@@ -309,9 +309,11 @@ class ResponseStreamCall : public Base {
     return Write(once);
   }
 
+  // With the status that the stream was told, if it was.
   FinishAwaiter Finish(const absl::Status& status) override {
-    BeginFinish(status);
-    this->writer_.Finish(ToGrpcStatus(status), this->finish_.Begin());
+    const absl::Status end = this->EndStatus(status);
+    BeginFinish(end);
+    this->writer_.Finish(ToGrpcStatus(end), this->finish_.Begin());
     return FinishAwaiter(*this);
   }
   // As Finish, but sends one more response first, even if the stream was told

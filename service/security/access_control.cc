@@ -61,7 +61,8 @@ absl::StatusOr<std::optional<std::string_view>> BearerToken(
 }
 
 // The names in the certificate that the connection was opened with, the most
-// telling first, as a policy writes them.
+// telling first, as a policy writes them. The common name counts only if there
+// is no other: authorities take less care of it (RFC 6125, 6.4.4).
 std::vector<std::string> CertificateNames(const grpc::ServerContextBase& call) {
   std::vector<std::string> names;
   const auto context = call.auth_context();
@@ -75,7 +76,9 @@ std::vector<std::string> CertificateNames(const grpc::ServerContextBase& call) {
   };
   add("peer_spiffe_id", "");
   add("peer_dns", "dns:");
-  add("x509_common_name", "cn:");
+  const bool has_others =
+      !names.empty() || !context->FindPropertyValues("peer_uri").empty();
+  if (!has_others) add("x509_common_name", "cn:");
   return names;
 }
 
@@ -256,21 +259,21 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfClaims(
                 .known_by = KnownBy::kJwt};
   if (!issuer.tenant_claim.empty()) {
     caller.tenant = claims.Text(issuer.tenant_claim).value_or("");
-    if (!rules_.policy.tenants.contains(caller.tenant)) {
+    if (std::find(issuer.tenants.begin(), issuer.tenants.end(),
+                  caller.tenant) == issuer.tenants.end()) {
       return absl::UnauthenticatedError(
           absl::StrCat("the claim ", QuoteForMessage(issuer.tenant_claim),
-                       " of the token names no tenant that is known here"));
+                       " of the token names no tenant of its issuer's"));
     }
+  }
+  if (caller.name.empty()) {
+    return absl::UnauthenticatedError(
+        "the token does not say whose it is (sub)");
   }
   for (const std::string& name :
        claims.Texts(issuer.roles_claim).value_or(std::vector<std::string>())) {
     const auto mapped = issuer.role_map.find(name);
-    if (mapped != issuer.role_map.end()) {
-      caller.roles.Add(mapped->second);
-    } else if (const auto role = RoleNamed(name);
-               role.has_value() && issuer.role_map.empty()) {
-      caller.roles.Add(*role);
-    }
+    if (mapped != issuer.role_map.end()) caller.roles.Add(mapped->second);
   }
   return std::make_shared<const Caller>(std::move(caller));
 }
@@ -293,7 +296,13 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfOwnToken(
                      absl::FormatTime(absl::RFC3339_sec, entry->expires,
                                       absl::UTCTimeZone())));
   }
-  return identities_.at(entry->identity).by_token;
+  const auto identity = identities_.find(entry->identity);
+  if (identity == identities_.end()) {
+    return absl::UnauthenticatedError(
+        "the token in the metadata authorization is of nobody whom the policy "
+        "knows any more");
+  }
+  return identity->second.by_token;
 }
 
 CallerPtr AccessControl::Judge::OfCertificate(
@@ -414,8 +423,9 @@ const CallerPtr& Anyone() {
 AccessControl::AccessControl(AccessRules rules, const Clock& clock)
     : clock_(clock),
       // Nobody is called so: names in a policy have no colon.
-      process_token_(MakeToken("the:process", absl::InfiniteFuture()).token),
-      judge_(std::make_shared<const Judge>(std::move(rules), uses_)) {}
+      process_token_(MakeToken("the:process", absl::InfiniteFuture()).token) {
+  Set(std::move(rules));
+}
 
 AccessControl::~AccessControl() = default;
 
@@ -427,9 +437,8 @@ absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Open(
 }
 
 void AccessControl::Set(AccessRules rules) {
-  auto judge = std::make_shared<const Judge>(std::move(rules), uses_);
   MutexLock lock(mu_);
-  judge_ = std::move(judge);
+  judge_ = std::make_shared<const Judge>(std::move(rules), uses_);
 }
 
 std::shared_ptr<const AccessControl::Judge> AccessControl::judge() const {
@@ -441,23 +450,32 @@ uint64_t AccessControl::ContextsMax(const std::string& tenant) const {
   return judge()->ContextsMax(tenant);
 }
 
-absl::StatusOr<CallerPtr> AccessControl::Admit(
-    const grpc::ServerContextBase& call, const MethodInfo& method) {
+absl::Status AccessControl::Admit(const grpc::ServerContextBase& call,
+                                  const MethodInfo& method, CallerPtr& caller) {
   const std::shared_ptr<const Judge> judge = this->judge();
-  absl::StatusOr<CallerPtr> caller = Identify(*judge, call, method);
-  if (!caller.ok() || method.role == Role::kAnyone) return caller;
-  return judge->Enter(*std::move(caller), method, clock_.Now());
+  absl::StatusOr<CallerPtr> known = Identify(*judge, call, method);
+  if (!known.ok()) return known.status();
+  caller = *std::move(known);
+  absl::Status allowed = CheckRole(*caller, method);
+  if (!allowed.ok()) return allowed;
+  // What the process asks of itself belongs to work that was accepted.
+  if (method.role == Role::kAnyone || caller->known_by == KnownBy::kProcess) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<CallerPtr> entered =
+      judge->Enter(caller, method, clock_.Now());
+  if (!entered.ok()) return entered.status();
+  caller = *std::move(entered);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<CallerPtr> AccessControl::Identify(
     const Judge& judge, const grpc::ServerContextBase& call,
     const MethodInfo& method) const {
-  if (method.role == Role::kAnyone) return Anyone();
   absl::StatusOr<CallerPtr> caller =
       judge.Identify(call, clock_.WallNow(), process_token_);
-  if (!caller.ok()) return caller;
-  absl::Status allowed = CheckRole(**caller, method);
-  if (!allowed.ok()) return allowed;
+  // A method that is open to all is open to those who are nobody, too.
+  if (!caller.ok() && method.role == Role::kAnyone) return Anyone();
   return caller;
 }
 
@@ -466,6 +484,8 @@ absl::Status AccessControl::AdmitStill(const grpc::ServerContextBase& call,
                                        const Caller& before) {
   const absl::StatusOr<CallerPtr> now = Identify(*judge(), call, method);
   if (!now.ok()) return now.status();
+  absl::Status allowed = CheckRole(**now, method);
+  if (!allowed.ok()) return allowed;
   if ((*now)->tenant != before.tenant || (*now)->name != before.name) {
     return absl::UnauthenticatedError(
         "the credential of this call is somebody else's now; call again");

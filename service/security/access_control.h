@@ -42,12 +42,13 @@ class AccessControl final : public Gatekeeper {
   static absl::StatusOr<std::unique_ptr<AccessControl>> Open(
       const std::string& policy_path, const Clock& clock);
 
-  // These rules count from now on. One thread at a time. Have open streams
+  // These rules count from now on. Have open streams
   // asked about again then (RpcRuntime::AskAgain).
   void Set(AccessRules rules) ABSL_LOCKS_EXCLUDED(mu_);
 
-  absl::StatusOr<std::shared_ptr<const Caller>> Admit(
-      const grpc::ServerContextBase& call, const MethodInfo& method) override;
+  absl::Status Admit(const grpc::ServerContextBase& call,
+                     const MethodInfo& method,
+                     std::shared_ptr<const Caller>& caller) override;
   absl::Status AdmitStill(const grpc::ServerContextBase& call,
                           const MethodInfo& method,
                           const Caller& before) override;
@@ -70,10 +71,9 @@ class AccessControl final : public Gatekeeper {
   const Clock& clock_;
   const std::string process_token_;
 
-  // By tenant; what was used stays used when the rules change.
-  std::map<std::string, std::shared_ptr<TenantUse>> uses_;
-
   mutable Mutex mu_;
+  // By tenant; what was used stays used when the rules change.
+  std::map<std::string, std::shared_ptr<TenantUse>> uses_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<const Judge> judge_ ABSL_GUARDED_BY(mu_);
 };
 

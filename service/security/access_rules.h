@@ -4,6 +4,7 @@
 #ifndef LEASEHOLD_SERVICE_SECURITY_ACCESS_RULES_H_
 #define LEASEHOLD_SERVICE_SECURITY_ACCESS_RULES_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ namespace leasehold {
 struct AccessRules {
   Policy policy;
   TokenTable tokens;
+  size_t tokens_of_nobody = 0;         // Whose identity is not in the policy.
   std::vector<JwtVerifier> verifiers;  // As Policy::jwt.
   // The content of all files, to see whether they have changed.
   std::string content;

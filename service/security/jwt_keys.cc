@@ -245,8 +245,7 @@ absl::StatusOr<JwtKeys> ReadJwtKeys(
   if (keys.empty()) {
     return absl::InvalidArgumentError(
         "the JWK Set has no key that verifies signatures by the algorithms "
-        "that "
-        "are allowed");
+        "that are allowed");
   }
   return keys;
 }

@@ -215,7 +215,9 @@ absl::Status CheckIdentity(const Place& place, const Identity& identity,
 
 absl::Status ReadRoleMap(const Place& place, const Json& value,
                          JwtIssuer& issuer) {
-  if (!value.is_object()) return Wrong(place, "must be an object");
+  if (!value.is_object() || value.empty()) {
+    return Wrong(place, "must be an object that is not empty");
+  }
   for (const auto& [name, roles] : value.items()) {
     absl::Status status = RolesInto(issuer.role_map[name])(
         Member(place, QuoteForMessage(name)), roles);
@@ -234,6 +236,7 @@ absl::Status ReadIssuer(const Place& place, const Json& value,
                    {"algorithms", Texts(issuer.algorithms)},
                    {"tenant_claim", Text(issuer.tenant_claim)},
                    {"tenant", Text(issuer.tenant)},
+                   {"tenants", Texts(issuer.tenants)},
                    {"roles_claim", Text(issuer.roles_claim)},
                    {"role_map", [&issuer](const Place& at, const Json& map) {
                       return ReadRoleMap(at, map, issuer);
@@ -246,6 +249,15 @@ absl::Status ReadIssuer(const Place& place, const Json& value,
   }
   if (issuer.tenant.empty() == issuer.tenant_claim.empty()) {
     return Wrong(place, "needs either tenant or tenant_claim");
+  }
+  if (issuer.tenants.empty() != issuer.tenant_claim.empty()) {
+    return Wrong(place,
+                 "tenant_claim and tenants, which it may name, go together");
+  }
+  if (issuer.role_map.empty()) {
+    return Wrong(
+        Member(place, "role_map"),
+        "is missing: what the issuer calls a role, and what it is here");
   }
   return absl::OkStatus();
 }
@@ -270,10 +282,13 @@ absl::Status CheckTogether(const Policy& policy) {
     if (!status.ok()) return status;
   }
   for (size_t i = 0; i < policy.jwt.size(); ++i) {
-    if (policy.jwt[i].tenant.empty()) continue;
-    absl::Status status = CheckTenant(absl::StrCat("jwt[", i, "].tenant"),
-                                      policy.jwt[i].tenant, policy);
-    if (!status.ok()) return status;
+    std::vector<std::string> tenants = policy.jwt[i].tenants;
+    if (!policy.jwt[i].tenant.empty()) tenants.push_back(policy.jwt[i].tenant);
+    for (const std::string& tenant : tenants) {
+      absl::Status status =
+          CheckTenant(absl::StrCat("jwt[", i, "]"), tenant, policy);
+      if (!status.ok()) return status;
+    }
   }
   return absl::OkStatus();
 }
@@ -325,17 +340,6 @@ std::string RateName(CallClass call_class) {
 std::string OpenName(Lasting lasting) {
   return absl::StrCat(View(NameOf(lasting)),
                       lasting == Lasting::kWatch ? "es" : "s");
-}
-
-std::optional<std::string> Policy::IdentityOfCertificate(
-    const std::string& name) const {
-  for (const auto& [identity, known] : identities) {
-    if (std::find(known.certificates.begin(), known.certificates.end(), name) !=
-        known.certificates.end()) {
-      return identity;
-    }
-  }
-  return std::nullopt;
 }
 
 absl::StatusOr<Policy> ParsePolicy(std::string_view text) {

@@ -55,8 +55,9 @@ struct JwtIssuer {
   // The claim that names the tenant; empty: it is `tenant`.
   std::string tenant_claim;
   std::string tenant;
+  std::vector<std::string> tenants;  // Those that the claim may name.
   std::string roles_claim = "roles";
-  // What the issuer calls a role, and what it is here.
+  // What the issuer calls a role, and what it is here. Others are none.
   std::map<std::string, Roles> role_map;
 };
 
@@ -83,11 +84,6 @@ struct Policy {
   std::optional<Identity> anonymous;
   std::vector<JwtIssuer> jwt;
   std::string token_file;  // Empty: there are no tokens.
-
-  // The name of the identity that a certificate with that name is.
-  // nullopt: it is nobody's.
-  std::optional<std::string> IdentityOfCertificate(
-      const std::string& name) const;
 };
 
 //   InvalidArgument: it is not JSON, or not a policy; the message says where,

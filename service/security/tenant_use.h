@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,7 +24,7 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
   // While it lives, a call is open.
   class Open {
    public:
-    explicit Open(std::shared_ptr<TenantUse> use, Lasting lasting)
+    Open(std::shared_ptr<TenantUse> use, Lasting lasting)
         : use_(std::move(use)), lasting_(lasting) {}
     ~Open() { use_->Close(lasting_); }
     Open(const Open&) = delete;

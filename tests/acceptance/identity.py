@@ -164,31 +164,67 @@ def _():
                   "code")
 
 
-@check("A44.6 a token that was revoked, or has expired, ends streams too")
+def opened(caller):
+    """{method: a call that stays open, and has come to the server}"""
+    caller.call("leasehold.v1.Orchestration/Start", name="Nobody", instance_id="waits")
+    caller.call("leasehold.v1.Entities/Signal", instance_id="@nobody@a", operation="x")
+    calls = {}
+    for method in METHODS:
+        if "health" in method:
+            continue  # Open to all.
+        fields = {"instance_id": "waits"}
+        if "Entities" in method:
+            fields["instance_id"] = "@nobody@a"
+        if method.startswith("TaskHub"):
+            fields = {"instanceId": "waits"} if "Wait" in method else {}
+        if "Call" in method:
+            fields["operation"] = "get"
+        if "Echo/" in method or "Instances/" in method:
+            fields = {}
+        if METHODS[method].server_streaming and "History" not in method or (
+                "WaitFor" in method or method.endswith("Entities/Call")):
+            calls[method] = caller.begin(method, () if fields else ROOM, _more=True,
+                                         **fields)
+    return calls
+
+
+@check("A44.6 a token that was revoked, or has expired, ends all that is open")
 def _():
-    with Guarded(shop="acme: user") as server:
-        connection = server.channel()
+    with Guarded(shop="acme: user, worker") as server:
         second = server.new_token("shop")
         server.reload()
-        kept, gone = server.as_("shop", connection), server.with_token(second, connection)
-        streams = []
-        for caller in (kept, gone):
-            stream = caller.begin("leasehold.v1.Echo/Join", ROOM)
-            next(stream)
-            streams.append(stream)
+        kept, gone = server.as_("shop"), server.with_token(second)
+        still = kept.begin("leasehold.v1.Echo/Join", ROOM)
+        next(still)
+        calls = opened(gone)
+        expect(len(calls) > 10, f"calls that stay open: {sorted(calls)}")
+        for method, call in calls.items():
+            if METHODS[method].server_streaming and method != "leasehold.v1.Instances/Watch":
+                call.initial_metadata()
+        wait_until(lambda: kept.code(ECHO, ROOM) == "OK", "a call after them")
         token_id = second[3:11]
         contains(server.token_command("list").out, f"{token_id} shop never")
         equal(server.token_command("revoke", token_id).code, 0, "exit code")
         server.reload()
-        try:
-            next(streams[1])
-            expect(False, "the stream goes on")
-        except grpc.RpcError as error:
-            equal(error.code().name, "UNAUTHENTICATED", "code of the stream")
+        for method, call in calls.items():
+            if METHODS[method].server_streaming:
+                try:
+                    for _ in call:
+                        pass
+                except grpc.RpcError as error:
+                    equal(error.code().name, "UNAUTHENTICATED", f"code of {method}")
+                else:
+                    expect(False, f"{method} has ended without an error")
         equal(gone.code(ECHO, ROOM), "UNAUTHENTICATED", "code")
         kept.call(ECHO, ROOM, text="still here")
-        equal(next(streams[0]).echo.text, "still here", "text in the other stream")
+        expect(any(x.echo.text == "still here" for x in still), "the other stream ends")
         equal(server.token_command("revoke", token_id).code, 1, "exit code")
+        # What a wait would have said, it does not say any more.
+        kept.call("leasehold.v1.Orchestration/Terminate", instance_id="waits",
+                  output='"s3cr3t"')
+        for method, call in calls.items():
+            if "WaitForCompletion" in method or "WaitForInstanceCompletion" in method:
+                equal(call.code().name, "UNAUTHENTICATED", f"code of {method}")
 
         brief = server.with_token(server.new_token("shop", "--expires-in=1ns"))
         server.reload()
@@ -214,7 +250,18 @@ def _():
         equal(shop.code(ECHO, ROOM), "PERMISSION_DENIED", "code")
         equal(shop.code(LIST), "OK", "code")
 
+        # Whoever is taken out in a hurry is out, whatever the token file says.
         good = json.dumps(server.policy)
+        del server.policy["identities"]["shop"]
+        server.policy["identities"]["other"] = {"tenant": "acme", "roles": ["user"]}
+        server.write()
+        server.reload()
+        equal(shop.code(LIST), "UNAUTHENTICATED", "code of somebody who is out")
+        contains("\n".join(server.server.err), "tokens_of_nobody count=1")
+        server.policy = json.loads(good)
+        server.write()
+        server.reload()
+        equal(shop.code(LIST), "OK", "code")
         server.policy["identities"]["shop"]["roles"] = ["boss"]
         server.write()
         server.reload("policy_kept")
@@ -268,6 +315,11 @@ def _():
                 (changed(token_file="none"), ["none", "cannot be read"]),
                 (changed(token_file="tokens"), [tokens, "line 1", "4: ID HASH"]),
                 (changed(jwt=[{"issuer": "x"}]), ["jwt[0].audience", "is missing"]),
+                (changed(jwt=[{"issuer": "x", "audience": "y", "jwks_file": "z",
+                               "tenant": "acme"}]), ["jwt[0].role_map", "is missing"]),
+                (changed(jwt=[{"role_map": {}}]), ["jwt[0].role_map", "not empty"]),
+                (changed(jwt=[{"issuer": "x", "audience": "y", "jwks_file": "z",
+                               "tenant_claim": "t"}]), ["jwt[0]", "tenants"]),
                 (changed(anonymous={"tenant": "x", "roles": ["user"]}), ["anonymous.tenant"])):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
@@ -291,6 +343,8 @@ def _():
                    "cn": clients.issue("three", "IP:127.0.0.1"),
                    "none": clients.issue("four", "DNS:nobody.example"),
                    # What looks like a better name in a worse place.
+                   "cn trick": clients.issue("nine", "DNS:nobody.example",
+                                             subject="three"),
                    "trick": clients.issue("five", "DNS:nobody.example",
                                           subject="spiffe:\\/\\/acme.example\\/shop"),
                    "dns trick": clients.issue("six", "IP:127.0.0.1",
@@ -328,7 +382,7 @@ def _():
             for name in ("expired", "strange"):
                 equal(Caller(server, None, channel(name)).code(ECHO, ROOM), "UNAVAILABLE",
                       f"code of {name}")
-            for name in ("none", "trick", "dns trick", None):
+            for name in ("none", "trick", "dns trick", "cn trick", None):
                 code, message, _ = Caller(server, None, channel(name)).outcome(ECHO, ROOM)
                 equal(code, "UNAUTHENTICATED", f"code of {name}")
                 contains(message, "client certificate")
@@ -384,6 +438,7 @@ def _():
                                      "task_hubs": ["globex"]}},
               "jwt": [{"issuer": "https://issuer.example", "audience": "leasehold",
                        "jwks_file": "keys.json", "tenant_claim": "tenant",
+                       "tenants": ["acme", "globex"],
                        "role_map": {"user": ["user"], "admins": ["operator"]}}]}
     with temporary_folder() as keys:
         issuer, other = Issuer(keys), Issuer(keys, "other")
@@ -412,6 +467,8 @@ def _():
                     "none": b64({"alg": "none"}) + "." + good.split(".")[1] + ".",
                     "other tenant": issuer.token(tenant="initech"),
                     "no tenant": issuer.token(tenant=None),
+                    "the default tenant": issuer.token(tenant="default"),
+                    "nobody's": issuer.token(sub=None),
                     "jku": other.token({"jku": f"file://{keys}/other"}),
                     "kid": issuer.token({"kid": "../../etc/passwd"}),
                     "damaged": good[:-4] + "AAAA",
@@ -503,7 +560,7 @@ def _():
     [commands] = re.findall(r"```sh\n(.*?)```", section, re.S)
     lines = commands.replace("\\\n", "").splitlines()
     make, serve, ask = ([x for x in lines if x.startswith(start)][0] for start in (
-        "leasehold-server token", "leasehold-server --tls", "grpcurl"))
+        "leasehold-server token", "leasehold-server --tls", "TOKEN="))
     with temporary_folder() as folder:
         readme_commands(folder)
         with open(f"{folder}/policy.json", "w", encoding="utf-8") as file:

@@ -44,6 +44,9 @@ def _():
         expect("RESOURCE_EXHAUSTED" in codes, f"codes: {codes}")
         equal([globex.code(ECHO, room("a")) for _ in range(40)], ["OK"] * 40,
               "codes of the other tenant")
+        expect("RESOURCE_EXHAUSTED" in [acme.code(
+            "leasehold.v1.Instances/Hold", instance_id=f"h-{i}", _timeout=1)
+            for i in range(10)], "holds have no rate")
         # Each class has its own.
         equal(acme.code(LIST), "OK", "code of a read")
         equal(acme.code(START, name="Ping", instance_id="a"), "OK", "code of a start")
@@ -82,6 +85,12 @@ def _():
             own.close()
             wait_until(lambda m=method: acme.code(m, room("a"), _timeout=0.5)
                        != "RESOURCE_EXHAUSTED", f"all places of {limit}")
+        # An entity's answer is waited for, too; a hold is a call that makes a context.
+        acme.call("leasehold.v1.Entities/Signal", instance_id="@nobody@a", operation="x")
+        calls = [acme.begin("leasehold.v1.Entities/Call", instance_id="@nobody@a",
+                            operation="x", _timeout=2) for _ in range(5)]
+        codes = sorted(one.code().name for one in calls)
+        equal(codes, 2 * ["DEADLINE_EXCEEDED"] + 3 * ["RESOURCE_EXHAUSTED"], "codes")
         acme.call(START, name="Nobody", instance_id="waits")
         waiting = [acme.begin(WAIT, instance_id="waits", _timeout=3) for _ in range(2)]
         wait_until(lambda: acme.code(WAIT, instance_id="waits", _timeout=0.2)
@@ -153,18 +162,29 @@ def _():
             ops.code("leasehold.v1.Orchestration/Purge", room("c"))
             shop.code("leasehold.v1.Instances/Release", room("r"), force=True)
             ops.call("leasehold.v1.Instances/Release", room("r"), force=True)
-            wait_until(lambda: len(audited(path)) >= 7, "the lines")
+            started = shop.call(START, name="Nobody").instance_id
+            shop.call("leasehold.v1.Entities/Signal", instance_id="@nobody@a",
+                      operation="s3cr3t")
+            ops.code("TaskHubSidecarService/PurgeInstances", room("innocent"),
+                     instanceBatch={"instanceIds": ["x-1", "x-2"]})
+            shop.code("leasehold.v1.Orchestration/RaiseEvent", instance_id="y" * 500_000)
+            wait_until(lambda: len(audited(path)) >= 11, "the lines")
             found = [(x["event"], x["method"].split(".")[-1], x["identity"], x["tenant"],
                       x["instance_id"], x["code"]) for x in audited(path)]
             equal(found, [
-                ("allowed", "Orchestration/Start", "shop", "acme", "c", "OK"),
-                ("allowed", "Orchestration/RaiseEvent", "shop", "acme", "c", "OK"),
-                ("refused", "Orchestration/Start", "", "", "", "PERMISSION_DENIED"),
+                ("done", "Orchestration/Start", "shop", "acme", "c", "OK"),
+                ("done", "Orchestration/RaiseEvent", "shop", "acme", "c", "OK"),
+                ("refused", "Orchestration/Start", "report", "acme", "", "PERMISSION_DENIED"),
                 ("refused", "Instances/List", "", "", "", "UNAUTHENTICATED"),
-                ("allowed", "Orchestration/Purge", "ops", "acme", "c",
-                 "FAILED_PRECONDITION"),
+                ("failed", "Orchestration/Purge", "ops", "acme", "c", "FAILED_PRECONDITION"),
                 ("refused", "Instances/Release", "shop", "acme", "r", "PERMISSION_DENIED"),
-                ("allowed", "Instances/Release", "ops", "acme", "r", "OK")], "lines")
+                ("done", "Instances/Release", "ops", "acme", "r", "OK"),
+                ("done", "Orchestration/Start", "shop", "acme", started, "OK"),
+                ("done", "Entities/Signal", "shop", "acme", "@nobody@a", "OK"),
+                ("done", "TaskHubSidecarService/PurgeInstances", "ops", "acme",
+                 "x-1,x-2", "OK"),
+                ("failed", "Orchestration/RaiseEvent", "shop", "acme", "y" * 1024,
+                 "INVALID_ARGUMENT")], "lines")
             contains(audited(path)[0]["peer"], "127.0.0.1:")
             equal(audited(path)[0]["known_by"], "token", "known_by")
             with open(path, encoding="utf-8") as file:
@@ -180,14 +200,18 @@ def _():
             wait_until(lambda: os.path.exists(path), "a new file")
             shop.call(START, name="Nobody", instance_id="e")
             wait_until(lambda: [x["instance_id"] for x in audited(path)] == ["e"], "a line")
-            equal(len(audited(path + ".1")), 7, "lines in the old one")
+            equal(len(audited(path + ".1")), 11, "lines in the old one")
 
             # A flood of strangers is counted.
             stranger = Caller(server, "wrong")
             for _ in range(300):
                 stranger.code(LIST)
+            report.code("leasehold.v1.Orchestration/Terminate", instance_id="e")
             shop.call(START, name="Nobody", instance_id="f")
             wait_until(lambda: any(x.get("instance_id") == "f" for x in audited(path)),
                        "the last line")
             expect(len(audited(path)) < 150, f"lines: {len(audited(path))}")
+            expect(any(x.get("identity") == "report" for x in audited(path)),
+                   "a flood of strangers hides what others are refused")
         refused(f"--audit-log={folder}/none/x", names=["cannot be written"])
+        refused("--audit-log=/dev/full", names=["is not a file"])

@@ -7,6 +7,7 @@
 
 import json
 import os
+import queue
 import signal
 
 import grpc
@@ -47,8 +48,9 @@ class Caller:
         other.channel, other.metadata = self.channel, [*self.metadata, *more]
         return other
 
-    def begin(self, method, _metadata=(), _timeout=harness.PATIENCE_S, **fields):
-        """grpc's call, under way."""
+    def begin(self, method, _metadata=(), _timeout=harness.PATIENCE_S, _more=False,
+              **fields):
+        """grpc's call, under way. `_more`: it may send more requests than this one."""
         asked, answered = MESSAGES[method]
         request = fill(asked(), **fields)
         found = METHODS[method]
@@ -60,7 +62,11 @@ class Caller:
                     answered.FromString)
         metadata = [*self.metadata, *_metadata]
         if found.client_streaming:
-            return stub(iter([request]), metadata=metadata, timeout=_timeout)
+            requests = queue.SimpleQueue()
+            requests.put(request)
+            if not _more:
+                requests.put(None)
+            return stub(iter(requests.get, None), metadata=metadata, timeout=_timeout)
         return (stub if found.server_streaming else stub.future)(
             request, metadata=metadata, timeout=_timeout)
 
