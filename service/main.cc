@@ -245,8 +245,8 @@ int Serve(const leasehold::ServerOptions& options) {
                              /*observers=*/{}, (*guard)->access(),
                              (*guard)->witness());
   (*guard)->Prepare(host);
-  leasehold::OrchestrationHost orchestrations(options, clock, log, host,
-                                              console.get());
+  leasehold::OrchestrationHost orchestrations(
+      options, clock, log, host, console.get(), (*guard)->access());
   host.Add(health);
   host.Add(reflection);
   host.Add(reflection_alpha);

@@ -25,11 +25,20 @@ std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock,
       clock);
 }
 
+std::function<uint64_t(const std::string&)> OpenMaxOf(
+    const AccessControl* access) {
+  if (access == nullptr) return nullptr;
+  return [access](const std::string& tenant) {
+    return access->OpenOrchestrationsMax(tenant);
+  };
+}
+
 }  // namespace
 
 OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                                      ServerLog& log, ServerHost& host,
-                                     Console* console)
+                                     Console* console,
+                                     const AccessControl* access)
     : log_(log),
       work_log_(clock, log, console, host.callers()),
       store_(MakeStore(options, clock, log)),
@@ -45,7 +54,8 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                .deliveries_max = options.deliveries_max,
                .inbox_bytes_max = options.inbox_bytes_max,
                .unknown_work_fails = options.unknown_work_fails,
-               .entity_lock_timeout = options.entity_lock_timeout}),
+               .entity_lock_timeout = options.entity_lock_timeout,
+               .open_max_of_tenant = OpenMaxOf(access)}),
       sidecar_(engine_, engine_.entities(), work_, clock,
                {.allow_hub_wipe = options.allow_hub_wipe,
                 .ping_interval = options.heartbeat_interval}),

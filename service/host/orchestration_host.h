@@ -22,6 +22,7 @@
 #include "service/orchestration/engine.h"
 #include "service/orchestration/node_work_exchange.h"
 #include "service/rpc/served.h"
+#include "service/security/access_control.h"
 #include "service/storage/store.h"
 
 namespace leasehold {
@@ -29,9 +30,10 @@ namespace leasehold {
 class OrchestrationHost final : private EngineObserver, private ServerPart {
  public:
   // Adds its services to `host`, whose drain is the engine's too. `console` may
-  // be null.
+  // be null; `access` too: then no tenant has limits.
   OrchestrationHost(const ServerOptions& options, Clock& clock, ServerLog& log,
-                    ServerHost& host, Console* console = nullptr);
+                    ServerHost& host, Console* console = nullptr,
+                    const AccessControl* access = nullptr);
   ~OrchestrationHost() override;
 
   // Opens the store, and continues the orchestrations that are open in it. Call

@@ -7,6 +7,13 @@
 #include "service/base/invariant.h"
 
 namespace leasehold {
+namespace {
+
+bool Counts(const Orchestration& one) {
+  return !one.begun_by_work && one.damage == nullptr;
+}
+
+}  // namespace
 
 Directory::~Directory() {
   for (const Entry& entry : by_key_) {
@@ -62,6 +69,7 @@ void Directory::Add(OrchestrationPtr orchestration) {
   Orchestration& added = *orchestration;
   CheckInvariant(by_number_.emplace(added.number, Entry(added)).second,
                  "no two orchestrations have one number");
+  if (Counts(added)) ++begun_by_callers_[added.key.tenant];
   OrchestrationPtr before;
   if (const auto had = by_key_.find(Key{added.key.tenant, added.key.id});
       had != by_key_.end()) {
@@ -74,13 +82,46 @@ void Directory::Add(OrchestrationPtr orchestration) {
 }
 
 OrchestrationPtr Directory::Remove(const Orchestration& orchestration) {
-  by_number_.erase(orchestration.number);
+  if (by_number_.erase(orchestration.number) > 0 && Counts(orchestration)) {
+    Uncount(orchestration);
+  }
   if (orchestration.listed == nullptr) return nullptr;
   const auto place =
       by_key_.find(Key{orchestration.key.tenant, orchestration.key.id});
   OrchestrationPtr had = std::move(place->whole()->listed);
   by_key_.erase(place);
   return had;
+}
+
+// ---- Counting ---------------------------------------------------------------
+
+size_t Directory::BegunByCallers(std::string_view tenant) const {
+  const auto it = begun_by_callers_.find(std::string(tenant));
+  return it == begun_by_callers_.end() ? 0 : it->second;
+}
+
+void Directory::SetAside(Orchestration& orchestration, std::string why) {
+  if (Counts(orchestration)) Uncount(orchestration);
+  orchestration.damage = std::make_unique<const std::string>(std::move(why));
+}
+
+void Directory::Uncount(const Orchestration& orchestration) {
+  const auto it = begun_by_callers_.find(orchestration.key.tenant);
+  CheckInvariant(it != begun_by_callers_.end(), "what leaves was counted");
+  if (--it->second == 0) begun_by_callers_.erase(it);
+}
+
+bool Directory::CountsRightly() const {
+  constexpr size_t kFew = 32;
+  if (by_number_.size() > kFew) return true;
+  absl::flat_hash_map<std::string, size_t> found;
+  for (const auto& [number, entry] : by_number_) {
+    if (entry.is_packed() ? !IsBegunByWork(entry.packed())
+                          : Counts(*entry.whole())) {
+      ++found[std::string(entry.key().first)];
+    }
+  }
+  return found == begun_by_callers_;
 }
 
 // ---- Packing ----------------------------------------------------------------

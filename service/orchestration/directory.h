@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
 #include "service/instance/instance_key.h"
@@ -60,12 +61,17 @@ class Directory {
   // Any orchestration; nullptr: the directory is empty.
   Orchestration* first() const;
   size_t size() const { return by_key_.size(); }
+  // How many of the tenant's were begun by callers (not by other work), and are
+  // not set aside. One whose end is being committed counts.
+  size_t BegunByCallers(std::string_view tenant) const;
 
   // From now on its key finds this orchestration.
   void Add(OrchestrationPtr orchestration);
   // Removes an ended orchestration. Returns the directory's pointer to it;
   // nullptr: another orchestration has its key.
   OrchestrationPtr Remove(const Orchestration& orchestration);
+  // Sets aside an orchestration that it has.
+  void SetAside(Orchestration& orchestration, std::string why);
 
   // It may be parked now, if it is an orchestration: it is packed once nobody
   // uses it any more.
@@ -75,6 +81,9 @@ class Directory {
     if (!whole_.empty()) PackFirst();
   }
   size_t packed() const { return packed_; }
+
+  // Whether the counts of tenants are right. It looks only if there are few.
+  bool CountsRightly() const;
 
   // Calls `look` with `count` orchestrations, except those that are packed.
   // Later calls continue where this one stopped, so that each orchestration is
@@ -144,12 +153,15 @@ class Directory {
   void Note(Orchestration& whole) const;
   void PackFirst() const;
   void Replace(const Entry& before, Entry after) const;
+  void Uncount(const Orchestration& orchestration);
 
   ByKey by_key_;
   absl::btree_map<RunNumber, Entry> by_number_;
   mutable std::deque<RunNumber> whole_;  // That may be packed.
   mutable size_t packed_ = 0;
   RunNumber next_look_ = 0;
+  // By tenant, those above 0.
+  absl::flat_hash_map<std::string, size_t> begun_by_callers_;
 };
 
 }  // namespace leasehold

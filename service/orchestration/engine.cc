@@ -126,6 +126,8 @@ Effects Engine::LeaveLocked() {
 void Engine::CheckInvariantsLocked() {
   CheckInvariant(admission_.serving().ok() || dispatcher_.queued(owner_) == 0,
                  "without a store no work is queued");
+  CheckInvariant(directory_.CountsRightly(),
+                 "each tenant's open orchestrations are counted");
   // A few each time, as this is often: all orchestrations take turns.
   constexpr size_t kCount = 4;
   directory_.LookAtSome(kCount, [](const Orchestration& one) {

@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 
 #include "absl/time/time.h"
 #include "service/orchestration/turn.h"
@@ -32,6 +34,11 @@ struct EngineOptions {
   // Locks of entities end by themselves after this time
   // (`--entity-lock-timeout`). 0: only when their holders end them, or end.
   absl::Duration entity_lock_timeout = absl::ZeroDuration();
+  // How many orchestrations that its callers began a tenant may have open at
+  // once; 0: as many as it likes. Asked for each start, under the engine's
+  // lock. Null: no tenant has a limit.
+  std::function<uint64_t(const std::string& tenant)> open_max_of_tenant =
+      nullptr;
   // Whether to check the rules of life.h each time the lock is released; a
   // broken rule ends the process. Debug and sanitizer builds always check.
   bool check_invariants = false;

@@ -40,6 +40,7 @@ OrchestrationPtr MakeOrchestration(const OpenRun& stored, InstanceKey key,
   made->suspended = info.status == OrchestrationStatus::kSuspended;
   made->turn_time = summary.turn_time;
   made->former_executions = summary.former_executions;
+  made->begun_by_work = summary.begun_by_work();
   const auto note = [&made](const auto& rows) {
     if (rows.empty()) return;
     made->first_sequence =

@@ -251,7 +251,8 @@ void Mail::ActOnStartLocked(const InstanceKey& key, ExecutionStarted started,
   engine_.mu_.AssertHeld();
   const OrchestrationPtr open = engine_.directory_.FindNotEnded(key);
   if (open == nullptr) {
-    engine_.starts_.CreateLocked(key, std::move(started), commit);
+    engine_.starts_.CreateLocked(key, std::move(started), Starts::By::kWork,
+                                 commit);
     return;
   }
   if (!started.parent.has_value()) return;  // No one to tell.

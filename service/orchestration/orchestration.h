@@ -143,6 +143,9 @@ class Orchestration final : public Durable {
   // out, and only a purge can change it. Null: it is intact.
   std::unique_ptr<const std::string> damage;
 
+  // As Summary::begun_by_work. Constant once it is in the directory.
+  bool begun_by_work = false;
+
   // Earliest start; 0: at once.
   StoredTime start_at = 0;
   // Messages have ascending numbers. The first messages of a new execution are

@@ -37,6 +37,13 @@ struct Summary {
   // The minimum number of stored chunks of this execution's history. If there
   // are fewer, some were lost.
   int64_t chunks = 0;
+  // An entity began it, so it has no parent.
+  bool begun_by_entity = false;
+
+  // Whether other work began it, and no caller.
+  bool begun_by_work() const {
+    return begun_by_entity || parent_id.has_value();
+  }
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -52,6 +59,7 @@ struct Summary {
     field(10, self.trace_context);
     field(11, self.former_executions);
     field(12, self.chunks);
+    field(13, self.begun_by_entity);
   }
 };
 

@@ -37,6 +37,7 @@ struct Rest {
   int64_t last_sequence = 0;
   int64_t first_sequence = 0;
   bool suspended = false;
+  bool begun_by_work = false;
 
   template <typename Self, typename Fields>
   static void Visit(Self& self, Fields&& field) {
@@ -53,6 +54,7 @@ struct Rest {
     field(11, self.last_sequence);
     field(12, self.first_sequence);
     field(13, self.suspended);
+    field(14, self.begun_by_work);
   }
 };
 
@@ -124,7 +126,8 @@ PackedOrchestration Pack(const Orchestration& one) {
       .start_at = one.start_at,
       .last_sequence = one.last_sequence,
       .first_sequence = one.first_sequence,
-      .suspended = one.suspended};
+      .suspended = one.suspended,
+      .begun_by_work = one.begun_by_work};
   PutExecutionId(one.execution_id, rest);
   const std::string encoded = EncodeMessage(rest);
   const Head head{.tenant_bytes = static_cast<uint16_t>(one.key.tenant.size()),
@@ -163,6 +166,7 @@ std::shared_ptr<Orchestration> Unpack(const char* block) {
   one->last_sequence = rest->last_sequence;
   one->first_sequence = rest->first_sequence;
   one->suspended = rest->suspended;
+  one->begun_by_work = rest->begun_by_work;
   return one;
 }
 
@@ -171,6 +175,11 @@ RunNumber NumberOf(const char* block) {
   CheckInvariant(reader.Next() && reader.field() == 1,
                  "a packed orchestration begins with its number");
   return static_cast<RunNumber>(reader.varint());
+}
+
+bool IsBegunByWork(const char* block) {
+  const auto rest = DecodeMessage<Rest>(RestOf(block));
+  return rest.has_value() && rest->begun_by_work;
 }
 
 size_t PackedBytes(const char* block) {

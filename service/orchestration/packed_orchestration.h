@@ -34,6 +34,7 @@ std::shared_ptr<Orchestration> Unpack(const char* packed);
 RunNumber NumberOf(const char* packed);
 std::string_view TenantOf(const char* packed);
 std::string_view IdOf(const char* packed);
+bool IsBegunByWork(const char* packed);
 size_t PackedBytes(const char* packed);
 
 }  // namespace leasehold

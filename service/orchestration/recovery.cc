@@ -265,7 +265,7 @@ void Recovery::SetAsideLocked(Orchestration& orchestration, std::string why) {
   for (auto& [id, activity] : orchestration.activities) drop(*activity);
   orchestration.inbox.Clear();
   orchestration.revision = ++engine_.last_revision_;
-  orchestration.damage = std::make_unique<const std::string>(std::move(why));
+  engine_.directory_.SetAside(orchestration, std::move(why));
   engine_.wait_list_.ReviewWaitersLocked(orchestration.key);
   engine_.answers_.ObserveLocked({.kind = WorkEventKind::kSetAside,
                                   .tenant = orchestration.key.tenant,

@@ -88,6 +88,7 @@ void Rewinds::ReopenLocked(const RunRow& row, const OrchestrationInfo& info,
   auto opened = std::make_shared<Orchestration>(
       row.number, key, summary.name, summary.version, summary.execution_id);
   opened->former_executions = summary.former_executions;
+  opened->begun_by_work = summary.begun_by_work();
   opened->status = OrchestrationStatus::kRunning;
   opened->turn_time = summary.turn_time;
   engine_.directory_.Add(opened);

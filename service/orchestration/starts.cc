@@ -4,10 +4,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/base/invariant.h"
+#include "service/base/retry_after.h"
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
 namespace {
+
+// Most orchestrations are over soon; those that are not end some day.
+constexpr absl::Duration kRetryWhenFull = absl::Seconds(1);
 
 // What a start that is sent again under its request ID is answered.
 PutRequest RowOf(const StartRequest& request, const StartReceipt& receipt) {
@@ -17,6 +21,22 @@ PutRequest RowOf(const StartRequest& request, const StartReceipt& receipt) {
                      .request = request.request_id,
                      .id = request.key.id,
                      .receipt = EncodeMessage(kept)}};
+}
+
+// The orchestration that has the ID of a start, if there is one.
+struct Existing {
+  std::optional<OrchestrationStatus> status;
+  std::optional<Timestamp> turn_time;
+  std::string execution_id;
+};
+
+Existing ExistingOf(const OrchestrationPtr& open,
+                    const std::optional<OrchestrationInfo>& ended) {
+  if (open != nullptr) {
+    return {open->status, open->turn_time, open->execution_id};
+  }
+  if (!ended.has_value()) return {};
+  return {ended->status, ended->summary.turn_time, ended->summary.execution_id};
 }
 
 }  // namespace
@@ -237,24 +257,22 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
     return engine_.RefuseLocked(start->done,
                                 IsDamaged(request.key.id, *open->damage));
   }
-  std::optional<OrchestrationStatus> present;
-  Timestamp clock = request.turn_time;
+  const Existing existing = ExistingOf(open, ended);
   StartReceipt receipt = {.instance_id = request.key.id,
+                          .execution_id = existing.execution_id,
                           .context = start->context};
-  if (open != nullptr) {
-    present = open->status;
-    clock = open->turn_time;
-    receipt.execution_id = open->execution_id;
-  } else if (ended.has_value()) {
-    present = ended->status;
-    clock = ended->summary.turn_time;
-    receipt.execution_id = ended->summary.execution_id;
+  const StartDecision decision = DecideStart(existing.status, request.policy);
+  if (decision == StartDecision::kCreate ||
+      decision == StartDecision::kReplace) {
+    if (absl::Status room = HasRoomLocked(request.key); !room.ok()) {
+      return engine_.RefuseLocked(start->done, room);
+    }
   }
   PendingCommit commit;
-  switch (DecideStart(present, request.policy)) {
+  switch (decision) {
     case StartDecision::kRefuse: {
       const absl::Status refusal =
-          AlreadyExists(request.key.id, *present, request.policy);
+          AlreadyExists(request.key.id, *existing.status, request.policy);
       if (open == nullptr || open->durable) {
         return engine_.RefuseLocked(start->done, refusal);
       }
@@ -281,7 +299,7 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
       created->offer = &start->offer();
       // Quick turns move a run's clock ahead of ours: the next run of the ID
       // goes on from there. After a crash the wall clock has moved on.
-      created->turn_time = clock;
+      created->turn_time = existing.turn_time.value_or(request.turn_time);
       receipt.execution_id = created->execution_id;
       receipt.created = true;
       break;
@@ -323,6 +341,23 @@ void Starts::FetchStartLocked(const OrchestrationPtr& orchestration,
       });
 }
 
+absl::Status Starts::HasRoomLocked(const InstanceKey& key) {
+  engine_.mu_.AssertHeld();
+  if (engine_.options_.open_max_of_tenant == nullptr) return absl::OkStatus();
+  const uint64_t limit = engine_.options_.open_max_of_tenant(key.tenant);
+  if (limit == 0 || engine_.directory_.BegunByCallers(key.tenant) < limit) {
+    return absl::OkStatus();
+  }
+  // What has the key, or gives it up in an earlier commit, makes room.
+  const OrchestrationPtr before = engine_.directory_.Find(key);
+  if (before != nullptr && !before->begun_by_work) return absl::OkStatus();
+  return WithRetryAfter(
+      absl::ResourceExhaustedError(absl::StrCat(
+          "the limit open_orchestrations of this tenant is reached, which is ",
+          limit)),
+      kRetryWhenFull);
+}
+
 OrchestrationPtr Starts::CreateForLocked(const StartRequest& request,
                                          PendingCommit& commit) {
   engine_.mu_.AssertHeld();
@@ -334,7 +369,7 @@ OrchestrationPtr Starts::CreateForLocked(const StartRequest& request,
   started.scheduled_start = request.scheduled_start;
   started.trace = request.trace;
   started.tags = request.tags;
-  return CreateLocked(request.key, std::move(started), commit);
+  return CreateLocked(request.key, std::move(started), By::kCaller, commit);
 }
 
 void Starts::TerminateLocked(Orchestration& orchestration, Payload output,
@@ -351,7 +386,7 @@ void Starts::TerminateLocked(Orchestration& orchestration, Payload output,
 }
 
 OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
-                                      ExecutionStarted started,
+                                      ExecutionStarted started, By by,
                                       PendingCommit& commit) {
   engine_.mu_.AssertHeld();
   Payload& execution_id = started.orchestration.execution_id;
@@ -366,7 +401,6 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
   }
   CheckInvariant(engine_.directory_.FindOpen(key) == nullptr,
                  "an ID has one open orchestration");
-  engine_.directory_.Add(created);
 
   Summary summary;
   summary.name = started.name;
@@ -375,6 +409,9 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
   if (started.parent.has_value()) {
     summary.parent_id = started.parent->orchestration.instance_id;
   }
+  summary.begun_by_entity = by == By::kWork && !started.parent.has_value();
+  created->begun_by_work = summary.begun_by_work();
+  engine_.directory_.Add(created);
   if (created->start_at != 0) summary.scheduled_start = started.scheduled_start;
   summary.updated = ToTimestamp(now);
   summary.tags = started.tags;

@@ -35,9 +35,10 @@ class Starts {
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
                Done<StartReceipt> done);
 
+  enum class By { kCaller, kWork };
   // Adds a new orchestration to the directory, and its changes to `commit`.
   OrchestrationPtr CreateLocked(const InstanceKey& key,
-                                ExecutionStarted started,
+                                ExecutionStarted started, By by,
                                 PendingCommit& commit);
 
  private:
@@ -64,6 +65,9 @@ class Starts {
                          const std::optional<RunRow>& row);
   // Reads a start event that is away; then calls `done`, to decide again.
   void FetchStartLocked(const OrchestrationPtr& orchestration, DoneStatus done);
+  // Whether the tenant may have one more with this key.
+  //   ResourceExhausted: it has as many as it may have.
+  absl::Status HasRoomLocked(const InstanceKey& key);
   // Creates the orchestration that a start requests.
   OrchestrationPtr CreateForLocked(const StartRequest& request,
                                    PendingCommit& commit);

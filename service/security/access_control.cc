@@ -124,9 +124,9 @@ class AccessControl::Judge {
   // `caller`, if his tenant may make one more such call.
   absl::StatusOr<CallerPtr> Enter(CallerPtr caller, const MethodInfo& method,
                                   Instant now) const;
-  uint64_t ContextsMax(const std::string& tenant) const {
+  TenantLimits LimitsOf(const std::string& tenant) const {
     const auto found = tenants_.find(tenant);
-    return found == tenants_.end() ? 0 : found->second.limits.contexts;
+    return found == tenants_.end() ? TenantLimits{} : found->second.limits;
   }
 
  private:
@@ -447,7 +447,11 @@ std::shared_ptr<const AccessControl::Judge> AccessControl::judge() const {
 }
 
 uint64_t AccessControl::ContextsMax(const std::string& tenant) const {
-  return judge()->ContextsMax(tenant);
+  return judge()->LimitsOf(tenant).contexts;
+}
+
+uint64_t AccessControl::OpenOrchestrationsMax(const std::string& tenant) const {
+  return judge()->LimitsOf(tenant).open_orchestrations;
 }
 
 absl::Status AccessControl::Admit(const grpc::ServerContextBase& call,

@@ -55,6 +55,8 @@ class AccessControl final : public Gatekeeper {
 
   // How many contexts the tenant may have at once; 0: as many as it likes.
   uint64_t ContextsMax(const std::string& tenant) const;
+  // How many orchestrations that callers began it may have open; 0: the same.
+  uint64_t OpenOrchestrationsMax(const std::string& tenant) const;
 
   // A token for calls that this process makes to itself, as a user of the
   // tenant that each names as its `taskhub`. It is worth nothing elsewhere.

@@ -167,7 +167,8 @@ absl::Status CheckCertificateName(const Place& place, const std::string& name) {
 absl::Status ReadLimits(const Place& place, const Json& value,
                         TenantLimits& limits) {
   std::map<std::string, Reader> readers = {
-      {"contexts", Positive(limits.contexts)}};
+      {"contexts", Positive(limits.contexts)},
+      {"open_orchestrations", Positive(limits.open_orchestrations)}};
   for (const CallClass each : {CallClass::kCall, CallClass::kEvent,
                                CallClass::kStart, CallClass::kRead}) {
     readers[RateName(each)] = Positive(limits.rates[static_cast<size_t>(each)]);

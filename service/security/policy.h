@@ -68,6 +68,8 @@ struct TenantLimits {
   // Calls that stay open, by how they do.
   std::array<uint64_t, kLastings> open = {};
   uint64_t contexts = 0;
+  // Of those that callers began.
+  uint64_t open_orchestrations = 0;
 
   friend bool operator==(const TenantLimits&, const TenantLimits&) = default;
 };

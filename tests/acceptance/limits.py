@@ -12,6 +12,7 @@ from policies import Caller, Guarded
 ECHO = "leasehold.v1.Echo/Echo"
 START = "leasehold.v1.Orchestration/Start"
 LIST = "leasehold.v1.Instances/List"
+SIDECAR = "TaskHubSidecarService"
 WAIT = "leasehold.v1.Orchestration/WaitForCompletion"
 
 
@@ -215,3 +216,53 @@ def _():
                    "a flood of strangers hides what others are refused")
         refused(f"--audit-log={folder}/none/x", names=["cannot be written"])
         refused("--audit-log=/dev/full", names=["is not a file"])
+
+
+@check("A46.6 open orchestrations: one too many is refused, by every door, also after a restart")
+def _():
+    restart_door, sidecar_start = "leasehold.v1.Orchestration/Restart", SIDECAR + "/StartInstance"
+    wait, terminate = WAIT, "leasehold.v1.Orchestration/Terminate"
+    with temporary_folder() as data, limited(f"--data={data}", open_orchestrations=2) as server:
+        acme, globex = server.as_("acme"), server.as_("globex")
+        acme.call(START, name="Ping", instance_id="ended")
+        acme.call(wait, instance_id="ended")
+        acme.call(START, name="Nobody", instance_id="a", request_id="once")
+        acme.call(sidecar_start, name="Nobody", instanceId="b")
+
+        def expect_full(acme):
+            for method, fields in ((START, {"name": "Nobody", "instance_id": "c"}),
+                                   (sidecar_start, {"name": "Nobody", "instanceId": "c"}),
+                                   (restart_door, {"instance_id": "ended"}),
+                                   (f"{SIDECAR}/RestartInstance",
+                                    {"instanceId": "ended", "restartWithNewInstanceId": True})):
+                code, message, trailing = trailers(acme, method, **fields)
+                equal((code, message),
+                      ("RESOURCE_EXHAUSTED", "the limit open_orchestrations of this tenant "
+                       "is reached, which is 2"), f"refusal of {method}")
+                equal(trailing["grpc-retry-pushback-ms"], "1000", "when to retry")
+            equal(acme.code("leasehold.v1.Orchestration/Get", instance_id="c"), "NOT_FOUND",
+                  "code: nothing was done")
+            equal(sorted(o.instance_id for o in
+                         acme.call("leasehold.v1.Orchestration/List").orchestrations),
+                  ["a", "b", "ended"], "orchestrations")
+            # What is there is found.
+            equal(acme.code(START, name="Nobody", instance_id="b", if_active=2), "OK",
+                  "code of a start that attaches")
+            expect(acme.call(START, name="Nobody", instance_id="a", request_id="once").created,
+                   "the receipt of a start that is sent again")
+
+        expect_full(acme)
+        for name in "abcd":
+            equal(globex.code(START, name="Nobody", instance_id=name), "OK",
+                  "code of the other tenant")
+        server.restart()
+        acme = server.as_("acme")
+        expect_full(acme)
+        acme.call(terminate, instance_id="a", force=True)
+        # Sub-orchestrations belong to work that was accepted.
+        fan_out = acme.call(START, name="FanOutEcho", instance_id="c")
+        expect(fan_out.created, f"it was not created: {fan_out}")
+        state = acme.call(wait, instance_id="c")
+        contains(state.output, "Plum")
+        equal(acme.code(START, name="Nobody", instance_id="d"), "OK", "code after an end")
+        equal(acme.code(START, name="Nobody", instance_id="e"), "RESOURCE_EXHAUSTED", "code")

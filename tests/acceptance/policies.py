@@ -117,16 +117,29 @@ class Guarded:
         self.write()
         open(os.path.join(self.folder, "tokens"), "w", encoding="utf-8").close()
         self.tokens = {name: self.new_token(name) for name in self.names}
-        self.server = Server(f"--policy={self.path}", "--store=memory", *self.flags)
-        self.server.__enter__()
-        self.channels = []
+        self.start()
         return self
 
     def __exit__(self, *what):
+        self.stop(*what)
+        self.folders.__exit__(*what)
+
+    def start(self):
+        stored = any(flag.startswith("--data=") for flag in self.flags)
+        self.server = Server(f"--policy={self.path}",
+                             *([] if stored else ["--store=memory"]), *self.flags)
+        self.server.__enter__()
+        self.channels = []
+
+    def stop(self, *what):
         for channel in self.channels:
             channel.close()
-        self.server.__exit__(*what)
-        self.folders.__exit__(*what)
+        self.server.__exit__(*(what or (None, None, None)))
+
+    def restart(self):
+        """Another process, at another address: callers are made anew."""
+        self.stop()
+        self.start()
 
     def write(self):
         with open(self.path + ".new", "w", encoding="utf-8") as file:

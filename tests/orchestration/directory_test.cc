@@ -75,6 +75,39 @@ TEST(Directory, KeyIsTheNewestOnesAndTheOldOneHasItsNumber) {
   EXPECT_EQ(directory.first(), nullptr);
 }
 
+TEST(Directory, CountsWhatCallersBeganByTenant) {
+  Directory directory;
+  EXPECT_EQ(directory.BegunByCallers("t"), 0u);
+  const OrchestrationPtr a = Make(1, "a");
+  const OrchestrationPtr again = Make(2, "a");
+  const OrchestrationPtr child = Make(3, "child");
+  child->begun_by_work = true;
+  for (const auto& one : {a, again, child}) directory.Add(one);
+  // Until its end is durable, also the one that has given up its key.
+  EXPECT_EQ(directory.BegunByCallers("t"), 2u);
+  EXPECT_EQ(directory.BegunByCallers("u"), 0u);
+  EXPECT_TRUE(directory.CountsRightly());
+  directory.Remove(*a);
+  EXPECT_EQ(directory.BegunByCallers("t"), 1u);
+  directory.SetAside(*child, "noise");
+  directory.Remove(*child);
+  EXPECT_EQ(directory.BegunByCallers("t"), 1u);
+  directory.SetAside(*again, "noise");
+  EXPECT_EQ(*again->damage, "noise");
+  EXPECT_EQ(directory.BegunByCallers("t"), 0u);
+  EXPECT_TRUE(directory.CountsRightly());
+  directory.Remove(*again);
+  EXPECT_TRUE(directory.CountsRightly());
+}
+
+TEST(Directory, SeesThatItHasCountedWrongly) {
+  Directory directory;
+  const OrchestrationPtr a = Make(1, "a");
+  directory.Add(a);
+  a->begun_by_work = true;
+  EXPECT_FALSE(directory.CountsRightly());
+}
+
 TEST(Directory, EachHasItsTurnToBeLookedAt) {
   Directory directory;
   std::vector<RunNumber> looked_at;

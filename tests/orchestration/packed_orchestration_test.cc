@@ -37,6 +37,7 @@ TEST(PackedOrchestration, KeepsWhatAParkedOneHas) {
   one->turn.version = "1.2";
   one->status = OrchestrationStatus::kSuspended;
   one->suspended = true;
+  one->begun_by_work = true;
   one->former_executions = {"before", std::string(300, 'x')};
   one->start_at = 5;
   one->first_sequence = -3;
@@ -44,6 +45,7 @@ TEST(PackedOrchestration, KeepsWhatAParkedOneHas) {
   EXPECT_EQ(NumberOf(packed.get()), 70'000);
   EXPECT_EQ(TenantOf(packed.get()), "default");
   EXPECT_EQ(IdOf(packed.get()), kId);
+  EXPECT_TRUE(IsBegunByWork(packed.get()));
 
   const OrchestrationPtr again = Unpack(packed.get());
   EXPECT_EQ(again->number, 70'000);
@@ -59,6 +61,7 @@ TEST(PackedOrchestration, KeepsWhatAParkedOneHas) {
   EXPECT_EQ(again->last_sequence, 2);
   EXPECT_EQ(again->first_sequence, -3);
   EXPECT_TRUE(again->suspended);
+  EXPECT_TRUE(again->begun_by_work);
   EXPECT_TRUE(again->durable);
   EXPECT_TRUE(MayPack(*again));
 }
