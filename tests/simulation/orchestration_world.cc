@@ -24,6 +24,7 @@
 #include "tests/support/outbox_shortcut.h"
 #include "tests/support/power_vfs.h"
 #include "tests/support/simulated_clock.h"
+#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
