@@ -112,11 +112,11 @@ absl::Status ReadLine(absl::string_view line, std::string& id,
 
 TokenHash HashOf(std::string_view secret) {
   // Looked up once: that costs more than the hash of a token.
-  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>
-      context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(
+      EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   TokenHash hash;
-  if (EVP_DigestInit_ex2(context.get(), sha256, nullptr) != 1 ||
+  if (EVP_DigestInit_ex2(context.get(), kSha256, nullptr) != 1 ||
       EVP_DigestUpdate(context.get(), secret.data(), secret.size()) != 1 ||
       EVP_DigestFinal_ex(context.get(), hash.data(), nullptr) != 1) {
     BreakInvariant("a token can be hashed");
