@@ -18,6 +18,7 @@ ServerAccess::ServerAccess(std::string policy_path, AccessRules rules,
       clock_(clock),
       log_(log),
       control_(rules, clock),
+      refused_(log, "policy_kept", "the last good policy goes on counting"),
       asked_(clock.Now()) {
   Note(rules, "policy");
 }
@@ -43,15 +44,9 @@ void ServerAccess::LookAgain(const std::function<void()>& ask_again) {
   absl::StatusOr<AccessRules> read = ReadAccessRules(policy_path_);
   bool ask = clock_.Now() >= asked_ + kAskAgain;
   if (!read.ok()) {
-    std::string why(read.status().message());
-    if (why != refused_) {
-      refused_ = std::move(why);
-      log_.Warning("policy_kept",
-                   {{"reason", refused_},
-                    {"message", "the last good policy goes on counting"}});
-    }
+    refused_.OnRefused(read.status());
   } else {
-    refused_.clear();
+    refused_.OnAccepted();
     if (read->content != content_) {
       Note(*read, "policy_changed");
       control_.Set(*std::move(read));

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lease/clock.h"
+#include "service/host/refused_files.h"
 #include "service/host/server_log.h"
 #include "service/security/access_control.h"
 
@@ -51,8 +52,8 @@ class ServerAccess {
   std::string content_;  // Of the files that count.
   std::vector<std::string> tenants_;
   AccessControl control_;
-  std::string refused_;  // Why the files were last refused.
-  Instant asked_;        // When streams were last looked at again.
+  RefusedFiles refused_;
+  Instant asked_;  // When streams were last looked at again.
 };
 
 }  // namespace leasehold

@@ -23,20 +23,16 @@ ServerTls::ServerTls(TlsFiles files, TlsMaterial material,
       clock_(clock),
       log_(log),
       material_(material),
-      credentials_(std::move(material), client_auth) {}
+      credentials_(std::move(material), client_auth),
+      refused_(log, "tls_kept", "the last good certificate goes on serving") {}
 
 void ServerTls::LookAgain() {
   auto read = ReadTlsMaterial(files_, clock_.WallNow());
   if (!read.ok()) {
-    std::string why(read.status().message());
-    if (why == refused_) return;
-    refused_ = std::move(why);
-    log_.Warning("tls_kept",
-                 {{"reason", refused_},
-                  {"message", "the last good certificate goes on serving"}});
+    refused_.OnRefused(read.status());
     return;
   }
-  refused_.clear();
+  refused_.OnAccepted();
   if (*read == material_) return;
   material_ = *std::move(read);
   credentials_.Set(material_);

@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "lease/clock.h"
+#include "service/host/refused_files.h"
 #include "service/host/server_log.h"
 #include "service/network/tls_credentials.h"
 #include "service/network/tls_material.h"
@@ -46,7 +47,7 @@ class ServerTls {
   ServerLog& log_;
   TlsMaterial material_;
   TlsCredentials credentials_;
-  std::string refused_;  // Why the files were last refused.
+  RefusedFiles refused_;
 };
 
 }  // namespace leasehold

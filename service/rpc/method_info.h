@@ -14,7 +14,7 @@
 namespace leasehold {
 
 // Calls by how much is lost if one is refused, from the most to the least.
-// Limits and overload choose by it.
+// Limits choose by it.
 enum class CallClass : uint8_t {
   // Work that is answered, leases that are renewed, health: to refuse these
   // would undo what was accepted before. They have no rate.

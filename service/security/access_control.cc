@@ -103,6 +103,23 @@ bool AreSame(std::string_view a, std::string_view b) {
          CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+absl::Status CheckRole(const Caller& caller, const MethodInfo& method) {
+  if (caller.roles.Allow(method.role)) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(
+      View(method.service), "/", View(method.name), " needs the role ",
+      View(NameOf(method.role)), "; ",
+      caller.known_by == KnownBy::kNothing ? "a caller without a credential"
+                                           : QuoteForMessage(caller.name),
+      " has ", caller.roles.empty() ? "none" : caller.roles.ToString()));
+}
+
+// Of whom nothing needs to be known.
+const CallerPtr& Anyone() {
+  static const auto& anyone = *new CallerPtr(
+      new Caller{.tenant = std::string(kDefaultTenant), .roles = {}});
+  return anyone;
+}
+
 // Judges have numbers, since an address may come again.
 uint64_t NextJudge() {
   static std::atomic<uint64_t> last = 0;
@@ -399,27 +416,6 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::Enter(CallerPtr caller,
   return CallerPtr(held, held->caller.get());
 }
 
-namespace {
-
-absl::Status CheckRole(const Caller& caller, const MethodInfo& method) {
-  if (caller.roles.Allow(method.role)) return absl::OkStatus();
-  return absl::PermissionDeniedError(absl::StrCat(
-      View(method.service), "/", View(method.name), " needs the role ",
-      View(NameOf(method.role)), "; ",
-      caller.known_by == KnownBy::kNothing ? "a caller without a credential"
-                                           : QuoteForMessage(caller.name),
-      " has ", caller.roles.empty() ? "none" : caller.roles.ToString()));
-}
-
-// Of whom nothing needs to be known.
-const CallerPtr& Anyone() {
-  static const auto& anyone = *new CallerPtr(
-      new Caller{.tenant = std::string(kDefaultTenant), .roles = {}});
-  return anyone;
-}
-
-}  // namespace
-
 AccessControl::AccessControl(AccessRules rules, const Clock& clock)
     : clock_(clock),
       // Nobody is called so: names in a policy have no colon.
@@ -454,13 +450,27 @@ uint64_t AccessControl::OpenOrchestrationsMax(const std::string& tenant) const {
   return judge()->LimitsOf(tenant).open_orchestrations;
 }
 
+absl::Status AccessControl::Identify(const Judge& judge,
+                                     const grpc::ServerContextBase& call,
+                                     const MethodInfo& method,
+                                     CallerPtr& caller) const {
+  absl::StatusOr<CallerPtr> known =
+      judge.Identify(call, clock_.WallNow(), process_token_);
+  if (known.ok()) {
+    caller = *std::move(known);
+  } else if (method.role == Role::kAnyone) {
+    // What is open to all is open to those who are nobody, too.
+    caller = Anyone();
+  } else {
+    return known.status();
+  }
+  return CheckRole(*caller, method);
+}
+
 absl::Status AccessControl::Admit(const grpc::ServerContextBase& call,
                                   const MethodInfo& method, CallerPtr& caller) {
   const std::shared_ptr<const Judge> judge = this->judge();
-  absl::StatusOr<CallerPtr> known = Identify(*judge, call, method);
-  if (!known.ok()) return known.status();
-  caller = *std::move(known);
-  absl::Status allowed = CheckRole(*caller, method);
+  absl::Status allowed = Identify(*judge, call, method, caller);
   if (!allowed.ok()) return allowed;
   // What the process asks of itself belongs to work that was accepted.
   if (method.role == Role::kAnyone || caller->known_by == KnownBy::kProcess) {
@@ -473,24 +483,13 @@ absl::Status AccessControl::Admit(const grpc::ServerContextBase& call,
   return absl::OkStatus();
 }
 
-absl::StatusOr<CallerPtr> AccessControl::Identify(
-    const Judge& judge, const grpc::ServerContextBase& call,
-    const MethodInfo& method) const {
-  absl::StatusOr<CallerPtr> caller =
-      judge.Identify(call, clock_.WallNow(), process_token_);
-  // A method that is open to all is open to those who are nobody, too.
-  if (!caller.ok() && method.role == Role::kAnyone) return Anyone();
-  return caller;
-}
-
 absl::Status AccessControl::AdmitStill(const grpc::ServerContextBase& call,
                                        const MethodInfo& method,
                                        const Caller& before) {
-  const absl::StatusOr<CallerPtr> now = Identify(*judge(), call, method);
-  if (!now.ok()) return now.status();
-  absl::Status allowed = CheckRole(**now, method);
+  CallerPtr now;
+  absl::Status allowed = Identify(*judge(), call, method, now);
   if (!allowed.ok()) return allowed;
-  if ((*now)->tenant != before.tenant || (*now)->name != before.name) {
+  if (now->tenant != before.tenant || now->name != before.name) {
     return absl::UnauthenticatedError(
         "the credential of this call is somebody else's now; call again");
   }

@@ -66,9 +66,10 @@ class AccessControl final : public Gatekeeper {
   class Judge;
 
   std::shared_ptr<const Judge> judge() const ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::shared_ptr<const Caller>> Identify(
-      const Judge& judge, const grpc::ServerContextBase& call,
-      const MethodInfo& method) const;
+  // As Admit, but for the limits.
+  absl::Status Identify(const Judge& judge, const grpc::ServerContextBase& call,
+                        const MethodInfo& method,
+                        std::shared_ptr<const Caller>& caller) const;
 
   const Clock& clock_;
   const std::string process_token_;

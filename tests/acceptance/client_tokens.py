@@ -1,5 +1,6 @@
 """A47: tokens, as the command line brings them: from files that may change, by contexts."""
 
+import contextlib
 import os
 import signal
 
@@ -71,16 +72,22 @@ def _():
             equal(watch.wait(), 0, f"exit code; standard error: {watch.err}")
 
 
-@check("A47.4 once the file is gone and its token revoked, the error says both")
-def _():
-    with Secured() as server, Program(
-            harness.clients / "leasehold", *server.access,
-            f"--token-file={server.token_path}", "join", "room-1") as reader:
+@contextlib.contextmanager
+def joined(server):
+    """`leasehold join` with the token, which has heard of an echo."""
+    with Program(harness.clients / "leasehold", *server.access,
+                 f"--token-file={server.token_path}", "join", "room-1") as reader:
         reader.await_line("out", "Joined")
         spoken = leasehold(*server.access, f"--token-file={server.token_path}", "echo",
                            "Apple", "--id=room-1")
         equal(spoken.code, 0, f"exit code of {spoken}")
         reader.await_line("out", "Apple")
+        yield reader
+
+
+@check("A47.4 once the file is gone and its token revoked, the error says both")
+def _():
+    with Secured() as server, joined(server) as reader:
         os.remove(server.token_path)
         server.revoke(server.tokens["shop"])
         equal(reader.wait(), 1, f"exit code; standard error: {reader.err}")
@@ -104,14 +111,7 @@ def _():
 
 @check("A47.6 what other users of the machine can read of a client names no token")
 def _():
-    with Secured() as server, Program(
-            harness.clients / "leasehold", *server.access,
-            f"--token-file={server.token_path}", "join", "room-1") as reader:
-        reader.await_line("out", "Joined")
-        spoken = leasehold(*server.access, f"--token-file={server.token_path}", "echo",
-                           "Apple", "--id=room-1")
-        equal(spoken.code, 0, f"exit code of {spoken}")
-        reader.await_line("out", "Apple")
+    with Secured() as server, joined(server) as reader:
         token = server.tokens["shop"]
         secret = token.removeprefix(f"lh_{server.id_of(token)}_")
         with open(f"/proc/{reader.pid}/cmdline", encoding="utf-8") as file:

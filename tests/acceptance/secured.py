@@ -39,13 +39,11 @@ class Secured(Guarded):
         return path
 
     def id_of(self, token):
-        listed = [line.split()[0] for line in self.token_command("list").out.splitlines()]
-        [found] = [id for id in listed if token.startswith(f"lh_{id}_")]
-        return found
+        return token.split("_")[1]
 
     def revoke(self, token):
         """Once the server knows."""
-        revoked = self.token_command("revoke", "--", self.id_of(token))
+        revoked = self.token_command("revoke", self.id_of(token))
         equal(revoked.code, 0, f"exit code of {revoked}")
         self.reload()
 
