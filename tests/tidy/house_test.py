@@ -58,8 +58,10 @@ ARROWS["client/cli"] = {"proto"} | CLIENT_ROOMS
 ARROWS["client/examples"] = {"proto"} | CLIENT_ROOMS | {"client/testing"}
 BELOW_EDGE = {"lease", "service/base", "service/instance", "service/storage",
               "service/echo", "service/dispatch", "service/orchestration"}
-for room_at_edge in ("service/http", "service/cluster"):
-    ARROWS[room_at_edge] = BELOW_EDGE | {"proto"}
+ARROWS["service/cluster"] = BELOW_EDGE | {"proto"}
+# The door for HTTP has the callers, methods and policy of the other doors.
+ARROWS["service/http"] = BELOW_EDGE | {"proto", "service/network", "service/rpc",
+                                       "service/security"}
 # Who calls, and what he may do: it knows calls, and nothing of what they are for.
 ARROWS["service/security"] = {"lease", "service/base", "service/rpc"}
 ARROWS["service/host"] = BELOW_EDGE | {
