@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "lease/base/json_text.h"
+
 namespace leasehold {
 namespace {
 
@@ -65,6 +67,18 @@ std::string WriteJson(const nlohmann::json& value) {
   constexpr int kOneLine = -1;
   return value.dump(kOneLine, ' ', /*ensure_ascii=*/false,
                     nlohmann::json::error_handler_t::replace);
+}
+
+bool IsJson(std::string_view text) {
+  // nlohmann's parser skips a byte order mark, and takes a NUL for the end of
+  // the text; inside of other JSON they would be errors.
+  return !text.starts_with("\xEF\xBB\xBF") &&
+         text.find('\0') == std::string_view::npos && !IsTooDeep(text) &&
+         nlohmann::json::accept(text);
+}
+
+std::string JsonString(std::string_view text) {
+  return WriteJson(nlohmann::json(std::string(text)));
 }
 
 }  // namespace leasehold
