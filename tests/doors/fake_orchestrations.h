@@ -31,6 +31,7 @@ class FakeOrchestrations final : public Orchestrations {
   // ---- What the test sets ----
 
   absl::Status failure;  // Not OK: the answer to everything.
+  absl::Status refusal;  // Not OK: the answer to what changes something.
   StartReceipt receipt;
   std::optional<OrchestrationInfo> info;  // nullopt: there is none.
   OrchestrationPage page;
@@ -38,6 +39,8 @@ class FakeOrchestrations final : public Orchestrations {
   PurgeResult purged;
   std::vector<InstanceKey> not_open;
   std::deque<HistoryPage> history;  // One for each ReadHistory.
+  // Of as many ReadHistory calls, those that are not OK have no page.
+  std::deque<absl::Status> lost;
 
   // ---- What the door did ----
 
@@ -58,11 +61,13 @@ class FakeOrchestrations final : public Orchestrations {
     Note("Start ", Show(r.key), " ", r.name, " version=", Show(r.version),
          " input=", Show(r.input), " request=", r.request_id,
          r.policy.replaceable.has_value() ? " policy" : "");
+    if (!refusal.ok()) return done(refusal);
     Answer(receipt, done);
   }
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
                Done<StartReceipt> done) override {
     Note("Restart ", Show(key), new_id.has_value() ? " under a new ID" : "");
+    if (!refusal.ok()) return done(refusal);
     Answer(receipt, done);
   }
   void Get(const InstanceKey& key, bool payloads,
@@ -83,29 +88,29 @@ class FakeOrchestrations final : public Orchestrations {
   void RaiseEvent(const InstanceKey& key, std::string name, Payload input,
                   DoneStatus done) override {
     Note("RaiseEvent ", Show(key), " ", name, " ", Show(input));
-    done(failure);
+    done(Refused());
   }
   void Suspend(const InstanceKey& key, Payload reason,
                DoneStatus done) override {
     Note("Suspend ", Show(key), " ", Show(reason));
-    done(failure);
+    done(Refused());
   }
   void Resume(const InstanceKey& key, Payload reason,
               DoneStatus done) override {
     Note("Resume ", Show(key), " ", Show(reason));
-    done(failure);
+    done(Refused());
   }
   void Terminate(const InstanceKey& key, Payload output, bool recursive,
                  DoneStatus done) override {
     Note("Terminate ", Show(key), " ", Show(output),
          recursive ? " recursive" : "");
-    done(failure);
+    done(Refused());
   }
   void TerminateByForce(const InstanceKey& key, Payload output, bool recursive,
                         DoneStatus done) override {
     Note("TerminateByForce ", Show(key), " ", Show(output),
          recursive ? " recursive" : "");
-    done(failure);
+    done(Refused());
   }
   void TerminateNow(std::vector<InstanceKey> keys, Payload output,
                     Done<std::vector<InstanceKey>> done) override {
@@ -115,7 +120,7 @@ class FakeOrchestrations final : public Orchestrations {
   void Rewind(const InstanceKey& key, Payload reason,
               DoneStatus done) override {
     Note("Rewind ", Show(key), " ", Show(reason));
-    done(failure);
+    done(Refused());
   }
   void Purge(std::vector<InstanceKey> keys, bool recursive,
              Done<PurgeResult> done) override {
@@ -149,6 +154,11 @@ class FakeOrchestrations final : public Orchestrations {
     Note("ReadHistory ", Show(key), " ", Show(query.execution_id),
          query.replaced ? " or a replaced one" : "", " from \"",
          query.page_token.text, "\"");
+    if (!lost.empty()) {
+      const absl::Status status = lost.front();
+      lost.pop_front();
+      if (!status.ok()) return done(status);
+    }
     if (history.empty()) return Answer(HistoryPage(), done);
     HistoryPage next = std::move(history.front());
     history.pop_front();
@@ -161,6 +171,9 @@ class FakeOrchestrations final : public Orchestrations {
   template <typename... Parts>
   void Note(const Parts&... parts) {
     calls_.Put(absl::StrCat(parts...));
+  }
+  const absl::Status& Refused() const {
+    return failure.ok() ? refusal : failure;
   }
   template <typename T>
   void Answer(const T& value, const Done<T>& done) {
