@@ -8,29 +8,12 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "service/doors/orchestration_messages.h"
-#include "service/orchestration/bounds.h"
+#include "service/doors/orchestration_methods.h"
 #include "service/rpc/server_call.h"
 #include "service/rpc/stream_call.h"
 
 namespace leasehold {
 namespace {
-
-using Info = std::optional<OrchestrationInfo>;
-
-// How long a purge by filter may take. The answer says if it did not finish.
-constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
-
-// The status of one that must exist.
-absl::Status StatusOf(const absl::StatusOr<Info>& info,
-                      const InstanceKey& key) {
-  if (info.ok() && !info->has_value()) return NoSuchOrchestration(key);
-  return info.status();
-}
-
-Payload ToPayload(std::string& text) {
-  if (text.empty()) return std::nullopt;
-  return std::move(text);
-}
 
 absl::Status StatusOf(const absl::StatusOr<Orchestrations::SharedInfo>& info,
                       const InstanceKey& key) {
@@ -55,99 +38,10 @@ struct Seen {
   absl::Time created;
 };
 
-// ---- The methods whose answer comes from Orchestrations ---------------------
-//
-// Each fills the response, then calls `done`; both may happen on any thread.
+// How long a purge by filter may take. The answer says if it did not finish.
+constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
 
-void Get(Orchestrations& orchestrations, const InstanceKey& key,
-         v1::GetOrchestrationRequest& request, v1::OrchestrationState& response,
-         DoneStatus done) {
-  orchestrations.Get(key, !request.omit_payloads(),
-                     [key, &response, done](const absl::StatusOr<Info>& info) {
-                       const absl::Status status = StatusOf(info, key);
-                       if (status.ok()) ToMessage(**info, response);
-                       done(status);
-                     });
-}
-
-void RaiseEvent(Orchestrations& orchestrations, const InstanceKey& key,
-                v1::RaiseOrchestrationEventRequest& request,
-                v1::RaiseOrchestrationEventResponse&, DoneStatus done) {
-  if (request.name().empty()) {
-    return done(absl::InvalidArgumentError(
-        "name: is required; it says which event to raise"));
-  }
-  if (absl::Status status = CheckName("name", request.name()); !status.ok()) {
-    return done(status);
-  }
-  Payload input;
-  if (request.has_input()) input = std::move(*request.mutable_input());
-  orchestrations.RaiseEvent(key, request.name(), std::move(input),
-                            std::move(done));
-}
-
-void Suspend(Orchestrations& orchestrations, const InstanceKey& key,
-             v1::SuspendOrchestrationRequest& request,
-             v1::SuspendOrchestrationResponse&, DoneStatus done) {
-  orchestrations.Suspend(key, ToPayload(*request.mutable_reason()),
-                         std::move(done));
-}
-
-void Resume(Orchestrations& orchestrations, const InstanceKey& key,
-            v1::ResumeOrchestrationRequest& request,
-            v1::ResumeOrchestrationResponse&, DoneStatus done) {
-  orchestrations.Resume(key, ToPayload(*request.mutable_reason()),
-                        std::move(done));
-}
-
-void Terminate(Orchestrations& orchestrations, const InstanceKey& key,
-               v1::TerminateOrchestrationRequest& request,
-               v1::TerminateOrchestrationResponse&, DoneStatus done) {
-  Payload output;
-  if (request.has_output()) output = std::move(*request.mutable_output());
-  if (request.force()) {
-    orchestrations.TerminateByForce(key, std::move(output), request.recursive(),
-                                    std::move(done));
-  } else {
-    orchestrations.Terminate(key, std::move(output), request.recursive(),
-                             std::move(done));
-  }
-}
-
-void Rewind(Orchestrations& orchestrations, const InstanceKey& key,
-            v1::RewindOrchestrationRequest& request,
-            v1::RewindOrchestrationResponse&, DoneStatus done) {
-  orchestrations.Rewind(key, ToPayload(*request.mutable_reason()),
-                        std::move(done));
-}
-
-void Purge(Orchestrations& orchestrations, const InstanceKey& key,
-           v1::PurgeOrchestrationRequest& request,
-           v1::PurgeOrchestrationResponse& response, DoneStatus done) {
-  orchestrations.Purge(
-      {key}, request.recursive(),
-      [&orchestrations, key, &request, &response,
-       done](const absl::StatusOr<PurgeResult>& result) {
-        if (!result.ok() || result->erased > 0) {
-          if (result.ok()) response.set_purged(result->erased);
-          return done(result.status());
-        }
-        orchestrations.Get(
-            key, /*payloads=*/false,
-            [&orchestrations, key, &request, &response,
-             done](const absl::StatusOr<Info>& info) {
-              const absl::Status status = StatusOf(info, key);
-              if (!status.ok()) return done(status);
-              if (IsFinished((*info)->status)) {  // Just now.
-                return Purge(orchestrations, key, request, response, done);
-              }
-              done(absl::FailedPreconditionError(
-                  absl::StrCat("orchestration ", QuoteForMessage(key.id),
-                               " is ", std::string(StatusName((*info)->status)),
-                               "; only one that has ended can be purged")));
-            });
-      });
-}
+// ---- Methods on many --------------------------------------------------------
 
 void PurgeMany(Orchestrations& orchestrations, const Caller& caller,
                v1::PurgeOrchestrationsRequest& request,
@@ -195,6 +89,7 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
   using enum MethodKind;
   using enum Role;
   using enum CallClass;
+  using On = OrchestrationMethods;
   // For methods on one orchestration, which `instance_id` or the header names.
   const auto one = [this]<typename Request, typename Response>(
                        auto accept,
@@ -220,7 +115,7 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
   return {
       {"Start", kUnary, kUser, kStart,
        [this](MethodQueue& calls) { ServeStart(calls); }},
-      {"Get", kUnary, kViewer, kRead, one(&Service::RequestGet, &Get)},
+      {"Get", kUnary, kViewer, kRead, one(&Service::RequestGet, &On::Get)},
       {"WaitForStart", kUnary, kViewer, kRead,
        wait(&Service::RequestWaitForStart, Until::kStarted), Lasting::kWait},
       {"WaitForCompletion", kUnary, kViewer, kRead,
@@ -229,17 +124,19 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
       {"Watch", kServerStream, kViewer, kRead,
        [this](MethodQueue& calls) { ServeWatch(calls); }, Lasting::kWatch},
       {"RaiseEvent", kUnary, kUser, kEvent,
-       one(&Service::RequestRaiseEvent, &RaiseEvent)},
+       one(&Service::RequestRaiseEvent, &On::RaiseEvent)},
       {"Suspend", kUnary, kUser, kEvent,
-       one(&Service::RequestSuspend, &Suspend)},
-      {"Resume", kUnary, kUser, kEvent, one(&Service::RequestResume, &Resume)},
+       one(&Service::RequestSuspend, &On::Suspend)},
+      {"Resume", kUnary, kUser, kEvent,
+       one(&Service::RequestResume, &On::Resume)},
       {"Terminate", kUnary, kUser, kEvent,
-       one(&Service::RequestTerminate, &Terminate)},
+       one(&Service::RequestTerminate, &On::Terminate)},
       {"Restart", kUnary, kUser, kStart,
        [this](MethodQueue& calls) { ServeRestart(calls); }},
       {"Rewind", kUnary, kOperator, kEvent,
-       one(&Service::RequestRewind, &Rewind)},
-      {"Purge", kUnary, kOperator, kEvent, one(&Service::RequestPurge, &Purge)},
+       one(&Service::RequestRewind, &On::Rewind)},
+      {"Purge", kUnary, kOperator, kEvent,
+       one(&Service::RequestPurge, &On::Purge)},
       {"PurgeMany", kUnary, kOperator, kEvent,
        many(&Service::RequestPurgeMany, &PurgeMany)},
       {"List", kUnary, kViewer, kRead, many(&Service::RequestList, &List)},

@@ -11,8 +11,25 @@
 namespace leasehold {
 namespace {
 
+// `{name}`, with or without more behind it.
 bool IsParameter(const std::string& part) {
-  return part.size() > 2 && part.front() == '{' && part.back() == '}';
+  return part.front() == '{' && part.find('}') > 1 &&
+         part.find('}') != std::string::npos;
+}
+
+// Adds what the parameter `part` stands for in `segment`. False: the segment is
+// not of that form.
+bool AddParameter(const std::string& part, const std::string& segment,
+                  HttpFields& params) {
+  const size_t end = part.find('}');
+  const std::string suffix = part.substr(end + 1);
+  if (segment.size() <= suffix.size() ||
+      !absl::EndsWithIgnoreCase(segment, suffix)) {
+    return false;
+  }
+  params.Add(part.substr(1, end - 1),
+             segment.substr(0, segment.size() - suffix.size()));
+  return true;
 }
 
 // Whether `segments` are of that pattern; `params` then has what its parameters
@@ -31,9 +48,8 @@ bool Matches(const std::vector<std::string>& pattern,
     // A slash at the end that need not be there.
     if (is_last && part.empty() && i == segments.size() && i > 0) break;
     if (i == segments.size()) return false;
-    if (IsParameter(part)) {
-      if (segments[i].empty()) return false;
-      found.Add(part.substr(1, part.size() - 2), segments[i]);
+    if (!part.empty() && IsParameter(part)) {
+      if (!AddParameter(part, segments[i], found)) return false;
     } else if (!absl::EqualsIgnoreCase(part, segments[i])) {
       return false;
     }

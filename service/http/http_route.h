@@ -6,6 +6,7 @@
 //
 //   /healthz                         exactly that
 //   /instances/{id}/raiseEvent/{e}   two parameters
+//   /contexts/{id}:release           a parameter, and a verb of it
 //   /instances/                      with and without the slash at the end
 //   /ui/*                            /ui, and all below it
 //

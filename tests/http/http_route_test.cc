@@ -56,6 +56,18 @@ TEST_F(HttpRouterTest, LiteralsMatchInAnyCaseAndNothingElse) {
   EXPECT_EQ(Find("GET", {""}), "!");
 }
 
+TEST_F(HttpRouterTest, AVerbIsWhatFollowsTheLastColonOfItsSegment) {
+  Add("GET", "/c/{id}");
+  Add("POST", "/c/{id}:release");
+  Add("POST", "/c/{id}:raise-event");
+  EXPECT_EQ(Find("POST", {"c", "a:release"}), "/c/{id}:release id=a");
+  EXPECT_EQ(Find("POST", {"c", "a:b:Release"}), "/c/{id}:release id=a:b");
+  EXPECT_EQ(Find("POST", {"c", "a:raise-event"}), "/c/{id}:raise-event id=a");
+  EXPECT_EQ(Find("POST", {"c", ":release"}), "!GET, HEAD");
+  EXPECT_EQ(Find("POST", {"c", "a"}), "!GET, HEAD");
+  EXPECT_EQ(Find("GET", {"c", "a:release"}), "/c/{id} id=a:release");
+}
+
 TEST_F(HttpRouterTest, AParameterIsOneSegmentThatIsNotEmpty) {
   Add("GET", "/i/{id}/raise/{event}");
   EXPECT_EQ(Find("GET", {"i", "a/b", "raise", "go"}),

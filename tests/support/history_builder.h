@@ -90,6 +90,8 @@ class HistoryBuilder {
   }
 
   const std::vector<HistoryEvent>& events() const { return events_; }
+  // All events, in frames.
+  std::string Frames() const { return Frames(events_.size()); }
   // The first `count` events, in frames.
   std::string Frames(size_t count) const {
     std::string frames;

@@ -59,9 +59,10 @@ ARROWS["client/examples"] = {"proto"} | CLIENT_ROOMS | {"client/testing"}
 BELOW_EDGE = {"lease", "service/base", "service/instance", "service/storage",
               "service/echo", "service/dispatch", "service/orchestration"}
 ARROWS["service/cluster"] = BELOW_EDGE | {"proto"}
-# The door for HTTP has the callers, methods and policy of the other doors.
+# The door for HTTP has the callers, methods and policy of the other doors,
+# and their words: the dashboard shows the messages of leasehold.v1 as JSON.
 ARROWS["service/http"] = BELOW_EDGE | {"proto", "service/network", "service/rpc",
-                                       "service/security"}
+                                       "service/doors", "service/security"}
 # Who calls, and what he may do: it knows calls, and nothing of what they are for.
 ARROWS["service/security"] = {"lease", "service/base", "service/rpc"}
 ARROWS["service/host"] = BELOW_EDGE | {

@@ -1,0 +1,62 @@
+// DashboardApi: the dashboard's API, as a list of routes: what it shows, what
+// it does, and the stream of what changes.
+//
+// It is ours, and follows leasehold.v1: whoever may call a method over gRPC may
+// use the route that stands for it.
+//
+// Thread-safety: safe.   Lifetime: what it is made of outlives it, and it
+// outlives the listener that serves its routes. Stop it before the engine.
+#ifndef LEASEHOLD_SERVICE_HTTP_DASHBOARD_API_H_
+#define LEASEHOLD_SERVICE_HTTP_DASHBOARD_API_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lease/clock.h"
+#include "service/http/dashboard_call.h"
+#include "service/http/dashboard_contexts.h"
+#include "service/http/live_hub.h"
+#include "service/instance/executor.h"
+#include "service/instance/instance_registry.h"
+#include "service/instance/watch_hub.h"
+#include "service/orchestration/orchestrations.h"
+
+namespace leasehold {
+
+class DashboardApi {
+ public:
+  struct Parts {
+    Clock& clock;
+    InstanceRegistry& registry;
+    WatchHub& contexts;  // Of that registry.
+    Orchestrations& orchestrations;
+    Executor& executor;  // Lists are read on it.
+    std::string version;
+  };
+  // A stream follows this many topics at most.
+  static constexpr size_t kTopicsMax = 4;
+
+  explicit DashboardApi(Parts parts);
+
+  std::vector<HttpRoute> Routes();
+
+  void Start() { live_.Start(); }
+  // Ends all streams. Idempotent.
+  void Stop() { live_.Stop(); }
+  LiveHub& live() { return live_; }
+
+ private:
+  absl::Status Events(const HttpCallPtr& call);
+  absl::StatusOr<LiveHub::Followed> TopicOf(std::string_view text,
+                                            const Caller& caller);
+  absl::Status WhoAmI(const HttpCallPtr& call) const;
+
+  const Parts parts_;
+  DashboardContexts contexts_;
+  LiveHub live_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HTTP_DASHBOARD_API_H_

@@ -1,0 +1,262 @@
+#include "service/http/live_hub.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+namespace leasehold {
+namespace {
+
+// Proxies end what is silent for longer.
+constexpr absl::Duration kHeartbeat = absl::Seconds(15);
+
+}  // namespace
+
+std::string ServerSentEvent(const std::string& name, const std::string& data) {
+  return absl::StrCat("event: ", name, "\ndata: ", data, "\n\n");
+}
+
+struct LiveHub::Topic {
+  std::string name;
+  std::function<std::unique_ptr<LiveTopic>()> make;
+  // These belong to the thread that looks.
+  std::unique_ptr<LiveTopic> topic;
+  Instant next{};
+};
+
+// Members are guarded by the State's lock, and are not declared so because a
+// Stream does not know it.
+struct LiveHub::Stream {
+  struct Following {
+    std::shared_ptr<Topic> topic;
+    bool needs_snapshot = true;
+  };
+
+  std::vector<Following> following;
+  std::string queued;
+  HttpBody::Done waiting;  // Empty: nobody does.
+  bool ended = false;
+  Instant heard{};  // When something was last queued.
+
+  // Queues a message. False: there is too much already, and it is lost, as is
+  // all that was queued.
+  bool Add(const std::string& message, Instant now) {
+    heard = now;
+    if (queued.empty() || queued.size() + message.size() <= kQueueMax) {
+      queued += message;
+      return true;
+    }
+    queued = ServerSentEvent("lagged", "{}");
+    for (Following& one : following) one.needs_snapshot = true;
+    return false;
+  }
+};
+
+// Hands streams what is queued for them, if they wait for it. Destroyed without
+// the lock.
+class LiveHub::Handing {
+ public:
+  ~Handing() {
+    for (Ready& one : ready_) one.done(std::move(one.part));
+  }
+  // With the lock held.
+  void Take(Stream& stream) {
+    if (!stream.waiting || stream.queued.empty()) return;
+    ready_.push_back({std::exchange(stream.waiting, nullptr),
+                      std::exchange(stream.queued, {})});
+  }
+  void TakeEnd(Stream& stream) {
+    if (!stream.waiting) return;
+    ready_.push_back({std::exchange(stream.waiting, nullptr), std::string()});
+  }
+
+ private:
+  struct Ready {
+    HttpBody::Done done;
+    std::string part;
+  };
+  std::vector<Ready> ready_;
+};
+
+class LiveHub::Body final : public HttpBody {
+ public:
+  Body(std::shared_ptr<State> state, std::shared_ptr<Stream> stream)
+      : state_(std::move(state)), stream_(std::move(stream)) {}
+  ~Body() override {
+    MutexLock lock(state_->mu);
+    stream_->ended = true;
+    stream_->waiting = nullptr;
+    state_->changed = true;
+    state_->wake.NotifyAll();
+  }
+
+  void Next(Done done) override {
+    std::string part;
+    {
+      MutexLock lock(state_->mu);
+      part = std::exchange(stream_->queued, {});
+      if (part.empty() && !state_->stopping) {
+        stream_->waiting = std::move(done);
+        return;
+      }
+    }
+    done(std::move(part));
+  }
+
+ private:
+  const std::shared_ptr<State> state_;
+  const std::shared_ptr<Stream> stream_;
+};
+
+LiveHub::LiveHub(Clock& clock)
+    : clock_(clock), state_(std::make_shared<State>()) {}
+
+LiveHub::~LiveHub() { Stop(); }
+
+void LiveHub::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void LiveHub::Stop() {
+  {
+    Handing handing;
+    MutexLock lock(state_->mu);
+    state_->stopping = true;
+    state_->wake.NotifyAll();
+    for (const std::shared_ptr<Stream>& stream : state_->streams) {
+      handing.TakeEnd(*stream);
+    }
+  }
+  if (thread_.joinable()) thread_.join();
+  // Topics end before what they look at; and without the lock, as ending them
+  // may take a moment.
+  std::map<std::string, std::shared_ptr<Topic>> topics;
+  MutexLock lock(state_->mu);
+  for (const std::shared_ptr<Stream>& stream : state_->streams) {
+    stream->following.clear();
+  }
+  state_->streams.clear();
+  topics.swap(state_->topics);
+}
+
+std::unique_ptr<HttpBody> LiveHub::Follow(std::vector<Followed> topics) {
+  const auto stream = std::make_shared<Stream>();
+  stream->heard = clock_.Now();
+  stream->queued = "retry: 2000\n\n";
+  MutexLock lock(state_->mu);
+  if (!state_->stopping) {
+    for (Followed& one : topics) {
+      std::shared_ptr<Topic>& topic = state_->topics[one.name];
+      if (topic == nullptr) {
+        topic = std::make_shared<Topic>(Topic{
+            .name = one.name, .make = std::move(one.make), .topic = nullptr});
+      }
+      stream->following.push_back({.topic = topic});
+    }
+    state_->streams.push_back(stream);
+    state_->changed = true;
+    state_->wake.NotifyAll();
+  }
+  return std::make_unique<Body>(state_, stream);
+}
+
+size_t LiveHub::topics() const {
+  MutexLock lock(state_->mu);
+  return state_->topics.size();
+}
+
+std::vector<std::shared_ptr<LiveHub::Topic>> LiveHub::TakeOutEnded() {
+  std::vector<std::shared_ptr<Topic>> gone;
+  MutexLock lock(state_->mu);
+  std::erase_if(state_->streams,
+                [](const auto& stream) { return stream->ended; });
+  std::set<const Topic*> followed;
+  for (const std::shared_ptr<Stream>& stream : state_->streams) {
+    for (const Stream::Following& one : stream->following) {
+      followed.insert(one.topic.get());
+    }
+  }
+  for (auto it = state_->topics.begin(); it != state_->topics.end();) {
+    if (followed.contains(it->second.get())) {
+      ++it;
+    } else {
+      gone.push_back(std::move(it->second));
+      it = state_->topics.erase(it);
+    }
+  }
+  return gone;
+}
+
+Instant LiveHub::LookNow() {
+  TakeOutEnded();
+  struct Due {
+    std::shared_ptr<Topic> topic;
+    bool snapshot = false;
+  };
+  std::map<const Topic*, Due> all;
+  {
+    MutexLock lock(state_->mu);
+    for (const std::shared_ptr<Stream>& stream : state_->streams) {
+      for (const Stream::Following& one : stream->following) {
+        Due& due = all[one.topic.get()];
+        due.topic = one.topic;
+        due.snapshot = due.snapshot || one.needs_snapshot;
+      }
+    }
+  }
+  const Instant now = clock_.Now();
+  Instant next = all.empty() ? Instant::Infinite() : now + kHeartbeat;
+  for (auto& [key, due] : all) {
+    Topic& topic = *due.topic;
+    if (topic.topic == nullptr) topic.topic = topic.make();
+    if (due.snapshot || topic.next <= now) {
+      Send(topic, topic.topic->Look(now, due.snapshot, topic.next));
+    }
+    next = std::min(next, topic.next);
+  }
+  SendHeartbeats(now);
+  return next;
+}
+
+void LiveHub::Send(const Topic& topic, const LiveTopic::News& news) {
+  Handing handing;
+  MutexLock lock(state_->mu);
+  const Instant now = clock_.Now();
+  for (const std::shared_ptr<Stream>& stream : state_->streams) {
+    for (Stream::Following& one : stream->following) {
+      if (one.topic.get() != &topic) continue;
+      const std::string& message =
+          one.needs_snapshot ? news.snapshot : news.change;
+      if (message.empty()) continue;
+      if (stream->Add(message, now)) one.needs_snapshot = false;
+    }
+    handing.Take(*stream);
+  }
+}
+
+void LiveHub::SendHeartbeats(Instant now) {
+  Handing handing;
+  MutexLock lock(state_->mu);
+  for (const std::shared_ptr<Stream>& stream : state_->streams) {
+    if (stream->heard + kHeartbeat > now) continue;
+    stream->Add(": \n\n", now);
+    handing.Take(*stream);
+  }
+}
+
+void LiveHub::Run() {
+  for (;;) {
+    const Instant next = LookNow();
+    MutexLock lock(state_->mu);
+    while (!state_->stopping && !state_->changed && clock_.Now() < next) {
+      clock_.WaitUntil(state_->wake, state_->mu, next);
+    }
+    state_->changed = false;
+    if (state_->stopping) return;
+  }
+}
+
+}  // namespace leasehold
