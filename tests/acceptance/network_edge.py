@@ -440,3 +440,34 @@ def _():
             equal(answer.code, "UNIMPLEMENTED", "code of a compressed message")
             contains(answer.message, "compression is not allowed")
             connection.close()
+
+
+PING = 6
+ENHANCE_YOUR_CALM = 11
+
+
+@check("A38.21 a flood of pings: the connection is told to calm down and closed, others are "
+       "served, and memory stays bounded")
+def _():
+    with Server() as server:
+        beside = server.connect()
+        equal(beside.echo().code, "OK", "code")
+        eager = server.connect()
+        eager.send_bytes(raw_frame(PING, 0, b"12345678") * 10)
+        while not eager.closed:
+            eager._receive()
+        expect(eager.goaway is not None, "no GOAWAY came")
+        equal(eager.goaway.error_code, ENHANCE_YOUR_CALM, "error code of the GOAWAY")
+        equal(eager.goaway.additional_data, b"too_many_pings", "reason of the GOAWAY")
+
+        before = status_of(server, "VmHWM")
+        floods = [server.connect() for _ in range(20)]
+        for connection in floods:  # Nobody reads what is answered.
+            connection.send_bytes(raw_frame(PING, 0, b"12345678") * 200_000)
+            equal(beside.echo().code, "OK", "code of another connection")
+        for connection in floods:
+            while not connection.closed:
+                connection._receive()
+        equal(beside.echo().code, "OK", "code of another connection")
+        grown = (status_of(server, "VmHWM") - before) >> 10
+        expect(grown < 300, f"{grown} MiB for 4 million pings")
