@@ -91,6 +91,15 @@ bool QueryReader::Flag(std::string_view name, bool otherwise) {
   return Word(name, {"false", "true"}, otherwise ? 1 : 0) == 1;
 }
 
+Payload QueryReader::Letters(std::string_view name, std::string_view letters) {
+  Payload text = Text(name);
+  if (text.has_value() && (text->empty() || text->find_first_not_of(letters) !=
+                                                std::string::npos)) {
+    Refuse(name, *text, absl::StrCat("is some of the letters ", View(letters)));
+  }
+  return text;
+}
+
 std::optional<StoredTime> QueryReader::Time(std::string_view name) {
   const Payload text = Text(name);
   if (!text.has_value()) return std::nullopt;

@@ -41,6 +41,8 @@ class QueryReader {
   Payload Text(std::string_view name);
   // `true` or `false`.
   bool Flag(std::string_view name, bool otherwise);
+  // At least one of `letters`, each an ASCII letter, and nothing else.
+  Payload Letters(std::string_view name, std::string_view letters);
   // A day or a time in the years 1 to 9999, as ISO 8601 writes it; UTC, if it
   // does not say otherwise.
   std::optional<StoredTime> Time(std::string_view name);

@@ -26,6 +26,12 @@ std::optional<absl::Duration> TimeoutOf(QueryReader& query) {
   return std::min(*timeout, DurableFunctionsStarts::kTimeoutMax);
 }
 
+// What else of a start's or a restart's query is used only once it is done.
+void CheckRest(QueryReader& query) {
+  query.Flag("returnInternalServerErrorOnFailure", false);
+  query.Letters("capabilities", kCapabilities);
+}
+
 std::string IsTaken(std::string_view id, std::string_view runtime_status) {
   const auto status = RuntimeStatusNamed(runtime_status);
   const bool finished = status.has_value() && IsFinished(*status);
@@ -150,7 +156,7 @@ void DurableFunctionsStarts::Start(const HttpCallPtr& call) {
   status.Update(CheckVersion("version", start.version.value_or("")));
   start.policy = query.Policy();
   const std::optional<absl::Duration> timeout = TimeoutOf(query);
-  query.Flag("returnInternalServerErrorOnFailure", false);
+  CheckRest(query);
   status.Update(query.status());
   absl::StatusOr<Payload> input = JsonBodyOf(request);
   status.Update(input.status());
@@ -180,7 +186,7 @@ void DurableFunctionsStarts::Restart(const HttpCallPtr& call) {
   std::optional<std::string> new_id;
   if (query.Flag("restartWithNewInstanceId", true)) new_id = NewInstanceId();
   const std::optional<absl::Duration> timeout = TimeoutOf(query);
-  query.Flag("returnInternalServerErrorOnFailure", false);
+  CheckRest(query);
   if (!query.status().ok()) return call->Fail(query.status());
   orchestrations_.Restart(
       *key, std::move(new_id),

@@ -9,6 +9,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "service/http/durable_functions_call.h"
@@ -17,6 +19,11 @@
 #include "service/orchestration/orchestrations.h"
 
 namespace leasehold {
+
+// What may be done by the URLs of a start, unless it says otherwise, and what
+// it may ask for; letters of service/security/capability.h.
+inline constexpr std::string_view kCapabilitiesByDefault = "setur";
+inline constexpr std::string_view kCapabilities = "shetur";
 
 // Which URLs the maker of `request` is given for an instance of his.
 using ManagementUrlsOf = std::function<ManagementUrls(

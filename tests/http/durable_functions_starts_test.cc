@@ -81,6 +81,8 @@ TEST_F(DurableFunctionsStartsTest, RefusesWhatBreaksARule) {
        {"/orchestrators/Hello/@a", "/orchestrators/Hello/\x01",
         "/orchestrators/\xff/a", "/orchestrators/Hello/a?ifActive=maybe",
         "/orchestrators/Hello/a?timeout=soon",
+        "/orchestrators/Hello/a?capabilities=x",
+        "/orchestrators/Hello/a?capabilities=",
         "/orchestrators/Hello/a?returnInternalServerErrorOnFailure=1"}) {
     EXPECT_EQ(Send("POST", path).status, 400) << path;
   }
