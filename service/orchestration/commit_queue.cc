@@ -8,6 +8,7 @@ namespace leasehold {
 void CommitQueue::Submit(PendingCommit commit) {
   {
     MutexLock lock(mu_);
+    if (queue_.empty()) queued_ = clock_.Now();
     queue_.push_back(std::move(commit));
     if (std::exchange(posted_, true)) return;
   }
@@ -22,6 +23,7 @@ void CommitQueue::CommitAll() {
     CommitResult result = CommitResult::Done();
     {
       MutexLock lock(mu_);
+      committing_ = std::exchange(queued_, std::nullopt);
       if (queue_.empty()) {
         posted_ = false;
         return;
@@ -60,6 +62,13 @@ void CommitQueue::Resume(const Fence& fence) {
   MutexLock lock(mu_);
   fence_ = fence;
   failed_ = absl::OkStatus();
+}
+
+absl::Duration CommitQueue::delay() const {
+  MutexLock lock(mu_);
+  const std::optional<Instant> oldest =
+      committing_.has_value() ? committing_ : queued_;
+  return oldest.has_value() ? clock_.Now() - *oldest : absl::ZeroDuration();
 }
 
 CommitQueue::Counts CommitQueue::counts() const {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -63,6 +64,8 @@ class CommitQueue {
   void Resume(const Fence& fence) ABSL_LOCKS_EXCLUDED(mu_);
 
   Counts counts() const ABSL_LOCKS_EXCLUDED(mu_);
+  // How long the oldest commit that is not durable has waited; zero: none does.
+  absl::Duration delay() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   void CommitAll() ABSL_LOCKS_EXCLUDED(mu_);
@@ -76,6 +79,10 @@ class CommitQueue {
 
   mutable Mutex mu_;
   std::vector<PendingCommit> queue_ ABSL_GUARDED_BY(mu_);
+  // Since when the oldest in the queue waits, and the oldest of the batch that
+  // is being committed.
+  std::optional<Instant> queued_ ABSL_GUARDED_BY(mu_);
+  std::optional<Instant> committing_ ABSL_GUARDED_BY(mu_);
   bool posted_ ABSL_GUARDED_BY(mu_) = false;  // CommitAll is posted or runs.
   Fence fence_ ABSL_GUARDED_BY(mu_);
   absl::Status failed_ ABSL_GUARDED_BY(mu_);  // Not OK: until Resume.

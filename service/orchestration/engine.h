@@ -181,6 +181,8 @@ class Engine final : public Orchestrations,
 
   Entities& entities() { return entity_calls_; }
   EngineCounts counts() const ABSL_LOCKS_EXCLUDED(mu_);
+  // As CommitQueue::delay.
+  absl::Duration commit_delay() const { return commits_.delay(); }
 
  private:
   friend class Answers;

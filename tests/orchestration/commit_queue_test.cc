@@ -114,6 +114,27 @@ TEST_F(CommitQueueTest, WhatIsQueuedMeanwhileIsTheNextCommit) {
   EXPECT_EQ(store_.commits(), 2);
 }
 
+TEST_F(CommitQueueTest, DelayIsThatOfTheOldestCommitThatIsNotDurable) {
+  EXPECT_EQ(queue_.delay(), absl::ZeroDuration());
+  queue_.Submit(Write("a"));
+  clock_.Advance(absl::Seconds(2));
+  queue_.Submit(Write("b"));
+  EXPECT_EQ(queue_.delay(), absl::Seconds(2));
+  PendingCommit slow = Write("c");
+  slow.apply.push_back([this] {  // It is still being committed.
+    PendingCommit next = Write("d");
+    next.apply.push_back(
+        [this] { EXPECT_EQ(queue_.delay(), absl::Seconds(3)); });
+    queue_.Submit(std::move(next));
+    clock_.Advance(absl::Seconds(3));
+    EXPECT_EQ(queue_.delay(), absl::Seconds(5));
+  });
+  queue_.Submit(std::move(slow));
+  writer_.RunAll();
+  EXPECT_THAT(batches_, ElementsAre(3u, 1u));
+  EXPECT_EQ(queue_.delay(), absl::ZeroDuration());
+}
+
 TEST_F(CommitQueueTest, IsWrittenAgainAfterItWasEmpty) {
   queue_.Submit(Write("a"));
   writer_.RunAll();
