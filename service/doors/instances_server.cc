@@ -126,7 +126,8 @@ std::vector<HostedService::Method> InstancesServer::Methods() {
       {"KeepAlive", kBidiStream, kUser, kEssential,
        [this](MethodQueue& calls) { ServeKeepAlive(calls); }},
       {"Hold", kServerStream, kUser, kCall,
-       [this](MethodQueue& calls) { ServeHold(calls); }},
+       [this](MethodQueue& calls) { ServeHold(calls); },
+       /*lasting=*/std::nullopt, /*keeps_lease=*/true},
       {"SetIdleTimeout", kUnary, kUser, kCall,
        [this](MethodQueue& calls) { ServeSetIdleTimeout(calls); }},
       // By force it needs an operator.

@@ -82,7 +82,13 @@ Instances::Instances(InstancesOptions options)
       binder_(core_, {}),
       budget_(clock_, {.connection_bytes_max = options_.connection_bytes_max,
                        .total_bytes_max = options_.total_bytes_max}),
-      heartbeats_(clock_, options_.heartbeat_interval) {}
+      heartbeats_(clock_, options_.heartbeat_interval) {
+  if (options_.overload_delay > absl::ZeroDuration()) {
+    overload_.emplace(
+        clock_, OverloadLimits{.queue_delay_max = options_.overload_delay},
+        options_.on_overload);
+  }
+}
 
 Instances::~Instances() { Shutdown(); }
 
@@ -121,11 +127,21 @@ void Instances::Register(grpc::ServerBuilder& builder) {
     builder.RegisterService(&services_[registered_]->service());
   }
   if (runtime_ == nullptr && registered_ > 0) {
-    runtime_ =
-        std::make_unique<RpcRuntime>(builder, options_.queue_threads, budget_,
-                                     RpcHooks{.heartbeats = &heartbeats_,
-                                              .gatekeeper = options_.gatekeeper,
-                                              .witness = options_.witness});
+    runtime_ = std::make_unique<RpcRuntime>(
+        builder, options_.queue_threads, budget_,
+        RpcHooks{.heartbeats = &heartbeats_,
+                 .gatekeeper = options_.gatekeeper,
+                 .witness = options_.witness,
+                 .overload = overload_.has_value() ? &*overload_ : nullptr});
+    if (overload_.has_value()) {
+      probe_.emplace(
+          builder, clock_, [this] { return runtime_->load().arrived; },
+          [this](absl::Duration delay) {
+            overload_->OnQueueDelay(delay);
+            overload_->LookAtCommits();
+            return overload_->overloaded();
+          });
+    }
   }
 }
 
@@ -139,6 +155,7 @@ void Instances::Start() {
   runtime_->Start([this](RpcQueue& queue) {
     for (HostedService* service : services_) service->Serve(queue);
   });
+  if (probe_.has_value()) probe_->Start();
 }
 
 void Instances::AskAgain() {
@@ -188,12 +205,14 @@ absl::Duration Instances::Drain(absl::Duration timeout) {
 
 void Instances::Shutdown(grpc::Server& server, absl::Duration drain_timeout) {
   const absl::Duration left = Drain(drain_timeout);
+  if (probe_.has_value()) probe_->Stop();
   server.Shutdown(Span(left));  // From now, by gRPC's own clock.
   Shutdown();
 }
 
 void Instances::Shutdown() {
   if (std::exchange(shut_down_, true)) return;
+  if (probe_.has_value()) probe_->Stop();
   if (started_) {
     for (ServerPart* part : parts_) part->OnStopping();
   }

@@ -26,7 +26,9 @@
 #include <grpcpp/server_builder.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -53,8 +55,10 @@
 #include "service/instance/shared_provider.h"
 #include "service/instance/watch_hub.h"
 #include "service/rpc/call_witness.h"
+#include "service/rpc/delay_probe.h"
 #include "service/rpc/gatekeeper.h"
 #include "service/rpc/heartbeat.h"
+#include "service/rpc/overload.h"
 #include "service/rpc/rpc_runtime.h"
 #include "service/rpc/served.h"
 
@@ -100,6 +104,14 @@ struct InstancesOptions {
   Gatekeeper* gatekeeper = nullptr;
   // Is told how calls of Leasehold's own services end, if not null.
   CallWitness* witness = nullptr;
+
+  // From when on Leasehold's own services refuse calls because the server is
+  // overloaded: what arrives waits for longer than this (overload.h). Zero:
+  // they never do.
+  absl::Duration overload_delay = absl::ZeroDuration();
+  // Is told that an overload begins or ends, on a thread of its own, if not
+  // null.
+  std::function<void(const Overload::Change&)> on_overload = nullptr;
 
   // Whether exceptions of your code, and failures of initializers and detach
   // hooks, go to the log of the process (gpr_log) as well as to `observers`.
@@ -151,6 +163,12 @@ class Instances {
   void Register(grpc::ServerBuilder& builder);
   // All services that were added.
   const std::vector<HostedService*>& services() const { return services_; }
+  // Commits that wait for longer than 2 s are an overload too, if
+  // `overload_delay` is set; `commit_delay` says how long the oldest one has
+  // waited. It is called on another thread from Start on, until Shutdown.
+  void WatchCommits(std::function<absl::Duration()> commit_delay) {
+    if (overload_.has_value()) overload_->WatchCommits(std::move(commit_delay));
+  }
   // For services that are added: how their calls find instances.
   const InstanceDoor& door() const { return door_; }
 
@@ -248,7 +266,9 @@ class Instances {
   std::vector<ServerPart*> parts_;  // Those, and others.
   ByteBudget budget_;
   HeartbeatTimer heartbeats_;
+  std::optional<Overload> overload_;     // If calls are refused in one.
   std::unique_ptr<RpcRuntime> runtime_;  // From the first Register on.
+  std::optional<DelayProbe> probe_;      // The same, if there is an overload_.
   size_t registered_ = 0;                // How many of the services.
 
   bool started_ = false;

@@ -61,6 +61,7 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                 .ping_interval = options.heartbeat_interval}),
       orchestration_(engine_, host.door(), console),
       entities_(engine_.entities(), host.door()) {
+  host.WatchCommits([this] { return engine_.commit_delay(); });
   host.Add(static_cast<ServerPart&>(*this));
   host.Add(sidecar_);
   host.Add(orchestration_);

@@ -16,6 +16,10 @@ namespace {
 // work can be ended with a reason. Other requests have kRequestBytesMax.
 constexpr int kMessageBytesMax = 256 << 20;
 
+// Log lines on overloads that begin or end.
+constexpr uint64_t kOverloadLinesMax = 10;
+constexpr absl::Duration kOverloadLinesSpan = absl::Minutes(1);
+
 AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
   const ConnectionPolicy& policy = options.connections;
   return {.connections_max = options.connections_max,
@@ -25,11 +29,11 @@ AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
           .proxies = options.proxies};
 }
 
-InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
-                                    std::vector<InstanceObserver*> observers,
-                                    TenantContexts* contexts,
-                                    Gatekeeper* gatekeeper,
-                                    CallWitness* witness) {
+InstancesOptions InstancesOptionsOf(
+    const ServerOptions& options, Clock& clock,
+    std::vector<InstanceObserver*> observers, TenantContexts* contexts,
+    Gatekeeper* gatekeeper, CallWitness* witness,
+    std::function<void(const Overload::Change&)> on_overload) {
   std::vector<ContextInitializer*> initializers;
   if (contexts != nullptr) initializers.push_back(contexts);
   return {.initializers = std::move(initializers),
@@ -49,6 +53,8 @@ InstancesOptions InstancesOptionsOf(const ServerOptions& options, Clock& clock,
           .total_bytes_max = options.total_bytes_max,
           .gatekeeper = gatekeeper,
           .witness = witness,
+          .overload_delay = options.overload_delay,
+          .on_overload = std::move(on_overload),
           .log_failures = false,  // The server's log has them.
           .clock = &clock};
 }
@@ -68,15 +74,17 @@ ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                        AccessControl* access, CallWitness* witness)
     : options_(std::move(options)),
       log_(log),
+      overload_lines_(clock, kOverloadLinesMax, kOverloadLinesSpan),
       tenant_contexts_(access == nullptr
                            ? nullptr
                            : std::make_unique<TenantContexts>(
                                  [access](const std::string& tenant) {
                                    return access->ContextsMax(tenant);
                                  })),
-      instances_(InstancesOptionsOf(options_, clock,
-                                    With(std::move(observers), log, console),
-                                    tenant_contexts_.get(), access, witness)),
+      instances_(InstancesOptionsOf(
+          options_, clock, With(std::move(observers), log, console),
+          tenant_contexts_.get(), access, witness,
+          [this](const Overload::Change& change) { OnOverload(change); })),
       listener_(clock, log, AcceptLimitsOf(options_),
                 options_.unix_socket_mode) {
   instances_.AddEcho({.idle_timeout = options_.IdleTimeoutOf(kEchoService),
@@ -110,6 +118,24 @@ absl::Status ServerHost::Start() {
     log_.Info("listening", {{"address", address}});
   }
   return absl::OkStatus();
+}
+
+void ServerHost::OnOverload(const Overload::Change& change) {
+  uint64_t left_out = 0;
+  if (!overload_lines_.Admit(left_out)) return;
+  const std::string waits =
+      change.cause == Overload::Cause::kQueue ? "calls" : "commits";
+  if (change.begins) {
+    log_.Warning("overload_begins",
+                 {{"waits", waits},
+                  {"delay", absl::FormatDuration(change.delay)},
+                  {"limit", absl::FormatDuration(change.limit)},
+                  {"lines_left_out", left_out}});
+  } else {
+    log_.Info("overload_ends", {{"lasted", absl::FormatDuration(change.lasted)},
+                                {"refused_calls", change.refused_calls},
+                                {"lines_left_out", left_out}});
+  }
 }
 
 std::shared_ptr<grpc::Channel> ServerHost::InProcessChannel() {

@@ -10,8 +10,10 @@
 
 #include <grpcpp/server.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +21,7 @@
 #include "service/doors/instance_call.h"
 #include "service/embed/instances.h"
 #include "service/host/console.h"
+#include "service/host/line_budget.h"
 #include "service/host/listener.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
@@ -27,6 +30,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/network/caller_addresses.h"
 #include "service/rpc/call_witness.h"
+#include "service/rpc/overload.h"
 #include "service/rpc/served.h"
 #include "service/security/access_control.h"
 
@@ -59,6 +63,10 @@ class ServerHost {
   void UseTls(std::shared_ptr<grpc::ServerCredentials> credentials) {
     listener_.UseTls(std::move(credentials));
   }
+  // As Instances::WatchCommits. Call it before Start.
+  void WatchCommits(std::function<absl::Duration()> commit_delay) {
+    instances_.WatchCommits(std::move(commit_delay));
+  }
   // Who is behind the connections of trusted proxies.
   const CallerAddresses& callers() const { return listener_.callers(); }
   // For services that are added.
@@ -84,8 +92,11 @@ class ServerHost {
   void StopAndDrain();
 
  private:
+  void OnOverload(const Overload::Change& change);
+
   const ServerOptions options_;
   ServerLog& log_;
+  LineBudget overload_lines_;
   const std::unique_ptr<TenantContexts> tenant_contexts_;  // Null: no limits.
   Instances instances_;
   Listener listener_;

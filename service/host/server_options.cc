@@ -179,6 +179,11 @@ std::vector<Setting> ProcessSettings(ServerOptions& o) {
                    "Threads that serve calls, each with a completion queue."),
       CountSetting("user-threads", o.user_threads, 256,
                    "Threads that run initializers and detach hooks."),
+      DurationOrNoneSetting(
+          "overload-delay", o.overload_delay,
+          "When calls wait longer than this for the server, it refuses some: "
+          "reads first, then starts, events and calls, never workers' answers, "
+          "kept leases and health. 0: none."),
   };
 }
 

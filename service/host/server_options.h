@@ -26,6 +26,7 @@
 #include "service/network/tls_material.h"
 #include "service/rpc/connection_policy.h"
 #include "service/rpc/heartbeat.h"
+#include "service/rpc/overload.h"
 
 namespace leasehold {
 
@@ -63,6 +64,8 @@ struct ServerOptions {
   int resets_max = 500;  // Of streams under a second old, of a connection.
   int resets_per_second_max = 200;
   absl::Duration heartbeat_interval = kHeartbeatInterval;
+  // How long what arrives may wait before calls are refused; 0: for ever.
+  absl::Duration overload_delay = OverloadLimits().queue_delay_max;
 
   // Orchestrations.
   bool memory_store = false;  // Otherwise in `data`.

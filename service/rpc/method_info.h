@@ -46,6 +46,9 @@ struct MethodInfo {
   Role role = Role::kOperator;  // What it asks of its callers.
   CallClass call_class = CallClass::kCall;
   Lasting lasting = Lasting::kNo;
+  // It keeps an instance that is there: counted as others of its class, but an
+  // overload refuses it no more than what is essential.
+  bool keeps_lease = false;
 };
 
 }  // namespace leasehold

@@ -26,6 +26,7 @@
 #include "service/rpc/gatekeeper.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/method_queue.h"
+#include "service/rpc/overload.h"
 
 namespace leasehold {
 
@@ -59,6 +60,8 @@ struct RpcHooks {
   HeartbeatTimer* heartbeats = nullptr;  // Null: streams send no heartbeats.
   Gatekeeper* gatekeeper = nullptr;      // Null: everybody may call everything.
   CallWitness* witness = nullptr;
+  Overload* overload =
+      nullptr;  // Null: calls are served however long they wait.
 };
 
 // One completion queue and its thread.
@@ -84,6 +87,7 @@ class RpcQueue {
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   Gatekeeper* gatekeeper() { return hooks_.gatekeeper; }
   CallWitness* witness() { return hooks_.witness; }
+  Overload* overload() { return hooks_.overload; }
   ByteBudget& budget() { return budget_; }
   HeartbeatTimer* heartbeats() { return hooks_.heartbeats; }
 

@@ -52,6 +52,7 @@ class HostedService : public ServerPart {
     std::function<void(MethodQueue&)> serve;
     // How its calls stay open, if not as other calls of that kind.
     std::optional<Lasting> lasting = std::nullopt;
+    bool keeps_lease = false;  // As in MethodInfo.
   };
 
   virtual grpc::Service& service() = 0;
@@ -70,7 +71,8 @@ class HostedService : public ServerPart {
            .call_class = method.call_class,
            .lasting = method.lasting.value_or(method.kind == MethodKind::kUnary
                                                   ? Lasting::kNo
-                                                  : Lasting::kStream)}));
+                                                  : Lasting::kStream),
+           .keeps_lease = method.keeps_lease}));
     }
   }
 

@@ -38,7 +38,7 @@ void ServerCall::NoteInstance(std::string_view id) {
 
 void ServerCall::OnNotableAnswer(const absl::Status& status) {
   CallWitness* const witness = queue_.witness();
-  if (witness != nullptr && (witnessed_ || !refusal_.ok())) {
+  if (witness != nullptr && !turned_away_ && (witnessed_ || !refusal_.ok())) {
     witness->OnEnd({.method = method_,
                     .call = context_,
                     .caller = caller_.get(),

@@ -265,6 +265,14 @@ class ServerCall {
   void OnNotableAnswer(const absl::Status& status);
 
   void Identify() {
+    if (Overload* const overload = queue_.overload(); overload != nullptr) {
+      // First: to refuse a call should cost as little as it can.
+      refusal_ = overload->Admit(method_);
+      if (!refusal_.ok()) {
+        turned_away_ = true;
+        return;
+      }
+    }
     CallWitness* const witness = queue_.witness();
     witnessed_ = witness != nullptr && witness->Watches(method_);
     Gatekeeper* const gatekeeper = queue_.gatekeeper();
@@ -293,7 +301,8 @@ class ServerCall {
   grpc::ServerContext context_;
   // From its arrival on. Null: nobody is known.
   std::shared_ptr<const Caller> caller_;
-  absl::Status refusal_;  // Not OK: the caller may not make this call.
+  absl::Status refusal_;      // Not OK: the caller may not make this call.
+  bool turned_away_ = false;  // Because of an overload, whoever the caller is.
   bool witnessed_ = false;
   std::string instance_id_;  // For the witness; several stand with commas.
 

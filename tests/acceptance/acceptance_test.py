@@ -26,7 +26,8 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "durable_go", "durable_java", "surprises", "durable_task_details", "flow",
            "network_edge", "exchange", "proxies", "memory", "doors", "entities",
            "entity_details", "hostile_entities", "entity_calls", "entity_locks",
-           "encryption", "identity", "tenants", "limits", "client_tokens")
+           "encryption", "identity", "tenants", "limits", "client_tokens",
+           "overload")
 
 
 def main():

@@ -27,6 +27,7 @@ SETTINGS = {
     "heartbeat-interval": ("20s", "DURATION", "0s"),
     "queue-threads": ("", "N", "0"),  # The default is the machine's.
     "user-threads": ("4", "N", "257"),
+    "overload-delay": ("50ms", "DURATION", "50"),
     "max-connections": ("10000", "N", "0"),
     "max-connections-per-address": ("1000", "N", "some"),
     "proxy-protocol": ("", "ADDRESS/PREFIX,...", "10.0.0.1/8"),

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -84,6 +85,35 @@ TEST_F(MethodTableTest, OnlyHealthIsThereForThoseOfWhomNothingIsKnown) {
           << served->name() << "/" << method.name;
     }
   }
+}
+
+// What an overload never refuses (service/rpc/overload.h).
+TEST_F(MethodTableTest, AnswersOfWorkersKeptLeasesAndHealthAreNotShed) {
+  std::set<std::string> found;
+  for (HostedService* served : host_.services()) {
+    for (const HostedService::Method& method : served->Methods()) {
+      if (method.call_class != CallClass::kEssential && !method.keeps_lease) {
+        continue;
+      }
+      found.insert(std::string(served->name()) + "/" +
+                   std::string(method.name));
+    }
+  }
+  const std::set<std::string> expected = {
+      "TaskHubSidecarService/AbandonTaskActivityWorkItem",
+      "TaskHubSidecarService/AbandonTaskEntityWorkItem",
+      "TaskHubSidecarService/AbandonTaskOrchestratorWorkItem",
+      "TaskHubSidecarService/CompleteActivityTask",
+      "TaskHubSidecarService/CompleteEntityTask",
+      "TaskHubSidecarService/CompleteOrchestratorTask",
+      "TaskHubSidecarService/GetWorkItems",
+      "TaskHubSidecarService/Hello",
+      "TaskHubSidecarService/StreamInstanceHistory",
+      "grpc.health.v1.Health/Check",
+      "grpc.health.v1.Health/Watch",
+      "leasehold.v1.Instances/Hold",
+      "leasehold.v1.Instances/KeepAlive"};
+  EXPECT_EQ(found, expected);
 }
 
 TEST_F(MethodTableTest, ServicesThatOptionsNameAreServed) {
