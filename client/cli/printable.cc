@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "lease/base/utf8.h"
+#include "lease/base/visible.h"
 
 namespace leasehold::client::cli {
 
@@ -21,7 +22,7 @@ std::string Printable(std::string_view text) {
       printable += "\\n";
     } else if (character == "\t") {
       printable += "\\t";
-    } else if (!code.has_value() || IsControl(*code)) {
+    } else if (!code.has_value() || !IsVisible(*code)) {
       for (const char c : character) {
         printable += absl::StrFormat("\\x%02x", static_cast<unsigned char>(c));
       }

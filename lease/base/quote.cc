@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "lease/base/utf8.h"
+#include "lease/base/visible.h"
 
 namespace leasehold {
 namespace {
@@ -20,7 +21,7 @@ std::string QuoteForMessage(std::string_view value) {
     std::string_view rest = value;
     const std::optional<uint32_t> code = TakeCodePoint(rest);
     std::string shown;
-    if (code.has_value() && !IsControl(*code)) {
+    if (code.has_value() && IsVisible(*code)) {
       if (*code == '"' || *code == '\\') shown += '\\';
       shown += value.substr(0, value.size() - rest.size());
     } else {

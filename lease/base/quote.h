@@ -10,8 +10,8 @@
 namespace leasehold {
 
 // `value` for a message: in double quotes, with at most 64 bytes between them;
-// what is longer ends in "...". Printable UTF-8 stays as it is; quotes,
-// backslashes, control characters and broken UTF-8 are escaped.
+// what is longer ends in "...". Visible UTF-8 (visible.h) stays as it is;
+// quotes, backslashes, what is not visible, and broken UTF-8 are escaped.
 std::string QuoteForMessage(std::string_view value);
 
 }  // namespace leasehold

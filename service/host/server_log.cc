@@ -1,13 +1,14 @@
 #include "service/host/server_log.h"
 
-#include <algorithm>
-#include <cstddef>
+#include <cstdint>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "lease/base/utf8.h"
 #include "lease/base/view.h"
+#include "lease/base/visible.h"
 
 namespace leasehold {
 namespace {
@@ -22,34 +23,35 @@ std::string TextValue(std::string_view text) {
   return text.empty() ? "\"\"" : std::string(text);
 }
 
+// As JSON has it: in UTF-16.
+void AppendEscaped(uint32_t code, std::string& quoted) {
+  if (code < 0x10000) {
+    absl::StrAppendFormat(&quoted, "\\u%04x", code);
+  } else {
+    absl::StrAppendFormat(&quoted, "\\u%04x\\u%04x", 0xD7C0 + (code >> 10),
+                          0xDC00 + (code & 0x3FF));
+  }
+}
+
 }  // namespace
 
 std::string JsonQuote(std::string_view text) {
   std::string quoted = "\"";
-  for (size_t i = 0; i < text.size();) {
-    const size_t bytes = CodePointBytes(text.substr(i));
-    if (bytes != 1) {
-      quoted += bytes == 0 ? "\\ufffd" : text.substr(i, bytes);
-      i += std::max<size_t>(bytes, 1);
-      continue;
-    }
-    const char c = text[i++];
-    switch (c) {
-      case '"':
-        quoted += "\\\"";
-        break;
-      case '\\':
-        quoted += "\\\\";
-        break;
-      case '\n':
-        quoted += "\\n";
-        break;
-      default:
-        if (c < 0x20 || c == 0x7F) {
-          absl::StrAppendFormat(&quoted, "\\u%04x", c);
-        } else {
-          quoted += c;
-        }
+  while (!text.empty()) {
+    const std::string_view before = text;
+    const std::optional<uint32_t> code = TakeCodePoint(text);
+    if (!code.has_value()) {
+      text.remove_prefix(1);
+      quoted += "\\ufffd";
+    } else if (*code == '"' || *code == '\\') {
+      quoted += '\\';
+      quoted += static_cast<char>(*code);
+    } else if (*code == '\n') {
+      quoted += "\\n";
+    } else if (IsVisible(*code)) {
+      quoted += before.substr(0, before.size() - text.size());
+    } else {
+      AppendEscaped(*code, quoted);
     }
   }
   return quoted + "\"";

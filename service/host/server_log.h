@@ -64,7 +64,7 @@ class ServerLog final : public InstanceObserver {
 };
 
 // `text` as a JSON string, with its quotes. Bytes that are not UTF-8 become
-// U+FFFD.
+// U+FFFD; what does not show itself (lease/base/visible.h) is escaped.
 std::string JsonQuote(std::string_view text);
 
 }  // namespace leasehold

@@ -114,6 +114,14 @@ TEST(JsonQuote, LeavesUtf8AsItIs) {
   EXPECT_EQ(JsonQuote("grün 東京 🙂"), "\"grün 東京 🙂\"");
 }
 
+// With these a line looks as if it said something else.
+TEST(JsonQuote, EscapesWhatNobodySees) {
+  EXPECT_EQ(JsonQuote("gpj.\u202Eexe"), "\"gpj.\\u202eexe\"");
+  EXPECT_EQ(JsonQuote("room\u200B-1\u2066"), "\"room\\u200b-1\\u2066\"");
+  EXPECT_EQ(JsonQuote("\u2028\u0085\u009B"), "\"\\u2028\\u0085\\u009b\"");
+  EXPECT_EQ(JsonQuote("\U000E0041\uFEFF"), "\"\\udb40\\udc41\\ufeff\"");
+}
+
 // A parser refuses a line that is not UTF-8 as a whole.
 TEST(JsonQuote, ReplacesWhatIsNotUtf8) {
   EXPECT_EQ(JsonQuote("a\xff"
@@ -178,6 +186,13 @@ TEST_F(ServerLogTest, InstanceIdCannotForgeALine) {
                           "tenant=default "
                           "instance_id=\"a reason=x\\n2020 INFO forged\" "
                           "generation=1 idle_timeout=1s"));
+}
+
+TEST_F(ServerLogTest, NorCanItTurnOneAround) {
+  ServerLog& log = Open(LogFormat::kText);
+  log.Info("x", {{"v", "a\u202E"}, {"w", "\u200B"}});
+  EXPECT_THAT(Lines(), ElementsAre("2020-01-01T00:00:00.000Z INFO x "
+                                   "v=\"a\\u202e\" w=\"\\u200b\""));
 }
 
 }  // namespace
