@@ -1,6 +1,5 @@
 #include "service/security/access_control.h"
 
-#include <grpcpp/security/auth_context.h>
 #include <openssl/crypto.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include "absl/time/time.h"
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
+#include "service/security/peer_certificate.h"
 
 namespace leasehold {
 namespace {
@@ -58,28 +58,6 @@ absl::StatusOr<std::optional<std::string_view>> BearerToken(
         "the metadata authorization is not of the form `Bearer TOKEN`");
   }
   return (*value)->substr(kBearer.size());
-}
-
-// The names in the certificate that the connection was opened with, the most
-// telling first, as a policy writes them. The common name counts only if there
-// is no other: authorities take less care of it (RFC 6125, 6.4.4).
-std::vector<std::string> CertificateNames(const grpc::ServerContextBase& call) {
-  std::vector<std::string> names;
-  const auto context = call.auth_context();
-  if (context == nullptr || !context->IsPeerAuthenticated()) return names;
-  const auto add = [&](const char* property, absl::string_view prefix) {
-    for (const grpc::string_ref& value :
-         context->FindPropertyValues(property)) {
-      names.push_back(
-          absl::StrCat(prefix, absl::string_view(value.data(), value.size())));
-    }
-  };
-  add("peer_spiffe_id", "");
-  add("peer_dns", "dns:");
-  const bool has_others =
-      !names.empty() || !context->FindPropertyValues("peer_uri").empty();
-  if (!has_others) add("x509_common_name", "cn:");
-  return names;
 }
 
 // A token that this thread has seen, as it was found: to hash a token again for
@@ -144,6 +122,11 @@ class AccessControl::Judge {
   TenantLimits LimitsOf(const std::string& tenant) const {
     const auto found = tenants_.find(tenant);
     return found == tenants_.end() ? TenantLimits{} : found->second.limits;
+  }
+  absl::Time UrlsNotBefore(const std::string& tenant) const {
+    const auto& times = rules_.policy.urls_not_before;
+    const auto found = times.find(tenant);
+    return found == times.end() ? absl::InfinitePast() : found->second;
   }
 
  private:
@@ -384,7 +367,17 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::Identify(
     if (!known.ok()) return known.status();
     caller = *std::move(known);
   }
-  const CallerPtr certified = OfCertificate(call);
+  CallerPtr certified = OfCertificate(call);
+  const absl::Time expiry =
+      certified == nullptr ? absl::InfiniteFuture() : CertificateExpiry(call);
+  const bool has_expired = now >= expiry;
+  if (has_expired) certified = nullptr;
+  if (caller == nullptr && has_expired) {
+    return absl::UnauthenticatedError(absl::StrCat(
+        "the client certificate of this connection has expired at ",
+        absl::FormatTime(absl::RFC3339_sec, expiry, absl::UTCTimeZone()),
+        "; connect again, with one that is valid"));
+  }
   if (caller == nullptr) {
     caller = certified;
   } else if (certified != nullptr && certified->tenant != caller->tenant) {
@@ -448,6 +441,10 @@ uint64_t AccessControl::ContextsMax(const std::string& tenant) const {
 
 uint64_t AccessControl::OpenOrchestrationsMax(const std::string& tenant) const {
   return judge()->LimitsOf(tenant).open_orchestrations;
+}
+
+absl::Time AccessControl::UrlsNotBefore(const std::string& tenant) const {
+  return judge()->UrlsNotBefore(tenant);
 }
 
 absl::Status AccessControl::Identify(const Judge& judge,

@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/rpc/gatekeeper.h"
@@ -57,6 +58,8 @@ class AccessControl final : public Gatekeeper {
   uint64_t ContextsMax(const std::string& tenant) const;
   // How many orchestrations that callers began it may have open; 0: the same.
   uint64_t OpenOrchestrationsMax(const std::string& tenant) const;
+  // When its oldest capability URLs may have been made (Capabilities::Check).
+  absl::Time UrlsNotBefore(const std::string& tenant) const;
 
   // A token for calls that this process makes to itself, as a user of the
   // tenant that each names as its `taskhub`. It is worth nothing elsewhere.

@@ -14,6 +14,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
@@ -38,11 +39,12 @@ std::string WithLength(std::string_view text) {
   return bytes;
 }
 
+// `what`: VERBS.MADE.EXP.
 std::string Mac(const CapabilityKeys::Key& key, const CapabilityTarget& target,
-                std::string_view verbs, std::string_view expires) {
+                absl::string_view what) {
   const std::string text =
       absl::StrCat(View(kSigned), WithLength(target.tenant),
-                   WithLength(target.instance_id), View(verbs), View(expires));
+                   WithLength(target.instance_id), what);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned int size = 0;
   if (HMAC(EVP_sha256(), key.bytes.data(), static_cast<int>(key.bytes.size()),
@@ -103,32 +105,39 @@ absl::StatusOr<std::string> Capabilities::Make(const CapabilityTarget& target,
   for (const char verb : kVerbs) {
     if (verbs.find(verb) != std::string_view::npos) ordered += verb;
   }
-  const std::string expires =
-      absl::StrCat(absl::ToUnixSeconds(clock_.WallNow() + lifetime));
+  const absl::Time now = clock_.WallNow();
+  const std::string what =
+      absl::StrCat(ordered, ".", absl::ToUnixSeconds(now), ".",
+                   absl::ToUnixSeconds(now + lifetime));
   const auto keys = this->keys();
   const CapabilityKeys::Key& key = keys->signing();
-  return absl::StrCat(View(kVersion), ".", key.id, ".", ordered, ".", expires,
-                      ".", Mac(key, target, ordered, expires));
+  return absl::StrCat(View(kVersion), ".", key.id, ".", what, ".",
+                      Mac(key, target, what));
 }
 
 absl::Status Capabilities::Check(std::string_view code,
                                  const CapabilityTarget& target,
-                                 CapabilityVerb verb) const {
+                                 CapabilityVerb verb,
+                                 absl::Time not_before) const {
   if (code.size() > kCodeBytesMax) return Refused();
-  const std::vector<std::string> parts = absl::StrSplit(View(code), '.');
-  if (parts.size() != 5 || parts[0] != kVersion) return Refused();
-  const std::string& verbs = parts[2];
-  const std::string& expires = parts[3];
+  const std::vector<absl::string_view> parts = absl::StrSplit(View(code), '.');
+  if (parts.size() != 6 || parts[0] != View(kVersion)) return Refused();
+  const absl::string_view verbs = parts[2];
+  const std::string what = absl::StrJoin({verbs, parts[3], parts[4]}, ".");
   const auto keys = this->keys();
-  const CapabilityKeys::Key* key = keys->Find(parts[1]);
-  if (key == nullptr || !IsSame(parts[4], Mac(*key, target, verbs, expires))) {
+  const CapabilityKeys::Key* key =
+      keys->Find(std::string_view(parts[1].data(), parts[1].size()));
+  if (key == nullptr || !IsSame(parts[5], Mac(*key, target, what))) {
     return Refused();
   }
   // From here on every part is as Make has written it.
-  int64_t seconds = 0;
-  if (!absl::SimpleAtoi(expires, &seconds) ||
-      clock_.WallNow() >= absl::FromUnixSeconds(seconds) ||
-      verbs.find(static_cast<char>(verb)) == std::string::npos) {
+  int64_t made = 0;
+  int64_t expires = 0;
+  if (!absl::SimpleAtoi(parts[3], &made) ||
+      !absl::SimpleAtoi(parts[4], &expires) ||
+      absl::FromUnixSeconds(made) < not_before ||
+      clock_.WallNow() >= absl::FromUnixSeconds(expires) ||
+      verbs.find(static_cast<char>(verb)) == absl::string_view::npos) {
     return Refused();
   }
   return absl::OkStatus();

@@ -1,19 +1,22 @@
 // Capabilities: what lets the holder of a URL do a few things to one instance,
 // for a while, without any other credential.
 //
-//   c1.KEYID.VERBS.EXP.MAC
+//   c1.KEYID.VERBS.MADE.EXP.MAC
 //
 //   VERBS  a letter each (CapabilityVerb), in that order
-//   EXP    seconds since 1970: from then on it is refused
+//   MADE   when it was made, in seconds since 1970
+//   EXP    the same: from then on it is refused
 //   MAC    base64url of HMAC-SHA-256(key, "leasehold-url-1" || length of
-//   tenant,
-//          tenant || length of ID, ID || VERBS || EXP); lengths have eight
-//          bytes, little-endian
+//          tenant, tenant || length of ID, ID || VERBS "." MADE "." EXP);
+//          lengths have eight bytes, little-endian
 //
 // Tenant and ID are not in it: it is good for the instance whose URL it is a
 // part of, by the ID as it is after decoding. It cannot be revoked by itself:
-// the keys rotate (capability_keys.h), and it expires. Whoever logs a URL must
-// leave its value out.
+// it expires; the keys rotate (capability_keys.h), for all tenants; and a
+// tenant's URLs of before some moment can be made void (its `urls_not_before`
+// in the policy). MADE is there for that. The alternative, that moment as a
+// part of what is signed, would need no MADE, but each new moment would void
+// all URLs, also those made since. Whoever logs a URL must leave its value out.
 //
 // Nothing serves such URLs yet: the HTTP listener, which is still to come,
 // does.
@@ -70,11 +73,13 @@ class Capabilities {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // OK: Make has made `code` for `target` and for `verb` among others, with a
-  // key that is still valid, and it has not expired.
+  // key that is still valid, not before `not_before` (the second in which it
+  // was made counts), and it has not expired.
   //   Unauthenticated: it is anything else; the text is the same for every
   //   cause.
   absl::Status Check(std::string_view code, const CapabilityTarget& target,
-                     CapabilityVerb verb) const ABSL_LOCKS_EXCLUDED(mu_);
+                     CapabilityVerb verb, absl::Time not_before) const
+      ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   std::shared_ptr<const CapabilityKeys> keys() const ABSL_LOCKS_EXCLUDED(mu_);

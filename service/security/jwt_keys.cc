@@ -12,6 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "lease/base/json.h"
+#include "lease/base/json_members.h"
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
 
@@ -182,6 +183,10 @@ absl::StatusOr<Json> ReadSet(const std::string& jwks) {
         absl::StrCat("the JWK Set: ", error.what()));
   } catch (const Json::exception&) {
     return absl::InvalidArgumentError("the JWK Set is not valid JSON");
+  }
+  if (const auto twice = FindDuplicateMember(jwks); twice.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the JWK Set: ", *twice, " is there twice"));
   }
   if (!set.is_object() || !set.contains("keys") || !set["keys"].is_array()) {
     return absl::InvalidArgumentError(

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "lease/base/json.h"
+#include "lease/base/json_members.h"
 #include "lease/base/quote.h"
 #include "service/security/jwt_keys.h"
 
@@ -50,6 +51,8 @@ std::optional<Parts> Split(std::string_view token) {
 std::optional<Json> ReadPart(std::string_view part) {
   std::string text;
   if (!DecodeBase64Url(part, text)) return std::nullopt;
+  // Two programs may each believe another one of them (RFC 7519, 4).
+  if (FindDuplicateMember(text).has_value()) return std::nullopt;
   try {
     Json object = ParseJson(text);
     if (object.is_object()) return object;

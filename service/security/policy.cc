@@ -8,7 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "lease/base/json.h"
+#include "lease/base/json_members.h"
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
 
@@ -102,6 +104,22 @@ Reader Text(std::string& text) {
   };
 }
 
+// A moment, with its time zone.
+Reader Moment(absl::Time& time) {
+  return [&time](const Place& place, const Json& value) {
+    std::string text;
+    absl::Status status = ReadText(place, value, text);
+    if (!status.ok()) return status;
+    // Abseil also reads `infinite-future`.
+    const bool is_number = text.front() >= '0' && text.front() <= '9';
+    if (is_number &&
+        absl::ParseTime(absl::RFC3339_full, text, &time, nullptr)) {
+      return status;
+    }
+    return Wrong(place, "must be a time such as 2026-11-30T12:00:00Z");
+  };
+}
+
 // A list that is not empty.
 absl::Status ReadEach(const Place& place, const Json& list,
                       const Reader& read) {
@@ -164,9 +182,13 @@ absl::Status CheckCertificateName(const Place& place, const std::string& name) {
 }
 
 // What limits are called is what their refusals say.
-absl::Status ReadLimits(const Place& place, const Json& value,
-                        TenantLimits& limits) {
+absl::Status ReadTenant(const Place& place, const std::string& name,
+                        const Json& value, Policy& policy) {
+  TenantLimits& limits = policy.tenants[name];
+  absl::Time& urls_not_before =
+      policy.urls_not_before.emplace(name, absl::InfinitePast()).first->second;
   std::map<std::string, Reader> readers = {
+      {"urls_not_before", Moment(urls_not_before)},
       {"contexts", Positive(limits.contexts)},
       {"open_orchestrations", Positive(limits.open_orchestrations)}};
   for (const CallClass each : {CallClass::kCall, CallClass::kEvent,
@@ -303,8 +325,7 @@ absl::Status ReadPolicy(const Json& json, Policy& policy) {
           return ReadNamed(place, value,
                            [&policy](const Place& at, const std::string& name,
                                      const Json& tenant) {
-                             return ReadLimits(at, tenant,
-                                               policy.tenants[name]);
+                             return ReadTenant(at, name, tenant, policy);
                            });
         }},
        {"identities",
@@ -346,7 +367,11 @@ std::string OpenName(Lasting lasting) {
 absl::StatusOr<Policy> ParsePolicy(std::string_view text) {
   Policy policy;
   try {
-    absl::Status status = ReadPolicy(ParseJson(text), policy);
+    const Json json = ParseJson(text);
+    if (const auto twice = FindDuplicateMember(text); twice.has_value()) {
+      return Wrong(*twice, "is there twice");
+    }
+    absl::Status status = ReadPolicy(json, policy);
     if (!status.ok()) return status;
   } catch (const std::exception& error) {
     return Wrong("", absl::StrCat("is not JSON: ", error.what()));

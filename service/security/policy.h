@@ -14,7 +14,11 @@
 //
 // Whatever is not written there is refused. So is a policy with a member that
 // is not known: a word that is misspelt would otherwise grant, or limit,
-// nothing.
+// nothing; and one with two members of one name, of which only the last would
+// count.
+//
+// `urls_not_before` of a tenant is a time, as 2026-11-30T12:00:00Z: its
+// capability URLs (capability.h) that were made before it are void.
 //
 // Thread-safety: values; ParsePolicy is safe.
 #ifndef LEASEHOLD_SERVICE_SECURITY_POLICY_H_
@@ -29,6 +33,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "service/rpc/caller.h"
 #include "service/rpc/method_info.h"
 
@@ -81,6 +86,8 @@ std::string OpenName(Lasting lasting);
 struct Policy {
   // Of these names every tenant in the policy is one; `default` always is.
   std::map<std::string, TenantLimits> tenants;
+  // By tenant: capability URLs that were made before are void.
+  std::map<std::string, absl::Time> urls_not_before;
   std::map<std::string, Identity> identities;
   // Whoever shows nothing at all; nullopt: is refused.
   std::optional<Identity> anonymous;

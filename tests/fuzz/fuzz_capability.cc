@@ -25,6 +25,9 @@ using leasehold::CapabilityVerb;
 using leasehold::Property;
 
 constexpr absl::Duration kLifetime = absl::Hours(1);
+const absl::Time kEver = absl::InfinitePast();
+// Of a simulated clock.
+const absl::Time kNow = absl::FromUnixSeconds(1'577'836'800);
 constexpr std::array kVerbs = {
     CapabilityVerb::kStatus,     CapabilityVerb::kHistory,
     CapabilityVerb::kRaiseEvent, CapabilityVerb::kTerminate,
@@ -68,14 +71,17 @@ void CheckMade(const CapabilityTarget& target, std::string_view verbs,
   const auto made = Ours().Make(target, verbs, kLifetime);
   if (!made.ok()) return;
   for (const CapabilityVerb verb : kVerbs) {
-    Property(Ours().Check(*made, target, verb).ok() ==
+    Property(Ours().Check(*made, target, verb, kEver).ok() ==
                  (verbs.find(static_cast<char>(verb)) != verbs.npos),
              "a capability allows its verbs and no others");
+    Property(!Ours().Check(*made, target, verb, kNow + absl::Seconds(1)).ok(),
+             "what was made before is void");
   }
   std::string forged = *made;
   forged[seed % forged.size()] ^= static_cast<char>(1 << (seed % 8));
   for (const CapabilityVerb verb : kVerbs) {
-    Property(!Ours().Check(forged, target, verb).ok(), "each byte counts");
+    Property(!Ours().Check(forged, target, verb, kEver).ok(),
+             "each byte counts");
   }
 }
 
@@ -91,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const CapabilityTarget target = {.tenant = parts[1], .instance_id = parts[2]};
   for (const CapabilityVerb verb : kVerbs) {
-    const absl::Status status = Ours().Check(parts[0], target, verb);
+    const absl::Status status = Ours().Check(parts[0], target, verb, kEver);
     if (status.ok()) {
       // It is the one of the corpus: the clock stands, and so does its expiry.
       const size_t dot = parts[0].find('.', 3);

@@ -38,7 +38,8 @@ class CapabilityTest : public testing::Test {
   bool Allows(const std::string& code,
               CapabilityVerb verb = CapabilityVerb::kStatus,
               const CapabilityTarget& target = kTarget) {
-    const absl::Status status = capabilities_.Check(code, target, verb);
+    const absl::Status status =
+        capabilities_.Check(code, target, verb, not_before_);
     if (status.ok()) return true;
     // One text for all causes.
     EXPECT_EQ(status, absl::UnauthenticatedError(
@@ -51,6 +52,7 @@ class CapabilityTest : public testing::Test {
   SimulatedClock clock_;
   CapabilityKeys keys_;
   Capabilities capabilities_;
+  absl::Time not_before_ = absl::InfinitePast();
 };
 
 TEST_F(CapabilityTest, AllowsItsVerbsAndNoOthers) {
@@ -66,8 +68,8 @@ TEST_F(CapabilityTest, AllowsItsVerbsAndNoOthers) {
 TEST_F(CapabilityTest, HasOneForm) {
   EXPECT_THAT(
       Make("ruteshhs"),
-      MatchesRegex(
-          "c1[.][A-Za-z0-9_-]{8}[.]shetur[.][0-9]{10}[.][A-Za-z0-9_-]{43}"));
+      MatchesRegex("c1[.][A-Za-z0-9_-]{8}[.]shetur[.][0-9]{10}[.][0-9]{10}[.]"
+                   "[A-Za-z0-9_-]{43}"));
   EXPECT_EQ(Make("tes"), Make("set"));
   EXPECT_EQ(Make("sets"), Make("set"));
 }
@@ -79,9 +81,9 @@ TEST_F(CapabilityTest, MacOfAKnownKey) {
   const Capabilities known(CapabilityKeys::ReadFile(path).value(),
                            absl::Hours(1), clock_);
   ASSERT_EQ(absl::ToUnixSeconds(clock_.WallNow()), 1'577'836'800);
-  EXPECT_EQ(
-      known.Make(kTarget, "st", absl::Hours(1)).value(),
-      "c1.4hAKjmW3.st.1577840400.af3jnPCBkM--Mydsxy9BBCYHoIyhw5yMHf37ca6OzBI");
+  EXPECT_EQ(known.Make(kTarget, "st", absl::Hours(1)).value(),
+            "c1.4hAKjmW3.st.1577836800.1577840400."
+            "8XITREUY_1Ud1MO2D4OP_oiymmK_iq50vLH8SKy5kgI");
 }
 
 TEST_F(CapabilityTest, EndsAtItsExpiry) {
@@ -90,6 +92,32 @@ TEST_F(CapabilityTest, EndsAtItsExpiry) {
   EXPECT_TRUE(Allows(code));
   clock_.Advance(absl::Seconds(1));
   EXPECT_FALSE(Allows(code));
+}
+
+TEST_F(CapabilityTest, ThoseOfBeforeCanBeVoid) {
+  clock_.Advance(absl::Milliseconds(500));
+  const std::string before = Make();
+  clock_.Advance(absl::Seconds(1));
+  const absl::Time moment = clock_.WallNow();
+  const std::string same_second = Make();
+  clock_.Advance(absl::Seconds(1));
+  const std::string behind = Make();
+  EXPECT_TRUE(Allows(before));
+  // It is the second that counts, and what may be of before is.
+  not_before_ = moment;
+  EXPECT_FALSE(Allows(before));
+  EXPECT_FALSE(Allows(same_second));
+  EXPECT_TRUE(Allows(behind));
+  not_before_ = absl::FromUnixSeconds(absl::ToUnixSeconds(moment));
+  EXPECT_FALSE(Allows(before));
+  EXPECT_TRUE(Allows(same_second));
+  // A moment that is still to come voids what is made until then.
+  not_before_ = moment + absl::Hours(1);
+  EXPECT_FALSE(Allows(behind));
+  clock_.Advance(absl::Hours(1));
+  EXPECT_TRUE(Allows(Make()));
+  not_before_ = absl::InfiniteFuture();
+  EXPECT_FALSE(Allows(Make()));
 }
 
 TEST_F(CapabilityTest, VerbsAndLifetimesThatCannotBe) {
@@ -150,18 +178,22 @@ TEST_F(CapabilityTest, PartsCannotBeChanged) {
     EXPECT_FALSE(Allows(with(2, verbs))) << verbs;
     EXPECT_FALSE(Allows(with(2, verbs), CapabilityVerb::kTerminate)) << verbs;
   }
-  for (const std::string& expires :
-       {std::string(), "0" + parts[3], "+" + parts[3], " " + parts[3],
-        parts[3] + "0", std::string("9999999999"), std::string("-1"),
-        std::string("99999999999999999999999")}) {
-    EXPECT_FALSE(Allows(with(3, expires))) << expires;
+  for (const size_t i : {size_t{3}, size_t{4}}) {
+    for (const std::string& time :
+         {std::string(), "0" + parts[i], "+" + parts[i], " " + parts[i],
+          parts[i] + "0", std::string("9999999999"), std::string("-1"),
+          std::string("99999999999999999999999")}) {
+      EXPECT_FALSE(Allows(with(i, time))) << time;
+    }
   }
   // A digit that moves between what is signed without lengths.
   EXPECT_FALSE(
       Allows(with(2, "s" + parts[3].substr(0, 1) + "." + parts[3].substr(1))));
-  EXPECT_FALSE(Allows(with(4, "")));
-  EXPECT_FALSE(Allows(with(4, std::string(43, 'A'))));
-  EXPECT_FALSE(Allows(with(4, parts[4] + "=")));
+  EXPECT_FALSE(Allows(
+      with(3, parts[3] + parts[4].substr(0, 1) + "." + parts[4].substr(1))));
+  EXPECT_FALSE(Allows(with(5, "")));
+  EXPECT_FALSE(Allows(with(5, std::string(43, 'A'))));
+  EXPECT_FALSE(Allows(with(5, parts[5] + "=")));
 }
 
 TEST_F(CapabilityTest, IsForOneInstanceOfOneTenant) {
@@ -205,11 +237,14 @@ TEST_F(CapabilityTest, KeysAreTheSameWhenTheServerComesBack) {
   const std::string code = Make();
   const Capabilities again(CapabilityKeys::OpenIn(directory_.path()).value(),
                            absl::Hours(1), clock_);
-  EXPECT_TRUE(again.Check(code, kTarget, CapabilityVerb::kStatus).ok());
+  EXPECT_TRUE(
+      again.Check(code, kTarget, CapabilityVerb::kStatus, not_before_).ok());
   TemporaryDirectory other;
   const Capabilities elsewhere(CapabilityKeys::OpenIn(other.path()).value(),
                                absl::Hours(1), clock_);
-  EXPECT_FALSE(elsewhere.Check(code, kTarget, CapabilityVerb::kStatus).ok());
+  EXPECT_FALSE(
+      elsewhere.Check(code, kTarget, CapabilityVerb::kStatus, not_before_)
+          .ok());
 }
 
 TEST_F(CapabilityTest, KeysAreReadableForTheirUserAlone) {
