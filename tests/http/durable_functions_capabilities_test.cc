@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "service/security/capability_keys.h"
@@ -31,7 +32,9 @@ class CapabilityUrlsTest : public testing::Test {
   bool Allows(const std::string& query, CapabilityVerb verb,
               std::string_view id = "the id") {
     const std::string code = query.substr(query.find("code=") + 5);
-    return capabilities_.Check(code, {.tenant = "a&b", .instance_id = id}, verb)
+    return capabilities_
+        .Check(code, {.tenant = "a&b", .instance_id = id}, verb,
+               /*not_before=*/absl::InfinitePast())
         .ok();
   }
 
