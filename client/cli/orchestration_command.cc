@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/orchestration_purge_command.h"
 #include "client/cli/orchestration_query_commands.h"
 #include "client/cli/orchestration_start_commands.h"
 #include "client/cli/orchestration_view.h"

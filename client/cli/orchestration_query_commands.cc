@@ -15,7 +15,6 @@
 #include "client/cli/orchestration_values.h"
 #include "client/cli/orchestration_view.h"
 #include "client/cli/output.h"
-#include "client/cli/usage.h"
 #include "client/cli/values.h"
 
 namespace leasehold::client::cli {
@@ -57,55 +56,6 @@ absl::Status RunList(OrchestrationClient& client,
   }
   const absl::Status status = client.List(list, on_page);
   return status.ok() ? output.status() : status;
-}
-
-struct PurgeOptions {
-  std::string id;
-  FilterOptions filter;
-  bool all = false;
-  bool recursive = false;
-};
-
-// Throws UsageError unless the options say clearly what to purge.
-void CheckPurge(const PurgeOptions& options) {
-  const int ways =
-      !options.id.empty() + options.filter.any() + (options.all ? 1 : 0);
-  if (ways == 1) return;
-  throw UsageError(absl::StrCat(
-      "orchestration purge: ", ways == 0 ? "say what to purge" : "say one",
-      ": an ID, or a filter (--status, --id-prefix, --created-from, "
-      "--created-to), or --all"));
-}
-
-absl::StatusOr<int64_t> PurgeAll(OrchestrationClient& client,
-                                 const OrchestrationFilter& filter,
-                                 bool recursive) {
-  int64_t purged = 0;
-  while (true) {
-    const auto result = client.PurgeMatching(filter, recursive);
-    if (!result.ok()) return result.status();
-    purged += result->purged;
-    if (result->complete) return purged;
-    if (result->purged == 0) {
-      return absl::UnavailableError(
-          absl::StrCat("the server purged ", purged,
-                       " but cannot purge the rest now; try again later"));
-    }
-  }
-}
-
-absl::Status RunPurge(OrchestrationClient& client, const PurgeOptions& options,
-                      const GlobalOptions& global, Surroundings& around) {
-  CheckPurge(options);
-  const auto purged =
-      options.id.empty()
-          ? PurgeAll(client, options.filter.At(around.now()), options.recursive)
-          : client.Purge(options.id, options.recursive);
-  if (!purged.ok()) return purged.status();
-  return WriteDone(
-      absl::StrCat("Purged ", *purged,
-                   *purged == 1 ? " orchestration." : " orchestrations."),
-      JsonObject().Number("purged", *purged), global, around);
 }
 
 // The path of a file.
@@ -174,24 +124,6 @@ Command AddListCommand(CLI::App& group) {
       app, [options](OrchestrationClient& client, const GlobalOptions& global,
                      Surroundings& around) {
         return RunList(client, *options, global, around);
-      });
-}
-
-Command AddPurgeCommand(CLI::App& group) {
-  const auto options = std::make_shared<PurgeOptions>();
-  CLI::App* app = group.add_subcommand(
-      "purge",
-      "Erase an orchestration that has ended, or all that have ended and match "
-      "a filter");
-  AddId(*app, options->id);
-  AddFilter(*app, options->filter);
-  app->add_flag("--all", options->all, "all that have ended");
-  app->add_flag("--recursive", options->recursive,
-                "also their sub-orchestrations, and theirs");
-  return CallingCommand(
-      app, [options](OrchestrationClient& client, const GlobalOptions& global,
-                     Surroundings& around) {
-        return RunPurge(client, *options, global, around);
       });
 }
 

@@ -1,4 +1,4 @@
-// `leasehold orchestration list`, `purge` and `history`.
+// `leasehold orchestration list` and `history`.
 //
 // Thread-safety: one thread.   Lifetime: the commands' subcommands belong to
 // the parser they were added to.
@@ -11,7 +11,6 @@ namespace leasehold::client::cli {
 
 // Each adds its command to the group `orchestration`.
 Command AddListCommand(CLI::App& group);
-Command AddPurgeCommand(CLI::App& group);
 Command AddHistoryCommand(CLI::App& group);
 
 }  // namespace leasehold::client::cli

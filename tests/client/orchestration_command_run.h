@@ -32,6 +32,7 @@ class OrchestrationCommandRun : public testing::Test {
   Outcome Execute(std::vector<std::string> arguments) {
     LeaseholdRun run;
     run.in = in_;
+    run.interactive = interactive_;
     run.now = now_;
     run.With(At(std::move(arguments)));
     return {run.code, run.out, run.err};
@@ -68,6 +69,7 @@ class OrchestrationCommandRun : public testing::Test {
 
   Fake server_;
   std::string in_;
+  bool interactive_ = false;
   absl::Time now_ = absl::FromUnixSeconds(1728064000);
 };
 

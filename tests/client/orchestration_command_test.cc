@@ -306,6 +306,96 @@ TEST_F(OrchestrationCommand, PurgeOfEverythingHasToBeSaid) {
   EXPECT_TRUE(server_.Find("a").has_value());
 }
 
+TEST_F(OrchestrationCommand, AFilterThatCanMatchNothingIsAMistake) {
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  ExpectWrongUsage({"purge", "--status=running,pending"},
+                   "only completed, failed and terminated");
+  ExpectWrongUsage({"purge", "--dry-run", "--status=suspended"},
+                   "only completed, failed and terminated");
+  ExpectWrongUsage({"purge", "--created-from=-1h", "--created-to=-2h"},
+                   "--created-from is later than --created-to");
+  ExpectWrongUsage({"purge", "--created-from=2024-10-04T17:46:41Z",
+                    "--created-to=2024-10-04T17:46:40Z"},
+                   "nothing can match");
+  EXPECT_TRUE(server_.Find("a").has_value());
+  // One that can match something may have more than that.
+  EXPECT_EQ(Done({"purge", "--status=running,completed"}),
+            "Purged 1 orchestration.\n");
+  EXPECT_EQ(Done({"purge", "--created-from=2024-10-04T17:46:40Z",
+                  "--created-to=2024-10-04T17:46:40Z"}),
+            "Purged 0 orchestrations.\n");
+}
+
+TEST_F(OrchestrationCommand, ADryRunErasesNothingAndShowsTheFirst) {
+  for (int i = 10; i < 22; ++i) {
+    server_.Put(Fake::StateOf(absl::StrCat("a-", i), State::COMPLETED));
+  }
+  server_.Put(Fake::StateOf("a-99", State::RUNNING));
+  server_.Put(Fake::StateOf("b\x1b", State::FAILED));
+  EXPECT_EQ(Done({"purge", "--id-prefix=a-", "--dry-run"}),
+            "Would purge 12 orchestrations. The first of them:\n"
+            "a-10\na-11\na-12\na-13\na-14\na-15\na-16\na-17\na-18\na-19\n");
+  EXPECT_EQ(Done({"purge", "--status=failed", "--dry-run", "--recursive"}),
+            "Would purge 1 orchestration, with all sub-orchestrations:\n"
+            "b\\x1b\n");
+  EXPECT_EQ(Done({"purge", "--all", "--dry-run", "--output=json"}),
+            "{\"would_purge\":13,\"first_ids\":[\"a-10\",\"a-11\",\"a-12\","
+            "\"a-13\",\"a-14\",\"a-15\",\"a-16\",\"a-17\",\"a-18\",\"a-19\"]}"
+            "\n");
+  EXPECT_EQ(Done({"purge", "--id-prefix=c", "--dry-run"}),
+            "Would purge 0 orchestrations.\n");
+  EXPECT_THAT(server_.Asked<v1::PurgeOrchestrationsRequest>(), IsEmpty());
+  EXPECT_TRUE(server_.Find("a-10").has_value());
+}
+
+TEST_F(OrchestrationCommand, ADryRunOfOneSaysWhatThePurgeWould) {
+  server_.Put(Fake::StateOf("done", State::COMPLETED));
+  server_.Put(Fake::StateOf("open", State::RUNNING));
+  EXPECT_EQ(Done({"purge", "done", "--dry-run"}),
+            "Would purge 1 orchestration:\ndone\n");
+  ExpectFailure(Execute({"purge", "open", "--dry-run"}),
+                "FAILED_PRECONDITION: orchestration \"open\" is RUNNING; only "
+                "one that has ended can be purged\n");
+  ExpectFailure(Execute({"purge", "none", "--dry-run"}),
+                "NOT_FOUND: there is no orchestration \"none\"\n");
+  EXPECT_THAT(server_.Asked<v1::PurgeOrchestrationRequest>(), IsEmpty());
+}
+
+TEST_F(OrchestrationCommand, APersonIsAskedBeforeAllIsErased) {
+  interactive_ = true;
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  server_.Put(Fake::StateOf("b", State::COMPLETED));
+  server_.Put(Fake::StateOf("open", State::RUNNING));
+  const std::string question =
+      "Purge all 2 orchestrations that have ended? [y/N] ";
+  for (const char* no : {"", "\n", "n\n", "yep\n", " no\n"}) {
+    in_ = no;
+    ExpectFailure(Execute({"purge", "--all"}),
+                  question + "CANCELLED: nothing was purged\n");
+  }
+  EXPECT_THAT(server_.Asked<v1::PurgeOrchestrationsRequest>(), IsEmpty());
+  in_ = "no\n";
+  EXPECT_THAT(Execute({"purge", "--all", "--recursive"}).err,
+              StartsWith("Purge all 2 orchestrations that have ended, with "
+                         "all sub-orchestrations? [y/N] "));
+  in_ = " Yes \n";
+  const Outcome run = Execute({"purge", "--all"});
+  EXPECT_EQ(run.code, 0);
+  EXPECT_EQ(run.out, "Purged 2 orchestrations.\n");
+  EXPECT_EQ(run.err, question);
+}
+
+TEST_F(OrchestrationCommand, NobodyIsAskedWhoHasSaidYesOrNamesWhatToPurge) {
+  interactive_ = true;
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  EXPECT_EQ(Done({"purge", "--all", "--yes"}), "Purged 1 orchestration.\n");
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  EXPECT_EQ(Done({"purge", "--id-prefix=a"}), "Purged 1 orchestration.\n");
+  server_.Put(Fake::StateOf("a", State::COMPLETED));
+  EXPECT_EQ(Done({"purge", "--all", "--dry-run"}),
+            "Would purge 1 orchestration:\na\n");
+}
+
 // ---- Usage and errors
 
 TEST_F(OrchestrationCommand, EachCommandHasHelpWithItsOptions) {
