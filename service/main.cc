@@ -25,6 +25,7 @@
 #include "service/host/console.h"
 #include "service/host/line_budget.h"
 #include "service/host/line_writer.h"
+#include "service/host/live_settings.h"
 #include "service/host/orchestration_host.h"
 #include "service/host/server_guard.h"
 #include "service/host/server_host.h"
@@ -169,9 +170,12 @@ int SignalDescriptor(const sigset_t& signals) {
 constexpr int kLookAgainMs = 10'000;
 
 // Waits for a signal that ends the server, or for Enter if `enter` is set.
-// Looks after `guard` on SIGHUP and now and then. `builtin` may be null.
+// Looks after `guard` on SIGHUP and now and then, after `settings` on SIGHUP.
+// `builtin` may be null.
 void WaitForEnd(int signal_descriptor, bool enter,
-                leasehold::ServerGuard& guard, leasehold::ServerHost& host,
+                leasehold::ServerGuard& guard,
+                leasehold::LiveSettings& settings, leasehold::ServerHost& host,
+                leasehold::OrchestrationHost& orchestrations,
                 leasehold::BuiltinWorker* builtin) {
   for (;;) {
     pollfd sources[2] = {
@@ -190,6 +194,9 @@ void WaitForEnd(int signal_descriptor, bool enter,
         std::perror("leasehold-server: signalfd");
       }
       if (signal.ssi_signo != SIGHUP) return;
+      settings.ReadAgain([&](const leasehold::ServerOptions& read) {
+        orchestrations.SetRetention(read.retention);
+      });
       guard.OnHangUp(host);
     }
     // It fails only if its code is wrong, which the first start has shown.
@@ -215,21 +222,20 @@ absl::StatusOr<std::unique_ptr<leasehold::BuiltinWorker>> StartBuiltin(
 }
 
 // Serves until the server is told to end. Returns the exit code.
-int Serve(const leasehold::ServerOptions& options) {
+int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   // Otherwise it ends the process, as when a terminal goes.
-  if (options.guards_with_files()) sigaddset(&signals, SIGHUP);
+  if (options.heeds_hang_up()) sigaddset(&signals, SIGHUP);
   const int signal_descriptor = SignalDescriptor(signals);
 
   leasehold::RealClock clock;
   leasehold::LineWriter out(STDOUT_FILENO);
   leasehold::LineWriter err(STDERR_FILENO);
-  // With a console, contexts are shown there.
-  leasehold::ServerLog log(clock, err, options.log_format,
-                           /*lifecycle=*/!options.console);
+  leasehold::ServerLog log(clock, err, options.log_format, options.log_level);
+  leasehold::LiveSettings settings(argc, argv, options, log);
   const LibraryLog library_log(clock, log);
   FloodBounds flood_bounds(clock, log, options);
   std::unique_ptr<leasehold::Console> console;
@@ -268,7 +274,8 @@ int Serve(const leasehold::ServerOptions& options) {
   }
   const bool enter = options.console && isatty(STDIN_FILENO) == 1;
   if (enter) out.Write("Press Enter to end the server.");
-  WaitForEnd(signal_descriptor, enter, **guard, host, builtin->get());
+  WaitForEnd(signal_descriptor, enter, **guard, settings, host, orchestrations,
+             builtin->get());
   // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   if (*builtin != nullptr) (*builtin)->Stop();
@@ -298,5 +305,5 @@ int main(int argc, char** argv) {
     std::fputs(help->text.c_str(), stdout);
     return 0;
   }
-  return Serve(std::get<leasehold::ServerOptions>(*parsed));
+  return Serve(argc, argv, std::get<leasehold::ServerOptions>(*parsed));
 }

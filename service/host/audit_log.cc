@@ -53,7 +53,7 @@ class AuditLog::File {
                   "{\"severity\":\"ERROR\",\"event\":\"lost\",\"lines\":",
                   lines, "}");
             })),
-        log_(clock, *writer_, LogFormat::kJson, /*lifecycle=*/false) {}
+        log_(clock, *writer_, LogFormat::kJson) {}
   ~File() {
     writer_.reset();  // Writes what is queued.
     close(descriptor_);
@@ -160,7 +160,8 @@ void AuditLog::OnEnd(const CallReport& report) {
   if (left_out > 0) {
     file->log().Warning("refused", {{"lines_left_out", left_out}});
   }
-  file->log().Write(refused ? "WARNING" : "INFO", event, fields);
+  file->log().Write(refused ? LogLevel::kWarning : LogLevel::kInfo, event,
+                    fields);
 }
 
 }  // namespace leasehold

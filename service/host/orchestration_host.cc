@@ -55,7 +55,8 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                .inbox_bytes_max = options.inbox_bytes_max,
                .unknown_work_fails = options.unknown_work_fails,
                .entity_lock_timeout = options.entity_lock_timeout,
-               .open_max_of_tenant = OpenMaxOf(access)}),
+               .open_max_of_tenant = OpenMaxOf(access),
+               .retention = options.retention}),
       sidecar_(engine_, engine_.entities(), work_, clock,
                {.allow_hub_wipe = options.allow_hub_wipe,
                 .ping_interval = options.heartbeat_interval}),
@@ -83,6 +84,10 @@ void OrchestrationHost::LogOpen() {
   log_.Info("store_open",
             {{"store", std::string(store_->name())},
              {"open_orchestrations", uint64_t{engine_.counts().open}}});
+}
+
+void OrchestrationHost::OnRetention(int64_t erased) {
+  log_.Info("retention_erased", {{"count", static_cast<uint64_t>(erased)}});
 }
 
 void OrchestrationHost::OnStopped(const EngineCounts& counts) {

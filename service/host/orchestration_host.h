@@ -6,8 +6,10 @@
 #ifndef LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
 #define LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "lease/clock.h"
 #include "lease/wall_jumps.h"
@@ -43,6 +45,11 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   // not start says only why.
   void LogOpen();
 
+  // How long orchestrations are kept from now on that have ended.
+  void SetRetention(RetentionRules rules) {
+    engine_.SetRetention(std::move(rules));
+  }
+
   // For workers inside the process.
   WorkExchange& work() { return work_; }
 
@@ -50,6 +57,8 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   void OnStoreFailed(const absl::Status& status) override;
   void OnStoreRecovered(size_t open_orchestrations) override;
   void OnWork(const WorkEvent& event) override { work_log_.Write(event); }
+  bool WantsLives() const override { return work_log_.WritesLives(); }
+  void OnRetention(int64_t erased) override;
   void OnStopped(const EngineCounts& counts) override;
   void OnDraining() override { engine_.Drain(); }
   void OnStopping() override { engine_.Stop(); }

@@ -1,5 +1,7 @@
 #include "service/host/server_log.h"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -33,7 +35,45 @@ void AppendEscaped(uint32_t code, std::string& quoted) {
   }
 }
 
+constexpr std::array<std::string_view, 4> kLevelNames = {"debug", "info",
+                                                         "warning", "error"};
+constexpr std::array<std::string_view, 4> kSeverities = {"DEBUG", "INFO",
+                                                         "WARNING", "ERROR"};
+
+// nullopt: such events are not logged.
+std::optional<LogLevel> LevelOf(InstanceEventKind kind) {
+  switch (kind) {
+    case InstanceEventKind::kCreated:
+    case InstanceEventKind::kClosed:
+      return LogLevel::kDebug;
+    case InstanceEventKind::kDetachFailed:
+    case InstanceEventKind::kOpenFailed:
+    case InstanceEventKind::kThrew:
+      return LogLevel::kWarning;
+    case InstanceEventKind::kIdle:
+    case InstanceEventKind::kBusy:
+    case InstanceEventKind::kPinsChanged:
+    case InstanceEventKind::kHeldByProvider:
+    case InstanceEventKind::kRenewed:
+    case InstanceEventKind::kExpired:
+    case InstanceEventKind::kClosing:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::string_view LogLevelName(LogLevel level) {
+  return kLevelNames[static_cast<size_t>(level)];
+}
+
+std::optional<LogLevel> LogLevelOf(std::string_view name) {
+  for (size_t i = 0; i < kLevelNames.size(); ++i) {
+    if (kLevelNames[i] == name) return static_cast<LogLevel>(i);
+  }
+  return std::nullopt;
+}
 
 std::string JsonQuote(std::string_view text) {
   std::string quoted = "\"";
@@ -57,8 +97,10 @@ std::string JsonQuote(std::string_view text) {
   return quoted + "\"";
 }
 
-void ServerLog::Write(std::string_view severity, std::string_view event,
+void ServerLog::Write(LogLevel level, std::string_view event,
                       absl::Span<const Field> fields) {
+  if (!Logs(level)) return;
+  const std::string_view severity = kSeverities[static_cast<size_t>(level)];
   const std::string time = absl::FormatTime(
       "%Y-%m-%dT%H:%M:%E3SZ", clock_.WallNow(), absl::UTCTimeZone());
   std::string line;
@@ -85,49 +127,44 @@ void ServerLog::Write(std::string_view severity, std::string_view event,
 }
 
 void ServerLog::OnEvent(const InstanceEvent& event) {
+  const std::optional<LogLevel> level = LevelOf(event.kind);
+  if (!level.has_value() || !Logs(*level)) return;
   const Field tenant = {"tenant", std::string(event.tenant)};
   const Field id = {"instance_id", std::string(event.instance_id)};
   const Field generation = {"generation", event.generation};
   switch (event.kind) {
     case InstanceEventKind::kCreated:
-      if (!lifecycle_) return;
-      return Info("context_created",
-                  {tenant,
-                   id,
-                   generation,
-                   {"idle_timeout", absl::FormatDuration(event.idle_timeout)}});
+      return Write(
+          *level, "context_created",
+          {tenant,
+           id,
+           generation,
+           {"idle_timeout", absl::FormatDuration(event.idle_timeout)}});
     case InstanceEventKind::kClosed:
-      if (!lifecycle_) return;
-      return Info("context_removed",
-                  {tenant,
-                   id,
-                   generation,
-                   {"reason", std::string(DetachReasonName(event.reason))}});
+      return Write(*level, "context_removed",
+                   {tenant,
+                    id,
+                    generation,
+                    {"reason", std::string(DetachReasonName(event.reason))}});
     case InstanceEventKind::kDetachFailed:
-      return Warning("detach_failed",
-                     {tenant,
-                      id,
-                      generation,
-                      {"extension", std::string(event.extension)},
-                      {"error", event.status.ToString()}});
+      return Write(*level, "detach_failed",
+                   {tenant,
+                    id,
+                    generation,
+                    {"extension", std::string(event.extension)},
+                    {"error", event.status.ToString()}});
     case InstanceEventKind::kOpenFailed:
-      return Warning("context_open_failed",
-                     {tenant, id, {"error", event.status.ToString()}});
+      return Write(*level, "context_open_failed",
+                   {tenant, id, {"error", event.status.ToString()}});
     case InstanceEventKind::kThrew:
-      return Warning("user_code_threw",
-                     {tenant,
-                      id,
-                      generation,
-                      {"code", std::string(event.code)},
-                      {"error", std::string(event.status.message())}});
-    case InstanceEventKind::kIdle:
-    case InstanceEventKind::kBusy:
-    case InstanceEventKind::kPinsChanged:
-    case InstanceEventKind::kHeldByProvider:
-    case InstanceEventKind::kRenewed:
-    case InstanceEventKind::kExpired:
-    case InstanceEventKind::kClosing:
-      return;
+      return Write(*level, "user_code_threw",
+                   {tenant,
+                    id,
+                    generation,
+                    {"code", std::string(event.code)},
+                    {"error", std::string(event.status.message())}});
+    default:
+      return;  // LevelOf has none for it.
   }
 }
 

@@ -1,17 +1,20 @@
 // ServerLog: structured log lines on standard error, text or JSON.
 //
-//   2026-11-21T10:11:31.123Z INFO context_created tenant=default
+//   2026-11-21T10:11:31.123Z DEBUG context_created tenant=default
 //       instance_id="room-1" generation=1795428691123456   (one line)
-//   {"time":"...","severity":"INFO","event":"context_created",...}
+//   {"time":"...","severity":"DEBUG","event":"context_created",...}
 //
-// It is an InstanceObserver: each context that comes or goes makes a line.
+// It is an InstanceObserver: each context that comes or goes makes a line, at
+// the level debug, as there may be thousands a second.
 //
 // Thread-safety: safe.   Lifetime: clock and writer outlive it.
 #ifndef LEASEHOLD_SERVICE_HOST_SERVER_LOG_H_
 #define LEASEHOLD_SERVICE_HOST_SERVER_LOG_H_
 
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -25,6 +28,14 @@ namespace leasehold {
 
 enum class LogFormat { kText, kJson };
 
+// How grave a line is; each one more than those before it.
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+// As options name it: `warning`.
+std::string_view LogLevelName(LogLevel level);
+// nullopt: there is none of this name.
+std::optional<LogLevel> LogLevelOf(std::string_view name);
+
 class ServerLog final : public InstanceObserver {
  public:
   struct Field {
@@ -32,26 +43,31 @@ class ServerLog final : public InstanceObserver {
     std::variant<std::string, uint64_t> value;
   };
 
-  // `lifecycle`: whether contexts that come and go are logged.
+  // Lines below `level` are not written.
   ServerLog(const Clock& clock, LineWriter& writer, LogFormat format,
-            bool lifecycle)
-      : clock_(clock),
-        writer_(writer),
-        format_(format),
-        lifecycle_(lifecycle) {}
+            LogLevel level = LogLevel::kInfo)
+      : clock_(clock), writer_(writer), format_(format), level_(level) {}
+
+  // From now on.
+  void SetLevel(LogLevel level) {
+    level_.store(level, std::memory_order_relaxed);
+  }
+  // Whether a line of this level is written.
+  bool Logs(LogLevel level) const {
+    return level >= level_.load(std::memory_order_relaxed);
+  }
 
   void Info(std::string_view event, std::initializer_list<Field> fields) {
-    Write("INFO", event, fields);
+    Write(LogLevel::kInfo, event, fields);
   }
   void Warning(std::string_view event, std::initializer_list<Field> fields) {
-    Write("WARNING", event, fields);
+    Write(LogLevel::kWarning, event, fields);
   }
   void Error(std::string_view event, std::initializer_list<Field> fields) {
-    Write("ERROR", event, fields);
+    Write(LogLevel::kError, event, fields);
   }
 
-  // `severity`: one of the three.
-  void Write(std::string_view severity, std::string_view event,
+  void Write(LogLevel level, std::string_view event,
              absl::Span<const Field> fields);
 
   void OnEvent(const InstanceEvent& event) override;
@@ -60,7 +76,7 @@ class ServerLog final : public InstanceObserver {
   const Clock& clock_;
   LineWriter& writer_;
   const LogFormat format_;
-  const bool lifecycle_;
+  std::atomic<LogLevel> level_;
 };
 
 // `text` as a JSON string, with its quotes. Bytes that are not UTF-8 become

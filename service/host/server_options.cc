@@ -3,9 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <map>
-#include <sstream>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -16,6 +15,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "lease/base/quote.h"
+#include "service/host/config_file.h"
+#include "service/host/retention_setting.h"
 #include "service/host/setting.h"
 
 namespace leasehold {
@@ -172,6 +173,20 @@ std::vector<Setting> ProcessSettings(ServerOptions& o) {
          o.log_format = text == "json" ? LogFormat::kJson : LogFormat::kText;
          return absl::OkStatus();
        }},
+      {"log-level", "debug|info|warning|error",
+       std::string(LogLevelName(o.log_level)),
+       "Which log lines are written: these and what is graver. debug has a "
+       "line "
+       "for each context and orchestration that comes or goes. Read again from "
+       "the config file on SIGHUP.",
+       [&o](const std::string& text) {
+         const std::optional<LogLevel> level = LogLevelOf(text);
+         if (!level.has_value()) {
+           return InvalidSetting("must be debug, info, warning or error", text);
+         }
+         o.log_level = *level;
+         return absl::OkStatus();
+       }},
       DurationSetting(
           "drain-timeout", o.drain_timeout,
           "How long calls in flight may go on when the server ends."),
@@ -276,6 +291,7 @@ std::vector<Setting> StoreSettings(ServerOptions& o) {
           "max-history-events", o.history_events_max, size_t{10'000'000},
           "How many events the history of an orchestration may have; one "
           "that would have more fails."),
+      RetentionSetting(o.retention),
       CountSetting(
           "max-inbox-bytes", o.inbox_bytes_max, size_t{1} << 40,
           "How many bytes of events one orchestration may have that no turn "
@@ -347,51 +363,6 @@ absl::Status Read(const Setting& setting, const std::string& source,
     }
   }
   return absl::OkStatus();
-}
-
-// The settings of a config file that `source` names, by name.
-absl::StatusOr<std::map<std::string, Values>> ReadFile(
-    const std::string& source, const std::string& path,
-    const std::vector<Setting>& settings) {
-  std::ifstream opened(path);
-  // A directory can be opened, but not read.
-  if (!opened || (opened.peek(), opened.bad())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(source, ": cannot read the file ", QuoteForMessage(path)));
-  }
-  // Such as /dev/zero, which never ends.
-  constexpr size_t kBytesMax = size_t{1} << 20;
-  std::string text(kBytesMax + 1, '\0');
-  opened.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(opened.gcount()));
-  if (text.size() > kBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        source, ": the file ", QuoteForMessage(path), " is larger than 1 MiB"));
-  }
-  std::istringstream file(std::move(text));
-  std::map<std::string, Values> values;
-  try {
-    for (const CLI::ConfigItem& item : CLI::ConfigBase().from_config(file)) {
-      // The reader marks where a section begins and ends.
-      if (item.name == "++" || item.name == "--") continue;
-      const bool known =
-          item.parents.empty() && std::any_of(settings.begin(), settings.end(),
-                                              [&item](const Setting& s) {
-                                                return s.name == item.name;
-                                              });
-      if (!known) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            path, ": unknown setting ", QuoteForMessage(item.fullname()),
-            "; the settings are the flags of --help, without dashes"));
-      }
-      // A setting that is given twice is read twice.
-      Values& all = values[item.name];
-      all.insert(all.end(), item.inputs.begin(), item.inputs.end());
-    }
-  } catch (const CLI::Error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
-  }
-  return values;
 }
 
 absl::Status CheckTls(const ServerOptions& o) {
@@ -495,47 +466,30 @@ void AddFlags(CLI::App& app, const std::vector<Setting>& settings,
   }
 }
 
-struct ConfigFile {
-  std::string path;  // Empty: there is none.
-  std::map<std::string, Values> values;
+// What a setting is given as, and where; no values: nowhere.
+struct Given {
+  std::string source;
+  Values values;
 };
 
-// The config file at `path`, or else the one that the environment names.
-absl::StatusOr<ConfigFile> ReadConfig(std::string path,
-                                      const std::vector<Setting>& settings) {
-  std::string source = "--config";
-  if (const char* named = std::getenv("LEASEHOLD_CONFIG");
-      path.empty() && named != nullptr) {
-    path = named;
-    source = "LEASEHOLD_CONFIG";
-  }
-  if (path.empty()) return ConfigFile();
-  absl::StatusOr<std::map<std::string, Values>> values =
-      ReadFile(source, path, settings);
-  if (!values.ok()) return values.status();
-  return ConfigFile{std::move(path), *std::move(values)};
-}
-
-// Reads it from the flag, the environment or the config file, in this order.
-absl::Status ReadSetting(const Setting& setting, const CLI::Option& flag,
-                         const ConfigFile& config) {
+// Looks at the flag, the environment and the config file, in this order.
+Given FindGiven(const Setting& setting, const CLI::Option& flag,
+                const ConfigFile& config) {
   if (flag.count() > 0) {
-    return Read(setting, absl::StrCat("--", setting.name), flag.results());
+    return {absl::StrCat("--", setting.name), flag.results()};
   }
   const std::string variable = Variable(setting.name);
   const char* environment = std::getenv(variable.c_str());
   if (environment != nullptr && *environment != '\0') {
-    const Values listed = setting.name == "listen"
-                              ? Values(absl::StrSplit(environment, ','))
-                              : Values{environment};
-    return Read(setting, variable, listed);
+    return {variable, setting.name == "listen"
+                          ? Values(absl::StrSplit(environment, ','))
+                          : Values{environment}};
   }
   if (const auto it = config.values.find(setting.name);
       it != config.values.end()) {
-    return Read(setting, absl::StrCat(config.path, ": ", setting.name),
-                it->second);
+    return {absl::StrCat(config.path, ": ", setting.name), it->second};
   }
-  return absl::OkStatus();
+  return {};
 }
 
 }  // namespace
@@ -554,7 +508,7 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
       "\n--idle-timeout is LEASEHOLD_IDLE_TIMEOUT there (several values of "
       "LEASEHOLD_LISTEN stand\nbetween commas), and idle-timeout here. "
       "Durations "
-      "have a unit: ns, us, ms, s, m, h.\n"
+      "have a unit: ns, us, ms, s, m, h, d.\n"
       "`leasehold-server check` says whether a data directory is whole; check "
       "--help\nsays how. `leasehold-server token` makes, lists and revokes "
       "tokens.",
@@ -579,13 +533,16 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
   }
 
   const absl::StatusOr<ConfigFile> config =
-      ReadConfig(std::move(config_path), settings);
+      ReadConfigFile(std::move(config_path), settings);
   if (!config.ok()) return config.status();
   for (const Setting& setting : settings) {
-    const absl::Status status =
-        ReadSetting(setting, *flags.given[setting.name], *config);
+    Given given = FindGiven(setting, *flags.given[setting.name], *config);
+    if (given.values.empty()) continue;
+    const absl::Status status = Read(setting, given.source, given.values);
     if (!status.ok()) return status;
+    options.given[setting.name] = std::move(given.values);
   }
+  options.config = config->path;
   if (const absl::Status status = CheckTogether(options); !status.ok()) {
     return status;
   }

@@ -24,6 +24,7 @@
 #include "service/network/address_range.h"
 #include "service/network/tls_credentials.h"
 #include "service/network/tls_material.h"
+#include "service/orchestration/retention_rules.h"
 #include "service/rpc/connection_policy.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/overload.h"
@@ -44,6 +45,7 @@ struct ServerOptions {
   absl::Duration open_timeout = absl::Seconds(30);
   bool console = false;
   LogFormat log_format = LogFormat::kText;
+  LogLevel log_level = LogLevel::kInfo;  // May change (LiveSettings).
   absl::Duration drain_timeout = absl::Seconds(30);
   bool insecure = false;
   TlsFiles tls;  // Without a chain and a key: no TLS.
@@ -80,14 +82,23 @@ struct ServerOptions {
   absl::Duration turn_timeout = absl::Seconds(60);
   absl::Duration activity_timeout = absl::ZeroDuration();
   bool unknown_work_fails = false;
+  // How long orchestrations are kept that have ended. May change, as above.
+  RetentionRules retention;
   // How long somebody may have the lock of an entity; 0: for ever.
   absl::Duration entity_lock_timeout = absl::ZeroDuration();
+
+  // The file that was read; empty: none.
+  std::string config;
+  // The settings that do not have their defaults because somebody said so: the
+  // texts that were given, by name.
+  std::map<std::string, std::vector<std::string>> given;
 
   bool uses_tls() const { return !tls.chain.empty(); }
   bool knows_callers() const { return !policy.empty(); }
   // Whether there is something to do on SIGHUP.
-  bool guards_with_files() const {
-    return uses_tls() || knows_callers() || !audit_log.empty();
+  bool heeds_hang_up() const {
+    return uses_tls() || knows_callers() || !audit_log.empty() ||
+           !config.empty();
   }
 
   // The least idle timeout that a service asks for the contexts that it uses.

@@ -2,13 +2,34 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "lease/base/quote.h"
 
 namespace leasehold {
 namespace {
 
+// A duration as Abseil reads it, and days before that.
+bool Parse(const std::string& text, absl::Duration& value) {
+  const size_t digits = text.find_first_not_of("0123456789");
+  uint32_t days = 0;
+  if (digits == std::string::npos || text[digits] != 'd' ||
+      !absl::SimpleAtoi(text.substr(0, digits), &days)) {
+    return absl::ParseDuration(text, &value);
+  }
+  const std::string rest = text.substr(digits + 1);
+  value = absl::ZeroDuration();
+  // `7d-1h` is a mistake.
+  if (!rest.empty() &&
+      (!absl::ascii_isdigit(static_cast<unsigned char>(rest.front())) ||
+       !absl::ParseDuration(rest, &value))) {
+    return false;
+  }
+  value += days * absl::Hours(24);
+  return true;
+}
+
 bool IsDuration(const std::string& text, absl::Duration& value) {
-  return absl::ParseDuration(text, &value) && value >= absl::ZeroDuration() &&
+  return Parse(text, value) && value >= absl::ZeroDuration() &&
          value != absl::InfiniteDuration();
 }
 

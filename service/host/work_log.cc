@@ -16,18 +16,21 @@ std::string AddressOf(const std::string& peer) {
   return peer.substr(0, peer.rfind(':'));
 }
 
-std::string_view SeverityOf(const WorkEvent& event) {
+LogLevel LevelOf(const WorkEvent& event) {
   switch (event.kind) {
+    case WorkEventKind::kOrchestrationStarted:
+    case WorkEventKind::kOrchestrationEnded:
+      return LogLevel::kDebug;
     case WorkEventKind::kWorkerConnected:
     case WorkEventKind::kWorkerAnswers:
     case WorkEventKind::kGivenBack:
     case WorkEventKind::kNotMine:
     case WorkEventKind::kEndedByServer:
-      return "INFO";
+      return LogLevel::kInfo;
     case WorkEventKind::kWorkerGone:
-      return event.count == 0 ? "INFO" : "WARNING";
+      return event.count == 0 ? LogLevel::kInfo : LogLevel::kWarning;
     case WorkEventKind::kSetAside:
-      return "ERROR";
+      return LogLevel::kError;
     case WorkEventKind::kWorkerSilent:
     case WorkEventKind::kLost:
     case WorkEventKind::kUnwanted:
@@ -35,9 +38,19 @@ std::string_view SeverityOf(const WorkEvent& event) {
     case WorkEventKind::kFailedByLimit:
     case WorkEventKind::kAnswerRefused:
     case WorkEventKind::kLockExpired:
-      return "WARNING";
+    case WorkEventKind::kOrchestrationFailed:
+      return LogLevel::kWarning;
   }
-  return "WARNING";
+  return LogLevel::kWarning;
+}
+
+// Whose share of the lines an event takes.
+std::string CauserOf(const WorkEvent& event, const std::string& peer) {
+  // No worker's: whoever starts what fails has the tenant.
+  if (event.kind == WorkEventKind::kOrchestrationFailed) {
+    return absl::StrCat("tenant ", event.tenant);
+  }
+  return AddressOf(peer);
 }
 
 // In words: "work lost".
@@ -59,6 +72,7 @@ std::string MoreOf(const WorkEvent& event, const std::string& peer) {
   }
   if (!peer.empty()) parts.push_back(peer);
   if (event.count != 0) parts.push_back(absl::StrCat("count ", event.count));
+  if (!event.status.empty()) parts.emplace_back(event.status);
   if (!event.reason.empty()) parts.push_back(event.reason);
   std::string more;
   for (const std::string& part : parts) {
@@ -82,6 +96,7 @@ std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event,
   if (event.worker != 0) fields.push_back({"worker", event.worker});
   text("peer", peer);
   if (event.count != 0) fields.push_back({"count", event.count});
+  text("status", std::string(event.status));
   text("reason", event.reason);
   return fields;
 }
@@ -89,18 +104,24 @@ std::vector<ServerLog::Field> FieldsOf(const WorkEvent& event,
 }  // namespace
 
 void WorkLog::Write(const WorkEvent& event) {
+  const std::string_view name = WorkEventName(event.kind);
+  const LogLevel level = LevelOf(event);
+  if (level == LogLevel::kDebug) {
+    // Whoever asks for these lines asks for all of them.
+    if (log_.Logs(level)) log_.Write(level, name, FieldsOf(event, ""));
+    return;
+  }
+  if (console_ == nullptr && !log_.Logs(level)) return;
   uint64_t left_out = 0;
   const std::string peer = callers_.Find(event.peer);
-  const bool admitted = Admit(AddressOf(peer), left_out);
+  const bool admitted = Admit(CauserOf(event, peer), left_out);
   TellLeftOut(left_out);
   if (!admitted) return;
-  const std::string_view name = WorkEventName(event.kind);
-  const std::string_view severity = SeverityOf(event);
   if (console_ != nullptr) {
     console_->OnWork(InWords(name), event.instance_id, MoreOf(event, peer));
-    if (severity == "INFO") return;
+    if (level == LogLevel::kInfo) return;
   }
-  log_.Write(severity, name, FieldsOf(event, peer));
+  log_.Write(level, name, FieldsOf(event, peer));
 }
 
 void WorkLog::Flush() {
@@ -112,7 +133,7 @@ void WorkLog::Flush() {
   TellLeftOut(left_out);
 }
 
-bool WorkLog::Admit(const std::string& address, uint64_t& left_out) {
+bool WorkLog::Admit(const std::string& causer, uint64_t& left_out) {
   const Instant now = clock_.Now();
   MutexLock lock(mu_);
   if (now >= span_ends_) {
@@ -121,12 +142,12 @@ bool WorkLog::Admit(const std::string& address, uint64_t& left_out) {
     lines_ = 0;
     of_one_.clear();
   }
-  if (lines_ >= kLinesMax || of_one_[address] >= kLinesOfOneMax) {
+  if (lines_ >= kLinesMax || of_one_[causer] >= kLinesOfOneMax) {
     ++left_out_;
     return false;
   }
   ++lines_;
-  ++of_one_[address];
+  ++of_one_[causer];
   return true;
 }
 

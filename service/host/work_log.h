@@ -8,7 +8,9 @@
 // must not fill the disk, nor hide what happens to others. So the lines of each
 // span of time are limited, for one worker's address and for all together;
 // beyond the limit they are counted, and a line says how many there were. A
-// worker behind a trusted proxy has its own address, not the proxy's.
+// worker behind a trusted proxy has its own address, not the proxy's. Failed
+// orchestrations of one tenant are limited like lines of one address. Lines for
+// debugging have no limit.
 //
 // Thread-safety: safe.   Lifetime: everything that the constructor takes
 // outlives it.
@@ -32,7 +34,8 @@ namespace leasehold {
 class WorkLog {
  public:
   static constexpr absl::Duration kSpan = absl::Seconds(10);
-  // Lines that are written in that time: in all, and of one address.
+  // Lines that are written in that time: in all, and of one causer (an address
+  // or a tenant).
   static constexpr uint64_t kLinesMax = 200;
   static constexpr uint64_t kLinesOfOneMax = 50;
 
@@ -44,11 +47,13 @@ class WorkLog {
   void Write(const WorkEvent& event) ABSL_LOCKS_EXCLUDED(mu_);
   // Logs how many lines were left out. Call it at the end.
   void Flush() ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether starts and ends of orchestrations are written.
+  bool WritesLives() const { return log_.Logs(LogLevel::kDebug); }
 
  private:
-  // Whether to write a line of this address now; `left_out`: how many lines of
+  // Whether to write a line of this causer now; `left_out`: how many lines of
   // the span before were left out.
-  bool Admit(const std::string& address, uint64_t& left_out)
+  bool Admit(const std::string& causer, uint64_t& left_out)
       ABSL_LOCKS_EXCLUDED(mu_);
   void TellLeftOut(uint64_t left_out);
 

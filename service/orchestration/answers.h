@@ -51,6 +51,11 @@ class Answers {
   void ObserveLocked(WorkEventKind kind, Work& work, int count,
                      std::string_view reason);
   void ObserveLocked(WorkEvent event);
+  // The same, that an orchestration has begun, or ended, durably.
+  void ObserveStartLocked(const Orchestration& orchestration);
+  void ObserveEndLocked(const Orchestration& orchestration,
+                        OrchestrationStatus status,
+                        const OpaqueMessage& failure);
   // The work is out and will not come back. Ends it if it was lost too often.
   void CountLossLocked(Work& work, std::string_view how,
                        WorkEventKind kind = WorkEventKind::kLost);

@@ -39,8 +39,8 @@ constexpr std::string_view kForced = "it was terminated by force";
 
 // ---- Recording an end -------------------------------------------------------
 
-void Ends::RecordEndLocked(const Orchestration& orchestration,
-                           ExecutionCompleted end, PendingCommit& commit) {
+void Ends::RecordEndLocked(Orchestration& orchestration, ExecutionCompleted end,
+                           PendingCommit& commit) {
   engine_.mu_.AssertHeld();
   const Timestamp now = engine_.NowLocked();
   const int32_t status = end.status;
@@ -58,6 +58,12 @@ void Ends::RecordEndLocked(const Orchestration& orchestration,
   if (status == static_cast<int32_t>(OrchestrationStatus::kTerminated)) {
     add(ExecutionTerminated{end.result});
   }
+  commit.apply.push_back([this, ended = orchestration.shared_from_this(),
+                          failure = end.failure, status] {
+    engine_.mu_.AssertHeld();
+    engine_.answers_.ObserveEndLocked(
+        *ended, static_cast<OrchestrationStatus>(status), failure);
+  });
   add(std::move(end));
   commit.changes.push_back(FinishRun{orchestration.number, status,
                                      ToStored(ToTime(now)), std::move(events)});

@@ -45,8 +45,8 @@ class Ends {
   void ActOnLocked(const LetterPtr& letter);
 
   // Adds an end without a worker to `commit`. Nothing is removed yet.
-  void RecordEndLocked(const Orchestration& orchestration,
-                       ExecutionCompleted end, PendingCommit& commit);
+  void RecordEndLocked(Orchestration& orchestration, ExecutionCompleted end,
+                       PendingCommit& commit);
   // Removes the orchestration once `commit` is durable. Until then, callers who
   // wait for its end still find it.
   void EndWithLocked(const OrchestrationPtr& orchestration,

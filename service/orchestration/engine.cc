@@ -59,6 +59,10 @@ Engine::~Engine() { Stop(); }
 
 absl::Status Engine::Open() { return recovery_.Open(); }
 
+void Engine::SetRetention(RetentionRules rules) {
+  retention_.Set(std::move(rules));
+}
+
 void Engine::Drain() {
   Section section(*this);
   admission_.Drain();
@@ -303,6 +307,9 @@ void Engine::FireLocked(const Timers::Entry& entry) {
   if (entry.kind == Timers::Kind::kCallWaits) {
     return outside_calls_.FireLocked();
   }
+  if (entry.kind == Timers::Kind::kRetention) {
+    return retention_.FireLocked(entry.id);
+  }
   Orchestration* found = directory_.FindByNumber(entry.number);
   if (found == nullptr) return batches_.FireLocked(entry);
   if (found->damage != nullptr) return;
@@ -325,6 +332,7 @@ void Engine::FireLocked(const Timers::Entry& entry) {
     case Timers::Kind::kEntity:
     case Timers::Kind::kCallWaits:
     case Timers::Kind::kLock:
+    case Timers::Kind::kRetention:
       break;
   }
 }

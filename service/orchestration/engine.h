@@ -79,6 +79,8 @@
 #include "service/orchestration/reads.h"
 #include "service/orchestration/recovery.h"
 #include "service/orchestration/requests.h"
+#include "service/orchestration/retention.h"
+#include "service/orchestration/retention_rules.h"
 #include "service/orchestration/rewinds.h"
 #include "service/orchestration/schedule.h"
 #include "service/orchestration/starts.h"
@@ -115,6 +117,8 @@ class Engine final : public Orchestrations,
   void OnWallClockSet() ABSL_LOCKS_EXCLUDED(mu_);
   // When FireTimers next has something to do; nullopt: nothing is scheduled.
   std::optional<StoredTime> NextDue() const ABSL_LOCKS_EXCLUDED(mu_);
+  // How long orchestrations are kept from now on that have ended.
+  void SetRetention(RetentionRules rules) ABSL_LOCKS_EXCLUDED(mu_);
   // Refuses new starts and waits, and ends pending waits. Work continues.
   void Drain() ABSL_LOCKS_EXCLUDED(mu_);
   // Refuses everything from now on and releases the contexts. Blocks until all
@@ -198,6 +202,7 @@ class Engine final : public Orchestrations,
   friend class Purges;
   friend class Reads;
   friend class Recovery;
+  friend class Retention;
   friend class Rewinds;
   friend class Starts;
   friend class Turns;
@@ -292,6 +297,7 @@ class Engine final : public Orchestrations,
   Purges purges_{*this};
   Reads reads_{*this};
   Recovery recovery_{*this};
+  Retention retention_{*this};
   Rewinds rewinds_{*this};
   Starts starts_{*this};
   Turns turns_{*this};

@@ -32,6 +32,12 @@ std::string_view WorkEventName(WorkEventKind kind) {
       return "set_aside";
     case WorkEventKind::kLockExpired:
       return "lock_expired";
+    case WorkEventKind::kOrchestrationStarted:
+      return "orchestration_started";
+    case WorkEventKind::kOrchestrationEnded:
+      return "orchestration_ended";
+    case WorkEventKind::kOrchestrationFailed:
+      return "orchestration_failed";
   }
   return "";
 }

@@ -2,7 +2,8 @@
 // does not simply go out and come back.
 //
 // A WorkEvent is one line in a log: who, what, by whom, why. Work that is
-// handed out, done and answered is not reported, so a busy server stays quiet.
+// handed out, done and answered is not reported, so a busy server stays quiet;
+// starts and ends of orchestrations are only for observers that want them.
 //
 // Thread-safety: called from any thread, without a lock; must not block.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_ENGINE_OBSERVER_H_
@@ -36,6 +37,10 @@ enum class WorkEventKind {
   kEndedByServer,  // The orchestration was ended without a worker.
   kSetAside,       // The orchestration is unreadable, and not run.
   kLockExpired,    // Somebody has had the lock of an entity for too long.
+  // About orchestrations as a whole; told once that is durable.
+  kOrchestrationStarted,
+  kOrchestrationEnded,   // `status`: as what. If it failed, the next one.
+  kOrchestrationFailed,  // `reason`: the first line of the failure, cut.
 };
 // The name in a log, such as `work_lost`.
 std::string_view WorkEventName(WorkEventKind kind);
@@ -54,6 +59,8 @@ struct WorkEvent {
   // The worker's address, as gRPC writes it: `ipv4:127.0.0.1:40112`.
   std::string peer = {};
   uint64_t count = 0;  // 0: not applicable.
+  // `Completed`, ...: of the orchestration. Empty: not applicable.
+  std::string_view status = {};
   std::string reason = {};
 };
 
@@ -74,12 +81,17 @@ class WorkObserver {
  public:
   virtual ~WorkObserver() = default;
   virtual void OnWork(const WorkEvent& event) = 0;
+  // Whether it is told of the starts and ends of orchestrations. Of failures it
+  // always is.
+  virtual bool WantsLives() const { return false; }
 };
 
 class EngineObserver : public WorkObserver {
  public:
   virtual void OnStoreFailed(const absl::Status& status) = 0;
   virtual void OnStoreRecovered(size_t open_orchestrations) = 0;
+  // So many orchestrations had ended long ago, and were erased.
+  virtual void OnRetention(int64_t erased) { (void)erased; }
   // The engine has stopped. This is the last call.
   virtual void OnStopped(const EngineCounts& counts) = 0;
 };

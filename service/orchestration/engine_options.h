@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "service/orchestration/retention_rules.h"
 #include "service/orchestration/turn.h"
 
 namespace leasehold {
@@ -39,6 +40,9 @@ struct EngineOptions {
   // lock. Null: no tenant has a limit.
   std::function<uint64_t(const std::string& tenant)> open_max_of_tenant =
       nullptr;
+  // How long orchestrations are kept that have ended (`--retention`). It may be
+  // changed later (Engine::SetRetention).
+  RetentionRules retention = {};
   // Whether to check the rules of life.h each time the lock is released; a
   // broken rule ends the process. Debug and sanitizer builds always check.
   bool check_invariants = false;

@@ -21,6 +21,8 @@ struct Purges::PurgeJob {
 struct Purges::Target {
   InstanceKey key;
   bool recursive = true;
+  // Only this run, and only if it is intact; 0: whichever has the key.
+  RunNumber only = 0;
   // One of these is null.
   std::shared_ptr<PurgeJob> job = nullptr;
   LetterPtr letter = nullptr;
@@ -83,6 +85,22 @@ void Purges::PurgeNext(const std::shared_ptr<PurgeJob>& job) {
   job->keys.pop_front();
   if (key.id.starts_with('@')) return PurgeEntityLocked(job, key);
   LookUpLocked({.key = key, .recursive = job->recursive, .job = job});
+}
+
+void Purges::EraseEndedLocked(std::vector<EndedRun> runs,
+                              Done<PurgeResult> done) {
+  engine_.mu_.AssertHeld();
+  const ErrandPtr errand = MakeErrand(std::move(done), Instant::Infinite());
+  for (EndedRun& run : runs) {
+    const auto job = std::make_shared<PurgeJob>();
+    job->errand = errand;
+    errand->Begin();
+    LookUpLocked({.key = std::move(run.key),
+                  .recursive = false,
+                  .only = run.number,
+                  .job = job});
+  }
+  errand->End(absl::OkStatus(), engine_.clock_.Now(), engine_.effects_.calls);
 }
 
 void Purges::PurgeEntityLocked(const std::shared_ptr<PurgeJob>& job,
@@ -187,7 +205,7 @@ void Purges::OnFound(const Target& target,
       if (!status.ok()) return GiveUpLocked(target, status);
       LookUpLocked(target);
     });
-  } else if (const RunNumber number = PurgeableLocked(present, *row);
+  } else if (const RunNumber number = PurgeableLocked(target, present, *row);
              number != 0) {
     // The lookup continues until the row is gone.
     return EraseLocked(target, number, std::move(children), reload);
@@ -197,9 +215,16 @@ void Purges::OnFound(const Target& target,
   engine_.lookups_.End(key, reload);
 }
 
-RunNumber Purges::PurgeableLocked(const OrchestrationPtr& present,
+RunNumber Purges::PurgeableLocked(const Target& target,
+                                  const OrchestrationPtr& present,
                                   const std::optional<RunRow>& row) {
   engine_.mu_.AssertHeld();
+  if (target.only != 0) {
+    const bool is_there = present == nullptr && row.has_value() &&
+                          row->number == target.only && !row->damaged &&
+                          row->finished.has_value();
+    return is_there ? target.only : 0;
+  }
   if (present != nullptr) {
     return present->damage != nullptr ? present->number : 0;
   }

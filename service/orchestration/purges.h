@@ -30,6 +30,12 @@ namespace leasehold {
 
 class Engine;
 
+// A run that has ended, as it was listed.
+struct EndedRun {
+  InstanceKey key;
+  RunNumber number = 0;
+};
+
 class Purges {
  public:
   explicit Purges(Engine& engine) : engine_(engine) {}
@@ -41,6 +47,10 @@ class Purges {
   void PurgeMatching(OrchestrationFilter filter, bool recursive,
                      absl::Duration timeout, Done<PurgeResult> done);
   void Wipe(DoneStatus done);
+
+  // Erases those of these runs that are still as they were listed, together;
+  // not their sub-orchestrations.
+  void EraseEndedLocked(std::vector<EndedRun> runs, Done<PurgeResult> done);
 
   // A sub-orchestration of one that was erased.
   void ActOnLocked(const LetterPtr& letter);
@@ -65,8 +75,9 @@ class Purges {
   // The keys of the sub-orchestrations that are in the history. Reads the
   // store.
   absl::StatusOr<std::vector<InstanceKey>> ReadChildren(const RunRow& row);
-  // The orchestration to erase for a key; 0: none.
-  RunNumber PurgeableLocked(const OrchestrationPtr& present,
+  // The orchestration to erase; 0: none.
+  RunNumber PurgeableLocked(const Target& target,
+                            const OrchestrationPtr& present,
                             const std::optional<RunRow>& row);
   void EraseLocked(const Target& target, RunNumber number,
                    std::vector<InstanceKey> children, uint64_t reload);

@@ -102,6 +102,7 @@ absl::Status Recovery::Load(const OpenedPartition& opened) {
     if (loaded != nullptr) EndLostLocked(*loaded);
   }
   engine_.batches_.BeginLocked();
+  engine_.retention_.BeginLocked();
   engine_.wait_list_.ReviewWaitersLocked();
   engine_.entity_watches_.OnAllChangedLocked();
   engine_.timers_changed_.NotifyAll();
@@ -291,6 +292,7 @@ void Recovery::ForgetAllLocked() {
   engine_.schedule_.Clear();
   engine_.ends_.ForgetAllLocked();
   engine_.mail_.ForgetAllLocked();
+  engine_.retention_.ForgetAllLocked();
   for (Lookups::Lookup& lookup : engine_.lookups_.BeginReload()) {
     engine_.effects_.calls.push_back([lookup = std::move(lookup), before] {
       lookup(absl::UnavailableError(

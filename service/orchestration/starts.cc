@@ -432,6 +432,7 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
     engine_.mu_.AssertHeld();
     created->durable = true;
     created->revision = ++engine_.last_revision_;
+    engine_.answers_.ObserveStartLocked(*created);
     if (created->gone) return;
     if (created->offer != nullptr) engine_.offered_.push_back(created.get());
     engine_.wait_list_.ReviewWaitersLocked(created->key);

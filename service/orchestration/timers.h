@@ -34,6 +34,7 @@ class Timers {
     kEntity,         // A message for later of an entity is due.
     kCallWaits,      // Callers of entities have waited for too long.
     kLock,           // The lock of an entity ends by itself.
+    kRetention,      // The next look at what ended long ago.
   };
 
   // Sorted in this order: timers of one orchestration that are due together

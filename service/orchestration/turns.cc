@@ -106,6 +106,8 @@ void Turns::ApplyTurnLocked(Orchestration& orchestration, CommittedTurn& turn) {
   }
   engine_.wait_list_.TellLocked(orchestration, *turn.hot, turn.input());
   if (turn.finished.has_value()) {
+    engine_.answers_.ObserveEndLocked(orchestration, state.status,
+                                      state.failure);
     engine_.schedule_.CancelTimers(orchestration.number, state.timers);
     return engine_.EndLocked(orchestration);
   }

@@ -25,7 +25,8 @@ bool Matches(const RowQuery& query, const RowView& row) {
 }
 
 bool Matches(const FinishedQuery& query, const RowView& row) {
-  return row.finished && row.tenant == query.tenant &&
+  return row.finished &&
+         (row.tenant == query.tenant || query.tenant == kEveryTenant) &&
          HasStatus(query.statuses, row.status) &&
          (!query.finished_from || *row.finished >= *query.finished_from) &&
          (!query.finished_to || *row.finished < *query.finished_to);

@@ -14,6 +14,10 @@
 
 namespace leasehold {
 
+// Stands for all tenants in a FinishedQuery, so that nobody lists all of them
+// by leaving the tenant out. Names of tenants are UTF-8, and this is not.
+inline constexpr std::string_view kEveryTenant = "\xff";
+
 // The columns of an instance that conditions refer to.
 struct RowView {
   std::string_view tenant;

@@ -1,15 +1,23 @@
 """A6: what the server prints: --console and the log."""
 
 import json
+import pathlib
 import re
+import signal
 import subprocess
 
 import harness
-from harness import Server, check, contains, equal, expect
+from harness import Server, check, contains, equal, expect, leasehold
 from raw_http2 import Connection, bin_value, echo_request, frame
 
 BOUNDS_OFF = "flood_bounds_off"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+def start(server, name, *flags):
+    """Runs an orchestration to its end."""
+    return leasehold(f"--address={server.address}", "orchestration", "start", name,
+                     "--wait", *flags)
 
 
 def story(server, instance_id):
@@ -98,7 +106,7 @@ def _():
 
 @check("A6.7 the log is text: time, severity, event, then name=value")
 def _():
-    with Server("--idle-timeout=50ms", "--builtin=off") as server:
+    with Server("--idle-timeout=50ms", "--builtin=off", "--log-level=debug") as server:
         server.connect().echo("room-1")
         server.await_line("err", "context_removed")
         server.end()
@@ -114,7 +122,8 @@ def _():
 
 @check("A6.8 --log-format=json writes JSON, an object a line")
 def _():
-    with Server("--log-format=json", "--idle-timeout=50ms") as server:
+    with Server("--log-format=json", "--idle-timeout=50ms",
+                "--log-level=debug") as server:
         generation = server.connect().echo("room-1").generation
         server.await_line("err", "context_removed")
         server.end()
@@ -122,7 +131,8 @@ def _():
         for line in lines:
             expect(re.fullmatch(TIME, line["time"]), f"time of {line}")
             equal(line["severity"],
-                  "WARNING" if line["event"] == BOUNDS_OFF else "INFO",
+                  "WARNING" if line["event"] == BOUNDS_OFF else
+                  "DEBUG" if line["event"].startswith("context_") else "INFO",
                   f"severity of {line}")
         created = next(x for x in lines if x["event"] == "context_created")
         equal((created["instance_id"], created["generation"]),
@@ -133,7 +143,7 @@ def _():
 
 @check("A6.9 --log-format=json stays JSON for any ID")
 def _():
-    with Server("--log-format=json") as server:
+    with Server("--log-format=json", "--log-level=debug") as server:
         names = ['"', "\\", "{}", "zürich", "\u2028", "🍎", '\\"', "a b"]
         for name in names:
             server.connect().echo(
@@ -184,3 +194,62 @@ def _():
             process.kill()
             process.wait()
             process.stdout.close()
+
+
+@check("A6.12 contexts and orchestrations that come and go are no lines at info")
+def _():
+    with Server("--idle-timeout=50ms") as server:
+        server.connect().echo("room-1")
+        equal(start(server, "Ping", "--id=a").code, 0, "exit code")
+        server.end()
+        loud = [line for line in server.err if re.search(
+            " (context|orchestration)_[a-z]+ ", line)]
+        equal(loud, [], "lines")
+
+
+@check("A6.13 with --log-level=debug there is a line for each of them")
+def _():
+    with Server("--log-level=debug") as server:
+        equal(start(server, "Ping", "--id=a").code, 0, "exit code")
+        contains(server.await_line("err", "orchestration_started"),
+                 "DEBUG", "instance_id=a", "name=Ping")
+        contains(server.await_line("err", "orchestration_ended"),
+                 "DEBUG", "instance_id=a", "name=Ping", "status=Completed")
+
+
+@check("A6.14 an orchestration that fails is a warning with the reason's first line")
+def _():
+    with Server() as server:
+        run = start(server, "EchoSequence", '--id=a "b" c', "--input={}")
+        expect(run.code != 0, f"it failed: {run}")
+        line = server.await_line("err", "orchestration_failed")
+        contains(line, "WARNING", r'instance_id="a \"b\" c"', "name=EchoSequence",
+                 "reason=")
+        expect(len(line) < 600, line)
+
+
+@check("A6.15 the level changes while the server runs: config file, then SIGHUP")
+def _():
+    with harness.temporary_folder() as folder:
+        config = pathlib.Path(folder, "leasehold.conf")
+        config.write_text("log-level = info\n")
+        with Server(f"--config={config}", "--idle-timeout=50ms") as server:
+            server.connect().echo("quiet")
+            config.write_text("log-level = debug\n")
+            server.process.send_signal(signal.SIGHUP)
+            contains(server.await_line("err", "config_read"), "log_level=debug")
+            server.connect().echo("loud")
+            server.await_line("err", "context_removed")
+            config.write_text("log-level = shout\nmax-contexts = 7\n")
+            server.process.send_signal(signal.SIGHUP)
+            contains(server.await_line("err", "config_kept"), "must be debug, info")
+            config.write_text("log-level = warning\nmax-contexts = 7\n")
+            server.process.send_signal(signal.SIGHUP)
+            contains(server.await_line("err", "config_needs_restart"),
+                     "settings=max-contexts")
+            server.lives()
+            server.end()
+            rooms = [line for line in server.err
+                     if re.search("context_created.*(quiet|loud)", line)]
+            equal(len(rooms), 1, f"lines of {rooms}")
+            contains(rooms[0], "instance_id=loud")

@@ -56,7 +56,7 @@ class LocalServer {
   SimulatedClock clock_;
   const int null_ = open("/dev/null", O_WRONLY | O_CLOEXEC);
   LineWriter writer_{null_};
-  ServerLog log_{clock_, writer_, LogFormat::kText, /*lifecycle=*/false};
+  ServerLog log_{clock_, writer_, LogFormat::kText};
   std::unique_ptr<ServerHost> host_;
   std::string address_;
 };

@@ -568,7 +568,9 @@ class EngineTest : public testing::Test, public EngineObserver {
   std::vector<absl::Status> store_failures_;
   std::vector<size_t> recoveries_;
   std::optional<EngineCounts> stopped_;
-  std::vector<WorkEvent> told_;  // About work and workers.
+  std::vector<WorkEvent> told_;    // About work and workers.
+  bool wants_lives_ = false;       // And about starts and ends.
+  std::vector<int64_t> retained_;  // How many each round of retention erased.
 
  private:
   void OnStoreFailed(const absl::Status& status) override {
@@ -576,6 +578,8 @@ class EngineTest : public testing::Test, public EngineObserver {
   }
   void OnStoreRecovered(size_t open) override { recoveries_.push_back(open); }
   void OnWork(const WorkEvent& event) override { told_.push_back(event); }
+  bool WantsLives() const override { return wants_lives_; }
+  void OnRetention(int64_t erased) override { retained_.push_back(erased); }
   void OnStopped(const EngineCounts& counts) override { stopped_ = counts; }
 
   std::vector<std::shared_ptr<FakeWorker>> workers_;

@@ -48,7 +48,7 @@ class MethodTableTest : public ::testing::Test {
   SimulatedClock clock_;
   int null_ = open("/dev/null", O_WRONLY);
   LineWriter lines_{null_};
-  ServerLog log_{clock_, lines_, LogFormat::kText, /*lifecycle=*/false};
+  ServerLog log_{clock_, lines_, LogFormat::kText};
   HealthServer health_;
   ReflectionServer<ReflectionV1> reflection_;
   ReflectionServer<ReflectionV1Alpha> reflection_alpha_;

@@ -165,7 +165,7 @@ class ServerHostTest : public testing::Test {
   Pipe log_pipe_;
   std::unique_ptr<LineWriter> log_writer_ =
       std::make_unique<LineWriter>(log_pipe_.writer());
-  ServerLog log_{clock_, *log_writer_, LogFormat::kText, /*lifecycle=*/false};
+  ServerLog log_{clock_, *log_writer_, LogFormat::kText};
   Events events_;
   std::deque<HealthServer> healths_;  // One a server.
   Pipe console_pipe_;

@@ -18,9 +18,9 @@ using ::testing::IsEmpty;
 class ServerLogTest : public testing::Test {
  protected:
   // Opens the log; it writes until Lines.
-  ServerLog& Open(LogFormat format, bool lifecycle = true) {
+  ServerLog& Open(LogFormat format, LogLevel level = LogLevel::kDebug) {
     writer_ = std::make_unique<LineWriter>(pipe_.writer());
-    log_ = std::make_unique<ServerLog>(clock_, *writer_, format, lifecycle);
+    log_ = std::make_unique<ServerLog>(clock_, *writer_, format, level);
     return *log_;
   }
   // What was logged.
@@ -143,20 +143,20 @@ TEST_F(ServerLogTest, LifecycleEventsBecomeLines) {
   EXPECT_THAT(
       Lines(),
       ElementsAre(
-          time + "INFO context_created tenant=default instance_id=room-1 "
+          time + "DEBUG context_created tenant=default instance_id=room-1 "
                  "generation=7 idle_timeout=20s",
           time + "WARNING detach_failed tenant=default instance_id=room-1 "
                  "generation=7 extension=Counter "
                  "error=\"DATA_LOSS: disk \\\"a\\\" is gone\"",
-          time + "INFO context_removed tenant=default instance_id=room-1 "
+          time + "DEBUG context_removed tenant=default instance_id=room-1 "
                  "generation=7 reason=released",
           time + "WARNING context_open_failed tenant=default "
                  "instance_id=room-1 "
                  "error=\"DATA_LOSS: disk \\\"a\\\" is gone\""));
 }
 
-TEST_F(ServerLogTest, WithoutLifecycleOnlyFailuresAreLogged) {
-  ServerLog& log = Open(LogFormat::kJson, /*lifecycle=*/false);
+TEST_F(ServerLogTest, ContextsThatComeAndGoAreOnlyForDebugging) {
+  ServerLog& log = Open(LogFormat::kJson, LogLevel::kInfo);
   for (const InstanceEvent& event : AllEvents()) log.OnEvent(event);
   const std::string begin =
       "{\"time\":\"2020-01-01T00:00:00.000Z\",\"severity\":\"WARNING\",";
@@ -174,6 +174,39 @@ TEST_F(ServerLogTest, WithoutLifecycleOnlyFailuresAreLogged) {
                       error));
 }
 
+TEST_F(ServerLogTest, LinesBelowTheLevelAreNotWritten) {
+  ServerLog& log = Open(LogFormat::kText, LogLevel::kError);
+  const auto all = [&log](const char* event) {
+    log.Write(LogLevel::kDebug, event, {});
+    log.Info(event, {});
+    log.Warning(event, {});
+    log.Error(event, {});
+  };
+  all("error");
+  log.SetLevel(LogLevel::kWarning);
+  all("warning");
+  log.SetLevel(LogLevel::kDebug);
+  all("debug");
+  log.SetLevel(LogLevel::kInfo);
+  all("info");
+  std::vector<std::string> lines = Lines();
+  for (std::string& line : lines) line.erase(0, line.find(' ') + 1);
+  EXPECT_THAT(lines, ElementsAre("ERROR error", "WARNING warning",
+                                 "ERROR warning", "DEBUG debug", "INFO debug",
+                                 "WARNING debug", "ERROR debug", "INFO info",
+                                 "WARNING info", "ERROR info"));
+}
+
+TEST_F(ServerLogTest, LevelsHaveTheNamesOfTheOption) {
+  for (const LogLevel level : {LogLevel::kDebug, LogLevel::kInfo,
+                               LogLevel::kWarning, LogLevel::kError}) {
+    EXPECT_EQ(LogLevelOf(LogLevelName(level)), level);
+  }
+  EXPECT_EQ(LogLevelName(LogLevel::kWarning), "warning");
+  EXPECT_EQ(LogLevelOf("WARNING"), std::nullopt);
+  EXPECT_EQ(LogLevelOf(""), std::nullopt);
+}
+
 TEST_F(ServerLogTest, InstanceIdCannotForgeALine) {
   ServerLog& log = Open(LogFormat::kText);
   log.OnEvent({.kind = InstanceEventKind::kCreated,
@@ -182,7 +215,7 @@ TEST_F(ServerLogTest, InstanceIdCannotForgeALine) {
                .generation = 1,
                .idle_timeout = absl::Seconds(1)});
   EXPECT_THAT(Lines(),
-              ElementsAre("2020-01-01T00:00:00.000Z INFO context_created "
+              ElementsAre("2020-01-01T00:00:00.000Z DEBUG context_created "
                           "tenant=default "
                           "instance_id=\"a reason=x\\n2020 INFO forged\" "
                           "generation=1 idle_timeout=1s"));

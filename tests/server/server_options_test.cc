@@ -19,6 +19,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "service/host/retention_setting.h"
 
 namespace leasehold {
 namespace {
@@ -49,6 +50,7 @@ Shown Show(const ServerOptions& o) {
       {"max-contexts", absl::StrCat(o.contexts_max)},
       {"console", on(o.console)},
       {"log-format", o.log_format == LogFormat::kJson ? "json" : "text"},
+      {"log-level", std::string(LogLevelName(o.log_level))},
       {"drain-timeout", absl::FormatDuration(o.drain_timeout)},
       {"queue-threads", absl::StrCat(o.queue_threads)},
       {"user-threads", absl::StrCat(o.user_threads)},
@@ -71,6 +73,7 @@ Shown Show(const ServerOptions& o) {
       {"max-connection-bytes", absl::StrCat(o.connection_bytes_max)},
       {"max-total-bytes", absl::StrCat(o.total_bytes_max)},
       {"max-payload", absl::StrCat(o.payload_bytes_max)},
+      {"retention", RetentionText(o.retention)},
       {"max-inbox-bytes", absl::StrCat(o.inbox_bytes_max)},
       {"max-deliveries", absl::StrCat(o.deliveries_max)},
       {"turn-timeout-on-worker", absl::FormatDuration(o.turn_timeout)},
@@ -123,6 +126,8 @@ const std::vector<Setting>& AllSettings() {
        "must be a whole number from 1 to 1000000000"},
       {"console", "on", "off", "yes", "must be on or off"},
       {"log-format", "json", "text", "xml", "must be text or json"},
+      {"log-level", "debug", "error", "loud",
+       "must be debug, info, warning or error"},
       {"drain-timeout", "1ms", "2m", "0s", kDurationRule},
       {"heartbeat-interval", "5s", "1s", "0s", kDurationRule},
       {"queue-threads", "3", "256", "257",
@@ -152,6 +157,9 @@ const std::vector<Setting>& AllSettings() {
        "must be a whole number from 1 to 50331648"},
       {"max-history-events", "10", "10000000", "none",
        "must be a whole number from 1 to 10000000"},
+      {"retention", "completed=24h,failed=720h", "off", "7",
+       "must be a duration above zero with its unit, such as 12h or 7d, or "
+       "off"},
       {"max-inbox-bytes", "1", "65536", "none",
        "must be a whole number from 1 to 1099511627776"},
       {"max-deliveries", "3", "1000000", "0",
@@ -353,6 +361,7 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"max-contexts", "1000000"},
                             {"console", "off"},
                             {"log-format", "text"},
+                            {"log-level", "info"},
                             {"drain-timeout", "30s"},
                             {"queue-threads", Defaults()["queue-threads"]},
                             {"user-threads", "4"},
@@ -371,6 +380,7 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"max-connection-bytes", "67108864"},
                             {"max-total-bytes", "536870912"},
                             {"max-payload", "16777216"},
+                            {"retention", "off"},
                             {"max-inbox-bytes", "268435456"},
                             {"max-deliveries", "10"},
                             {"turn-timeout-on-worker", "1m"},

@@ -21,11 +21,11 @@ using ::testing::SizeIs;
 
 class WorkLogTest : public testing::Test {
  protected:
-  WorkLog& Open(bool console = false) {
+  WorkLog& Open(bool console = false, LogLevel level = LogLevel::kInfo) {
     writer_ = std::make_unique<LineWriter>(pipe_.writer());
     shown_writer_ = std::make_unique<LineWriter>(shown_.writer());
-    log_ = std::make_unique<ServerLog>(clock_, *writer_, LogFormat::kText,
-                                       /*lifecycle=*/true);
+    log_ =
+        std::make_unique<ServerLog>(clock_, *writer_, LogFormat::kText, level);
     console_ = std::make_unique<Console>(*shown_writer_);
     work_log_ = std::make_unique<WorkLog>(
         clock_, *log_, console ? console_.get() : nullptr, callers_);
@@ -55,6 +55,21 @@ class WorkLogTest : public testing::Test {
             .peer = std::move(peer),
             .count = 2,
             .reason = "its worker's stream ended"};
+  }
+
+  static WorkEvent Failed(std::string tenant, std::string id) {
+    return {.kind = WorkEventKind::kOrchestrationFailed,
+            .tenant = std::move(tenant),
+            .instance_id = std::move(id),
+            .name = "Resize",
+            .reason = "ValueError: \"x\" is no number"};
+  }
+  static WorkEvent Ended() {
+    return {.kind = WorkEventKind::kOrchestrationEnded,
+            .tenant = "default",
+            .instance_id = "a",
+            .name = "Resize",
+            .status = "Completed"};
   }
 
   SimulatedClock clock_;
@@ -107,6 +122,60 @@ TEST_F(WorkLogTest, AWorkerThatGoesWithWorkIsAWarning) {
                                    "WARNING worker_gone worker=4 count=5"));
 }
 
+TEST_F(WorkLogTest, AFailedOrchestrationIsAWarningWithItsReason) {
+  Open().Write(Failed("default", "a\nINFO forged"));
+  EXPECT_THAT(Lines(), ElementsAre("WARNING orchestration_failed "
+                                   "tenant=default "
+                                   "instance_id=\"a\\nINFO forged\" "
+                                   "name=Resize "
+                                   "reason=\"ValueError: \\\"x\\\" is no "
+                                   "number\""));
+}
+
+TEST_F(WorkLogTest, FailuresOfATenantHideNothingElse) {
+  WorkLog& log = Open();
+  for (uint64_t i = 0; i < WorkLog::kLinesOfOneMax + 10; ++i) {
+    log.Write(Failed("loud", absl::StrCat(i)));
+  }
+  log.Write(Failed("quiet", "a"));
+  log.Write(Lost());
+  log.Flush();
+  const std::vector<std::string> lines = Lines();
+  ASSERT_THAT(lines, SizeIs(WorkLog::kLinesOfOneMax + 3));
+  EXPECT_THAT(lines[WorkLog::kLinesOfOneMax], HasSubstr("tenant=quiet"));
+  EXPECT_THAT(lines[WorkLog::kLinesOfOneMax + 1], HasSubstr("work_lost"));
+  EXPECT_THAT(lines.back(), HasSubstr("work_lines_left_out count=10"));
+}
+
+TEST_F(WorkLogTest, StartsAndEndsAreForDebugging) {
+  WorkLog& quiet = Open();
+  EXPECT_FALSE(quiet.WritesLives());
+  quiet.Write(Ended());
+  EXPECT_THAT(Lines(), SizeIs(0));
+}
+
+TEST_F(WorkLogTest, LinesForDebuggingAreNotLimited) {
+  WorkLog& log = Open(/*console=*/true, LogLevel::kDebug);
+  EXPECT_TRUE(log.WritesLives());
+  for (uint64_t i = 0; i < 2 * WorkLog::kLinesMax; ++i) log.Write(Ended());
+  const std::vector<std::string> lines = Lines();
+  ASSERT_THAT(lines, SizeIs(2 * WorkLog::kLinesMax));
+  EXPECT_EQ(lines.front(),
+            "DEBUG orchestration_ended tenant=default instance_id=a "
+            "name=Resize status=Completed");
+  EXPECT_THAT(Shown(), SizeIs(0));
+}
+
+TEST_F(WorkLogTest, WhatTheLevelHidesCountsForNothing) {
+  WorkLog& log = Open(/*console=*/false, LogLevel::kWarning);
+  for (uint64_t i = 0; i < 2 * WorkLog::kLinesMax; ++i) {
+    log.Write({.kind = WorkEventKind::kWorkerConnected, .worker = i + 1});
+  }
+  log.Write(Lost());
+  log.Flush();
+  EXPECT_THAT(Lines(), ElementsAre(HasSubstr("work_lost")));
+}
+
 TEST_F(WorkLogTest, AConsoleShowsAllAndTheLogHasTheWarnings) {
   WorkLog& log = Open(/*console=*/true);
   log.Write(Lost());
@@ -151,8 +220,8 @@ TEST_F(WorkLogTest, AFloodOfManyAddressesIsBoundedToo) {
 
 TEST_F(WorkLogTest, EveryKindHasANameOfItsOwn) {
   std::vector<std::string> names;
-  for (int kind = 0; kind <= static_cast<int>(WorkEventKind::kSetAside);
-       ++kind) {
+  for (int kind = 0;
+       kind <= static_cast<int>(WorkEventKind::kOrchestrationFailed); ++kind) {
     names.emplace_back(WorkEventName(static_cast<WorkEventKind>(kind)));
     EXPECT_NE(names.back(), "");
   }

@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "service/storage/row_match.h"
 #include "tests/storage/store_conformance.h"
 #include "tests/storage/store_model.h"
 #include "tests/support/seed.h"
@@ -174,6 +175,22 @@ TEST_P(StoreConformance, FinishedCanBeChosenByStatus) {
           UpdateRun{3, 7, 30, "s"}});
   EXPECT_THAT(Numbers(Finished({.tenant = "t", .statuses = {5, 7}})),
               ElementsAre(1, 3));
+}
+
+TEST_P(StoreConformance, FinishedOfAllTenantsAreListedIfThatIsSaid) {
+  RunRow other = FinishedRow(2, 20);
+  other.tenant = "other";
+  Commit({PutRun{FinishedRow(1, 10)}, PutRun{other}, PutRun{Row(3, "open")},
+          PutRun{FinishedRow(4, 30)}});
+  EXPECT_THAT(Numbers(Finished({.tenant = "t"})), ElementsAre(1, 4));
+  EXPECT_THAT(Numbers(Finished({.tenant = ""})), IsEmpty());
+  EXPECT_THAT(Numbers(Finished({.tenant = std::string(kEveryTenant)})),
+              ElementsAre(1, 2, 4));
+  EXPECT_THAT(Numbers(Finished({.tenant = std::string(kEveryTenant),
+                                .finished_to = 30,
+                                .after = FinishedQuery::Position{10, 1},
+                                .count_max = 1})),
+              ElementsAre(2));
 }
 
 TEST_P(StoreConformance, FinishedAtTheEndsOfTimeAreListed) {

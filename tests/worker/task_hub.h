@@ -152,7 +152,7 @@ class TaskHub {
   SimulatedClock clock_;
   const int null_ = open("/dev/null", O_WRONLY | O_CLOEXEC);
   LineWriter writer_{null_};
-  ServerLog log_{clock_, writer_, LogFormat::kText, /*lifecycle=*/false};
+  ServerLog log_{clock_, writer_, LogFormat::kText};
   ServerOptions options_;
   std::unique_ptr<ServerHost> host_;
   std::unique_ptr<OrchestrationHost> orchestrations_;
