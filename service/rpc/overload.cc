@@ -14,6 +14,11 @@ namespace {
 
 constexpr double kWhole = 65'536;
 
+// By how much the pressure grows in an interval whose shortest delay was at the
+// limit; by more, the longer it was. Measured: where a little is too much, a
+// quarter at once refuses so many calls that the server has nothing to do.
+constexpr double kGrowthAtLimit = 0.02;
+
 // In the order in which they are refused.
 constexpr std::array kByLoss = {CallClass::kRead, CallClass::kStart,
                                 CallClass::kEvent, CallClass::kCall};
@@ -36,12 +41,12 @@ using Calls = std::array<uint32_t, kByLoss.size()>;
 // A pressure that has grown to `grown`, kept where it has an effect: with the
 // classes that are called. To refuse what nobody calls would help nobody, and
 // whoever calls it next would be refused without need.
-double Steer(double grown, const Calls& calls, bool reads) {
+double Steer(double grown, double growth, const Calls& calls, bool reads) {
   std::optional<double> least;
   double most = Overload::kPressureMax;
   for (size_t step = reads ? 0 : 1; step < kByLoss.size(); ++step) {
     if (calls[step] == 0) continue;
-    if (!least.has_value()) least = Begin(step, reads) + Overload::kGrowth;
+    if (!least.has_value()) least = Begin(step, reads) + growth;
     most = Begin(step, reads) + 1;
   }
   return std::min(std::max(grown, least.value_or(0)), most);
@@ -70,7 +75,8 @@ void Overload::OnDelay(Cause cause, absl::Duration delay) {
         calls[step] = asked_[static_cast<size_t>(kByLoss[step])].exchange(
             0, std::memory_order_relaxed);
       }
-      gauge.pressure = Steer(gauge.pressure, calls, cause == Cause::kQueue);
+      gauge.pressure = Steer(gauge.pressure, gauge.pressure - before, calls,
+                             cause == Cause::kQueue);
     }
     ShareLocked();
     change = ChangeLocked(cause, now);
@@ -79,7 +85,8 @@ void Overload::OnDelay(Cause cause, absl::Duration delay) {
 }
 
 void Overload::Sample(Gauge& gauge, absl::Duration delay, Instant now) {
-  const absl::Duration silence = now - std::exchange(gauge.sampled, now);
+  const Instant last = std::exchange(gauge.sampled, now);
+  const absl::Duration silence = now - last;
   if (silence > kSilence) {
     gauge.above.reset();
     gauge.below.reset();
@@ -91,9 +98,13 @@ void Overload::Sample(Gauge& gauge, absl::Duration delay, Instant now) {
       gauge.above = now;
       gauge.shortest = delay;
     }
-    gauge.shortest = std::min(gauge.shortest, delay);
+    // Of each interval anew.
+    gauge.shortest =
+        last == *gauge.above ? delay : std::min(gauge.shortest, delay);
     if (now - *gauge.above >= kInterval) {
-      gauge.pressure += kGrowth;
+      gauge.pressure += std::min(
+          kGrowth,
+          kGrowthAtLimit * absl::FDivDuration(gauge.shortest, gauge.limit));
       gauge.above = now;
     }
   } else {

@@ -14,6 +14,8 @@
 //   2 to 3   events
 //   3 to 4   calls
 //
+// It passes over classes that nobody calls.
+//
 // Reads make no commits: commits that wait begin with the starts. Essential
 // calls, and those that keep a lease (method_info.h), are never refused.
 //
@@ -50,7 +52,8 @@ class Overload {
   static constexpr absl::Duration kInterval = absl::Milliseconds(100);
   // Between two samples that are further apart, nothing is known of the delay.
   static constexpr absl::Duration kSilence = absl::Milliseconds(500);
-  // By how much the pressure grows, or falls, in an interval.
+  // By how much the pressure grows in an interval at most (more if the delay is
+  // longer), and by how much it falls.
   static constexpr double kGrowth = 0.25;
   static constexpr double kFall = 0.125;
   static constexpr double kPressureMax = 4;

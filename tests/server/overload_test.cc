@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr absl::Duration kTick = absl::Milliseconds(50);
-constexpr absl::Duration kLong = absl::Milliseconds(51);
+constexpr absl::Duration kLong = absl::Seconds(1);  // Grows at full speed.
 constexpr absl::Duration kShort = absl::Milliseconds(50);
 
 // All classes, in the order in which they are refused.
@@ -99,6 +99,18 @@ TEST_F(OverloadTest, EachStepRefusesOneMoreClassTheCheapestLossFirst) {
   Grow(10);  // There is no more to refuse.
   EXPECT_EQ(overload_.pressure(), Overload::kPressureMax);
   EXPECT_EQ(RefusedOfEach(), std::vector<int>({100, 100, 100, 100, 0}));
+}
+
+TEST_F(OverloadTest, ALittleTooLongGrowsSlowly) {
+  const absl::Duration little = absl::Milliseconds(51);
+  Queue(little, kTick + Overload::kInterval);
+  EXPECT_GT(overload_.pressure(), 0.01);
+  EXPECT_LT(overload_.pressure(), 0.05);
+  Queue(2 * little, Overload::kInterval);
+  EXPECT_GT(overload_.pressure(), 0.05);
+  EXPECT_LT(overload_.pressure(), 0.1);
+  Queue(little, absl::Minutes(1));
+  EXPECT_EQ(overload_.pressure(), Overload::kPressureMax);
 }
 
 TEST_F(OverloadTest, APartOfAStepRefusesThatPartOfTheClassEvenly) {
@@ -206,7 +218,7 @@ TEST_F(OverloadTest, PressureFallsStepByStepAndTheDearestClassIsServedFirst) {
 }
 
 TEST_F(OverloadTest, CommitsThatWaitLeaveReadsAlone) {
-  const absl::Duration slow = absl::Seconds(2) + absl::Nanoseconds(1);
+  const absl::Duration slow = absl::Minutes(1);
   Commits(slow, kTick);
   const absl::Duration step = 1 / Overload::kGrowth * Overload::kInterval;
   Commits(slow, step);
