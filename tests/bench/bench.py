@@ -42,6 +42,7 @@ if os.path.realpath(sys.prefix) != os.path.realpath(harness.PYTHON.parent.parent
 
 import bench_against as ba  # noqa: E402
 import bench_orchestrations as bo  # noqa: E402
+import bench_overload  # noqa: E402
 import bench_process  # noqa: E402
 from bench_process import PATIENCE_S, Server, program  # noqa: E402
 
@@ -59,6 +60,8 @@ def server_command(name, address):
     if name in ("leasehold", ALONE, GUARDED):
         return [program("leasehold-server"), "--print-address",
                 f"--listen={address}", "--idle-timeout=1h", "--store=memory",
+                # As by default, but on a slow machine.
+                "--overload-delay=1h",
                 f"--builtin={'off' if name == ALONE else 'on'}"]
     if name == "bare":  # As the distribution has it: shared libraries, no switch.
         return [program("bench_bare_echo_shared"), address]
@@ -222,9 +225,10 @@ SECTIONS = {
         bo.entities, bo.recovery)},
     "memory": google("Contexts/TenMillion"),
     **{section.__name__: section for section in (
-        bo.finished, bo.drivers, bo.durable_go, ba.against)},
+        bo.finished, bo.drivers, bo.durable_go, ba.against, bench_overload.overload)},
 }
-LONG = ("memory", "finished", "drivers", "durable_go", "against")  # Only if they are asked for.
+# Only if they are asked for.
+LONG = ("memory", "finished", "drivers", "durable_go", "against", "overload")
 
 
 # ---- The table --------------------------------------------------------------

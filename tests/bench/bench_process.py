@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import re
 import resource
@@ -26,8 +27,11 @@ class Server:
         # Not a pipe: one that nobody reads makes a server wait.
         self.said = tempfile.TemporaryFile("w+")
         begin = time.monotonic()
-        self.process = subprocess.Popen([str(part) for part in command], text=True,
-                                        stdout=subprocess.PIPE, stderr=self.said)
+        self.process = subprocess.Popen(
+            [str(part) for part in command], text=True, stdout=subprocess.PIPE,
+            stderr=self.said,
+            # Nothing is refused on a slow machine, but where the command says so.
+            env={**os.environ, "LEASEHOLD_OVERLOAD_DELAY": "0"})
         line = self.process.stdout.readline()
         self.start_s = time.monotonic() - begin
         if not line.startswith("address="):

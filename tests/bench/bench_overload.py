@@ -1,0 +1,122 @@
+"""What a server does with more than it can do, and what others notice of it."""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import tempfile
+
+from bench_process import PATIENCE_S, Server, program
+
+IN_FLIGHT = 256  # More calls at a time make the server no faster.
+SECONDS, WARM_S = 2, 2
+PING = "request=0a0450696e67"  # {name: "Ping"}, of the built-in worker.
+SINK = "request=0a0473696e6b12016e"  # {instance_id: "sink", name: "n"}
+ORCHESTRATION, INSTANCES = "/leasehold.v1.Orchestration/", "/leasehold.v1.Instances/"
+START = (f"method={ORCHESTRATION}Start", PING)
+ECHO = "method=/leasehold.v1.Echo/Echo"
+
+# What a tenant does that wants everything; it has limits, as it should.
+LIMITS = {**{f"{what}_per_second": 200 for what in ("starts", "events", "reads", "calls")},
+          "waits": 100, "watches": 100, "streams": 100}
+FLOODS = {
+    "starts": START,
+    "events": (f"method={ORCHESTRATION}RaiseEvent", SINK),
+    "waits": (f"method={ORCHESTRATION}WaitForCompletion", "request=0a0473696e6b",
+              "deadline_ms=200"),
+    "watches": (f"method={INSTANCES}Watch", "stream=1"),
+    "lists": (f"method={ORCHESTRATION}List",),
+    "large payloads": (ECHO, "pad=1000000", "ids=10", "in_flight=16"),
+    "unread answers": (f"method={INSTANCES}Watch", "unread=1"),
+}
+
+
+def leasehold(*flags):
+    return Server(program("leasehold-server"), "--print-address", "--listen=127.0.0.1:0",
+                  "--store=memory", "--idle-timeout=1h",
+                  # Deadlines that pass reset streams, as a hostile client does.
+                  "--max-resets=1000000", "--max-resets-per-second=1000000", *flags)
+
+
+def begin(server, *settings):
+    command = [program("overload_load"), f"address={server.address}", *settings]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+
+
+def result(process):
+    out, _ = process.communicate(timeout=PATIENCE_S)
+    if process.returncode != 0:
+        raise SystemExit("bench: overload_load has failed")
+    return json.loads(out)
+
+
+def load(server, *settings):
+    return result(begin(server, f"seconds={SECONDS}", f"warm={WARM_S}", *settings))
+
+
+def useful(rounds):
+    """Starts that are answered in time: at the peak, and with three times as many."""
+    closed = ("connections=10", f"in_flight={3 * IN_FLIGHT}")
+    for _ in range(min(rounds, 5)):
+        with leasehold("--overload-delay=0") as server:
+            peak = load(server, *START, f"in_flight={IN_FLIGHT}",
+                        "deadline_ms=5000")["useful_per_second"]
+        yield "starts: the peak", "useful/s", peak
+        for name, settings in (
+                ("3 x the callers, who wait as they are told", (*closed, "obey=1")),
+                ("3 x the callers, who call again at once", closed),
+                ("3 x the rate, whatever comes back",
+                 ("connections=10", "in_flight=30000", f"rate={3 * peak:.0f}"))):
+            for flag in ("50ms", "0"):
+                with leasehold(f"--overload-delay={flag}") as server:
+                    found = load(server, *START, *settings)
+                cell = f"starts: {name}, --overload-delay={flag}"
+                yield cell, "of the peak", found["useful_per_second"] / peak
+                yield cell, "p99 ms", found["p99_us"] / 1000
+
+
+@contextlib.contextmanager
+def two_tenants():
+    """A server, and the headers of one tenant who floods and one who does not."""
+    with tempfile.TemporaryDirectory(prefix="lh-") as folder:
+        policy = pathlib.Path(folder) / "policy.json"
+        policy.write_text(json.dumps({
+            "tenants": {"flood": LIMITS, "polite": {}},
+            "identities": {name: {"tenant": name, "roles": ["user"]}
+                           for name in ("flood", "polite")},
+            "token_file": "tokens"}), encoding="utf-8")
+        (pathlib.Path(folder) / "tokens").touch()
+        tokens = [subprocess.run(
+            [program("leasehold-server"), "token", "new", f"--policy={policy}",
+             f"--identity={name}"], capture_output=True, text=True, check=True).stdout.strip()
+            for name in ("flood", "polite")]
+        with leasehold(f"--policy={policy}", "--overload-delay=50ms") as server:
+            flooding, behaving = (f"authorization=Bearer {token}" for token in tokens)
+            # {name: "Nobody", instance_id: "sink"}: nobody takes its events.
+            result(begin(server, flooding, START[0], "rate=1", "seconds=0.5",
+                         "request=0a064e6f626f6479120473696e6b"))
+            yield server, flooding, behaving
+
+
+def polite(rounds):
+    """A tenant that echoes a hundred times a second, alone and beside floods."""
+    for _ in range(min(rounds, 5)):
+        with two_tenants() as (server, flooding, behaving):
+            def latency():
+                return load(server, behaving, ECHO, "pad=64", "ids=10", "rate=100",
+                            "in_flight=100")["p99_us"] / 1000
+            alone = latency()
+            yield "polite: alone", "p99 ms", alone
+            for name, settings in FLOODS.items():
+                flood = begin(server, flooding, "connections=4", "in_flight=1000",
+                              f"seconds={PATIENCE_S}", *settings)
+                beside = latency()
+                flood.kill()
+                flood.wait()
+                yield f"polite: beside {name}", "p99 ms", beside
+                yield f"polite: beside {name}", "of alone", beside / alone
+
+
+def overload(rounds, _):
+    yield from useful(rounds)
+    yield from polite(rounds)
