@@ -1,0 +1,110 @@
+// Requests to /api/v1, and the token they carry.
+//
+// The token is kept in this tab (sessionStorage) and sent by fetch: no page of another
+// origin can make the browser send it.
+
+const PREFIX = "/api/v1/";
+const KEY = "leasehold.token";
+let token = "";
+try {
+  token = sessionStorage.getItem(KEY) ?? "";
+} catch {
+  // Storage may be forbidden: it holds until the page is left.
+}
+
+export const hasToken = () => token !== "";
+
+export function setToken(to) {
+  token = to;
+  try {
+    if (to) sessionStorage.setItem(KEY, to);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // As above.
+  }
+}
+
+// Told when the server asks who calls (401).
+let onUnknown = () => {};
+export const whenUnknown = (hook) => { onUnknown = hook; };
+
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export const isGone = (error) => error.name === "AbortError";
+
+async function errorOf(response) {
+  let body = {};
+  try {
+    body = await response.json();
+  } catch {
+    // A proxy's answer, or an empty one.
+  }
+  return new ApiError(response.status, String(body.code ?? ""),
+    String(body.message ?? body.Message ?? `the server answers ${response.status}`));
+}
+
+export async function request(path, { method = "GET", body, signal, accept } = {}) {
+  const headers = {};
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (accept) headers.Accept = accept;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(PREFIX + path, {
+      method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+    });
+  } catch (error) {
+    if (isGone(error)) throw error;
+    throw new ApiError(0, "UNAVAILABLE", "the dashboard cannot reach the server");
+  }
+  if (response.ok) return response;
+  const error = await errorOf(response);
+  if (response.status === 401) onUnknown(error);
+  throw error;
+}
+
+export async function get(path, query = {}, signal) {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined && value !== "") params.set(name, value);
+  const text = params.toString();
+  const response = await request(text ? `${path}?${text}` : path, { signal });
+  return response.json();
+}
+
+export async function post(path, body = {}) {
+  const response = await request(path, { method: "POST", body });
+  const text = await response.text();
+  return text ? JSON.parse(text) : {};
+}
+
+// An ID as one segment of a path. Browsers take "." and ".." for folders, however they
+// are written.
+export function segment(id) {
+  if (id === "." || id === "..")
+    throw new ApiError(0, "INVALID_ARGUMENT",
+      `browsers cannot ask for an ID "${id}"; use the command line`);
+  return encodeURIComponent(id);
+}
+
+// Saves a payload that is too long to show.
+export async function download(path, query, name) {
+  const response = await request(`${path}?${new URLSearchParams(query)}`);
+  save(await response.blob(), name);
+}
+
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.setAttribute("href", url);
+  link.setAttribute("download", name);
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
