@@ -1,0 +1,155 @@
+// What changes while somebody looks: no reload, no row that jumps, no stream for nobody.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { seen, visit } from "./browser.mjs";
+import { fixture, orchestration, pretty, Writer } from "./fixture.mjs";
+import { MockServer } from "./mock_server.mjs";
+
+let server;
+beforeEach(async () => { server = await new MockServer(fixture()).start(); });
+afterEach(() => server.stop());
+
+const live = (page) => page.locator(".live.live").waitFor();
+const AWAY = /ERR_|net::|Failed to load resource/;
+
+test("a lease counts to zero and its context leaves", async () => {
+  await visit(server.url, "/ui/contexts", async (page) => {
+    await live(page);
+    server.putContext("short", { lease_in_ms: 900, idle_timeout_ms: 900 });
+    const row = page.getByRole("row", { name: /short/ });
+    await row.getByText("0.0 s").waitFor();
+    const width = await row.locator(".fill").evaluate((node) => node.getBoundingClientRect().width);
+    assert.equal(width, 0);
+    server.closeContext("short", "idle");
+    await row.waitFor({ state: "detached" });
+  });
+});
+
+test("a renewal fills the bar again; a call makes the row busy", async () => {
+  await visit(server.url, "/ui/contexts/room-3", { expected: /404/ }, async (page) => {
+    await live(page);
+    server.putContext("room-3", { lease_in_ms: 20000 });
+    await page.locator(".big-lease").getByText(/^(20|19|18) s$/).waitFor();
+    server.putContext("room-3", { state: "BUSY", lease_in_ms: undefined, pins: [{ kind: "join", count: "3" }] });
+    await seen(page, "3 × join");
+    server.closeContext("room-3", "evicted");
+    await seen(page, "it was closed (evicted)");
+  });
+});
+
+test("the end of an older context does not take its successor away", async () => {
+  await visit(server.url, "/ui/contexts", async (page) => {
+    await live(page);
+    server.putContext("room-2", { generation: "9" });
+    server.push("contexts:room-2", "contexts", { closed: [{ instance_id: "room-2", generation: "7", reason: "idle" }],
+      server_now_ms: server.now() });
+    server.putContext("zz-last", {});
+    await page.getByRole("row", { name: /zz-last/ }).waitFor();
+    assert.equal(await page.getByRole("row", { name: /room-2/ }).count(), 1);
+  });
+});
+
+test("a fan-out grows on the page, and ends in words", async () => {
+  const id = "growing";
+  server.data.orchestrations.set(id, pretty(orchestration(id, { name: "Grow" }),
+    new Writer().add("execution_started", { name: "Grow" })));
+  await visit(server.url, `/ui/orchestrations/${id}`, async (page) => {
+    await live(page);
+    for (let i = 0; i < 5; ++i) {
+      server.append(id, "activity_scheduled", { name: `Step${i}` }, { event_id: i });
+      await page.getByRole("button", { name: new RegExp(`Activity Step${i} ?, goes on`) }).waitFor();
+    }
+    server.append(id, "activity_completed", { scheduled_id: 0, output: "1" });
+    await page.getByRole("button", { name: /Activity Step0 ?, done/ }).waitFor();
+    server.append(id, "execution_completed", { status: "FAILED" });
+    server.change(id, { status: "FAILED", failure: { type: "Error", message: "all was in vain" } });
+    await seen(page, "all was in vain");
+    await page.getByRole("button", { name: "Rewind" }).waitFor();
+    assert.match(await page.locator("[aria-live]").textContent(), /failed/);
+  });
+});
+
+test("another execution of the ID begins its picture anew", async () => {
+  await visit(server.url, "/ui/orchestrations/nightly", async (page) => {
+    await live(page);
+    await page.getByRole("button", { name: /Suspended holiday/ }).waitFor();
+    server.data.orchestrations.get("nightly").history =
+      new Writer().add("execution_started", { name: "Again" }).events;
+    server.change("nightly", { execution_id: "run-2", status: "RUNNING", name: "Again" });
+    await page.getByRole("button", { name: /Orchestration Again/ }).waitFor();
+    await page.getByRole("button", { name: /Suspended holiday/ }).waitFor({ state: "detached" });
+  });
+});
+
+test("new orchestrations wait above the list until they are asked for", async () => {
+  for (let i = 0; i < 200; ++i) server.data.orchestrations.delete(`batch-${String(i).padStart(4, "0")}`);
+  await visit(server.url, "/ui/orchestrations", async (page) => {
+    await seen(page, "batch-0200");
+    const first = await page.locator('tr[data-index="0"] a').textContent();
+    server.data.orchestrations.set("newest", pretty(orchestration("newest",
+      { create_time: new Date(Date.now() + 1000).toISOString() }), new Writer()));
+    server.data.orchestrations.get("order-1").state.status = "SUSPENDED";
+    await page.getByRole("button", { name: "1 new one" }).waitFor();
+    assert.equal(await page.locator('tr[data-index="0"] a').textContent(), first);
+    await page.getByRole("row", { name: /order-1 .*suspended/i }).waitFor();
+    await page.getByRole("button", { name: "1 new one" }).click();
+    assert.equal(await page.locator('tr[data-index="0"] a').textContent(), "newest");
+  });
+});
+
+test("after a restart of the server the page comes back by itself", async () => {
+  await visit(server.url, "/ui/contexts", { expected: AWAY }, async (page) => {
+    await live(page);
+    server.data.contexts.delete("room-1");
+    server.data.contexts.set("born-later", { ...server.data.contexts.get("room-2"), instance_id: "born-later" });
+    await server.stop();
+    await page.locator(".live.connecting").waitFor();
+    assert.equal(await page.getByRole("row", { name: /room-1/ }).count(), 1, "what was known stays");
+    await server.start();
+    await live(page);
+    await page.getByRole("row", { name: /born-later/ }).waitFor();
+    assert.equal(await page.getByRole("row", { name: /room-1/ }).count(), 0);
+  });
+});
+
+test("a hidden page has no stream, and a page that is left has none", async () => {
+  await visit(server.url, "/ui/contexts", async (page) => {
+    await live(page);
+    const until = async (n) => {
+      for (let i = 0; server.streams.size !== n && i < 500; ++i) await new Promise((r) => setTimeout(r, 10));
+      assert.equal(server.streams.size, n);
+    };
+    const hide = (hidden) => page.evaluate((value) => {
+      Object.defineProperty(document, "hidden", { value, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+    await until(1);
+    await hide(true);
+    await until(0);
+    await page.locator(".live.paused").waitFor();
+    await hide(false);
+    await until(1);
+    await page.getByRole("link", { name: "Workers" }).click();
+    await until(0);
+    await page.goBack();
+    await until(1);
+  });
+});
+
+test("a stream that is refused is said, and not asked for again and again", async () => {
+  const stream = server.stream;
+  let asked = 0;
+  server.stream = (_, response) => {
+    asked += 1;
+    response.writeHead(404, { "Content-Type": "application/json" });
+    response.end('{"message":"no streams here"}');
+  };
+  await visit(server.url, "/ui/contexts", { expected: AWAY }, async (page) => {
+    await page.locator(".live.off").waitFor();
+    await page.getByRole("row", { name: /room-1/ }).waitFor();
+    await page.waitForTimeout(1500);
+    assert.equal(asked, 1);
+  });
+  server.stream = stream;
+});

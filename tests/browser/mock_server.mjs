@@ -1,0 +1,252 @@
+// A server for the dashboard that does what a test wants: /ui from the sources, /api/v1 from
+// a fixture.
+
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import { BEGIN, context, orchestration, pretty, Writer } from "./fixture.mjs";
+
+const UI = fileURLToPath(new URL("../../service/http/ui/", import.meta.url));
+const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8", svg: "image/svg+xml" };
+
+// Those that protect the page.
+export const SECURITY_HEADERS = {
+  "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+    "require-trusted-types-for 'script'; trusted-types 'none'",
+  "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+};
+
+const ENDS = { terminate: "TERMINATED", suspend: "SUSPENDED", resume: "RUNNING", rewind: "RUNNING",
+  restart: "PENDING" };
+
+export class MockServer {
+  constructor(data) {
+    this.data = data;
+    this.posts = [];        // [{path, body}]
+    this.token = undefined; // Set: only who brings it is let in.
+    this.streams = new Set();
+    this.born = performance.now();
+    this.calls = 1000;
+  }
+
+  // The same port again after a stop: a server that was restarted.
+  async start() {
+    this.server = createServer((request, response) => this.serve(request, response));
+    await new Promise((resolve) => this.server.listen(this.port ?? 0, "127.0.0.1", resolve));
+    this.port = this.server.address().port;
+    this.url = `http://127.0.0.1:${this.port}`;
+    this.born = performance.now();
+    this.ticker = setInterval(() => {
+      this.calls += 37;
+      this.push("stats", "stats", this.stats());
+    }, 1000);
+    return this;
+  }
+
+  async stop() {
+    clearInterval(this.ticker);
+    this.streams.clear();
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  now() {
+    return performance.now() - this.born;
+  }
+
+  serve(request, response) {
+    const [path, query = ""] = request.url.split("?");
+    if (path.startsWith("/api/v1/")) {
+      let body = "";
+      request.on("data", (part) => { body += part; });
+      request.on("end", () => this.api(request, response, path.slice(8), new URLSearchParams(query), body));
+      return;
+    }
+    const name = path === "/favicon.svg" ? "favicon.svg" : /^\/ui\/assets\/([\w.]+)$/.exec(path)?.[1];
+    const file = name ?? (path.startsWith("/ui/") && !path.startsWith("/ui/assets/") ? "index.html" : undefined);
+    if (!file) {
+      response.writeHead(404).end();
+      return;
+    }
+    response.writeHead(200, { ...SECURITY_HEADERS, "Content-Type": TYPES[file.split(".").pop()] });
+    response.end(readFileSync(UI + file));
+  }
+
+  api(request, response, path, query, body) {
+    const answer = (status, json) => {
+      response.writeHead(status, { ...SECURITY_HEADERS, "Content-Type": "application/json",
+        "Cache-Control": "no-store" });
+      response.end(JSON.stringify(json));
+    };
+    const known = !this.token || request.headers.authorization === `Bearer ${this.token}`;
+    const whoami = { ...this.data.whoami, version: this.data.version };
+    if (path === "whoami" && !this.token) return answer(200, whoami);
+    if (!known) return answer(401, { code: "UNAUTHENTICATED", message: "who calls? bring a token" });
+    if (path === "whoami")
+      return answer(200, { ...whoami, authenticated: true });
+    if (path === "events") return this.stream(request, response, query.getAll("topics"));
+    const [kind, ...rest] = path.split("/").map(decodeURIComponent);
+    if (request.method === "POST") {
+      this.posts.push({ path: decodeURIComponent(path), body: body ? JSON.parse(body) : undefined });
+      return answer(...this.verb(kind, rest.join("/"), body ? JSON.parse(body) : {}));
+    }
+    return answer(...this.read(kind, rest, query));
+  }
+
+  read(kind, [id, part], query) {
+    const no = (what) => [404, { code: "NOT_FOUND", message: `there is no ${what} "${id}"` }];
+    if (kind === "workers") return [200, { workers: this.data.workers }];
+    if (part === "explain") {
+      const found = this.data.explanations.get(`${kind}/${id}`);
+      return found ? [200, found] : [200, {}];
+    }
+    if (kind === "contexts") {
+      if (id === undefined) return [200, { contexts: this.contexts(query.get("prefix") ?? ""),
+        server_now_ms: this.now() }];
+      const found = this.data.contexts.get(id);
+      return found ? [200, { context: this.row(found), server_now_ms: this.now() }] : no("context");
+    }
+    if (kind === "entities") {
+      if (id === undefined) return [200, { entities: [...this.data.entities.values()].map(({ state, ...e }) => e) }];
+      const found = this.data.entities.get(id);
+      return found ? [200, { entity: found }] : no("entity");
+    }
+    if (kind !== "orchestrations") return no("such thing");
+    if (id === undefined) return [200, this.list(query)];
+    const found = this.data.orchestrations.get(id);
+    if (!found) return no("orchestration");
+    if (part === "history") {
+      const from = Number(query.get("after") ?? 0), limit = Number(query.get("limit") ?? 1000);
+      const events = found.history.slice(from, from + limit);
+      const last = from + events.length;
+      return [200, { events, execution_id: found.state.execution_id, next_after: String(last),
+        more: last < found.history.length }];
+    }
+    if (part === "payload") return [200, "the whole payload"];
+    return [200, { orchestration: found.state }];
+  }
+
+  list(query) {
+    const statuses = (query.get("status") ?? "").split(",").filter(Boolean);
+    const all = [...this.data.orchestrations.values()].map((o) => {
+      const { input, output, ...summary } = o.state;
+      return summary;
+    }).filter((o) => (!statuses.length || statuses.includes(o.status)) &&
+      (!query.get("name") || o.name === query.get("name")) &&
+      o.instance_id.startsWith(query.get("prefix") ?? "") &&
+      (!query.get("from") || o.create_time >= query.get("from")) &&
+      (!query.get("to") || o.create_time <= query.get("to")))
+      .sort((a, b) => (a.create_time < b.create_time ? -1 : 1));
+    const from = Number(query.get("cursor") ?? 0), limit = Number(query.get("limit") ?? 100);
+    return { orchestrations: all.slice(from, from + limit),
+      next_cursor: from + limit < all.length ? String(from + limit) : undefined };
+  }
+
+  verb(kind, target, body) {
+    if (kind === "orchestrations" && target === "") {
+      const id = body.instance_id ?? "made-by-the-server";
+      this.data.orchestrations.set(id, pretty(orchestration(id, { name: body.name, status: "PENDING",
+        input: body.input, create_time: new Date(BEGIN + 1e6).toISOString() }),
+      new Writer().add("execution_started", { name: body.name, input: body.input })));
+      return [202, { instance_id: id, execution_id: "run", created: true }];
+    }
+    const colon = target.lastIndexOf(":"), id = target.slice(0, colon), verb = target.slice(colon + 1);
+    if (verb === "release") {
+      const found = this.data.contexts.get(id);
+      if (!found) return [404, { code: "NOT_FOUND", message: `there is no context "${id}"` }];
+      if (found.state === "BUSY" && !body.force)
+        return [409, { code: "FAILED_PRECONDITION", message: `context "${id}" is busy` }];
+      this.closeContext(id, "released");
+      return [200, {}];
+    }
+    const found = this.data.orchestrations.get(id);
+    if (!found) return [404, { code: "NOT_FOUND", message: `there is no orchestration "${id}"` }];
+    if (verb === "purge") this.data.orchestrations.delete(id);
+    if (ENDS[verb]) this.change(id, { status: ENDS[verb] });
+    if (verb === "raise-event") this.append(id, "event_raised", { name: body.name, input: body.input });
+    return [202, verb === "restart" ? { instance_id: id } : {}];
+  }
+
+  // ---- What changes while somebody looks ---------------------------------------------
+
+  row({ lease_in_ms, ...rest }) {
+    return lease_in_ms === undefined ? rest : { ...rest, lease_deadline_ms: lease_in_ms };
+  }
+
+  contexts(prefix) {
+    return [...this.data.contexts.values()].filter((c) => c.instance_id.startsWith(prefix))
+      .map((c) => this.row(c));
+  }
+
+  stats() {
+    const by = {};
+    for (const { state } of this.data.orchestrations.values()) by[state.status] = (by[state.status] ?? 0) + 1;
+    const contexts = [...this.data.contexts.values()];
+    return { server_now_ms: this.now(), uptime_ms: this.now() + 3723000,
+      contexts: { open: contexts.length, busy: contexts.filter((c) => c.state === "BUSY").length },
+      orchestrations: by, workers: this.data.workers.length, calls: String(this.calls) };
+  }
+
+  stream(request, response, topics) {
+    response.writeHead(200, { ...SECURITY_HEADERS, "Content-Type": "text/event-stream",
+      "Cache-Control": "no-store" });
+    response.write("retry: 2000\n\n");
+    if (topics.includes("stats")) this.write({ response }, "stats", this.stats());
+    const stream = { topics, response };
+    this.streams.add(stream);
+    response.on("close", () => this.streams.delete(stream));
+    for (const topic of topics) {
+      const prefix = /^contexts:(.*)$/s.exec(topic)?.[1];
+      if (prefix !== undefined)
+        this.write(stream, "contexts", { snapshot: this.contexts(prefix), server_now_ms: this.now() });
+    }
+  }
+
+  write(stream, event, data) {
+    stream.response.write(`id: 1\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  }
+
+  push(topic, event, data) {
+    for (const stream of this.streams)
+      if (stream.topics.some((t) => t === topic || (t.startsWith("contexts:") &&
+        topic.startsWith(t)))) this.write(stream, event, data);
+  }
+
+  putContext(id, more) {
+    const lease = more.lease_in_ms === undefined ? {} : { lease_in_ms: this.now() + more.lease_in_ms };
+    const next = { ...(this.data.contexts.get(id) ?? context(id)), ...more, ...lease };
+    this.data.contexts.set(id, next);
+    this.push(`contexts:${id}`, "contexts", { changed: [this.row(next)], closed: [], server_now_ms: this.now() });
+  }
+
+  closeContext(id, reason) {
+    const { generation } = this.data.contexts.get(id);
+    this.data.contexts.delete(id);
+    this.push(`contexts:${id}`, "contexts", { changed: [], closed: [{ instance_id: id, generation, reason }],
+      server_now_ms: this.now() });
+  }
+
+  change(id, more) {
+    const found = this.data.orchestrations.get(id);
+    Object.assign(found.state, more);
+    this.push(`orchestration:${id}`, "orchestration", { orchestration: found.state,
+      history_sequence: String(found.history.length) });
+  }
+
+  append(id, kind, fields, { event_id = -1, at = Date.now() } = {}) {
+    const found = this.data.orchestrations.get(id);
+    found.history.push({ event_id, sequence: String(found.history.length + 1),
+      time: new Date(at).toISOString(), kind, ...fields });
+    this.change(id, {});
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { fixture, hostileFixture } = await import("./fixture.mjs");
+  const server = new MockServer(process.argv[2] === "hostile" ? hostileFixture() : fixture());
+  await server.start();
+  console.log(`${server.url}/ui/`);
+}

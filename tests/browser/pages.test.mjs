@@ -1,0 +1,168 @@
+// Each page says what its server has, and can be used by everybody: wide and on a phone,
+// light and dark, by keyboard.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, PHONE, seen, visit } from "./browser.mjs";
+import { fixture } from "./fixture.mjs";
+import { MockServer } from "./mock_server.mjs";
+
+let server;
+before(async () => { server = await new MockServer(fixture()).start(); });
+after(() => server.stop());
+
+const PAGES = {
+  "/ui/": ["Overview", "contexts open", "a.csv: line 3 has 4 columns, not 5", "NoSuch"],
+  "/ui/contexts": ["Contexts", "room-1", "call, 2 × hold", "cart/9 ü"],
+  "/ui/contexts/order-1": ["Context order-1", "1 × work-item", "leasehold::OrchestrationInstance", "ProcessOrder"],
+  "/ui/orchestrations": ["Orchestrations", "batch-0141", "those that were started first"],
+  "/ui/orchestrations/order-1?event=9": ["ProcessOrder", "team=blue", "12345678901234567890", "2 attempts",
+    "the bank does not answer"],
+  "/ui/orchestrations/import-7": ["Failed:", "ParseError", "Rewind"],
+  "/ui/orchestrations/waiting-1": ["no connected worker takes the orchestrator"],
+  "/ui/entities": ["@counter@a", "order-1"],
+  "/ui/entities/@counter@a": ["Entity @counter@a", "7"],
+  "/ui/workers": ["2 workers are connected.", "17 of 20 slots in use", "durabletask-python/1.12.0"],
+  "/ui/server": ["0.1.0", "operator"],
+  "/ui/nowhere": ["No such page"],
+};
+
+const LOOKS = [{ colorScheme: "light" }, { colorScheme: "dark", viewport: PHONE }];
+for (const [path, texts] of Object.entries(PAGES)) {
+  test(`${path} is whole and accessible`, async () => {
+    for (const look of LOOKS) {
+      await visit(server.url, path, { ...look, expected: /404/ }, async (page) => {
+        for (const text of texts) await seen(page, text);
+        await accessible(page);
+        const { scrollWidth, clientWidth } = await page.evaluate(() => {
+          const { scrollWidth, clientWidth } = document.documentElement;
+          return { scrollWidth, clientWidth };
+        });
+        assert.ok(scrollWidth <= clientWidth, `${path} scrolls sideways: ${scrollWidth} of ${clientWidth}`);
+      });
+    }
+  });
+}
+
+test("filters stand in the URL, and come back with it", async () => {
+  await visit(server.url, "/ui/orchestrations", async (page) => {
+    await page.getByRole("button", { name: "failed" }).click();
+    await page.waitForURL(/status=FAILED/);
+    await page.getByRole("link", { name: "batch-0141" }).waitFor({ state: "detached" });
+    await page.reload();
+    assert.equal(await page.getByRole("button", { name: "failed" }).getAttribute("aria-pressed"), "true");
+    assert.equal(await page.locator("tbody tr[data-index]").count(), 1);
+    await page.goto(`${server.url}/ui/orchestrations?prefix=order-1%3A`);
+    await seen(page, "order-1:ship");
+    assert.equal(await page.getByLabel("ID begins with").inputValue(), "order-1:");
+  });
+});
+
+test("a list goes on when it is asked to", async () => {
+  await visit(server.url, "/ui/orchestrations?name=Batch", async (page) => {
+    await seen(page, "those that were started first");
+    assert.equal(await page.locator("table").getAttribute("aria-rowcount"), "101");
+    for (const rows of ["201", "241"]) {
+      await page.getByRole("button", { name: "Load more" }).click();
+      await page.locator(`table[aria-rowcount="${rows}"]`).waitFor();
+    }
+    assert.equal(await page.getByRole("button", { name: "Load more" }).count(), 0);
+  });
+});
+
+test("the keys: search, rows, open, close, help", async () => {
+  await visit(server.url, "/ui/orchestrations", { expected: /404/ }, async (page) => {
+    await seen(page, "batch-0141");
+    await page.keyboard.press("?");
+    await seen(page, "next row");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    for (const key of ["j", "j", "j", "k"]) await page.keyboard.press(key);
+    const focused = () => page.evaluate(() => document.activeElement.textContent);
+    const second = await page.locator('tr[data-index="1"] a').textContent();
+    assert.equal(await focused(), second);
+    for (let i = 0; i < 60; ++i) await page.keyboard.press("j");
+    assert.equal(await focused(), await page.locator('tr[data-index="61"] a').textContent());
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/ui\/orchestrations\/batch-/);
+    assert.match(await focused(), /^Orchestration batch-/);
+    await page.keyboard.press("/");
+    await page.keyboard.type("order-1");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/ui\/orchestrations\/order-1$/);
+    await page.keyboard.press("/");
+    await page.keyboard.type("cart/9 ü");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/ui\/contexts\/cart%2F9%20%C3%BC$/);
+    await seen(page, "Context cart/9 ü");
+  });
+});
+
+test("times are in the zone that was chosen, on all pages and after a reload", async () => {
+  await visit(server.url, "/ui/orchestrations", async (page) => {
+    const first = page.locator("tbody time").first();
+    await first.waitFor();
+    const at = new Date(await first.getAttribute("datetime"));
+    const iso = at.toISOString();
+    const berlin = new Intl.DateTimeFormat("sv-SE", { timeZone: "Europe/Berlin", dateStyle: "short",
+      timeStyle: "medium" }).format(at);
+    assert.equal(await first.textContent(), berlin);
+    await page.getByLabel("Times in").selectOption("utc");
+    assert.equal(await first.textContent(), `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`);
+    await page.reload();
+    await first.waitFor();
+    assert.match(await first.textContent(), / UTC$/);
+    await page.getByRole("link", { name: "Workers" }).click();
+    assert.match(await page.locator("main time").first().textContent(), / UTC$/);
+    await page.getByLabel("Times in").selectOption("relative");
+    assert.match(await page.locator("main time").first().textContent(), / ago$/);
+  });
+});
+
+test("the picture: bands open, children unfold, details have payloads", async () => {
+  await visit(server.url, "/ui/orchestrations/fan-1", async (page) => {
+    const band = page.getByRole("button", { name: /800 × activity Work/ });
+    await band.waitFor();
+    assert.match(await band.textContent(), /3 failed/);
+    await band.click();
+    await page.getByRole("button", { name: /Activity Work ?, failed/ }).first().click();
+    await seen(page, "no. 1");
+    assert.match(page.url(), /event=/);
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator("aside").count(), 0);
+    await page.getByLabel("Failed only").check();
+    assert.equal(await page.locator("li.lane").count(), 4);
+  });
+  await visit(server.url, "/ui/orchestrations/order-1", async (page) => {
+    await page.getByRole("button", { name: "Show the history of order-1:ship here" }).click();
+    await page.getByRole("button", { name: /Activity Pack/ }).waitFor();
+    await page.getByRole("button", { name: "Events", exact: true }).click();
+    await page.getByRole("button", { name: "Timer created" }).click();
+    await seen(page, "Fire time");
+    await page.getByLabel("Search in the history").fill("charge");
+    await page.locator('table[aria-label="Events"][aria-rowcount="7"]').waitFor();
+  });
+});
+
+test("what is too long to show is downloaded whole", async () => {
+  await visit(server.url, "/ui/orchestrations/fan-1", async (page) => {
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Download all" }).click();
+    assert.equal((await download).suggestedFilename(), "output.txt");
+    const history = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save as JSON" }).click();
+    assert.equal((await history).suggestedFilename(), "history.json");
+  });
+});
+
+test("who moves little sees numbers for bars", async () => {
+  server.putContext("room-3", { lease_in_ms: 20000 });
+  await visit(server.url, "/ui/contexts/room-3", { reducedMotion: "reduce", expected: /404/ }, async (page) => {
+    const left = page.locator("[data-deadline]").first();
+    await left.waitFor();
+    assert.equal(await page.locator(".lease .bar").first().isVisible(), false);
+    const before = await left.textContent();
+    await page.waitForFunction((text) =>
+      document.querySelector("[data-deadline]").textContent !== text, before);
+  });
+});
