@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "service/base/hash.h"
 #include "service/base/invariant.h"
@@ -30,39 +29,23 @@ uint64_t ReadHex(std::string_view text) {
 }  // namespace
 
 WorkerId Dispatcher::AddWorker(WorkerOptions options,
-                               std::shared_ptr<WorkSink> sink) {
+                               std::shared_ptr<WorkSink> sink, WatchTime now) {
   const WorkerId id = ++last_worker_;
-  auto info = std::make_shared<WorkerInfo>(
-      WorkerInfo{id, std::move(sink), options.last_resort,
-                 options.streams_history, std::move(options.peer)});
-  Worker worker{.options = std::move(options), .info = std::move(info)};
+  const KnownWorker& worker =
+      workers_.try_emplace(id, id, std::move(options), std::move(sink), now)
+          .first->second;
   for (size_t kind = 0; kind < kWorkKinds; ++kind) {
-    size_t& slots = worker.options.slots[kind];
-    if (slots == 0) slots = kSlotsByDefault;
-    free_[kind] += slots;
-    auto& filters = worker.options.filters[kind];
-    if (!filters.has_value()) continue;
-    for (WorkFilter& filter : *filters) {
-      Versions& versions =
-          worker.names[kind][worker.options.last_resort
-                                 ? filter.name
-                                 : absl::AsciiStrToLower(filter.name)];
-      versions.any |= filter.versions.empty();
-      versions.some.insert(filter.versions.begin(), filter.versions.end());
-    }
-    filters->clear();  // Only its presence matters from now on.
+    free_[kind] += worker.options.slots[kind];
   }
-  const bool last_resort = worker.options.last_resort;
-  workers_.emplace(id, std::move(worker));
   // The built-in worker connects before all others: work for these is not news.
-  FindTakersAnew(/*note_unwanted=*/!last_resort);
+  FindTakersAnew(/*note_unwanted=*/!worker.options.last_resort);
   return id;
 }
 
 bool Dispatcher::CloseWorker(WorkerId id) {
   const auto it = workers_.find(id);
   if (it == workers_.end() || it->second.closed) return false;
-  Worker& worker = it->second;
+  KnownWorker& worker = it->second;
   worker.closed = true;
   ++closed_;
   for (size_t kind = 0; kind < kWorkKinds; ++kind) {
@@ -97,6 +80,14 @@ std::vector<Work*> Dispatcher::WorkOf(WorkerId id) const {
 std::shared_ptr<const WorkerInfo> Dispatcher::FindWorker(WorkerId id) const {
   const auto it = workers_.find(id);
   return it == workers_.end() ? nullptr : it->second.info;
+}
+
+std::optional<WorkerStatus> Dispatcher::WorkerAfter(std::string_view tenant,
+                                                    WorkerId after) const {
+  for (auto it = workers_.upper_bound(after); it != workers_.end(); ++it) {
+    if (it->second.Serves(tenant)) return it->second.Status();
+  }
+  return std::nullopt;
 }
 
 size_t Dispatcher::queued() const {
@@ -167,7 +158,7 @@ void Dispatcher::TakeSlot(Work& work, WorkerId id) {
                  "only queued work goes out");
   Unline(work);
   const size_t kind = Index(work.kind);
-  Worker& worker = workers_.at(id);
+  KnownWorker& worker = workers_.at(id);
   --free_[kind];
   ++worker.out[kind];
   if (work.alone) ++worker.alone;
@@ -234,7 +225,7 @@ void Dispatcher::SetAside(Work& work) {
 }
 
 bool Dispatcher::Disown(Work& work) {
-  Worker& worker = workers_.at(work.worker);
+  KnownWorker& worker = workers_.at(work.worker);
   const bool room = worker.disowned.size() < kDisownedMax;
   if (room) worker.disowned.insert(FingerprintOf(work));
   TakeFromWorker(work);
@@ -260,9 +251,11 @@ bool Dispatcher::SetSilent(WorkerId id) {
   return true;
 }
 
-bool Dispatcher::Heard(WorkerId id, WorkKind kind, std::string_view token) {
+bool Dispatcher::Heard(WorkerId id, WorkKind kind, std::string_view token,
+                       WatchTime now) {
   const auto it = workers_.find(id);
   if (it == workers_.end() || it->second.closed) return false;
+  it->second.last_seen = std::max(it->second.last_seen, now);
   uint64_t& newest = it->second.newest[Index(kind)];
   newest = std::max(newest, NumberOf(token));
   it->second.heard[Index(kind)] = ++last_moment_;
@@ -334,28 +327,6 @@ const char* Dispatcher::BrokenRule() const {
   return nullptr;
 }
 
-std::optional<Dispatcher::Claim> Dispatcher::ClaimOf(const Worker& worker,
-                                                     const Work& work) {
-  if (!worker.Serves(work.tenant)) return std::nullopt;
-  const auto& filters = worker.options.filters[Index(work.kind)];
-  const bool last_resort = worker.options.last_resort;
-  const auto claim = [&worker](Claim answering, Claim silent) {
-    return worker.silent ? silent : answering;
-  };
-  if (filters.has_value()) {
-    const Names& names = worker.names[Index(work.kind)];
-    const auto it =
-        names.find(last_resort ? work.name : absl::AsciiStrToLower(work.name));
-    const bool named =
-        it != names.end() &&
-        (it->second.any || it->second.some.contains(work.version));
-    if (!named) return std::nullopt;
-  }
-  if (last_resort) return claim(Claim::kLastResort, Claim::kSilentLastResort);
-  return filters.has_value() ? claim(Claim::kByName, Claim::kSilentByName)
-                             : claim(Claim::kAnything, Claim::kSilentAnything);
-}
-
 uint64_t Dispatcher::FingerprintOf(const Work& work) const {
   return absl::HashOf(secret_, Index(work.kind), work.name, work.version);
 }
@@ -365,7 +336,7 @@ std::vector<WorkerId> Dispatcher::TakersOf(const Work& work) const {
   Claim best = Claim::kSilentLastResort;
   const uint64_t fingerprint = FingerprintOf(work);
   for (const auto& [id, worker] : workers_) {
-    const std::optional<Claim> claim = ClaimOf(worker, work);
+    const std::optional<Claim> claim = worker.ClaimOf(work);
     if (!claim.has_value() || *claim < best) continue;
     if (worker.disowned.contains(fingerprint)) continue;
     if (*claim > best) takers.clear();
@@ -373,24 +344,6 @@ std::vector<WorkerId> Dispatcher::TakersOf(const Work& work) const {
     takers.push_back(id);
   }
   return takers;
-}
-
-Dispatcher::Reach Dispatcher::ReachOf(const Work& work) const {
-  Reach reach;
-  const uint64_t fingerprint = FingerprintOf(work);
-  for (const auto& [id, worker] : workers_) {
-    if (worker.options.last_resort || !worker.Serves(work.tenant)) continue;
-    ++reach.workers;
-    if (!ClaimOf(worker, work).has_value()) continue;
-    if (worker.disowned.contains(fingerprint)) {
-      ++reach.disowns;
-    } else if (worker.silent) {
-      ++reach.silent;
-    } else {
-      ++reach.takes;
-    }
-  }
-  return reach;
 }
 
 bool Dispatcher::IsUnwanted(const Work& work) const {
@@ -492,14 +445,14 @@ WorkerId Dispatcher::Choose(const Work& work,
                             const std::vector<WorkerId>& takers) const {
   const size_t kind = Index(work.kind);
   WorkerId best = 0;
-  const Worker* chosen = nullptr;
+  const KnownWorker* chosen = nullptr;
   for (const WorkerId id : takers) {
-    const Worker& worker = workers_.at(id);
+    const KnownWorker& worker = workers_.at(id);
     if (worker.out[kind] >= worker.options.slots[kind]) continue;
     if (work.alone && worker.alone > 0) continue;
     if (worker.info->IsFull()) continue;
     if (worker.silent && worker.probes[kind] != nullptr) continue;
-    const auto rank = [&](WorkerId of, const Worker& who) {
+    const auto rank = [&](WorkerId of, const KnownWorker& who) {
       return std::tuple(of == work.avoid, who.out[kind], who.served);
     };
     if (chosen == nullptr || rank(id, worker) < rank(best, *chosen)) {
@@ -552,7 +505,7 @@ void Dispatcher::Unline(Work& work) {
 }
 
 void Dispatcher::FreeSlot(Work& work, WorkerId id) {
-  Worker& worker = workers_.at(id);
+  KnownWorker& worker = workers_.at(id);
   if (!worker.closed) ++free_[Index(work.kind)];
   --worker.out[Index(work.kind)];
   if (work.alone) --worker.alone;

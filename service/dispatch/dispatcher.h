@@ -49,6 +49,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "service/dispatch/known_worker.h"
 #include "service/dispatch/work_watch.h"
 #include "service/dispatch/worker.h"
 
@@ -105,13 +106,15 @@ struct Work : Watched {
 
 class Dispatcher {
  public:
-  static constexpr size_t kSlotsByDefault = 100;
+  static constexpr size_t kSlotsByDefault = KnownWorker::kSlotsByDefault;
   static constexpr size_t kDisownedMax = 10'000;  // Per worker.
 
   // `secret` makes tokens hard to guess.
   explicit Dispatcher(uint64_t secret) : secret_(secret) {}
 
-  WorkerId AddWorker(WorkerOptions options, std::shared_ptr<WorkSink> sink);
+  // `now`: for WorkerStatus, as in Heard. 0: unknown.
+  WorkerId AddWorker(WorkerOptions options, std::shared_ptr<WorkSink> sink,
+                     WatchTime now = 0);
   // The worker gets nothing more. What it was offered is queued again; what is
   // out stays out until it is taken back. False: no such worker.
   bool CloseWorker(WorkerId id);
@@ -119,6 +122,10 @@ class Dispatcher {
   std::vector<Work*> WorkOf(WorkerId id) const;
   // nullptr: no such worker, or it has gone and nothing is out with it.
   std::shared_ptr<const WorkerInfo> FindWorker(WorkerId id) const;
+  // The tenant's first connected worker with a number above `after`; nullopt:
+  // there is none.
+  std::optional<WorkerStatus> WorkerAfter(std::string_view tenant,
+                                          WorkerId after) const;
 
   // Queues idle work, at the end.
   void Enqueue(Work& work);
@@ -153,6 +160,24 @@ class Dispatcher {
     size_t silent = 0;   // Take it, but do not answer.
   };
   Reach ReachOf(const Work& work) const;
+  // What queued work waits for: the workers that would get it, and why none
+  // does now.
+  struct Outlook {
+    Reach reach;
+    bool offered = false;  // It has a slot: it goes out when its owner asks.
+    // The best claim that a connected worker has to it: these get it.
+    size_t takers = 0;  // With last resorts.
+    // Of these takers' slots, all together.
+    size_t used = 0;
+    size_t slots = 0;
+    // What keeps a taker from getting it, each taker counted once.
+    size_t silent = 0;   // It does not answer.
+    size_t full = 0;     // All its slots are in use.
+    size_t unread = 0;   // It has too much unread.
+    size_t suspect = 0;  // It has an item, as this one is, that goes alone.
+  };
+  // REQUIRES: the work is queued.
+  Outlook OutlookOf(const Work& work) const;
   // Whether the work is queued and no connected worker takes it.
   bool IsUnwanted(const Work& work) const;
   // One item of each lane that has lost its last taker, or never had one, since
@@ -170,7 +195,8 @@ class Dispatcher {
   // not exist.
   bool SetSilent(WorkerId id);
   // The worker has answered the work of this token. True: it was silent.
-  bool Heard(WorkerId id, WorkKind kind, std::string_view token);
+  bool Heard(WorkerId id, WorkKind kind, std::string_view token,
+             WatchTime now = 0);
   bool IsSilent(WorkerId id) const;
   // Whether the worker of `work` has answered anything since it got the work,
   // or since the work was given more time.
@@ -226,48 +252,7 @@ class Dispatcher {
   };
   using Queue = std::map<uint64_t, Lane*>;  // By first ticket.
 
-  // The versions that a worker's filters list for a name.
-  struct Versions {
-    bool any = false;
-    absl::flat_hash_set<std::string> some = {};
-  };
-  using Names = absl::flat_hash_map<std::string, Versions>;
-
-  struct Worker {
-    bool Serves(std::string_view tenant) const {
-      return !closed && options.tenant == tenant;
-    }
-
-    WorkerOptions options;
-    std::shared_ptr<const WorkerInfo> info;
-    bool closed = false;
-    // The filters by name, in lower case except for a last resort.
-    std::array<Names, kWorkKinds> names = {};
-    // What has a slot: is out with it, or offered.
-    std::array<size_t, kWorkKinds> out = {};
-    size_t alone = 0;                              // Items with `alone`.
-    std::map<uint64_t, Work*> works = {};          // By ticket.
-    uint64_t served = 0;                           // When it last got work.
-    std::array<uint64_t, kWorkKinds> heard = {};   // Its last answer.
-    std::array<uint64_t, kWorkKinds> newest = {};  // Last answered item.
-    bool silent = false;
-    // What it got since it became silent, and has not answered.
-    std::array<const Work*, kWorkKinds> probes = {};
-    // Names that it does not know, with kind and version.
-    absl::flat_hash_set<uint64_t> disowned = {};
-  };
-  // In ascending order.
-  enum class Claim {
-    kSilentLastResort,
-    kSilentAnything,
-    kLastResort,
-    kSilentByName,
-    kAnything,
-    kByName
-  };
-
   static LaneKey LaneOf(const Work& work);
-  static std::optional<Claim> ClaimOf(const Worker& worker, const Work& work);
   uint64_t FingerprintOf(const Work& work) const;
   std::vector<WorkerId> TakersOf(const Work& work) const;
   // After a worker has connected or gone.
@@ -309,7 +294,7 @@ class Dispatcher {
   uint64_t last_moment_ = 0;
   uint64_t last_served_ = 0;
   WorkerId last_worker_ = 0;
-  std::map<WorkerId, Worker> workers_;
+  std::map<WorkerId, KnownWorker> workers_;
   // Lanes with takers, and lanes without: the latter cost nothing, however many
   // there are.
   Lanes lanes_;

@@ -157,12 +157,19 @@ void SharedDispatcher::Nudge(OwnerId self) {
 // ---- Workers ----------------------------------------------------------------
 
 WorkerId SharedDispatcher::AddWorker(WorkerOptions options,
-                                     std::shared_ptr<WorkSink> sink) {
+                                     std::shared_ptr<WorkSink> sink,
+                                     WatchTime now) {
   const Section section(*this);
   const WorkerId id =
-      dispatcher_.AddWorker(std::move(options), std::move(sink));
+      dispatcher_.AddWorker(std::move(options), std::move(sink), now);
   NoteWorkLocked(dispatcher_.OwnerOfNext());
   return id;
+}
+
+std::optional<WorkerStatus> SharedDispatcher::WorkerAfter(
+    std::string_view tenant, WorkerId after) const {
+  const MutexLock lock(mu_);
+  return dispatcher_.WorkerAfter(tenant, after);
 }
 
 std::optional<SharedDispatcher::Gone> SharedDispatcher::CloseWorker(
@@ -192,15 +199,17 @@ void SharedDispatcher::TellOwners(WorkerId id, const Gone& gone) {
 }
 
 SharedDispatcher::Awake SharedDispatcher::HearLocked(WorkerId id, WorkKind kind,
-                                                     std::string_view token) {
-  if (id == 0 || !dispatcher_.Heard(id, kind, token)) return nullptr;
+                                                     std::string_view token,
+                                                     WatchTime now) {
+  if (id == 0 || !dispatcher_.Heard(id, kind, token, now)) return nullptr;
   NoteWorkLocked(dispatcher_.OwnerOfNext());
   return dispatcher_.FindWorker(id);
 }
 
 SharedDispatcher::Answered SharedDispatcher::OnAnswer(WorkKind kind,
                                                       std::string_view tenant,
-                                                      std::string_view token) {
+                                                      std::string_view token,
+                                                      WatchTime now) {
   Answered answered;
   if (token.empty()) return answered;
   const Section section(*this);
@@ -210,7 +219,7 @@ SharedDispatcher::Answered SharedDispatcher::OnAnswer(WorkKind kind,
   const bool out = work != nullptr && work->worker != 0;
   const WorkerId worker = out ? work->worker : dispatcher_.WorkerOf(token);
   if (dispatcher_.IsIn(tenant, worker)) {
-    answered.awake = HearLocked(worker, kind, token);
+    answered.awake = HearLocked(worker, kind, token, now);
   }
   return answered;
 }
@@ -312,11 +321,19 @@ std::optional<SharedDispatcher::Shortage> SharedDispatcher::ShortageFor(
   return Shortage{.silent = silent, .reach = dispatcher_.ReachOf(work)};
 }
 
-SharedDispatcher::Awake SharedDispatcher::Hear(const Work& work) {
+std::optional<Dispatcher::Outlook> SharedDispatcher::OutlookFor(
+    const Work& work) const {
+  const MutexLock lock(mu_);
+  if (work.state != Work::State::kQueued) return std::nullopt;
+  return dispatcher_.OutlookOf(work);
+}
+
+SharedDispatcher::Awake SharedDispatcher::Hear(const Work& work,
+                                               WatchTime now) {
   const Section section(*this, work.owner);
   const WorkerId worker =
       work.worker != 0 ? work.worker : dispatcher_.WorkerOf(work.token);
-  return HearLocked(worker, work.kind, work.token);
+  return HearLocked(worker, work.kind, work.token, now);
 }
 
 SharedDispatcher::Standing SharedDispatcher::StandingOf(

@@ -108,7 +108,11 @@ class SharedDispatcher {
   // ---- Workers --------------------------------------------------------------
 
   // Call Wake afterwards.
-  WorkerId AddWorker(WorkerOptions options, std::shared_ptr<WorkSink> sink)
+  WorkerId AddWorker(WorkerOptions options, std::shared_ptr<WorkSink> sink,
+                     WatchTime now = 0) ABSL_LOCKS_EXCLUDED(mu_);
+  // As of Dispatcher.
+  std::optional<WorkerStatus> WorkerAfter(std::string_view tenant,
+                                          WorkerId after) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // A worker that has gone.
@@ -129,7 +133,8 @@ class SharedDispatcher {
   // A worker of that tenant has answered the work of that token. A token of
   // another tenant's work is none.
   Answered OnAnswer(WorkKind kind, std::string_view tenant,
-                    std::string_view token) ABSL_LOCKS_EXCLUDED(mu_);
+                    std::string_view token, WatchTime now = 0)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // ---- Work, for its owner --------------------------------------------------
 
@@ -161,9 +166,13 @@ class SharedDispatcher {
   std::optional<Shortage> ShortageFor(const Work& work) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // As of Dispatcher, for work in any state: nullopt: it is not queued.
+  std::optional<Dispatcher::Outlook> OutlookFor(const Work& work) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // A worker has answered this work; for answers without a token. Null: it was
   // not silent.
-  Awake Hear(const Work& work) ABSL_LOCKS_EXCLUDED(mu_);
+  Awake Hear(const Work& work, WatchTime now = 0) ABSL_LOCKS_EXCLUDED(mu_);
   struct Standing {
     bool silent = false;
     // Since it got the work, or the work was given more time.
@@ -221,8 +230,8 @@ class SharedDispatcher {
   void NoteWorkLocked(OwnerId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Other owners than `self` may find other takers of what they have queued.
   void NoteTakersChangedLocked(OwnerId self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Awake HearLocked(WorkerId id, WorkKind kind, std::string_view token)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Awake HearLocked(WorkerId id, WorkKind kind, std::string_view token,
+                   WatchTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The next owner to wake, and what for; 0: none.
   OwnerId NextToWakeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   const char* BrokenRuleLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -38,8 +38,12 @@ struct WorkerOptions {
   bool last_resort = false;
   // Fetches long histories itself.
   bool streams_history = false;
-  // Its address, for people.
+  // For people: its address; who it is, if the server knows its callers; and
+  // what it says of its SDK and of its gRPC library.
   std::string peer = {};
+  std::string identity = {};
+  std::string sdk = {};
+  std::string user_agent = {};
 };
 
 // Receives a worker's items. Called from any thread; must not block.
@@ -72,6 +76,33 @@ struct WorkerInfo {
   bool last_resort = false;
   bool streams_history = false;
   std::string peer;  // Empty: unknown.
+};
+
+// How it stands with a connected worker, for people.
+struct WorkerStatus {
+  struct Kind {
+    bool all = false;  // It takes every name that it has not disowned.
+    // Otherwise the first of the names that it takes, and how many these are.
+    std::vector<WorkFilter> takes = {};
+    size_t names = 0;
+    size_t used = 0;  // Slots.
+    size_t slots = 0;
+  };
+
+  WorkerId id = 0;
+  std::string peer = {};
+  std::string identity = {};
+  std::string sdk = {};
+  std::string user_agent = {};
+  bool last_resort = false;
+  bool silent = false;
+  size_t untaken = 0;   // As of its sink.
+  size_t disowned = 0;  // Names that it has said it does not know.
+  // In microseconds on a monotonic clock, as its connection and its answers
+  // were reported.
+  int64_t connected = 0;
+  int64_t last_seen = 0;
+  std::array<Kind, kWorkKinds> kinds = {};
 };
 
 }  // namespace leasehold

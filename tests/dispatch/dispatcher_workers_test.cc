@@ -14,6 +14,72 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+// ---- What is known of them
+// ---------------------------------------------------
+
+TEST_F(DispatcherTest, WorkersAreListedByTheirNumbersWithWhatTheyHave) {
+  WorkerOptions options;
+  options.slots = {2, 0, 1};
+  options.filters[0] = {{"Greet", {"1", "2"}}, {"Bye", {}}, {"bye", {}}};
+  options.filters[1].emplace();
+  options.peer = "ipv4:10.0.0.7:1";
+  options.sdk = "durabletask-python/1.2.0";
+  options.user_agent = "grpc-python/1.64.0";
+  options.identity = "shop";
+  const WorkerId named = dispatcher_.AddWorker(options, nullptr, /*now=*/5);
+  const WorkerId any = Add();
+  TestWork work("greet", "2");
+  EXPECT_EQ(Give(work), named);
+  const auto first = dispatcher_.WorkerAfter("", 0);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->id, named);
+  EXPECT_EQ(first->peer, "ipv4:10.0.0.7:1");
+  EXPECT_EQ(first->identity, "shop");
+  EXPECT_EQ(first->sdk, "durabletask-python/1.2.0");
+  EXPECT_EQ(first->user_agent, "grpc-python/1.64.0");
+  EXPECT_EQ(first->connected, 5);
+  EXPECT_EQ(first->last_seen, 5);
+  const auto& [turns, activities, entities] = first->kinds;
+  EXPECT_FALSE(turns.all);
+  // As the worker writes them, though case does not count.
+  ASSERT_EQ(turns.takes.size(), 3u);
+  EXPECT_EQ(turns.takes[0].name, "Greet");
+  EXPECT_THAT(turns.takes[0].versions, ElementsAre("1", "2"));
+  EXPECT_EQ(turns.names, 2u);
+  EXPECT_EQ(turns.used, 1u);
+  EXPECT_EQ(turns.slots, 2u);
+  EXPECT_FALSE(activities.all);
+  EXPECT_EQ(activities.names, 0u);
+  EXPECT_EQ(activities.slots, Dispatcher::kSlotsByDefault);
+  EXPECT_TRUE(entities.all);
+  dispatcher_.Heard(named, WorkKind::kTurn, work.token, /*now=*/9);
+  EXPECT_EQ(dispatcher_.WorkerAfter("", 0)->last_seen, 9);
+  EXPECT_EQ(dispatcher_.WorkerAfter("", named)->id, any);
+  EXPECT_FALSE(dispatcher_.WorkerAfter("", any).has_value());
+  EXPECT_FALSE(dispatcher_.WorkerAfter("acme", 0).has_value());
+  dispatcher_.CloseWorker(named);
+  // Its work is still out, but it is not connected.
+  EXPECT_EQ(dispatcher_.WorkerAfter("", 0)->id, any);
+  dispatcher_.End(work);
+}
+
+TEST_F(DispatcherTest, OfManyNamesAFewAreListed) {
+  std::vector<WorkFilter> filters;
+  for (int i = 0; i < 150; ++i) {
+    filters.push_back({absl::StrCat("n", i), std::vector<std::string>(20)});
+  }
+  const WorkerId worker = AddFor(std::move(filters));
+  const auto status = dispatcher_.WorkerAfter("", 0);
+  EXPECT_EQ(status->kinds[0].names, 150u);
+  EXPECT_EQ(status->kinds[0].takes.size(), 100u);
+  EXPECT_EQ(status->kinds[0].takes[0].versions.size(), 10u);
+  TestWork work("N149");
+  EXPECT_EQ(Give(work), worker);
+  EXPECT_TRUE(dispatcher_.Disown(work));
+  EXPECT_EQ(dispatcher_.WorkerAfter("", 0)->disowned, 1u);
+  dispatcher_.End(work);
+}
+
 // ---- Not mine ---------------------------------------------------------------
 
 TEST_F(DispatcherTest, AWorkerThatAsksForANameComesBeforeOneThatTakesAnything) {
