@@ -119,7 +119,7 @@ CallTask EchoServer::ServeEchoStream(MethodQueue& calls) {
   absl::Status status;
   {
     const HeldPin pin(std::move(grant->pin), PinKind::kEchoStream,
-                      EndWhenReleased(call));
+                      EndWhenReleased(call), HolderOf(call));
     v1::EchoResponse response;
     bool open = co_await call.SendInitialMetadata();
     call.BeginHeartbeats();
@@ -151,7 +151,7 @@ CallTask EchoServer::ServeJoin(MethodQueue& calls) {
   }
   {
     const HeldPin pin(std::move(grant->pin), PinKind::kJoin,
-                      EndWhenReleased(call));
+                      EndWhenReleased(call), HolderOf(call));
     EchoRoom& room = EchoInstance::Of(*pin).Room();
     const std::shared_ptr<EchoRoom::Reader> reader = MakeReader(call.control());
     std::optional<uint64_t> after;

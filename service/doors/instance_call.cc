@@ -85,6 +85,15 @@ void InstanceDoor::Write(const Met& met, grpc::ServerContextBase& call) const {
       absl::StrCat(absl::ToInt64Milliseconds(met.idle_timeout)));
 }
 
+std::unique_ptr<const PinHolder> HolderOf(const ServerCall& call) {
+  const MethodInfo& method = call.method();
+  return std::make_unique<const PinHolder>(
+      PinHolder{.method = absl::StrCat(std::string(method.service), "/",
+                                       std::string(method.name)),
+                .peer = call.context().peer(),
+                .identity = call.caller().name});
+}
+
 std::vector<std::pair<std::string, std::string>> CallMetadata::Copy() const {
   std::vector<std::pair<std::string, std::string>> copy;
   for (const auto& [name, value] : call_.client_metadata()) {

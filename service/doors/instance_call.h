@@ -120,6 +120,10 @@ inline std::shared_ptr<ReleaseListener> EndWhenReleased(
   return std::make_shared<EndOnRelease>(call.control());
 }
 
+// Who holds the pin of `call` for as long as it is open. REQUIRES: as of
+// caller.
+std::unique_ptr<const PinHolder> HolderOf(const ServerCall& call);
+
 // The metadata of a call, for initializers.
 class CallMetadata : public RequestMetadata {
  public:

@@ -334,7 +334,7 @@ CallTask InstancesServer::ServeHold(MethodQueue& calls) {
     v1::HoldResponse response;
     response.set_created(grant->created);
     const HeldPin pin(std::move(grant->pin), PinKind::kHold,
-                      EndWhenReleased(call));
+                      EndWhenReleased(call), HolderOf(call));
     if (const std::optional<InstanceInfo> info =
             registry_.Describe(pinned.request().key)) {
       ToMessage(*info, *response.mutable_instance());

@@ -1,8 +1,10 @@
 // HeldPin: a long-lived pin that states its purpose.
 //
 // A stream that keeps its instance busy holds one. It is listed in the
-// context's InstanceInfo (`pins`), and its holder can be told to let go: a
-// forced release does so. Short calls hold a plain Pin.
+// context's InstanceInfo (`pins`, and `held` with who holds it since when), and
+// its holder can be told to let go: a forced release does so. Short calls hold
+// a plain Pin, and are only counted: what is written down of each would cost
+// every call.
 //
 // Thread-safety: one thread.   Lifetime: the registry outlives it; the listener
 // is shared, because it may be called while the stream ends.
@@ -18,10 +20,11 @@ namespace leasehold {
 
 class HeldPin {
  public:
-  // If `listener` is null, nobody is told.
-  HeldPin(Pin pin, PinKind kind, std::shared_ptr<ReleaseListener> listener)
+  // If `listener` is null, nobody is told. `who`: for people; null: unknown.
+  HeldPin(Pin pin, PinKind kind, std::shared_ptr<ReleaseListener> listener,
+          std::unique_ptr<const PinHolder> who = nullptr)
       : pin_(std::move(pin)) {
-    pin_->AddHolder(*this, kind, std::move(listener));
+    pin_->AddHolder(*this, kind, std::move(listener), std::move(who));
   }
   ~HeldPin() { pin_->RemoveHolder(*this, pin_); }
   HeldPin(const HeldPin&) = delete;

@@ -187,7 +187,9 @@ absl::Duration InstanceContext::lease_remaining() const {
 }
 
 void InstanceContext::AddHolder(const HeldPin& pin, PinKind kind,
-                                std::shared_ptr<ReleaseListener> listener) {
+                                std::shared_ptr<ReleaseListener> listener,
+                                std::unique_ptr<const PinHolder> who) {
+  const Instant now = home_.clock_.Now();
   bool released = false;
   bool draining = false;
   {
@@ -195,7 +197,8 @@ void InstanceContext::AddHolder(const HeldPin& pin, PinKind kind,
     released = word_.Load().state() == ContextState::kClosing;
     // If not set yet, the registry has yet to visit this context, and tells it.
     draining = home_.draining_.load();
-    ExtrasLocked().holders.push_back({&pin, kind, listener, draining});
+    ExtrasLocked().holders.push_back(
+        {&pin, kind, listener, draining, std::move(who), now});
     // So that the extras are freed when the context becomes idle.
     word_.WantAttention();
   }
@@ -262,7 +265,27 @@ void InstanceContext::DestroyExtensions() {
   }
 }
 
-InstanceInfo InstanceContext::DescribeLocked() const {
+std::vector<InstanceInfo::Held> InstanceContext::HeldLocked(size_t max) const {
+  std::vector<InstanceInfo::Held> held;
+  if (extras_ == nullptr || max == 0) return held;
+  std::vector<const Holder*> oldest;
+  for (const Holder& holder : extras_->holders) oldest.push_back(&holder);
+  max = std::min(max, oldest.size());
+  std::partial_sort(
+      oldest.begin(), oldest.begin() + max, oldest.end(),
+      [](const Holder* a, const Holder* b) { return a->since < b->since; });
+  oldest.resize(max);
+  const Instant now = home_.clock_.Now();
+  for (const Holder* holder : oldest) {
+    held.push_back(
+        {.kind = holder->kind,
+         .holder = holder->who == nullptr ? PinHolder() : *holder->who,
+         .age = now - holder->since});
+  }
+  return held;
+}
+
+InstanceInfo InstanceContext::DescribeLocked(size_t held_max) const {
   const ContextWord::Value word = word_.Load();
   InstanceInfo info;
   info.key = {.tenant = std::string(tenant()), .id = std::string(id())};
@@ -309,6 +332,7 @@ InstanceInfo InstanceContext::DescribeLocked() const {
   // just before its pin is released.)
   if (word.pins() > held) pins[PinKind::kCall] += word.pins() - held;
   for (const auto& [kind, count] : pins) info.pins.push_back({kind, count});
+  info.held = HeldLocked(held_max);
   if (const Slots* slots = slots_.load(std::memory_order_acquire)) {
     for (const Slot& slot : *slots) {
       info.extensions.push_back(ExtensionTypeName(*slot.type));

@@ -190,6 +190,8 @@ class InstanceContext : private Lease {
     PinKind kind;
     std::shared_ptr<ReleaseListener> listener;
     bool told_of_drain = false;
+    std::unique_ptr<const PinHolder> who = {};  // Null: unknown.
+    Instant since = {};
   };
   // In order of attachment; immutable once published.
   using Slots = std::vector<Slot>;
@@ -271,8 +273,8 @@ class InstanceContext : private Lease {
   Extras& ExtrasLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void AddHolder(const HeldPin& pin, PinKind kind,
-                 std::shared_ptr<ReleaseListener> listener)
-      ABSL_LOCKS_EXCLUDED(mu_);
+                 std::shared_ptr<ReleaseListener> listener,
+                 std::unique_ptr<const PinHolder> who) ABSL_LOCKS_EXCLUDED(mu_);
   // Releases the holder's pin, too.
   void RemoveHolder(const HeldPin& pin, Pin& held) ABSL_LOCKS_EXCLUDED(mu_);
   void TellPinsChanged();
@@ -281,7 +283,12 @@ class InstanceContext : private Lease {
   void TellDraining(ReleaseListener* listener);
   // Nobody can reach them any more. In reverse order, as they were detached.
   void DestroyExtensions() ABSL_LOCKS_EXCLUDED(mu_);
-  InstanceInfo DescribeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // `held_max`: how many pins are described one by one.
+  InstanceInfo DescribeLocked(size_t held_max = 0) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The oldest pins that state their purpose.
+  std::vector<InstanceInfo::Held> HeldLocked(size_t max) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Renews the lease and releases one pin.
   void Unpin();

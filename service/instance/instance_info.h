@@ -27,12 +27,26 @@ enum class PinKind {
 // `call`, `echo-stream`, `join`, `hold`, `work-item`.
 std::string_view PinKindName(PinKind kind);
 
+// Who holds a pin for long, for people. Empty: unknown.
+struct PinHolder {
+  std::string method = {};  // `leasehold.v1.Instances/Hold`.
+  std::string peer = {};    // Its address, as gRPC writes it.
+  std::string identity = {};
+};
+
 enum class InstanceState { kOpening, kBusy, kIdle, kClosing };
 
 struct InstanceInfo {
   struct Pins {
     PinKind kind;
     uint64_t count;
+  };
+
+  // A pin that states its purpose.
+  struct Held {
+    PinKind kind = PinKind::kHold;
+    PinHolder holder = {};
+    absl::Duration age = {};
   };
 
   InstanceKey key;
@@ -43,6 +57,7 @@ struct InstanceInfo {
   // Idle, but kept open because its provider says that it is not idle.
   bool held_by_provider = false;
   std::vector<Pins> pins;
+  std::vector<Held> held;               // The oldest ones; only if asked for.
   std::vector<std::string> extensions;  // Type names, in order of attachment.
   absl::Time create_time;
   absl::Time last_use_time;

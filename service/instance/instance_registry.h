@@ -120,8 +120,10 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   // nevertheless.
   [[nodiscard]] bool CancelWait(PinWaiter& waiter);
 
-  // A snapshot of a context; nullopt if there is none.
-  std::optional<InstanceInfo> Describe(const InstanceKey& key);
+  // A snapshot of a context; nullopt if there is none. `held_max`: how many
+  // pins are described one by one.
+  std::optional<InstanceInfo> Describe(const InstanceKey& key,
+                                       size_t held_max = 0);
 
   // A page of all contexts of `tenant`. A context that is open throughout all
   // pages appears exactly once, others at most once. Takes as long as scanning

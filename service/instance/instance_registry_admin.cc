@@ -67,14 +67,15 @@ bool Matches(const InstanceInfo& info, const InstanceQuery& query) {
 
 // ---- Looking
 
-std::optional<InstanceInfo> InstanceRegistry::Describe(const InstanceKey& key) {
+std::optional<InstanceInfo> InstanceRegistry::Describe(const InstanceKey& key,
+                                                       size_t held_max) {
   const ContextTable::KeyView view = ContextTable::View(key);
   ContextTable::Shard& shard = table_.ShardOf(view.hash);
   MutexLock lock(shard.mu);
   const InstanceContext* context = shard.Find(view);
   if (context == nullptr) return std::nullopt;
   context->mu_.AssertHeld();  // It is the shard's.
-  return context->DescribeLocked();
+  return context->DescribeLocked(held_max);
 }
 
 absl::StatusOr<InstancePage> InstanceRegistry::List(

@@ -68,6 +68,7 @@ class ServerCall {
   const grpc::ServerContext& context() const { return context_; }
   // REQUIRES: the call has passed (Parse, Pass).
   const Caller& caller() const { return *caller_; }
+  const MethodInfo& method() const { return method_; }
   bool cancelled() const { return cancelled_; }
 
   // Sets what is told if the call is cancelled, or told to end, while the
