@@ -350,6 +350,7 @@ void Turn::AwaitEvent(std::string_view name,
   std::deque<Unread>& unread = unread_[key];
   if (unread.empty()) {
     waiting_[key].push_back(sink);
+    event_names_.emplace(key, name);
     return;
   }
   const EventRaisedEvent& event = unread.front().event->eventraised();
@@ -418,6 +419,24 @@ void Turn::AddCarriedOver(CompleteOrchestrationAction& completion) const {
   }
 }
 
+// Nothing in the contract says what an orchestrator waits for that it has not
+// started. So that people can be told, the names go along in a field that the
+// contract does not have: who does not know it does not look at it.
+void Turn::AddAwaitedEvents(OrchestratorResponse& response) const {
+  if (!root_.has_value()) return;  // It has ended.
+  google::protobuf::UnknownFieldSet& unknown =
+      *response.GetReflection()->MutableUnknownFields(&response);
+  for (const auto& [key, sinks] : waiting_) {
+    if (unknown.field_count() == kAwaitedEventsMax) return;
+    const bool waits = std::any_of(
+        sinks.begin(), sinks.end(),
+        [](const std::weak_ptr<PayloadSink>& sink) { return !sink.expired(); });
+    if (waits) {
+      unknown.AddLengthDelimited(kAwaitedEventsField, event_names_.at(key));
+    }
+  }
+}
+
 OrchestratorResponse Turn::Response() {
   OrchestratorResponse response;
   response.set_instanceid(instance_id());
@@ -436,6 +455,7 @@ OrchestratorResponse Turn::Response() {
   if (custom_status_.has_value()) {
     response.mutable_customstatus()->set_value(custom_status_->value_or(""));
   }
+  AddAwaitedEvents(response);
   return response;
 }
 

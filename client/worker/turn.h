@@ -45,6 +45,11 @@
 
 namespace leasehold::worker::internal {
 
+// In a response, beside the fields of the contract: the names of events that
+// the orchestrator waits for, a few of them.
+inline constexpr int kAwaitedEventsField = 1000;
+inline constexpr int kAwaitedEventsMax = 10;
+
 // Something that an orchestrator waits for.
 struct Wait {
   std::optional<int32_t> task_id;  // Empty: an event.
@@ -154,6 +159,7 @@ class Turn {
   void Fail(TaskFailureDetails details);
   // Events that are kept for the next execution, in order.
   void AddCarriedOver(CompleteOrchestrationAction& completion) const;
+  void AddAwaitedEvents(OrchestratorResponse& response) const;
   OrchestratorResponse Response();
 
   // Constant after construction.
@@ -184,6 +190,8 @@ class Turn {
   std::map<std::string, EntityCall> entity_calls_;  // By request IDs.
   // By names in lower case. A task that is destroyed no longer waits.
   std::map<std::string, std::deque<std::weak_ptr<PayloadSink>>> waiting_;
+  // As the code writes them.
+  std::map<std::string, std::string> event_names_;
   std::map<std::string, std::deque<Unread>> unread_;
   uint64_t arrivals_ = 0;
 

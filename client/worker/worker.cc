@@ -169,6 +169,9 @@ class Worker::Host : public std::enable_shared_from_this<Host> {
       heard_ = 0;
       const GetWorkItemsRequest request = Request();
       stream->Start([&](auto* context, auto* queue) {
+        // Where SDKs say who they are; a server shows it to people.
+        context->AddMetadata("x-user-agent",
+                             "leasehold-cpp/" LEASEHOLD_VERSION);
         return stub_->PrepareAsyncGetWorkItems(context, request, queue);
       });
     }

@@ -301,8 +301,33 @@ absl::StatusOr<leasehold::OrchestratorAction> ToValue(
 
 // ---- Workers' answers -------------------------------------------------------
 
+namespace {
+
+// Our C++ worker says which events its orchestrator waits for, in a field that
+// the contract does not have (client/worker/turn.h).
+std::vector<std::string> AwaitedEvents(const OrchestratorResponse& message) {
+  constexpr int kField = 1000;
+  std::vector<std::string> names;
+  const google::protobuf::UnknownFieldSet& unknown =
+      message.GetReflection()->GetUnknownFields(message);
+  for (int i = 0; i < unknown.field_count(); ++i) {
+    const google::protobuf::UnknownField& field = unknown.field(i);
+    if (field.number() != kField ||
+        field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED ||
+        field.length_delimited().size() > kNameBytesMax) {
+      continue;
+    }
+    if (names.size() == kAwaitedEventsMax) break;
+    names.push_back(MakeUtf8(field.length_delimited()));
+  }
+  return names;
+}
+
+}  // namespace
+
 absl::StatusOr<TurnAnswer> FromMessage(OrchestratorResponse message) {
   TurnAnswer answer;
+  answer.awaited_events = AwaitedEvents(message);
   answer.partial = IsPartial(message);
   answer.part = PartOf(message);
   answer.bytes = message.ByteSizeLong();
@@ -449,6 +474,7 @@ absl::Status AddFilters(const Filters& filters, std::string_view field,
 absl::StatusOr<WorkerOptions> FromMessage(const GetWorkItemsRequest& message,
                                           std::string_view user_agent) {
   WorkerOptions options;
+  options.user_agent = std::string(user_agent);
   const auto slots = [](int32_t asked) {
     return asked > 0 ? static_cast<size_t>(asked) : 0;
   };

@@ -51,6 +51,9 @@ inline constexpr size_t kFailureBytesMax = 1 << 20;
 // Of a worker's filters: names, and versions of all of them together.
 inline constexpr size_t kFiltersMax = 10'000;
 
+// Of an orchestrator: names of events that it waits for, which are kept.
+inline constexpr size_t kAwaitedEventsMax = 10;
+
 // Of a worker's answer to one item: in one message, and in several parts
 // together.
 inline constexpr size_t kAnswerBytesMax = 128 << 20;

@@ -46,6 +46,7 @@ void Conclude(const std::string& id, const SentTurn& sent, TurnAnswer answer,
   if (answer.trace_context.has_value()) {
     hot.summary.trace_context = answer.trace_context;
   }
+  hot.summary.awaited_events = std::move(answer.awaited_events);
   turn.outcome = ConcludeTurn(hot.state, id, std::move(answer), limits, now);
   for (const HistoryEvent& event : turn.outcome.events) {
     AppendFrame(turn.chunk, kStoredFrame, EncodeEvent(event));
@@ -66,6 +67,7 @@ void ContinueAsNew(const std::string& id, std::string execution_id,
   begun.started.orchestration = {id, execution_id};
   hot.summary.execution_id = execution_id;
   hot.summary.former_executions.clear();
+  hot.summary.awaited_events.clear();
   hot.summary.version = begun.started.version;
   hot.summary.scheduled_start.reset();
   next.former_timers = std::move(hot.state.timers);

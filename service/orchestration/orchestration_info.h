@@ -39,6 +39,8 @@ struct Summary {
   int64_t chunks = 0;
   // An entity began it, so it has no parent.
   bool begun_by_entity = false;
+  // As TurnAnswer; of the last turn.
+  std::vector<std::string> awaited_events;
 
   // Whether other work began it, and no caller.
   bool begun_by_work() const {
@@ -60,6 +62,7 @@ struct Summary {
     field(11, self.former_executions);
     field(12, self.chunks);
     field(13, self.begun_by_entity);
+    field(14, self.awaited_events);
   }
 };
 

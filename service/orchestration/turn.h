@@ -73,6 +73,8 @@ struct TurnAnswer {
   Payload custom_status;        // Absent: unchanged.
   OpaqueMessage trace_context;  // For the next turn; absent: unchanged.
   std::optional<int32_t> events_processed;  // Of those sent; absent: all.
+  // Names of events that it waits for, as far as its worker says; for people.
+  std::vector<std::string> awaited_events = {};
 
   // An answer may come in consecutive parts; all but the last are partial.
   bool partial = false;

@@ -54,6 +54,20 @@ TEST(DurableTaskAnswer, TakesTasks) {
   EXPECT_THAT(value.tags, ElementsAre(Pair("k", "v")));
 }
 
+TEST(DurableTaskAnswer, TakesNamesOfAwaitedEventsFromAFieldOfOurOwn) {
+  OrchestratorResponse message;
+  auto& unknown = *message.GetReflection()->MutableUnknownFields(&message);
+  unknown.AddLengthDelimited(1000, "Approve");
+  unknown.AddVarint(1000, 7);
+  unknown.AddLengthDelimited(999, "Other");
+  unknown.AddLengthDelimited(1000, std::string(2000, 'x'));
+  unknown.AddLengthDelimited(1000, "\xff");
+  EXPECT_THAT(FromMessage(message)->awaited_events,
+              ElementsAre("Approve", "\xEF\xBF\xBD"));
+  for (int i = 0; i < 20; ++i) unknown.AddLengthDelimited(1000, "e");
+  EXPECT_EQ(FromMessage(message)->awaited_events.size(), 10u);
+}
+
 TEST(DurableTaskAnswer, TakesChildren) {
   OrchestratorResponse message;
   auto& action = *message.add_actions();

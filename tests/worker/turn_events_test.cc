@@ -46,6 +46,51 @@ TEST(WorkerEvents, AnEventWakesItsWaiter) {
   EXPECT_THAT(Replay(Taker(1), history), CompletesWith(R"(["a"])"));
 }
 
+// The names of events in the answer of the last turn.
+Names Awaited(const OrchestratorResponse& response) {
+  Names names;
+  const auto& unknown = response.GetReflection()->GetUnknownFields(response);
+  for (int i = 0; i < unknown.field_count(); ++i) {
+    EXPECT_EQ(unknown.field(i).number(), 1000);
+    names.push_back(unknown.field(i).length_delimited());
+  }
+  return names;
+}
+
+TEST(WorkerEvents, AnAnswerNamesTheEventsThatAreAwaited) {
+  const TurnHistory begun = TurnHistory().Turn(1).Started("Main");
+  Registry registry;
+  registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<void> {
+    {
+      // Nobody waits for it any more.
+      const auto given_up = ctx.WaitForEvent<std::string>("GivenUp");
+    }
+    auto deny = ctx.WaitForEvent<std::string>("Deny");
+    auto again = ctx.WaitForEvent<std::string>("deny");
+    co_await WhenAny(ctx.WaitForEvent<std::string>("Approve"), deny);
+  });
+  EXPECT_THAT(Awaited(Replay(registry, begun)), ElementsAre("Approve", "Deny"));
+  EXPECT_THAT(
+      Awaited(Replay(
+          Taker(1),
+          TurnHistory().Turn(1).Started("Main").Turn(2).Raised("x", R"("a")"))),
+      IsEmpty());
+}
+
+TEST(WorkerEvents, OfManyAwaitedEventsAFewAreNamed) {
+  Registry registry;
+  registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<void> {
+    std::vector<Task<std::string>> all;
+    for (int i = 0; i < 20; ++i) {
+      all.push_back(ctx.WaitForEvent<std::string>("e" + std::to_string(i)));
+    }
+    co_await WhenAll(std::move(all));
+  });
+  EXPECT_EQ(
+      Awaited(Replay(registry, TurnHistory().Turn(1).Started("Main"))).size(),
+      10u);
+}
+
 TEST(WorkerEvents, EventsAreTakenInTheOrderInWhichTheyCame) {
   const TurnHistory history = TurnHistory()
                                   .Turn(1)                 // 1
