@@ -11,7 +11,7 @@ TestServer::TestServer(Clock& clock, MemoryStore& store, Dice& dice)
     : store_(store),
       dice_(dice),
       registry_(clock, executor_, provider_, {}, {}, {}),
-      work_(*this, {.check_invariants = true}),
+      work_(clock, *this, {.check_invariants = true}),
       engine_(clock, store, registry_, writer_, readers_, work_.dispatcher(),
               *this, {.check_invariants = true, .seed = dice.Number()}) {
   CheckInvariant(engine_.Open().ok(), "a store in memory can be opened");

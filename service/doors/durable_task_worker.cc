@@ -2,6 +2,7 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -24,6 +25,9 @@ namespace {
 // About how much of a streamed history one message holds.
 constexpr size_t kHistoryChunkBytes = 256 << 10;
 constexpr int kHistoryChunkField = 1;
+
+// Of what a worker says about itself.
+constexpr size_t kToldBytesMax = 256;
 
 grpc::ByteBuffer ToBuffer(std::string bytes) {
   // The slice keeps the string until it was written.
@@ -64,10 +68,17 @@ void Abandon(WorkExchange& work, const Caller& caller, Request& request,
   done(absl::OkStatus());
 }
 
-std::string_view UserAgentOf(const grpc::ServerContext& context) {
-  const auto found = context.client_metadata().find("user-agent");
+// What the call says in a header about the program that makes it; empty:
+// nothing.
+std::string ToldIn(const char* header, const grpc::ServerContext& context) {
+  const auto found = context.client_metadata().find(header);
   if (found == context.client_metadata().end()) return "";
-  return {found->second.data(), found->second.size()};
+  std::string told(found->second.data(),
+                   std::min(found->second.size(), kToldBytesMax));
+  // It goes into messages, which have UTF-8.
+  std::replace_if(
+      told.begin(), told.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return told;
 }
 
 }  // namespace
@@ -166,7 +177,7 @@ CallTask DurableTaskWorker::ServeGetWorkItems(MethodQueue& calls) {
   if (!co_await call.Parse()) co_return;
 
   absl::StatusOr<WorkerOptions> options =
-      FromMessage(call.request(), UserAgentOf(call.context()));
+      FromMessage(call.request(), ToldIn("user-agent", call.context()));
   if (!options.ok()) {
     co_await call.Finish(options.status());
     co_return;
@@ -179,6 +190,8 @@ CallTask DurableTaskWorker::ServeGetWorkItems(MethodQueue& calls) {
   }
   changed_.NotifyAll();
   options->tenant = call.caller().tenant;
+  options->identity = call.caller().name;
+  options->sdk = ToldIn("x-user-agent", call.context());
   options->peer = call.context().peer();
   const WorkerId worker = work_.Connect(*std::move(options), stream);
   bool open = true;

@@ -43,8 +43,9 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
       work_log_(clock, log, console, host.callers()),
       store_(MakeStore(options, clock, log)),
       readers_(kReaders),
-      work_(*this, {.turn_timeout = options.turn_timeout,
-                    .activity_timeout = options.activity_timeout}),
+      work_(clock, *this,
+            {.turn_timeout = options.turn_timeout,
+             .activity_timeout = options.activity_timeout}),
       engine_(clock, *store_, host.registry(), writer_, readers_,
               work_.dispatcher(), *this,
               {.idle_timeout = options.IdleTimeoutOf(kOrchestrationService),
@@ -61,12 +62,17 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                {.allow_hub_wipe = options.allow_hub_wipe,
                 .ping_interval = options.heartbeat_interval}),
       orchestration_(engine_, host.door(), console),
-      entities_(engine_.entities(), host.door()) {
+      entities_(engine_.entities(), host.door()),
+      admin_(work_, engine_.explanations(), host.door(),
+             [&callers = host.callers()](const std::string& peer) {
+               return callers.Find(peer);
+             }) {
   host.WatchCommits([this] { return engine_.commit_delay(); });
   host.Add(static_cast<ServerPart&>(*this));
   host.Add(sidecar_);
   host.Add(orchestration_);
   host.Add(entities_);
+  host.Add(admin_);
 }
 
 OrchestrationHost::~OrchestrationHost() { engine_.Stop(); }

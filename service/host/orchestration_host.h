@@ -13,6 +13,7 @@
 
 #include "lease/clock.h"
 #include "lease/wall_jumps.h"
+#include "service/doors/admin_server.h"
 #include "service/doors/durable_task_server.h"
 #include "service/doors/entities_server.h"
 #include "service/doors/orchestration_server.h"
@@ -75,6 +76,7 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   DurableTaskServer sidecar_;
   OrchestrationServer orchestration_;
   EntitiesServer entities_;
+  AdminServer admin_;
 };
 
 }  // namespace leasehold

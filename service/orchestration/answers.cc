@@ -222,6 +222,8 @@ void Answers::RetryLaterLocked(Work& work) {
   work.alone = owned.lost >= kSuspectAfter;
   const absl::Duration delay =
       kRetryDelay * (1 << std::min(owned.given_back++, kRetryDoublingsMax));
+  owned.moves_at =
+      engine_.schedule_.MonotonicNow() + absl::ToInt64Microseconds(delay);
   engine_.schedule_.AddRetry(
       delay, owned.owner.number,
       activity ? Timers::Kind::kRetryActivity : Timers::Kind::kRetryTurn,

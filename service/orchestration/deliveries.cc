@@ -276,7 +276,7 @@ bool Deliveries::PutBackIfFullLocked(Work& work) {
 
 void Deliveries::SendItemLocked(Work& work, std::string item) {
   engine_.mu_.AssertHeld();
-  Owned(work).sent_at = engine_.worker_watch_.WatchLocked(work);
+  Owned(work).moves_at = engine_.worker_watch_.WatchLocked(work);
   const std::shared_ptr<WorkSink>& sink = work.taker->sink;
   // Counted here: more is handed out before the lock is released.
   sink->Announce(item.size());

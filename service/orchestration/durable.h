@@ -71,8 +71,10 @@ struct OwnedWork : Work {
   int given_back = 0;  // Times in a row.
   // Times in a row that it went out and was lost or given back.
   int lost = 0;
-  bool sent = false;       // It was sent to its worker.
-  StoredTime sent_at = 0;  // On the monotonic clock.
+  bool sent = false;  // It was sent to its worker.
+  // On the monotonic clock: when it was sent; while it is delayed because it
+  // was given back or lost, when it goes out again.
+  StoredTime moves_at = 0;
   // Where the store's witness notes it, while it is out or after a loss.
   Witness::Place place;
   // It has come back with an answer.

@@ -70,6 +70,7 @@
 #include "service/orchestration/entity_calls.h"
 #include "service/orchestration/entity_watches.h"
 #include "service/orchestration/execution_ids.h"
+#include "service/orchestration/explainer.h"
 #include "service/orchestration/lookups.h"
 #include "service/orchestration/mail.h"
 #include "service/orchestration/orchestrations.h"
@@ -184,6 +185,7 @@ class Engine final : public Orchestrations,
   // ---- Others ---------------------------------------------------------------
 
   Entities& entities() { return entity_calls_; }
+  Explanations& explanations() { return explainer_; }
   EngineCounts counts() const ABSL_LOCKS_EXCLUDED(mu_);
   // As CommitQueue::delay.
   absl::Duration commit_delay() const { return commits_.delay(); }
@@ -196,6 +198,7 @@ class Engine final : public Orchestrations,
   friend class Ends;
   friend class EntityCalls;
   friend class EntityWatches;
+  friend class Explainer;
   friend class HotOrchestration;
   friend class Mail;
   friend class OutsideCalls;
@@ -292,6 +295,7 @@ class Engine final : public Orchestrations,
   Ends ends_{*this};
   EntityCalls entity_calls_{*this};
   EntityWatches entity_watches_;
+  Explainer explainer_{*this};
   Mail mail_{*this};
   OutsideCalls outside_calls_;
   Purges purges_{*this};

@@ -24,15 +24,37 @@ SharedDispatcher::Options DispatchOptions(const WorkExchangeOptions& options) {
   return made;
 }
 
+// Of a page of workers, about: by default, clients receive at most 4 MiB in one
+// message.
+constexpr size_t kPageBytesMax = 3 << 20;
+constexpr size_t kBytesBeside = 200;  // Of a worker, beside its texts.
+
+// About how many bytes it has in a message.
+size_t SizeOf(const WorkerStatus& status) {
+  size_t bytes = kBytesBeside + status.peer.size() + status.identity.size() +
+                 status.sdk.size() + status.user_agent.size();
+  for (const WorkerStatus::Kind& kind : status.kinds) {
+    for (const WorkFilter& filter : kind.takes) {
+      bytes += 4 + filter.name.size();
+      for (const std::string& version : filter.versions) {
+        bytes += 2 + version.size();
+      }
+    }
+  }
+  return bytes;
+}
+
 absl::Status NoEngine() {
   return absl::UnavailableError("the server is shutting down");
 }
 
 }  // namespace
 
-NodeWorkExchange::NodeWorkExchange(WorkObserver& observer,
+NodeWorkExchange::NodeWorkExchange(const Clock& clock, WorkObserver& observer,
                                    const WorkExchangeOptions& options)
-    : observer_(observer), dispatcher_(DispatchOptions(options)) {}
+    : clock_(clock),
+      observer_(observer),
+      dispatcher_(DispatchOptions(options)) {}
 
 void NodeWorkExchange::Observe(const WorkEvent& event) {
   // Without engines the server is stopping, and all workers go.
@@ -46,7 +68,7 @@ WorkerId NodeWorkExchange::Connect(WorkerOptions options,
   std::string tenant = options.tenant;
   std::string peer = options.peer;
   const WorkerId id =
-      dispatcher_.AddWorker(std::move(options), std::move(sink));
+      dispatcher_.AddWorker(std::move(options), std::move(sink), Now());
   Observe({.kind = WorkEventKind::kWorkerConnected,
            .tenant = std::move(tenant),
            .worker = id,
@@ -73,12 +95,48 @@ void NodeWorkExchange::OnWorkTaken() {
   dispatcher_.Wake();
 }
 
+absl::StatusOr<WorkersPage> NodeWorkExchange::ListWorkers(
+    const WorkersQuery& query) const {
+  const PageScope scope("workers", query.tenant);
+  WorkerId after = 0;
+  if (!query.page_token.text.empty()) {
+    const auto position = page_tokens_.Read(scope, query.page_token.text);
+    if (!position.has_value()) {
+      return IsNotATokenOfThisList(query.page_token.field,
+                                   query.page_token.text);
+    }
+    after = (*position)[0];
+  }
+  const WatchTime now = Now();
+  const absl::Time wall = clock_.WallNow();
+  const auto time = [now, wall](WatchTime at) {
+    return wall - absl::Microseconds(now - at);
+  };
+  WorkersPage page;
+  size_t bytes = 0;
+  // One at a time, so that nobody's work waits while others are described.
+  while (auto status = dispatcher_.WorkerAfter(query.tenant, after)) {
+    bytes += SizeOf(*status);
+    if (page.workers.size() == query.count_max ||
+        (bytes > kPageBytesMax && !page.workers.empty())) {
+      page.next_page_token = page_tokens_.Make(scope, {after, 0});
+      break;
+    }
+    after = status->id;
+    ConnectedWorker& worker = page.workers.emplace_back();
+    worker.connected = time(status->connected);
+    worker.last_seen = time(status->last_seen);
+    worker.status = *std::move(status);
+  }
+  return page;
+}
+
 // ---- Answers ----------------------------------------------------------------
 
 SharedDispatcher::Visit NodeWorkExchange::FindOwner(WorkKind kind,
                                                     const WorkName& name) {
   SharedDispatcher::Answered answered =
-      dispatcher_.OnAnswer(kind, name.key.tenant, name.token);
+      dispatcher_.OnAnswer(kind, name.key.tenant, name.token, Now());
   if (answered.awake != nullptr) {
     Observe({.kind = WorkEventKind::kWorkerAnswers,
              .worker = answered.awake->id,

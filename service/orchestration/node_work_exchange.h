@@ -5,16 +5,20 @@
 // out with its token. Answers without a token, and those whose work is no
 // longer out, go to the engine that owns their instance.
 //
-// Thread-safety: safe.   Lifetime: the observer outlives it; it outlives its
-// engines, and its workers' connections.
+// Thread-safety: safe.   Lifetime: clock and observer outlive it; it outlives
+// its engines, and its workers' connections.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_NODE_WORK_EXCHANGE_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_NODE_WORK_EXCHANGE_H_
 
 #include <memory>
 #include <string_view>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "lease/clock.h"
+#include "service/base/page_token.h"
 #include "service/dispatch/shared_dispatcher.h"
+#include "service/orchestration/connected_workers.h"
 #include "service/orchestration/engine_observer.h"
 #include "service/orchestration/work_exchange.h"
 
@@ -29,9 +33,10 @@ struct WorkExchangeOptions {
   bool check_invariants = false;
 };
 
-class NodeWorkExchange final : public WorkExchange {
+class NodeWorkExchange final : public WorkExchange, public ConnectedWorkers {
  public:
-  NodeWorkExchange(WorkObserver& observer, const WorkExchangeOptions& options);
+  NodeWorkExchange(const Clock& clock, WorkObserver& observer,
+                   const WorkExchangeOptions& options);
   NodeWorkExchange(const NodeWorkExchange&) = delete;
   NodeWorkExchange& operator=(const NodeWorkExchange&) = delete;
 
@@ -52,14 +57,20 @@ class NodeWorkExchange final : public WorkExchange {
   void RefuseAnswer(WorkKind kind, const WorkName& name,
                     std::string_view reason) override;
   void Abandon(WorkKind kind, const WorkName& name) override;
+  absl::StatusOr<WorkersPage> ListWorkers(
+      const WorkersQuery& query) const override;
 
  private:
   // Whose work it is, or was; none: there is no engine.
   SharedDispatcher::Visit FindOwner(WorkKind kind, const WorkName& name);
   SharedDispatcher::Visit FindOwnerByKey(const InstanceKey& key);
   void Observe(const WorkEvent& event);
+  WatchTime Now() const { return clock_.Now().ns / 1000; }
 
+  const Clock& clock_;
   WorkObserver& observer_;
+  // Good for as long as the workers' connections.
+  const PageTokens page_tokens_{PageTokens::NewKey()};
   SharedDispatcher dispatcher_;
 };
 

@@ -62,7 +62,8 @@ void WorkerWatch::TakeBackLateLocked(const SharedDispatcher::Late& late) {
 void WorkerWatch::HearLocked(const WorkName& name, const Work* work) {
   engine_.mu_.AssertHeld();
   if (!name.token.empty() || work == nullptr) return;
-  const SharedDispatcher::Awake awake = engine_.dispatcher_.Hear(*work);
+  const SharedDispatcher::Awake awake =
+      engine_.dispatcher_.Hear(*work, engine_.schedule_.MonotonicNow());
   if (awake == nullptr) return;
   engine_.answers_.ObserveLocked({.kind = WorkEventKind::kWorkerAnswers,
                                   .worker = awake->id,
@@ -75,7 +76,7 @@ std::string WorkerWatch::WithWhomLocked(const Work& work) {
   if (work.state != Work::State::kOut || !owned.sent) return "";
   const bool turn = work.kind == WorkKind::kTurn;
   const absl::Duration since =
-      absl::Microseconds(engine_.schedule_.MonotonicNow() - owned.sent_at);
+      absl::Microseconds(engine_.schedule_.MonotonicNow() - owned.moves_at);
   const bool late = turn && since >= kLongTurn;
   const SharedDispatcher::Standing worker =
       engine_.dispatcher_.StandingOf(work);

@@ -459,7 +459,7 @@ TEST(EngineStop, AnswersAllThatIsInFlightOnce) {
     NullObserver observer;
     InstanceRegistry registry(clock, tasks, provider, {}, {}, {});
     {
-      NodeWorkExchange work(observer, {});
+      NodeWorkExchange work(clock, observer, {});
       Engine engine(clock, store, registry, writer, readers, work.dispatcher(),
                     observer, {});
       ASSERT_TRUE(engine.Open().ok());

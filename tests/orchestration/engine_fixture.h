@@ -339,7 +339,7 @@ class EngineTest : public testing::Test, public EngineObserver {
         clock_, tasks_, provider_, std::vector<ContextInitializer*>{},
         std::vector<InstanceObserver*>{},
         InstanceRegistryOptions{.idle_timeout = kLease});
-    work_ = std::make_shared<NodeWorkExchange>(*this, work_options_);
+    work_ = std::make_shared<NodeWorkExchange>(clock_, *this, work_options_);
     engine_ =
         std::make_unique<Engine>(clock_, store_, *registry_, writer_, readers_,
                                  work_->dispatcher(), *this, options_);

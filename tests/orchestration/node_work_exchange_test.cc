@@ -90,10 +90,60 @@ class NodeWorkExchangeTest : public testing::Test, public WorkObserver {
   }
 
   std::vector<WorkEventKind> told_;
-  NodeWorkExchange work_{*this, {.check_invariants = true}};
+  SimulatedClock clock_;
+  NodeWorkExchange work_{clock_, *this, {.check_invariants = true}};
   FakeEngine a_{work_.dispatcher(), 'a'};
   FakeEngine b_{work_.dispatcher(), 'b'};
 };
+
+TEST_F(NodeWorkExchangeTest, WorkersAreListedWithTimesOfDay) {
+  const absl::Time begin = clock_.WallNow();
+  work_.Connect({.tenant = std::string(kTestTenant)}, nullptr);
+  clock_.Advance(absl::Seconds(5));
+  work_.dispatcher().Enqueue(a_.id, a_.work);
+  ASSERT_EQ(work_.dispatcher().Next(a_.id), &a_.work);
+  EXPECT_TRUE(Complete(Named(a_.work.token, "a")).ok());
+  clock_.Advance(absl::Seconds(5));
+  const auto page = work_.ListWorkers({.tenant = std::string(kTestTenant)});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->workers.size(), 1u);
+  EXPECT_EQ(page->workers[0].connected, begin);
+  EXPECT_EQ(page->workers[0].last_seen, begin + absl::Seconds(5));
+  EXPECT_EQ(page->next_page_token, "");
+}
+
+TEST_F(NodeWorkExchangeTest, WorkersOfATenantComePageByPage) {
+  for (const char* tenant : {"acme", "globex", "acme", "acme"}) {
+    work_.Connect({.tenant = tenant}, nullptr);
+  }
+  WorkersQuery query{.tenant = "acme", .count_max = 2};
+  const auto first = work_.ListWorkers(query);
+  ASSERT_TRUE(first.ok());
+  ASSERT_EQ(first->workers.size(), 2u);
+  EXPECT_EQ(first->workers[1].status.id, 3u);
+  query.page_token.text = first->next_page_token;
+  const auto second = work_.ListWorkers(query);
+  ASSERT_TRUE(second.ok());
+  ASSERT_EQ(second->workers.size(), 1u);
+  EXPECT_EQ(second->workers[0].status.id, 4u);
+  EXPECT_EQ(second->next_page_token, "");
+  // It is nobody else's token.
+  query.tenant = "globex";
+  EXPECT_EQ(work_.ListWorkers(query).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(NodeWorkExchangeTest, APageOfWorkersHasABoundInBytes) {
+  WorkerOptions options{.tenant = "acme"};
+  for (auto& filters : options.filters) {
+    filters.emplace(100, WorkFilter{std::string(1024, 'n'), {}});
+  }
+  for (int i = 0; i < 12; ++i) work_.Connect(options, nullptr);
+  const auto page = work_.ListWorkers({.tenant = "acme"});
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(page->workers.size(), 10u);
+  EXPECT_NE(page->next_page_token, "");
+}
 
 TEST_F(NodeWorkExchangeTest, AnAnswerGoesWhereItsWorkIs) {
   work_.Connect({.tenant = std::string(kTestTenant)}, nullptr);

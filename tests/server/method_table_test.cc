@@ -57,7 +57,7 @@ class MethodTableTest : public ::testing::Test {
 };
 
 TEST_F(MethodTableTest, EveryMethodOfEveryServiceStandsThereOnceWithItsKind) {
-  EXPECT_EQ(host_.services().size(), 8u);
+  EXPECT_EQ(host_.services().size(), 9u);
   for (HostedService* served : host_.services()) {
     const std::string name(served->name());
     const ServiceDescriptor* const service =

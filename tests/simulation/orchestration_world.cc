@@ -73,7 +73,7 @@ class World final : private EngineObserver {
                 world.clock_),
           registry(world.clock_, executor, provider, {&lease_initializer}, {},
                    {.idle_timeout = absl::Milliseconds(100)}),
-          work(world, {.check_invariants = true}),
+          work(world.clock_, world, {.check_invariants = true}),
           engine(world.clock_, store, registry, writer, readers,
                  work.dispatcher(), world,
                  {.check_invariants = true,

@@ -1,0 +1,81 @@
+// Explainer: says why an orchestration or an entity does not go on, and why an
+// instance context is not idle.
+//
+// What is read from the store comes first, then what memory knows, in one look
+// under the lock; if something has changed in between, it is done again. Its
+// cost is that of reading a history, on a reader.
+//
+// Thread-safety: functions named ...Locked are called with the engine's lock
+// held, all others without it.   Lifetime: a part of the engine.
+#ifndef LEASEHOLD_SERVICE_ORCHESTRATION_EXPLAINER_H_
+#define LEASEHOLD_SERVICE_ORCHESTRATION_EXPLAINER_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "service/orchestration/entity.h"
+#include "service/orchestration/explanations.h"
+#include "service/orchestration/orchestration.h"
+#include "service/orchestration/orchestration_info.h"
+#include "service/orchestration/pending_actions.h"
+
+namespace leasehold {
+
+class Engine;
+
+class Explainer final : public Explanations {
+ public:
+  explicit Explainer(Engine& engine) : engine_(engine) {}
+  Explainer(const Explainer&) = delete;
+  Explainer& operator=(const Explainer&) = delete;
+
+  void Explain(const InstanceKey& key, Done<Explanation> done) override;
+
+ private:
+  using Causes = std::vector<Cause>;
+
+  absl::StatusOr<Explanation> ExplainNow(const InstanceKey& key);
+  // Each adds what it finds. Reads the store.
+  absl::Status AddOrchestration(Explanation& explanation);
+  absl::Status AddOpen(const RunRow& row, const OrchestrationInfo& info,
+                       Explanation& explanation, bool& changed);
+  absl::Status AddEnded(const OrchestrationInfo& info,
+                        Explanation& explanation);
+  absl::Status AddEntity(Explanation& explanation);
+  // What no row knows: an orchestration whose start is being stored, or that
+  // could not be started.
+  void AddUnstored(Explanation& explanation);
+
+  absl::StatusOr<PendingActions> ReadPending(RunNumber number);
+  // The status of a sub-orchestration.
+  std::string StatusOfChild(const InstanceKey& key);
+
+  void AddStoreLocked(Causes& causes);
+  void AddMemoryLocked(const Orchestration& orchestration, Causes& causes);
+  void AddPendingLocked(const Orchestration& orchestration,
+                        const PendingActions& pending, Causes& causes);
+  void AddActivitiesLocked(const Orchestration& orchestration,
+                           const PendingActions& pending, Causes& causes);
+  void AddEntitiesLocked(const Orchestration& orchestration,
+                         const PendingActions& pending, Causes& causes);
+  void AddEntityLocked(const Entity& entity, Causes& causes);
+  // By name and version, of activities: there may be many of one name.
+  using Outlooks =
+      std::map<std::pair<std::string, std::string>, Dispatcher::Outlook>;
+  // nullopt: nothing is to be said of this work. `delayed`: if it is idle, it
+  // goes out again later. `known`: null, or what it fills for the next ones.
+  std::optional<Cause> WorkCauseLocked(const OwnedWork& work, bool delayed,
+                                       Outlooks* known = nullptr);
+  void SetLocked(const EntityLock& lock, Cause& cause);
+
+  Engine& engine_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_ORCHESTRATION_EXPLAINER_H_
