@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/admin_command.h"
 #include "client/cli/context_command.h"
 #include "client/cli/demo_command.h"
 #include "client/cli/echo_command.h"
@@ -91,6 +92,9 @@ CommandLine::CommandLine(Surroundings& surroundings)
     commands_.push_back(std::move(command));
   }
   for (Command& command : AddEntityCommands(parser_)) {
+    commands_.push_back(std::move(command));
+  }
+  for (Command& command : AddAdminCommands(parser_)) {
     commands_.push_back(std::move(command));
   }
   for (Command& command : AddContextCommands(parser_)) {

@@ -50,6 +50,14 @@ JsonObject& JsonObject::Texts(std::string_view name,
   return Json(name, "[" + absl::StrJoin(texts, ",", quoted) + "]");
 }
 
+JsonObject& JsonObject::Objects(std::string_view name,
+                                const std::vector<JsonObject>& objects) {
+  const auto text = [](std::string* json, const JsonObject& object) {
+    json->append(object.text());
+  };
+  return Json(name, "[" + absl::StrJoin(objects, ",", text) + "]");
+}
+
 JsonObject& JsonObject::Time(std::string_view name, absl::Time time) {
   return Text(name,
               absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()));

@@ -47,6 +47,9 @@ class JsonObject {
     return Json(name, object.text());
   }
 
+  JsonObject& Objects(std::string_view name,
+                      const std::vector<JsonObject>& objects);
+
   // Adds a member that is null if there is no value.
   JsonObject& TimeOrNull(std::string_view name,
                          const std::optional<absl::Time>& time) {

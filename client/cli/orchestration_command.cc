@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/admin/admin_client.h"
 #include "client/cli/orchestration_purge_command.h"
 #include "client/cli/orchestration_query_commands.h"
 #include "client/cli/orchestration_start_commands.h"
@@ -27,18 +28,35 @@ absl::Status WriteTold(const absl::Status& status, const std::string& done,
   return WriteDone(done, object, global, around);
 }
 
+// Why it does not go on, in a sentence. Empty: it has ended, or the server, an
+// older one, does not say.
+std::string WhyOf(const OrchestrationState& state,
+                  const GlobalOptions& global) {
+  if (state.end_time.has_value()) return "";
+  const auto client =
+      AdminClient::Connect(global.address, global.timeout, global.credentials);
+  if (!client.ok()) return "";
+  const auto explanation = (*client)->Explain(state.instance_id);
+  return explanation.ok() ? explanation->sentence() : "";
+}
+
 Command AddStatus(CLI::App& group) {
   const auto id = std::make_shared<std::string>();
   CLI::App* app = group.add_subcommand("status", "Show an orchestration");
   AddId(*app, *id)->required();
-  return CallingCommand(
-      app, [id](OrchestrationClient& client, const GlobalOptions& global,
-                Surroundings& around) {
-        const auto state = client.Get(*id);
-        if (!state.ok()) return state.status();
-        if (!state->has_value()) return NoOrchestration(*id);
-        return WriteOrchestration(**state, global, around);
-      });
+  return CallingCommand(app, [id](OrchestrationClient& client,
+                                  const GlobalOptions& global,
+                                  Surroundings& around) {
+    const auto state = client.Get(*id);
+    if (!state.ok()) return state.status();
+    if (!state->has_value()) return NoOrchestration(*id);
+    Output output(global.output, around.out);
+    const std::string why = WhyOf(**state, global);
+    output.Write(output.format() == OutputFormat::kJson
+                     ? OrchestrationJson(**state).TextIfAny("why", why).line()
+                     : OrchestrationText(**state, why));
+    return output.status();
+  });
 }
 
 Command AddRaiseEvent(CLI::App& group) {

@@ -67,14 +67,16 @@ Table::Row OrchestrationRow(const OrchestrationState& state) {
       TimeText(state.update_time),           BriefIfAny(state.custom_status)};
 }
 
-std::string OrchestrationText(const OrchestrationState& state) {
+std::string OrchestrationText(const OrchestrationState& state,
+                              const std::string& why) {
   Paragraph lines;
   lines.Add("Instance", state.instance_id);
   lines.Add("Execution", state.execution_id);
   lines.Add("Name", state.name);
   lines.AddIfAny("Version", state.version);
   lines.Add("Status", OrchestrationStatusName(state.status));
-  lines.AddIfAny("Waiting for", state.waiting_for);
+  lines.AddIfAny("Why", why);
+  if (why.empty()) lines.AddIfAny("Waiting for", state.waiting_for);
   lines.AddIfAny("Custom status", state.custom_status);
   lines.Add("Created", TimeText(state.create_time));
   lines.AddIfAny("Not before", state.scheduled_start_time);

@@ -24,8 +24,9 @@ JsonObject FailureJson(const OrchestrationFailure& failure);
 Table::Row OrchestrationHeading();
 Table::Row OrchestrationRow(const OrchestrationState& state);
 
-// One line for each known detail.
-std::string OrchestrationText(const OrchestrationState& state);
+// One line for each known detail. `why`: why it does not go on; empty: unknown.
+std::string OrchestrationText(const OrchestrationState& state,
+                              const std::string& why = "");
 JsonObject OrchestrationJson(const OrchestrationState& state);
 
 // A state of an orchestration, as a row in a table of its states.

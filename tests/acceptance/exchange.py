@@ -107,7 +107,8 @@ def _(server, sidecar):
         contains(shown["waiting_for"], said.replace("\\", ""), "do not know the name: 2")
         text = leasehold("orchestration", "status", "a-1",
                          f"--address={server.address}").out
-        contains(text, "Waiting for", "no connected worker takes")
+        contains(text, "Why  ", "every connected worker that could take the orchestrator ",
+                 "has said that it does not know it (2 workers)")
         one.quiet()
         two.quiet()
         with Sidecar(server).worker(filters=only("unheard-of")) as knows:

@@ -265,8 +265,9 @@ def _():
         equal({name.decode() for name in listed["v1"]}, {
             "TaskHubSidecarService", "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
-            "grpc.reflection.v1alpha.ServerReflection", "leasehold.v1.Echo",
-            "leasehold.v1.Entities", "leasehold.v1.Instances", "leasehold.v1.Orchestration"}, "services")
+            "grpc.reflection.v1alpha.ServerReflection", "leasehold.v1.Admin",
+            "leasehold.v1.Echo", "leasehold.v1.Entities", "leasehold.v1.Instances",
+            "leasehold.v1.Orchestration"}, "services")
         for name in listed["v1"]:
             health = harness.grpcurl("-d", json.dumps({"service": name.decode()}),
                                      server.address, "grpc.health.v1.Health/Check")

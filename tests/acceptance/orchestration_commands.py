@@ -235,13 +235,15 @@ def _(server, sidecar):
         for name in ("create_time", "update_time"):
             expect(re.match(r"\d{4}-\d\d-\d\dT", state.pop(name)), name)
         expect(re.fullmatch("[0-9a-f]{32}", state.pop("execution_id")), "execution")
+        contains(state.pop("why"), "is Running: it waits for a timer that fires at ")
         equal(state, {"instance_id": "a-1", "name": "Greet", "version": "2",
                       "status": "RUNNING", "custom_status": '"half"',
                       "tags": {"a": "b"}, "input": "[1]"}, "state")
         shown = text(server, "status", "a-1")
         contains(shown, "Instance       a-1\n", "Version        2\n",
                  'Custom status  "half"\n', "Tags           a=b\n",
-                 "Input          [1]\n")
+                 "Input          [1]\n",
+                 'Why            orchestration "a-1" (Greet) is Running: it waits ')
         expect(re.search(rf"^Created        {TIME}$", shown, re.M), f"{shown}")
 
 

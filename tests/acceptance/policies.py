@@ -18,7 +18,7 @@ from sidecar import fill, load
 
 FILES = {"durabletask/orchestrator_service.proto": ["TaskHubSidecarService"],
          **{f"leasehold/v1/{name.lower()}.proto": [f"leasehold.v1.{name}"]
-            for name in ("Echo", "Instances", "Orchestration", "Entities")},
+            for name in ("Echo", "Instances", "Orchestration", "Entities", "Admin")},
          "grpc/health/v1/health.proto": ["grpc.health.v1.Health"]}
 
 METHODS = {}  # By `leasehold.v1.Echo/Echo`.

@@ -256,7 +256,8 @@ def plain(message):
 def everything(server):
     """{(role, method, ID): what it gets} of all that another tenant can ask."""
     found = {}
-    reads = [m for m in METHODS if re.search(r"/(Get|List|Query|Wait|Watch|Stream|Hello)", m)]
+    reads = [m for m in METHODS if re.search(
+        r"/(Get|List|Query|Wait|Watch|Stream|Hello|Workers|Explain)", m)]
     others = [m for m in METHODS if m not in reads]
     connection = server.channel()
     for method in reads + others:

@@ -44,6 +44,7 @@ ARROWS = {
     "client/session": {"proto", "client/wire", "client/instances"},
     "client/orchestrations": {"proto", "client/wire"},
     "client/entities": {"proto", "client/wire"},
+    "client/admin": {"proto", "client/wire"},
     "client/worker": {"proto", "client/wire"},
     # The test kit is the one client room that runs the server's engine, over the
     # store in memory and through its ports. Programs that call a server do not
