@@ -39,15 +39,16 @@ absl::Status SystemError(const std::string& path, const char* what) {
       absl::StrCat(path, ": ", what, ": ", std::strerror(errno)));
 }
 
-// A token file, while nobody else changes it.
+// A token file; one that is to be changed, while nobody else changes it.
 class TokenFile {
  public:
+  enum class Use { kRead, kChange };
+
   //   InvalidArgument: the policy is not right, or names no token file.
-  static absl::StatusOr<TokenFile> Open(const std::string& policy_path) {
+  //   Unavailable: it cannot be locked.
+  static absl::StatusOr<TokenFile> Open(const std::string& policy_path,
+                                        Use use) {
     TokenFile file;
-    // Two of these commands at once would each lose what the other one wrote.
-    file.lock_ = open(policy_path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file.lock_ >= 0) flock(file.lock_, LOCK_EX);
     absl::StatusOr<std::string> text = ReadSmallFile(policy_path);
     if (!text.ok()) return text.status();
     absl::StatusOr<Policy> policy = ParsePolicy(*text);
@@ -62,6 +63,9 @@ class TokenFile {
     }
     file.policy_ = *std::move(policy);
     file.path_ = BesidePolicy(policy_path, file.policy_.token_file);
+    if (use == Use::kChange) {
+      if (absl::Status status = file.Lock(); !status.ok()) return status;
+    }
     if (access(file.path_.c_str(), F_OK) == 0) {
       text = ReadSmallFile(file.path_);
       if (!text.ok()) return text.status();
@@ -110,6 +114,22 @@ class TokenFile {
  private:
   TokenFile() = default;
 
+  // Two of these commands at once would each lose what the other one wrote. The
+  // lock is on a file that stays: the token file is replaced with each change,
+  // and the policy may be at any moment, and a lock would stay on the old one.
+  absl::Status Lock() {
+    const std::string path = absl::StrCat(path_, ".lock");
+    // To be read by all, so that root and the server's user can both lock it.
+    lock_ = open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (lock_ < 0) return SystemError(path, "cannot be opened");
+    int locked = 0;
+    do {
+      locked = flock(lock_, LOCK_EX);
+    } while (locked != 0 && errno == EINTR);
+    return locked == 0 ? absl::OkStatus()
+                       : SystemError(path, "cannot be locked");
+  }
+
   // As a whole, or not at all: the server may read it at any moment.
   absl::Status Write(const std::string& text) {
     const std::string fresh = absl::StrCat(path_, ".new");
@@ -148,7 +168,8 @@ class TokenFile {
 
 int New(const std::string& policy_path, const std::string& identity,
         absl::Time expires) {
-  absl::StatusOr<TokenFile> file = TokenFile::Open(policy_path);
+  absl::StatusOr<TokenFile> file =
+      TokenFile::Open(policy_path, TokenFile::Use::kChange);
   if (!file.ok()) return Fail(kFailed, file.status().message());
   if (!file->policy().identities.contains(identity)) {
     return Fail(kFailed,
@@ -168,7 +189,8 @@ int New(const std::string& policy_path, const std::string& identity,
 }
 
 int List(const std::string& policy_path) {
-  const absl::StatusOr<TokenFile> file = TokenFile::Open(policy_path);
+  const absl::StatusOr<TokenFile> file =
+      TokenFile::Open(policy_path, TokenFile::Use::kRead);
   if (!file.ok()) return Fail(kFailed, file.status().message());
   std::vector<std::pair<std::string, TokenEntry>> entries(
       file->table().entries().begin(), file->table().entries().end());
@@ -187,7 +209,8 @@ int List(const std::string& policy_path) {
 }
 
 int Revoke(const std::string& policy_path, const std::string& id) {
-  absl::StatusOr<TokenFile> file = TokenFile::Open(policy_path);
+  absl::StatusOr<TokenFile> file =
+      TokenFile::Open(policy_path, TokenFile::Use::kChange);
   if (!file.ok()) return Fail(kFailed, file.status().message());
   if (!file->table().entries().contains(id)) {
     return Fail(kFailed,

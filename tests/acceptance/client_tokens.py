@@ -1,12 +1,16 @@
 """A47: tokens, as the command line brings them: from files that may change, by contexts."""
 
 import contextlib
+import fcntl
 import os
+import shutil
 import signal
 
 import harness
 from certificates import in_shell, readme_block, readme_commands, readme_lines, with_paths
-from harness import Program, Server, check, contains, equal, expect, leasehold, temporary_folder
+from harness import (Program, Server, check, contains, equal, expect, leasehold,
+                     temporary_folder, wait_until)
+from policies import Guarded
 from secured import Secured
 
 COMMANDS = (["echo", "Apple", "--id=room-1"], ["instances", "list"],
@@ -118,3 +122,33 @@ def _():
             expect(secret not in file.read(), "the token is in the arguments")
         said = "\n".join([*reader.out, *reader.err, *server.server.err])
         expect(secret not in said, "the token was said")
+
+
+@check("A47.7 commands that change the token file take turns, whatever becomes of the policy")
+def _():
+    with Guarded(shop="acme: user") as server:
+        lock = os.path.join(server.folder, "tokens.lock")
+        mark = f":{os.stat(lock).st_ino} "
+
+        def waiting():
+            with open("/proc/locks", encoding="ascii") as locks:
+                return sum("->" in line and mark in line for line in locks)
+
+        def others():
+            return (Program(harness.programs / "leasehold-server", "token", "new",
+                            f"--policy={server.path}", "--identity=shop") for _ in range(3))
+
+        with contextlib.ExitStack() as stack, open(lock, encoding="ascii") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            made = []
+            for other in others():
+                made.append(stack.enter_context(other))
+                wait_until(lambda: waiting() == len(made), "a command that waits")
+                # As editors and configuration tools do it: another file.
+                shutil.copy(server.path, f"{server.path}.new")
+                os.replace(f"{server.path}.new", server.path)
+            equal(len(server.token_command("list").out.splitlines()), 1, "tokens")
+            fcntl.flock(held, fcntl.LOCK_UN)
+            for other in made:
+                equal(other.wait(), 0, "exit code")
+        equal(len(server.token_command("list").out.splitlines()), 4, "tokens")
