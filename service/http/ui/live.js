@@ -7,6 +7,7 @@
 import { isGone, request } from "./api.js";
 
 const SILENCE_MS = 40000;  // The server says something every 15 s.
+const LONG_MS = 5000;
 const RETRY_MIN_MS = 500, RETRY_MAX_MS = 10000;
 
 // The server's monotonic clock, by which leases end. The smallest difference seen is
@@ -85,9 +86,11 @@ export class Live {
     this.running = true;
     const abort = this.abort = new AbortController();
     try {
+      const begin = performance.now();
       await this.read(abort);
-      this.failures = 0;
-      this.again(abort, "the server ended the stream");
+      // Where it has to know who asks, the server ends streams now and then, to ask again.
+      if (performance.now() - begin > LONG_MS && !abort.signal.aborted) await this.run();
+      else this.again(abort, "the server ended the stream");
     } catch (error) {
       if (isGone(error) && !abort.silent) return;  // Paused or stopped.
       if ([400, 401, 403, 404, 501].includes(error.status)) {
