@@ -114,7 +114,10 @@ absl::Status DashboardApi::Events(const HttpCallPtr& call) {
   }
   HttpResponse response;
   response.headers.Add("Content-Type", "text/event-stream");
-  response.source = live_.Follow(std::move(topics));
+  const bool known =
+      call->request().caller->known_by != Caller::KnownBy::kNothing;
+  response.source = live_.Follow(std::move(topics),
+                                 known ? kStreamMax : absl::InfiniteDuration());
   call->Finish(std::move(response));
   return absl::OkStatus();
 }

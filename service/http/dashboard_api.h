@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "lease/clock.h"
 #include "service/http/dashboard_call.h"
 #include "service/http/dashboard_contexts.h"
+#include "service/http/dashboard_work.h"
 #include "service/http/live_hub.h"
 #include "service/instance/executor.h"
 #include "service/instance/instance_registry.h"
@@ -32,10 +34,14 @@ class DashboardApi {
     WatchHub& contexts;  // Of that registry.
     Orchestrations& orchestrations;
     Executor& executor;  // Lists are read on it.
+    DashboardWorkPorts work;
     std::string version;
   };
   // A stream follows this many topics at most.
   static constexpr size_t kTopicsMax = 4;
+  // A stream of somebody who had to say who he is ends after this time: the
+  // page opens another one, and is asked again.
+  static constexpr absl::Duration kStreamMax = absl::Minutes(1);
 
   explicit DashboardApi(Parts parts);
 

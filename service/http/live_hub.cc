@@ -39,7 +39,9 @@ struct LiveHub::Stream {
   std::string queued;
   HttpBody::Done waiting;  // Empty: nobody does.
   bool ended = false;
-  Instant heard{};  // When something was last queued.
+  bool over = false;  // The client gets no more.
+  Instant heard{};    // When something was last queued.
+  Instant end{};      // When it is over.
 
   // Queues a message. False: there is too much already, and it is lost, as is
   // all that was queued.
@@ -98,7 +100,7 @@ class LiveHub::Body final : public HttpBody {
     {
       MutexLock lock(state_->mu);
       part = std::exchange(stream_->queued, {});
-      if (part.empty() && !state_->stopping) {
+      if (part.empty() && !stream_->over && !state_->stopping) {
         stream_->waiting = std::move(done);
         return;
       }
@@ -142,9 +144,11 @@ void LiveHub::Stop() {
   topics.swap(state_->topics);
 }
 
-std::unique_ptr<HttpBody> LiveHub::Follow(std::vector<Followed> topics) {
+std::unique_ptr<HttpBody> LiveHub::Follow(std::vector<Followed> topics,
+                                          absl::Duration lifetime) {
   const auto stream = std::make_shared<Stream>();
   stream->heard = clock_.Now();
+  stream->end = stream->heard + lifetime;
   stream->queued = "retry: 2000\n\n";
   MutexLock lock(state_->mu);
   if (!state_->stopping) {
@@ -241,6 +245,11 @@ void LiveHub::SendHeartbeats(Instant now) {
   Handing handing;
   MutexLock lock(state_->mu);
   for (const std::shared_ptr<Stream>& stream : state_->streams) {
+    if (stream->end <= now) {
+      stream->over = true;
+      handing.TakeEnd(*stream);
+      continue;
+    }
     if (stream->heard + kHeartbeat > now) continue;
     stream->Add(": \n\n", now);
     handing.Take(*stream);

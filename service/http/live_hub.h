@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/http/http_message.h"
@@ -52,8 +53,9 @@ class LiveHub {
   // Ends all streams, and destroys all topics. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(state_->mu);
 
-  // The body of a new stream.
-  std::unique_ptr<HttpBody> Follow(std::vector<Followed> topics)
+  // The body of a new stream, which ends after `lifetime` or a little later.
+  std::unique_ptr<HttpBody> Follow(std::vector<Followed> topics,
+                                   absl::Duration lifetime)
       ABSL_LOCKS_EXCLUDED(state_->mu);
 
   // Looks at what is due. Returns when to look again.
@@ -79,6 +81,7 @@ class LiveHub {
   // Sends what is new of a topic to those who follow it.
   void Send(const Topic& topic, const LiveTopic::News& news)
       ABSL_LOCKS_EXCLUDED(state_->mu);
+  // Tells silent streams that all is well, and ends those whose time is over.
   void SendHeartbeats(Instant now) ABSL_LOCKS_EXCLUDED(state_->mu);
   // Takes the streams that have ended out, and the topics that nobody follows.
   std::vector<std::shared_ptr<Topic>> TakeOutEnded()

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "lease/base/json.h"
 #include "service/http/http_call.h"
+#include "tests/doors/fake_entities.h"
 #include "tests/doors/fake_orchestrations.h"
 #include "tests/instance/instance_fakes.h"
 #include "tests/support/history_builder.h"
@@ -21,6 +22,27 @@ namespace leasehold {
 namespace {
 
 using nlohmann::json;
+
+class FakeWorkers final : public ConnectedWorkers {
+ public:
+  absl::StatusOr<WorkersPage> ListWorkers(
+      const WorkersQuery& query) const override {
+    asked_tenant = query.tenant;
+    return page;
+  }
+  WorkersPage page;
+  mutable std::string asked_tenant;
+};
+
+class FakeExplanations final : public Explanations {
+ public:
+  void Explain(const InstanceKey& key, Done<Explanation> done) override {
+    done(key.id == "a" ? explanation
+                       : absl::StatusOr<Explanation>(
+                             absl::NotFoundError("there is none")));
+  }
+  absl::StatusOr<Explanation> explanation = Explanation();
+};
 
 class DashboardApiTest : public InstanceRegistryTest {
  protected:
@@ -32,6 +54,13 @@ class DashboardApiTest : public InstanceRegistryTest {
                             .contexts = hub_,
                             .orchestrations = orchestrations_,
                             .executor = executor_,
+                            .work = {.workers = workers_,
+                                     .explanations = explanations_,
+                                     .entities = entities_,
+                                     .address_of =
+                                         [](const std::string& peer) {
+                                           return absl::StrCat("from ", peer);
+                                         }},
                             .version = "1.2.3"});
     for (HttpRoute& route : api_->Routes()) {
       const size_t slash = route.row.find('/');
@@ -58,8 +87,10 @@ class DashboardApiTest : public InstanceRegistryTest {
     request.segments.insert(request.segments.end(), path.begin(), path.end());
     request.query = std::move(query);
     request.body = std::move(body);
-    request.caller = std::make_shared<Caller>(
-        Caller{.tenant = std::string(kTestTenant), .roles = roles_});
+    request.caller =
+        std::make_shared<Caller>(Caller{.tenant = std::string(kTestTenant),
+                                        .roles = roles_,
+                                        .known_by = known_by_});
     std::string allowed;
     const HttpRouter::Entry* const route = router_.Find(request, allowed);
     if (route == nullptr) {
@@ -89,8 +120,12 @@ class DashboardApiTest : public InstanceRegistryTest {
   }
 
   FakeOrchestrations orchestrations_;
+  FakeEntities entities_;
+  FakeWorkers workers_;
+  FakeExplanations explanations_;
   WatchHub hub_;
   Roles roles_ = Roles::All();
+  Caller::KnownBy known_by_ = Caller::KnownBy::kNothing;
   std::unique_ptr<DashboardApi> api_;
   HttpRouter router_;
   std::vector<std::string> services_;
@@ -235,6 +270,30 @@ TEST_F(DashboardApiTest, ALongTextIsCutWhereACharacterBegins) {
       Call("GET", {"orchestrations", "a", "payload"}, {{"field", "status"}})
           ->status,
       404);
+}
+
+TEST_F(DashboardApiTest, WorkersAndReasonsAreThoseOfAdmin) {
+  EXPECT_EQ(Ask("GET", {"workers"}), "200 {\"workers\":[]}");
+  EXPECT_EQ(workers_.asked_tenant, kTestTenant);
+  EXPECT_EQ(Call("GET", {"orchestrations", "a", "explain"})->status, 200);
+  EXPECT_EQ(Call("GET", {"contexts", "b", "explain"})->status, 404);
+}
+
+TEST_F(DashboardApiTest, EntitiesAreListedAndShown) {
+  EntityInfo info;
+  info.id = "@counter@a";
+  info.has_state = true;
+  info.state = "17";
+  info.waiting = 2;
+  entities_.info = info;
+  entities_.list = {.entities = {info}, .next_page_token = "more"};
+  const json list = Get({"entities"}, {{"prefix", "@counter@"}});
+  EXPECT_EQ(list["entities"][0]["instance_id"], "@counter@a");
+  EXPECT_EQ(list["next_cursor"], "more");
+  const json entity = Get({"entities", "@Counter@a"})["entity"];
+  EXPECT_EQ(entity["state"], "17");
+  EXPECT_EQ(entity["waiting_count"], "2");
+  EXPECT_EQ(Call("GET", {"entities", "room"})->status, 400);
 }
 
 // Two pages of the port: three events, and two.
@@ -445,6 +504,17 @@ TEST_F(LiveTest, SilentStreamsHaveHeartbeats) {
   EXPECT_NE(body->Take(), "");
   LookAfter(absl::Seconds(15));
   EXPECT_EQ(body->Take(), ": \n\n");
+}
+
+TEST_F(LiveTest, AStreamOfSomebodyWhoSaidWhoHeIsEndsAndIsAskedForAgain) {
+  known_by_ = Caller::KnownBy::kToken;
+  const std::unique_ptr<Reader> body = Follow({"contexts:"});
+  LookAfter(absl::Seconds(59));
+  EXPECT_NE(body->Take(), "");
+  EXPECT_EQ(body->Take(), "");
+  EXPECT_FALSE(body->ended());
+  LookAfter(absl::Seconds(1));
+  EXPECT_TRUE(body->ended());
 }
 
 TEST_F(LiveTest, TopicsThatAreNotThereAreRefused) {
