@@ -23,6 +23,7 @@
 #include "service/doors/reflection_server.h"
 #include "service/host/check_command.h"
 #include "service/host/console.h"
+#include "service/host/http_host.h"
 #include "service/host/line_budget.h"
 #include "service/host/line_writer.h"
 #include "service/host/live_settings.h"
@@ -251,6 +252,7 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
                              /*observers=*/{}, (*guard)->access(),
                              (*guard)->witness());
   (*guard)->Prepare(host);
+  leasehold::HttpHost http(options, clock, log, host, **guard);
   leasehold::OrchestrationHost orchestrations(
       options, clock, log, host, console.get(), (*guard)->access());
   host.Add(health);
@@ -259,9 +261,13 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   if (const absl::Status status = orchestrations.Start(); !status.ok()) {
     return Fail(status);
   }
+  const absl::Status http_opened =
+      http.Open([&orchestrations] { return orchestrations.store_status(); });
+  if (!http_opened.ok()) return Fail(http_opened);
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);
   }
+  http.Start();
   orchestrations.LogOpen();
   flood_bounds.LogIfOff();
   const auto builtin =

@@ -129,27 +129,40 @@ bool AuditLog::Watches(const MethodInfo& method) const {
 }
 
 void AuditLog::OnEnd(const CallReport& report) {
-  const Caller* const caller = report.caller;
+  Note({.method = report.method,
+        .caller = report.caller,
+        .known_by = "",
+        .refused = report.refused || absl::IsPermissionDenied(report.status),
+        .peer = callers_ == nullptr ? report.call.peer()
+                                    : callers_->Find(report.call.peer()),
+        .instance_id = InstanceOf(report, instance_header_),
+        .code = report.status.code()});
+}
+
+void AuditLog::Note(const Entry& entry) {
+  const Caller* const caller = entry.caller;
   const bool refused =
-      report.refused || absl::IsPermissionDenied(report.status);
+      entry.refused || entry.code == absl::StatusCode::kPermissionDenied;
   uint64_t left_out = 0;
   if (refused && !(caller == nullptr ? strangers_ : known_).Admit(left_out)) {
     return;
   }
-  const char* event = refused              ? "refused"
-                      : report.status.ok() ? "done"
-                                           : "failed";
+  const char* event = refused                               ? "refused"
+                      : entry.code == absl::StatusCode::kOk ? "done"
+                                                            : "failed";
+  std::string known_by = entry.known_by;
+  if (known_by.empty() && caller != nullptr) {
+    known_by = std::string(NameOf(caller->known_by));
+  }
   const std::vector<ServerLog::Field> fields = {
-      {"method", absl::StrCat(View(report.method.service), "/",
-                              View(report.method.name))},
+      {"method",
+       absl::StrCat(View(entry.method.service), "/", View(entry.method.name))},
       {"identity", caller == nullptr ? "" : caller->name},
-      {"known_by",
-       std::string(caller == nullptr ? "" : NameOf(caller->known_by))},
+      {"known_by", known_by},
       {"tenant", caller == nullptr ? "" : caller->tenant},
-      {"peer", callers_ == nullptr ? report.call.peer()
-                                   : callers_->Find(report.call.peer())},
-      {"instance_id", InstanceOf(report, instance_header_)},
-      {"code", absl::StatusCodeToString(report.status.code())}};
+      {"peer", entry.peer},
+      {"instance_id", entry.instance_id},
+      {"code", absl::StatusCodeToString(entry.code)}};
   // Only for as long as it takes to see which file it is: lines are made
   // without the lock.
   std::shared_ptr<File> file;

@@ -32,6 +32,17 @@ class LineWriter;
 
 class AuditLog final : public CallWitness {
  public:
+  // A call as the log has it.
+  struct Entry {
+    const MethodInfo& method;
+    const Caller* caller;  // Null: nobody is known.
+    std::string known_by;  // Empty: as the caller says.
+    bool refused;
+    std::string peer;
+    std::string instance_id;
+    absl::StatusCode code;
+  };
+
   // Appends to the file; creates it, for this user only, if it is not there.
   // `instance_header`: in which calls name instances.
   //   InvalidArgument: it cannot be written.
@@ -51,6 +62,8 @@ class AuditLog final : public CallWitness {
 
   bool Watches(const MethodInfo& method) const override;
   void OnEnd(const CallReport& report) override ABSL_LOCKS_EXCLUDED(mu_);
+  // The same for a call that did not come over gRPC.
+  void Note(const Entry& entry) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   class File;

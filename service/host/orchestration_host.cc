@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "service/storage/memory_store.h"
 #include "service/storage/sqlite_store.h"
 
@@ -109,11 +110,25 @@ void OrchestrationHost::OnStopped(const EngineCounts& counts) {
        {"turns", counts.turns}});
 }
 
+absl::Status OrchestrationHost::store_status() const {
+  MutexLock lock(mu_);
+  return store_status_;
+}
+
 void OrchestrationHost::OnStoreFailed(const absl::Status& status) {
+  {
+    MutexLock lock(mu_);
+    store_status_ = absl::UnavailableError(
+        absl::StrCat("the store cannot be written: ", status.message()));
+  }
   log_.Error("store_failed", {{"message", std::string(status.message())}});
 }
 
 void OrchestrationHost::OnStoreRecovered(size_t open_orchestrations) {
+  {
+    MutexLock lock(mu_);
+    store_status_ = absl::OkStatus();
+  }
   log_.Info("store_recovered",
             {{"open_orchestrations", uint64_t{open_orchestrations}}});
 }

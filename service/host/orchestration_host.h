@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/wall_jumps.h"
 #include "service/doors/admin_server.h"
@@ -50,6 +51,8 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   void SetRetention(RetentionRules rules) {
     engine_.SetRetention(std::move(rules));
   }
+  // Why the store cannot be written; OK: it can. On any thread.
+  absl::Status store_status() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // For workers inside the process.
   WorkExchange& work() { return work_; }
@@ -65,6 +68,8 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   void OnStopping() override { engine_.Stop(); }
 
   ServerLog& log_;
+  mutable Mutex mu_;
+  absl::Status store_status_ ABSL_GUARDED_BY(mu_);
   WorkLog work_log_;
   bool told_ = false;  // "store_open" was logged: log "store_closed" too.
   const std::unique_ptr<Store> store_;

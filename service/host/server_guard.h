@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -36,8 +37,14 @@ class ServerGuard {
     return access_ == nullptr ? nullptr : &access_->gatekeeper();
   }
   CallWitness* witness() const { return audit_.get(); }
+  AuditLog* audit() const { return audit_.get(); }
   // What the ServerHost needs beside these. Call it before it starts.
   void Prepare(ServerHost& host) const;
+
+  // As ServerTls::Watch; without TLS nobody is ever told.
+  void WatchTls(std::function<void(const TlsMaterial&)> watcher) const {
+    if (tls_ != nullptr) tls_->Watch(std::move(watcher));
+  }
 
   // For the built-in worker: the tenants it works in, and the token that it
   // shows; empty: it needs none.

@@ -346,6 +346,9 @@ std::vector<Setting> Settings(ServerOptions& o) {
         StreamSettings, StoreSettings, WorkSettings}) {
     for (Setting& setting : group(o)) all.push_back(std::move(setting));
   }
+  for (Setting& setting : HttpSettings(o.http)) {
+    all.push_back(std::move(setting));
+  }
   return all;
 }
 
@@ -425,7 +428,7 @@ absl::Status CheckTogether(const ServerOptions& o) {
           "same"));
     }
   }
-  return absl::OkStatus();
+  return CheckHttp(o.http, o.insecure, o.uses_tls());
 }
 
 // The parser's message, on one line.

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "service/doors/service_names.h"
+#include "service/host/http_options.h"
 #include "service/host/listen_address.h"
 #include "service/host/server_log.h"
 #include "service/instance/instance_headers.h"
@@ -33,6 +34,7 @@ namespace leasehold {
 
 struct ServerOptions {
   std::vector<ListenAddress> listen;  // Empty: both loopbacks, port 4001.
+  HttpOptions http;
   absl::Duration idle_timeout = absl::Seconds(20);
   // The least that single services ask for, by name (`echo`).
   std::map<std::string, absl::Duration> service_idle_timeouts;

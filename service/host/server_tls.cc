@@ -36,7 +36,13 @@ void ServerTls::LookAgain() {
   if (*read == material_) return;
   material_ = *std::move(read);
   credentials_.Set(material_);
+  if (watcher_) watcher_(material_);
   LogMaterial("tls_changed");
+}
+
+void ServerTls::Watch(std::function<void(const TlsMaterial&)> watcher) {
+  watcher_ = std::move(watcher);
+  if (watcher_) watcher_(material_);
 }
 
 void ServerTls::LogMaterial(const char* event) {

@@ -9,6 +9,7 @@
 #ifndef LEASEHOLD_SERVICE_HOST_SERVER_TLS_H_
 #define LEASEHOLD_SERVICE_HOST_SERVER_TLS_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,10 @@ class ServerTls {
   // Reads the files again; what has changed and can serve is used from now on.
   void LookAgain();
 
+  // Has `watcher` told of what is used, now and whenever it changes, on the
+  // thread that calls LookAgain. Null: nobody.
+  void Watch(std::function<void(const TlsMaterial&)> watcher);
+
   std::shared_ptr<grpc::ServerCredentials> credentials() const {
     return credentials_.ForServer();
   }
@@ -47,6 +52,7 @@ class ServerTls {
   ServerLog& log_;
   TlsMaterial material_;
   TlsCredentials credentials_;
+  std::function<void(const TlsMaterial&)> watcher_;
   RefusedFiles refused_;
 };
 

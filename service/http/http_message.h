@@ -113,6 +113,9 @@ struct HttpResponse {
   std::unique_ptr<HttpBody> source = nullptr;
   // For the audit log; kOk stands for what `status` says.
   absl::StatusCode code = absl::StatusCode::kOk;
+  // For the audit log: the instance that it is about, if no `{id}` of the route
+  // names it.
+  std::string instance_id = {};
 };
 
 // An answer without a body.

@@ -1,6 +1,5 @@
 #include "service/network/accept_loop.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "service/network/counted_address.h"
 #include "service/network/first_bytes.h"
 
 namespace leasehold {
@@ -26,8 +26,6 @@ constexpr absl::Duration kPause = absl::Milliseconds(100);
 
 // Per listener and round, so that the other listeners get their turn.
 constexpr int kAcceptsMax = 64;
-
-constexpr char kUnix[] = "unix";
 
 // How long it is known who was behind a proxy's connection that has ended, and
 // for how many of them.
@@ -50,26 +48,6 @@ void Reset(int descriptor) {
 }
 
 int OpenReserve() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
-
-// The address by which connections are counted, as text. For IPv6 the first 64
-// bits: a client with one address of a /64 has all of them.
-std::string AddressOf(const sockaddr_storage& peer) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (peer.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
-    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
-    return text;
-  }
-  if (peer.ss_family != AF_INET6) return kUnix;
-  in6_addr v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-    inet_ntop(AF_INET, &v6.s6_addr[12], text, sizeof(text));
-    return text;
-  }
-  if (!IN6_IS_ADDR_LOOPBACK(&v6)) std::memset(&v6.s6_addr[8], 0, 8);
-  inet_ntop(AF_INET6, &v6, text, sizeof(text));
-  return text;
-}
 
 int MillisecondsUntil(absl::Duration duration) {
   // Rounded up: otherwise the last millisecond would be spent spinning.
@@ -218,9 +196,9 @@ bool AcceptLoop::IsProxy(const sockaddr_storage& peer) const {
 }
 
 void AcceptLoop::Add(int descriptor, const sockaddr_storage& peer) {
-  const std::string address = AddressOf(peer);
+  const std::string address = CountedAddress(peer);
   const bool is_proxy = IsProxy(peer);
-  const std::string group = is_proxy || address == kUnix ? "" : address;
+  const std::string group = is_proxy || address == kUnixAddress ? "" : address;
   if (!MakeRoom(group)) {
     const bool all = Full();
     Reset(descriptor);
@@ -228,7 +206,7 @@ void AcceptLoop::Add(int descriptor, const sockaddr_storage& peer) {
                      address);
     return;
   }
-  if (address != kUnix) {
+  if (address != kUnixAddress) {
     const int on = 1;
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     const unsigned timeout =
@@ -366,7 +344,7 @@ bool AcceptLoop::TakeProxyHeader(Connections::iterator found) {
 bool AcceptLoop::CountFor(Connections::iterator found,
                           const sockaddr_storage& caller) {
   Connection& connection = found->second;
-  const std::string address = AddressOf(caller);
+  const std::string address = CountedAddress(caller);
   const bool has_room = MakeRoomInGroup(address);
   groups_[connection.group].waiting.erase(connection.in_group_waiting);
   LeaveGroup(connection);
@@ -378,7 +356,7 @@ bool AcceptLoop::CountFor(Connections::iterator found,
 }
 
 bool AcceptLoop::BeginsWithTls(const Connection& connection) const {
-  return limits_.tls && connection.address != kUnix;
+  return limits_.tls && connection.address != kUnixAddress;
 }
 
 void AcceptLoop::HandOn(Connections::iterator found) {

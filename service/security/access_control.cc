@@ -17,7 +17,6 @@
 #include "absl/time/time.h"
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
-#include "service/security/peer_certificate.h"
 
 namespace leasehold {
 namespace {
@@ -33,29 +32,17 @@ constexpr std::string_view kDefaultTaskHub = "default";
 // Of how many web tokens something is remembered.
 constexpr size_t kVerifiedMax = 10'000;
 
-// A value of a call's metadata. nullopt: there is none.
-//   Unauthenticated: there are several.
-absl::StatusOr<std::optional<std::string_view>> Only(
-    const grpc::ServerContextBase& call, const char* name) {
-  const auto [first, last] = call.client_metadata().equal_range(name);
-  if (first == last) return std::nullopt;
-  if (std::next(first) != last) {
-    return absl::UnauthenticatedError(
-        absl::StrCat("the metadata ", name, " is given more than once"));
-  }
-  return std::string_view(first->second.data(), first->second.size());
-}
-
 // nullopt: the call shows no token.
 absl::StatusOr<std::optional<std::string_view>> BearerToken(
-    const grpc::ServerContextBase& call) {
-  auto value = Only(call, kAuthorization);
+    const Credentials& shown) {
+  auto value = shown.Only(kAuthorization);
   if (!value.ok() || !value->has_value()) return value;
   const absl::string_view text = View(**value);
   if (!absl::StartsWithIgnoreCase(text, kBearer) ||
       text.size() == kBearer.size()) {
     return absl::UnauthenticatedError(
-        "the metadata authorization is not of the form `Bearer TOKEN`");
+        absl::StrCat("the ", View(shown.place()),
+                     " authorization is not of the form `Bearer TOKEN`"));
   }
   return (*value)->substr(kBearer.size());
 }
@@ -113,12 +100,14 @@ class AccessControl::Judge {
   Judge(AccessRules rules,
         std::map<std::string, std::shared_ptr<TenantUse>>& uses);
 
-  absl::StatusOr<CallerPtr> Identify(const grpc::ServerContextBase& call,
-                                     absl::Time now,
+  absl::StatusOr<CallerPtr> Identify(const Credentials& shown, absl::Time now,
                                      std::string_view process_token) const;
   // `caller`, if his tenant may make one more such call.
   absl::StatusOr<CallerPtr> Enter(CallerPtr caller, const MethodInfo& method,
                                   Instant now) const;
+  bool Knows(const std::string& tenant) const {
+    return rules_.policy.tenants.contains(tenant);
+  }
   TenantLimits LimitsOf(const std::string& tenant) const {
     const auto found = tenants_.find(tenant);
     return found == tenants_.end() ? TenantLimits{} : found->second.limits;
@@ -150,13 +139,12 @@ class AccessControl::Judge {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<CallerPtr> OfClaims(const JwtIssuer& issuer,
                                      const JwtClaims& claims) const;
-  CallerPtr OfCertificate(const grpc::ServerContextBase& call) const;
-  absl::StatusOr<CallerPtr> OfProcess(
-      const grpc::ServerContextBase& call) const;
+  CallerPtr OfCertificate(const Credentials& shown) const;
+  absl::StatusOr<CallerPtr> OfProcess(const Credentials& shown) const;
   // `caller`, in the tenant that the call chooses among his.
-  absl::StatusOr<CallerPtr> InTaskHub(const grpc::ServerContextBase& call,
+  absl::StatusOr<CallerPtr> InTaskHub(const Credentials& shown,
                                       CallerPtr caller) const;
-  absl::Status NoCredential() const;
+  absl::Status NoCredential(const Credentials& shown) const;
 
   const uint64_t number_ = NextJudge();
   const AccessRules rules_;
@@ -207,10 +195,11 @@ AccessControl::Judge::Judge(
   }
 }
 
-absl::Status AccessControl::Judge::NoCredential() const {
+absl::Status AccessControl::Judge::NoCredential(
+    const Credentials& shown) const {
   return absl::UnauthenticatedError(absl::StrCat(
-      "this server wants to know who calls: send the metadata `authorization: "
-      "Bearer TOKEN`",
+      "this server wants to know who calls: send the ", View(shown.place()),
+      " `authorization: Bearer TOKEN`",
       certificates_.empty() ? "" : ", or connect with a client certificate"));
 }
 
@@ -248,7 +237,7 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfJwt(std::string_view token,
   }
   if (rules_.verifiers.size() == 1) return refusal;
   return absl::UnauthenticatedError(
-      "the token in the metadata authorization is of no issuer that is trusted "
+      "the token in authorization is of no issuer that is trusted "
       "here, or is not valid");
 }
 
@@ -285,30 +274,29 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfOwnToken(
     const TokenEntry* found = rules_.tokens.Find(token);
     if (found == nullptr) {
       return absl::UnauthenticatedError(
-          "the token in the metadata authorization is not valid here");
+          "the token in authorization is not valid here");
     }
     seen = {number_, std::string(token), found};
   }
   const TokenEntry* const entry = seen.entry;
   if (now >= entry->expires) {
     return absl::UnauthenticatedError(
-        absl::StrCat("the token in the metadata authorization has expired at ",
+        absl::StrCat("the token in authorization has expired at ",
                      absl::FormatTime(absl::RFC3339_sec, entry->expires,
                                       absl::UTCTimeZone())));
   }
   const auto identity = identities_.find(entry->identity);
   if (identity == identities_.end()) {
     return absl::UnauthenticatedError(
-        "the token in the metadata authorization is of nobody whom the policy "
+        "the token in authorization is of nobody whom the policy "
         "knows any more");
   }
   return identity->second.by_token;
 }
 
-CallerPtr AccessControl::Judge::OfCertificate(
-    const grpc::ServerContextBase& call) const {
+CallerPtr AccessControl::Judge::OfCertificate(const Credentials& shown) const {
   if (certificates_.empty()) return nullptr;
-  for (const std::string& name : CertificateNames(call)) {
+  for (const std::string& name : shown.CertificateNames()) {
     const auto known = certificates_.find(name);
     if (known != certificates_.end()) return known->second;
   }
@@ -316,8 +304,8 @@ CallerPtr AccessControl::Judge::OfCertificate(
 }
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::OfProcess(
-    const grpc::ServerContextBase& call) const {
-  const auto tenant = Only(call, kTaskHub);
+    const Credentials& shown) const {
+  const auto tenant = shown.Only(kTaskHub);
   if (!tenant.ok()) return tenant.status();
   return std::make_shared<const Caller>(
       Caller{.name = "leasehold-server",
@@ -327,7 +315,7 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfProcess(
 }
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::InTaskHub(
-    const grpc::ServerContextBase& call, CallerPtr caller) const {
+    const Credentials& shown, CallerPtr caller) const {
   // Somebody whom an issuer calls by the name of an identity is not that one.
   const bool is_identity = caller->known_by == KnownBy::kToken ||
                            caller->known_by == KnownBy::kCertificate;
@@ -336,7 +324,7 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::InTaskHub(
   if (known == identities_.end()) return caller;
   const std::vector<std::string>& hubs = known->second.identity->task_hubs;
   if (hubs.empty()) return caller;
-  const auto asked = Only(call, kTaskHub);
+  const auto asked = shown.Only(kTaskHub);
   if (!asked.ok()) return asked.status();
   const std::string_view hub = asked->value_or(kDefaultTaskHub);
   if (hub == caller->tenant || hub == kDefaultTaskHub) return caller;
@@ -351,25 +339,24 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::InTaskHub(
 }
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::Identify(
-    const grpc::ServerContextBase& call, absl::Time now,
+    const Credentials& shown, absl::Time now,
     std::string_view process_token) const {
-  const auto token = BearerToken(call);
+  const auto token = BearerToken(shown);
   if (!token.ok()) return token.status();
   CallerPtr caller;
   if (token->has_value()) {
-    const std::string_view shown = **token;
     // The ID is no secret, and almost always another one.
-    if (shown.starts_with(process_token.substr(0, kTokenIdEnd)) &&
-        AreSame(shown, process_token)) {
-      return OfProcess(call);
+    if ((*token)->starts_with(process_token.substr(0, kTokenIdEnd)) &&
+        AreSame(**token, process_token)) {
+      return OfProcess(shown);
     }
-    auto known = OfToken(shown, now);
+    auto known = OfToken(**token, now);
     if (!known.ok()) return known.status();
     caller = *std::move(known);
   }
-  CallerPtr certified = OfCertificate(call);
+  CallerPtr certified = OfCertificate(shown);
   const absl::Time expiry =
-      certified == nullptr ? absl::InfiniteFuture() : CertificateExpiry(call);
+      certified == nullptr ? absl::InfiniteFuture() : shown.CertificateExpiry();
   const bool has_expired = now >= expiry;
   if (has_expired) certified = nullptr;
   if (caller == nullptr && has_expired) {
@@ -386,8 +373,8 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::Identify(
         "tenants");
   }
   if (caller == nullptr) caller = anonymous_;
-  if (caller == nullptr) return NoCredential();
-  return InTaskHub(call, std::move(caller));
+  if (caller == nullptr) return NoCredential(shown);
+  return InTaskHub(shown, std::move(caller));
 }
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::Enter(CallerPtr caller,
@@ -448,11 +435,11 @@ absl::Time AccessControl::UrlsNotBefore(const std::string& tenant) const {
 }
 
 absl::Status AccessControl::Identify(const Judge& judge,
-                                     const grpc::ServerContextBase& call,
+                                     const Credentials& shown,
                                      const MethodInfo& method,
                                      CallerPtr& caller) const {
   absl::StatusOr<CallerPtr> known =
-      judge.Identify(call, clock_.WallNow(), process_token_);
+      judge.Identify(shown, clock_.WallNow(), process_token_);
   if (known.ok()) {
     caller = *std::move(known);
   } else if (method.role == Role::kAnyone) {
@@ -464,27 +451,50 @@ absl::Status AccessControl::Identify(const Judge& judge,
   return CheckRole(*caller, method);
 }
 
-absl::Status AccessControl::Admit(const grpc::ServerContextBase& call,
-                                  const MethodInfo& method, CallerPtr& caller) {
-  const std::shared_ptr<const Judge> judge = this->judge();
-  absl::Status allowed = Identify(*judge, call, method, caller);
-  if (!allowed.ok()) return allowed;
+absl::Status AccessControl::Enter(const Judge& judge, const MethodInfo& method,
+                                  CallerPtr& caller) const {
   // What the process asks of itself belongs to work that was accepted.
   if (method.role == Role::kAnyone || caller->known_by == KnownBy::kProcess) {
     return absl::OkStatus();
   }
-  absl::StatusOr<CallerPtr> entered =
-      judge->Enter(caller, method, clock_.Now());
+  absl::StatusOr<CallerPtr> entered = judge.Enter(caller, method, clock_.Now());
   if (!entered.ok()) return entered.status();
   caller = *std::move(entered);
   return absl::OkStatus();
+}
+
+absl::Status AccessControl::Admit(const grpc::ServerContextBase& call,
+                                  const MethodInfo& method, CallerPtr& caller) {
+  return Admit(RpcCredentials(call), method, caller);
+}
+
+absl::Status AccessControl::Admit(const Credentials& shown,
+                                  const MethodInfo& method, CallerPtr& caller) {
+  const std::shared_ptr<const Judge> judge = this->judge();
+  absl::Status allowed = Identify(*judge, shown, method, caller);
+  if (!allowed.ok()) return allowed;
+  return Enter(*judge, method, caller);
+}
+
+absl::Status AccessControl::AdmitCapability(const std::string& tenant,
+                                            const MethodInfo& method,
+                                            CallerPtr& caller) {
+  const std::shared_ptr<const Judge> judge = this->judge();
+  if (!judge->Knows(tenant)) {
+    return absl::UnauthenticatedError("the tenant of this URL is gone");
+  }
+  caller = std::make_shared<const Caller>(
+      Caller{.tenant = tenant, .roles = {Role::kUser}});
+  absl::Status allowed = CheckRole(*caller, method);
+  if (!allowed.ok()) return allowed;
+  return Enter(*judge, method, caller);
 }
 
 absl::Status AccessControl::AdmitStill(const grpc::ServerContextBase& call,
                                        const MethodInfo& method,
                                        const Caller& before) {
   CallerPtr now;
-  absl::Status allowed = Identify(*judge(), call, method, now);
+  absl::Status allowed = Identify(*judge(), RpcCredentials(call), method, now);
   if (!allowed.ok()) return allowed;
   if (now->tenant != before.tenant || now->name != before.name) {
     return absl::UnauthenticatedError(

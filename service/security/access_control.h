@@ -29,6 +29,7 @@
 #include "lease/clock.h"
 #include "service/rpc/gatekeeper.h"
 #include "service/security/access_rules.h"
+#include "service/security/credentials.h"
 #include "service/security/tenant_use.h"
 
 namespace leasehold {
@@ -54,6 +55,16 @@ class AccessControl final : public Gatekeeper {
                           const MethodInfo& method,
                           const Caller& before) override;
 
+  // The same for a call that came by another door than gRPC's.
+  absl::Status Admit(const Credentials& shown, const MethodInfo& method,
+                     std::shared_ptr<const Caller>& caller);
+  // The same for one that showed a capability for something of `tenant`, which
+  // was checked: it is made by a user of that tenant.
+  //   Unauthenticated: the policy does not know the tenant any more.
+  absl::Status AdmitCapability(const std::string& tenant,
+                               const MethodInfo& method,
+                               std::shared_ptr<const Caller>& caller);
+
   // How many contexts the tenant may have at once; 0: as many as it likes.
   uint64_t ContextsMax(const std::string& tenant) const;
   // How many orchestrations that callers began it may have open; 0: the same.
@@ -70,9 +81,12 @@ class AccessControl final : public Gatekeeper {
 
   std::shared_ptr<const Judge> judge() const ABSL_LOCKS_EXCLUDED(mu_);
   // As Admit, but for the limits.
-  absl::Status Identify(const Judge& judge, const grpc::ServerContextBase& call,
+  absl::Status Identify(const Judge& judge, const Credentials& shown,
                         const MethodInfo& method,
                         std::shared_ptr<const Caller>& caller) const;
+  // The limits of the caller's tenant.
+  absl::Status Enter(const Judge& judge, const MethodInfo& method,
+                     std::shared_ptr<const Caller>& caller) const;
 
   const Clock& clock_;
   const std::string process_token_;

@@ -18,9 +18,6 @@
 // part of what is signed, would need no MADE, but each new moment would void
 // all URLs, also those made since. Whoever logs a URL must leave its value out.
 //
-// Nothing serves such URLs yet: the HTTP listener, which is still to come,
-// does.
-//
 // Thread-safety: safe.   Lifetime: the clock outlives it.
 #ifndef LEASEHOLD_SERVICE_SECURITY_CAPABILITY_H_
 #define LEASEHOLD_SERVICE_SECURITY_CAPABILITY_H_

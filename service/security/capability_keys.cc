@@ -184,6 +184,10 @@ absl::StatusOr<CapabilityKeys> CapabilityKeys::RotateIn(
   return CapabilityKeys(*std::move(keys));
 }
 
+CapabilityKeys CapabilityKeys::ForProcess() {
+  return CapabilityKeys({NewKey()});
+}
+
 const CapabilityKeys::Key* CapabilityKeys::Find(std::string_view id) const {
   const auto found =
       std::find_if(keys_.begin(), keys_.end(),

@@ -45,6 +45,9 @@ class CapabilityKeys {
   // preconditions and errors; after an error the old keys are still there.
   static absl::StatusOr<CapabilityKeys> RotateIn(const std::string& directory);
 
+  // A key that lives as long as the process: URLs end with it.
+  static CapabilityKeys ForProcess();
+
   // The key that signs. Never empty.
   const Key& signing() const { return keys_.front(); }
   // nullptr: there is no such key, or no longer.

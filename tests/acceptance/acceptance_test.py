@@ -27,7 +27,7 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "network_edge", "exchange", "proxies", "memory", "doors", "entities",
            "entity_details", "hostile_entities", "entity_calls", "entity_locks",
            "encryption", "identity", "tenants", "limits", "client_tokens",
-           "overload", "retention", "why")
+           "overload", "retention", "why", "http_listener")
 
 
 def main():

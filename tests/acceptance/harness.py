@@ -187,6 +187,9 @@ def environment(extra=None, args=()):
     extra = {"LEASEHOLD_OVERLOAD_DELAY": "0", **(extra or {})}
     if not any(str(a).startswith("--data") for a in args):
         extra = {"LEASEHOLD_STORE": "memory", **(extra or {})}
+    # Nor the default port for HTTP.
+    if not any(str(a).startswith("--http-listen") for a in args):
+        extra = {"LEASEHOLD_HTTP_LISTEN": "off", **(extra or {})}
     if not builtin:
         extra = {"LEASEHOLD_BUILTIN": "off", **(extra or {})}
     clean = {k: v for k, v in os.environ.items()

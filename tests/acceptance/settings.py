@@ -51,6 +51,9 @@ SETTINGS = {
     "max-history-events": ("100000", "N", "none"),
     "allow-hub-wipe": ("off", "", "perhaps"),
     "builtin": ("on", "", "perhaps"),
+    "http-listen": ("127.0.0.1:4002", "HOST:PORT|unix:PATH|off", "nowhere"),
+    "http-public-url": ("", "URL", "lease.example"),
+    "http-host": ("", "NAME,...", "lease.example:80"),
 }
 
 # Three sets of values, so that one can see where a value came from.

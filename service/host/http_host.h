@@ -1,0 +1,90 @@
+// HttpHost: the listener for HTTP and what it needs, as one part of
+// leasehold-server: sockets, door, certificates, capability URLs, audit.
+//
+// It serves /healthz (the process answers) and /readyz (it takes calls, and its
+// store can be written) itself; others add what they serve.
+//
+// Thread-safety: one thread.   Lifetime: what the constructor is given outlives
+// it; what handlers use lives until the server host has stopped.
+#ifndef LEASEHOLD_SERVICE_HOST_HTTP_HOST_H_
+#define LEASEHOLD_SERVICE_HOST_HTTP_HOST_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lease/clock.h"
+#include "service/host/listening_socket.h"
+#include "service/host/server_guard.h"
+#include "service/host/server_host.h"
+#include "service/host/server_log.h"
+#include "service/host/server_options.h"
+#include "service/http/http_door.h"
+#include "service/http/http_listener.h"
+#include "service/http/http_route.h"
+#include "service/rpc/served.h"
+#include "service/security/capability.h"
+
+namespace leasehold {
+
+class HttpHost final : private ServerPart {
+ public:
+  // Construct it before the parts that its handlers call, so that it ends
+  // before they do.
+  HttpHost(const ServerOptions& options, Clock& clock, ServerLog& log,
+           ServerHost& host, ServerGuard& guard);
+  ~HttpHost() override;
+
+  // Takes the addresses, and adds the capabilities' keys to the data directory,
+  // which is locked by then. Before the server serves. `store_status`: why the
+  // store cannot be written, if it cannot; safe to call on any thread.
+  //   Unavailable: an address that was asked for cannot be used. The default
+  //     one may be in use: then the log says so, and nothing is served here.
+  //   InvalidArgument: the keys cannot be read.
+  absl::Status Open(std::function<absl::Status()> store_status);
+
+  // What signs URLs; null: nobody needs a credential. REQUIRES: Open.
+  const Capabilities* capabilities() const { return capabilities_.get(); }
+
+  // Serves these too. REQUIRES: Open, and all services are added to the host.
+  void Add(std::vector<HttpRoute> routes);
+
+  // Serves. After Open.
+  void Start();
+
+  // Where it listens: `http://127.0.0.1:4002`.
+  const std::vector<std::string>& urls() const { return urls_; }
+
+ private:
+  void OnDraining() override;
+  void OnStopping() override;
+
+  absl::Status OpenSockets();
+  absl::Status OpenKeys();
+  HttpDoorOptions DoorOptions() const;
+  std::vector<HttpRoute> HealthRoutes();
+  std::vector<MethodInfo> Methods() const;
+
+  const ServerOptions& options_;
+  Clock& clock_;
+  ServerLog& log_;
+  ServerHost& host_;
+  ServerGuard& guard_;
+  std::function<absl::Status()> store_status_;
+
+  std::atomic<bool> draining_ = false;
+  std::vector<ListeningSocket> sockets_;
+  std::vector<std::string> urls_;
+  std::unique_ptr<Capabilities> capabilities_;
+  // From Open on, if it listens.
+  std::optional<HttpDoor> door_;
+  std::optional<HttpListener> listener_;
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HOST_HTTP_HOST_H_

@@ -1,0 +1,34 @@
+// HttpOptions: the settings of the listener for HTTP.
+//
+// Thread-safety: values; callers synchronise.
+#ifndef LEASEHOLD_SERVICE_HOST_HTTP_OPTIONS_H_
+#define LEASEHOLD_SERVICE_HOST_HTTP_OPTIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "service/host/listen_address.h"
+#include "service/host/setting.h"
+
+namespace leasehold {
+
+struct HttpOptions {
+  bool off = false;
+  // Empty: the default address, without which the server serves all the same.
+  std::vector<ListenAddress> listen;
+  std::string public_url;  // Without a slash at the end.
+  std::vector<std::string> hosts;
+};
+
+// They write to `options`.
+std::vector<Setting> HttpSettings(HttpOptions& options);
+
+//   InvalidArgument: it listens beyond this machine without encryption, and
+//     nobody has said that it may; the message names the flag.
+absl::Status CheckHttp(const HttpOptions& options, bool insecure,
+                       bool uses_tls);
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HOST_HTTP_OPTIONS_H_

@@ -1,0 +1,572 @@
+#include "service/http/http_connection.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/status.hpp>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "lease/base/view.h"
+#include "service/base/retry_after.h"
+#include "service/http/client_certificate.h"
+#include "service/http/request_target.h"
+
+namespace leasehold {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using Error = boost::system::error_code;
+
+// How much is read at once of a head, of a body, and while a request is served.
+constexpr size_t kHeadPart = 2 << 10;
+constexpr size_t kBodyPart = 64 << 10;
+constexpr size_t kWatchPart = 512;
+// How much of an answer has a deadline of its own.
+constexpr size_t kWritePart = 64 << 10;
+// What is read of a client that still sends when its connection ends: so that
+// it gets to read our answer, and no reset.
+constexpr size_t kLingerBytes = 256 << 10;
+constexpr absl::Duration kLingerTimeout = absl::Seconds(1);
+
+// A body as a text that grows as its bytes come. Beast's own reserves what
+// Content-Length says, before there is a single byte.
+struct GrowingBody {
+  using value_type = std::string;
+
+  class reader {
+   public:
+    template <bool isRequest, class Fields>
+    reader(http::header<isRequest, Fields>&, value_type& body) : body_(body) {}
+    void init(const boost::optional<uint64_t>&, Error& error) { error = {}; }
+    template <class Buffers>
+    size_t put(const Buffers& buffers, Error& error) {
+      error = {};
+      const auto end = asio::buffer_sequence_end(buffers);
+      for (auto at = asio::buffer_sequence_begin(buffers); at != end; ++at) {
+        const asio::const_buffer buffer = *at;
+        body_.append(static_cast<const char*>(buffer.data()), buffer.size());
+      }
+      return asio::buffer_size(buffers);
+    }
+    void finish(Error& error) { error = {}; }
+
+   private:
+    value_type& body_;
+  };
+};
+
+using Parser = http::request_parser<GrowingBody>;
+
+// What is wrong with what the parser does not take.
+HttpRefusal RefusalOf(const Error& error) {
+  if (error == http::error::header_limit) {
+    return {431, absl::InvalidArgumentError(
+                     "the head of the request is larger than 16 KiB")};
+  }
+  if (error == http::error::body_limit) {
+    return {413, absl::InvalidArgumentError(
+                     "the body is larger than --max-payload allows")};
+  }
+  if (error == http::error::bad_version) {
+    return {505, absl::UnimplementedError("only HTTP/1.1 and HTTP/1.0 are "
+                                          "known here")};
+  }
+  return {400, absl::InvalidArgumentError(absl::StrCat(
+                   "this is not a valid HTTP/1.1 request: ", error.message()))};
+}
+
+// `text` as the value of a field: without what would end it.
+std::string FieldText(std::string_view text) {
+  std::string clean(text);
+  for (char& c : clean) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = ' ';
+  }
+  return clean;
+}
+
+bool HasNoBody(int status) { return status == 204 || status == 304; }
+
+}  // namespace
+
+bool HttpConnection::BodyRoom::Set(size_t bytes) {
+  const size_t others = shared_.body_bytes - bytes_;
+  if (bytes > bytes_ && others + bytes > shared_.limits.total_body_bytes_max) {
+    return false;
+  }
+  shared_.body_bytes = others + bytes;
+  bytes_ = bytes;
+  return true;
+}
+
+HttpConnection::HttpConnection(HttpShared& shared, Socket socket,
+                               std::shared_ptr<TlsContext> tls,
+                               std::string peer)
+    : shared_(shared),
+      peer_(std::move(peer)),
+      socket_(std::move(socket)),
+      tls_context_(std::move(tls)),
+      event_(socket_.get_executor(), asio::steady_timer::time_point::max()) {
+  if (tls_context_ != nullptr) tls_.emplace(socket_, *tls_context_);
+}
+
+void HttpConnection::Start(std::function<void()> on_end) {
+  on_end_ = std::move(on_end);
+  asio::co_spawn(socket_.get_executor(), Run(shared_from_this()),
+                 asio::detached);
+}
+
+void HttpConnection::CheckDeadline(Instant now) {
+  if (now < deadline_ || timed_out_) return;
+  timed_out_ = true;
+  Error ignored;
+  socket_.cancel(ignored);
+  Signal();
+}
+
+void HttpConnection::Drain() {
+  if (idle_) Close();
+  Signal();
+}
+
+void HttpConnection::Close() {
+  if (std::exchange(closed_, true)) return;
+  Error ignored;
+  socket_.close(ignored);
+  Signal();
+}
+
+void HttpConnection::Consume(size_t bytes) {
+  in_.erase(0, bytes);
+  in_bytes_ -= bytes;
+  if (in_bytes_ == 0) std::string().swap(in_);
+}
+
+HttpConnection::Awaitable<void> HttpConnection::Wait() {
+  Error ignored;
+  co_await event_.async_wait(
+      asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+void HttpConnection::BeginRead(size_t bytes) {
+  if (reading_ || read_failed_ || closed_) return;
+  reading_ = true;
+  in_.resize(in_bytes_ + bytes);
+  const auto place = asio::buffer(in_.data() + in_bytes_, bytes);
+  auto on_read = [self = shared_from_this()](const Error& error, size_t read) {
+    self->reading_ = false;
+    self->in_bytes_ += read;
+    self->in_.resize(self->in_bytes_);
+    if (error) self->read_failed_ = true;
+    self->Signal();
+  };
+  if (tls_.has_value()) {
+    tls_->async_read_some(place, std::move(on_read));
+  } else {
+    socket_.async_read_some(place, std::move(on_read));
+  }
+}
+
+HttpConnection::Awaitable<void> HttpConnection::ReadMore(size_t bytes) {
+  const size_t before = in_bytes_;
+  BeginRead(bytes);
+  while (in_bytes_ == before && !FailedToRead()) co_await Wait();
+}
+
+void HttpConnection::WatchClient() {
+  if (in_bytes_ == 0) BeginRead(kWatchPart);
+}
+
+HttpConnection::Awaitable<void> HttpConnection::Run(
+    std::shared_ptr<HttpConnection> self) {
+  bool open = co_await Handshake();
+  while (open) open = co_await ServeOne();
+  if (lingers_) co_await Linger();
+  Close();
+  // Whatever is still out holds this object until it is over.
+  if (self->on_end_) self->on_end_();
+}
+
+HttpConnection::Awaitable<bool> HttpConnection::Handshake() {
+  if (!tls_.has_value()) co_return true;
+  Await(shared_.limits.head_timeout);
+  Error error;
+  co_await tls_->async_handshake(
+      asio::ssl::stream_base::server,
+      asio::redirect_error(asio::use_awaitable, error));
+  if (error || timed_out_) co_return false;
+  certificate_ = ClientCertificateOf(*tls_->native_handle());
+  co_return true;
+}
+
+HttpConnection::Awaitable<bool> HttpConnection::ServeOne() {
+  Exchange exchange(shared_);
+  co_await Read(exchange);
+  ++served_;
+  if (exchange.gone) co_return false;
+  if (exchange.admitted.has_value()) {
+    co_await Answer(exchange);
+    if (exchange.gone) co_return false;
+  } else {
+    shared_.door.Complete(exchange.response);
+  }
+  if (read_failed_ || shared_.draining) exchange.keep_alive = false;
+  const bool written = co_await Write(exchange);
+  lingers_ = written && !exchange.keep_alive;
+  co_return written&& exchange.keep_alive;
+}
+
+void HttpConnection::Refuse(Exchange& exchange, HttpRefusal refusal) {
+  exchange.response = ErrorResponse(refusal.status, refusal.why);
+  exchange.keep_alive = false;
+}
+
+HttpConnection::Awaitable<size_t> HttpConnection::ReadHead(Exchange& exchange) {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  const HttpLimits& limits = shared_.limits;
+  Await(served_ == 0 ? limits.head_timeout : limits.idle_timeout);
+  bool begun = false;
+  size_t looked_at = 0;
+  for (;;) {
+    // Some clients send an empty line after a body.
+    while (looked_at == 0 && in().starts_with("\r\n")) Consume(2);
+    if (in_bytes_ > 0 && !std::exchange(begun, true))
+      Await(limits.head_timeout);
+    const size_t end = in().find(kEnd, looked_at < 3 ? 0 : looked_at - 3);
+    const size_t bytes =
+        end == std::string_view::npos ? in_bytes_ : end + kEnd.size();
+    if (auto refusal = CheckBytes(in().substr(0, bytes), looked_at)) {
+      Refuse(exchange, *refusal);
+      co_return 0;
+    }
+    if (bytes > limits.head_bytes_max) {
+      Refuse(exchange, RefusalOf(http::error::header_limit));
+      co_return 0;
+    }
+    if (end != std::string_view::npos) co_return bytes;
+    looked_at =
+        in_bytes_ == 1 ? 0 : in_bytes_;  // It may be half an empty line.
+    idle_ = !begun;
+    if (idle_ && shared_.draining) {
+      exchange.gone = true;
+      co_return 0;
+    }
+    co_await ReadMore(kHeadPart);
+    idle_ = false;
+    if (timed_out_ && begun) {
+      timed_out_ = false;
+      Refuse(exchange, {408, absl::DeadlineExceededError(
+                                 "the head of the request takes too long")});
+      co_return 0;
+    }
+    if (FailedToRead()) {
+      exchange.gone = true;
+      co_return 0;
+    }
+  }
+}
+
+template <typename Parser>
+bool HttpConnection::TakeHead(Parser& parser, Exchange& exchange,
+                              size_t bytes) {
+  Error error;
+  parser.put(asio::buffer(in_.data(), bytes), error);
+  Consume(bytes);
+  if (error && error != http::error::need_more) {
+    Refuse(exchange, RefusalOf(error));
+    return false;
+  }
+  const auto& head = parser.get();
+  HttpRequest& request = exchange.request;
+  request.peer = peer_;
+  request.method = std::string(head.method_string());
+  for (const auto& field : head) {
+    request.headers.Add(std::string(field.name_string()),
+                        std::string(field.value()));
+  }
+  exchange.is_1_0 = head.version() < 11;
+  exchange.is_head = request.method == "HEAD";
+  if (auto refusal = CheckHead(request, exchange.is_1_0)) {
+    Refuse(exchange, *refusal);
+    return false;
+  }
+  const auto target = head.target();
+  const absl::Status status =
+      ParseTarget({target.data(), target.size()}, request);
+  if (!status.ok()) {
+    Refuse(exchange, {400, status});
+    return false;
+  }
+  exchange.keep_alive = parser.keep_alive();
+  return true;
+}
+
+bool HttpConnection::AdmitHead(Exchange& exchange) {
+  auto decided =
+      shared_.door.Admit(exchange.request, tls_.has_value(), certificate_);
+  if (auto* refused = std::get_if<HttpResponse>(&decided)) {
+    exchange.response = std::move(*refused);
+    return false;
+  }
+  exchange.admitted = std::get<HttpDoor::Admitted>(std::move(decided));
+  return true;
+}
+
+HttpConnection::Awaitable<void> HttpConnection::Read(Exchange& exchange) {
+  const size_t bytes = co_await ReadHead(exchange);
+  if (bytes == 0) co_return;
+  Parser parser;
+  parser.eager(true);
+  parser.header_limit(static_cast<uint32_t>(shared_.limits.head_bytes_max));
+  parser.body_limit(shared_.limits.body_bytes_max);
+  if (!TakeHead(parser, exchange, bytes)) co_return;
+  if (!AdmitHead(exchange)) {
+    // Its body is not read, so that nobody knows where the next one begins.
+    if (!parser.is_done()) exchange.keep_alive = false;
+    co_return;
+  }
+  if (parser.is_done()) co_return;
+  if (in_bytes_ == 0 && !exchange.is_1_0 &&
+      exchange.request.headers.Has("Expect")) {
+    const bool written = co_await WriteText("HTTP/1.1 100 Continue\r\n\r\n");
+    if (!written) {
+      exchange.gone = true;
+      co_return;
+    }
+  }
+  const bool whole = co_await ReadBody(parser, exchange);
+  if (whole) {
+    exchange.request.body = std::move(parser.get().body());
+  } else {
+    exchange.admitted.reset();
+  }
+}
+
+template <typename Parser>
+HttpConnection::Awaitable<bool> HttpConnection::ReadBody(Parser& parser,
+                                                         Exchange& exchange) {
+  const HttpLimits& limits = shared_.limits;
+  const Instant begun = shared_.clock.Now();
+  for (;;) {
+    Error error;
+    if (in_bytes_ > 0) {
+      const size_t taken =
+          parser.put(asio::buffer(in_.data(), in_bytes_), error);
+      Consume(taken);
+    }
+    // What has no end, such as the length of a chunk.
+    if (in_bytes_ >= kBodyPart) error = http::error::bad_chunk;
+    if (error && error != http::error::need_more) {
+      Refuse(exchange, RefusalOf(error));
+      co_return false;
+    }
+    if (parser.is_done()) co_return true;
+    const size_t bytes = parser.get().body().size();
+    if (!exchange.room.Set(bytes)) {
+      Refuse(exchange,
+             {503, WithRetryAfter(absl::UnavailableError(
+                                      "too many bytes of requests are here"),
+                                  absl::Seconds(1))});
+      co_return false;
+    }
+    deadline_ = begun + limits.body_timeout +
+                absl::Seconds(bytes / limits.body_bytes_per_second_min);
+    co_await ReadMore(kBodyPart);
+    if (timed_out_ && !closed_) {
+      timed_out_ = false;
+      Refuse(exchange, {408, absl::DeadlineExceededError(
+                                 "the body of the request takes too long")});
+      co_return false;
+    }
+    if (FailedToRead()) {
+      exchange.gone = true;
+      co_return false;
+    }
+  }
+}
+
+HttpConnection::Awaitable<void> HttpConnection::Answer(Exchange& exchange) {
+  AwaitNothing();
+  answer_.reset();
+  lasts_ = HttpDoor::Lasts(*exchange.admitted);
+  const std::weak_ptr<HttpConnection> weak = weak_from_this();
+  const uint64_t number = served_;
+  call_ = shared_.door.Run(
+      *std::move(exchange.admitted), std::move(exchange.request),
+      [weak, number, inbox = shared_.inbox](HttpResponse response) {
+        auto held = std::make_shared<HttpResponse>(std::move(response));
+        inbox->Post([weak, number, held = std::move(held)] {
+          const auto self = weak.lock();
+          if (self == nullptr || self->served_ != number) return;
+          self->answer_ = std::move(*held);
+          self->Signal();
+        });
+      });
+  while (!answer_.has_value()) {
+    WatchClient();
+    // Of a request that is soon answered, a client may say that it sends no
+    // more, and still read.
+    if (closed_ || (lasts_ && (read_failed_ || shared_.draining))) break;
+    co_await Wait();
+  }
+  if (!answer_.has_value()) {
+    call_->SetGone();
+    if (!closed_ && !read_failed_) {
+      answer_ =
+          ErrorResponse(absl::UnavailableError("the server is shutting down"));
+      shared_.door.Complete(*answer_);
+    }
+  }
+  call_.reset();
+  if (answer_.has_value()) {
+    exchange.response = *std::move(answer_);
+  } else {
+    exchange.gone = true;
+  }
+  answer_.reset();
+}
+
+HttpConnection::Awaitable<bool> HttpConnection::WriteText(
+    std::string_view text) {
+  while (!text.empty()) {
+    if (closed_ || timed_out_) co_return false;
+    Await(shared_.limits.write_timeout);
+    const auto part =
+        asio::buffer(text.data(), std::min(text.size(), kWritePart));
+    Error error;
+    if (tls_.has_value()) {
+      co_await asio::async_write(
+          *tls_, part, asio::redirect_error(asio::use_awaitable, error));
+    } else {
+      co_await asio::async_write(
+          socket_, part, asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (error) {
+      Close();
+      co_return false;
+    }
+    text.remove_prefix(part.size());
+  }
+  AwaitNothing();
+  co_return true;
+}
+
+HttpConnection::Awaitable<bool> HttpConnection::Write(Exchange& exchange) {
+  HttpResponse& response = exchange.response;
+  const bool chunked = response.source != nullptr && !exchange.is_1_0;
+  if (response.source != nullptr && exchange.is_1_0)
+    exchange.keep_alive = false;
+  const auto reason = http::obsolete_reason(
+      http::int_to_status(static_cast<unsigned>(response.status)));
+  std::string text = absl::StrCat("HTTP/1.1 ", response.status, " ",
+                                  std::string(reason), "\r\n");
+  for (const auto& [name, value] : response.headers) {
+    absl::StrAppend(&text, FieldText(name), ": ", FieldText(value), "\r\n");
+  }
+  if (chunked) {
+    absl::StrAppend(&text, "Transfer-Encoding: chunked\r\n");
+  } else if (response.source == nullptr && !HasNoBody(response.status)) {
+    absl::StrAppend(&text, "Content-Length: ", response.body.size(), "\r\n");
+  }
+  if (!exchange.keep_alive) {
+    absl::StrAppend(&text, "Connection: close\r\n");
+  } else if (exchange.is_1_0) {
+    absl::StrAppend(&text, "Connection: keep-alive\r\n");
+  }
+  absl::StrAppend(&text, "\r\n");
+  const bool has_body = !exchange.is_head && !HasNoBody(response.status);
+  // In one packet, if it is short.
+  const bool together = has_body && response.body.size() <= kHeadPart;
+  if (together) text += response.body;
+  const bool head_written = co_await WriteText(text);
+  if (!head_written) co_return false;
+  if (!has_body) co_return true;
+  if (response.source == nullptr) {
+    if (together) co_return true;
+    const bool body_written = co_await WriteText(response.body);
+    co_return body_written;
+  }
+  const bool streamed = co_await WriteSource(exchange, *response.source);
+  response.source.reset();
+  co_return streamed;
+}
+
+HttpConnection::Awaitable<bool> HttpConnection::WriteSource(Exchange& exchange,
+                                                            HttpBody& source) {
+  for (;;) {
+    std::optional<std::string> part = co_await NextPart(source);
+    if (!part.has_value()) co_return false;
+    const bool is_last = part->empty();
+    if (!exchange.is_1_0) {
+      part = is_last
+                 ? "0\r\n\r\n"
+                 : absl::StrCat(absl::Hex(part->size()), "\r\n", *part, "\r\n");
+    }
+    const bool written = co_await WriteText(*part);
+    if (!written) co_return false;
+    if (is_last) co_return true;
+  }
+}
+
+HttpConnection::Awaitable<std::optional<std::string>> HttpConnection::NextPart(
+    HttpBody& source) {
+  AwaitNothing();
+  part_.reset();
+  const std::weak_ptr<HttpConnection> weak = weak_from_this();
+  const uint64_t number = served_;
+  source.Next(
+      [weak, number, inbox = shared_.inbox](absl::StatusOr<std::string> part) {
+        inbox->Post([weak, number, part = std::move(part)]() mutable {
+          const auto self = weak.lock();
+          if (self == nullptr || self->served_ != number) return;
+          self->part_ = std::move(part);
+          self->Signal();
+        });
+      });
+  while (!part_.has_value()) {
+    WatchClient();
+    if (closed_ || read_failed_ || shared_.draining) co_return std::nullopt;
+    co_await Wait();
+  }
+  absl::StatusOr<std::string> part = *std::move(part_);
+  part_.reset();
+  if (!part.ok()) co_return std::nullopt;
+  co_return *std::move(part);
+}
+
+HttpConnection::Awaitable<void> HttpConnection::Linger() {
+  if (closed_) co_return;
+  Await(kLingerTimeout);
+  Error ignored;
+  if (tls_.has_value()) {
+    // It cannot say goodbye while it reads.
+    const bool failed = read_failed_;
+    if (reading_) socket_.cancel(ignored);
+    while (reading_) co_await Wait();
+    read_failed_ = failed;
+    co_await tls_->async_shutdown(
+        asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  size_t bytes = 0;
+  while (bytes < kLingerBytes && !FailedToRead()) {
+    if (!reading_) {
+      bytes += in_bytes_;
+      Consume(in_bytes_);
+    }
+    co_await ReadMore(kBodyPart);
+  }
+}
+
+}  // namespace leasehold

@@ -1,0 +1,307 @@
+#include "service/http/http_door.h"
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "lease/base/quote.h"
+#include "lease/base/view.h"
+#include "service/base/retry_after.h"
+
+namespace leasehold {
+namespace {
+
+// What keeps a browser from doing with our pages and data what others want.
+constexpr std::array<std::pair<const char*, const char*>, 5> kProtection = {{
+    {"Content-Security-Policy",
+     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "
+     "data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+     "frame-ancestors 'none'; require-trusted-types-for 'script'; "
+     "trusted-types 'none'"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+}};
+
+// How what capabilities begin with.
+constexpr std::string_view kCapabilityPrefix = "c1.";
+
+// What a request shows of who makes it.
+class HttpCredentials final : public Credentials {
+ public:
+  HttpCredentials(const HttpRequest& request,
+                  const ClientCertificate& certificate)
+      : request_(request), certificate_(certificate) {}
+
+  absl::StatusOr<std::optional<std::string_view>> Only(
+      const char* name) const override {
+    std::vector<std::string_view> values = request_.headers.All(name);
+    // What clients of Durable Functions call it.
+    if (std::string_view(name) == "taskhub" && values.empty()) {
+      values = request_.query.All(name);
+    }
+    if (values.empty()) return std::nullopt;
+    if (values.size() > 1) {
+      return absl::UnauthenticatedError(
+          absl::StrCat(name, " is given more than once"));
+    }
+    return values.front();
+  }
+  std::vector<std::string> CertificateNames() const override {
+    return certificate_.names;
+  }
+  absl::Time CertificateExpiry() const override { return certificate_.expires; }
+  std::string_view place() const override { return "header"; }
+
+ private:
+  const HttpRequest& request_;
+  const ClientCertificate& certificate_;
+};
+
+bool IsSafe(const HttpRequest& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
+
+// Whether a browser asks for a page because somebody has followed a link.
+bool IsNavigation(const HttpRequest& request) {
+  return IsSafe(request) &&
+         request.headers.Get("Sec-Fetch-Mode") == "navigate" &&
+         request.headers.Get("Sec-Fetch-Dest") == "document";
+}
+
+// What browsers call the origin of pages of that URL.
+std::string OriginOf(const std::string& url) {
+  const size_t host = url.find("://");
+  return host == std::string::npos ? ""
+                                   : url.substr(0, url.find('/', host + 3));
+}
+
+// What the HTTP status says, where the handler has not said it.
+absl::StatusCode CodeOf(const HttpResponse& response) {
+  if (response.code != absl::StatusCode::kOk || response.status < 400) {
+    return response.code;
+  }
+  switch (response.status) {
+    case 401:
+      return absl::StatusCode::kUnauthenticated;
+    case 403:
+      return absl::StatusCode::kPermissionDenied;
+    case 404:
+      return absl::StatusCode::kNotFound;
+    case 409:
+    case 410:
+    case 412:
+      return absl::StatusCode::kFailedPrecondition;
+    case 429:
+      return absl::StatusCode::kResourceExhausted;
+    case 503:
+      return absl::StatusCode::kUnavailable;
+    default:
+      return response.status < 500 ? absl::StatusCode::kInvalidArgument
+                                   : absl::StatusCode::kInternal;
+  }
+}
+
+HttpResponse NotFound(const HttpRequest& request, const std::string& allowed) {
+  if (allowed.empty()) {
+    return ErrorResponse(absl::NotFoundError(absl::StrCat(
+        "there is nothing at ", QuoteForMessage(request.path), " here")));
+  }
+  HttpResponse response = ErrorResponse(
+      405, absl::UnimplementedError(absl::StrCat(
+               QuoteForMessage(request.path), " does not have the method ",
+               request.method, "; it has ", allowed)));
+  response.headers.Add("Allow", allowed);
+  return response;
+}
+
+}  // namespace
+
+HttpDoor::HttpDoor(const Clock& clock, HttpDoorOptions options)
+    : clock_(clock),
+      options_(std::move(options)),
+      public_origin_(OriginOf(options_.public_url)) {}
+
+void HttpDoor::Add(std::vector<HttpRoute> routes,
+                   const std::vector<MethodInfo>& methods) {
+  for (HttpRoute& route : routes) router_.Add(std::move(route), methods);
+}
+
+absl::Status HttpDoor::CheckOrigin(const HttpRequest& request,
+                                   const std::string& own) const {
+  const auto site = request.headers.Find("Sec-Fetch-Site");
+  const bool ours = !site.has_value() || *site == "same-origin" ||
+                    (*site == "none" && IsSafe(request)) ||
+                    IsNavigation(request);
+  if (!ours) {
+    return absl::PermissionDeniedError(
+        "a page of another site asks for this (Sec-Fetch-Site); only pages of "
+        "this server may");
+  }
+  const auto origin = request.headers.Find("Origin");
+  if (origin.has_value() && !absl::EqualsIgnoreCase(View(*origin), own) &&
+      (public_origin_.empty() ||
+       !absl::EqualsIgnoreCase(View(*origin), public_origin_))) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("a page of ", QuoteForMessage(*origin),
+                     " asks for this, and this is ", QuoteForMessage(own),
+                     "; if a proxy in front gives it another name, that is "
+                     "--http-public-url"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HttpDoor::Authorize(HttpRequest& request,
+                                 const HttpRouter::Entry& entry,
+                                 const ClientCertificate& certificate,
+                                 bool& by_capability) const {
+  if (options_.access == nullptr) {
+    request.caller = Anonymous();
+    return absl::OkStatus();
+  }
+  // What clients of Durable Functions have instead of Authorization.
+  const std::string key(request.headers.Get("x-functions-key"));
+  std::vector<std::string_view> codes = request.query.All("code");
+  if (codes.empty() && key.starts_with(kCapabilityPrefix)) {
+    codes.push_back(key);
+  } else if (!key.empty() && !request.headers.Has("Authorization")) {
+    request.headers.Add("Authorization", absl::StrCat("Bearer ", key));
+  }
+  if (codes.empty() || request.headers.Has("Authorization")) {
+    return options_.access->Admit(HttpCredentials(request, certificate),
+                                  entry.method, request.caller);
+  }
+  const std::string tenant(request.query.Get("taskHub", kDefaultTenant));
+  const CapabilityTarget target = {.tenant = tenant,
+                                   .instance_id = request.params.Get("id")};
+  const bool good =
+      codes.size() == 1 && entry.route.capability != '\0' &&
+      options_.capabilities != nullptr &&
+      options_.capabilities
+          ->Check(codes.front(), target,
+                  static_cast<CapabilityVerb>(entry.route.capability),
+                  options_.access->UrlsNotBefore(tenant))
+          .ok();
+  by_capability = good;
+  absl::Status status = absl::UnauthenticatedError(
+      "the code in this URL is not valid for this, or not any more");
+  if (!good) return status;
+  const absl::Status admitted =
+      options_.access->AdmitCapability(tenant, entry.method, request.caller);
+  return absl::IsUnauthenticated(admitted) ? status : admitted;
+}
+
+std::variant<HttpDoor::Admitted, HttpResponse> HttpDoor::Admit(
+    HttpRequest& request, bool is_encrypted,
+    const ClientCertificate& certificate) {
+  const std::string_view host = request.headers.Get("Host");
+  if (!options_.hosts.Allows(host)) {
+    return ErrorResponse(
+        421, absl::PermissionDeniedError(absl::StrCat(
+                 "this server is not called ", QuoteForMessage(host),
+                 "; names that it has beside its addresses are those of "
+                 "--http-host and --http-public-url")));
+  }
+  const std::string own =
+      absl::StrCat(is_encrypted ? "https://" : "http://", View(host));
+  request.base_url = options_.public_url.empty() ? own : options_.public_url;
+  if (absl::Status status = CheckOrigin(request, own); !status.ok()) {
+    return ErrorResponse(status);
+  }
+  std::string allowed;
+  const HttpRouter::Entry* const entry = router_.Find(request, allowed);
+  if (entry == nullptr) return NotFound(request, allowed);
+  const bool is_open = entry->method.role == Role::kAnyone;
+  if (draining_ && !is_open) {
+    return ErrorResponse(absl::UnavailableError("the server is shutting down"));
+  }
+  Admitted admitted;
+  admitted.entry = entry;
+  const absl::Status status =
+      Authorize(request, *entry, certificate, admitted.by_capability);
+  if (!status.ok()) {
+    Report({.method = entry->method,
+            .request = request,
+            .caller = request.caller.get(),
+            .by_capability = admitted.by_capability,
+            .refused = true,
+            .instance_id = request.params.Get("id"),
+            .code = status.code()});
+    return ErrorResponse(status);
+  }
+  if (entry->method.call_class == CallClass::kRead &&
+      entry->method.lasting == Lasting::kNo) {
+    if (reads_->fetch_add(1) >= options_.reads_max) {
+      reads_->fetch_sub(1);
+      return ErrorResponse(WithRetryAfter(
+          absl::UnavailableError("too many requests read the store now"),
+          absl::Seconds(1)));
+    }
+    admitted.room = std::shared_ptr<void>(
+        reads_.get(), [reads = reads_](void*) { reads->fetch_sub(1); });
+  }
+  return admitted;
+}
+
+bool HttpDoor::Lasts(const Admitted& admitted) {
+  return admitted.entry->method.lasting != Lasting::kNo;
+}
+
+// The call owns its request, so a report has one of its own, without headers
+// and body.
+std::shared_ptr<HttpRequest> HttpDoor::ToReport(
+    const Admitted& admitted, const HttpRequest& request) const {
+  if (!options_.report || !options_.watches ||
+      !options_.watches(admitted.entry->method)) {
+    return nullptr;
+  }
+  auto about = std::make_shared<HttpRequest>();
+  about->method = request.method;
+  about->path = request.path;
+  about->params = request.params;
+  about->peer = request.peer;
+  about->caller = request.caller;
+  return about;
+}
+
+std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
+                                        HttpCall::Answer answer) {
+  const HttpRouter::Entry& entry = *admitted.entry;
+  auto about = ToReport(admitted, request);
+  const auto call = std::make_shared<HttpCall>(
+      std::move(request),
+      [this, &entry, about = std::move(about),
+       by_capability = admitted.by_capability, room = std::move(admitted.room),
+       answer = std::move(answer)](HttpResponse response) {
+        if (about != nullptr) {
+          Report({.method = entry.method,
+                  .request = *about,
+                  .caller = about->caller.get(),
+                  .by_capability = by_capability,
+                  .refused = false,
+                  .instance_id = about->params.Get("id", response.instance_id),
+                  .code = CodeOf(response)});
+        }
+        Complete(response);
+        answer(std::move(response));
+      });
+  entry.route.handler(call);
+  return call;
+}
+
+void HttpDoor::Complete(HttpResponse& response) const {
+  for (const auto& [name, value] : kProtection) {
+    if (!response.headers.Has(name)) response.headers.Add(name, value);
+  }
+  if (!response.headers.Has("Cache-Control")) {
+    response.headers.Add("Cache-Control", "no-store");
+  }
+  response.headers.Add(
+      "Date", absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", clock_.WallNow(),
+                               absl::UTCTimeZone()));
+}
+
+}  // namespace leasehold

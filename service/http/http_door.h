@@ -1,0 +1,134 @@
+// HttpDoor: all that is decided about a request between the listener, which
+// has read it, and the handler, which answers it: whether it is for us, where
+// it goes, who makes it, and whether there is room.
+//
+//   the host is not ours                                   421
+//   a page of somebody else's asks (Origin, Sec-Fetch-Site)  403
+//   no such path, no such method of it                     404, 405
+//   the gatekeeper, as over gRPC                           401, 403, 429
+//   too many that read the store at once, or the end       503
+//
+// It knows no sockets; tests call it as the listener does.
+//
+// Thread-safety: Admit and Run on one thread; Drain is safe; answers come on
+// any thread.   Lifetime: what the options name outlives it and all calls.
+#ifndef LEASEHOLD_SERVICE_HTTP_HTTP_DOOR_H_
+#define LEASEHOLD_SERVICE_HTTP_HTTP_DOOR_H_
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lease/clock.h"
+#include "service/http/client_certificate.h"
+#include "service/http/host_list.h"
+#include "service/http/http_call.h"
+#include "service/http/http_message.h"
+#include "service/http/http_route.h"
+#include "service/rpc/caller.h"
+#include "service/rpc/method_info.h"
+#include "service/security/access_control.h"
+#include "service/security/capability.h"
+
+namespace leasehold {
+
+// How a request ended, for the audit log.
+struct HttpReport {
+  const MethodInfo& method;
+  const HttpRequest& request;
+  const Caller* caller;  // Null: nobody is known.
+  bool by_capability;    // The URL's `code` was the credential.
+  bool refused;          // By the gatekeeper.
+  std::string_view instance_id;
+  absl::StatusCode code;
+};
+
+struct HttpDoorOptions {
+  HostList hosts = HostList({}, false);
+  // What URLs begin with, whatever the client calls us:
+  // `https://HOST[:PORT][/PATH]`. Empty: as the client calls us.
+  std::string public_url;
+  // Each may be null: then everybody may do everything, and `code` says
+  // nothing.
+  AccessControl* access = nullptr;
+  const Capabilities* capabilities = nullptr;
+  // Is told of refusals, and of the methods of `watches`. May be empty.
+  std::function<bool(const MethodInfo&)> watches;
+  std::function<void(const HttpReport&)> report;
+  // Requests that read the store at once.
+  size_t reads_max = 64;
+};
+
+class HttpDoor {
+ public:
+  HttpDoor(const Clock& clock, HttpDoorOptions options);
+
+  // Serves these too. `methods`: the rows of all gRPC methods. Before the first
+  // request.
+  void Add(std::vector<HttpRoute> routes,
+           const std::vector<MethodInfo>& methods);
+
+  // From now on new requests are told that the server ends, except for what is
+  // open to everybody.
+  void Drain() { draining_ = true; }
+
+  // A request that may be made.
+  class Admitted {
+   private:
+    friend class HttpDoor;
+    const HttpRouter::Entry* entry = nullptr;
+    bool by_capability = false;
+    std::shared_ptr<void> room;  // Among those that read the store.
+  };
+  // Decides by the head of `request`, and sets its caller, params and base_url.
+  // Otherwise the answer.
+  std::variant<Admitted, HttpResponse> Admit(
+      HttpRequest& request, bool is_encrypted,
+      const ClientCertificate& certificate);
+
+  // Has the handler answer it. `answer` is called once, on any thread, unless
+  // the call is gone before.
+  std::shared_ptr<HttpCall> Run(Admitted admitted, HttpRequest request,
+                                HttpCall::Answer answer);
+
+  // Whether a request stays open until something happens, so that a client that
+  // says no more has gone.
+  static bool Lasts(const Admitted& admitted);
+
+  // Adds what all answers carry.
+  void Complete(HttpResponse& response) const;
+
+ private:
+  // `own`: what pages of ours have as their origin.
+  absl::Status CheckOrigin(const HttpRequest& request,
+                           const std::string& own) const;
+  absl::Status Authorize(HttpRequest& request, const HttpRouter::Entry& entry,
+                         const ClientCertificate& certificate,
+                         bool& by_capability) const;
+  // A report of an admitted request; null: nobody wants one.
+  std::shared_ptr<HttpRequest> ToReport(const Admitted& admitted,
+                                        const HttpRequest& request) const;
+  void Report(const HttpReport& report) const {
+    if (options_.report) options_.report(report);
+  }
+
+  // Constant once it serves.
+  const Clock& clock_;
+  const HttpDoorOptions options_;
+  const std::string public_origin_;
+  HttpRouter router_;
+
+  std::atomic<bool> draining_ = false;
+  const std::shared_ptr<std::atomic<size_t>> reads_ =
+      std::make_shared<std::atomic<size_t>>(0);
+};
+
+}  // namespace leasehold
+
+#endif  // LEASEHOLD_SERVICE_HTTP_HTTP_DOOR_H_

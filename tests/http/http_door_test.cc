@@ -1,0 +1,338 @@
+#include "service/http/http_door.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "service/http/request_target.h"
+#include "service/security/access_rules.h"
+#include "service/security/capability_keys.h"
+#include "service/security/policy.h"
+#include "service/security/token_table.h"
+#include "tests/support/simulated_clock.h"
+
+namespace leasehold {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::vector<MethodInfo> kMethods = {
+    {.service = "test.Shop",
+     .name = "Look",
+     .role = Role::kViewer,
+     .call_class = CallClass::kRead},
+    {.service = "test.Shop",
+     .name = "Buy",
+     .role = Role::kUser,
+     .call_class = CallClass::kEvent},
+    {.service = "test.Shop", .name = "Close", .role = Role::kOperator},
+    {.service = "test.Shop",
+     .name = "Health",
+     .role = Role::kAnyone,
+     .call_class = CallClass::kEssential}};
+
+constexpr char kPolicy[] = R"({
+  "tenants": {"acme": {"events_per_second": 2}, "globex": {}},
+  "identities": {
+    "shop": {"tenant": "acme", "roles": ["user"],
+             "certificates": ["dns:shop.example"]},
+    "eye": {"tenant": "globex", "roles": ["viewer"]}}})";
+
+class HttpDoorTest : public testing::Test {
+ protected:
+  // With a policy, or without.
+  void Open(bool guarded) {
+    HttpDoorOptions options;
+    options.hosts = HostList({"lease.example"}, false);
+    options.reads_max = 2;
+    options.watches = [](const MethodInfo& method) {
+      return method.role == Role::kUser;
+    };
+    options.report = [this](const HttpReport& report) {
+      reports_.push_back(
+          absl::StrCat(std::string(report.method.name), " ",
+                       report.caller == nullptr ? "?" : report.caller->tenant,
+                       " ", report.refused ? "refused " : "",
+                       report.by_capability ? "by capability " : "",
+                       std::string(report.instance_id), " ",
+                       absl::StatusCodeToString(report.code)));
+    };
+    if (guarded) {
+      AccessRules rules;
+      rules.policy = *ParsePolicy(kPolicy);
+      const NewToken shop = MakeToken("shop", absl::InfiniteFuture());
+      const NewToken eye = MakeToken("eye", absl::InfiniteFuture());
+      shop_ = "Bearer " + shop.token;
+      eye_ = "Bearer " + eye.token;
+      rules.tokens = *TokenTable::Parse(shop.line + eye.line);
+      access_ = std::make_unique<AccessControl>(std::move(rules), clock_);
+      options.access = access_.get();
+      options.capabilities = &capabilities_;
+    }
+    door_ = std::make_unique<HttpDoor>(clock_, std::move(options));
+    const auto keep = [this](const std::shared_ptr<HttpCall>& call) {
+      calls_.push_back(call);
+    };
+    door_->Add({{.method = "GET",
+                 .pattern = "/i/{id}",
+                 .row = "test.Shop/Look",
+                 .handler = keep,
+                 .capability = 's'},
+                {.method = "POST",
+                 .pattern = "/i/{id}/buy",
+                 .row = "test.Shop/Buy",
+                 .handler = keep,
+                 .capability = 'e'},
+                {.method = "GET",
+                 .pattern = "/i/",
+                 .row = "test.Shop/Look",
+                 .handler = keep},
+                {.method = "DELETE",
+                 .pattern = "/i/{id}",
+                 .row = "test.Shop/Close",
+                 .handler = keep},
+                {.method = "GET",
+                 .pattern = "/healthz",
+                 .row = "test.Shop/Health",
+                 .handler = keep}},
+               kMethods);
+  }
+
+  // Has the door decide, and the handler answer with 202; gives the status.
+  int Ask(std::string method, std::string target, HttpFields headers = {},
+          std::vector<std::string> certificate = {}) {
+    const int decided = Begin(std::move(method), std::move(target),
+                              std::move(headers), std::move(certificate));
+    if (decided != 0) return decided;
+    caller_ = calls_.back()->request().caller;
+    calls_.back()->Finish(EmptyResponse(202));
+    calls_.pop_back();
+    return answers_.back().status;
+  }
+
+  // 0: the handler has it.
+  int Begin(std::string method, std::string target, HttpFields headers = {},
+            std::vector<std::string> certificate = {}) {
+    HttpRequest request;
+    request.method = std::move(method);
+    EXPECT_TRUE(ParseTarget(target, request).ok());
+    request.headers = std::move(headers);
+    if (!request.headers.Has("Host"))
+      request.headers.Add("Host", "localhost:1");
+    auto decided = door_->Admit(request, /*is_encrypted=*/false,
+                                {.names = certificate, .expires = expires_});
+    if (auto* refused = std::get_if<HttpResponse>(&decided)) {
+      refusal_ = std::move(*refused);
+      return refusal_.status;
+    }
+    door_->Run(std::get<HttpDoor::Admitted>(std::move(decided)),
+               std::move(request), [this](HttpResponse response) {
+                 answers_.push_back(std::move(response));
+               });
+    return 0;
+  }
+
+  std::string Code(std::string verbs, std::string tenant = "acme",
+                   std::string id = "a/b") {
+    return *capabilities_.Make({.tenant = tenant, .instance_id = id}, verbs,
+                               absl::Hours(1));
+  }
+
+  SimulatedClock clock_;
+  Capabilities capabilities_{CapabilityKeys::ForProcess(), absl::Hours(24),
+                             clock_};
+  std::unique_ptr<AccessControl> access_;
+  std::unique_ptr<HttpDoor> door_;
+  std::string shop_;
+  std::string eye_;
+  std::vector<HttpResponse> answers_;
+  std::vector<std::string> reports_;
+  std::vector<std::shared_ptr<HttpCall>> calls_;  // They still answer.
+  std::shared_ptr<const Caller> caller_;
+  HttpResponse refusal_;
+  absl::Time expires_ = absl::InfiniteFuture();  // Of certificates.
+};
+
+TEST_F(HttpDoorTest, WithoutAPolicyEverybodyMayDoEverything) {
+  Open(false);
+  EXPECT_EQ(Ask("GET", "/i/a"), 202);
+  EXPECT_EQ(caller_, Anonymous());
+  EXPECT_EQ(Ask("DELETE", "/i/a?code=nonsense"), 202);
+}
+
+TEST_F(HttpDoorTest, UrlsBeginAsTheClientCallsUs) {
+  Open(false);
+  ASSERT_EQ(Begin("GET", "/i/a", {{"Host", "lease.example:7"}}), 0);
+  EXPECT_EQ(calls_.back()->request().base_url, "http://lease.example:7");
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Host", "evil.example"}}), 421);
+}
+
+TEST_F(HttpDoorTest, AnswersCarryWhatProtectsBrowsers) {
+  Open(false);
+  Ask("GET", "/i/a");
+  const HttpFields& headers = answers_.back().headers;
+  EXPECT_THAT(std::string(headers.Get("Content-Security-Policy")),
+              HasSubstr("default-src 'none'"));
+  EXPECT_EQ(headers.Get("X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(headers.Get("Cache-Control"), "no-store");
+  EXPECT_EQ(headers.Get("Date"), "Wed, 01 Jan 2020 00:00:00 GMT");
+}
+
+TEST_F(HttpDoorTest, PagesOfOthersMayNotAsk) {
+  Open(false);
+  EXPECT_EQ(Ask("POST", "/i/a/buy", {{"Origin", "http://localhost:1"}}), 202);
+  EXPECT_EQ(Ask("POST", "/i/a/buy", {{"Origin", "http://localhost:2"}}), 403);
+  EXPECT_EQ(Ask("POST", "/i/a/buy", {{"Origin", "null"}}), 403);
+  EXPECT_EQ(Ask("POST", "/i/a/buy", {{"Sec-Fetch-Site", "cross-site"}}), 403);
+  EXPECT_EQ(Ask("POST", "/i/a/buy", {{"Sec-Fetch-Site", "none"}}), 403);
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Sec-Fetch-Site", "none"}}), 202);
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Sec-Fetch-Site", "same-site"}}), 403);
+}
+
+TEST_F(HttpDoorTest, ARoleIsAskedForAsOverGrpc) {
+  Open(true);
+  EXPECT_EQ(Ask("GET", "/i/a"), 401);
+  EXPECT_EQ(refusal_.headers.Get("WWW-Authenticate"), "Bearer");
+  EXPECT_THAT(refusal_.body, HasSubstr("send the header `authorization"));
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Authorization", shop_}}), 202);
+  EXPECT_EQ(caller_->tenant, "acme");
+  EXPECT_EQ(caller_->name, "shop");
+  EXPECT_EQ(Ask("GET", "/i/a", {{"authorization", eye_}}), 202);
+  EXPECT_EQ(Ask("POST", "/i/a/buy", {{"Authorization", eye_}}), 403);
+  EXPECT_EQ(Ask("DELETE", "/i/a", {{"Authorization", shop_}}), 403);
+  EXPECT_EQ(Ask("GET", "/healthz"), 202);
+  EXPECT_EQ(Ask("GET", "/nothing"), 404);
+  EXPECT_EQ(Ask("PUT", "/i/a"), 405);
+}
+
+TEST_F(HttpDoorTest, CredentialsThatAreWrongOrTwoAreRefused) {
+  Open(true);
+  for (const std::string& bad : {std::string("Bearer x"), std::string(""),
+                                 std::string("Basic abc"), shop_ + "x"}) {
+    EXPECT_EQ(Ask("GET", "/i/a", {{"Authorization", bad}}), 401) << bad;
+  }
+  EXPECT_EQ(
+      Ask("GET", "/i/a", {{"Authorization", shop_}, {"Authorization", shop_}}),
+      401);
+  // The certificate is another tenant's than the token.
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Authorization", eye_}}, {"dns:shop.example"}),
+            401);
+}
+
+TEST_F(HttpDoorTest, ACertificateOrAKeyOfFunctionsIsACredentialToo) {
+  Open(true);
+  EXPECT_EQ(Ask("GET", "/i/a", {}, {"dns:shop.example"}), 202);
+  EXPECT_EQ(caller_->known_by, Caller::KnownBy::kCertificate);
+  EXPECT_EQ(Ask("GET", "/i/a", {}, {"dns:other.example"}), 401);
+  EXPECT_EQ(Ask("GET", "/i/a", {{"x-functions-key", shop_.substr(7)}}), 202);
+  EXPECT_EQ(caller_->name, "shop");
+  EXPECT_EQ(Ask("GET", "/i/a", {{"x-functions-key", "wrong"}}), 401);
+  expires_ = clock_.WallNow();
+  EXPECT_EQ(Ask("GET", "/i/a", {}, {"dns:shop.example"}), 401);
+}
+
+TEST_F(HttpDoorTest, ACapabilityIsGoodForItsInstanceAndItsVerbs) {
+  Open(true);
+  const std::string url =
+      absl::StrCat("/i/a%2Fb?taskHub=acme&code=", Code("s"));
+  EXPECT_EQ(Ask("GET", url), 202);
+  EXPECT_EQ(caller_->tenant, "acme");
+  EXPECT_EQ(caller_->roles, Roles{Role::kUser});
+  EXPECT_EQ(
+      Ask("GET", absl::StrCat("/i/%61%2fb?taskHub=acme&code=", Code("s"))),
+      202);
+  EXPECT_EQ(
+      Ask("GET", "/i/a%2Fb?taskHub=acme", {{"x-functions-key", Code("s")}}),
+      202);
+  EXPECT_EQ(
+      Ask("POST", absl::StrCat("/i/a%2Fb/buy?taskHub=acme&code=", Code("e"))),
+      202);
+}
+
+TEST_F(HttpDoorTest, ACapabilityForAnythingElseIsRefusedInTheSameWords) {
+  Open(true);
+  const std::string good = Code("s");
+  const std::string expired = Code("s");
+  std::vector<std::string> targets = {
+      "/i/a?taskHub=acme&code=" + good,
+      "/i/a%2Fb?taskHub=globex&code=" + good,
+      "/i/a%2Fb?code=" + good,
+      "/i/a%252Fb?taskHub=acme&code=" + good,
+      "/i/?taskHub=acme&code=" + good,
+      "/i/a%2Fb?taskHub=acme&code=",
+      absl::StrCat("/i/a%2Fb?taskHub=acme&code=", good, "&code=", good),
+      "/i/a%2Fb?taskHub=acme&code=" + Code("tur"),
+      "/i/a%2Fb?taskHub=nobody&code=" + Code("s", "nobody")};
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string flipped = good;
+    flipped[i] = flipped[i] == 'A' ? 'B' : 'A';
+    targets.push_back("/i/a%2Fb?taskHub=acme&code=" + flipped);
+  }
+  std::string first;
+  for (const std::string& target : targets) {
+    EXPECT_EQ(Ask("GET", target), 401) << target;
+    if (first.empty()) first = refusal_.body;
+    EXPECT_EQ(refusal_.body, first) << target;
+  }
+  EXPECT_EQ(Ask("DELETE", "/i/a%2Fb?taskHub=acme&code=" + good), 401);
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(Ask("GET", "/i/a%2Fb?taskHub=acme&code=" + expired), 401);
+  EXPECT_EQ(refusal_.body, first);
+}
+
+TEST_F(HttpDoorTest, LimitsOfTheTenantCount) {
+  Open(true);
+  const HttpFields shop = {{"Authorization", shop_}};
+  EXPECT_EQ(Ask("POST", "/i/a/buy", shop), 202);
+  EXPECT_EQ(
+      Ask("POST", absl::StrCat("/i/a%2Fb/buy?taskHub=acme&code=", Code("e"))),
+      202);
+  EXPECT_EQ(Ask("POST", "/i/a/buy", shop), 429);
+  EXPECT_EQ(refusal_.headers.Get("Retry-After"), "1");
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(Ask("POST", "/i/a/buy", shop), 202);
+}
+
+TEST_F(HttpDoorTest, OnlySoManyReadTheStoreAtOnce) {
+  Open(false);
+  EXPECT_EQ(Begin("GET", "/i/a"), 0);
+  EXPECT_EQ(Begin("GET", "/i/a"), 0);
+  EXPECT_EQ(Begin("GET", "/i/a"), 503);
+  EXPECT_EQ(refusal_.headers.Get("Retry-After"), "1");
+  EXPECT_EQ(Begin("GET", "/healthz"), 0);
+  calls_[0]->Finish(EmptyResponse(200));
+  EXPECT_EQ(Begin("GET", "/i/a"), 0);
+  calls_[1]->SetGone();
+  EXPECT_EQ(Begin("GET", "/i/a"), 0);
+}
+
+TEST_F(HttpDoorTest, ADrainLeavesWhatIsOpenToAll) {
+  Open(false);
+  door_->Drain();
+  EXPECT_EQ(Ask("GET", "/i/a"), 503);
+  EXPECT_EQ(Ask("GET", "/healthz"), 202);
+}
+
+TEST_F(HttpDoorTest, WhoChangesSomethingOrIsRefusedIsReported) {
+  Open(true);
+  Ask("GET", "/i/a", {{"Authorization", shop_}});
+  Ask("POST", "/i/a/buy", {{"Authorization", shop_}});
+  Ask("POST", absl::StrCat("/i/a%2Fb/buy?taskHub=acme&code=", Code("e")));
+  Ask("DELETE", "/i/a", {{"Authorization", eye_}});
+  Ask("GET", "/i/a");
+  EXPECT_THAT(reports_,
+              ElementsAre("Buy acme a OK", "Buy acme by capability a/b OK",
+                          "Close globex refused a PERMISSION_DENIED",
+                          "Look ? refused a UNAUTHENTICATED"));
+}
+
+}  // namespace
+}  // namespace leasehold
