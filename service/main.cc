@@ -23,6 +23,7 @@
 #include "service/doors/reflection_server.h"
 #include "service/host/check_command.h"
 #include "service/host/console.h"
+#include "service/host/http_apis.h"
 #include "service/host/http_host.h"
 #include "service/host/line_budget.h"
 #include "service/host/line_writer.h"
@@ -264,9 +265,11 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   const absl::Status http_opened =
       http.Open([&orchestrations] { return orchestrations.store_status(); });
   if (!http_opened.ok()) return Fail(http_opened);
+  leasehold::HttpApis http_apis(clock, host, orchestrations, http);
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);
   }
+  http_apis.Start();
   http.Start();
   orchestrations.LogOpen();
   flood_bounds.LogIfOff();
@@ -285,6 +288,7 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   if (*builtin != nullptr) (*builtin)->Stop();
+  http_apis.Stop();
   host.StopAndDrain();
   return 0;
 }

@@ -233,6 +233,8 @@ class Instances {
 
   // To look at contexts and manage them: Describe, List, KeepAlive, Release.
   InstanceRegistry& registry() { return registry_; }
+  // To be told what happens to them.
+  WatchHub& watch_hub() { return watch_hub_; }
   // The key of instance `id`, as calls of that tenant name it:
   //   instances.registry().Release(instances.Key("room-1"));
   static InstanceKey Key(std::string_view id,

@@ -24,7 +24,9 @@
 #include "service/host/work_log.h"
 #include "service/instance/executor.h"
 #include "service/orchestration/engine.h"
+#include "service/orchestration/entities.h"
 #include "service/orchestration/node_work_exchange.h"
+#include "service/orchestration/orchestrations.h"
 #include "service/rpc/served.h"
 #include "service/security/access_control.h"
 #include "service/storage/store.h"
@@ -54,6 +56,11 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   // Why the store cannot be written; OK: it can. On any thread.
   absl::Status store_status() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // For doors that others add.
+  Orchestrations& orchestrations() { return engine_; }
+  Entities& entities() { return engine_.entities(); }
+  Explanations& explanations() { return engine_.explanations(); }
+  const ConnectedWorkers& workers() const { return work_; }
   // For workers inside the process.
   WorkExchange& work() { return work_; }
 

@@ -71,6 +71,7 @@ class ServerHost {
   const CallerAddresses& callers() const { return listener_.callers(); }
   // For services that are added.
   InstanceRegistry& registry() { return instances_.registry(); }
+  WatchHub& watch_hub() { return instances_.watch_hub(); }
   const InstanceDoor& door() const { return instances_.door(); }
 
   // The server serves once this returns OK.

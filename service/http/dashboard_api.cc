@@ -37,6 +37,9 @@ std::vector<HttpRoute> DashboardApi::Routes() {
   for (HttpRoute& route : DashboardHistoryRoutes(parts_.orchestrations)) {
     routes.push_back(std::move(route));
   }
+  for (HttpRoute& route : DashboardWorkRoutes(parts_.work)) {
+    routes.push_back(std::move(route));
+  }
   HttpRoute events =
       DashboardRoute("GET", "/events", "leasehold.v1.Instances/Watch",
                      [this](const HttpCallPtr& call) { return Events(call); });

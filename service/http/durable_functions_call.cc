@@ -22,7 +22,7 @@ std::optional<InstanceKey> KeyOf(HttpCall& call) {
   return std::nullopt;
 }
 
-void Refuse(Orchestrations& orchestrations, const Refusal& refusal,
+void Refuse(Orchestrations& orchestrations, const RefusedCall& refusal,
             const absl::Status& status) {
   if (!absl::IsFailedPrecondition(status) && !absl::IsAlreadyExists(status)) {
     return refusal.call->Fail(status, {.instance_id = refusal.key.id});

@@ -28,14 +28,14 @@ std::optional<InstanceKey> KeyOf(HttpCall& call);
 
 // Refuses a call about an instance. What is not there gets 404; what is in the
 // wrong state, or taken, gets `wrong_state` and is told the state.
-struct Refusal {
+struct RefusedCall {
   HttpCallPtr call;
   InstanceKey key;
   int wrong_state = 409;
   // The message, if the state is wrong, by its name; empty: that of the status.
   std::function<std::string(std::string_view runtime_status)> message = {};
 };
-void Refuse(Orchestrations& orchestrations, const Refusal& refusal,
+void Refuse(Orchestrations& orchestrations, const RefusedCall& refusal,
             const absl::Status& status);
 
 // The JSON in the body; nullopt: there is none.

@@ -395,6 +395,12 @@ class Server(Program):
     def address(self):
         return self.addresses()[0]
 
+    @property
+    def http_address(self):
+        """Where it serves HTTP, as `http://127.0.0.1:4002`."""
+        line = self.await_line("err", "http_listening")
+        return re.search(r"http_listening.*?\b(https?://[^\s\"]+)", line).group(1)
+
     def connect(self, **options):
         """A raw HTTP/2 connection (raw_http2.py)."""
         from raw_http2 import Connection

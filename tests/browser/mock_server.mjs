@@ -1,5 +1,5 @@
 // A server for the dashboard that does what a test wants: /ui from the sources, /api/v1 from
-// a fixture.
+// a fixture. What the real one does is tested against the real one (real_server.test.mjs).
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -10,7 +10,7 @@ const UI = fileURLToPath(new URL("../../service/http/ui/", import.meta.url));
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=utf-8",
   css: "text/css; charset=utf-8", svg: "image/svg+xml" };
 
-// Those that protect the page.
+// As service/http/http_door.cc sends them.
 export const SECURITY_HEADERS = {
   "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +

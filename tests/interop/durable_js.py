@@ -27,18 +27,18 @@ PROGRAM_TIMEOUT_S = 300
 PROGRESS = 300  # Activities between two deaths of the server.
 
 
-def install():
+def install(sources=SOURCES, place=PLACE):
     """A copy of the programs beside the SDK's packages, which are kept."""
-    lock = (SOURCES / "package-lock.json").read_bytes()
-    mark, wanted = PLACE / "installed", hashlib.sha256(lock).hexdigest()
-    PLACE.mkdir(parents=True, exist_ok=True)
-    for source in SOURCES.iterdir():
+    lock = (sources / "package-lock.json").read_bytes()
+    mark, wanted = place / "installed", hashlib.sha256(lock).hexdigest()
+    place.mkdir(parents=True, exist_ok=True)
+    for source in sources.iterdir():
         if source.is_file():
-            shutil.copy(source, PLACE)
+            shutil.copy(source, place)
     if mark.is_file() and mark.read_text() == wanted:
         return
     mark.unlink(missing_ok=True)
-    result = harness.run(TOOLS / "npm", "ci", "--prefix", PLACE, "--no-audit", "--no-fund",
+    result = harness.run(TOOLS / "npm", "ci", "--prefix", place, "--no-audit", "--no-fund",
                          env=path(), timeout=INSTALL_TIMEOUT_S)
     equal(result.code, 0, f"exit code of {result}")
     mark.write_text(wanted)
@@ -63,10 +63,14 @@ def run_tests(name):
 
 def run_tests_on(name, store):
     with Server(store, "--unknown-work=fail") as server:
-        program, *args = node(name, server.address)
-        result = harness.run(program, "--test-reporter=tap", *args, env=path(),
-                             timeout=PROGRAM_TIMEOUT_S)
-        expect(not server.ended(), f"the server ended: {server.err[-3:]}")
+        run_program(PLACE, name, store, server, server.address)
+
+
+def run_program(place, name, store, server, address):
+    """All its tests pass, and the server lives."""
+    result = harness.run(TOOLS / "node", "--test-reporter=tap", place / f"{name}.mjs",
+                         address, env=path(), timeout=PROGRAM_TIMEOUT_S)
+    expect(not server.ended(), f"the server ended: {server.err[-3:]}")
     passed = re.findall(r"^ +ok \d+ - (.*)$", result.out, re.M)
     counts = {what: int(count) for what, count in
               re.findall(r"^# (\w+) (\d+)$", result.out, re.M)}

@@ -1,0 +1,104 @@
+// The dashboard that leasehold-server serves, over its own API. browser_test.py starts the
+// server, and tells its URL, and the command line that talks to it:
+//   LEASEHOLD_URL, LEASEHOLD_CLI, LEASEHOLD_ADDRESS
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { test } from "node:test";
+import { accessible, seen, visit } from "./browser.mjs";
+
+const { LEASEHOLD_URL: url, LEASEHOLD_CLI: cli, LEASEHOLD_ADDRESS: address } = process.env;
+const leasehold = (...args) => promisify(execFile)(cli, [`--address=${address}`, ...args]);
+const MISSING = /404/;  // What this server does not have to show.
+
+const status = (page, word) => page.locator(".verbs .status", { hasText: word }).waitFor();
+
+// Does a verb of the page's orchestration, with nothing filled in.
+async function verb(page, name) {
+  await page.locator(".verbs").getByRole("button", { name, exact: true }).click();
+  await page.getByRole("dialog").locator("button[type=submit]").click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+}
+
+const live = (page) => page.locator(".live.live").waitFor();
+
+test("it is served with the headers that protect it, and asked for again", async () => {
+  const page = await fetch(`${url}/ui/contexts/any`);
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get("content-security-policy"), /require-trusted-types-for 'script'/);
+  assert.equal(page.headers.get("x-content-type-options"), "nosniff");
+  const script = await fetch(`${url}/ui/assets/app.js`);
+  const etag = script.headers.get("etag");
+  assert.equal(script.headers.get("cache-control"), "no-cache");
+  assert.equal((await fetch(`${url}/ui/assets/app.js`, { headers: { "If-None-Match": etag } })).status, 304);
+  const root = await fetch(`${url}/`, { redirect: "manual" });
+  assert.deepEqual([root.status, root.headers.get("location")], [302, "/ui/"]);
+  assert.equal((await fetch(`${url}/favicon.svg`)).headers.get("content-type"), "image/svg+xml");
+});
+
+test("a context appears, its lease runs down, and it leaves, without a reload", async () => {
+  await visit(url, "/ui/contexts", { expected: MISSING }, async (page) => {
+    await live(page);
+    await leasehold("instances", "create", "brief", "--idle-timeout=2s");
+    const row = page.getByRole("row", { name: /brief/ });
+    await row.waitFor();
+    await row.locator(".left").waitFor();
+    await row.waitFor({ state: "detached" });
+  });
+});
+
+test("a context is released from its page", async () => {
+  await leasehold("instances", "create", "to release/1", "--idle-timeout=60s");
+  await visit(url, "/ui/contexts/to%20release%2F1", { expected: MISSING }, async (page) => {
+    await page.getByRole("button", { name: "Release…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Release" }).click();
+    await seen(page, "There is no context of this ID");
+  });
+});
+
+test("an orchestration is started, seen, terminated, purged", async () => {
+  await visit(url, "/ui/orchestrations", { expected: MISSING }, async (page) => {
+    await page.getByRole("button", { name: "Start an orchestration…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name of the orchestrator").fill("NoSuch");
+    await dialog.getByLabel("Instance ID").fill("by-hand");
+    await dialog.getByLabel("Input").fill('{"n": 12345678901234567890}');
+    await dialog.getByRole("button", { name: "Start", exact: true }).click();
+    await page.waitForURL(/by-hand$/);
+    await seen(page, "12345678901234567890");
+    await status(page, "PENDING");
+    await accessible(page);
+    await verb(page, "Terminate");
+    await status(page, "TERMINATED");
+    await verb(page, "Purge");
+    await page.waitForURL(/\/ui\/orchestrations$/);
+    await leasehold("orchestration", "status", "by-hand").then(
+      () => assert.fail("it is still there"), () => {});
+  });
+});
+
+test("orchestrations of the built-in worker: history, children, custom status, live", async () => {
+  await leasehold("orchestration", "start", "FanOutEcho", "--id=fan-1", '--input=["a","b"]', "--wait");
+  await visit(url, "/ui/orchestrations/fan-1", { expected: MISSING }, async (page) => {
+    await status(page, "COMPLETED");
+    await page.getByRole("button", { name: /Child EchoSequence ?, done/ }).first().waitFor();
+    await page.getByRole("button", { name: /Show the history/ }).first().click();
+    await page.getByRole("button", { name: /Activity Echo ?, done/ }).first().waitFor();
+    await accessible(page);
+  });
+  await leasehold("orchestration", "start", "Counter", "--id=count-1");
+  await visit(url, "/ui/orchestrations/count-1", { expected: MISSING }, async (page) => {
+    await live(page);
+    await leasehold("orchestration", "raise-event", "count-1", "operation", '--input={"add":41}');
+    await page.getByLabel("Custom status").filter({ hasText: "41" }).waitFor();
+    await page.getByRole("button", { name: /Event operation/ }).first().waitFor();
+    await verb(page, "Suspend");
+    await status(page, "SUSPENDED");
+    await verb(page, "Resume");
+    await status(page, "RUNNING");
+    await leasehold("orchestration", "raise-event", "count-1", "operation", '--input="end"');
+    await status(page, "COMPLETED");
+    await page.getByRole("button", { name: "Purge" }).waitFor();
+  });
+});
