@@ -75,7 +75,8 @@ class World:
         """A process that has been started; whether it serves is another question."""
         return Program(
             harness.programs / "leasehold-server", f"--data={self.folder}",
-            f"--listen={self.address or '127.0.0.1:0'}", "--print-address").__enter__()
+            f"--listen={self.address or '127.0.0.1:0'}", "--print-address",
+            "--http-listen=off", "--overload-delay=0").__enter__()
 
     def serve(self):
         server = self.new_server()
