@@ -1,4 +1,4 @@
-"""A50: the published client of Durable Functions for JavaScript, unchanged, is at home here.
+"""A55: the published client of Durable Functions for JavaScript, unchanged, is at home here.
 
 It speaks the Durable Functions HTTP API. The program is durable_functions_js/client.mjs, a
 file of Node's own tests that takes the address of a server.
@@ -12,7 +12,7 @@ SOURCES = harness.ROOT / "tests/interop/durable_functions_js"
 PLACE = harness.ROOT / "build/interop/durable_functions_js"
 
 
-@check("A50.1 the client for JavaScript: starts, commands, histories, lists, purges, waits and "
+@check("A55.1 the client for JavaScript: starts, commands, histories, lists, purges, waits and "
        "entities, by the URLs of a start and by rpcBaseUrl")
 def _():
     durable_js.install(SOURCES, PLACE)
