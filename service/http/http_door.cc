@@ -118,6 +118,20 @@ HttpResponse NotFound(const HttpRequest& request, const std::string& allowed) {
   return response;
 }
 
+// What a request asks of the `code` in its URL. That of a status may ask for
+// the history as well, which is more.
+CapabilityVerb VerbOf(const HttpRouter::Entry& entry,
+                      const HttpRequest& request) {
+  const auto verb = static_cast<CapabilityVerb>(entry.route.capability);
+  if (verb != CapabilityVerb::kStatus) return verb;
+  for (const std::string_view value : request.query.All("showHistory")) {
+    if (!absl::EqualsIgnoreCase(View(value), "false")) {
+      return CapabilityVerb::kHistory;
+    }
+  }
+  return verb;
+}
+
 }  // namespace
 
 HttpDoor::HttpDoor(const Clock& clock, HttpDoorOptions options)
@@ -177,14 +191,12 @@ absl::Status HttpDoor::Authorize(HttpRequest& request,
   const std::string tenant(request.query.Get("taskHub", kDefaultTenant));
   const CapabilityTarget target = {.tenant = tenant,
                                    .instance_id = request.params.Get("id")};
-  const bool good =
-      codes.size() == 1 && entry.route.capability != '\0' &&
-      options_.capabilities != nullptr &&
-      options_.capabilities
-          ->Check(codes.front(), target,
-                  static_cast<CapabilityVerb>(entry.route.capability),
-                  options_.access->UrlsNotBefore(tenant))
-          .ok();
+  const bool good = codes.size() == 1 && entry.route.capability != '\0' &&
+                    options_.capabilities != nullptr &&
+                    options_.capabilities
+                        ->Check(codes.front(), target, VerbOf(entry, request),
+                                options_.access->UrlsNotBefore(tenant))
+                        .ok();
   by_capability = good;
   absl::Status status = absl::UnauthenticatedError(
       "the code in this URL is not valid for this, or not any more");

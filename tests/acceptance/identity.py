@@ -543,7 +543,7 @@ def _():
                 (["new", f"--policy={server.path}"], 2, "--identity"),
                 (["new", "--identity=shop"], 2, "--policy"),
                 (["new", f"--policy={server.path}", "--identity=shop",
-                  "--expires-in=1d"], 2, "--expires-in"),
+                  "--expires-in=1y"], 2, "--expires-in"),
                 (["revoke", f"--policy={server.path}", "nobody"], 1, "token list"),
                 (["list", f"--policy={server.folder}/none"], 1, "cannot be read"),
                 ([], 2, "subcommand"), (["make"], 2, "--help")):

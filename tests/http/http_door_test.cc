@@ -252,6 +252,16 @@ TEST_F(HttpDoorTest, ACapabilityIsGoodForItsInstanceAndItsVerbs) {
   EXPECT_EQ(
       Ask("GET", "/i/a%2Fb?taskHub=acme", {{"x-functions-key", Code("s")}}),
       202);
+  // A status with the history needs more than the status.
+  const auto history = [this](const std::string& verbs, std::string asked) {
+    return Ask("GET", absl::StrCat("/i/a%2Fb?taskHub=acme&", asked,
+                                   "&code=", Code(verbs)));
+  };
+  EXPECT_EQ(history("s", "showHistory=true"), 401);
+  EXPECT_EQ(history("s", "SHOWHISTORY=True"), 401);
+  EXPECT_EQ(history("s", "showHistory=false&showHistory=true"), 401);
+  EXPECT_EQ(history("s", "showHistory=False"), 202);
+  EXPECT_EQ(history("sh", "showHistory=true"), 202);
   EXPECT_EQ(
       Ask("POST", absl::StrCat("/i/a%2Fb/buy?taskHub=acme&code=", Code("e"))),
       202);
