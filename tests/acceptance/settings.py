@@ -244,7 +244,9 @@ def _():
         for name, (_, _, bad) in SETTINGS.items():
             path = as_file(folder, {name: bad})
             # What the environment says would count before the file.
-            refused(f"--config={path}", env={"LEASEHOLD_STORE": ""},
+            refused(f"--config={path}",
+                    env={"LEASEHOLD_STORE": "", "LEASEHOLD_HTTP_LISTEN": "",
+                         "LEASEHOLD_OVERLOAD_DELAY": ""},
                     names=(str(path), name, f'"{bad}"'))
 
 
