@@ -129,17 +129,16 @@ absl::Status HttpHost::Open(std::function<absl::Status()> store_status) {
   limits.body_bytes_max = options_.payload_bytes_max + kAroundPayload;
   limits.total_body_bytes_max = options_.total_bytes_max;
   listener_.emplace(clock_, *door_, limits);
+  const auto set_tls = [this](const TlsMaterial& material) {
+    return listener_->SetTls(material, options_.tls.client_ca.empty()
+                                           ? ClientAuth::kNone
+                                           : options_.client_auth);
+  };
   absl::Status status;
-  guard_.WatchTls([this, &status](const TlsMaterial& material) {
-    status = listener_->SetTls(material, options_.tls.client_ca.empty()
-                                             ? ClientAuth::kNone
-                                             : options_.client_auth);
-  });
+  guard_.WatchTls([&](const TlsMaterial& first) { status = set_tls(first); });
   if (!status.ok()) return status;
-  guard_.WatchTls([this](const TlsMaterial& material) {
-    const absl::Status changed = listener_->SetTls(
-        material, options_.tls.client_ca.empty() ? ClientAuth::kNone
-                                                 : options_.client_auth);
+  guard_.WatchTls([this, set_tls](const TlsMaterial& material) {
+    const absl::Status changed = set_tls(material);
     if (!changed.ok()) {
       log_.Warning("http_tls_kept",
                    {{"reason", std::string(changed.message())}});

@@ -24,8 +24,6 @@
 
 namespace leasehold {
 
-using HttpCallPtr = std::shared_ptr<HttpCall>;
-
 // What all of its paths begin with.
 inline constexpr std::string_view kDashboardApi = "/api/v1";
 

@@ -20,8 +20,6 @@
 
 namespace leasehold {
 
-using HttpCallPtr = std::shared_ptr<HttpCall>;
-
 // The instance that a call's `{id}` names. nullopt: it breaks a rule of IDs,
 // and the call was refused.
 std::optional<InstanceKey> KeyOf(HttpCall& call);

@@ -62,7 +62,8 @@ class HttpCall {
   bool gone_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-using HttpHandler = std::function<void(std::shared_ptr<HttpCall>)>;
+using HttpCallPtr = std::shared_ptr<HttpCall>;
+using HttpHandler = std::function<void(HttpCallPtr)>;
 
 }  // namespace leasehold
 
