@@ -209,7 +209,7 @@ struct HistoryEventsWriter::Words {
     object.Json("Result", PayloadJson(result));
   }
   static void Failure(JsonObject& object, const OpaqueMessage& message) {
-    const leasehold::Failure failure = ReadFailure(message);
+    const WholeFailure failure = ReadFailure(message);
     object.Text("Reason", failure.message);
     if (failure.stack_trace.has_value()) {
       object.Text("Details", *failure.stack_trace);

@@ -22,7 +22,7 @@ constexpr std::array kNamedStatuses = {
 std::string FailureJson(const OpaqueMessage& message, int depth) {
   // Stored failures are less deep; what comes deeper is from nobody.
   if (!message.has_value() || depth == 0) return "null";
-  const Failure failure = ReadFailure(message);
+  const WholeFailure failure = ReadFailure(message);
   std::string json;
   JsonObject object(json);
   object.Text("ErrorType", failure.type);
@@ -74,8 +74,9 @@ std::string OpenStatusJson(const OrchestrationInfo& info, bool show_input) {
   return json;
 }
 
-Failure ReadFailure(const OpaqueMessage& message) {
-  return DecodeMessage<Failure>(message.bytes.value_or("")).value_or(Failure{});
+WholeFailure ReadFailure(const OpaqueMessage& message) {
+  return DecodeMessage<WholeFailure>(message.bytes.value_or(""))
+      .value_or(WholeFailure{});
 }
 
 std::string FailureJson(const OpaqueMessage& message) {

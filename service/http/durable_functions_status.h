@@ -12,6 +12,7 @@
 #include "service/orchestration/entities.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/orchestration_info.h"
+#include "service/orchestration/whole_failure.h"
 #include "service/orchestration/wire.h"
 
 namespace leasehold {
@@ -31,24 +32,7 @@ inline std::string StatusJson(const OrchestrationInfo& info, bool show_input) {
 // What ended one, as JSON: its output or, if it failed, the failure's message.
 std::string OutputJson(const OrchestrationInfo& info);
 
-// A failure as the Durable Task contract has it.
-struct Failure {
-  std::string type;
-  std::string message;
-  Payload stack_trace;
-  OpaqueMessage cause;
-  bool non_retriable = false;
-
-  template <typename Self, typename Fields>
-  static void Visit(Self& self, Fields&& field) {
-    field(1, self.type);
-    field(2, self.message);
-    field(3, self.stack_trace);
-    field(4, self.cause);
-    field(5, self.non_retriable);
-  }
-};
-Failure ReadFailure(const OpaqueMessage& message);
+WholeFailure ReadFailure(const OpaqueMessage& message);
 // `{"ErrorType":…,"ErrorMessage":…,"StackTrace":…,"InnerFailure":…,
 // "IsNonRetriable":…}`.
 std::string FailureJson(const OpaqueMessage& message);

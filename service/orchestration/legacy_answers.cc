@@ -6,30 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "service/orchestration/whole_failure.h"
 
 namespace leasehold {
 namespace {
 
 // How deep causes are written; doors cut them at about the same depth.
 constexpr int kCauseDepthMax = 100;
-
-// As the contract has it.
-struct WholeFailure {
-  std::string type;
-  std::string message;
-  Payload stack_trace;
-  OpaqueMessage cause;
-  bool is_final = false;
-
-  template <typename Self, typename Fields>
-  static void Visit(Self& self, Fields&& field) {
-    field(1, self.type);
-    field(2, self.message);
-    field(3, self.stack_trace);
-    field(4, self.cause);
-    field(5, self.is_final);
-  }
-};
 
 std::string Quoted(std::string_view text) {
   std::string json = "\"";
@@ -64,7 +47,7 @@ std::string Details(const WholeFailure& failure, int depth) {
       failure.cause.has_value() && depth < kCauseDepthMax
           ? Details(Read(failure.cause), depth + 1)
           : "null",
-      ",\"IsNonRetriable\":", failure.is_final ? "true" : "false", "}");
+      ",\"IsNonRetriable\":", failure.non_retriable ? "true" : "false", "}");
 }
 
 }  // namespace
