@@ -292,15 +292,15 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
            if (!call.request().recreateifexists()) {
              return done(absl::OkStatus());
            }
-           Wipe(done);
+           Wipe(call.caller(), done);
          };
          ServeUnary<CreateTaskHubRequest, CreateTaskHubResponse>(
              service_, calls, &Service::RequestCreateTaskHub, answer);
        }},
       {"DeleteTaskHub", kUnary, kOperator, kEvent,
        [this](MethodQueue& calls) {
-         const auto answer = [this](auto&, const DoneStatus& done) {
-           Wipe(done);
+         const auto answer = [this](auto& call, const DoneStatus& done) {
+           Wipe(call.caller(), done);
          };
          ServeUnary<DeleteTaskHubRequest, DeleteTaskHubResponse>(
              service_, calls, &Service::RequestDeleteTaskHub, answer);
@@ -332,13 +332,13 @@ CallTask DurableTaskClient::ServeWait(MethodQueue& calls, Accept accept,
   co_await call.Finish(status);
 }
 
-void DurableTaskClient::Wipe(DoneStatus done) {
+void DurableTaskClient::Wipe(const Caller& caller, DoneStatus done) {
   if (!allow_hub_wipe_) {
     return done(absl::FailedPreconditionError(
         "this server does not let its orchestrations be wiped; start it with "
         "--allow-hub-wipe"));
   }
-  orchestrations_.Wipe(std::move(done));
+  orchestrations_.Wipe(caller.tenant, std::move(done));
 }
 
 }  // namespace leasehold

@@ -10,6 +10,7 @@
 
 #include "service/doors/durable_task_service.h"
 #include "service/orchestration/orchestrations.h"
+#include "service/rpc/caller.h"
 #include "service/rpc/rpc_queue.h"
 #include "service/rpc/served.h"
 
@@ -17,7 +18,7 @@ namespace leasehold {
 
 class DurableTaskClient {
  public:
-  // `allow_hub_wipe`: whether callers may erase everything.
+  // `allow_hub_wipe`: whether callers may erase everything of their tenant.
   DurableTaskClient(DurableTaskService& service, Orchestrations& orchestrations,
                     bool allow_hub_wipe)
       : service_(service),
@@ -29,8 +30,9 @@ class DurableTaskClient {
  private:
   template <typename Accept>
   CallTask ServeWait(MethodQueue& calls, Accept accept, Until until);
+  // Erases everything of the caller's tenant.
   //   FailedPrecondition: callers may not.
-  void Wipe(DoneStatus done);
+  void Wipe(const Caller& caller, DoneStatus done);
 
   DurableTaskService& service_;
   Orchestrations& orchestrations_;

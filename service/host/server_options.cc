@@ -329,8 +329,9 @@ std::vector<Setting> WorkSettings(ServerOptions& o) {
          return absl::OkStatus();
        }},
       SwitchSetting("allow-hub-wipe", o.allow_hub_wipe,
-                    "Let callers erase all orchestrations (CreateTaskHub with "
-                    "recreateIfExists, DeleteTaskHub)."),
+                    "Let callers erase all orchestrations and entities of "
+                    "their tenant (CreateTaskHub with recreateIfExists, "
+                    "DeleteTaskHub); with --policy, operators only."),
       SwitchSetting(
           "builtin", o.builtin,
           "Run the orchestrators Counter, EchoSequence, FanOutEcho and Ping "
@@ -390,12 +391,6 @@ absl::Status CheckTls(const ServerOptions& o) {
 
 absl::Status CheckTogether(const ServerOptions& o) {
   if (absl::Status status = CheckTls(o); !status.ok()) return status;
-  if (o.allow_hub_wipe && o.knows_callers()) {
-    return absl::InvalidArgumentError(
-        "--allow-hub-wipe is given with --policy: a wipe erases the "
-        "orchestrations of all tenants; PurgeInstances and `leasehold "
-        "orchestration purge` erase those of the caller's");
-  }
   if (o.idle_timeout_min > o.idle_timeout_max) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--min-idle-timeout=", absl::FormatDuration(o.idle_timeout_min),

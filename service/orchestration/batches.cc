@@ -562,4 +562,20 @@ void Batches::ForgetAllLocked() {
   holders_.clear();
 }
 
+std::vector<RunNumber> Batches::ForgetTenantLocked(const std::string& tenant) {
+  engine_.mu_.AssertHeld();
+  std::vector<RunNumber> numbers;
+  for (const auto& [number, entity] : by_number_) {
+    if (entity->key.tenant == tenant) numbers.push_back(number);
+  }
+  for (const RunNumber number : numbers) {
+    engine_.effects_.calls.push_back(
+        [kept = ForgetLocked(*by_number_.at(number))] {});
+  }
+  absl::erase_if(holders_, [&tenant](const auto& holder) {
+    return Directory::IsOf(holder.first, tenant);
+  });
+  return numbers;
+}
+
 }  // namespace leasehold

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
@@ -81,6 +82,8 @@ class Batches {
   // All are loaded: begins what they have to do.
   void BeginLocked();
   void ForgetAllLocked();
+  // Forgets the entities of a tenant. Returns their numbers.
+  std::vector<RunNumber> ForgetTenantLocked(const std::string& tenant);
 
  private:
   // From memory, or as one that was asleep.

@@ -46,8 +46,13 @@ void Commands::SendCommand(const InstanceKey& key, HistoryEvent event,
             std::string(StatusName(status)),
             "; only one that has not ended can be told anything")));
       }
-      // It was opened since, or is about to end: now its state is known.
-      SendCommand(key, event, done);
+      // It was opened since, or is about to end, or to be erased: its state is
+      // known after the queued commits.
+      Engine::Section section(engine_);
+      engine_.AfterCommitsLocked([this, key, event, done](absl::Status s) {
+        if (!s.ok()) return done(s);
+        SendCommand(key, event, done);
+      });
     });
     return;
   }

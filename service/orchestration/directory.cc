@@ -33,6 +33,11 @@ std::string Directory::NameOf(const InstanceKey& key) {
   return name;
 }
 
+bool Directory::IsOf(std::string_view name, std::string_view tenant) {
+  return name.size() > tenant.size() && name[tenant.size()] == '\0' &&
+         name.starts_with(tenant);
+}
+
 OrchestrationPtr Directory::FindByName(std::string_view name) const {
   const size_t end = name.find('\0');
   if (end == std::string_view::npos) return nullptr;
@@ -63,6 +68,14 @@ Orchestration* Directory::FindByNumber(RunNumber number) const {
 
 Orchestration* Directory::first() const {
   return by_number_.empty() ? nullptr : &Unpacked(by_number_.begin()->second);
+}
+
+std::vector<RunNumber> Directory::NumbersOf(std::string_view tenant) const {
+  std::vector<RunNumber> numbers;
+  for (const auto& [number, entry] : by_number_) {
+    if (entry.key().first == tenant) numbers.push_back(number);
+  }
+  return numbers;
 }
 
 void Directory::Add(OrchestrationPtr orchestration) {

@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
@@ -44,6 +45,8 @@ class Directory {
 
   // A key as a single string.
   static std::string NameOf(const InstanceKey& key);
+  // Whether that is the name of a key of the tenant.
+  static bool IsOf(std::string_view name, std::string_view tenant);
 
   // nullptr: no orchestration has this key.
   OrchestrationPtr Find(const InstanceKey& key) const {
@@ -64,6 +67,9 @@ class Directory {
   // How many of the tenant's were begun by callers (not by other work), and are
   // not set aside. One whose end is being committed counts.
   size_t BegunByCallers(std::string_view tenant) const;
+
+  // The orchestrations of a tenant, in order.
+  std::vector<RunNumber> NumbersOf(std::string_view tenant) const;
 
   // From now on its key finds this orchestration.
   void Add(OrchestrationPtr orchestration);

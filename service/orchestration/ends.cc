@@ -186,7 +186,7 @@ void Ends::EndPartLocked(EndJob& job, const absl::Status& status) {
 void Ends::CommitEndLocked(const EndJobPtr& job) {
   engine_.mu_.AssertHeld();
   const bool by_letter = job->letter != nullptr;
-  if (by_letter && engine_.mail_.IsStaleLocked(*job->letter)) return;
+  if (by_letter && job->letter->forgotten) return;
   PendingCommit commit;
   bool reached = false;
   for (EndJob::One& one : job->ones) {
@@ -315,7 +315,7 @@ void Ends::ActOnLocked(const LetterPtr& letter) {
 
 void Ends::ActAgain(const LetterPtr& letter) {
   Engine::Section section(engine_);
-  if (!engine_.mail_.IsStaleLocked(*letter)) ActOnLocked(letter);
+  if (!letter->forgotten) ActOnLocked(letter);
 }
 
 // ---- Terminating without a worker -------------------------------------------

@@ -403,7 +403,9 @@ void Engine::PurgeMatching(OrchestrationFilter filter, bool recursive,
   purges_.PurgeMatching(std::move(filter), recursive, timeout, std::move(done));
 }
 
-void Engine::Wipe(DoneStatus done) { purges_.Wipe(std::move(done)); }
+void Engine::Wipe(std::string tenant, DoneStatus done) {
+  wipes_.Wipe(std::move(tenant), std::move(done));
+}
 
 void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
   reads_.Query(std::move(query), std::move(done));

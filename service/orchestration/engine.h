@@ -87,6 +87,7 @@
 #include "service/orchestration/starts.h"
 #include "service/orchestration/turns.h"
 #include "service/orchestration/wait_list.h"
+#include "service/orchestration/wipes.h"
 #include "service/orchestration/work_exchange.h"
 #include "service/orchestration/worker_watch.h"
 #include "service/storage/store.h"
@@ -159,7 +160,8 @@ class Engine final : public Orchestrations,
   void PurgeMatching(OrchestrationFilter filter, bool recursive,
                      absl::Duration timeout, Done<PurgeResult> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  void Wipe(DoneStatus done) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Wipe(std::string tenant, DoneStatus done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) override
@@ -210,6 +212,7 @@ class Engine final : public Orchestrations,
   friend class Starts;
   friend class Turns;
   friend class WaitList;
+  friend class Wipes;
   friend class WorkerWatch;
   class Look;
   class Section;
@@ -306,6 +309,7 @@ class Engine final : public Orchestrations,
   Starts starts_{*this};
   Turns turns_{*this};
   WaitList wait_list_;
+  Wipes wipes_{*this};
   WorkerWatch worker_watch_;
 
   std::thread timer_thread_;

@@ -49,9 +49,21 @@ void EntityWatches::OnChangedLocked(const InstanceKey& key) {
 }
 
 void EntityWatches::OnAllChangedLocked() {
+  ReadAllLocked([](const std::string&) { return true; });
+}
+
+void EntityWatches::OnTenantChangedLocked(const std::string& tenant) {
+  ReadAllLocked([&tenant](const std::string& name) {
+    return Directory::IsOf(name, tenant);
+  });
+}
+
+template <typename IsSo>
+void EntityWatches::ReadAllLocked(IsSo is_so) {
   engine_.mu_.AssertHeld();
   std::vector<InstanceKey> keys;
   for (const std::string& name : waits_.Keys()) {
+    if (!is_so(name)) continue;
     // Looks, and takes nobody.
     waits_.TakeIf(name, [&](const Waiter& waiter) {
       if (keys.empty() || keys.back() != waiter.key) keys.push_back(waiter.key);

@@ -40,8 +40,9 @@ class EntityWatches {
 
   // A commit that concerns the entity is durable.
   void OnChangedLocked(const InstanceKey& key);
-  // Anything may have changed.
+  // Anything may have changed, or anything of a tenant.
   void OnAllChangedLocked();
+  void OnTenantChangedLocked(const std::string& tenant);
   void EndWaitsLocked(const absl::Status& status);
 
  private:
@@ -54,6 +55,9 @@ class EntityWatches {
     bool again = false;  // Something has changed since it began.
   };
 
+  // Looks at the entities that are awaited and have such names.
+  template <typename IsSo>
+  void ReadAllLocked(IsSo is_so);
   void ReadLocked(const InstanceKey& key);
   void OnRead(const InstanceKey& key,
               const absl::StatusOr<std::optional<EntityInfo>>& info);

@@ -28,6 +28,13 @@ CallMark KeptCalls::Take(std::map<int64_t, CallMark>::iterator it) {
   return mark;
 }
 
+void KeptCalls::Forget(std::string_view tenant) {
+  for (auto it = marks_.begin(); it != marks_.end();) {
+    const auto mark = it++;
+    if (mark->second.tenant == tenant) Take(mark);
+  }
+}
+
 void KeptCalls::Clear() {
   marks_.clear();
   orders_.clear();

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,7 @@ class KeptCalls {
 
   size_t size() const { return marks_.size(); }
   size_t bytes() const { return bytes_; }
+  void Forget(std::string_view tenant);
   void Clear();
 
  private:

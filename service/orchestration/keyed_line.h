@@ -56,6 +56,12 @@ class KeyedLine {
   // Whether a task of that key waits or runs.
   bool Contains(const std::string& key) const { return lines_.contains(key); }
 
+  // Calls `each` with every key of which a task waits or runs.
+  template <typename Each>
+  void ForEachKey(Each each) const {
+    for (const auto& [key, line] : lines_) each(key);
+  }
+
   // Takes the tasks of that key that have not begun; the running one stays.
   std::vector<Task> TakeWaiting(const std::string& key) {
     const auto it = lines_.find(key);

@@ -12,6 +12,10 @@ void Lookups::Add(const InstanceKey& key, Lookup lookup) {
 }
 
 void Lookups::Begin(const InstanceKey& key, const std::string& name) {
+  if (const auto held = held_.find(key.tenant); held != held_.end()) {
+    held->second.keys.push_back(key);
+    return;
+  }
   outdated_.erase(name);
   readers_.Post(
       [&store = store_, key, reload = reload_, lookup = *lookups_.Take(name)] {
@@ -39,9 +43,25 @@ void Lookups::OnEnd(const std::string& name) {
   if (lookups_.Contains(name)) outdated_.insert(name);
 }
 
+void Lookups::Hold(const std::string& tenant) {
+  ++held_[tenant].times;
+  lookups_.ForEachKey([&](const std::string& name) {
+    if (Directory::IsOf(name, tenant)) outdated_.insert(name);
+  });
+}
+
+void Lookups::Release(const std::string& tenant) {
+  const auto held = held_.find(tenant);
+  if (held == held_.end() || --held->second.times > 0) return;
+  const std::vector<InstanceKey> keys = std::move(held->second.keys);
+  held_.erase(held);
+  for (const InstanceKey& key : keys) Begin(key, Directory::NameOf(key));
+}
+
 std::vector<Lookups::Lookup> Lookups::BeginReload() {
   ++reload_;
   outdated_.clear();
+  held_.clear();
   return lookups_.Clear();
 }
 

@@ -4,7 +4,8 @@
 // A lookup lasts until End: meanwhile nobody else decides what becomes of its
 // key. It is outdated if the key has lost an orchestration since it began to
 // read, or if memory was discarded (a reload): its row may then be from before
-// that.
+// that. While a tenant is wiped none of its lookups begins: those that
+// run already are outdated, and the others read the store after the wipe.
 //
 // Thread-safety: none; callers synchronise. Lookups themselves run on a reader,
 // without the lock.   Lifetime: store and readers outlive it.
@@ -17,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "service/instance/executor.h"
@@ -47,6 +49,14 @@ class Lookups {
   // An orchestration of that key (Directory::NameOf) has ended.
   void OnEnd(const std::string& name);
 
+  // Everything of the tenant is being erased, until as many calls of Release,
+  // or a reload.
+  void Hold(const std::string& tenant);
+  void Release(const std::string& tenant);
+  bool IsHeld(const std::string& tenant) const {
+    return held_.contains(tenant);
+  }
+
   // How often memory was discarded. What belongs to an earlier reload is
   // forgotten. (An epoch is the partition's: it was opened again.)
   uint64_t reload() const { return reload_; }
@@ -55,6 +65,12 @@ class Lookups {
   [[nodiscard]] std::vector<Lookup> BeginReload();
 
  private:
+  // Lookups of a tenant that will begin later.
+  struct Held {
+    int times = 0;
+    std::vector<InstanceKey> keys;
+  };
+
   void Begin(const InstanceKey& key, const std::string& name);
 
   Store& store_;
@@ -63,6 +79,7 @@ class Lookups {
   KeyedLine<Lookup> lookups_;
   // The keys that have lost an orchestration since their lookup began.
   absl::flat_hash_set<std::string> outdated_;
+  absl::flat_hash_map<std::string, Held> held_;  // By tenant.
 };
 
 }  // namespace leasehold

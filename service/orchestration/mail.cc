@@ -76,6 +76,8 @@ void Mail::FireLocked(Orchestration& orchestration, int32_t id) {
 void Mail::SendLocked(const InstanceKey& from, OutboxMessage message,
                       PendingCommit& commit, const ErrandPtr& errand) {
   engine_.mu_.AssertHeld();
+  CheckInvariant(message.to.tenant == from.tenant,
+                 "no tenant sends anything to another");
   if (message.kind == OutboxMessage::Kind::kEvent) {
     const bool short_cut =
         engine_.options_.outbox_shortcut &&
@@ -89,7 +91,6 @@ void Mail::SendLocked(const InstanceKey& from, OutboxMessage message,
   const auto letter =
       std::make_shared<Letter>(Letter{.key = {row.source, row.ordinal},
                                       .message = std::move(message),
-                                      .reload = engine_.lookups_.reload(),
                                       .errand = errand});
   if (errand != nullptr) errand->Begin();
   LineUpLocked(letter);
@@ -102,10 +103,8 @@ void Mail::PushLocked(const OutboxRow& row) {
   std::optional<OutboxMessage> message = Outbox::Read(row);
   // Left where it is, for people.
   if (!message.has_value()) return;
-  const auto letter =
-      std::make_shared<Letter>(Letter{.key = {row.source, row.ordinal},
-                                      .message = *std::move(message),
-                                      .reload = engine_.lookups_.reload()});
+  const auto letter = std::make_shared<Letter>(
+      Letter{.key = {row.source, row.ordinal}, .message = *std::move(message)});
   LineUpLocked(letter);
   ArriveLocked(letter);
 }
@@ -117,14 +116,9 @@ void Mail::LineUpLocked(const LetterPtr& letter) {
 void Mail::ArriveLocked(const LetterPtr& letter) {
   engine_.mu_.AssertHeld();
   // Everything was erased since, and the row with it.
-  if (IsStaleLocked(*letter)) return;
+  if (letter->forgotten) return;
   letter->durable = true;
   AdvanceLocked(Directory::NameOf(letter->message.to));
-}
-
-bool Mail::IsStaleLocked(const Letter& letter) const {
-  engine_.mu_.AssertHeld();
-  return letter.reload != engine_.lookups_.reload();
 }
 
 void Mail::AdvanceLocked(const std::string& name) {
@@ -161,7 +155,7 @@ void Mail::ActOnLocked(const LetterPtr& letter) {
 void Mail::CommitLocked(const LetterPtr& letter, PendingCommit commit,
                         bool reached) {
   engine_.mu_.AssertHeld();
-  CheckInvariant(!IsStaleLocked(*letter), "a letter is acted on in its reload");
+  CheckInvariant(!letter->forgotten, "what is forgotten is not acted on");
   SubmitLocked(letter, std::move(commit), reached);
   const std::string name = Directory::NameOf(letter->message.to);
   LeaveLineLocked(name);
@@ -198,7 +192,7 @@ void Mail::EndPartLocked(Letter& letter, const absl::Status& status) {
 
 void Mail::PutOffLocked(const LetterPtr& letter, const absl::Status& status) {
   engine_.mu_.AssertHeld();
-  if (IsStaleLocked(*letter)) return;
+  if (letter->forgotten) return;
   EndPartLocked(*letter, status);
   put_off_.push_back(letter);
   if (retry_at_.has_value()) return;
@@ -220,6 +214,7 @@ void Mail::ForgetAllLocked() {
   engine_.mu_.AssertHeld();
   for (auto& [name, line] : lines_) {
     for (const LetterPtr& letter : line) {
+      letter->forgotten = true;
       EndPartLocked(*letter, absl::UnavailableError(
                                  "what the store held was being read anew; "
                                  "what was not done yet goes on"));
@@ -228,6 +223,21 @@ void Mail::ForgetAllLocked() {
   lines_.clear();
   put_off_.clear();
   retry_at_.reset();
+}
+
+std::vector<LetterPtr> Mail::ForgetTenantLocked(const std::string& tenant) {
+  engine_.mu_.AssertHeld();
+  std::vector<LetterPtr> letters;
+  absl::erase_if(lines_, [&](auto& line) {
+    if (!Directory::IsOf(line.first, tenant)) return false;
+    letters.insert(letters.end(), line.second.begin(), line.second.end());
+    return true;
+  });
+  for (const LetterPtr& letter : letters) letter->forgotten = true;
+  std::erase_if(put_off_,
+                [](const LetterPtr& letter) { return letter->forgotten; });
+  if (put_off_.empty()) retry_at_.reset();
+  return letters;
 }
 
 // ---- What they cause --------------------------------------------------------

@@ -44,10 +44,10 @@ class Engine;
 struct Letter {
   OutboxKey key;
   OutboxMessage message;
-  uint64_t reload = 0;         // It is forgotten with that memory.
   ErrandPtr errand = nullptr;  // Of which it is a part.
   bool durable = false;
-  bool begun = false;  // It is being acted on.
+  bool begun = false;      // It is being acted on.
+  bool forgotten = false;  // With the memory that it was in.
 };
 using LetterPtr = std::shared_ptr<Letter>;
 
@@ -77,19 +77,23 @@ class Mail {
 
   // ---- Acting on a letter ----
 
-  // Whether memory was discarded since: whoever acts on the letter stops.
-  bool IsStaleLocked(const Letter& letter) const;
   // Commits what comes of the letter (in `commit`, perhaps nothing), and takes
   // its row. `reached`: whether its target is changed by that.
   void CommitLocked(const LetterPtr& letter, PendingCommit commit,
                     bool reached);
-  // It could not be acted on now, and will be later. No effect if it is stale.
+  // It could not be acted on now, and will be later. No effect if it is
+  // forgotten.
   void PutOffLocked(const LetterPtr& letter, const absl::Status& status);
   // When those are tried again, on the monotonic clock; nullopt: there is none.
   std::optional<StoredTime> retry_at() const { return retry_at_; }
   void RetryIfDueLocked(StoredTime now);
-  // Memory is being discarded.
+  // Memory is being discarded: whoever acts on a letter stops.
   void ForgetAllLocked();
+  // The same for the letters of a tenant. Returns them: their rows are still
+  // there, and callers may wait for them.
+  std::vector<LetterPtr> ForgetTenantLocked(const std::string& tenant);
+  // The part of an errand that it was has ended.
+  void EndPartLocked(Letter& letter, const absl::Status& status);
 
   // ---- To an open orchestration ----
 
@@ -115,7 +119,6 @@ class Mail {
                     bool reached);
   // The first letter of that line was acted on.
   void LeaveLineLocked(const std::string& name);
-  void EndPartLocked(Letter& letter, const absl::Status& status);
   void ReceiveLocked(Orchestration& target, Message message);
 
   Engine& engine_;

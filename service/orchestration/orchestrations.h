@@ -97,8 +97,10 @@ class Orchestrations {
   virtual void PurgeMatching(OrchestrationFilter filter, bool recursive,
                              absl::Duration timeout,
                              Done<PurgeResult> done) = 0;
-  // Erases everything, including what is running.
-  virtual void Wipe(DoneStatus done) = 0;
+  // Erases everything of a tenant, including what is running, and its entities:
+  // all at once, or nothing. Waits are answered as if each orchestration were
+  // purged; calls of entities end as Aborted.
+  virtual void Wipe(std::string tenant, DoneStatus done) = 0;
 
   // Lists, page by page.
   //   InvalidArgument: the page token is not one of this list, with this filter

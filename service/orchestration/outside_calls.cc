@@ -333,4 +333,21 @@ void OutsideCalls::ForgetAllLocked() {
   timer_set_ = false;
 }
 
+std::vector<Done<OperationResult>> OutsideCalls::ForgetTenantLocked(
+    const std::string& tenant) {
+  engine_.mu_.AssertHeld();
+  const auto is_its = [&tenant](const std::string& name) {
+    return Directory::IsOf(name, tenant);
+  };
+  std::vector<Done<OperationResult>> waiting;
+  for (Waiter& waiter : waits_.TakeForKeys(is_its)) {
+    by_id_.erase(waiter.id);
+    waiting.push_back(std::move(waiter.done));
+  }
+  absl::erase_if(lookups_, [&](const auto& one) { return is_its(one.first); });
+  absl::erase_if(waiting_, [&](const auto& one) { return is_its(one.first); });
+  kept_.Forget(tenant);
+  return waiting;
+}
+
 }  // namespace leasehold

@@ -65,6 +65,9 @@ class OutsideCalls {
   void LoadLocked(const InstanceKey& key, const EntityMessage& message);
   void EndWaitsLocked(const absl::Status& status);
   void ForgetAllLocked();
+  // Forgets the calls of a tenant. Returns those who wait for them.
+  std::vector<Done<OperationResult>> ForgetTenantLocked(
+      const std::string& tenant);
 
  private:
   struct Waiter {

@@ -189,8 +189,8 @@ void Purges::OnFound(const Target& target,
     if (read.ok()) children = *std::move(read);
   }
   Engine::Section section(engine_);
-  if (target.letter != nullptr && engine_.mail_.IsStaleLocked(*target.letter)) {
-    return;
+  if (target.letter != nullptr && target.letter->forgotten) {
+    return engine_.lookups_.End(key, reload);
   }
   if (status.ok()) status = engine_.admission_.serving();
   const OrchestrationPtr present = engine_.directory_.Find(key);
@@ -286,37 +286,6 @@ void Purges::GiveUpLocked(const Target& target, const absl::Status& status) {
     return engine_.mail_.PutOffLocked(target.letter, status);
   }
   EndJobLocked(*target.job, status);
-}
-
-// ---- Everything -------------------------------------------------------------
-
-void Purges::Wipe(DoneStatus done) {
-  Engine::Section section(engine_);
-  if (absl::Status status = engine_.admission_.serving(); !status.ok()) {
-    return engine_.RefuseLocked(done, status);
-  }
-  PendingCommit commit;
-  commit.changes.push_back(EraseEverything{});
-  commit.done = [done = std::move(done),
-                 waiting = engine_.wait_list_.TakeAllLocked()](
-                    const absl::Status& status) {
-    for (const WaitList::Waiter& waiter : waiting) {
-      if (status.ok()) {
-        waiter.done(nullptr);
-      } else {
-        waiter.done(status);
-      }
-    }
-    done(status);
-  };
-  commit.apply.push_back([this] {
-    engine_.mu_.AssertHeld();
-    engine_.entity_watches_.OnAllChangedLocked();
-  });
-  engine_.outside_calls_.EndWaitsLocked(
-      absl::AbortedError("everything was erased, and the operation with it"));
-  engine_.recovery_.ForgetAllLocked();
-  engine_.commits_.Submit(std::move(commit));
 }
 
 }  // namespace leasehold

@@ -1,5 +1,4 @@
-// Purges: erases orchestrations that have ended or are damaged; and everything,
-// at once.
+// Purges: erases orchestrations that have ended or are damaged.
 //
 // A caller's keys are erased one after the other. A recursive purge sends a
 // letter to each sub-orchestration in the commit that erases its parent, whose
@@ -46,7 +45,6 @@ class Purges {
              Done<PurgeResult> done);
   void PurgeMatching(OrchestrationFilter filter, bool recursive,
                      absl::Duration timeout, Done<PurgeResult> done);
-  void Wipe(DoneStatus done);
 
   // Erases those of these runs that are still as they were listed, together;
   // not their sub-orchestrations.

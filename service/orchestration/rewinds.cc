@@ -230,7 +230,7 @@ void Rewinds::OnChildFound(const LetterPtr& letter,
     if (status.ok()) found = {**row, *std::move(info)};
   }
   Engine::Section section(engine_);
-  if (engine_.mail_.IsStaleLocked(*letter)) return;
+  if (letter->forgotten) return engine_.lookups_.End(key, reload);
   const OrchestrationPtr present = engine_.directory_.Find(key);
   if (!status.ok() && !absl::IsDataLoss(status)) {
     engine_.mail_.PutOffLocked(letter, status);
@@ -239,9 +239,7 @@ void Rewinds::OnChildFound(const LetterPtr& letter,
     // It has just ended, or is about to: the store will tell.
     engine_.AfterCommitsLocked([this, letter](const absl::Status& status) {
       Engine::Section section(engine_);
-      if (status.ok() && !engine_.mail_.IsStaleLocked(*letter)) {
-        ActOnLocked(letter);
-      }
+      if (status.ok() && !letter->forgotten) ActOnLocked(letter);
     });
   } else {
     PendingCommit commit;

@@ -33,6 +33,12 @@ void Schedule::CancelTimers(RunNumber number,
   }
 }
 
+void Schedule::CancelAll(const absl::flat_hash_set<RunNumber>& numbers) {
+  if (numbers.empty()) return;
+  timers_.CancelAll(numbers);
+  retries_.CancelAll(numbers);
+}
+
 void Schedule::AddRetry(absl::Duration delay, RunNumber number,
                         Timers::Kind kind, int32_t id) {
   retries_.Add(

@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
@@ -50,6 +51,8 @@ class Schedule {
   // The timers of an execution, with their times.
   void CancelTimers(RunNumber number,
                     const std::map<int32_t, Timestamp>& timers);
+  // What is left of orchestrations that are gone.
+  void CancelAll(const absl::flat_hash_set<RunNumber>& numbers);
   // `kind`: kRetryTurn or kRetryActivity.
   void AddRetry(absl::Duration delay, RunNumber number, Timers::Kind kind,
                 int32_t id);

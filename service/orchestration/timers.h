@@ -20,6 +20,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
 #include "service/storage/records.h"
 
 namespace leasehold {
@@ -63,6 +64,15 @@ class Timers {
       moved_.erase(moved);
     }
     entries_.erase(entry);
+  }
+  // All of these orchestrations and entities.
+  void CancelAll(const absl::flat_hash_set<RunNumber>& numbers) {
+    absl::erase_if(entries_, [&numbers](const Entry& entry) {
+      return numbers.contains(entry.number);
+    });
+    absl::erase_if(moved_, [&numbers](const auto& moved) {
+      return numbers.contains(std::get<RunNumber>(moved.first));
+    });
   }
   // The clock was set back by this much; see above.
   void MoveBack(StoredTime by) {

@@ -16,8 +16,7 @@ WaitList::WaitId WaitList::Wait(WaitRequest request, Done<SharedInfo> done) {
   }
   const std::string name = Directory::NameOf(request.key);
   if (!IsAheadLocked(name, request.until, request.seen)) {
-    engine_.reads_.PostReadLocked(request.key, request.payloads,
-                                  std::move(done));
+    TellStoredLocked(request, std::move(done));
     return id;
   }
   std::optional<Waiter> oldest =
@@ -32,6 +31,23 @@ WaitList::WaitId WaitList::Wait(WaitRequest request, Done<SharedInfo> done) {
             "waits that are no longer needed")));
   }
   return id;
+}
+
+void WaitList::TellStoredLocked(const WaitRequest& request,
+                                Done<SharedInfo> done) {
+  engine_.mu_.AssertHeld();
+  if (!engine_.lookups_.IsHeld(request.key.tenant)) {
+    return engine_.reads_.PostReadLocked(request.key, request.payloads,
+                                         std::move(done));
+  }
+  // What is about to be erased is still in the store, as if it were open.
+  engine_.AfterCommitsLocked([this, key = request.key,
+                              payloads = request.payloads,
+                              done = std::move(done)](const absl::Status& s) {
+    if (!s.ok()) return done(s);
+    Engine::Section section(engine_);
+    engine_.reads_.PostReadLocked(key, payloads, done);
+  });
 }
 
 bool WaitList::CancelWait(const InstanceKey& key, WaitId id) {
@@ -122,6 +138,14 @@ void WaitList::ReviewWaitersLocked() {
 void WaitList::ReviewWaitersLocked(const InstanceKey& key) {
   engine_.mu_.AssertHeld();
   ReviewLocked(Directory::NameOf(key));
+}
+
+std::vector<WaitList::Waiter> WaitList::TakeForTenantLocked(
+    const std::string& tenant) {
+  engine_.mu_.AssertHeld();
+  return waits_.TakeForKeys([&tenant](const std::string& name) {
+    return Directory::IsOf(name, tenant);
+  });
 }
 
 void WaitList::EndWaitsLocked(const absl::Status& status) {

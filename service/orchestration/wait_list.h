@@ -41,7 +41,8 @@ class WaitList {
   void TellLocked(Orchestration& orchestration, const HotState& hot,
                   const Payload& input);
   void EndWaitsLocked(const absl::Status& status);
-  std::vector<Waiter> TakeAllLocked() { return waits_.TakeAll(); }
+  // Takes those that wait for orchestrations of a tenant.
+  std::vector<Waiter> TakeForTenantLocked(const std::string& tenant);
   // Answers waiters whose condition already holds, after memory was rebuilt or
   // a key got another orchestration.
   void ReviewWaitersLocked();
@@ -50,6 +51,8 @@ class WaitList {
  private:
   // The orchestration has changed: notifies its waiters.
   void WakeLocked(const Orchestration& orchestration, OrchestrationInfo info);
+  // Answers what is stored of an orchestration that nobody need wait for.
+  void TellStoredLocked(const WaitRequest& request, Done<SharedInfo> done);
   bool IsAwaitedLocked(const InstanceKey& key) const {
     return !waits_.empty() && waits_.Contains(Directory::NameOf(key));
   }

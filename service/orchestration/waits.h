@@ -69,6 +69,19 @@ class Waits {
     return taken;
   }
 
+  // Takes the waiters for all keys that match.
+  template <typename IsSo>
+  std::vector<Waiter> TakeForKeys(IsSo is_so) {
+    std::vector<Waiter> taken;
+    for (const std::string& key : Keys()) {
+      if (!is_so(key)) continue;
+      std::vector<Waiter> more =
+          TakeIf(key, [](const Waiter&) { return true; });
+      std::move(more.begin(), more.end(), std::back_inserter(taken));
+    }
+    return taken;
+  }
+
   std::vector<Waiter> TakeAll() {
     std::vector<Waiter> taken;
     for (auto& [key, waiters] : waiters_) {

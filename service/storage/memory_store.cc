@@ -117,19 +117,30 @@ void MemoryStore::Apply(const EraseRun& change) {
   requests_of_.erase(key);
 }
 
-void MemoryStore::Apply(const EraseEverything&) {
-  instances_.clear();
-  replaced_.clear();
-  requests_.clear();
-  by_key_.clear();
-  finished_.clear();
-  replaced_of_.clear();
-  requests_of_.clear();
-  outbox_.clear();
-  entities_.clear();
-  awake_.clear();
-  calls_.clear();
-  call_orders_.clear();
+void MemoryStore::Apply(const EraseTenant& change) {
+  std::vector<RunNumber> numbers;
+  for (const auto* runs : {&instances_, &replaced_}) {
+    for (const auto& [number, run] : *runs) {
+      if (run.row.tenant == change.tenant) numbers.push_back(number);
+    }
+  }
+  for (const RunNumber number : numbers) EraseRows(number);
+  std::erase_if(awake_, [&](const auto& entity) {
+    return entity.second.first == change.tenant;
+  });
+  std::erase_if(calls_, [&](const auto& call) {
+    return call.second.tenant == change.tenant;
+  });
+  const auto forget = [&](auto& by_key) {
+    std::erase_if(by_key, [&](const auto& one) {
+      return one.first.first == change.tenant;
+    });
+  };
+  forget(requests_);
+  forget(replaced_of_);
+  forget(requests_of_);
+  forget(entities_);
+  forget(call_orders_);
 }
 
 void MemoryStore::Apply(const PutRequest& change) {

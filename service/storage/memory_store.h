@@ -105,7 +105,7 @@ class MemoryStore final : public Store {
   void Apply(const PutTask& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const DropTask& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const EraseRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Apply(const EraseEverything& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Apply(const EraseTenant& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutRequest& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const PutCall& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const DropCall& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -274,9 +274,11 @@ struct DropCall {
   std::string request;
 };
 
-// Erases all instances, replaced runs, requests, entities and calls, and the
-// outbox.
-struct EraseEverything {};
+// Erases all instances, replaced runs, requests, entities and calls of a
+// tenant. The rows of an outbox are of no tenant: whoever put them takes them.
+struct EraseTenant {
+  std::string tenant;
+};
 
 // At most one per tenant and request: replaces an older one. It stays when its
 // instance is replaced.
@@ -306,7 +308,7 @@ struct TakeOutbox {
 using Change =
     std::variant<PutRun, UpdateRun, FinishRun, AppendHistory, ClearExecution,
                  PutMessage, TakeMessages, PutTimer, DropTimer, PutTask,
-                 DropTask, EraseRun, EraseEverything, PutRequest, PutSetting,
+                 DropTask, EraseRun, EraseTenant, PutRequest, PutSetting,
                  PutOutbox, TakeOutbox, PutEntity, TouchEntity, EraseEntity,
                  PutOperation, DropOperation, PutCall, DropCall>;
 

@@ -8,7 +8,8 @@ SqliteCallWriter::SqliteCallWriter(SqliteConnection& c)
     : put_(c,
            "INSERT INTO call (tenant, request, ended, fingerprint, id, outcome,"
            " sum) VALUES (?1,?2,?3,?4,?5,?6,row_sum(?1,?2,?3,?4,?5,?6))"),
-      drop_(c, "DELETE FROM call WHERE tenant=? AND request=?") {}
+      drop_(c, "DELETE FROM call WHERE tenant=? AND request=?"),
+      erase_tenant_(c, "DELETE FROM call WHERE tenant=?") {}
 
 absl::Status SqliteCallWriter::Apply(const PutCall& change) {
   const CallRow& row = change.row;
@@ -21,6 +22,10 @@ absl::Status SqliteCallWriter::Apply(const PutCall& change) {
 
 absl::Status SqliteCallWriter::Apply(const DropCall& change) {
   return drop_.Run(change.tenant, change.request);
+}
+
+absl::Status SqliteCallWriter::Apply(const EraseTenant& change) {
+  return erase_tenant_.Run(change.tenant);
 }
 
 SqliteCallReader::SqliteCallReader(SqliteConnection& c)

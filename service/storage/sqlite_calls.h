@@ -26,10 +26,12 @@ class SqliteCallWriter {
 
   absl::Status Apply(const PutCall& change);
   absl::Status Apply(const DropCall& change);
+  absl::Status Apply(const EraseTenant& change);
 
  private:
   SqliteStatement put_;
   SqliteStatement drop_;
+  SqliteStatement erase_tenant_;
 };
 
 class SqliteCallReader {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -64,7 +65,11 @@ SqliteEntityWriter::SqliteEntityWriter(SqliteConnection& c)
                          "UPDATE operation SET event=?3, sum=row_sum(?1,?2,?3)"
                          " WHERE number=?1 AND sequence=?2"),
       drop_operation_(c, "DELETE FROM operation WHERE number=? AND sequence=?"),
-      erase_operations_(c, "DELETE FROM operation WHERE number=?") {}
+      erase_operations_(c, "DELETE FROM operation WHERE number=?"),
+      awake_of_tenant_(c,
+                       "SELECT number FROM entity INDEXED BY entity_key"
+                       " WHERE tenant=? AND number<>0"),
+      erase_tenant_(c, "DELETE FROM entity WHERE tenant=?") {}
 
 absl::StatusOr<std::optional<RunNumber>> SqliteEntityWriter::NumberOf(
     std::string_view tenant, std::string_view id) {
@@ -150,6 +155,24 @@ absl::Status SqliteEntityWriter::Apply(const PutOperation& change) {
 absl::Status SqliteEntityWriter::Apply(const DropOperation& change) {
   absl::Status done = drop_operation_.Run(change.number, change.sequence);
   if (done.ok()) counts_.operations -= drop_operation_.changed();
+  return done;
+}
+
+absl::Status SqliteEntityWriter::Apply(const EraseTenant& change) {
+  std::vector<RunNumber> awake;
+  {
+    SqliteRows rows = awake_of_tenant_.Start(change.tenant);
+    while (rows.Next()) awake.push_back(rows.Number(0));
+    if (!rows.status().ok()) return rows.status();
+  }
+  for (const RunNumber number : awake) {
+    absl::Status done = erase_operations_.Run(number);
+    if (!done.ok()) return done;
+    counts_.operations -= erase_operations_.changed();
+  }
+  counts_.awake -= static_cast<int64_t>(awake.size());
+  absl::Status done = erase_tenant_.Run(change.tenant);
+  if (done.ok()) counts_.entities -= erase_tenant_.changed();
   return done;
 }
 

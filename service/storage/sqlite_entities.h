@@ -40,6 +40,7 @@ class SqliteEntityWriter {
   absl::Status Apply(const EraseEntity& change);
   absl::Status Apply(const PutOperation& change);
   absl::Status Apply(const DropOperation& change);
+  absl::Status Apply(const EraseTenant& change);
 
  private:
   // The number of an entity; nullopt: it has no row.
@@ -63,6 +64,8 @@ class SqliteEntityWriter {
   SqliteStatement replace_operation_;
   SqliteStatement drop_operation_;
   SqliteStatement erase_operations_;
+  SqliteStatement awake_of_tenant_;
+  SqliteStatement erase_tenant_;
 };
 
 class SqliteEntityReader {

@@ -114,6 +114,14 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       erase_requests_(c,
                       "DELETE FROM request"
                       " WHERE key_hash=? AND tenant=? AND id=?"),
+      open_of_tenant_(c,
+                      "SELECT number FROM instance"
+                      " WHERE finished IS NULL AND tenant=?"),
+      runs_of_tenant_(c,
+                      "SELECT number FROM instance WHERE tenant=?1"
+                      " UNION ALL SELECT number FROM replaced WHERE tenant=?1"
+                      " ORDER BY number"),
+      erase_requests_of_tenant_(c, "DELETE FROM request WHERE tenant=?"),
       put_outbox_(c,
                   "INSERT INTO outbox VALUES (?1,?2,?3,?4,row_sum(?1,?2,?3,?4))"
                   " ON CONFLICT DO NOTHING"),
@@ -353,14 +361,26 @@ absl::Status SqliteWriter::Apply(const EraseRun& change) {
   return status.ok() ? EraseRows(change.number) : status;
 }
 
-absl::Status SqliteWriter::Apply(const EraseEverything&) {
-  ledger_ = {.commits = ledger_.commits};
-  entities_.set_counts({});
-  return connection_.Run(
-      "DELETE FROM instance; DELETE FROM history; DELETE FROM message;"
-      "DELETE FROM timer; DELETE FROM task; DELETE FROM replaced;"
-      "DELETE FROM request; DELETE FROM outbox; DELETE FROM entity;"
-      "DELETE FROM operation; DELETE FROM call");
+absl::Status SqliteWriter::Apply(const EraseTenant& change) {
+  const auto open = NumbersOf(open_of_tenant_, change.tenant);
+  if (!open.ok()) return open.status();
+  for (const RunNumber number : *open) {
+    absl::Status done = EraseRow(number);
+    if (done.ok()) done = erase_history_.Run(number);
+    if (done.ok()) done = EraseParts(number);
+    if (!done.ok()) return done;
+  }
+  // What is left has a row and a history, and nothing else.
+  const auto runs = NumbersOf(runs_of_tenant_, change.tenant);
+  if (!runs.ok()) return runs.status();
+  for (const RunNumber number : *runs) {
+    absl::Status done = Uncount(ledger_.instances, erase_instance_, number);
+    if (done.ok()) done = RunEach(number, {&erase_replaced_, &erase_history_});
+    if (!done.ok()) return done;
+  }
+  absl::Status done = erase_requests_of_tenant_.Run(change.tenant);
+  if (done.ok()) done = calls_.Apply(change);
+  return done.ok() ? entities_.Apply(change) : done;
 }
 
 absl::Status SqliteWriter::Apply(const PutRequest& change) {
@@ -385,6 +405,15 @@ absl::Status SqliteWriter::Apply(const PutOutbox& change) {
 absl::Status SqliteWriter::Apply(const TakeOutbox& change) {
   return Uncount(ledger_.outbox, take_outbox_, int64_t{change.key.source},
                  change.key.ordinal);
+}
+
+absl::StatusOr<std::vector<RunNumber>> SqliteWriter::NumbersOf(
+    SqliteStatement& statement, std::string_view tenant) {
+  std::vector<RunNumber> numbers;
+  SqliteRows rows = statement.Start(tenant);
+  while (rows.Next()) numbers.push_back(rows.Number(0));
+  if (!rows.status().ok()) return rows.status();
+  return numbers;
 }
 
 absl::StatusOr<std::vector<RunNumber>> SqliteWriter::FindKey(

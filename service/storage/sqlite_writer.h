@@ -68,7 +68,7 @@ class SqliteWriter {
   absl::Status Apply(const PutTask& change);
   absl::Status Apply(const DropTask& change);
   absl::Status Apply(const EraseRun& change);
-  absl::Status Apply(const EraseEverything& change);
+  absl::Status Apply(const EraseTenant& change);
   absl::Status Apply(const PutRequest& change);
   absl::Status Apply(const PutSetting& change);
   absl::Status Apply(const PutOutbox& change);
@@ -101,6 +101,9 @@ class SqliteWriter {
   template <typename... Values>
   absl::Status Uncount(int64_t& count, SqliteStatement& statement,
                        const Values&... values);
+  // The numbers that `statement` finds for a tenant.
+  absl::StatusOr<std::vector<RunNumber>> NumbersOf(SqliteStatement& statement,
+                                                   std::string_view tenant);
   // Erases the row of an instance.
   absl::Status EraseRow(RunNumber number);
   // Erases the messages, timers and tasks of an instance.
@@ -164,6 +167,9 @@ class SqliteWriter {
   SqliteStatement erase_tasks_;
   SqliteStatement erase_replaced_;
   SqliteStatement erase_requests_;
+  SqliteStatement open_of_tenant_;
+  SqliteStatement runs_of_tenant_;
+  SqliteStatement erase_requests_of_tenant_;
   SqliteStatement put_outbox_;
   SqliteStatement replace_outbox_;
   SqliteStatement take_outbox_;

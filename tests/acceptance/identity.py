@@ -328,9 +328,6 @@ def _():
                 file.write("nonsense\n")
             refused(f"--policy={path}", names=[folder, *names])
         refused(f"--policy={folder}/missing.json", names=["cannot be read"])
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(json.dumps(right))
-        refused(f"--policy={path}", "--allow-hub-wipe", names=["--allow-hub-wipe"])
 
 
 @check("A44.9 certificates: a SPIFFE ID, then a DNS name, then the common name")

@@ -104,8 +104,8 @@ std::vector<Case> Cases() {
       Of(&Stub::PurgeInstances,
          "purgeInstanceFilter { timeout { seconds: 301 } }",
          "PurgeMatching default/* [] for 300 s"),
-      Of(&Stub::CreateTaskHub, "recreateIfExists: true", "Wipe"),
-      Of(&Stub::DeleteTaskHub, "", "Wipe"),
+      Of(&Stub::CreateTaskHub, "recreateIfExists: true", "Wipe default"),
+      Of(&Stub::DeleteTaskHub, "", "Wipe default"),
   };
 }
 
@@ -275,7 +275,7 @@ TEST_F(DurableTaskClientTest, NoOneMayWipeUnlessTheOptionSaysSo) {
   DoorServer server(closed, clock_);
   const auto stub = Hub::NewStub(server.channel());
   for (const Case& one : Cases()) {
-    if (one.asked != "Wipe") continue;
+    if (one.asked != "Wipe default") continue;
     const grpc::Status status = one.call(*stub, one.request);
     EXPECT_EQ(status.error_code(), grpc::FAILED_PRECONDITION);
     EXPECT_THAT(status.error_message(), HasSubstr("--allow-hub-wipe"));

@@ -133,8 +133,8 @@ class FakeOrchestrations final : public Orchestrations {
          absl::ToInt64Seconds(timeout), " s");
     Answer(purged, done);
   }
-  void Wipe(DoneStatus done) override {
-    Note("Wipe");
+  void Wipe(std::string tenant, DoneStatus done) override {
+    Note("Wipe ", tenant);
     done(failure);
   }
   void Query(OrchestrationQuery q, Done<OrchestrationPage> done) override {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -211,6 +212,34 @@ TEST(Directory, ManyAreFoundWhileSomeArePacked) {
   }
   EXPECT_EQ(directory.Find({"t", id(kMany + 1)}), nullptr);
   EXPECT_EQ(directory.size(), kMany);
+}
+
+TEST(Directory, ATenantHasItsOwnPackedOrNotInOrder) {
+  Directory directory;
+  const auto add = [&directory](RunNumber number, std::string tenant) {
+    directory.Add(std::make_shared<Orchestration>(
+        number, InstanceKey{std::move(tenant), "a"}, "Name", std::nullopt,
+        "execution"));
+    directory.FindByNumber(number)->durable = true;
+    directory.NoteParked(number);
+  };
+  add(3, "t");
+  add(2, "tt");
+  add(1, "t");  // The number 3 gives up its key, and ends.
+  const OrchestrationPtr other = directory.Find({"tt", "a"});
+  directory.PackSome();
+  EXPECT_THAT(directory.NumbersOf("t"), ElementsAre(1, 3));
+  EXPECT_THAT(directory.NumbersOf("tt"), ElementsAre(2));
+  EXPECT_THAT(directory.NumbersOf(""), testing::IsEmpty());
+}
+
+TEST(Directory, ANameIsOfOneTenant) {
+  const std::string name = Directory::NameOf({"t", "u"});
+  EXPECT_TRUE(Directory::IsOf(name, "t"));
+  EXPECT_FALSE(Directory::IsOf(name, ""));
+  EXPECT_FALSE(Directory::IsOf(name, "tu"));
+  EXPECT_FALSE(Directory::IsOf(Directory::NameOf({"tt", "u"}), "t"));
+  EXPECT_TRUE(Directory::IsOf(Directory::NameOf({"", "u"}), ""));
 }
 
 }  // namespace

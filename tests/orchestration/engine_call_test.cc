@@ -348,8 +348,7 @@ TEST_F(EntityCallTest, AWipeEndsCallsAndForgetsOutcomes) {
   Call("old");
   Complete(worker.TakeBatch(), "1");
   const Outcome call = Call("r");
-  AskedStatus wiped;
-  engine().Wipe(wiped.done());
+  const AskedStatus wiped = Wipe();
   Settle();
   EXPECT_TRUE(wiped.ok());
   EXPECT_EQ(call.code(), Code::kAborted);

@@ -381,8 +381,7 @@ TEST_F(EngineTest, WipeErasesAlsoWhatIsRunning) {
   Settle();
   const FakeItem turn = worker.TakeTurn();
   const AskedInfo wait = Wait("running", Until::kFinished);
-  AskedStatus wipe;
-  engine().Wipe(wipe.done());
+  const AskedStatus wipe = Wipe();
   Settle();
   EXPECT_TRUE(wipe.ok());
   for (const char* id : {"ended", "running", "out"}) {
@@ -403,8 +402,7 @@ TEST_F(EngineTest, StartBehindAPurgeAndAWipeIsAnswered) {
   Run(worker, "a", {Complete()});
   const auto purge = Purge("a");
   readers_.RunAll();  // Looked up, but not committed.
-  AskedStatus wipe;
-  engine().Wipe(wipe.done());
+  const AskedStatus wipe = Wipe();
   StartRequest request = Request("a");
   request.policy.replaceable.emplace();
   const auto start = Start(std::move(request));

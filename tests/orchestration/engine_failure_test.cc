@@ -107,8 +107,7 @@ TEST_F(EngineFailureTest, ChangesAreUnavailableUntilTheStoreIsOpenAgain) {
   const AskedStatus suspend = Suspend("a");
   const auto purge = Purge("a");
   const AskedInfo late = Wait("a", Until::kFinished);
-  AskedStatus wipe;
-  engine().Wipe(wipe.done());
+  const AskedStatus wipe = Wipe();
   Asked<StartReceipt> restart;
   engine().Restart(Key("a"), "new", restart.done());
   Settle();
@@ -202,7 +201,9 @@ TEST_F(EngineFailureTest, EngineThatWasReplacedStoresNothing) {
   Settle();
   const auto other = memory_.OpenPartition(kOnlyPartition, 1);
   ASSERT_TRUE(other.ok());
-  ASSERT_TRUE(memory_.Commit({other->fence}, {EraseEverything{}}).done());
+  ASSERT_TRUE(
+      memory_.Commit({other->fence}, {EraseTenant{std::string(kTestTenant)}})
+          .done());
   const auto late = Start("b");
   Settle();
   EXPECT_EQ(late.code(), Code::kUnavailable);
@@ -395,8 +396,7 @@ TEST_F(EngineFailureTest, NothingAcknowledgedIsLost) {
     AnswerAll(world);
     for (const auto& [id, start] : world.starts) ExpectNothingLost(world, id);
     work().Disconnect(world.worker.id);
-    AskedStatus wipe;
-    engine().Wipe(wipe.done());
+    const AskedStatus wipe = Wipe();
     Settle();
   });
 }

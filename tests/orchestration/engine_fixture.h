@@ -32,6 +32,7 @@
 #include "service/orchestration/engine.h"
 #include "service/orchestration/node_work_exchange.h"
 #include "service/storage/memory_store.h"
+#include "tests/orchestration/fake_item.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/manual_executor.h"
 #include "tests/support/outbox_shortcut.h"
@@ -39,85 +40,6 @@
 #include "tests/support/test_key.h"
 
 namespace leasehold {
-
-// ---- Items for workers ------------------------------------------------------
-
-struct FakeItem {
-  WorkKind kind = WorkKind::kTurn;
-  std::string token = {};
-  std::string instance_id = {};
-  std::string execution_id = {};
-  // Of a turn; the events of a batch are its operations.
-  bool past_is_streamed = false;
-  std::vector<HistoryEvent> past = {};
-  std::vector<HistoryEvent> events = {};
-  // Of a batch.
-  Payload state = {};
-  // Of an activity.
-  std::string name = {};
-  std::string version = {};
-  Payload input = {};
-  int32_t id = 0;
-
-  WorkName work_name() const { return {.token = token, .key = TestKey("")}; }
-};
-
-inline std::string ValueOf(std::string_view string_value) {
-  Payload value;
-  WireReader reader(string_value);
-  while (reader.Next()) {
-    if (reader.field() == 1) value = std::string(reader.bytes());
-  }
-  return value.value_or("");
-}
-
-inline void ParseBatch(std::string_view bytes, FakeItem& item) {
-  item.kind = WorkKind::kEntity;
-  WireReader reader(bytes);
-  while (reader.Next()) {
-    if (reader.field() == 1) item.instance_id = reader.bytes();
-    if (reader.field() == 3) item.state = ValueOf(reader.bytes());
-    if (reader.field() == 4)
-      item.events.push_back(*DecodeEvent(reader.bytes()));
-  }
-}
-
-inline FakeItem ParseItem(std::string_view bytes) {
-  FakeItem item;
-  WireReader reader(bytes);
-  while (reader.Next()) {
-    if (reader.field() == 10) item.token = reader.bytes();
-    if (reader.field() == 5) ParseBatch(reader.bytes(), item);
-    if (reader.field() > 2) continue;
-    item.kind = reader.field() == 1 ? WorkKind::kTurn : WorkKind::kActivity;
-    WireReader inner(reader.bytes());
-    while (inner.Next()) {
-      if (item.kind == WorkKind::kTurn) {
-        if (inner.field() == 1) item.instance_id = inner.bytes();
-        if (inner.field() == 2) item.execution_id = ValueOf(inner.bytes());
-        if (inner.field() == 3)
-          item.past.push_back(*DecodeEvent(inner.bytes()));
-        if (inner.field() == 4) {
-          item.events.push_back(*DecodeEvent(inner.bytes()));
-        }
-        if (inner.field() == 6) item.past_is_streamed = inner.varint() != 0;
-      } else {
-        if (inner.field() == 1) item.name = inner.bytes();
-        if (inner.field() == 2) item.version = ValueOf(inner.bytes());
-        if (inner.field() == 3) item.input = ValueOf(inner.bytes());
-        if (inner.field() == 4) {
-          const auto of = DecodeMessage<ExecutionOf>(inner.bytes());
-          item.instance_id = of->instance_id;
-          item.execution_id = of->execution_id.value_or("");
-        }
-        if (inner.field() == 5) item.id = static_cast<int32_t>(inner.varint());
-      }
-    }
-    EXPECT_TRUE(inner.ok());
-  }
-  EXPECT_TRUE(reader.ok());
-  return item;
-}
 
 // The short text of each kind of event.
 struct EventWord {
@@ -180,7 +102,10 @@ inline std::vector<std::string> Words(const std::vector<HistoryEvent>& events) {
 
 class FakeWorker final : public WorkSink {
  public:
-  void Send(std::string item) override { items.push_back(ParseItem(item)); }
+  void Send(std::string item) override {
+    items.push_back(ParseItem(item));
+    items.back().tenant = tenant;
+  }
   void Announce(size_t bytes) override {
     if (takes_nothing) untaken_bytes += bytes;
   }
@@ -203,6 +128,7 @@ class FakeWorker final : public WorkSink {
 
   std::deque<FakeItem> items;
   WorkerId id = 0;
+  std::string tenant{kTestTenant};
   bool takes_nothing = false;
   size_t untaken_bytes = 0;
 };
@@ -388,13 +314,15 @@ class EngineTest : public testing::Test, public EngineObserver {
   FakeWorker& Connect(WorkerOptions options = {}) {
     auto worker = std::make_shared<FakeWorker>();
     workers_.push_back(worker);
-    options.tenant = std::string(kTestTenant);
+    options.tenant = worker->tenant = tenant_;
     worker->id = work().Connect(std::move(options), worker);
     return *worker;
   }
 
-  static InstanceKey Key(std::string_view id) { return TestKey(id); }
-  static StartRequest Request(std::string_view id, Payload input = {}) {
+  InstanceKey Key(std::string_view id) const {
+    return {.tenant = tenant_, .id = std::string(id)};
+  }
+  StartRequest Request(std::string_view id, Payload input = {}) const {
     StartRequest request;
     request.key = Key(id);
     request.name = "Main";
@@ -466,6 +394,12 @@ class EngineTest : public testing::Test, public EngineObserver {
   Asked<PurgeResult> Purge(std::string_view id, bool recursive = false) {
     Asked<PurgeResult> asked;
     engine().Purge({Key(id)}, recursive, asked.done());
+    return asked;
+  }
+  // Everything of the tenant.
+  AskedStatus Wipe() {
+    AskedStatus asked;
+    engine().Wipe(tenant_, asked.done());
     return asked;
   }
   AskedStatus Rewind(std::string_view id) {
@@ -552,6 +486,8 @@ class EngineTest : public testing::Test, public EngineObserver {
     return count;
   }
 
+  // Whose callers and workers the test is from now on.
+  std::string tenant_{kTestTenant};
   SimulatedClock clock_;
   ManualExecutor tasks_;
   ManualExecutor writer_;

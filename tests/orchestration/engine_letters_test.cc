@@ -61,8 +61,7 @@ class EngineLettersTest : public EngineTest {
   }
 
   void ExpectAWipeToEnd(const Asked<PurgeResult>& purge) {
-    AskedStatus wipe;
-    engine().Wipe(wipe.done());
+    const AskedStatus wipe = Wipe();
     Settle();
     EXPECT_TRUE(wipe.ok());
     EXPECT_TRUE(purge.answered());

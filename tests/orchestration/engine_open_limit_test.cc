@@ -128,8 +128,7 @@ TEST_F(EngineOpenLimitTest, WhatEndsMakesRoomHoweverItDoes) {
   Purge("gone");
   Settle();
   ExpectRoomFor(2);
-  AskedStatus wipe;
-  engine().Wipe(wipe.done());
+  const AskedStatus wipe = Wipe();
   Settle();
   ASSERT_TRUE(wipe.ok());
   ExpectRoomFor(2);
@@ -280,8 +279,7 @@ TEST_F(EngineOpenLimitTest, AStartThatMayNotBeStoredCountsIfItIs) {
     EXPECT_EQ(start.code(), Code::kUnavailable);
     Pass(absl::Seconds(3));
     ExpectRoomFor(effect == Effect::kWhole ? 1 : 2);
-    AskedStatus wipe;
-    engine().Wipe(wipe.done());
+    const AskedStatus wipe = Wipe();
     Settle();
     ASSERT_TRUE(wipe.ok());
   }

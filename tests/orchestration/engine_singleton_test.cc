@@ -22,23 +22,23 @@ using Status = OrchestrationStatus;
 
 class EngineSingletonTest : public EngineTest {
  protected:
-  static StartRequest Chosen(std::string_view id, IfActive if_active,
-                             IfFinished if_finished, Payload input = {}) {
+  StartRequest Chosen(std::string_view id, IfActive if_active,
+                      IfFinished if_finished, Payload input = {}) {
     StartRequest request = Request(id, std::move(input));
     request.policy = PolicyOf(if_active, if_finished);
     return request;
   }
-  static StartRequest Named(std::string_view id, std::string request_id,
-                            uint64_t fingerprint = 1) {
+  StartRequest Named(std::string_view id, std::string request_id,
+                     uint64_t fingerprint = 1) {
     StartRequest request = Chosen(id, IfActive::kFail, IfFinished::kFail);
     request.request_id = std::move(request_id);
     request.fingerprint = fingerprint;
     return request;
   }
-  static StartRequest Ensure(std::string_view id) {
+  StartRequest Ensure(std::string_view id) {
     return Chosen(id, IfActive::kAttach, IfFinished::kAttach);
   }
-  static StartRequest Terminating(std::string_view id) {
+  StartRequest Terminating(std::string_view id) {
     return Chosen(id, IfActive::kTerminate, IfFinished::kReplace);
   }
   StartReceipt StartAndSettle(StartRequest request) {

@@ -11,7 +11,7 @@ namespace {
 class EngineStartTest : public EngineTest {
  protected:
   // As clients of the Durable Task protocol ask to replace what has ended.
-  static StartRequest Replacing(std::string_view id) {
+  StartRequest Replacing(std::string_view id) {
     StartRequest request = Request(id);
     request.policy.replaceable = {OrchestrationStatus::kCompleted,
                                   OrchestrationStatus::kTerminated};

@@ -70,5 +70,18 @@ TEST(KeptCalls, KnowsNothingOnceItIsCleared) {
   EXPECT_EQ(kept.bytes(), 0u);
 }
 
+TEST(KeptCalls, ThoseOfATenantAreForgottenAlone) {
+  KeptCalls kept({.count_max = 2});
+  Added(kept, "a", 1, 4);
+  kept.Add({"u", "a", 2, 5});
+  kept.Forget("u");
+  EXPECT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept.bytes(), 4u);
+  EXPECT_THAT(Added(kept, "b", 3), IsEmpty());  // There is room.
+  EXPECT_THAT(Added(kept, "c", 4), ElementsAre("a"));
+  kept.Forget("v");
+  EXPECT_EQ(kept.size(), 2u);
+}
+
 }  // namespace
 }  // namespace leasehold

@@ -88,5 +88,57 @@ TEST_F(LookupsTest, ANewEpochForgetsThemAndTheRunningOneFindsOut) {
   EXPECT_THAT(ran_, ElementsAre("running", "new"));
 }
 
+// ---- While a tenant is wiped ------------------------------------------------
+
+TEST_F(LookupsTest, WhileItsTenantIsWipedNoneBegins) {
+  const uint64_t reload = lookups_.reload();
+  const InstanceKey other{.tenant = "other", .id = "a"};
+  lookups_.Add(a_, Named("a 1"));
+  lookups_.Add(a_, Named("a 2"));
+  lookups_.Add(other, Named("other"));
+  lookups_.Hold(a_.tenant);
+  EXPECT_TRUE(lookups_.IsHeld(a_.tenant));
+  EXPECT_TRUE(lookups_.IsOutdated(a_, reload));
+  EXPECT_FALSE(lookups_.IsHeld("other"));
+  EXPECT_FALSE(lookups_.IsOutdated(other, reload));
+  lookups_.Add(b_, Named("b 1"));
+  readers_.RunAll();
+  EXPECT_THAT(ran_, ElementsAre("a 1", "other"));
+  lookups_.End(a_, reload);
+  lookups_.End(other, reload);
+  readers_.RunAll();
+  EXPECT_THAT(ran_, ElementsAre("a 1", "other"));
+
+  lookups_.Release(a_.tenant);
+  EXPECT_FALSE(lookups_.IsHeld(a_.tenant));
+  readers_.RunAll();
+  EXPECT_THAT(ran_, ElementsAre("a 1", "other", "b 1", "a 2"));
+  EXPECT_FALSE(lookups_.IsOutdated(a_, reload));
+  EXPECT_FALSE(lookups_.IsOutdated(b_, reload));
+}
+
+TEST_F(LookupsTest, TheyBeginAfterTheLastOfSeveralWipes) {
+  lookups_.Hold(a_.tenant);
+  lookups_.Add(a_, Named("1"));
+  lookups_.Hold(a_.tenant);
+  lookups_.Release(a_.tenant);
+  readers_.RunAll();
+  EXPECT_THAT(ran_, IsEmpty());
+  lookups_.Release(a_.tenant);
+  readers_.RunAll();
+  EXPECT_THAT(ran_, ElementsAre("1"));
+}
+
+TEST_F(LookupsTest, AReloadForgetsThoseThatWaitForAWipe) {
+  lookups_.Hold(a_.tenant);
+  lookups_.Add(a_, Named("1"));
+  EXPECT_THAT(lookups_.BeginReload(), SizeIs(1));
+  EXPECT_FALSE(lookups_.IsHeld(a_.tenant));
+  lookups_.Release(a_.tenant);  // The wipe's commit is known too late.
+  lookups_.Add(a_, Named("2"));
+  readers_.RunAll();
+  EXPECT_THAT(ran_, ElementsAre("2"));
+}
+
 }  // namespace
 }  // namespace leasehold

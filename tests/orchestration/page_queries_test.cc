@@ -148,8 +148,7 @@ TEST_F(PageTest, TokensOutliveARestart) {
 }
 
 TEST_F(PageTest, TokensOutliveAWipe) {
-  AskedStatus wiped;
-  engine().Wipe(wiped.done());
+  const AskedStatus wiped = Wipe();
   Settle();
   ASSERT_TRUE(wiped.ok());
   Reopen();

@@ -138,5 +138,23 @@ TEST(Timers, MovedBackOnesAreDueEarlierAndCancelledByTheirOwnTime) {
   EXPECT_EQ(timers.size(), 0u);
 }
 
+TEST(Timers, AllOfSomeNumbersAreCancelledMovedOrNot) {
+  Timers timers;
+  timers.Add({100, 1, Kind::kTimer, 1});
+  timers.Add({100, 1, Kind::kRetryActivity, 2});
+  timers.Add({100, 2, Kind::kLock, 0});
+  timers.Add({100, 3, Kind::kTimer, 1});
+  timers.Add({100, 0, Kind::kRetention, 0});
+  timers.MoveBack(50);
+  timers.CancelAll({1, 2, 7});
+  EXPECT_EQ(timers.size(), 2u);
+  // One of the same name is not taken for the one that was moved.
+  timers.Add({100, 1, Kind::kTimer, 1});
+  timers.Cancel({100, 1, Kind::kTimer, 1});
+  EXPECT_THAT(TakeAllDue(timers, 1'000),
+              ElementsAre(Entry{50, 3, Kind::kTimer, 1},
+                          Entry{100, 0, Kind::kRetention, 0}));
+}
+
 }  // namespace
 }  // namespace leasehold

@@ -73,5 +73,20 @@ TEST(Waits, AllCanBeTaken) {
   EXPECT_FALSE(waits.Add("a", {4, "x"}).has_value());
 }
 
+TEST(Waits, ThoseForSomeKeysAreTakenAndMakeRoom) {
+  Waits<Waiter> waits(3);
+  waits.Add("a", {1, "x"});
+  waits.Add("b", {2, "x"});
+  waits.Add("c", {3, "x"});
+  EXPECT_THAT(
+      Ids(waits.TakeForKeys([](const std::string& key) { return key != "b"; })),
+      UnorderedElementsAre(1, 3));
+  EXPECT_FALSE(waits.Contains("a"));
+  EXPECT_FALSE(waits.Contains("c"));
+  EXPECT_FALSE(waits.Add("b", {4, "x"}).has_value());
+  EXPECT_FALSE(waits.Add("b", {5, "x"}).has_value());
+  EXPECT_THAT(TakeAllOf(waits, "b"), ElementsAre(2, 4, 5));
+}
+
 }  // namespace
 }  // namespace leasehold

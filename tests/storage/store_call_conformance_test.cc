@@ -60,7 +60,9 @@ TEST_P(StoreCallConformance, CallsAreDroppedOneByOneOrAllTogether) {
   Commit({PutCall{Call("a", 1)}, PutCall{Call("b", 2)}, PutCall{Call("c", 3)}});
   Commit({DropCall{"t", "b"}, DropCall{"t", "none"}, DropCall{"u", "a"}});
   EXPECT_THAT(Requests(), ElementsAre("a", "c"));
-  Commit({EraseEverything{}});
+  Commit({EraseTenant{"u"}});
+  EXPECT_THAT(Requests(), ElementsAre("a", "c"));
+  Commit({EraseTenant{"t"}});
   EXPECT_THAT(Requests(), IsEmpty());
 }
 

@@ -115,7 +115,7 @@ TEST_P(StoreConformance, UnknownCommitIsThereAsAWholeOrNotAtAll) {
   for (const Effect effect : {Effect::kNone, Effect::kWhole}) {
     PartitionWriter writer;
     ASSERT_TRUE(writer.Open(faulty).ok());
-    Commit({EraseEverything{}}, writer.fence());
+    Commit({EraseTenant{"t"}}, writer.fence());
     faulty.FailCommit(0, effect);
     const CommitResult result = writer.Try(
         faulty, {PutRun{Row(1, "a")}, PutOutbox{Told(1)}, PutRun{Row(2, "b")}});
@@ -197,8 +197,8 @@ TEST_P(StoreConformance, OutboxOutlivesWhoeverToldIt) {
   Commit({PutRun{Row(1, "a")}, PutOutbox{Told(1)}});
   Commit({EraseRun{1}});
   EXPECT_THAT(*store_->ReadOutbox(kOnlyPartition), ElementsAre(Told(1)));
-  Commit({EraseEverything{}});
-  EXPECT_THAT(*store_->ReadOutbox(kOnlyPartition), IsEmpty());
+  Commit({EraseTenant{"t"}});
+  EXPECT_THAT(*store_->ReadOutbox(kOnlyPartition), ElementsAre(Told(1)));
 }
 
 }  // namespace

@@ -3,7 +3,8 @@
 // Its tests are in store_conformance_test.cc (the effects of changes),
 // store_commit_conformance_test.cc (partitions, outcomes and outboxes),
 // store_replaced_conformance_test.cc (replaced runs and requests),
-// store_entity_conformance_test.cc (entities) and
+// store_entity_conformance_test.cc (entities),
+// store_erase_tenant_conformance_test.cc (what is erased with a tenant) and
 // store_query_conformance_test.cc (queries, and random changes). The name of
 // the test contains the store's name.
 //
@@ -51,6 +52,22 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
   void Commit(const std::vector<Change>& changes) {
     const absl::Status status = writer_.Commit(*store_, changes);
     EXPECT_TRUE(status.ok()) << status;
+  }
+
+  // Erases all of these tenants, and what partitions 0 and 1 have to tell.
+  void Clear(const std::vector<std::string>& tenants) {
+    std::vector<Change> changes;
+    for (const std::string& tenant : tenants) {
+      changes.push_back(EraseTenant{tenant});
+    }
+    for (const PartitionId source : {0, 1}) {
+      const auto rows = store_->ReadOutbox(source);
+      ASSERT_TRUE(rows.ok()) << rows.status();
+      for (const OutboxRow& row : *rows) {
+        changes.push_back(TakeOutbox{{row.source, row.ordinal}});
+      }
+    }
+    Commit(changes);
   }
 
   std::vector<OpenRun> Open() {

@@ -305,10 +305,10 @@ TEST_P(StoreConformance, EraseRunErasesAllThatBelongsToIt) {
   EXPECT_THAT(Open()[0].tasks, IsEmpty());
 }
 
-TEST_P(StoreConformance, EraseEverythingKeepsSettings) {
+TEST_P(StoreConformance, EraseTenantKeepsSettings) {
   Commit(Everything(1, "a"));
   Commit({PutRun{FinishedRow(2, 5)}, PutSetting{"name", "value"}});
-  Commit({EraseEverything{}});
+  Commit({EraseTenant{"t"}});
   EXPECT_THAT(Open(), IsEmpty());
   EXPECT_THAT(Rows({.tenant = "t"}), IsEmpty());
   EXPECT_THAT(Finished({.tenant = "t"}), IsEmpty());
@@ -349,9 +349,9 @@ TEST_P(StoreConformance, ChangesOfABatchHappenInTheirOrder) {
   EXPECT_EQ(Setting("a"), "2");
 }
 
-TEST_P(StoreConformance, EverythingErasedInABatchLeavesWhatComesAfter) {
+TEST_P(StoreConformance, ATenantErasedInABatchHasWhatComesAfter) {
   Commit(Everything(1, "a"));
-  std::vector<Change> batch = {EraseEverything{}};
+  std::vector<Change> batch = {EraseTenant{"t"}};
   for (Change& change : Everything(2, "a")) batch.push_back(change);
   Commit(batch);
   EXPECT_EQ(OnlyOpen().row.number, 2);

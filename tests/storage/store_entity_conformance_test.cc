@@ -132,9 +132,9 @@ TEST_P(StoreEntityConformance, AnErasedEntityHasNothing) {
   EXPECT_THAT(Awake().at(0).operations, ElementsAre(OperationRow{9, 1, "a"}));
 }
 
-TEST_P(StoreEntityConformance, EverythingIncludesEntities) {
+TEST_P(StoreEntityConformance, ATenantIsErasedWithItsEntities) {
   Commit({PutEntity{Entity("@e@1", 8, "state")}, PutOperation{{8, 1, "a"}},
-          EraseEverything{}});
+          EraseTenant{"t"}});
   EXPECT_EQ(Find("@e@1"), std::nullopt);
   EXPECT_THAT(Awake(), IsEmpty());
 }

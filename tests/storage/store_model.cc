@@ -206,18 +206,23 @@ void StoreModel::Apply(const EraseRun& change) {
   EraseRows(change.number);
 }
 
-void StoreModel::Apply(const EraseEverything&) {
-  instances_.clear();
-  replaced_.clear();
-  history_.clear();
-  messages_.clear();
-  timers_.clear();
-  tasks_.clear();
-  requests_.clear();
-  outbox_.clear();
-  entities_.clear();
-  operations_.clear();
-  calls_.clear();
+void StoreModel::Apply(const EraseTenant& change) {
+  const auto is_its = [&](const auto& row) {
+    return row.tenant == change.tenant;
+  };
+  std::vector<RunNumber> numbers;
+  for (const auto* runs : {&instances_, &replaced_}) {
+    for (const RunRow& row : *runs) {
+      if (is_its(row)) numbers.push_back(row.number);
+    }
+  }
+  for (const RunNumber number : numbers) EraseRows(number);
+  const std::vector<EntityRow> entities = entities_;
+  for (const EntityRow& row : entities) {
+    if (is_its(row)) Apply(EraseEntity{row.tenant, row.id});
+  }
+  std::erase_if(requests_, is_its);
+  std::erase_if(calls_, is_its);
 }
 
 void StoreModel::Apply(const PutRequest& change) {
@@ -505,7 +510,7 @@ Change StoreModel::RandomChange(Random& random, RunNumber& next_number) const {
   const std::string id(common ? 0 : Uniform(random, 0, 6), '\0');
   switch (Uniform(random, 0, 39)) {
     case 0:
-      return OneIn(random, 5) ? Change(EraseEverything{})
+      return OneIn(random, 5) ? Change(EraseTenant{tenant})
                               : Change(EraseRun{number});
     case 1:
       return EraseRun{number};

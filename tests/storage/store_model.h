@@ -48,7 +48,7 @@ class StoreModel {
   void Apply(const PutTask& change);
   void Apply(const DropTask& change);
   void Apply(const EraseRun& change);
-  void Apply(const EraseEverything& change);
+  void Apply(const EraseTenant& change);
   void Apply(const PutRequest& change);
   void Apply(const PutSetting& change);
   void Apply(const PutOutbox& change);

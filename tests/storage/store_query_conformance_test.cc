@@ -95,7 +95,7 @@ TEST_P(StoreConformance, QueryPagesHaveNoMoreThanAskedFor) {
 // exist all the time are in exactly one page.
 TEST_P(StoreConformance, QueryPagesShowWhatStaysExactlyOnce) {
   ForEachSeed(20, [this](Random& random) {
-    Commit({EraseEverything{}});
+    Commit({EraseTenant{"t"}});
     std::set<RunNumber> stay;
     std::set<RunNumber> others;
     for (RunNumber i = 1; i <= 60; ++i) {
@@ -206,7 +206,7 @@ TEST_P(StoreConformance, FinishedAtTheEndsOfTimeAreListed) {
 
 TEST_P(StoreConformance, FinishedPagesShowWhatStaysExactlyOnce) {
   ForEachSeed(20, [this](Random& random) {
-    Commit({EraseEverything{}});
+    Commit({EraseTenant{"t"}});
     std::set<RunNumber> stay;
     std::set<RunNumber> others;
     for (RunNumber i = 1; i <= 60; ++i) {
@@ -245,7 +245,8 @@ TEST_P(StoreConformance, FinishedPagesShowWhatStaysExactlyOnce) {
 // each.
 TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
   ForEachSeed(20, [this](Random& random) {
-    Commit({EraseEverything{}, PutSetting{"a", ""}, PutSetting{"b", ""},
+    Clear(StoreModel::Tenants());
+    Commit({PutSetting{"a", ""}, PutSetting{"b", ""},
             PutSetting{std::string("a\0", 2), ""}});
     StoreModel model;
     model.Commit({PutSetting{"a", ""}, PutSetting{"b", ""},

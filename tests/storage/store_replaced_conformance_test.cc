@@ -147,9 +147,9 @@ TEST_P(StoreConformance, EraseRunErasesTheReplacedRunsOfItsKey) {
   EXPECT_THAT(History(4), ElementsAre("4"));
 }
 
-TEST_P(StoreConformance, EraseEverythingErasesReplacedRunsAndRequests) {
+TEST_P(StoreConformance, EraseTenantErasesReplacedRunsAndRequests) {
   Commit(Runs(1, 2));
-  Commit({PutRequest{ARequest("r", "a")}, EraseEverything{}});
+  Commit({PutRequest{ARequest("r", "a")}, EraseTenant{"t"}});
   EXPECT_THAT(Replaced("t", "a"), IsEmpty());
   EXPECT_THAT(History(1), IsEmpty());
   EXPECT_EQ(Request("t", "r"), std::nullopt);
