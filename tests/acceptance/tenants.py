@@ -1,8 +1,11 @@
 """A45: tenants: equal IDs never meet, and nothing tells one tenant of another."""
 
+import json
+import random
 import re
 import signal
 import threading
+import time
 
 import grpc
 from google.protobuf import text_format
@@ -312,3 +315,172 @@ def _():
         equal(acme.call("leasehold.v1.Entities/Call", instance_id="@counter@acme",
                         operation="get").output, "424242", "state of the entity")
         held.cancel()
+
+
+# ---- One goes ---------------------------------------------------------------
+
+WIPE = f"{TASK}/DeleteTaskHub"
+EVENT = "leasehold.v1.Orchestration/RaiseEvent"
+CALL = "leasehold.v1.Entities/Call"
+HELD = ("done", "later", "lost", "open", "out")  # What fill_hub starts.
+
+
+def fill_hub(caller):
+    """One of everything. (A wait for `open`, a worker's stream, its items)"""
+    stream, items = work_of(caller, workItemFilters={"orchestrations": [{"name": "Mine"}]})
+    caller.call(START, name="Ping", instance_id="done")
+    until_completed(caller, "done")
+    caller.call(START, name="Counter", instance_id="open", input="5")
+    caller.call(START, name="NoSuch", instance_id="lost")
+    caller.call(START, name="Ping", instance_id="later",
+                scheduled_start_time=time.time_ns() + 3 * 10**9)
+    caller.call(CALL, instance_id="@counter@a", operation="add", input="7")
+    caller.call(START, name="Mine", instance_id="out")
+    wait_until(lambda: items, "work")
+    return caller.begin(WAIT, instance_id="open"), stream, items
+
+
+def complete(caller, item):
+    """The code that a worker's answer to `item` gets."""
+    return caller.code(f"{TASK}/CompleteOrchestratorTask",
+                       completionToken=item.completionToken,
+                       instanceId=item.orchestratorRequest.instanceId,
+                       actions=[{"id": 1, "completeOrchestration": {
+                           "orchestrationStatus": 1, "result": '"mine"'}}])
+
+
+def expect_nothing(caller):
+    equal(ids(caller.call(LIST).orchestrations), [], "orchestrations after the wipe")
+    equal(ids(caller.call("leasehold.v1.Entities/List").entities), [], "entities")
+    for instance_id in HELD:
+        equal(caller.code(GET, instance_id=instance_id), "NOT_FOUND", f"code of {instance_id}")
+
+
+def expect_whole(caller):
+    equal(ids(caller.call(LIST).orchestrations), sorted(HELD), "the other's orchestrations")
+    equal(caller.call(CALL, instance_id="@counter@a", operation="get").output, "7",
+          "the other's entity")
+    equal(caller.call(GET, instance_id="open").custom_status, "5", "the other's counter")
+
+
+@check("A45.8 a wipe takes one tenant whole and leaves the other, also with kill -9")
+def _():
+    with temporary_folder() as data:
+        audit = f"{data}/audit.jsonl"
+        with Guarded("--store=sqlite", f"--data={data}", "--allow-hub-wipe",
+                     f"--audit-log={audit}", clerk="acme: user", **BOTH) as server:
+            acme, globex = server.as_("acme"), server.as_("globex")
+            gone, left = fill_hub(acme), fill_hub(globex)
+            for method, fields in ((WIPE, {}), (f"{TASK}/CreateTaskHub",
+                                                {"recreateIfExists": True})):
+                equal(server.as_("clerk").code(method, **fields), "PERMISSION_DENIED",
+                      f"code of {method} without the role")
+            expect_whole(acme)
+            acme.call(WIPE)
+
+            expect_nothing(acme)
+            wait, stream, items = gone
+            equal(wait.code().name, "NOT_FOUND", "code of the wait")
+            equal(complete(acme, items[0]), "NOT_FOUND", "code of a late answer")
+            expect(stream.is_active(), "the worker's stream has ended")
+            expect_whole(globex)
+            wait, _, items = left
+            expect(not wait.done(), "the other's wait has ended")
+            equal(complete(globex, items[0]), "OK", "code of the other's answer")
+            equal(until_completed(globex, "out").output, '"mine"', "output")
+            globex.call(EVENT, instance_id="open", name="operation", input='"end"')
+            equal(wait.result().output, "5", "output of what is waited for")
+            until_completed(globex, "later")  # At its time, as the wiped one would.
+            expect_nothing(acme)
+            # The same IDs again, from the beginning.
+            equal(acme.call(CALL, instance_id="@counter@a", operation="add",
+                            input="1").output, "1", "the entity begins anew")
+            acme.call(START, name="Mine", instance_id="out")
+            wait_until(lambda: len(gone[2]) == 2, "work of the new one")
+            with open(audit, encoding="utf-8") as file:
+                lines = [json.loads(line) for line in file]
+            equal([(x["event"], x["identity"], x["tenant"], x["code"]) for x in lines
+                   if x["method"].endswith("DeleteTaskHub")],
+                  [("refused", "clerk", "acme", "PERMISSION_DENIED"),
+                   ("done", "acme", "acme", "OK")], "lines of the audit log")
+            globex.call(f"{TASK}/CreateTaskHub", recreateIfExists=True)
+            expect_nothing(globex)
+
+            killed_while_wiping(server)
+
+
+def killed_while_wiping(server):
+    """A kill at any moment leaves all of the tenant, or nothing."""
+    count = 100
+    server.as_("globex").call(START, name="Counter", instance_id="open", input="5")
+    for delay in (0, 0.001, 0.003, 0.01, 0.1):
+        acme = server.as_("acme")
+        acme.call(WIPE)
+        starts = [acme.begin(START, name="NoSuch", instance_id=f"n-{number}")
+                  for number in range(count)]
+        for start in starts:
+            start.result()
+        wipe = acme.begin(WIPE)
+        time.sleep(delay)
+        server.server.end(signal.SIGKILL)
+        told = wipe.code().name
+        server.restart()
+        acme, globex = server.as_("acme"), server.as_("globex")
+        found = len(acme.call(LIST, page_size=1000).orchestrations)
+        expect(found in (0, count), f"{found} of {count} are left after a kill")
+        expect(found == 0 or told != "OK", "a wipe that was answered is undone")
+        equal(globex.call(GET, instance_id="open").custom_status, "5", "the other's counter")
+        equal(ids(globex.call(LIST).orchestrations), ["open"], "the other's orchestrations")
+
+
+# ---- Time -------------------------------------------------------------------
+
+def share_of_slower(caller, method, one, other, pairs):
+    """Of pairs of calls in a random order, how many took longer for an ID of `one`.
+
+    If the two differ in nothing, each is as likely to be the slower one, whatever else the
+    machine does: of 400 pairs the share lies between 0.35 and 0.65 but once in 10^8 times.
+    """
+    def time_of(instance_id):
+        begun = time.perf_counter_ns()
+        caller.code(method, instance_id=instance_id)
+        return time.perf_counter_ns() - begun
+
+    slower = 0
+    for number in range(pairs):
+        turn = [one[number % len(one)], other[number % len(other)]]
+        if swapped := random.random() < 0.5:
+            turn.reverse()
+        first, second = time_of(turn[0]), time_of(turn[1])
+        slower += second > first if swapped else first > second
+    return slower / pairs
+
+
+@check("A45.9 what another tenant has takes as long to be not found as what nobody has")
+def _():
+    with temporary_folder() as data:
+        with Guarded("--store=sqlite", f"--data={data}", **BOTH) as server:
+            acme, globex = server.as_("acme"), server.as_("globex")
+            large = '"' + 300_000 * "x" + '"'
+            taken = [f"run-{number}" for number in range(20)]
+            free = [f"not-{number}" for number in range(20)]
+            for instance_id in taken:
+                acme.call(ECHO, room(instance_id), text="x")
+                acme.call(START, name="Ping", instance_id=instance_id, input=large)
+                until_completed(acme, instance_id)
+                acme.call(CALL, instance_id=f"@counter@{instance_id}", operation="add",
+                          input="1")
+            globex.call(START, name="Ping", instance_id="own", input=large)
+            until_completed(globex, "own")
+            for method, prefix in ((GET, ""), ("leasehold.v1.Instances/Get", ""),
+                                   ("leasehold.v1.Entities/Get", "@counter@")):
+                one, other = ([prefix + x for x in names] for names in (taken, free))
+                # Also, from here on nothing is read for the first time.
+                equal({globex.code(method, instance_id=x) for x in (*one, *other)},
+                      {"NOT_FOUND"}, f"codes of {method}")
+                share = share_of_slower(globex, method, one, other, 400)
+                expect(0.35 < share < 0.65,
+                       f"{method}: in {share} of the pairs what acme has took longer")
+            # What does differ would show.
+            share = share_of_slower(globex, GET, ["own"], free, 100)
+            expect(share > 0.75, f"what is there took longer in {share} of the pairs only")
