@@ -331,7 +331,7 @@ std::vector<Setting> WorkSettings(ServerOptions& o) {
       SwitchSetting("allow-hub-wipe", o.allow_hub_wipe,
                     "Let callers erase all orchestrations and entities of "
                     "their tenant (CreateTaskHub with recreateIfExists, "
-                    "DeleteTaskHub); with --policy, operators only."),
+                    "DeleteTaskHub); a policy lets operators only."),
       SwitchSetting(
           "builtin", o.builtin,
           "Run the orchestrators Counter, EchoSequence, FanOutEcho and Ping "
