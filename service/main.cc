@@ -34,6 +34,7 @@
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
 #include "service/host/token_command.h"
+#include "service/host/url_keys_command.h"
 #include "service/network/frame_guard.h"
 #include "service/network/frame_wraps.h"
 
@@ -265,7 +266,8 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   const absl::Status http_opened =
       http.Open([&orchestrations] { return orchestrations.store_status(); });
   if (!http_opened.ok()) return Fail(http_opened);
-  leasehold::HttpApis http_apis(clock, host, orchestrations, http);
+  leasehold::HttpApis http_apis(clock, host, orchestrations, http,
+                                (*guard)->access());
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);
   }
@@ -303,9 +305,10 @@ int main(int argc, char** argv) {
   signal(SIGABRT, &OnAbort);
 
   const std::string_view command = argc > 1 ? argv[1] : "";
-  if (command == "check" || command == "token") {
+  if (command == "check" || command == "token" || command == "url-keys") {
     const leasehold::RealClock clock;
     const std::vector<std::string> arguments(argv + 2, argv + argc);
+    if (command == "url-keys") return leasehold::RunUrlKeysCommand(arguments);
     return command == "check" ? leasehold::RunCheckCommand(arguments, clock)
                               : leasehold::RunTokenCommand(arguments, clock);
   }

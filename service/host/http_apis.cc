@@ -3,6 +3,7 @@
 #include <string>
 
 #include "service/http/durable_functions_capabilities.h"
+#include "service/http/session_api.h"
 #include "service/http/ui_assets.h"
 #include "service/security/capability.h"
 
@@ -11,13 +12,14 @@ namespace {
 
 ManagementUrlsOf UrlsOf(const Capabilities* capabilities) {
   if (capabilities == nullptr) return PlainUrls;
-  return CapabilityUrls(*capabilities, Capabilities::kLifetimeByDefault);
+  return CapabilityUrls(*capabilities, capabilities->lifetime_max());
 }
 
 }  // namespace
 
 HttpApis::HttpApis(Clock& clock, ServerHost& host,
-                   OrchestrationHost& orchestrations, HttpHost& http)
+                   OrchestrationHost& orchestrations, HttpHost& http,
+                   AccessControl* access)
     : durable_functions_(orchestrations.orchestrations(),
                          orchestrations.entities(), clock,
                          UrlsOf(http.capabilities())),
@@ -37,6 +39,7 @@ HttpApis::HttpApis(Clock& clock, ServerHost& host,
            .version = LEASEHOLD_VERSION}) {
   http.Add(durable_functions_.Routes());
   http.Add(dashboard_.Routes());
+  http.Add(SessionRoutes(access, http.sessions()));
   http.Add(UiRoutes());
 }
 

@@ -13,15 +13,16 @@
 #include "service/http/dashboard_api.h"
 #include "service/http/durable_functions_api.h"
 #include "service/instance/executor.h"
+#include "service/security/access_control.h"
 
 namespace leasehold {
 
 class HttpApis {
  public:
-  // Adds all routes to `http`. REQUIRES: `http` is open, and all services were
-  // added to `host`.
+  // Adds all routes to `http`. `access`: null if everybody may do everything.
+  // REQUIRES: `http` is open, and all services were added to `host`.
   HttpApis(Clock& clock, ServerHost& host, OrchestrationHost& orchestrations,
-           HttpHost& http);
+           HttpHost& http, AccessControl* access);
 
   // Starts what tells browsers of changes, and ends waits.
   void Start();

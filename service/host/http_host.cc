@@ -44,11 +44,19 @@ void Answer(HttpCall& call, const absl::Status& status) {
 
 HttpHost::HttpHost(const ServerOptions& options, Clock& clock, ServerLog& log,
                    ServerHost& host, ServerGuard& guard)
-    : options_(options), clock_(clock), log_(log), host_(host), guard_(guard) {
+    : options_(options),
+      clock_(clock),
+      log_(log),
+      host_(host),
+      guard_(guard),
+      refused_keys_(log, "url_keys_kept", "the last good keys go on counting") {
   host.Add(static_cast<ServerPart&>(*this));
 }
 
-HttpHost::~HttpHost() { guard_.WatchTls(nullptr); }
+HttpHost::~HttpHost() {
+  guard_.WatchTls(nullptr);
+  guard_.OnLookAgain(nullptr);
+}
 
 absl::Status HttpHost::OpenSockets() {
   const bool asked = !options_.http.listen.empty();
@@ -75,15 +83,33 @@ absl::Status HttpHost::OpenSockets() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<CapabilityKeys> HttpHost::ReadKeys() const {
+  if (!options_.http.url_keys.empty()) {
+    return CapabilityKeys::ReadFile(options_.http.url_keys);
+  }
+  return CapabilityKeys::OpenIn(options_.data);
+}
+
 absl::Status HttpHost::OpenKeys() {
   if (!options_.knows_callers()) return absl::OkStatus();
+  sessions_ = std::make_unique<Sessions>(clock_);
+  const bool has_file =
+      !options_.memory_store || !options_.http.url_keys.empty();
   absl::StatusOr<CapabilityKeys> keys =
-      options_.memory_store ? CapabilityKeys::ForProcess()
-                            : CapabilityKeys::OpenIn(options_.data);
+      has_file ? ReadKeys() : CapabilityKeys::ForProcess();
   if (!keys.ok()) return keys.status();
   capabilities_ = std::make_unique<Capabilities>(
-      *std::move(keys), Capabilities::kLifetimeByDefault, clock_);
+      *std::move(keys), options_.http.url_lifetime, clock_);
+  if (has_file) guard_.OnLookAgain([this] { LookAgain(); });
   return absl::OkStatus();
+}
+
+void HttpHost::LookAgain() {
+  absl::StatusOr<CapabilityKeys> keys = ReadKeys();
+  if (!keys.ok()) return refused_keys_.OnRefused(keys.status());
+  refused_keys_.OnAccepted();
+  if (!capabilities_->SetKeys(*std::move(keys))) return;
+  log_.Info("url_keys_changed", {});
 }
 
 HttpDoorOptions HttpHost::DoorOptions() const {
@@ -101,6 +127,7 @@ HttpDoorOptions HttpHost::DoorOptions() const {
   options.public_url = options_.http.public_url;
   options.access = guard_.access();
   options.capabilities = capabilities_.get();
+  options.sessions = sessions_.get();
   if (AuditLog* const audit = guard_.audit(); audit != nullptr) {
     options.watches = [audit](const MethodInfo& method) {
       return audit->Watches(method);
@@ -128,6 +155,7 @@ absl::Status HttpHost::Open(std::function<absl::Status()> store_status) {
   HttpLimits limits;
   limits.body_bytes_max = options_.payload_bytes_max + kAroundPayload;
   limits.total_body_bytes_max = options_.total_bytes_max;
+  limits.proxies = options_.http.proxies;
   listener_.emplace(clock_, *door_, limits);
   const auto set_tls = [this](const TlsMaterial& material) {
     return listener_->SetTls(material, options_.tls.client_ca.empty()

@@ -17,8 +17,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "lease/clock.h"
 #include "service/host/listening_socket.h"
+#include "service/host/refused_files.h"
 #include "service/host/server_guard.h"
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
@@ -28,6 +30,8 @@
 #include "service/http/http_route.h"
 #include "service/rpc/served.h"
 #include "service/security/capability.h"
+#include "service/security/capability_keys.h"
+#include "service/security/sessions.h"
 
 namespace leasehold {
 
@@ -50,6 +54,9 @@ class HttpHost final : private ServerPart {
   // What signs URLs; null: nobody needs a credential. REQUIRES: Open.
   const Capabilities* capabilities() const { return capabilities_.get(); }
 
+  // The browsers that are signed in; null: the same.
+  Sessions* sessions() const { return sessions_.get(); }
+
   // Serves these too. REQUIRES: Open, and all services are added to the host.
   void Add(std::vector<HttpRoute> routes);
 
@@ -65,6 +72,9 @@ class HttpHost final : private ServerPart {
 
   absl::Status OpenSockets();
   absl::Status OpenKeys();
+  absl::StatusOr<CapabilityKeys> ReadKeys() const;
+  // Reads the keys again.
+  void LookAgain();
   HttpDoorOptions DoorOptions() const;
   std::vector<HttpRoute> HealthRoutes();
   std::vector<MethodInfo> Methods() const;
@@ -80,6 +90,8 @@ class HttpHost final : private ServerPart {
   std::vector<ListeningSocket> sockets_;
   std::vector<std::string> urls_;
   std::unique_ptr<Capabilities> capabilities_;
+  std::unique_ptr<Sessions> sessions_;
+  RefusedFiles refused_keys_;
   // From Open on, if it listens.
   std::optional<HttpDoor> door_;
   std::optional<HttpListener> listener_;

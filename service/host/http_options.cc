@@ -70,6 +70,19 @@ std::vector<Setting> HttpSettings(HttpOptions& o) {
        "Names by which HTTP clients may call the server (Host), beside its "
        "addresses, localhost and the name in --http-public-url.",
        [&o](const std::string& text) { return ReadHosts(text, o.hosts); }},
+      {"http-proxy-protocol", "ADDRESS/PREFIX,...", "",
+       "As --proxy-protocol, for the listener for HTTP: each TCP connection "
+       "from there must begin with a PROXY header.",
+       [&o](const std::string& text) { return ReadRanges(text, o.proxies); }},
+      DurationSetting(
+          "url-lifetime", o.url_lifetime,
+          "How long the check-status URLs that the server gives out are good, "
+          "where callers need a credential (--policy)."),
+      PathSetting("url-keys", "FILE", o.url_keys,
+                  "The secret keys of those URLs: one or two, of which the "
+                  "first signs. Read again when it changes. Without it the "
+                  "server keeps them in its data directory. `leasehold-server "
+                  "url-keys rotate` puts a new one in front."),
   };
 }
 

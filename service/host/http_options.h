@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "service/host/listen_address.h"
 #include "service/host/setting.h"
+#include "service/network/address_range.h"
 
 namespace leasehold {
 
@@ -19,6 +21,9 @@ struct HttpOptions {
   std::vector<ListenAddress> listen;
   std::string public_url;  // Without a slash at the end.
   std::vector<std::string> hosts;
+  std::vector<AddressRange> proxies;
+  absl::Duration url_lifetime = absl::Hours(7 * 24);
+  std::string url_keys;  // Empty: those in the data directory.
 };
 
 // They write to `options`.

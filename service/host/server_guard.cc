@@ -62,6 +62,7 @@ void ServerGuard::LookAgain(ServerHost& host) {
   }
   if (tls_ != nullptr) tls_->LookAgain();
   if (access_ != nullptr) access_->LookAgain([&host] { host.AskAgain(); });
+  if (look_again_) look_again_();
 }
 
 }  // namespace leasehold

@@ -46,6 +46,12 @@ class ServerGuard {
     if (tls_ != nullptr) tls_->Watch(std::move(watcher));
   }
 
+  // Has `hook` called by each LookAgain, for files of others that look like
+  // these; in place of the one before. Null: none.
+  void OnLookAgain(std::function<void()> hook) {
+    look_again_ = std::move(hook);
+  }
+
   // For the built-in worker: the tenants it works in, and the token that it
   // shows; empty: it needs none.
   std::vector<std::string> tenants() const;
@@ -69,6 +75,7 @@ class ServerGuard {
   std::unique_ptr<ServerTls> tls_;
   std::unique_ptr<ServerAccess> access_;
   std::unique_ptr<AuditLog> audit_;
+  std::function<void()> look_again_;
 };
 
 }  // namespace leasehold

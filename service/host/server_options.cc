@@ -59,18 +59,6 @@ absl::Status ReadIdleTimeouts(const std::string& text, ServerOptions& o) {
   return absl::OkStatus();
 }
 
-// `10.0.0.0/8,192.168.1.7`.
-absl::Status ReadProxies(const std::string& text,
-                         std::vector<AddressRange>& proxies) {
-  proxies.clear();
-  for (const std::string& part : Values(absl::StrSplit(text, ','))) {
-    const absl::StatusOr<AddressRange> range = AddressRange::Parse(part);
-    if (!range.ok()) return range.status();
-    proxies.push_back(*range);
-  }
-  return absl::OkStatus();
-}
-
 // Where it listens.
 std::vector<Setting> ListeningSettings(ServerOptions& o) {
   return {
@@ -226,7 +214,7 @@ std::vector<Setting> ConnectionSettings(ServerOptions& o) {
        "from there must begin with a PROXY header, version 1 or 2, and none "
        "from elsewhere may. The address in it is the one that limits and log "
        "lines are about.",
-       [&o](const std::string& text) { return ReadProxies(text, o.proxies); }},
+       [&o](const std::string& text) { return ReadRanges(text, o.proxies); }},
       {"unix-socket-mode", "MODE", "0600",
        "The permissions of Unix sockets in octal; who may write to one may "
        "connect: 0660 lets the server's group in.",

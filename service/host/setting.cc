@@ -3,6 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "lease/base/quote.h"
 
 namespace leasehold {
@@ -105,6 +106,19 @@ Setting SwitchSetting(std::string name, bool& target, std::string help) {
             }
             return absl::OkStatus();
           }};
+}
+
+absl::Status ReadRanges(const std::string& text,
+                        std::vector<AddressRange>& ranges) {
+  ranges.clear();
+  const std::vector<std::string> parts = absl::StrSplit(text, ',');
+  for (const std::string& part : parts) {
+    if (text.empty()) break;
+    const absl::StatusOr<AddressRange> range = AddressRange::Parse(part);
+    if (!range.ok()) return range.status();
+    ranges.push_back(*range);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadMode(const std::string& text, unsigned& target) {

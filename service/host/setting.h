@@ -12,12 +12,14 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "service/network/address_range.h"
 
 namespace leasehold {
 
@@ -35,6 +37,11 @@ absl::Status InvalidSetting(absl::string_view rule, const std::string& value);
 
 // Reads a duration above zero.
 absl::Status ReadDuration(const std::string& text, absl::Duration& target);
+
+// Reads addresses and ranges of them between commas:
+// `10.0.0.0/8,192.168.1.7`.
+absl::Status ReadRanges(const std::string& text,
+                        std::vector<AddressRange>& ranges);
 
 // Reads permissions in octal that let the owner write.
 absl::Status ReadMode(const std::string& text, unsigned& target);

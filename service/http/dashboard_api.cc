@@ -62,6 +62,7 @@ absl::Status DashboardApi::WhoAmI(const HttpCallPtr& call) const {
       200, {{"tenant", caller.tenant},
             {"name", caller.name},
             {"roles", std::move(roles)},
+            {"session", !call->request().session.empty()},
             {"authenticated", caller.known_by != Caller::KnownBy::kNothing},
             {"version", parts_.version}}));
   return absl::OkStatus();

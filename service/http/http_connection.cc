@@ -1,5 +1,7 @@
 #include "service/http/http_connection.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -11,6 +13,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/status.hpp>
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -20,6 +23,8 @@
 #include "service/base/retry_after.h"
 #include "service/http/client_certificate.h"
 #include "service/http/request_target.h"
+#include "service/network/caller_addresses.h"
+#include "service/network/first_bytes.h"
 
 namespace leasehold {
 namespace {
@@ -112,8 +117,9 @@ bool HttpConnection::BodyRoom::Set(size_t bytes) {
 
 HttpConnection::HttpConnection(HttpShared& shared, Socket socket,
                                std::shared_ptr<TlsContext> tls,
-                               std::string peer)
+                               std::string peer, CountFor count_for)
     : shared_(shared),
+      count_for_(std::move(count_for)),
       peer_(std::move(peer)),
       socket_(std::move(socket)),
       tls_context_(std::move(tls)),
@@ -190,12 +196,49 @@ void HttpConnection::WatchClient() {
 
 HttpConnection::Awaitable<void> HttpConnection::Run(
     std::shared_ptr<HttpConnection> self) {
-  bool open = co_await Handshake();
+  bool open = true;
+  if (count_for_ != nullptr) open = co_await TakeProxyHeader();
+  if (open) open = co_await Handshake();
   while (open) open = co_await ServeOne();
   if (lingers_) co_await Linger();
   Close();
   // Whatever is still out holds this object until it is over.
   if (self->on_end_) self->on_end_();
+}
+
+HttpConnection::Awaitable<bool> HttpConnection::TakeProxyHeader() {
+  Await(shared_.limits.head_timeout);
+  std::string header;
+  for (;;) {
+    std::array<char, kProxyHeaderBytesMax> bytes;
+    const int socket = socket_.native_handle();
+    const ssize_t size =
+        recv(socket, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+      Error error;
+      co_await socket_.async_wait(
+          Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
+      if (error || timed_out_ || closed_) co_return false;
+      continue;
+    }
+    if (size <= 0) co_return false;
+    const ProxyHeader found = ReadProxyHeader(
+        absl::StrCat(header, absl::string_view(bytes.data(), size)));
+    const bool complete = found.state == ProxyHeader::State::kComplete;
+    if (!complete && found.state != ProxyHeader::State::kIncomplete) {
+      co_return false;
+    }
+    const size_t taken = complete ? found.bytes - header.size() : size;
+    if (recv(socket, bytes.data(), taken, MSG_DONTWAIT) !=
+        static_cast<ssize_t>(taken)) {
+      co_return false;
+    }
+    header.append(bytes.data(), taken);
+    if (!complete) continue;
+    if (!found.caller.has_value()) co_return true;  // The proxy's own.
+    peer_ = PeerText(*found.caller);
+    co_return count_for_(*found.caller);
+  }
 }
 
 HttpConnection::Awaitable<bool> HttpConnection::Handshake() {
@@ -358,6 +401,8 @@ HttpConnection::Awaitable<bool> HttpConnection::ReadBody(Parser& parser,
                                                          Exchange& exchange) {
   const HttpLimits& limits = shared_.limits;
   const Instant begun = shared_.clock.Now();
+  const size_t own_max = HttpDoor::BodyMax(*exchange.admitted);
+  const size_t body_max = own_max == 0 ? limits.body_bytes_max : own_max;
   for (;;) {
     Error error;
     if (in_bytes_ > 0) {
@@ -371,8 +416,14 @@ HttpConnection::Awaitable<bool> HttpConnection::ReadBody(Parser& parser,
       Refuse(exchange, RefusalOf(error));
       co_return false;
     }
-    if (parser.is_done()) co_return true;
     const size_t bytes = parser.get().body().size();
+    if (bytes > body_max) {
+      Refuse(exchange, {413, absl::InvalidArgumentError(absl::StrCat(
+                                 "the body is larger than ", body_max,
+                                 " bytes, and this takes no more"))});
+      co_return false;
+    }
+    if (parser.is_done()) co_return true;
     if (!exchange.room.Set(bytes)) {
       Refuse(exchange,
              {503, WithRetryAfter(absl::UnavailableError(

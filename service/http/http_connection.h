@@ -15,6 +15,8 @@
 #ifndef LEASEHOLD_SERVICE_HTTP_HTTP_CONNECTION_H_
 #define LEASEHOLD_SERVICE_HTTP_HTTP_CONNECTION_H_
 
+#include <sys/socket.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
@@ -55,9 +57,15 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   using Socket = boost::asio::generic::stream_protocol::socket;
   using TlsContext = boost::asio::ssl::context;
 
-  // `tls`: null, if it does not begin with a handshake.
+  // Whether the client that a PROXY header has named may have one more
+  // connection, which then counts for it.
+  using CountFor = std::function<bool(const sockaddr_storage& caller)>;
+
+  // `tls`: null, if it does not begin with a handshake. `count_for`: empty, if
+  // it does not begin with a PROXY header.
   HttpConnection(HttpShared& shared, Socket socket,
-                 std::shared_ptr<TlsContext> tls, std::string peer);
+                 std::shared_ptr<TlsContext> tls, std::string peer,
+                 CountFor count_for);
 
   // Begins. `on_end` is called when it has ended.
   void Start(std::function<void()> on_end);
@@ -107,6 +115,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   };
 
   Awaitable<void> Run(std::shared_ptr<HttpConnection> self);
+  // Reads the PROXY header, and not a byte more.
+  Awaitable<bool> TakeProxyHeader();
   Awaitable<bool> Handshake();
   Awaitable<bool> ServeOne();
 
@@ -152,8 +162,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   // Constant after construction.
   HttpShared& shared_;
-  const std::string peer_;
+  const CountFor count_for_;
 
+  std::string peer_;  // As soon as it is known, the client behind a proxy.
   Socket socket_;
   const std::shared_ptr<TlsContext> tls_context_;
   std::optional<boost::asio::ssl::stream<Socket&>> tls_;

@@ -1,6 +1,7 @@
 #include "service/http/http_door.h"
 
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -9,6 +10,7 @@
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
 #include "service/base/retry_after.h"
+#include "service/http/session_cookie.h"
 
 namespace leasehold {
 namespace {
@@ -168,6 +170,27 @@ absl::Status HttpDoor::CheckOrigin(const HttpRequest& request,
   return absl::OkStatus();
 }
 
+// Browsers send cookies along whoever's page asks. They also say whose page it
+// is, which CheckOrigin has seen; what says nothing is no page of ours.
+absl::Status HttpDoor::UseSession(HttpRequest& request) const {
+  if (options_.sessions == nullptr || request.headers.Has("Authorization")) {
+    return absl::OkStatus();
+  }
+  const std::optional<std::string> id = SessionOf(request);
+  if (!id.has_value()) return absl::OkStatus();
+  const std::optional<std::string> token = options_.sessions->TokenOf(*id);
+  if (!token.has_value()) return absl::OkStatus();
+  if (!IsSafe(request) && !request.headers.Has("Origin") &&
+      !request.headers.Has("Sec-Fetch-Site")) {
+    return absl::PermissionDeniedError(
+        "a session changes nothing but for pages of this server, and this "
+        "request does not say whose page it is of (Origin, Sec-Fetch-Site)");
+  }
+  request.session = *id;
+  request.headers.Add("Authorization", absl::StrCat("Bearer ", *token));
+  return absl::OkStatus();
+}
+
 absl::Status HttpDoor::Authorize(HttpRequest& request,
                                  const HttpRouter::Entry& entry,
                                  const ClientCertificate& certificate,
@@ -185,6 +208,7 @@ absl::Status HttpDoor::Authorize(HttpRequest& request,
     request.headers.Add("Authorization", absl::StrCat("Bearer ", key));
   }
   if (codes.empty() || request.headers.Has("Authorization")) {
+    if (absl::Status status = UseSession(request); !status.ok()) return status;
     return options_.access->Admit(HttpCredentials(request, certificate),
                                   entry.method, request.caller);
   }
@@ -256,6 +280,10 @@ std::variant<HttpDoor::Admitted, HttpResponse> HttpDoor::Admit(
         reads_.get(), [reads = reads_](void*) { reads->fetch_sub(1); });
   }
   return admitted;
+}
+
+size_t HttpDoor::BodyMax(const Admitted& admitted) {
+  return admitted.entry->route.body_bytes_max;
 }
 
 bool HttpDoor::Lasts(const Admitted& admitted) {

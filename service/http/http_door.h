@@ -35,6 +35,7 @@
 #include "service/rpc/method_info.h"
 #include "service/security/access_control.h"
 #include "service/security/capability.h"
+#include "service/security/sessions.h"
 
 namespace leasehold {
 
@@ -58,6 +59,7 @@ struct HttpDoorOptions {
   // nothing.
   AccessControl* access = nullptr;
   const Capabilities* capabilities = nullptr;
+  const Sessions* sessions = nullptr;
   // Is told of refusals, and of the methods of `watches`. May be empty.
   std::function<bool(const MethodInfo&)> watches;
   std::function<void(const HttpReport&)> report;
@@ -100,6 +102,8 @@ class HttpDoor {
   // Whether a request stays open until something happens, so that a client that
   // says no more has gone.
   static bool Lasts(const Admitted& admitted);
+  // How large its body may be; 0: as large as the listener allows.
+  static size_t BodyMax(const Admitted& admitted);
 
   // Adds what all answers carry.
   void Complete(HttpResponse& response) const;
@@ -111,6 +115,9 @@ class HttpDoor {
   absl::Status Authorize(HttpRequest& request, const HttpRouter::Entry& entry,
                          const ClientCertificate& certificate,
                          bool& by_capability) const;
+  // Sets the credential of the session that the request's cookie names, if it
+  // names one.
+  absl::Status UseSession(HttpRequest& request) const;
   // A report of an admitted request; null: nobody wants one.
   std::shared_ptr<HttpRequest> ToReport(const Admitted& admitted,
                                         const HttpRequest& request) const;

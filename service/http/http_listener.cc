@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -243,7 +244,8 @@ class HttpListener::Loop {
   void Add(int descriptor, const sockaddr_storage& peer) {
     const std::string address = CountedAddress(peer);
     const bool is_unix = address == kUnixAddress;
-    if (!MakeRoom(address)) {
+    const bool is_proxy = IsProxy(peer);
+    if ((!is_unix && !is_proxy && IsFull(address)) || !MakeRoom()) {
       const linger at_once = {.l_onoff = 1, .l_linger = 0};
       setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
       close(descriptor);
@@ -264,34 +266,70 @@ class HttpListener::Loop {
       close(descriptor);
       return;
     }
+    const auto counted = std::make_shared<Counted>(*this);
+    HttpConnection::CountFor count_for;
+    if (is_proxy) {
+      count_for = [this, counted](const sockaddr_storage& caller) {
+        const std::string named = CountedAddress(caller);
+        if (IsFull(named)) return false;
+        counted->Set(named);
+        return true;
+      };
+    } else if (!is_unix) {
+      counted->Set(address);
+    }
     const auto connection = std::make_shared<HttpConnection>(
-        shared_, std::move(socket), is_unix ? nullptr : tls(), PeerText(peer));
+        shared_, std::move(socket), is_unix ? nullptr : tls(), PeerText(peer),
+        std::move(count_for));
     connections_.insert(connection);
-    if (!is_unix) ++of_address_[address];
-    connection->Start(
-        [this, address, is_unix, weak = std::weak_ptr(connection)] {
-          if (!is_unix && --of_address_[address] == 0)
-            of_address_.erase(address);
-          connections_.erase(weak.lock());
-          if (!connections_.empty() || !shared_.draining) return;
-          MutexLock lock(mu_);
-          ended_ = true;
-          ended_cv_.NotifyAll();
-        });
+    connection->Start([this, counted, weak = std::weak_ptr(connection)] {
+      counted->Clear();
+      connections_.erase(weak.lock());
+      if (!connections_.empty() || !shared_.draining) return;
+      MutexLock lock(mu_);
+      ended_ = true;
+      ended_cv_.NotifyAll();
+    });
+  }
+
+  // The address that a connection counts for.
+  class Counted {
+   public:
+    explicit Counted(Loop& loop) : loop_(loop) {}
+    // REQUIRES: it counts for none.
+    void Set(std::string address) {
+      ++loop_.of_address_[address];
+      address_ = std::move(address);
+    }
+    void Clear() {
+      const auto found = loop_.of_address_.find(address_);
+      if (found == loop_.of_address_.end()) return;
+      if (--found->second == 0) loop_.of_address_.erase(found);
+      address_.clear();
+    }
+
+   private:
+    Loop& loop_;
+    std::string address_;  // Empty: none.
+  };
+
+  bool IsProxy(const sockaddr_storage& peer) const {
+    const auto& proxies = shared_.limits.proxies;
+    return std::any_of(
+        proxies.begin(), proxies.end(),
+        [&peer](const AddressRange& range) { return range.Contains(peer); });
+  }
+
+  bool IsFull(const std::string& address) const {
+    const auto found = of_address_.find(address);
+    return found != of_address_.end() &&
+           found->second >= shared_.limits.connections_of_address_max;
   }
 
   // Whether there is room for one more; ends one that waits for nothing, if
   // that makes room.
-  bool MakeRoom(const std::string& address) {
-    const HttpLimits& limits = shared_.limits;
-    if (address != kUnixAddress) {
-      const auto found = of_address_.find(address);
-      if (found != of_address_.end() &&
-          found->second >= limits.connections_of_address_max) {
-        return false;
-      }
-    }
-    if (connections_.size() < limits.connections_max) return true;
+  bool MakeRoom() {
+    if (connections_.size() < shared_.limits.connections_max) return true;
     for (const auto& connection : connections_) {
       if (!connection->idle()) continue;
       connection->Close();

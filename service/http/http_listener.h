@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "lease/clock.h"
 #include "service/http/http_door.h"
+#include "service/network/address_range.h"
 #include "service/network/tls_credentials.h"
 #include "service/network/tls_material.h"
 
@@ -30,6 +31,9 @@ struct HttpLimits {
   size_t connections_max = 10'000;
   // IPv4 addresses, or the /64 of IPv6 ones. Unix sockets have none.
   size_t connections_of_address_max = 256;
+  // Connections from there begin with a PROXY header, and count for the client
+  // that it names.
+  std::vector<AddressRange> proxies = {};
   size_t head_bytes_max = 16 << 10;
   size_t body_bytes_max = (16 << 20) + (64 << 10);
   // Of all bodies that are being read or served.

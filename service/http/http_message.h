@@ -82,6 +82,9 @@ struct HttpRequest {
   std::string base_url;
   // Who makes it; never null in a handler.
   std::shared_ptr<const Caller> caller;
+  // The session that says so (service/http/session_api.h); empty: something
+  // else does.
+  std::string session;
 };
 
 // A body that is made while it is sent, as long as the client reads: the next

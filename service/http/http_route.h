@@ -24,6 +24,7 @@
 #ifndef LEASEHOLD_SERVICE_HTTP_HTTP_ROUTE_H_
 #define LEASEHOLD_SERVICE_HTTP_HTTP_ROUTE_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,8 @@ struct HttpRoute {
   // verb of the instance `{id}` may be used without any other credential.
   // '\0': it may not.
   char capability = '\0';
+  // 0: as large as the listener allows.
+  size_t body_bytes_max = 0;
 };
 
 class HttpRouter {

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
+#include "service/security/secret.h"
 
 namespace leasehold {
 namespace {
@@ -162,7 +163,7 @@ class AccessControl::Judge {
     absl::Time expires;
   };
   mutable Mutex mu_;
-  mutable absl::flat_hash_map<TokenHash, Verified> verified_
+  mutable absl::flat_hash_map<SecretHash, Verified> verified_
       ABSL_GUARDED_BY(mu_);
 };
 
@@ -212,7 +213,7 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfToken(std::string_view token,
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::OfJwt(std::string_view token,
                                                       absl::Time now) const {
-  const TokenHash hash = HashOf(token);
+  const SecretHash hash = HashOf(token);
   {
     MutexLock lock(mu_);
     const auto known = verified_.find(hash);

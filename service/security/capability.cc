@@ -75,10 +75,11 @@ Capabilities::Capabilities(CapabilityKeys keys, absl::Duration lifetime_max,
       clock_(clock),
       keys_(std::make_shared<const CapabilityKeys>(std::move(keys))) {}
 
-void Capabilities::SetKeys(CapabilityKeys keys) {
+bool Capabilities::SetKeys(CapabilityKeys keys) {
   auto next = std::make_shared<const CapabilityKeys>(std::move(keys));
   MutexLock lock(mu_);
   keys_.swap(next);
+  return *keys_ != *next;
 }
 
 std::shared_ptr<const CapabilityKeys> Capabilities::keys() const {

@@ -53,13 +53,15 @@ struct CapabilityTarget {
 
 class Capabilities {
  public:
-  static constexpr absl::Duration kLifetimeByDefault = absl::Hours(7 * 24);
-
   Capabilities(CapabilityKeys keys, absl::Duration lifetime_max,
                const Clock& clock);
 
-  // From now on these keys sign and are valid.
-  void SetKeys(CapabilityKeys keys) ABSL_LOCKS_EXCLUDED(mu_);
+  // For how long URLs are good that were not asked to be good for less.
+  absl::Duration lifetime_max() const { return lifetime_max_; }
+
+  // From now on these keys sign and are valid. Whether they are others than
+  // before.
+  bool SetKeys(CapabilityKeys keys) ABSL_LOCKS_EXCLUDED(mu_);
 
   // A capability for `verbs`, each a letter; order and repetition do not count.
   //   InvalidArgument: there is no verb, a letter is none, or `lifetime` is

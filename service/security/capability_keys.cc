@@ -1,7 +1,6 @@
 #include "service/security/capability_keys.h"
 
 #include <fcntl.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "lease/base/small_file.h"
-#include "service/base/invariant.h"
+#include "service/security/secret.h"
 
 namespace leasehold {
 namespace {
@@ -42,12 +41,7 @@ CapabilityKeys::Key KeyOf(std::string bytes) {
 }
 
 CapabilityKeys::Key NewKey() {
-  std::string bytes(CapabilityKeys::kKeyBytes, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()),
-                 static_cast<int>(bytes.size())) != 1) {
-    BreakInvariant("the system has random bytes");
-  }
-  return KeyOf(std::move(bytes));
+  return KeyOf(RandomBytes(CapabilityKeys::kKeyBytes));
 }
 
 absl::StatusOr<std::vector<CapabilityKeys::Key>> Parse(
@@ -111,10 +105,17 @@ absl::Status WriteSecret(const std::string& path, const std::string& text) {
   return status;
 }
 
-// Puts these keys in place of those in `directory`, at once or not at all.
-absl::Status Write(const std::string& directory,
+// The folder that a file is in.
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Puts these keys in place of those in the file, at once or not at all.
+absl::Status Write(const std::string& path,
                    const std::vector<CapabilityKeys::Key>& keys) {
-  const std::string path = absl::StrCat(directory, "/", kFileName);
+  const std::string directory = FolderOf(path);
   const std::string next = absl::StrCat(path, ".new");
   std::string text =
       "# Secret keys of capability URLs: the first one signs, all are valid.\n";
@@ -135,10 +136,9 @@ absl::Status Write(const std::string& directory,
   return status;
 }
 
-// Those in `directory`; none if there is no file.
-absl::StatusOr<std::vector<CapabilityKeys::Key>> ReadIn(
-    const std::string& directory) {
-  const std::string path = absl::StrCat(directory, "/", kFileName);
+// Those in the file; none if there is no file.
+absl::StatusOr<std::vector<CapabilityKeys::Key>> ReadIfThere(
+    const std::string& path) {
   struct stat found = {};
   if (stat(path.c_str(), &found) != 0 && errno == ENOENT) {
     return std::vector<CapabilityKeys::Key>();
@@ -159,28 +159,28 @@ absl::StatusOr<CapabilityKeys> CapabilityKeys::ReadFile(
   return CapabilityKeys(*std::move(keys));
 }
 
+std::string CapabilityKeys::FileIn(const std::string& directory) {
+  return absl::StrCat(directory, "/", kFileName);
+}
+
 absl::StatusOr<CapabilityKeys> CapabilityKeys::OpenIn(
     const std::string& directory) {
-  absl::StatusOr<std::vector<Key>> keys = ReadIn(directory);
+  const std::string path = FileIn(directory);
+  absl::StatusOr<std::vector<Key>> keys = ReadIfThere(path);
   if (!keys.ok()) return keys.status();
   if (keys->empty()) {
     keys->push_back(NewKey());
-    if (absl::Status status = Write(directory, *keys); !status.ok()) {
-      return status;
-    }
+    if (absl::Status status = Write(path, *keys); !status.ok()) return status;
   }
   return CapabilityKeys(*std::move(keys));
 }
 
-absl::StatusOr<CapabilityKeys> CapabilityKeys::RotateIn(
-    const std::string& directory) {
-  absl::StatusOr<std::vector<Key>> keys = ReadIn(directory);
+absl::StatusOr<CapabilityKeys> CapabilityKeys::Rotate(const std::string& path) {
+  absl::StatusOr<std::vector<Key>> keys = ReadIfThere(path);
   if (!keys.ok()) return keys.status();
   keys->insert(keys->begin(), NewKey());
   if (keys->size() > kKeysMax) keys->resize(kKeysMax);
-  if (absl::Status status = Write(directory, *keys); !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = Write(path, *keys); !status.ok()) return status;
   return CapabilityKeys(*std::move(keys));
 }
 

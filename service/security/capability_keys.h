@@ -27,6 +27,8 @@ class CapabilityKeys {
   struct Key {
     std::string id;     // Follows from the secret, and says nothing of it.
     std::string bytes;  // kKeyBytes.
+
+    friend bool operator==(const Key&, const Key&) = default;
   };
 
   // The keys of a file of the operator's.
@@ -41,9 +43,15 @@ class CapabilityKeys {
   //   InvalidArgument: as ReadFile.   Unavailable: it cannot be written.
   static absl::StatusOr<CapabilityKeys> OpenIn(const std::string& directory);
 
-  // Replaces the oldest of these keys by a new one, which then signs. The same
-  // preconditions and errors; after an error the old keys are still there.
-  static absl::StatusOr<CapabilityKeys> RotateIn(const std::string& directory);
+  // Where in its directory the server keeps them.
+  static std::string FileIn(const std::string& directory);
+
+  // Puts a new key in front of those in the file, which then signs, and keeps
+  // the one that signed before; makes the file if there is none. A server that
+  // uses them may run: it reads a file that is whole, before or after. After an
+  // error the old keys are still there.
+  //   InvalidArgument: as ReadFile.   Unavailable: it cannot be written.
+  static absl::StatusOr<CapabilityKeys> Rotate(const std::string& path);
 
   // A key that lives as long as the process: URLs end with it.
   static CapabilityKeys ForProcess();
@@ -52,6 +60,9 @@ class CapabilityKeys {
   const Key& signing() const { return keys_.front(); }
   // nullptr: there is no such key, or no longer.
   const Key* Find(std::string_view id) const;
+
+  friend bool operator==(const CapabilityKeys&,
+                         const CapabilityKeys&) = default;
 
  private:
   explicit CapabilityKeys(std::vector<Key> keys) : keys_(std::move(keys)) {}

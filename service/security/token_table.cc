@@ -1,11 +1,8 @@
 #include "service/security/token_table.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
-#include <memory>
 #include <optional>
 #include <vector>
 
@@ -28,17 +25,8 @@ constexpr size_t kSecretBytes = 32;
 constexpr size_t kSecretLetters = 43;
 constexpr absl::string_view kNever = "never";
 
-std::string Random(size_t bytes) {
-  std::string random(bytes, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(random.data()),
-                 static_cast<int>(bytes)) != 1) {
-    BreakInvariant("the system has random bytes");
-  }
-  return random;
-}
-
 std::string NewId() {
-  std::string id = Random(kIdLetters);
+  std::string id = RandomBytes(kIdLetters);
   for (char& letter : id) {
     letter =
         kIdAlphabet[static_cast<unsigned char>(letter) % kIdAlphabet.size()];
@@ -62,7 +50,7 @@ std::optional<Parts> Split(std::string_view token) {
   return Parts{View(token.substr(0, kIdLetters)), token.substr(kIdLetters + 1)};
 }
 
-absl::Status ReadHash(absl::string_view text, TokenHash& hash) {
+absl::Status ReadHash(absl::string_view text, SecretHash& hash) {
   const bool is_hex =
       text.size() == 2 * hash.size() &&
       text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
@@ -110,20 +98,6 @@ absl::Status ReadLine(absl::string_view line, std::string& id,
 
 }  // namespace
 
-TokenHash HashOf(std::string_view secret) {
-  // Looked up once: that costs more than the hash of a token.
-  static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(
-      EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  TokenHash hash;
-  if (EVP_DigestInit_ex2(context.get(), kSha256, nullptr) != 1 ||
-      EVP_DigestUpdate(context.get(), secret.data(), secret.size()) != 1 ||
-      EVP_DigestFinal_ex(context.get(), hash.data(), nullptr) != 1) {
-    BreakInvariant("a token can be hashed");
-  }
-  return hash;
-}
-
 absl::StatusOr<TokenTable> TokenTable::Parse(std::string_view text) {
   TokenTable table;
   int number = 0;
@@ -151,7 +125,7 @@ const TokenEntry* TokenTable::Find(std::string_view token) const {
   if (!parts.has_value()) return nullptr;
   const auto found = entries_.find(parts->id);
   if (found == entries_.end()) return nullptr;
-  const TokenHash hash = HashOf(parts->secret);
+  const SecretHash hash = HashOf(parts->secret);
   // The ID is no secret, but how much of the secret was right would be.
   if (CRYPTO_memcmp(hash.data(), found->second.hash.data(), hash.size()) != 0) {
     return nullptr;
@@ -162,9 +136,9 @@ const TokenEntry* TokenTable::Find(std::string_view token) const {
 NewToken MakeToken(std::string_view identity, absl::Time expires) {
   NewToken made;
   made.id = NewId();
-  const std::string secret = absl::WebSafeBase64Escape(Random(kSecretBytes));
+  const std::string secret = absl::WebSafeBase64Escape(RandomBytes(kSecretBytes));
   made.token = absl::StrCat(View(kTokenPrefix), made.id, "_", secret);
-  const TokenHash hash = HashOf(secret);
+  const SecretHash hash = HashOf(secret);
   made.line = absl::StrCat(
       made.id, " ",
       absl::BytesToHexString(absl::string_view(

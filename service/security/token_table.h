@@ -13,7 +13,6 @@
 #ifndef LEASEHOLD_SERVICE_SECURITY_TOKEN_TABLE_H_
 #define LEASEHOLD_SERVICE_SECURITY_TOKEN_TABLE_H_
 
-#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -22,6 +21,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "service/security/secret.h"
 
 namespace leasehold {
 
@@ -30,13 +30,8 @@ inline constexpr std::string_view kTokenPrefix = "lh_";
 // How many of its letters are no secret.
 inline constexpr size_t kTokenIdEnd = 11;
 
-using TokenHash = std::array<unsigned char, 32>;
-
-// SHA-256.
-TokenHash HashOf(std::string_view secret);
-
 struct TokenEntry {
-  TokenHash hash = {};
+  SecretHash hash = {};
   std::string identity;
   absl::Time expires = absl::InfiniteFuture();
 };

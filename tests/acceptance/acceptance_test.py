@@ -27,7 +27,7 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "network_edge", "exchange", "proxies", "memory", "doors", "entities",
            "entity_details", "hostile_entities", "entity_calls", "entity_locks",
            "encryption", "identity", "tenants", "limits", "client_tokens",
-           "overload", "retention", "why", "http_listener",
+           "overload", "retention", "why", "http_listener", "http_access",
            "durable_functions_http", "durable_functions_js")
 
 

@@ -11,7 +11,8 @@ const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=
   css: "text/css; charset=utf-8", svg: "image/svg+xml" };
 
 // As service/http/http_door.cc sends them.
-export const SECURITY_HEADERS = {
+export const SESSION = "a-session";
+const SECURITY_HEADERS = {
   "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
     "require-trusted-types-for 'script'; trusted-types 'none'",
@@ -59,10 +60,13 @@ export class MockServer {
 
   serve(request, response) {
     const [path, query = ""] = request.url.split("?");
-    if (path.startsWith("/api/v1/")) {
+    if (path.startsWith("/api/v1/") || path === "/login" || path === "/logout") {
       let body = "";
       request.on("data", (part) => { body += part; });
-      request.on("end", () => this.api(request, response, path.slice(8), new URLSearchParams(query), body));
+      request.on("end", () => {
+        if (path.startsWith("/log")) this.session(response, path, JSON.parse(body));
+        else this.api(request, response, path.slice(8), new URLSearchParams(query), body);
+      });
       return;
     }
     const name = path === "/favicon.svg" ? "favicon.svg" : /^\/ui\/assets\/([\w.]+)$/.exec(path)?.[1];
@@ -75,18 +79,26 @@ export class MockServer {
     response.end(readFileSync(UI + file));
   }
 
+  session(response, path, body) {
+    const lets = path === "/logout" || body.token === this.token;
+    response.writeHead(lets ? 204 : 401, lets ? { ...SECURITY_HEADERS,
+      "Set-Cookie": `leasehold=${path === "/login" ? SESSION : ""}; Path=/; HttpOnly; SameSite=Strict`
+        + (path === "/login" ? "" : "; Max-Age=0") } : { "Content-Type": "application/json" });
+    response.end(lets ? "" : JSON.stringify({ code: "UNAUTHENTICATED", message: "not a token of mine" }));
+  }
+
   api(request, response, path, query, body) {
     const answer = (status, json) => {
       response.writeHead(status, { ...SECURITY_HEADERS, "Content-Type": "application/json",
         "Cache-Control": "no-store" });
       response.end(JSON.stringify(json));
     };
-    const known = !this.token || request.headers.authorization === `Bearer ${this.token}`;
+    const known = !this.token || request.headers.cookie === `leasehold=${SESSION}`;
     const whoami = { ...this.data.whoami, version: this.data.version };
     if (path === "whoami" && !this.token) return answer(200, whoami);
     if (!known) return answer(401, { code: "UNAUTHENTICATED", message: "who calls? bring a token" });
     if (path === "whoami")
-      return answer(200, { ...whoami, authenticated: true });
+      return answer(200, { ...whoami, authenticated: true, session: true });
     if (path === "events") return this.stream(request, response, query.getAll("topics"));
     const [kind, ...rest] = path.split("/").map(decodeURIComponent);
     if (request.method === "POST") {

@@ -86,20 +86,21 @@ test("what cannot be right is not sent", async () => {
   });
 });
 
-test("a server that asks who calls: a token lets in, is kept in the tab, and leaves", async () => {
+test("a server that asks who calls: a token opens a session, which no script sees", async () => {
   server.token = "lh_1_secret";
   try {
     await visit(server.url, "/ui/orchestrations", { expected: /401/ }, async (page) => {
       await page.getByLabel("Token").fill("wrong");
       await page.getByRole("button", { name: "Sign in" }).click();
-      await seen(page, "who calls?");
+      await seen(page, "not a token of mine");
       await page.getByLabel("Token").fill("lh_1_secret");
       await page.getByRole("button", { name: "Sign in" }).click();
       await seen(page, "batch-0141");
       await page.reload();
       await seen(page, "batch-0141");
       assert.equal(await page.getByRole("dialog").count(), 0);
-      assert.equal(await page.evaluate(() => JSON.stringify(localStorage) + document.cookie), "{}");
+      assert.equal(await page.evaluate(() =>
+        JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.cookie), "{}{}");
       await page.getByRole("button", { name: "Sign out" }).click();
       await page.getByLabel("Token").waitFor();
     });

@@ -1,28 +1,26 @@
-// Requests to /api/v1, and the token they carry.
+// Requests to /api/v1, and the session they are made in.
 //
-// The token is kept in this tab (sessionStorage) and sent by fetch: no page of another
-// origin can make the browser send it.
+// The browser keeps the session's cookie, which no script can read; pages of other
+// origins cannot have it sent.
 
 const PREFIX = "/api/v1/";
-const KEY = "leasehold.token";
-let token = "";
-try {
-  token = sessionStorage.getItem(KEY) ?? "";
-} catch {
-  // Storage may be forbidden: it holds until the page is left.
-}
 
-export const hasToken = () => token !== "";
-
-export function setToken(to) {
-  token = to;
+async function session(path, body) {
+  let response;
   try {
-    if (to) sessionStorage.setItem(KEY, to);
-    else sessionStorage.removeItem(KEY);
+    response = await fetch(path, {
+      method: "POST", headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body), cache: "no-store",
+    });
   } catch {
-    // As above.
+    throw new ApiError(0, "UNAVAILABLE", "the dashboard cannot reach the server");
   }
+  if (!response.ok) throw await errorOf(response);
 }
+
+// Opens a session as whoever has that token.
+export const signIn = (token) => session("/login", { token });
+export const signOut = () => session("/logout", {});
 
 // Told when the server asks who calls (401).
 let onUnknown = () => {};
@@ -51,7 +49,6 @@ async function errorOf(response) {
 
 export async function request(path, { method = "GET", body, signal, accept } = {}) {
   const headers = {};
-  if (token) headers.Authorization = `Bearer ${token}`;
   if (accept) headers.Accept = accept;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;

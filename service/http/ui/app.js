@@ -1,6 +1,6 @@
 // The shell around the pages: navigation, search, sign-in, the state of the stream.
 
-import { ApiError, get, hasToken, segment, setToken, whenUnknown } from "./api.js";
+import { ApiError, get, segment, signIn, signOut, whenUnknown } from "./api.js";
 import { dialog } from "./dialogs.js";
 import { currentZone, refreshTimes, setZone, zones } from "./format.js";
 import { fill, h } from "./h.js";
@@ -111,43 +111,46 @@ async function go(event) {
 
 // ---- Who asks ---------------------------------------------------------------------
 
-function signIn(message) {
+let signedIn = false;
+
+function askWho() {
   if (document.querySelector("dialog.sign-in")) return;
   const token = h("input", { type: "password", id: "token", name: "token", autocomplete: "off",
     required: true });
-  const error = h("p", { class: "error", role: "alert" }, hasToken() ? message : "");
+  const error = h("p", { class: "error", role: "alert" },
+    signedIn ? "The session has ended." : "");
   const node = dialog("Sign in", h("form", { method: "dialog", onsubmit: submit },
-    h("p", null, "This server asks who calls. Paste a token: it is kept in this tab only."),
+    h("p", null, "This server asks who calls. Paste a token: the browser stays signed in for "
+      + "12 hours, and keeps a session instead of the token."),
     h("p", { class: "field" }, h("label", { for: "token" }, "Token"), token), error,
     h("p", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Sign in"))));
   node.classList.add("sign-in");
 
   async function submit(event) {
     event.preventDefault();
-    setToken(token.value.trim());
     try {
+      await signIn(token.value.trim());
       const who = await get("whoami");
-      if (!who.authenticated) throw new Error("The server does not know this token.");
       node.close();
       showAccount(who);
       router.open();
     } catch (failed) {
-      setToken("");
       fill(error, failed.message);
     }
   }
 }
 
 function showAccount(who) {
-  fill(account, hasToken() ? [who.tenant ? `${who.tenant} ` : "",
-    h("button", { type: "button", onclick: () => {
-      setToken("");
+  signedIn = who.session;
+  fill(account, who.session ? [`${who.name} (${who.tenant}) `,
+    h("button", { type: "button", onclick: async () => {
+      await signOut();
       location.reload();
     } }, "Sign out")] : null);
 }
 
 async function begin() {
-  whenUnknown((error) => signIn(error.message));
+  whenUnknown(askWho);
   router.open(false);
   try {
     const who = await get("whoami");

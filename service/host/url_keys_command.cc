@@ -1,0 +1,65 @@
+#include "service/host/url_keys_command.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "service/security/capability_keys.h"
+
+namespace leasehold {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+
+int Fail(int code, absl::string_view message) {
+  std::fprintf(stderr, "leasehold-server url-keys: %s\n",
+               std::string(message).c_str());
+  return code;
+}
+
+}  // namespace
+
+int RunUrlKeysCommand(const std::vector<std::string>& arguments) {
+  CLI::App app("Replaces the secret keys of check-status URLs.",
+               "leasehold-server url-keys");
+  app.require_subcommand(1);
+  CLI::App* const rotate = app.add_subcommand(
+      "rotate",
+      "Puts a new key in front, which signs from then on. URLs of the key "
+      "before\nit stay good until the next rotation, older ones are void. A "
+      "running server\nlearns of it within ten seconds, or at once by SIGHUP.");
+  std::string data, file;
+  CLI::Option* const in_data =
+      rotate->add_option("--data", data, "The data directory of the server.")
+          ->type_name("DIRECTORY")
+          ->envname("LEASEHOLD_DATA");
+  CLI::Option* const in_file =
+      rotate
+          ->add_option("--url-keys", file,
+                       "The file of that setting of the server's, which counts "
+                       "if both are given.")
+          ->type_name("FILE")
+          ->envname("LEASEHOLD_URL_KEYS");
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    std::fputs((rotate->parsed() ? rotate : &app)->help().c_str(), stdout);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return Fail(kWrongUsage, absl::StrCat(error.what(), "; --help says more"));
+  }
+  if (in_file->empty() && in_data->empty()) {
+    return Fail(kWrongUsage,
+                "rotate: say where the keys are: --data=DIRECTORY or "
+                "--url-keys=FILE, as the server has it");
+  }
+  const absl::StatusOr<CapabilityKeys> keys = CapabilityKeys::Rotate(
+      in_file->empty() ? CapabilityKeys::FileIn(data) : file);
+  if (!keys.ok()) return Fail(kFailed, keys.status().message());
+  std::printf("%s signs\n", keys->signing().id.c_str());
+  return 0;
+}
+
+}  // namespace leasehold
