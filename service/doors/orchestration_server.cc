@@ -173,10 +173,15 @@ CallTask OrchestrationServer::ServeWait(MethodQueue& calls, Accept accept,
 // ---- Starting ---------------------------------------------------------------
 
 absl::Status OrchestrationServer::Receive(
-    const absl::StatusOr<StartReceipt>& receipt, grpc::ServerContext& call,
+    const absl::StatusOr<StartReceipt>& receipt, const Caller& caller,
+    grpc::ServerContext& call,
     v1::StartOrchestrationResponse& response) {
   if (!receipt.ok()) return receipt.status();
   ToMessage(*receipt, response);
+  if (write_urls_) {
+    write_urls_({.tenant = caller.tenant, .id = receipt->instance_id},
+                *response.mutable_urls());
+  }
   if (const auto& context = receipt->context) {
     door_.Write({.id = receipt->instance_id,
                  .generation = context->generation,
@@ -217,7 +222,7 @@ CallTask OrchestrationServer::ServeStart(MethodQueue& calls) {
           };
       AnswerAwaiter<Answer> answered(call.queue(), begin);
       const Answer receipt = co_await answered;
-      status = Receive(receipt, call.context(), call.response());
+      status = Receive(receipt, call.caller(), call.context(), call.response());
     }
   }
   co_await call.Finish(status);
@@ -243,7 +248,7 @@ CallTask OrchestrationServer::ServeRestart(MethodQueue& calls) {
         };
     AnswerAwaiter<Answer> answered(call.queue(), begin);
     const Answer receipt = co_await answered;
-    status = Receive(receipt, call.context(), call.response());
+    status = Receive(receipt, call.caller(), call.context(), call.response());
   }
   co_await call.Finish(status);
 }

@@ -5,7 +5,9 @@
 #ifndef LEASEHOLD_SERVICE_DOORS_ORCHESTRATION_SERVER_H_
 #define LEASEHOLD_SERVICE_DOORS_ORCHESTRATION_SERVER_H_
 
+#include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "leasehold/v1/orchestration.grpc.pb.h"
@@ -13,6 +15,7 @@
 #include "service/doors/instance_call.h"
 #include "service/doors/orchestration_call.h"
 #include "service/doors/service_names.h"
+#include "service/instance/instance_key.h"
 #include "service/orchestration/orchestrations.h"
 #include "service/rpc/caller.h"
 #include "service/rpc/received.h"
@@ -21,12 +24,20 @@
 
 namespace leasehold {
 
+// Writes the URLs of an instance in an HTTP management API. Called on any
+// thread.
+using WriteManagementUrls =
+    std::function<void(const InstanceKey& key, v1::ManagementUrls& urls)>;
+
 class OrchestrationServer final : public HostedService {
  public:
   // `observer` may be null.
   OrchestrationServer(Orchestrations& orchestrations, const InstanceDoor& door,
                       CallObserver* observer)
       : orchestrations_(orchestrations), door_(door), observer_(observer) {}
+
+  // Has receipts of starts carry URLs. Before the server serves.
+  void UseUrls(WriteManagementUrls write) { write_urls_ = std::move(write); }
 
   grpc::Service& service() override { return service_; }
   std::string_view name() const override { return kOrchestrationService.full; }
@@ -59,12 +70,13 @@ class OrchestrationServer final : public HostedService {
 
   // Writes the outcome of a start into response and metadata.
   absl::Status Receive(const absl::StatusOr<StartReceipt>& receipt,
-                       grpc::ServerContext& call,
+                       const Caller& caller, grpc::ServerContext& call,
                        v1::StartOrchestrationResponse& response);
 
   Orchestrations& orchestrations_;
   const InstanceDoor& door_;
   CallObserver* const observer_;
+  WriteManagementUrls write_urls_;  // Empty: nothing serves any.
   Service service_;
   // For histories, and for watchers that have not been told yet.
   ReadGate reads_{4};

@@ -1,8 +1,14 @@
 #include "service/host/http_apis.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
 #include <string>
+#include <utility>
 
 #include "service/http/durable_functions_capabilities.h"
+#include "service/http/durable_functions_urls.h"
+#include "service/http/http_message.h"
 #include "service/http/session_api.h"
 #include "service/http/ui_assets.h"
 #include "service/security/capability.h"
@@ -13,6 +19,18 @@ namespace {
 ManagementUrlsOf UrlsOf(const Capabilities* capabilities) {
   if (capabilities == nullptr) return PlainUrls;
   return CapabilityUrls(*capabilities, capabilities->lifetime_max());
+}
+
+// The URLs of `key`: the message has the names of Durable Functions in its JSON.
+void Write(const ManagementUrls& urls, const InstanceKey& key,
+           v1::ManagementUrls& message) {
+  const google::protobuf::Descriptor* const type = message.GetDescriptor();
+  for (auto& [name, url] : urls.Of(key.id)) {
+    const google::protobuf::FieldDescriptor* const field =
+        type->FindFieldByCamelcaseName(std::string(name));
+    if (field == nullptr) continue;
+    message.GetReflection()->SetString(&message, field, std::move(url));
+  }
 }
 
 }  // namespace
@@ -37,6 +55,16 @@ HttpApis::HttpApis(Clock& clock, ServerHost& host,
                           return callers.Find(peer);
                         }},
            .version = LEASEHOLD_VERSION}) {
+  if (!http.base_url().empty()) {
+    orchestrations.UseUrls([urls_of = UrlsOf(http.capabilities()),
+                            base_url = http.base_url()](
+                               const InstanceKey& key,
+                               v1::ManagementUrls& urls) {
+      HttpRequest request;
+      request.base_url = base_url;
+      Write(urls_of(request, key), key, urls);
+    });
+  }
   http.Add(durable_functions_.Routes());
   http.Add(dashboard_.Routes());
   http.Add(SessionRoutes(access, http.sessions()));

@@ -150,6 +150,7 @@ absl::Status HttpHost::Open(std::function<absl::Status()> store_status) {
   if (options_.http.off) return absl::OkStatus();
   if (absl::Status status = OpenSockets(); !status.ok()) return status;
   if (sockets_.empty()) return absl::OkStatus();
+  base_url_ = BaseUrl();
   if (absl::Status status = OpenKeys(); !status.ok()) return status;
   door_.emplace(clock_, DoorOptions());
   HttpLimits limits;
@@ -211,15 +212,29 @@ std::vector<HttpRoute> HttpHost::HealthRoutes() {
            }}};
 }
 
+std::string HttpHost::UrlOf(const ListeningSocket& socket) const {
+  const bool encrypted = options_.uses_tls() && !socket.address().is_unix();
+  return absl::StrCat(encrypted ? "https://" : "http://",
+                      socket.address().ToString());
+}
+
+std::string HttpHost::BaseUrl() const {
+  if (!options_.http.public_url.empty()) return options_.http.public_url;
+  for (const ListeningSocket& socket : sockets_) {
+    if (!socket.address().is_unix() && !IsAny(socket.address())) {
+      return UrlOf(socket);
+    }
+  }
+  return "";
+}
+
 void HttpHost::Start() {
   if (!listener_.has_value()) return;
   std::vector<int> descriptors;
   for (const ListeningSocket& socket : sockets_) {
     descriptors.insert(descriptors.end(), socket.descriptors().begin(),
                        socket.descriptors().end());
-    const bool encrypted = options_.uses_tls() && !socket.address().is_unix();
-    urls_.push_back(absl::StrCat(encrypted ? "https://" : "http://",
-                                 socket.address().ToString()));
+    urls_.push_back(UrlOf(socket));
     log_.Info("http_listening", {{"url", urls_.back()}});
   }
   listener_->Start(descriptors);

@@ -63,6 +63,10 @@ class HttpHost final : private ServerPart {
   // Serves. After Open.
   void Start();
 
+  // What URLs begin with for those who have not come by HTTP: that of
+  // --http-public-url, or the first address that it listens on by name. Empty:
+  // there is none. REQUIRES: Open.
+  const std::string& base_url() const { return base_url_; }
   // Where it listens: `http://127.0.0.1:4002`.
   const std::vector<std::string>& urls() const { return urls_; }
 
@@ -76,6 +80,8 @@ class HttpHost final : private ServerPart {
   // Reads the keys again.
   void LookAgain();
   HttpDoorOptions DoorOptions() const;
+  std::string UrlOf(const ListeningSocket& socket) const;
+  std::string BaseUrl() const;
   std::vector<HttpRoute> HealthRoutes();
   std::vector<MethodInfo> Methods() const;
 
@@ -88,6 +94,7 @@ class HttpHost final : private ServerPart {
 
   std::atomic<bool> draining_ = false;
   std::vector<ListeningSocket> sockets_;
+  std::string base_url_;
   std::vector<std::string> urls_;
   std::unique_ptr<Capabilities> capabilities_;
   std::unique_ptr<Sessions> sessions_;

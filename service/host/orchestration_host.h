@@ -56,6 +56,10 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   // Why the store cannot be written; OK: it can. On any thread.
   absl::Status store_status() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Has receipts of starts over gRPC carry URLs. Before the server serves.
+  void UseUrls(WriteManagementUrls write) {
+    orchestration_.UseUrls(std::move(write));
+  }
   // For doors that others add.
   Orchestrations& orchestrations() { return engine_; }
   Entities& entities() { return engine_.entities(); }

@@ -384,3 +384,29 @@ def _():
             equal(started.header("X-Evil"), None, "a header of its own")
             expect("\n" not in started.header("Location"), "one line")
         expect(not any(line.startswith("X-Evil") for line in server.err), "no line in the log")
+
+
+@check("A59.12 the receipt of a start over gRPC has the URLs, and each does what it says")
+def _():
+    with Guarded(*http(), shop="acme: user") as server:
+        web = Web(server)
+        receipt = server.as_("shop").call("leasehold.v1.Orchestration/Start",
+                                          name="EchoSequence", instance_id="a/b")
+        urls = receipt.urls
+        equal(urls.id, "a/b", "id")
+        answer = web.ask(get(path_of(urls.status_query_get_uri)))
+        equal(answer.status in (200, 202), True, f"status of {answer}")
+        contains(answer.json["name"], "EchoSequence")
+        over_http = web.start(server.tokens["shop"], instance="c")
+        names = {field.camelcase_name for field, _ in urls.ListFields()}
+        equal(names, set(over_http), "the names of the URLs")
+        for url in (urls.suspend_post_uri, urls.resume_post_uri, urls.terminate_post_uri):
+            expect(url.startswith(url_of(server)), url)
+    with HttpServer("--store=memory", "--http-public-url=https://lease.example/x") as server:
+        from orchestration_commands import row
+        started = row(server, "start", "Ping", "p")
+        expect(started["urls"]["statusQueryGetUri"].startswith("https://lease.example/x/"),
+               started)
+    with Server("--store=memory", "--http-listen=off") as server:
+        from orchestration_commands import row
+        expect("urls" not in row(server, "start", "Ping", "p"), "no URLs without HTTP")
