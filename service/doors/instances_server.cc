@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -210,8 +211,9 @@ CallTask InstancesServer::ServeList(MethodQueue& calls) {
 }
 
 CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
-  ServerStreamCall<v1::WatchInstancesRequest, v1::WatchInstancesResponse> call(
-      calls);
+  using Call =
+      ServerStreamCall<v1::WatchInstancesRequest, v1::WatchInstancesResponse>;
+  Call call(calls);
   if (!co_await call.Accept(service_, &Service::RequestWatch)) co_return;
   ServeWatch(calls);
   if (!co_await call.Parse()) co_return;
@@ -244,12 +246,15 @@ CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
         };
         ElsewhereAwaiter listed(executor_, call.queue(), list);
         co_await listed;
-        for (const InstanceInfo& info : page->instances) {
+        for (size_t i = 0; open && i < page->instances.size(); ++i) {
           message.set_event(v1::WatchInstancesResponse::SNAPSHOT);
           message.clear_instance();
-          ToMessage(info, *message.mutable_instance());
+          ToMessage(page->instances[i], *message.mutable_instance());
           told_pins.IsNews(message);
-          open = open && co_await call.Write(message);
+          // A packet each would cost more than all the rest.
+          open = co_await call.Write(message, i + 1 < page->instances.size()
+                                                  ? Call::More::kFollows
+                                                  : Call::More::kNo);
         }
         query.page_token = page->next_page_token;
       } while (open && !query.page_token.empty());
@@ -264,14 +269,22 @@ CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
       snapshot = true;
       continue;
     }
+    // What is not the last one waits for the next, so that they share packets.
+    std::optional<v1::WatchInstancesResponse> held;
     for (const std::shared_ptr<const WatchHub::Event>& kept : batch.events) {
+      if (!open) break;
       const WatchHub::Event& event = *kept;
       message.Clear();
-      if (open && ToMessage(event, registry_.Describe(event.key), message) &&
-          told_pins.IsNews(message)) {
-        open = co_await call.Write(message);
+      if (!ToMessage(event, registry_.Describe(event.key), message) ||
+          !told_pins.IsNews(message)) {
+        continue;
       }
+      if (held.has_value()) {
+        open = co_await call.Write(*held, Call::More::kFollows);
+      }
+      held = std::move(message);
     }
+    if (open && held.has_value()) open = co_await call.Write(*held);
     if (open && batch.events.empty()) open = co_await call.News();
   }
   registry_.UnwatchUse();

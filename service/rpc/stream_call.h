@@ -290,13 +290,19 @@ class ResponseStreamCall : public Base {
   using typename Base::FinishAwaiter;
   using typename Base::OperationAwaiter;
 
-  OperationAwaiter Write(const Response& response) {
+  // `more`: another message follows at once, and the two may share a packet;
+  // until it does, this one may stay here.
+  enum class More : bool { kNo, kFollows };
+
+  OperationAwaiter Write(const Response& response, More more = More::kNo) {
     if (this->over() || !this->ClaimWrite(WireBytes(response))) {
       return {*this, nullptr};
     }
     CompletionTag* const tag = this->write_.Begin();
     if (this->MayWrite()) {
-      this->writer_.Write(ToBytes(response), tag);
+      grpc::WriteOptions options;
+      if (more == More::kFollows) options.set_buffer_hint();
+      this->writer_.Write(ToBytes(response), options, tag);
     } else {
       later_ = ToBytes(response);
     }
