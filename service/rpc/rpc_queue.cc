@@ -8,9 +8,19 @@
 
 namespace leasehold {
 
+namespace {
+
+// After so many completions without a pause the sockets have waited for about a
+// millisecond.
+constexpr int kLookEach = 64;
+
+}  // namespace
+
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-                   ByteBudget& budget, RpcHooks hooks)
+                   grpc::ServerCompletionQueue& sockets, ByteBudget& budget,
+                   RpcHooks hooks)
     : queue_(std::move(queue)),
+      sockets_(sockets),
       budget_(budget),
       hooks_(hooks),
       wake_tag_(*this) {}
@@ -61,7 +71,12 @@ void RpcQueue::AskAgain() {
 void RpcQueue::Run() {
   void* tag;
   bool ok;
+  int completions = 0;
   for (;;) {
+    if (++completions == kLookEach) {
+      completions = 0;
+      Look();
+    }
     // While a call waits for room, the queue checks whether others leave theirs
     // unread.
     const bool reviews = budget_.has_waiting();
@@ -75,6 +90,13 @@ void RpcQueue::Run() {
     }
     if (reviews) budget_.Review();
   }
+}
+
+void RpcQueue::Look() {
+  void* tag;
+  bool ok;
+  // That time is over: it looks once, and does not wait.
+  sockets_.AsyncNext(&tag, &ok, gpr_time_0(GPR_CLOCK_MONOTONIC));
 }
 
 void RpcQueue::WaitEnds(bool arrived) {

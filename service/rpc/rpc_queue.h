@@ -67,8 +67,11 @@ struct RpcHooks {
 // One completion queue and its thread.
 class RpcQueue {
  public:
+  // `sockets`: a queue of the same server to which nothing ever comes (see
+  // Look).
   RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-           ByteBudget& budget, RpcHooks hooks);
+           grpc::ServerCompletionQueue& sockets, ByteBudget& budget,
+           RpcHooks hooks);
   RpcQueue(const RpcQueue&) = delete;
   RpcQueue& operator=(const RpcQueue&) = delete;
 
@@ -107,6 +110,11 @@ class RpcQueue {
     thread_ = std::thread([this] { Run(); });
   }
   void Run();
+  // Has gRPC look at the sockets. It does so by itself when a queue is empty
+  // and only then: while calls make work for each other, such as streams whose
+  // messages find room at once, nobody would read what others ask for, nor that
+  // those streams are not wanted any more.
+  void Look();
   void RunPosted() ABSL_LOCKS_EXCLUDED(mu_);
   void WaitBegins() { waits_.Add(1); }
   void WaitEnds(bool arrived) ABSL_LOCKS_EXCLUDED(mu_);
@@ -119,6 +127,7 @@ class RpcQueue {
 
   // Constant after construction.
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  grpc::ServerCompletionQueue& sockets_;
   ByteBudget& budget_;
   const RpcHooks hooks_;
   std::deque<MethodQueue> methods_;

@@ -6,11 +6,12 @@
 namespace leasehold {
 
 RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues,
-                       ByteBudget& budget, RpcHooks hooks) {
+                       ByteBudget& budget, RpcHooks hooks)
+    : sockets_(builder.AddCompletionQueue()) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
-    queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue(),
-                                                 budget, hooks));
+    queues_.push_back(std::make_unique<RpcQueue>(
+        builder.AddCompletionQueue(), *sockets_, budget, hooks));
   }
 }
 
@@ -44,6 +45,11 @@ void RpcRuntime::Stop() {
   for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->WaitUntilIdle();
   for (const std::unique_ptr<RpcQueue>& queue : queues_) {
     queue->ShutdownAndJoin();
+  }
+  sockets_->Shutdown();
+  void* tag;
+  bool ok;
+  while (sockets_->Next(&tag, &ok)) {
   }
 }
 

@@ -85,6 +85,8 @@ class RpcRuntime {
   void Stop();
 
  private:
+  // Nothing is asked for on it: see RpcQueue::Look.
+  const std::unique_ptr<grpc::ServerCompletionQueue> sockets_;
   std::vector<std::unique_ptr<RpcQueue>> queues_;
   bool stopped_ = false;
 };

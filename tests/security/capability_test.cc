@@ -258,7 +258,7 @@ TEST_F(CapabilityTest, KeysAreReadableForTheirUserAlone) {
   // What a server that was killed while it rotated has left behind.
   std::ofstream(path + ".new") << "half of a k";
   ASSERT_EQ(chmod((path + ".new").c_str(), 0666), 0);
-  ASSERT_TRUE(CapabilityKeys::RotateIn(directory_.path()).ok());
+  ASSERT_TRUE(CapabilityKeys::Rotate(path).ok());
   EXPECT_EQ(mode_of(path), 0600u);
   EXPECT_NE(access((path + ".new").c_str(), F_OK), 0);
 }
@@ -319,7 +319,7 @@ TEST_F(CapabilityTest, DamagedKeysOfADirectoryAreNotReplaced) {
   const std::string path = directory_.path() + "/capability-keys";
   std::ofstream(path) << "damaged";
   EXPECT_FALSE(CapabilityKeys::OpenIn(directory_.path()).ok());
-  EXPECT_FALSE(CapabilityKeys::RotateIn(directory_.path()).ok());
+  EXPECT_FALSE(CapabilityKeys::Rotate(path).ok());
   std::string left;
   std::ifstream(path) >> left;
   EXPECT_EQ(left, "damaged");
