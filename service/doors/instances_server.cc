@@ -82,6 +82,32 @@ class ToldPins {
   absl::flat_hash_map<uint64_t, std::string> told_;  // By generation.
 };
 
+v1::WatchInstancesResponse Snapshot(const InstanceInfo& info,
+                                    ToldPins& told_pins) {
+  v1::WatchInstancesResponse message;
+  message.set_event(v1::WatchInstancesResponse::SNAPSHOT);
+  ToMessage(info, *message.mutable_instance());
+  told_pins.IsNews(message);
+  return message;
+}
+
+// What the watcher should be told next of `batch`, from its event `next` on,
+// which moves on. nullopt: nothing any more.
+std::optional<v1::WatchInstancesResponse> NextNews(const WatchHub::Batch& batch,
+                                                   size_t& next,
+                                                   InstanceRegistry& registry,
+                                                   ToldPins& told_pins) {
+  while (next < batch.events.size()) {
+    const WatchHub::Event& event = *batch.events[next++];
+    v1::WatchInstancesResponse message;
+    if (ToMessage(event, registry.Describe(event.key), message) &&
+        told_pins.IsNews(message)) {
+      return message;
+    }
+  }
+  return std::nullopt;
+}
+
 // Releases a context, and waits until it is gone.
 class ReleaseAwaiter {
  public:
@@ -247,10 +273,7 @@ CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
         ElsewhereAwaiter listed(executor_, call.queue(), list);
         co_await listed;
         for (size_t i = 0; open && i < page->instances.size(); ++i) {
-          message.set_event(v1::WatchInstancesResponse::SNAPSHOT);
-          message.clear_instance();
-          ToMessage(page->instances[i], *message.mutable_instance());
-          told_pins.IsNews(message);
+          message = Snapshot(page->instances[i], told_pins);
           // A packet each would cost more than all the rest.
           open = co_await call.Write(message, i + 1 < page->instances.size()
                                                   ? Call::More::kFollows
@@ -269,22 +292,15 @@ CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
       snapshot = true;
       continue;
     }
-    // What is not the last one waits for the next, so that they share packets.
-    std::optional<v1::WatchInstancesResponse> held;
-    for (const std::shared_ptr<const WatchHub::Event>& kept : batch.events) {
-      if (!open) break;
-      const WatchHub::Event& event = *kept;
-      message.Clear();
-      if (!ToMessage(event, registry_.Describe(event.key), message) ||
-          !told_pins.IsNews(message)) {
-        continue;
-      }
-      if (held.has_value()) {
-        open = co_await call.Write(*held, Call::More::kFollows);
-      }
-      held = std::move(message);
+    size_t next = 0;
+    auto news = NextNews(batch, next, registry_, told_pins);
+    while (open && news.has_value()) {
+      auto following = NextNews(batch, next, registry_, told_pins);
+      open = co_await call.Write(*news, following.has_value()
+                                            ? Call::More::kFollows
+                                            : Call::More::kNo);
+      news = std::move(following);
     }
-    if (open && held.has_value()) open = co_await call.Write(*held);
     if (open && batch.events.empty()) open = co_await call.News();
   }
   registry_.UnwatchUse();

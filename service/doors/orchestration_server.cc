@@ -174,8 +174,7 @@ CallTask OrchestrationServer::ServeWait(MethodQueue& calls, Accept accept,
 
 absl::Status OrchestrationServer::Receive(
     const absl::StatusOr<StartReceipt>& receipt, const Caller& caller,
-    grpc::ServerContext& call,
-    v1::StartOrchestrationResponse& response) {
+    grpc::ServerContext& call, v1::StartOrchestrationResponse& response) {
   if (!receipt.ok()) return receipt.status();
   ToMessage(*receipt, response);
   if (write_urls_) {

@@ -21,7 +21,8 @@ ManagementUrlsOf UrlsOf(const Capabilities* capabilities) {
   return CapabilityUrls(*capabilities, capabilities->lifetime_max());
 }
 
-// The URLs of `key`: the message has the names of Durable Functions in its JSON.
+// The URLs of `key`: the message has the names of Durable Functions in its
+// JSON.
 void Write(const ManagementUrls& urls, const InstanceKey& key,
            v1::ManagementUrls& message) {
   const google::protobuf::Descriptor* const type = message.GetDescriptor();
@@ -56,14 +57,13 @@ HttpApis::HttpApis(Clock& clock, ServerHost& host,
                         }},
            .version = LEASEHOLD_VERSION}) {
   if (!http.base_url().empty()) {
-    orchestrations.UseUrls([urls_of = UrlsOf(http.capabilities()),
-                            base_url = http.base_url()](
-                               const InstanceKey& key,
-                               v1::ManagementUrls& urls) {
-      HttpRequest request;
-      request.base_url = base_url;
-      Write(urls_of(request, key), key, urls);
-    });
+    orchestrations.UseUrls(
+        [urls_of = UrlsOf(http.capabilities()), base_url = http.base_url()](
+            const InstanceKey& key, v1::ManagementUrls& urls) {
+          HttpRequest request;
+          request.base_url = base_url;
+          Write(urls_of(request, key), key, urls);
+        });
   }
   http.Add(durable_functions_.Routes());
   http.Add(dashboard_.Routes());

@@ -29,8 +29,8 @@ constexpr size_t kBodyMax = 16 << 10;
 class TokenCredentials final : public Credentials {
  public:
   explicit TokenCredentials(std::string_view token)
-      : authorization_(
-            absl::StrCat("Bearer ", absl::string_view(token.data(), token.size()))) {}
+      : authorization_(absl::StrCat(
+            "Bearer ", absl::string_view(token.data(), token.size()))) {}
 
   absl::StatusOr<std::optional<std::string_view>> Only(
       const char* name) const override {
@@ -75,8 +75,7 @@ absl::Status SignIn(HttpCall& call, AccessControl* access, Sessions* sessions) {
                              .role = Role::kAnyRole,
                              .call_class = CallClass::kEssential};
   std::shared_ptr<const Caller> caller;
-  absl::Status known =
-      access->Admit(TokenCredentials(*token), method, caller);
+  absl::Status known = access->Admit(TokenCredentials(*token), method, caller);
   if (!known.ok()) return known;
   const absl::StatusOr<std::string> id = sessions->Open(*token);
   if (!id.ok()) return id.status();
@@ -91,8 +90,8 @@ void SignOut(HttpCall& call, Sessions* sessions) {
   const std::optional<std::string> id = SessionOf(call.request());
   if (id.has_value() && sessions != nullptr) sessions->Close(*id);
   HttpResponse response = EmptyResponse(204);
-  response.headers.Add(
-      "Set-Cookie", SessionCookie(call.request(), "", absl::ZeroDuration()));
+  response.headers.Add("Set-Cookie",
+                       SessionCookie(call.request(), "", absl::ZeroDuration()));
   call.Finish(std::move(response));
 }
 

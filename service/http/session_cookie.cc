@@ -36,8 +36,8 @@ std::optional<std::string> SessionOf(const HttpRequest& request) {
 
 std::string SessionCookie(const HttpRequest& request, std::string_view id,
                           absl::Duration lifetime) {
-  return absl::StrCat(NameFor(request), "=", View(id), "; Max-Age=",
-                      absl::ToInt64Seconds(lifetime),
+  return absl::StrCat(NameFor(request), "=", View(id),
+                      "; Max-Age=", absl::ToInt64Seconds(lifetime),
                       "; Path=/; HttpOnly; SameSite=Strict",
                       IsSecure(request) ? "; Secure" : "");
 }

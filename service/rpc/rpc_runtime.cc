@@ -10,8 +10,8 @@ RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues,
     : sockets_(builder.AddCompletionQueue()) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
-    queues_.push_back(std::make_unique<RpcQueue>(
-        builder.AddCompletionQueue(), *sockets_, budget, hooks));
+    queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue(),
+                                                 *sockets_, budget, hooks));
   }
 }
 

@@ -301,7 +301,9 @@ class ResponseStreamCall : public Base {
     CompletionTag* const tag = this->write_.Begin();
     if (this->MayWrite()) {
       grpc::WriteOptions options;
-      if (more == More::kFollows) options.set_buffer_hint();
+      // The first one carries the metadata, and gRPC would wait for these.
+      if (more == More::kFollows && wrote_) options.set_buffer_hint();
+      wrote_ = true;
       this->writer_.Write(ToBytes(response), options, tag);
     } else {
       later_ = ToBytes(response);
@@ -356,6 +358,7 @@ class ResponseStreamCall : public Base {
   }
 
   grpc::ByteBuffer later_;  // Written once the heartbeat is out.
+  bool wrote_ = false;
 };
 
 // A call with one request and a stream of responses.

@@ -136,7 +136,8 @@ const TokenEntry* TokenTable::Find(std::string_view token) const {
 NewToken MakeToken(std::string_view identity, absl::Time expires) {
   NewToken made;
   made.id = NewId();
-  const std::string secret = absl::WebSafeBase64Escape(RandomBytes(kSecretBytes));
+  const std::string secret =
+      absl::WebSafeBase64Escape(RandomBytes(kSecretBytes));
   made.token = absl::StrCat(View(kTokenPrefix), made.id, "_", secret);
   const SecretHash hash = HashOf(secret);
   made.line = absl::StrCat(

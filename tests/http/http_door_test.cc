@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "service/security/access_rules.h"
 #include "service/security/capability_keys.h"
 #include "service/security/policy.h"
+#include "service/security/sessions.h"
 #include "service/security/token_table.h"
 #include "tests/support/simulated_clock.h"
 
@@ -76,6 +78,7 @@ class HttpDoorTest : public testing::Test {
       access_ = std::make_unique<AccessControl>(std::move(rules), clock_);
       options.access = access_.get();
       options.capabilities = &capabilities_;
+      options.sessions = &sessions_;
     }
     door_ = std::make_unique<HttpDoor>(clock_, std::move(options));
     const auto keep = [this](const std::shared_ptr<HttpCall>& call) {
@@ -149,6 +152,7 @@ class HttpDoorTest : public testing::Test {
   SimulatedClock clock_;
   Capabilities capabilities_{CapabilityKeys::ForProcess(), absl::Hours(24),
                              clock_};
+  Sessions sessions_{clock_};
   std::unique_ptr<AccessControl> access_;
   std::unique_ptr<HttpDoor> door_;
   std::string shop_;
@@ -160,6 +164,39 @@ class HttpDoorTest : public testing::Test {
   HttpResponse refusal_;
   absl::Time expires_ = absl::InfiniteFuture();  // Of certificates.
 };
+
+TEST_F(HttpDoorTest, ASessionIsWhoeverOpenedIt) {
+  Open(true);
+  const std::string id = *sessions_.Open(shop_.substr(strlen("Bearer ")));
+  const std::string cookie = "a=b; leasehold=" + id;
+  ASSERT_EQ(Begin("GET", "/i/a", {{"Cookie", cookie}}), 0);
+  EXPECT_EQ(calls_.back()->request().session, id);
+  EXPECT_EQ(calls_.back()->request().caller->name, "shop");
+  // A credential that is shown counts more.
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Cookie", cookie}, {"Authorization", eye_}}),
+            202);
+  EXPECT_EQ(caller_->name, "eye");
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Cookie", "leasehold=" + id + "x"}}), 401);
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Cookie", cookie + "; leasehold=x"}}), 401);
+  clock_.Advance(Sessions::kLifetime);
+  EXPECT_EQ(Ask("GET", "/i/a", {{"Cookie", cookie}}), 401);
+}
+
+TEST_F(HttpDoorTest, ASessionChangesNothingButForPagesOfOurs) {
+  Open(true);
+  const std::string cookie =
+      "leasehold=" + *sessions_.Open(shop_.substr(strlen("Bearer ")));
+  EXPECT_EQ(Ask("POST", "/i/a/buy", {{"Cookie", cookie}}), 403);
+  EXPECT_EQ(Ask("POST", "/i/a/buy",
+                {{"Cookie", cookie}, {"Origin", "http://localhost:1"}}),
+            202);
+  EXPECT_EQ(Ask("POST", "/i/a/buy",
+                {{"Cookie", cookie}, {"Sec-Fetch-Site", "same-origin"}}),
+            202);
+  EXPECT_EQ(Ask("POST", "/i/a/buy",
+                {{"Cookie", cookie}, {"Sec-Fetch-Site", "same-site"}}),
+            403);
+}
 
 TEST_F(HttpDoorTest, WithoutAPolicyEverybodyMayDoEverything) {
   Open(false);

@@ -222,12 +222,16 @@ TEST_F(CapabilityTest, IsForOneInstanceOfOneTenant) {
 
 TEST_F(CapabilityTest, RotatedKeyIsValidOnce) {
   const std::string first = Make();
-  capabilities_.SetKeys(CapabilityKeys::Rotate(CapabilityKeys::FileIn(directory_.path())).value());
+  capabilities_.SetKeys(
+      CapabilityKeys::Rotate(CapabilityKeys::FileIn(directory_.path()))
+          .value());
   const std::string second = Make();
   EXPECT_NE(first, second);
   EXPECT_TRUE(Allows(first));
   EXPECT_TRUE(Allows(second));
-  capabilities_.SetKeys(CapabilityKeys::Rotate(CapabilityKeys::FileIn(directory_.path())).value());
+  capabilities_.SetKeys(
+      CapabilityKeys::Rotate(CapabilityKeys::FileIn(directory_.path()))
+          .value());
   EXPECT_FALSE(Allows(first));
   EXPECT_TRUE(Allows(second));
   EXPECT_TRUE(Allows(Make()));

@@ -46,5 +46,23 @@ TEST(HttpOptions, APublicUrlHasNoSlashAtItsEnd) {
   }
 }
 
+TEST(HttpOptions, ProxiesAreRangesOfAddresses) {
+  HttpOptions options;
+  ASSERT_TRUE(
+      Read(options, "http-proxy-protocol", "10.0.0.0/8,192.168.1.7").ok());
+  EXPECT_EQ(options.proxies.size(), 2U);
+  ASSERT_TRUE(Read(options, "http-proxy-protocol", "").ok());
+  EXPECT_TRUE(options.proxies.empty());
+  EXPECT_FALSE(Read(options, "http-proxy-protocol", "10.0.0.1/8").ok());
+}
+
+TEST(HttpOptions, UrlsAreGoodForAWhileAboveZero) {
+  HttpOptions options;
+  EXPECT_EQ(options.url_lifetime, absl::Hours(7 * 24));
+  ASSERT_TRUE(Read(options, "url-lifetime", "1h").ok());
+  EXPECT_EQ(options.url_lifetime, absl::Hours(1));
+  EXPECT_FALSE(Read(options, "url-lifetime", "0s").ok());
+}
+
 }  // namespace
 }  // namespace leasehold
