@@ -275,9 +275,8 @@ CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
         for (size_t i = 0; open && i < page->instances.size(); ++i) {
           message = Snapshot(page->instances[i], told_pins);
           // A packet each would cost more than all the rest.
-          open = co_await call.Write(message, i + 1 < page->instances.size()
-                                                  ? Call::More::kFollows
-                                                  : Call::More::kNo);
+          open = co_await call.Write(
+              message, Call::MoreIf(i + 1 < page->instances.size()));
         }
         query.page_token = page->next_page_token;
       } while (open && !query.page_token.empty());
@@ -296,9 +295,7 @@ CallTask InstancesServer::ServeWatch(MethodQueue& calls) {
     auto news = NextNews(batch, next, registry_, told_pins);
     while (open && news.has_value()) {
       auto following = NextNews(batch, next, registry_, told_pins);
-      open = co_await call.Write(*news, following.has_value()
-                                            ? Call::More::kFollows
-                                            : Call::More::kNo);
+      open = co_await call.Write(*news, Call::MoreIf(following.has_value()));
       news = std::move(following);
     }
     if (open && batch.events.empty()) open = co_await call.News();

@@ -293,6 +293,9 @@ class ResponseStreamCall : public Base {
   // `more`: another message follows at once, and the two may share a packet;
   // until it does, this one may stay here.
   enum class More : bool { kNo, kFollows };
+  static More MoreIf(bool follows) {
+    return follows ? More::kFollows : More::kNo;
+  }
 
   OperationAwaiter Write(const Response& response, More more = More::kNo) {
     if (this->over() || !this->ClaimWrite(WireBytes(response))) {
