@@ -27,10 +27,12 @@ let onUnknown = () => {};
 export const whenUnknown = (hook) => { onUnknown = hook; };
 
 export class ApiError extends Error {
-  constructor(status, code, message) {
+  // retryAfterMs: when to try again, if the server says so.
+  constructor(status, code, message, retryAfterMs) {
     super(message);
     this.status = status;
     this.code = code;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -44,7 +46,8 @@ async function errorOf(response) {
     // A proxy's answer, or an empty one.
   }
   return new ApiError(response.status, String(body.code ?? ""),
-    String(body.message ?? body.Message ?? `the server answers ${response.status}`));
+    String(body.message ?? body.Message ?? `the server answers ${response.status}`),
+    1000 * Number(response.headers.get("Retry-After")) || undefined);
 }
 
 export async function request(path, { method = "GET", body, signal, accept } = {}) {

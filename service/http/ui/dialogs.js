@@ -4,13 +4,14 @@ import { fill, h } from "./h.js";
 import { shellWord } from "./format.js";
 import { copyButton } from "./parts.js";
 
-// Shows `content` in a dialog until it is closed. Returns the <dialog>.
-export function dialog(title, content) {
+// Shows `content` in a dialog until it is closed. Returns the <dialog>. A click beside it
+// closes it, unless stays() says that it must not be closed by mistake.
+export function dialog(title, content, stays = () => false) {
   const node = h("dialog", { "aria-labelledby": "dialog-title" },
     h("h2", { id: "dialog-title", tabindex: -1 }, title), content);
   node.addEventListener("close", () => node.remove());
   node.addEventListener("click", (event) => {
-    if (event.target === node) node.close();  // Beside it.
+    if (event.target === node && !stays()) node.close();
   });
   document.body.append(node);
   node.showModal();
@@ -49,8 +50,9 @@ function valuesOf(form, fields) {
   }));
 }
 
-// verb: {title, says: text or (values) -> text, fields, command(values) -> words, confirm,
-// danger, check(values) -> what is wrong, run(values) -> promise}.
+// verb: {title, says: text or (values) -> text, more: nodes, fields, confirm, danger,
+// command(values) -> words, or a text for a shell, check(values) -> what is wrong,
+// run(values) -> promise, of what to call when the dialog is closed}. Returns the <dialog>.
 export function ask(verb) {
   const fields = verb.fields ?? [];
   const says = h("p", { class: "says" });
@@ -59,19 +61,23 @@ export function ask(verb) {
   const confirm = h("button", { type: "submit", class: verb.danger ? "danger" : "primary" },
     verb.confirm ?? verb.title);
   const form = h("form", { method: "dialog", onsubmit: submit },
-    says,
+    says, verb.more,
     fields.map((field) => fieldNode(field, refresh)),
     h("p", { class: "label" }, "The same as a command line"), command, error,
     h("p", { class: "buttons" }, confirm,
       h("button", { type: "button", onclick: () => node.close() }, "Cancel")));
   const node = dialog(verb.title, form);
   refresh();
-  (form.querySelector("input, textarea, select") ?? confirm).focus();
+  // What there is to read comes first.
+  const first = verb.more ? node.querySelector("h2") : form.querySelector("input, textarea, select");
+  (first ?? confirm).focus();
+  return node;
 
   function refresh() {
     const values = valuesOf(form, fields);
     fill(says, typeof verb.says === "function" ? verb.says(values) : verb.says);
-    const line = verb.command(values).map(shellWord).join(" ");
+    const said = verb.command(values);
+    const line = Array.isArray(said) ? said.map(shellWord).join(" ") : said;
     fill(command, h("code", { tabindex: 0, "aria-label": "Command line" }, line),
       copyButton(line));
   }
@@ -88,8 +94,9 @@ export function ask(verb) {
     confirm.disabled = true;
     fill(error);
     try {
-      await verb.run(values);
+      const next = await verb.run(values);
       node.close();
+      next?.();
     } catch (failed) {
       fill(error, failed.message);
       confirm.disabled = false;

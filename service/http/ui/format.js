@@ -15,6 +15,7 @@ function kept() {
 }
 
 let zone = kept();
+const hooks = new Set();
 export const currentZone = () => zone;
 export const zones = ZONES;
 
@@ -26,6 +27,13 @@ export function setZone(to) {
     // It holds until the page is left.
   }
   refreshTimes(document);
+  for (const hook of hooks) hook();
+}
+
+// Calls hook() when the zone changes. Returns how to end that.
+export function whenZone(hook) {
+  hooks.add(hook);
+  return () => hooks.delete(hook);
 }
 
 const two = (n) => String(n).padStart(2, "0");

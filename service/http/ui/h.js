@@ -14,7 +14,7 @@ const ATTRIBUTES = new Set([
   "colspan", "label", "method", "enterkeyhint", "readonly",
   "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "width", "height", "points",
   "viewBox", "preserveAspectRatio", "d", "text-anchor", "vector-effect", "focusable",
-  "patternUnits", "patternTransform", "fill",
+  "patternUnits", "patternTransform", "fill", "max",
 ]);
 const READ_OUT = new Set(["title", "aria-label", "placeholder"]);
 

@@ -5,6 +5,7 @@ import { h } from "./h.js";
 
 const KEYS = [
   ["/", "to the search"], ["j", "next row"], ["k", "row before"], ["Enter", "open the row"],
+  ["x", "select the row, in a list of orchestrations"],
   ["Esc", "close what is open, or leave the field"], ["?", "this help"],
 ];
 
@@ -29,6 +30,7 @@ export function listenForKeys(router, search) {
       "/": () => { search.focus(); search.select(); },
       "j": () => router.page?.rows?.move(1),
       "k": () => router.page?.rows?.move(-1),
+      "x": () => router.page?.select?.(event.target),
       "?": showKeys,
     }[event.key];
     if (!act) return;

@@ -1,25 +1,37 @@
 // The list of orchestrations. What it is filtered by stands in the URL.
 
 import { get } from "./api.js";
-import { plural, time } from "./format.js";
+import { batch, BATCH_VERBS, hasTag } from "./batch.js";
+import { currentZone, plural, time, whenZone } from "./format.js";
 import { fill, h } from "./h.js";
 import { orchestrationLink, problem, status, STATUSES } from "./parts.js";
+import { Selection } from "./selection.js";
 import { Table } from "./table.js";
 import { start } from "./verbs.js";
 
 const PAGE = 100;
+const SEARCHED_PAGE = 1000;  // Where many do not match.
 const READS = 20;
+const NEW_READS = 5;
 const REFRESH_MS = 5000;
+const FILTERS = ["status", "name", "prefix", "tag", "from", "to"];
+const LABELS = { prefix: "ID begins with", name: "Name", tag: "Tag (KEY=VALUE or KEY)",
+  from: "Created from", to: "Created to" };
+const isTime = (name) => name === "from" || name === "to";
 
 export function orchestrationsPage(page) {
   const filter = () => Object.fromEntries(
-    ["status", "name", "prefix", "from", "to"].map((name) => [name, page.query.get(name) ?? ""]));
+    FILTERS.map((name) => [name, page.query.get(name) ?? ""]));
   const chosen = new Set(filter().status.split(",").filter(Boolean));
+  const selection = new Selection({ id: (o) => o.instance_id,
+    verbs: Object.entries(BATCH_VERBS).map(([name, { name: label, danger }]) =>
+      ({ name: label, danger, run: () => act(name) })) });
   const table = new Table({
     label: "Orchestrations", key: (o) => `${o.instance_id} ${o.execution_id}`,
     empty: "No orchestration matches.",
     columns: [
-      { label: "Instance ID", main: true, width: "34%", cell: (o) => orchestrationLink(o.instance_id) },
+      selection.column(),
+      { label: "Instance ID", main: true, width: "32%", cell: (o) => orchestrationLink(o.instance_id) },
       { label: "Status", width: "9rem", cell: (o) => status(o.status) },
       { label: "Name", cell: (o) => h("span", { class: "name", title: o.name }, o.name) },
       { label: "Created", width: "12.5rem", line: true, cell: (o) => time(o.create_time) },
@@ -34,19 +46,19 @@ export function orchestrationsPage(page) {
       return h("button", { type: "button", "aria-pressed": String(chosen.has(word)),
         onclick: (event) => toggle(word, event.currentTarget) }, status(word), number);
     }));
-  const fields = ["prefix", "name", "from", "to"].map((name) => {
-    const label = { prefix: "ID begins with", name: "Name", from: "Created from", to: "Created to" }[name];
-    const input = h("input", { type: name === "prefix" || name === "name" ? "search" : "datetime-local",
+  const fields = ["prefix", "name", "tag", "from", "to"].map((name) => {
+    const input = h("input", { type: isTime(name) ? "datetime-local" : "search",
       id: `filter-${name}`, name, autocomplete: "off", spellcheck: "false" });
-    input.value = name === "from" || name === "to" ? localTime(filter()[name]) : filter()[name];
     input.addEventListener("change", () => apply());
-    return h("span", { class: "field" }, h("label", { for: `filter-${name}` }, label), input);
+    return h("span", { class: "field" }, h("label", { for: `filter-${name}` }), input);
   });
   const fresh = h("button", { type: "button", class: "fresh", hidden: true, onclick: showFresh });
   const more = h("button", { type: "button", hidden: true, onclick: loadMore }, "Load more");
   const trouble = h("div");
   const part = h("p", { class: "quiet" });
-  let rows = [], newer = [], cursor, generation = 0;
+  // cursor: where the part of the list begins that is not here; lastFrom: where the part
+  // that was read last does.
+  let rows = [], newer = [], cursor, lastFrom, newFrom, generation = 0;
 
   page.show(
     page.heading("Orchestrations"),
@@ -58,9 +70,15 @@ export function orchestrationsPage(page) {
       event.preventDefault();
       apply();
     } }, fields),
-    trouble, part, h("p", { class: "fresh-row" }, fresh), table.node, h("p", { class: "more" }, more));
+    trouble, part, selection.node, h("p", { class: "fresh-row" }, fresh), table.node, h("p", { class: "more" }, more));
   page.onLeave(() => table.stop());
   page.rows = table;
+  page.select = (node) => {
+    const box = node.closest?.("tr")?.querySelector("input[data-select]");
+    if (box) selection.toggleKey(box.dataset.select);
+  };
+  showFilter();
+  page.onLeave(whenZone(showFilter));
   load();
   page.every(REFRESH_MS, refresh);
   page.live(["stats"], { stats: (data) => {
@@ -75,48 +93,73 @@ export function orchestrationsPage(page) {
   }
 
   function apply() {
-    const query = { status: [...chosen].join(",") || undefined };
+    const query = { status: [...chosen].join(",") || undefined }, before = filter();
     for (const field of fields) {
       const input = field.querySelector("input");
-      query[input.name] = input.type === "datetime-local" && input.value
-        ? new Date(input.value).toISOString() : input.value || undefined;
+      const at = before[input.name];
+      query[input.name] = !isTime(input.name) ? input.value || undefined
+        : at && input.value === inZone(at) ? at : fromZone(input.value);  // Seconds are kept.
     }
     page.setQuery(query);
+    selection.clear();
     load();
   }
 
-  // A page, from `from` on. The server may have to look at many that do not match: then its
-  // answers are short, and we ask on.
-  async function read(from) {
-    const found = [];
-    for (let i = 0; i < READS; ++i) {
-      const answer = await get("orchestrations", { ...filter(), limit: PAGE, cursor: from },
-        page.signal);
-      found.push(...answer.orchestrations);
-      from = answer.next_cursor;
-      if (!from || found.length >= PAGE / 2) break;
+  // The fields as the URL has them, with times in the zone that is chosen.
+  function showFilter() {
+    const now = filter();
+    for (const field of fields) {
+      const label = field.querySelector("label"), input = field.querySelector("input");
+      fill(label, LABELS[input.name], isTime(input.name) && currentZone() === "utc" ? " (UTC)" : "");
+      input.value = isTime(input.name) ? inZone(now[input.name]) : now[input.name];
     }
-    return { found, next: from };
   }
 
-  async function load() {
+  function act(name) {
+    const which = selection.matching ? { filter: filter() } : { rows: selection.selected() };
+    batch(name, which, page, () => {
+      selection.clear();
+      load(rows.length);
+    });
+  }
+
+  // A page, from `from` on; of `wanted` rows at least, if there are so many. The server may have to look at many that do not match: then its
+  // answers are short, and we ask on.
+  async function read(from, wanted = PAGE / 2) {
+    const { tag, ...query } = filter();
+    const limit = tag || query.name ? SEARCHED_PAGE : PAGE;
+    const found = [];
+    let last = from;
+    for (let i = 0; i < READS + wanted / PAGE; ++i) {
+      last = from;
+      const answer = await get("orchestrations", { ...query, limit, cursor: from }, page.signal);
+      found.push(...answer.orchestrations.filter((o) => hasTag(o, tag)));
+      from = answer.next_cursor;
+      if (!from || found.length >= wanted) break;
+    }
+    return { found, next: from, last };
+  }
+
+  async function load(wanted) {
     const mine = ++generation;
     try {
-      const { found, next } = await read();
+      const { found, next, last } = await read(undefined, wanted);
       if (mine !== generation) return;
       rows = found;
       newer = [];
       cursor = next;
+      lastFrom = last;
       fill(trouble);
       draw();
     } catch (error) {
-      fill(trouble, problem(error, load));
+      fill(trouble, problem(error, () => load(wanted)));
     }
   }
 
   function draw() {
     rows.sort((a, b) => (a.create_time < b.create_time ? 1 : a.create_time > b.create_time ? -1 : 0));
     table.setRows(rows);
+    selection.setRows(rows);
     fill(part, cursor ? `${plural(rows.length, "orchestration", "orchestrations")}, those that were ` +
       "started first; filter, or load more, to see later ones" : "");
     more.hidden = !cursor;
@@ -128,10 +171,11 @@ export function orchestrationsPage(page) {
     const mine = generation;
     more.disabled = true;
     try {
-      const { found, next } = await read(cursor);
+      const { found, next, last } = await read(cursor);
       if (mine !== generation) return;
       rows = [...rows, ...found];
       cursor = next;
+      lastFrom = last;
       draw();
     } catch (error) {
       fill(trouble, problem(error, loadMore));
@@ -140,33 +184,38 @@ export function orchestrationsPage(page) {
     }
   }
 
-  // Rows that are shown change where they stand; new ones wait until they are asked for.
+  // Rows that are shown change where they stand; new ones wait until they are asked for. The
+  // server lists the new ones last: what was read last is read again, and what follows it. As
+  // long as there is more to load, nothing can be told to be new.
   async function refresh() {
-    const mine = generation;
-    let answer;
+    const mine = generation, found = [];
     try {
-      answer = await get("orchestrations", { ...filter(), limit: PAGE }, page.signal);
+      let from = lastFrom;
+      for (let i = 0; i < (cursor ? 1 : NEW_READS); ++i) {
+        const part = await read(from, 1);
+        if (mine !== generation) return;
+        found.push(...part.found);
+        newFrom = part.last;
+        from = part.next;
+        if (!from) break;
+      }
     } catch {
       return;  // The header says that the server is away; the rows stay.
     }
-    if (mine !== generation) return;
     const places = new Map(rows.map((row, i) => [table.key(row), i]));
     newer = [];
     let changed = false;
-    for (const row of answer.orchestrations) {
+    for (const row of found) {
       const place = places.get(table.key(row));
       if (place === undefined) {
-        newer.push(row);
+        if (!cursor) newer.push(row);
       } else if (JSON.stringify(rows[place]) !== JSON.stringify(row)) {
         if (!changed) rows = [...rows];
         rows[place] = row;
         changed = true;
       }
     }
-    // What lies past the last row that is shown is not new.
-    const last = rows[rows.length - 1];
-    if (last) newer = newer.filter((row) => row.create_time >= last.create_time);
-    else if (newer.length) [rows, newer, changed] = [newer, [], true];
+    if (rows.length === 0 && newer.length) [rows, newer, changed] = [newer, [], true];
     if (changed || newer.length || !fresh.hidden) draw();
   }
 
@@ -174,13 +223,19 @@ export function orchestrationsPage(page) {
     const ids = new Set(newer.map((row) => row.instance_id));
     rows = [...newer, ...rows.filter((row) => !ids.has(row.instance_id))];
     newer = [];
+    lastFrom = newFrom;
     draw();
     window.scrollTo(0, 0);
   }
 }
 
-function localTime(text) {
+// A moment as a field for a date and a time has it, and back.
+function inZone(text) {
   const date = new Date(text);
   if (!text || Number.isNaN(date.getTime())) return "";
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  const shift = currentZone() === "utc" ? 0 : date.getTimezoneOffset() * 60000;
+  return new Date(date.getTime() - shift).toISOString().slice(0, 16);
+}
+function fromZone(text) {
+  return text ? new Date(currentZone() === "utc" ? `${text}Z` : text).toISOString() : undefined;
 }

@@ -16,8 +16,8 @@ export function inSight(node, length, rowHeight) {
 }
 
 export class Table {
-  // columns: [{label, cell(row) -> Node or text, main, number, width, wide, line}]. The link of
-  // `main` opens the row. On a phone `wide` has a line to itself, and `line` one with its label.
+  // columns: [{label, cell(row) -> Node or text, main, select, number, width, wide, line}]. The link
+  // of `main` opens the row; `select` has a checkbox. On a phone `wide` has a line to itself, and `line` one with its label.
   // key(row) -> text; heights: {wide, phone}, in pixels.
   constructor({ label, columns, key, heights = { wide: 44, phone: 146 }, empty = "" }) {
     this.columns = columns;
@@ -33,7 +33,7 @@ export class Table {
         columns.map((c) => h("th", {
           scope: "col", role: "columnheader", class: c.number && "number",
           style: c.width && { width: c.width },
-        }, c.label)))),
+        }, c.select ? h("span", { class: "unseen" }, c.label) : c.label)))),
       this.body);
     this.empty = h("p", { class: "empty", hidden: true }, empty);
     this.node = h("div", { class: "table" }, this.table, this.empty);
@@ -108,13 +108,14 @@ export class Table {
   }
 
   fillRow(shown, row) {
-    const focused = shown.tr.contains(document.activeElement);
+    const controls = () => [...shown.tr.querySelectorAll("a, button, input")];
+    const focused = controls().indexOf(document.activeElement);
     shown.row = row;
     fill(shown.tr, this.columns.map((c) => h("td", {
       role: "cell", "data-label": c.label,
-      class: ["number", "main", "wide", "line"].filter((name) => c[name]).join(" ") || undefined,
+      class: ["number", "main", "select", "wide", "line"].filter((name) => c[name]).join(" ") || undefined,
     }, c.cell(row))));
-    if (focused) shown.tr.querySelector("a, button")?.focus();
+    if (focused >= 0) controls()[focused]?.focus();
   }
 
   // For the keys j and k: the row after or before the one that has the focus.

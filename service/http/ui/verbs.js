@@ -8,16 +8,18 @@ export const hasEnded = (status) => ENDED.includes(status);
 
 const at = (id) => `orchestrations/${segment(id)}`;
 const value = (text) => (text.trim() === "" ? undefined : text.trim());
-const option = (name, text) => (text === undefined ? [] : [`${name}=${text}`]);
+export const option = (name, text) => (text === undefined ? [] : [`${name}=${text}`]);
 // An ID that begins with a dash is no option.
-const words = (verb, options, ...rest) => ["leasehold", "orchestration", verb, ...options,
+export const words = (verb, options, ...rest) => ["leasehold", "orchestration", verb, ...options,
   ...(rest.some((word) => word.startsWith("-")) ? ["--", ...rest] : rest)];
 
-const reason = { name: "reason", label: "Reason", hint: "The history records it." };
+export const REASON = { name: "reason", label: "Reason", hint: "The history records it." };
+export const RECURSIVE = { name: "recursive", kind: "checkbox",
+  label: "Their sub-orchestrations, too, and theirs" };
 
 function withReason(verb, confirm, says, o, done) {
   ask({
-    title: `${confirm} ${o.instance_id}`, confirm, says, fields: [reason],
+    title: `${confirm} ${o.instance_id}`, confirm, says, fields: [REASON],
     command: (v) => words(verb, option("--reason", value(v.reason)), o.instance_id),
     run: async (v) => {
       await post(`${at(o.instance_id)}:${verb}`, { reason: value(v.reason) });

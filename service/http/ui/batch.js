@@ -1,0 +1,346 @@
+// One verb for many orchestrations: which they are, what will be done to them, the same as
+// a command line, how far it is, and what failed.
+
+import { get, post, segment } from "./api.js";
+import { ask, dialog, jsonProblem } from "./dialogs.js";
+import { count, plural, shellWord, time } from "./format.js";
+import { fill, h } from "./h.js";
+import { copyButton, facts, orchestrationLink } from "./parts.js";
+import { option, REASON, RECURSIVE, words } from "./verbs.js";
+
+const AT_ONCE = 4;
+const PAGE = 1000;
+const MATCHES_MAX = 100000;
+const FIRST = 10;
+const FAILURES_SHOWN = 200;
+const TRIES = 5;
+const SLOW_MS = 250;
+
+const many = (n) => plural(n, "orchestration", "orchestrations");
+const text = (value) => value?.trim() || undefined;
+
+// fits: the statuses in which it can be done; past: "they can be …"; did: "they were …";
+// body, options: of a request and a command line.
+const withReason = { fields: [REASON], body: (v) => ({ reason: text(v.reason) }),
+  options: (v) => option("--reason", text(v.reason)) };
+export const BATCH_VERBS = {
+  suspend: { ...withReason, name: "Suspend", past: "suspended", did: "told to pause", fits: ["PENDING", "RUNNING"],
+    says: () => "They pause: activities that run go on, and their results and events are queued " +
+      "until they are resumed." },
+  resume: { ...withReason, name: "Resume", past: "resumed", did: "told to go on",
+    fits: ["SUSPENDED"],
+    says: () => "They go on. Events and results that were queued meanwhile are delivered." },
+  terminate: { name: "Terminate", past: "terminated", did: "told to end", danger: true,
+    fits: ["PENDING", "RUNNING", "SUSPENDED"],
+    says: (v) => "They end with their next turn, whatever they wait for. What their activities " +
+      `have already done stays done; ${v.recursive ? "their sub-orchestrations end, too"
+        : "their sub-orchestrations go on"}. They cannot be resumed, but they can be started again.`,
+    fields: [{ name: "output", label: "Output (JSON)", kind: "textarea",
+      hint: "Becomes the output of each." }, RECURSIVE],
+    check: (v) => jsonProblem(v.output, "The output"),
+    body: (v) => ({ output: text(v.output), recursive: v.recursive || undefined }),
+    options: (v) => [...option("--result", text(v.output)), ...(v.recursive ? ["--recursive"] : [])] },
+  purge: { name: "Purge", past: "purged", did: "purged", danger: true,
+    fits: ["COMPLETED", "FAILED", "TERMINATED", "DAMAGED"],
+    says: (v) => `They and their histories are deleted for good, with all their runs${v.recursive
+      ? " and the sub-orchestrations that have ended" : ""}, and their IDs are free again. This ` +
+      "cannot be undone.",
+    fields: [RECURSIVE],
+    body: (v) => ({ recursive: v.recursive || undefined }),
+    options: (v) => (v.recursive ? ["--recursive"] : []) },
+};
+
+// ---- Which ----------------------------------------------------------------------
+
+// A tag as the filter has it: KEY=VALUE, or KEY with any value.
+export function hasTag(orchestration, tag) {
+  if (!tag) return true;
+  const tags = orchestration.tags ?? {};
+  if (Object.hasOwn(tags, tag)) return true;
+  const equals = tag.indexOf("=");
+  const key = tag.slice(0, equals);
+  return equals > 0 && Object.hasOwn(tags, key) && tags[key] === tag.slice(equals + 1);
+}
+
+// Of the statuses of a filter (none: any), those that a verb can be used in.
+export function fitting(verb, status) {
+  const asked = (status ?? "").split(",").filter(Boolean);
+  return verb.fits.filter((word) => word !== "DAMAGED" && (!asked.length || asked.includes(word)));
+}
+
+// The IDs of all that match and that the verb fits; told(n): how many so far.
+async function matchingIds(verb, { tag, ...filter }, told, signal) {
+  const status = fitting(verb, filter.status).join(",");
+  const ids = [];
+  let cursor;
+  if (status === "") return ids;
+  do {
+    const answer = await get("orchestrations", { ...filter, status, limit: PAGE, cursor }, signal);
+    for (const o of answer.orchestrations)
+      if (verb.fits.includes(o.status) && hasTag(o, tag)) ids.push(o.instance_id);
+    if (ids.length > MATCHES_MAX)
+      throw new Error(`More than ${many(MATCHES_MAX)} match. Filter for fewer.`);
+    cursor = answer.next_cursor;
+    told(ids.length);
+  } while (cursor);
+  return ids;
+}
+
+// ---- The command line ------------------------------------------------------------
+
+const line = (list) => list.map(shellWord).join(" ");
+
+function filterOptions(verb, filter, always) {
+  const status = fitting(verb, filter.status).join(",").toLowerCase();
+  return [...(filter.status || always ? option("--status", status) : []),
+    ...option("--id-prefix", filter.prefix || undefined),
+    ...option("--created-from", filter.from || undefined),
+    ...option("--created-to", filter.to || undefined)];
+}
+
+// What jq selects by, since the command line has no filter for it.
+function jqFilter({ name, tag }) {
+  const equals = (tag ?? "").indexOf("=");
+  const args = [], tests = [];
+  if (name) {
+    args.push("--arg", "name", name);
+    tests.push(".name == $name");
+  }
+  if (tag) {
+    args.push("--arg", "tag", tag);
+    let test = "(.tags // {} | has($tag))";
+    if (equals > 0) {
+      args.push("--arg", "key", tag.slice(0, equals), "--arg", "value", tag.slice(equals + 1));
+      test = `(${test} or .tags[$key] == $value)`;
+    }
+    tests.push(test);
+  }
+  return [...args, `${tests.length ? `select(${tests.join(" and ")}) | ` : ""}.instance_id + "\\u0000"`];
+}
+
+// which: {ids} or {filter}. A shell does with it what the dialog does.
+export function batchCommand(name, which, values) {
+  const verb = BATCH_VERBS[name], options = verb.options(values);
+  const { ids, filter } = which;
+  if (ids?.length === 1) return line(words(name, options, ids[0]));
+  if (ids)
+    return `for id in ${line(ids)}; do\n  ${line(["leasehold", "orchestration", name, ...options])}` +
+      ' -- "$id"\ndone';
+  if (name === "purge" && !filter.name && !filter.tag) {
+    const by = filterOptions(verb, filter, false);
+    return line(["leasehold", "orchestration", name, ...(by.length ? by : ["--all"]), ...options]);
+  }
+  return [line(["leasehold", "orchestration", "list", "--output=json", ...filterOptions(verb, filter, true)]),
+    line(["jq", "-j", ...jqFilter(filter)]),
+    line(["xargs", "-0", "-r", "-n1", `-P${AT_ONCE}`, "leasehold", "orchestration", name, ...options, "--"]),
+  ].join(" |\n  ");
+}
+
+// ---- Asking ----------------------------------------------------------------------
+
+const filterFacts = (filter) => facts([
+  ["Status", filter.status?.toLowerCase().replaceAll(",", ", ")], ["ID begins with", filter.prefix],
+  ["Name", filter.name], ["Tag", filter.tag], ["Created from", filter.from && time(filter.from)],
+  ["Created to", filter.to && time(filter.to)],
+]);
+
+function firstIds(ids) {
+  return h("div", { class: "first-ids" },
+    h("p", { class: "label" }, ids.length > FIRST ? `The first ${FIRST} of them` : "Their IDs"),
+    h("ul", { class: "plain", tabindex: 0, "aria-label": "IDs" },
+      ids.slice(0, FIRST).map((id) => h("li", null, h("code", null, id)))),
+    ids.length > FIRST ? h("p", { class: "quiet" }, `and ${count(ids.length - FIRST)} more`) : null);
+}
+
+const only = (verb) => {
+  const fits = verb.fits.map((word) => word.toLowerCase());
+  return `only those that are ${fits.slice(0, -1).join(", ")}${fits.length > 1 ? " or " : ""}` +
+    `${fits[fits.length - 1]} can be ${verb.past}`;
+};
+
+function say(title, ...content) {
+  return dialog(title, h("form", { method: "dialog" }, content,
+    h("p", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Close"))));
+}
+
+// which: {rows} that are selected, or {filter}: all that match it, as many as there are now.
+// Asks, does it, and calls done() if anything may have changed.
+export async function batch(name, which, page, done) {
+  const verb = BATCH_VERBS[name];
+  const open = [];
+  page.onLeave(() => open.forEach((node) => node.close()));
+  let ids, leftOut = 0;
+  if (which.filter) {
+    ids = await countMatching(verb, which.filter, page, open);
+    if (!ids) return;
+  } else {
+    ids = which.rows.filter((o) => verb.fits.includes(o.status)).map((o) => o.instance_id);
+    leftOut = which.rows.length - ids.length;
+  }
+  if (ids.length === 0) {
+    open.push(say(`Nothing to ${name}`, h("p", null, `${which.filter ? "None that matches"
+      : "Nothing that is selected"} can be ${verb.past}: ${only(verb)}.`)));
+    return;
+  }
+  open.push(ask({
+    title: `${verb.name} ${many(ids.length)}`, confirm: `${verb.name} ${count(ids.length)}`,
+    danger: verb.danger, fields: verb.fields, check: verb.check, says: verb.says,
+    more: [
+      leftOut ? h("p", null, `${plural(leftOut, "other that is", "others that are")} selected ` +
+        `will be left as ${leftOut === 1 ? "it is" : "they are"}: ${only(verb)}.`) : null,
+      which.filter ? [h("p", { class: "label" }, "The filter"), anyFilter(which.filter)
+        ? filterFacts(which.filter) : h("p", null, "None: all that there are."),
+      h("p", { class: "quiet" }, `Of those that match, ${only(verb)}. Those that come to match ` +
+        "later are left as they are.")] : null,
+      firstIds(ids)],
+    command: (v) => batchCommand(name, which.filter ? which : { ids }, v),
+    run: async (v) => () => open.push(runInDialog(verb, ids,
+      (id) => post(`orchestrations/${segment(id)}:${name}`, verb.body(v)), done)),
+  }));
+}
+
+const anyFilter = (filter) => Object.values(filter).some(Boolean);
+
+// The IDs; undefined: it was cancelled, or the server does not say.
+async function countMatching(verb, filter, page, open) {
+  const stop = new AbortController();
+  page.signal.addEventListener("abort", () => stop.abort());
+  const so = h("p", { role: "status" }, "Counting…");
+  const slow = setTimeout(() => {
+    node = dialog(`${verb.name} all that match`, h("form", { method: "dialog" }, so,
+      h("p", { class: "buttons" }, h("button", { type: "submit" }, "Cancel"))));
+    node.addEventListener("close", () => stop.abort());
+    open.push(node);
+  }, SLOW_MS);
+  let node;
+  try {
+    const ids = await matchingIds(verb, filter,
+      (n) => fill(so, `Counting… ${count(n)} so far`), stop.signal);
+    return stop.signal.aborted ? undefined : ids;
+  } catch (error) {
+    if (!stop.signal.aborted) open.push(say("It cannot be counted", h("p", null, error.message)));
+    return undefined;
+  } finally {
+    clearTimeout(slow);
+    node?.close();
+  }
+}
+
+// ---- Doing -----------------------------------------------------------------------
+
+// Whatever this says, it says of all the others, too.
+const endsAll = (error) => error.code === "UNAVAILABLE" || [401, 403, 429, 503].includes(error.status);
+const passes = (error) => error.status === 429 || error.status === 503;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function patiently(run, signal) {
+  for (let i = 1; ; ++i) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!passes(error) || i === TRIES || signal.aborted) throw error;
+      await pause(error.retryAfterMs ?? 250 * 2 ** i);
+    }
+  }
+}
+
+// Calls run(item) for each, a few at once, until `signal` ends it: what is running then is
+// awaited, and told. Returns how many were begun.
+export async function runEach(items, run, { signal, told, atOnce = AT_ONCE }) {
+  let next = 0;
+  async function lane() {
+    while (next < items.length && !signal.aborted) {
+      const item = items[next++];
+      let error;
+      try {
+        await patiently(() => run(item), signal);
+      } catch (failed) {
+        error = failed;
+      }
+      told(item, error);
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, lane));
+  return next;
+}
+
+function failureList(failures) {
+  if (failures.length === 0) return null;
+  return h("section", { class: "failures" },
+    h("div", { class: "bar-row" }, h("h3", null, `${count(failures.length)} failed`),
+      copyButton(failures.map(({ id, message }) => `${id}\t${message}\n`).join(""), "Copy the list")),
+    h("ul", { class: "plain", tabindex: 0, "aria-label": "What failed" },
+      failures.slice(0, FAILURES_SHOWN).map(({ id, message }) =>
+        h("li", null, orchestrationLink(id), h("p", null, message)))),
+    failures.length > FAILURES_SHOWN
+      ? h("p", { class: "quiet" }, `and ${count(failures.length - FAILURES_SHOWN)} more`) : null);
+}
+
+function runInDialog(verb, ids, run, done) {
+  const stop = new AbortController();
+  const bar = h("progress", { max: ids.length, value: 0, "aria-label": "Progress" });
+  const soFar = h("p", { class: "so-far" });
+  const end = h("p", { role: "status" });
+  const list = h("div");
+  const buttons = h("p", { class: "buttons" },
+    h("button", { type: "button", onclick: () => stopNow() }, "Stop"));
+  const node = dialog(`${verb.name} ${many(ids.length)}`,
+    h("div", null, bar, soFar, end, list, buttons), () => !ended);
+  // While it runs, the Esc key stops it, and the dialog stays to say how far it came.
+  node.addEventListener("cancel", (event) => {
+    if (ended) return;
+    event.preventDefault();
+    stopNow();
+  });
+  node.addEventListener("close", () => stop.abort());
+  buttons.querySelector("button").focus();
+  let finished = 0, failures = [], why, ended = false;
+  tellProgress();
+  go();
+  return node;
+
+  function tellProgress() {
+    bar.value = finished;
+    fill(soFar, `${count(finished)} of ${count(ids.length)} done` +
+      (failures.length ? `, ${count(failures.length)} failed` : ""));
+  }
+
+  function stopNow() {
+    why ??= "Stopped, as you asked";
+    stop.abort();
+    const button = buttons.querySelector("button");
+    button.disabled = true;
+    fill(button, "Stopping…");
+  }
+
+  async function go() {
+    const begun = await runEach(ids, run, { signal: stop.signal, told: (id, error) => {
+      finished += 1;
+      if (error) {
+        failures.push({ id, message: error.message });
+        if (endsAll(error)) {
+          why ??= `Stopped: ${error.message}`;
+          stop.abort();
+        }
+      }
+      tellProgress();
+    } });
+    ended = true;
+    const left = ids.length - begun, worked = begun - failures.length;
+    fill(end, `${left ? `${why}. ` : ""}${count(worked)} of ${many(ids.length)} ` +
+      `${worked === 1 ? "was" : "were"} ${verb.did}` +
+      (failures.length ? `, ${count(failures.length)} failed` : "") +
+      (left ? `, and ${count(left)} ${left === 1 ? "was" : "were"} left as ` +
+        `${left === 1 ? "it was" : "they were"}` : "") + ".");
+    fill(soFar);
+    fill(list, failureList(failures));
+    const rest = [...failures.map((f) => f.id), ...ids.slice(begun)];
+    fill(buttons, h("button", { type: "button", class: "primary", onclick: () => node.close() }, "Close"),
+      rest.length ? h("button", { type: "button", onclick: () => {
+        node.close();
+        runInDialog(verb, rest, run, done);
+      } }, `Try again with ${count(rest.length)}`) : null);
+    if (node.isConnected) buttons.querySelector("button").focus();
+    done();
+  }
+}
