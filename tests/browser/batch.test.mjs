@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { afterEach, beforeEach, test } from "node:test";
-import { accessible, PHONE, seen, visit } from "./browser.mjs";
+import { accessible, PHONE, seen, tappable, visit } from "./browser.mjs";
 import { fixture, orchestration, pretty, Writer } from "./fixture.mjs";
 import { MockServer } from "./mock_server.mjs";
 
@@ -237,10 +237,13 @@ test("on a phone, dark: rows are selected, and everything of the dialog can be r
   await visit(server.url, LIST, { viewport: PHONE, colorScheme: "dark" }, async (page) => {
     await page.getByLabel("Select batch-0000").check();
     await accessible(page);
+    await tappable(page);
     await button(page, "Purge…").click();
     await accessible(page);
+    await tappable(page);
     await confirm(page);
     await seen(page, "1 of 1 orchestration was purged.");
+    await tappable(page);
   });
 });
 

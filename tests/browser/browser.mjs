@@ -66,6 +66,20 @@ export async function accessible(page) {
     `${n.target} ${n.failureSummary.replaceAll("\n", " ")}`).slice(0, 3).join(" | ")}`), []);
 }
 
+// Whatever can be tapped has 40 pixels each way, and the page does not scroll sideways.
+export async function tappable(page) {
+  const { wide, small } = await page.evaluate(() => ({
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    small: [...document.querySelectorAll("a, button, input, select, textarea, summary")]
+      .filter((node) => node.checkVisibility() && !node.matches(".skip")).map((node) => {
+        const box = ((node.type === "checkbox" && node.closest("label")) || node).getBoundingClientRect();
+        return { box, name: `${node.tagName} ${node.ariaLabel ?? node.textContent} ${box.width} x ${box.height}` };
+      }).filter(({ box }) => box.width < 40 || box.height < 40).map(({ name }) => name),
+  }));
+  assert.deepEqual(small, [], "too small for a finger");
+  assert.ok(wide <= 0, `it scrolls sideways: ${wide} pixels are too many`);
+}
+
 export async function seen(page, text, { exact = false } = {}) {
   await page.getByText(text, { exact }).filter({ visible: true }).first().waitFor();
 }

@@ -148,7 +148,7 @@ export function fixture() {
         lock_time: iso(BEGIN) } }]]),
     explanations: new Map([["orchestrations/waiting-1", { sentence: "Pending: no connected worker takes the " +
       "orchestrator \"NoSuch\"; 2 are connected.", causes: [{ kind: "NOT_TAKEN", text: "none takes it" }] }]]),
-    whoami: { tenant: "default", roles: ["operator"], authenticated: false },
+    whoami: { tenant: "default", name: "ann@example.com", roles: ["operator"], authenticated: false },
     version: "0.1.0",
   };
 }
@@ -203,7 +203,7 @@ export function hostileFixture() {
   data.entities = new Map([[ATTACK, { instance_id: ATTACK, exists: true, state: ATTACK, waiting_for: ATTACK,
     lock: { holder: ATTACK, section_id: ATTACK } }]]);
   data.explanations = new Map([[`contexts/${ATTACK}`, { sentence: ATTACK, causes: [{ kind: "CHILD", text: ATTACK, instance_id: ATTACK }, { kind: ATTACK, text: ATTACK }], more_causes: 3 }]]);
-  data.whoami = { tenant: ATTACK, roles: [ATTACK], authenticated: true };
+  data.whoami = { tenant: ATTACK, name: ATTACK, roles: [ATTACK], authenticated: true, session: true };
   data.version = ATTACK;
   return data;
 }

@@ -98,6 +98,25 @@ test("new orchestrations wait above the list until they are asked for", async ()
   });
 });
 
+test("new orchestrations are seen past the first page, too", async () => {
+  const put = (id, ahead) => server.data.orchestrations.set(id, pretty(orchestration(id,
+    { name: "Batch", create_time: new Date(Date.now() + ahead).toISOString() }), new Writer()));
+  await visit(server.url, "/ui/orchestrations?prefix=b", async (page) => {
+    for (const rows of ["201", "241"]) {
+      await page.getByRole("button", { name: "Load more" }).click();
+      await page.locator(`table[aria-rowcount="${rows}"]`).waitFor();
+    }
+    for (let i = 0; i < 120; ++i) put(`born-${i}`, 1000 + i);
+    await page.getByRole("button", { name: "120 new ones" }).waitFor();
+    await page.locator('table[aria-rowcount="241"]').waitFor();
+    await page.getByRole("button", { name: "120 new ones" }).click();
+    await page.locator('table[aria-rowcount="361"]').waitFor();
+    assert.equal(await page.locator('tr[data-index="0"] a').textContent(), "born-119");
+    put("born-last", 5000);
+    await page.getByRole("button", { name: "1 new one" }).waitFor();
+  });
+});
+
 test("after a restart of the server the page comes back by itself", async () => {
   await visit(server.url, "/ui/contexts", { expected: AWAY }, async (page) => {
     await live(page);

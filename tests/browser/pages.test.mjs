@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, PHONE, seen, visit } from "./browser.mjs";
+import { accessible, PHONE, seen, tappable, visit } from "./browser.mjs";
 import { fixture } from "./fixture.mjs";
 import { MockServer } from "./mock_server.mjs";
 
@@ -34,11 +34,7 @@ for (const [path, texts] of Object.entries(PAGES)) {
       await visit(server.url, path, { ...look, expected: /404/ }, async (page) => {
         for (const text of texts) await seen(page, text);
         await accessible(page);
-        const { scrollWidth, clientWidth } = await page.evaluate(() => {
-          const { scrollWidth, clientWidth } = document.documentElement;
-          return { scrollWidth, clientWidth };
-        });
-        assert.ok(scrollWidth <= clientWidth, `${path} scrolls sideways: ${scrollWidth} of ${clientWidth}`);
+        if (look.viewport === PHONE) await tappable(page);
       });
     }
   });
@@ -59,7 +55,7 @@ test("filters stand in the URL, and come back with it", async () => {
 });
 
 test("a list goes on when it is asked to", async () => {
-  await visit(server.url, "/ui/orchestrations?name=Batch", async (page) => {
+  await visit(server.url, "/ui/orchestrations?prefix=batch-", async (page) => {
     await seen(page, "those that were started first");
     assert.equal(await page.locator("table").getAttribute("aria-rowcount"), "101");
     for (const rows of ["201", "241"]) {
@@ -116,6 +112,69 @@ test("times are in the zone that was chosen, on all pages and after a reload", a
     assert.match(await page.locator("main time").first().textContent(), / UTC$/);
     await page.getByLabel("Times in").selectOption("relative");
     assert.match(await page.locator("main time").first().textContent(), / ago$/);
+  });
+});
+
+test("times of the filter are in the chosen zone, and say so", async () => {
+  await visit(server.url, "/ui/orchestrations?from=2026-07-01T10%3A00%3A30.000Z", async (page) => {
+    const from = page.getByLabel("Created from");
+    assert.equal(await from.inputValue(), "2026-07-01T12:00");
+    await page.getByLabel("Times in").selectOption("utc");
+    assert.equal(await page.getByLabel("Created from (UTC)").inputValue(), "2026-07-01T10:00");
+    await page.getByLabel("Name").fill("Batch");
+    await page.getByLabel("Name").press("Enter");
+    await page.waitForURL(/name=Batch/);
+    assert.match(page.url(), /from=2026-07-01T10%3A00%3A30.000Z/, "what nobody has changed stays");
+    await from.fill("2026-07-01T11:00");
+    await from.press("Enter");
+    await page.waitForURL(/from=2026-07-01T11%3A00%3A00.000Z/);
+  });
+});
+
+test("a tag leads to the others that have it", async () => {
+  await visit(server.url, "/ui/orchestrations/order-1", { expected: /404/ }, async (page) => {
+    await page.getByRole("link", { name: "team=blue" }).click();
+    await page.waitForURL(/tag=team%3Dblue/);
+    await page.locator('table[aria-rowcount="2"]').waitFor();
+    await seen(page, "order-1");
+    await page.getByLabel("Tag").fill("team=red");
+    await page.getByLabel("Tag").press("Enter");
+    await seen(page, "No orchestration matches.");
+  });
+});
+
+test("an ID that is pasted is gone to, and one that is shown is copied", async () => {
+  const options = { expected: /404/, permissions: ["clipboard-read", "clipboard-write"] };
+  await visit(server.url, "/ui/orchestrations/order-1:ship", options, async (page) => {
+    await page.getByRole("button", { name: "Copy ID" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    await page.goto(`${server.url}/ui/`);
+    await seen(page, "Needs attention");
+    await page.keyboard.press("Control+V");
+    await page.waitForURL(/\/ui\/orchestrations\/order-1%3Aship$/);
+    await page.evaluate(() => navigator.clipboard.writeText("room-2\n"));
+    await page.getByLabel("Failed only").focus();
+    await page.keyboard.press("Control+V");
+    await page.waitForURL(/\/ui\/contexts\/room-2$/);
+  });
+});
+
+test("on a phone everything of an orchestration can be tapped", async () => {
+  await visit(server.url, "/ui/orchestrations/order-1", { viewport: PHONE }, async (page) => {
+    await page.getByRole("button", { name: "Show the history of order-1:ship here" }).click();
+    await page.getByRole("button", { name: /Activity Pack/ }).waitFor();
+    await tappable(page);
+    await page.getByRole("button", { name: /Activity Charge/ }).click();
+    await seen(page, "2 attempts");
+    await tappable(page);
+    await accessible(page);
+    await page.getByRole("button", { name: "Close the details" }).click();
+    await page.getByRole("button", { name: "Events", exact: true }).click();
+    await page.getByRole("button", { name: "Timer created" }).waitFor();
+    await tappable(page);
+    await page.getByRole("button", { name: "Terminate" }).click();
+    await tappable(page);
+    await accessible(page);
   });
 });
 

@@ -4,8 +4,9 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { dirname } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { accessible, seen, visit } from "./browser.mjs";
 
 const { LEASEHOLD_URL: url, LEASEHOLD_CLI: cli, LEASEHOLD_ADDRESS: address } = process.env;
@@ -76,6 +77,41 @@ test("an orchestration is started, seen, terminated, purged", async () => {
     await leasehold("orchestration", "status", "by-hand").then(
       () => assert.fail("it is still there"), () => {});
   });
+});
+
+test("many orchestrations are terminated at once, and purged by the command line that the dialog shows", async () => {
+  for (let i = 0; i < 12; ++i)
+    await leasehold("orchestration", "start", "NoSuch", `--id=many ${i}`, "--tag=team=blue");
+  await leasehold("orchestration", "start", "NoSuch", "--id=alone");
+  await visit(url, "/ui/orchestrations?prefix=many&tag=team%3Dblue", { expected: MISSING }, async (page) => {
+    await page.getByRole("button", { name: "Select all that match" }).click();
+    await page.getByRole("button", { name: "Suspend…" }).click();
+    const dialog = page.getByRole("dialog");
+    const line = () => dialog.getByLabel("Command line").textContent();
+    const shell = (command) => promisify(execFile)("bash", ["-c", `set -o pipefail; ${command}`], { env: {
+      PATH: `${dirname(cli)}:/usr/bin:/bin`, LEASEHOLD_ADDRESS: address } });
+    const left = async (status) => (await leasehold("orchestration", "list", "--id-prefix=many",
+      `--status=${status}`, "--output=json")).stdout.split("\n").filter(Boolean).length;
+    await shell(await line());
+    assert.equal(await left("suspended"), 12);
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Terminate…" }).click();
+    await dialog.getByRole("button", { name: "Terminate 12" }).click();
+    await seen(page, "12 of 12 orchestrations were told to end.");
+    assert.equal(await left("terminated"), 12);
+    await page.keyboard.press("Escape");
+    await page.getByLabel("Tag").fill("");
+    await page.getByLabel("Tag").press("Enter");
+    await page.getByRole("button", { name: "Select all that match" }).click();
+    await page.getByRole("button", { name: "Purge…" }).click();
+    assert.equal(await line(), "leasehold orchestration purge --id-prefix=many");
+    await shell(await line());
+    assert.equal(await left("terminated"), 0);
+    await dialog.getByRole("button", { name: "Purge 12" }).click();
+    await seen(page, "0 of 12 orchestrations were purged, 12 failed.");
+    await seen(page, "there is no orchestration");
+  });
+  await leasehold("orchestration", "status", "alone");
 });
 
 test("orchestrations of the built-in worker: history, children, custom status, live", async () => {

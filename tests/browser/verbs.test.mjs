@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, seen, visit } from "./browser.mjs";
+import { accessible, PHONE, seen, tappable, visit } from "./browser.mjs";
 import { fixture } from "./fixture.mjs";
 import { MockServer } from "./mock_server.mjs";
 
@@ -84,6 +84,31 @@ test("what cannot be right is not sent", async () => {
     await dialog.getByRole("button", { name: "Cancel" }).click();
     assert.equal(server.posts.length, 0);
   });
+});
+
+test("the sign-in can be used by everybody, wide and on a phone", async () => {
+  server.token = "lh_1_secret";
+  try {
+    for (const look of [{ colorScheme: "light" }, { colorScheme: "dark", viewport: PHONE }])
+      await visit(server.url, "/ui/", { ...look, expected: /401/ }, async (page) => {
+        const token = page.getByLabel("Token");
+        await token.waitFor();
+        await accessible(page);
+        assert.ok(await token.evaluate((node) => node === document.activeElement), "it can be typed at once");
+        if (look.viewport) await tappable(page);
+        await token.fill("lh_1_secret");
+        await page.keyboard.press("Enter");
+        await page.getByTitle("ann@example.com (default)").and(page.getByText("Sign out")).waitFor();
+        await page.getByRole("navigation").getByRole("link", { name: "Workers" }).waitFor();
+        await accessible(page);
+        if (look.viewport) {
+          await seen(page, "ann@example.com (default)");
+          await tappable(page);
+        }
+      });
+  } finally {
+    server.token = undefined;
+  }
 });
 
 test("a server that asks who calls: a token opens a session, which no script sees", async () => {

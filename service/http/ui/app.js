@@ -56,8 +56,9 @@ document.body.append(
     h("a", { class: "brand", href: "/ui/" }, "Leasehold"),
     h("nav", { "aria-label": "Pages" }, [...links.values()]),
     h("form", { class: "go", role: "search", onsubmit: go }, search),
-    h("div", { class: "tools" }, live, zone, account,
-      h("button", { type: "button", class: "help", "aria-label": "Keys", onclick: showKeys }, "?"))),
+    h("div", { class: "tools" }, live, zone,
+      h("button", { type: "button", class: "help", "aria-label": "Keys", onclick: showKeys }, "?")),
+    account),
   main, region);
 
 const router = new Router({ routes: ROUTES, main, say, tellLive, moved });
@@ -125,6 +126,7 @@ function askWho() {
     h("p", { class: "field" }, h("label", { for: "token" }, "Token"), token), error,
     h("p", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Sign in"))));
   node.classList.add("sign-in");
+  token.focus();
 
   async function submit(event) {
     event.preventDefault();
@@ -132,7 +134,7 @@ function askWho() {
       await signIn(token.value.trim());
       const who = await get("whoami");
       node.close();
-      showAccount(who);
+      known(who);
       router.open();
     } catch (failed) {
       fill(error, failed.message);
@@ -142,23 +144,28 @@ function askWho() {
 
 function showAccount(who) {
   signedIn = who.session;
-  fill(account, who.session ? [`${who.name} (${who.tenant}) `,
-    h("button", { type: "button", onclick: async () => {
+  const name = `${who.name ?? ""} (${who.tenant})`.trim();
+  fill(account, who.session ? [h("span", { class: "who", title: name }, name),
+    h("button", { type: "button", title: name, onclick: async () => {
       await signOut();
       location.reload();
     } }, "Sign out")] : null);
+}
+
+// What depends on who asks.
+function known(who) {
+  showAccount(who);
+  for (const path of OPTIONAL)
+    get(path.slice(1), { limit: 1 }).then(() => { links.get(path).hidden = false; }, () => {});
 }
 
 async function begin() {
   whenUnknown(askWho);
   router.open(false);
   try {
-    const who = await get("whoami");
-    showAccount(who);
+    known(await get("whoami"));
   } catch {
-    return;  // The page says what is wrong.
+    // The page says what is wrong.
   }
-  for (const path of OPTIONAL)
-    get(path.slice(1), { limit: 1 }).then(() => { links.get(path).hidden = false; }, () => {});
 }
 begin();

@@ -27,7 +27,7 @@ function fieldNode(field, onChange) {
   let control;
   if (field.kind === "checkbox") {
     control = h("input", { ...common, type: "checkbox", checked: field.value });
-    return h("p", { class: "field check" }, control, h("label", { for: id }, field.label));
+    return h("p", { class: "field" }, h("label", { class: "check" }, control, field.label));
   }
   if (field.kind === "select") {
     control = h("select", common, field.options.map(([value, label]) =>

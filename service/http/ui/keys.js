@@ -1,4 +1,5 @@
-// The keyboard: / search, j k rows, Enter opens, Esc closes, ? says so.
+// The keyboard: / search, j k rows, x selects, Enter opens, Esc closes, ? says so. An ID that
+// is pasted is gone to.
 
 import { dialog } from "./dialogs.js";
 import { h } from "./h.js";
@@ -6,7 +7,7 @@ import { h } from "./h.js";
 const KEYS = [
   ["/", "to the search"], ["j", "next row"], ["k", "row before"], ["Enter", "open the row"],
   ["x", "select the row, in a list of orchestrations"],
-  ["Esc", "close what is open, or leave the field"], ["?", "this help"],
+  ["Esc", "close what is open, or leave the field"], ["Ctrl V", "paste an ID to go to it"], ["?", "this help"],
 ];
 
 export function showKeys() {
@@ -16,11 +17,22 @@ export function showKeys() {
     h("form", { method: "dialog" }, h("button", { type: "submit", class: "primary" }, "Close"))));
 }
 
+const PASTED_MAX = 1000;
+const isWriting = (node) => node.closest?.("input:not([type=checkbox]), textarea, select");
+
 export function listenForKeys(router, search) {
+  document.addEventListener("paste", (event) => {
+    if (document.querySelector("dialog[open]") || isWriting(event.target)) return;
+    const text = event.clipboardData.getData("text").trim();
+    if (text === "" || text.length > PASTED_MAX || text.includes("\n")) return;
+    event.preventDefault();
+    search.value = text;
+    search.form.requestSubmit();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (document.querySelector("dialog[open]")) return;  // It has keys of its own.
-    const writing = event.target.closest?.("input, textarea, select");
+    const writing = isWriting(event.target);
     if (event.key === "Escape") {
       if (!router.page?.escape?.() && writing) writing.blur();
       return;

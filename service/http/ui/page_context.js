@@ -5,7 +5,7 @@ import { duration, time } from "./format.js";
 import { explain } from "./explain.js";
 import { fill, h } from "./h.js";
 import { noteServerTime } from "./live.js";
-import { facts, lease, loading, orchestrationLink, problem, status } from "./parts.js";
+import { copyButton, facts, lease, loading, orchestrationLink, problem, status } from "./parts.js";
 import { release } from "./verbs.js";
 
 export function contextPage(page, { id }) {
@@ -14,7 +14,7 @@ export function contextPage(page, { id }) {
   const related = h("div");
   const at = `contexts/${segment(id)}`;
   let current;
-  page.show(page.heading("Context", id), body, why, related);
+  page.show(page.heading("Context", id, copyButton(id, "Copy ID")), body, why, related);
   page.every(250, page.refreshLeases);
   load();
   findOrchestration();

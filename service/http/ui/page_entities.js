@@ -11,7 +11,8 @@ const path = (id) => `/ui/entities/${encodeURIComponent(id)}`;
 
 export function entitiesPage(page) {
   const table = new Table({
-    label: "Entities", key: (e) => e.instance_id, empty: "No entity matches.",
+    label: "Entities", key: (e) => e.instance_id, heights: { wide: 44, phone: 164 },
+    empty: "No entity matches.",
     columns: [
       { label: "Entity", main: true, cell: (e) => link(path(e.instance_id), e.instance_id) },
       { label: "State", cell: (e) => (e.exists ? "there" : "none") },

@@ -8,6 +8,7 @@ import { eventDetails, kindWords, rowDetails } from "./event_details.js";
 import { explain } from "./explain.js";
 import {
   contextLink, copyButton, facts, failure, loading, orchestrationLink, payload, problem, status,
+  tagLink,
 } from "./parts.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
@@ -26,8 +27,7 @@ export function orchestrationPage(page, { id }) {
   const side = h("div", { class: "side" });
   const search = h("input", { type: "search", placeholder: "Search in the history",
     "aria-label": "Search in the history", oninput: () => draw(true) });
-  const failedOnly = h("input", { type: "checkbox", id: "failed-only",
-    onchange: () => draw(true) });
+  const failedOnly = h("input", { type: "checkbox", onchange: () => draw(true) });
   const events = new Table({
     label: "Events", key: (event) => event.sequence, heights: { wide: 44, phone: 116 },
     empty: "No event matches.",
@@ -47,10 +47,10 @@ export function orchestrationPage(page, { id }) {
   const views = h("div", { class: "switch", role: "group", "aria-label": "How to show the history" },
     viewButton("Picture", true), viewButton("Events", false));
   page.show(
-    page.heading("Orchestration", id), head, why,
+    page.heading("Orchestration", id, copyButton(id, "Copy ID")), head, why,
     h("section", { class: "history", "aria-labelledby": "history-title" },
       h("div", { class: "bar-row" }, h("h2", { id: "history-title" }, "History"), views, search,
-        h("span", { class: "check" }, failedOnly, h("label", { for: "failed-only" }, "Failed only")),
+        h("label", { class: "check" }, failedOnly, "Failed only"),
         h("button", { type: "button", onclick: saveHistory }, "Save as JSON")),
       progress, trouble,
       h("div", { class: "with-side" }, h("div", { class: "grow" }, picture.node, events.node), side)));
@@ -149,7 +149,7 @@ export function orchestrationPage(page, { id }) {
         ["Ended", o.end_time && time(o.end_time)],
         ["Parent", o.parent_instance_id && orchestrationLink(o.parent_instance_id)],
         ["Context", contextLink(o.instance_id)],
-        ["Tags", Object.entries(o.tags ?? {}).map(([k, v]) => h("span", { class: "tag" }, `${k}=${v}`))],
+        ["Tags", Object.entries(o.tags ?? {}).map(([k, v]) => tagLink(k, v))],
       ].filter(([, v]) => !(Array.isArray(v) && v.length === 0))),
       h("h2", { class: "unseen" }, "Payloads"),
       h("div", { class: "payloads" },

@@ -32,6 +32,11 @@ export const link = (href, text) => h("a", { href, class: "name", title: text },
 export const orchestrationLink = (id) => link(orchestrationPath(id), id);
 export const contextLink = (id) => link(contextPath(id), id);
 
+// The others that have this tag.
+export const tagLink = (key, value) =>
+  h("a", { class: "tag", href: `/ui/orchestrations?tag=${encodeURIComponent(`${key}=${value}`)}` },
+    `${key}=${value}`);
+
 // [["label", value], ...] without the values that are not there.
 export function facts(pairs) {
   return h("dl", { class: "facts" }, pairs
@@ -130,7 +135,8 @@ export function failure(what, given) {
     head.type ? h("p", { class: "quiet" }, head.type) : null,
     causes.slice(1).map((f) => h("p", null, "because of ", h("strong", null, f.type || "a failure"),
       `: ${f.message ?? ""}`)),
-    stack ? h("details", null, h("summary", null, "Stack"), h("pre", { tabindex: 0 }, stack)) : null);
+    stack ? h("details", null, h("summary", null, "Stack"), h("pre", { tabindex: 0 }, stack),
+      copyButton(stack, "Copy the stack")) : null);
 }
 
 // ---- States of a page --------------------------------------------------------------

@@ -17,10 +17,11 @@ export class Page {
     this.refreshLeases = () => refreshLeases(main);
   }
 
-  heading(kind, id) {
+  // more: what stands beside it.
+  heading(kind, id, ...more) {
     document.title = `${id === undefined ? kind : `${kind} ${id}`} – Leasehold`;
-    return h("h1", { tabindex: -1 }, kind,
-      id === undefined ? null : [" ", h("span", { class: "name" }, id)]);
+    return h("div", { class: "title" }, h("h1", { tabindex: -1 }, kind,
+      id === undefined ? null : [" ", h("span", { class: "name" }, id)]), more);
   }
 
   show(...nodes) {
@@ -114,7 +115,8 @@ export class Router {
       return;
     }
     page.show(page.heading("No such page"), h("p", null, "There is nothing at ",
-      h("code", null, location.pathname), ". ", h("a", { href: "/ui/" }, "To the overview")));
+      h("code", null, location.pathname), ". ",
+    h("a", { class: "lone", href: "/ui/" }, "To the overview")));
     this.arrive(path, focus);
   }
 

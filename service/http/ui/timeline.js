@@ -93,7 +93,7 @@ export class Timeline {
 
   draw() {
     if (!this.history) return;
-    const height = PHONE.matches ? 56 : 32;
+    const height = PHONE.matches ? 66 : 32;
     this.list.style.setProperty("--row", `${height}px`);
     const { begin, end } = inSight(this.list, this.items.length, height);
     const focused = document.activeElement?.closest?.("li[data-key]")?.dataset.key;
