@@ -146,6 +146,18 @@ test("what failed is listed with its reason, and can be tried again", async () =
   });
 });
 
+test("a link of what failed is followed, and the dialog does not stay in its way", async () => {
+  server.verb = () => [409, { code: "FAILED_PRECONDITION", message: "held by a test" }];
+  await visit(server.url, "/ui/orchestrations?prefix=batch-000", { expected: REFUSED }, async (page) => {
+    await page.getByLabel("Select batch-0004").check();
+    await button(page, "Purge…").click();
+    await confirm(page);
+    await dialogOf(page).getByRole("link", { name: "batch-0004" }).click();
+    await page.getByRole("heading", { name: "Orchestration batch-0004" }).waitFor();
+    assert.equal(await dialogOf(page).count(), 0);
+  });
+});
+
 test("it can be stopped: by its button, and by the keyboard", async () => {
   const verb = server.verb;
   for (const stop of [(page) => button(page, "Stop").click(), (page) => page.keyboard.press("Escape")]) {

@@ -2,6 +2,7 @@
 // light and dark, by keyboard.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { accessible, PHONE, seen, tappable, visit } from "./browser.mjs";
 import { fixture } from "./fixture.mjs";
@@ -63,6 +64,16 @@ test("a list goes on when it is asked to", async () => {
       await page.locator(`table[aria-rowcount="${rows}"]`).waitFor();
     }
     assert.equal(await page.getByRole("button", { name: "Load more" }).count(), 0);
+  });
+});
+
+test("of a long list, those of the last hour are a click away", async () => {
+  await visit(server.url, "/ui/orchestrations", async (page) => {
+    await seen(page, "those that were started first");
+    await page.getByRole("button", { name: "hour", exact: true }).click();
+    await page.waitForURL(/from=20/);
+    await page.locator('table[aria-rowcount="6"]').waitFor();
+    assert.notEqual(await page.getByLabel("Created from").inputValue(), "");
   });
 });
 
@@ -208,9 +219,25 @@ test("what is too long to show is downloaded whole", async () => {
     const download = page.waitForEvent("download");
     await page.getByRole("button", { name: "Download all" }).click();
     assert.equal((await download).suggestedFilename(), "output.txt");
+    const events = server.data.orchestrations.get("fan-1").history;
+    const cut = events.at(-1);
+    const { output } = cut;
+    cut.output = { $truncated: true, bytes: 9000, head: "[" };
+    await page.reload();
+    await seen(page, /^1\s\d\d\d events$/);
+    await page.getByRole("button", { name: "Save as JSON…" }).click();
+    const dialog = page.getByRole("dialog");
+    assert.equal(await dialog.getByLabel("Command line").textContent(),
+      "leasehold orchestration history --export=history.jsonl fan-1");
+    await dialog.getByLabel("Whole payloads: 1 is cut here").waitFor();
+    await accessible(page);
     const history = page.waitForEvent("download");
-    await page.getByRole("button", { name: "Save as JSON" }).click();
+    await dialog.getByRole("button", { name: "Save" }).click();
     assert.equal((await history).suggestedFilename(), "history.json");
+    const saved = JSON.parse(readFileSync(await (await history).path(), "utf8"));
+    assert.deepEqual([saved.instance_id, saved.events.length, saved.events.at(-1).output],
+      ["fan-1", events.length, '"the whole payload"']);
+    cut.output = output;
   });
 });
 

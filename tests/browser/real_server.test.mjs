@@ -81,7 +81,7 @@ test("an orchestration is started, seen, terminated, purged", async () => {
 
 test("many orchestrations are terminated at once, and purged by the command line that the dialog shows", async () => {
   for (let i = 0; i < 12; ++i)
-    await leasehold("orchestration", "start", "NoSuch", `--id=many ${i}`, "--tag=team=blue");
+    await leasehold("orchestration", "start", "Counter", `--id=many ${i}`, "--tag=team=blue");
   await leasehold("orchestration", "start", "NoSuch", "--id=alone");
   await visit(url, "/ui/orchestrations?prefix=many&tag=team%3Dblue", { expected: MISSING }, async (page) => {
     await page.getByRole("button", { name: "Select all that match" }).click();
@@ -92,13 +92,18 @@ test("many orchestrations are terminated at once, and purged by the command line
       PATH: `${dirname(cli)}:/usr/bin:/bin`, LEASEHOLD_ADDRESS: address } });
     const left = async (status) => (await leasehold("orchestration", "list", "--id-prefix=many",
       `--status=${status}`, "--output=json")).stdout.split("\n").filter(Boolean).length;
+    const until = async (status, n) => {
+      for (let i = 0; i < 100 && await left(status) !== n; ++i) await new Promise((r) => setTimeout(r, 100));
+      assert.equal(await left(status), n, status);
+    };
+    await until("running", 12);
     await shell(await line());
-    assert.equal(await left("suspended"), 12);
+    await until("suspended", 12);
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Terminate…" }).click();
     await dialog.getByRole("button", { name: "Terminate 12" }).click();
     await seen(page, "12 of 12 orchestrations were told to end.");
-    assert.equal(await left("terminated"), 12);
+    await until("terminated", 12);
     await page.keyboard.press("Escape");
     await page.getByLabel("Tag").fill("");
     await page.getByLabel("Tag").press("Enter");

@@ -1,6 +1,8 @@
 // One orchestration: what it is and what can be done to it first, then its history.
 
-import { get, save, segment } from "./api.js";
+import { get, request, save, segment } from "./api.js";
+import { runEach } from "./batch.js";
+import { ask } from "./dialogs.js";
 import { plural, time } from "./format.js";
 import { fill, h } from "./h.js";
 import { History } from "./history.js";
@@ -12,7 +14,7 @@ import {
 } from "./parts.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
-import { hasEnded, orchestrationVerbs, start } from "./verbs.js";
+import { hasEnded, orchestrationVerbs, start, words } from "./verbs.js";
 
 const PAGE = 1000;
 const CHILD_EVENTS_MAX = 5000;
@@ -51,7 +53,7 @@ export function orchestrationPage(page, { id }) {
     h("section", { class: "history", "aria-labelledby": "history-title" },
       h("div", { class: "bar-row" }, h("h2", { id: "history-title" }, "History"), views, search,
         h("label", { class: "check" }, failedOnly, "Failed only"),
-        h("button", { type: "button", onclick: saveHistory }, "Save as JSON")),
+        h("button", { type: "button", onclick: askToSave }, "Save as JSON…")),
       progress, trouble,
       h("div", { class: "with-side" }, h("div", { class: "grow" }, picture.node, events.node), side)));
   page.onLeave(() => { picture.stop(); events.stop(); });
@@ -259,8 +261,41 @@ export function orchestrationPage(page, { id }) {
     return inside;
   }
 
-  function saveHistory() {
-    save(new Blob([JSON.stringify({ instance_id: id, events: history.events }, null, 1)],
-      { type: "application/json" }), "history.json");
+  function askToSave() {
+    const cut = cutPayloads(history.events).length;
+    ask({
+      title: "Save the history", confirm: "Save",
+      says: `${plural(history.events.length, "event", "events")} as JSON. The command line writes ` +
+        "them in the form that a test can replay.",
+      fields: cut === 0 ? [] : [{ name: "whole", kind: "checkbox", value: true,
+        label: `Whole payloads: ${plural(cut, "is", "are")} cut here` }],
+      command: () => words("history", ["--export=history.jsonl"], id),
+      run: async (v) => {
+        if (loadingHistory) throw new Error("The history is still loading. Try again when it is here.");
+        const events = structuredClone(history.events);
+        if (v.whole) await fetchWhole(events);
+        save(new Blob([JSON.stringify({ instance_id: id, events }, null, 1)],
+          { type: "application/json" }), "history.json");
+      },
+    });
   }
+
+  async function fetchWhole(events) {
+    const stop = new AbortController();
+    let failed;
+    await runEach(cutPayloads(events), async ({ event, field }) => {
+      const query = new URLSearchParams({ event: event.sequence, field });
+      event[field] = await (await request(`${at}/payload?${query}`)).text();
+    }, { signal: stop.signal, told: (_, error) => {
+      failed ??= error;
+      if (error) stop.abort();
+    } });
+    if (failed) throw failed;
+  }
+}
+
+// Of which only the beginning is here.
+function cutPayloads(events) {
+  return events.flatMap((event) => ["input", "output"]
+    .filter((field) => event[field]?.$truncated).map((field) => ({ event, field })));
 }

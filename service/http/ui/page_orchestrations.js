@@ -17,6 +17,8 @@ const REFRESH_MS = 5000;
 const FILTERS = ["status", "name", "prefix", "tag", "from", "to"];
 const LABELS = { prefix: "ID begins with", name: "Name", tag: "Tag (KEY=VALUE or KEY)",
   from: "Created from", to: "Created to" };
+const HOUR_MS = 3600000;
+const NEWEST = [["hour", HOUR_MS], ["day", 24 * HOUR_MS], ["week", 7 * 24 * HOUR_MS]];
 const isTime = (name) => name === "from" || name === "to";
 
 export function orchestrationsPage(page) {
@@ -115,6 +117,13 @@ export function orchestrationsPage(page) {
     }
   }
 
+  function showSince(ms) {
+    page.setQuery({ from: new Date(Date.now() - ms).toISOString(), to: undefined });
+    showFilter();
+    selection.clear();
+    load();
+  }
+
   function act(name) {
     const which = selection.matching ? { filter: filter() } : { rows: selection.selected() };
     batch(name, which, page, () => {
@@ -160,8 +169,10 @@ export function orchestrationsPage(page) {
     rows.sort((a, b) => (a.create_time < b.create_time ? 1 : a.create_time > b.create_time ? -1 : 0));
     table.setRows(rows);
     selection.setRows(rows);
-    fill(part, cursor ? `${plural(rows.length, "orchestration", "orchestrations")}, those that were ` +
-      "started first; filter, or load more, to see later ones" : "");
+    fill(part, cursor ? [`${plural(rows.length, "orchestration", "orchestrations")}, those that were ` +
+      "started first. Load more, or filter, to see later ones; here are those of the last",
+    NEWEST.map(([name, ms]) => [" ", h("button", { type: "button", class: "linklike",
+      onclick: () => showSince(ms) }, name)])] : "");
     more.hidden = !cursor;
     fresh.hidden = newer.length === 0;
     fill(fresh, `${plural(newer.length, "new one", "new ones")} ↑`);
