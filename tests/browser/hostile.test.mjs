@@ -60,6 +60,24 @@ test("the unseen is shown: in a name, a title, a command line", async () => {
   });
 });
 
+test("a verb for many shows attacks in IDs, filters and refusals as text", async () => {
+  const verb = server.verb;
+  server.verb = () => [409, { code: "FAILED_PRECONDITION", message: ATTACK }];
+  await visit(server.url, `/ui/orchestrations?name=${id}`, { expected: /409/ }, async (page) => {
+    await page.getByRole("button", { name: "Select all that match" }).click();
+    await page.getByRole("button", { name: "Purge…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Purge 1" }).waitFor();
+    const command = await dialog.getByLabel("Command line").textContent();
+    assert.ok(command.includes("\\u202e"), command);
+    await harmless(page);
+    await dialog.getByRole("button", { name: "Purge 1" }).click();
+    await seen(page, "0 of 1 orchestration was");
+    await harmless(page);
+  });
+  server.verb = verb;
+});
+
 test("each row of a hostile history has details that are text", async () => {
   await visit(server.url, `/ui/orchestrations/${id}`, { expected: /404/ }, async (page) => {
     await page.locator("li.lane .pick").first().waitFor();

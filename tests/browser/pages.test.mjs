@@ -67,6 +67,25 @@ test("a list goes on when it is asked to", async () => {
   });
 });
 
+test("statuses are counted in a list that is here whole, if the server does not count", async () => {
+  const stats = server.stats;
+  server.stats = () => ({ ...stats.call(server), orchestrations: undefined });
+  await visit(server.url, "/ui/orchestrations?prefix=order", async (page) => {
+    const chip = (word) => page.getByRole("group", { name: "Status" }).getByRole("button", { name: word });
+    const counts = async () => Promise.all(["running", "completed", "failed"].map(async (word) =>
+      /\d*$/.exec(await chip(word).textContent())[0]));
+    await seen(page, "order-1:ship");
+    assert.deepEqual(await counts(), ["1", "1", "0"]);
+    await chip("completed").click();
+    await page.locator('table[aria-rowcount="2"]').waitFor();
+    assert.deepEqual(await counts(), ["", "1", ""]);
+    await page.goto(`${server.url}/ui/orchestrations`);
+    await seen(page, "those that were started first");
+    assert.deepEqual(await counts(), ["", "", ""]);
+  });
+  server.stats = stats;
+});
+
 test("of a long list, those of the last hour are a click away", async () => {
   await visit(server.url, "/ui/orchestrations", async (page) => {
     await seen(page, "those that were started first");

@@ -328,7 +328,7 @@ function runInDialog(verb, ids, run, done) {
     ended = true;
     const left = ids.length - begun, worked = begun - failures.length;
     fill(end, `${left ? `${why}. ` : ""}${count(worked)} of ${many(ids.length)} ` +
-      `${worked === 1 ? "was" : "were"} ${verb.did}` +
+      `${worked === 1 || ids.length === 1 ? "was" : "were"} ${verb.did}` +
       (failures.length ? `, ${count(failures.length)} failed` : "") +
       (left ? `, and ${count(left)} ${left === 1 ? "was" : "were"} left as ` +
         `${left === 1 ? "it was" : "they were"}` : "") + ".");

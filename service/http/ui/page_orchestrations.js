@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { batch, BATCH_VERBS, hasTag } from "./batch.js";
-import { currentZone, plural, time, whenZone } from "./format.js";
+import { count, currentZone, plural, time, whenZone } from "./format.js";
 import { fill, h } from "./h.js";
 import { orchestrationLink, problem, status, STATUSES } from "./parts.js";
 import { Selection } from "./selection.js";
@@ -60,7 +60,7 @@ export function orchestrationsPage(page) {
   const part = h("p", { class: "quiet" });
   // cursor: where the part of the list begins that is not here; lastFrom: where the part
   // that was read last does.
-  let rows = [], newer = [], cursor, lastFrom, newFrom, generation = 0;
+  let rows = [], newer = [], told, cursor, lastFrom, newFrom, generation = 0;
 
   page.show(
     page.heading("Orchestrations"),
@@ -84,9 +84,18 @@ export function orchestrationsPage(page) {
   load();
   page.every(REFRESH_MS, refresh);
   page.live(["stats"], { stats: (data) => {
-    for (const [word, node] of counts)
-      if (data.orchestrations?.[word] !== undefined) fill(node, ` ${data.orchestrations[word]}`);
+    told = data.orchestrations;
+    showCounts();
   } });
+
+  // As the server tells them; else of the list, if it is here whole.
+  function showCounts() {
+    for (const [word, node] of counts) {
+      const known = !cursor && (chosen.size === 0 || chosen.has(word));
+      const number = told?.[word] ?? (known && !told ? rows.filter((o) => o.status === word).length : undefined);
+      fill(node, number === undefined ? "" : ` ${count(number)}`);
+    }
+  }
 
   function toggle(word, button) {
     if (!chosen.delete(word)) chosen.add(word);
@@ -132,8 +141,8 @@ export function orchestrationsPage(page) {
     });
   }
 
-  // A page, from `from` on; of `wanted` rows at least, if there are so many. The server may have to look at many that do not match: then its
-  // answers are short, and we ask on.
+  // A page, from `from` on; of `wanted` rows at least, if there are so many. The server may
+  // have to look at many that do not match: then its answers are short, and we ask on.
   async function read(from, wanted = PAGE / 2) {
     const { tag, ...query } = filter();
     const limit = tag || query.name ? SEARCHED_PAGE : PAGE;
@@ -169,6 +178,7 @@ export function orchestrationsPage(page) {
     rows.sort((a, b) => (a.create_time < b.create_time ? 1 : a.create_time > b.create_time ? -1 : 0));
     table.setRows(rows);
     selection.setRows(rows);
+    showCounts();
     fill(part, cursor ? [`${plural(rows.length, "orchestration", "orchestrations")}, those that were ` +
       "started first. Load more, or filter, to see later ones; here are those of the last",
     NEWEST.map(([name, ms]) => [" ", h("button", { type: "button", class: "linklike",

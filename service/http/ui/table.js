@@ -16,8 +16,9 @@ export function inSight(node, length, rowHeight) {
 }
 
 export class Table {
-  // columns: [{label, cell(row) -> Node or text, main, select, number, width, wide, line}]. The link
-  // of `main` opens the row; `select` has a checkbox. On a phone `wide` has a line to itself, and `line` one with its label.
+  // columns: [{label, cell(row) -> Node or text, main, select, number, width, wide, line}]. The
+  // link of `main` opens the row; `select` has a checkbox. On a phone `wide` has a line to
+  // itself, and `line` one with its label.
   // key(row) -> text; heights: {wide, phone}, in pixels.
   constructor({ label, columns, key, heights = { wide: 44, phone: 146 }, empty = "" }) {
     this.columns = columns;
