@@ -26,11 +26,13 @@ std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock,
       clock);
 }
 
-std::function<uint64_t(const std::string&)> OpenMaxOf(
-    const AccessControl* access) {
+// Null: there is no policy.
+std::function<uint64_t(const std::string&)> LimitOf(
+    const AccessControl* access,
+    uint64_t (AccessControl::*limit)(const std::string& tenant) const) {
   if (access == nullptr) return nullptr;
-  return [access](const std::string& tenant) {
-    return access->OpenOrchestrationsMax(tenant);
+  return [access, limit](const std::string& tenant) {
+    return (access->*limit)(tenant);
   };
 }
 
@@ -57,7 +59,10 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                .inbox_bytes_max = options.inbox_bytes_max,
                .unknown_work_fails = options.unknown_work_fails,
                .entity_lock_timeout = options.entity_lock_timeout,
-               .open_max_of_tenant = OpenMaxOf(access),
+               .open_max_of_tenant =
+                   LimitOf(access, &AccessControl::OpenOrchestrationsMax),
+               .stored_bytes_max_of_tenant =
+                   LimitOf(access, &AccessControl::StoredBytesMax),
                .retention = options.retention}),
       sidecar_(engine_, engine_.entities(), work_, clock,
                {.allow_hub_wipe = options.allow_hub_wipe,

@@ -57,8 +57,12 @@ void Batches::Signal(EntitySignal signal, DoneStatus done) {
   status = engine_.admission_.serving();
   if (!status.ok()) return engine_.RefuseLocked(done, status);
   status = CheckRoomLocked(signal.key, signal.input);
-  if (!status.ok()) return engine_.RefuseLocked(done, status);
   PendingCommit commit;
+  if (status.ok()) {
+    status =
+        engine_.storage_room_.Take(signal.key.tenant, signal.input, commit);
+  }
+  if (!status.ok()) return engine_.RefuseLocked(done, status);
   commit.done = std::move(done);
   ReceiveLocked(signal.key,
                 {HistoryEvent::kFromOutside, engine_.NowLocked(),

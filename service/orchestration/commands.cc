@@ -67,9 +67,13 @@ void Commands::SendCommand(const InstanceKey& key, HistoryEvent event,
   if (!is_so) {
     const int number = NumberOf(event);
     Message message = MakeMessage("", number, EncodeEvent(event));
-    if (absl::Status status = CheckInboxLocked(*open, message); !status.ok()) {
-      return engine_.RefuseLocked(done, status);
+    absl::Status status = CheckInboxLocked(*open, message);
+    // A terminate or a resume lets work go on, or end.
+    if (status.ok() && !message.urgent) {
+      status = engine_.storage_room_.Take(key.tenant, Inbox::SizeOf(message),
+                                          commit);
     }
+    if (!status.ok()) return engine_.RefuseLocked(done, status);
     NoteSuspension(number, *open);
     engine_.mail_.PostMessageLocked(open, std::move(message), commit);
   }

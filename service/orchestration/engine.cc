@@ -42,6 +42,7 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
             OnCommitted(std::move(batch), result);
           }),
       dispatcher_(dispatcher),
+      storage_room_(store, options.stored_bytes_max_of_tenant),
       execution_ids_(options.seed),
       schedule_(clock, timers_changed_),
       lookups_(store, readers_),

@@ -85,6 +85,7 @@
 #include "service/orchestration/rewinds.h"
 #include "service/orchestration/schedule.h"
 #include "service/orchestration/starts.h"
+#include "service/orchestration/storage_room.h"
 #include "service/orchestration/turns.h"
 #include "service/orchestration/wait_list.h"
 #include "service/orchestration/wipes.h"
@@ -269,6 +270,7 @@ class Engine final : public Orchestrations,
   CountedExecutor readers_;
   CommitQueue commits_;
   SharedDispatcher& dispatcher_;
+  StorageRoom storage_room_;
   // Only accepts() is used without the lock.
   Admission admission_;
   std::atomic<uint64_t> acquires_{0};

@@ -40,6 +40,11 @@ struct EngineOptions {
   // lock. Null: no tenant has a limit.
   std::function<uint64_t(const std::string& tenant)> open_max_of_tenant =
       nullptr;
+  // How many bytes a tenant may have in the store before nothing new is
+  // accepted from its callers (storage_room.h); 0: as many as it likes. Null:
+  // no tenant has a limit.
+  std::function<uint64_t(const std::string& tenant)>
+      stored_bytes_max_of_tenant = nullptr;
   // How long orchestrations are kept that have ended (`--retention`). It may be
   // changed later (Engine::SetRetention).
   RetentionRules retention = {};

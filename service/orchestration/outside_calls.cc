@@ -168,11 +168,14 @@ void OutsideCalls::LookedUp(const std::string& name, uint64_t ticket,
 void OutsideCalls::SendLocked(const std::string& name, EntityCall call) {
   engine_.mu_.AssertHeld();
   absl::Status status = engine_.batches_.CheckRoomLocked(call.key, call.input);
+  PendingCommit commit;
+  if (status.ok()) {
+    status = engine_.storage_room_.Take(call.key.tenant, call.input, commit);
+  }
   if (!status.ok()) {
     waiting_.erase(name);
     return TellLocked(name, status);
   }
-  PendingCommit commit;
   commit.done = [this, name](const absl::Status& status) {
     if (status.ok()) return;
     Engine::Section section(engine_);

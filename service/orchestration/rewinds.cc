@@ -70,9 +70,15 @@ void Rewinds::Rewind(const InstanceKey& key, Payload reason, DoneStatus done) {
           engine_.RefuseLocked(done, NotRewindable(key, info->status));
         } else {
           PendingCommit commit;
-          commit.done = done;
-          ReopenLocked(**row, *info, {reason, std::nullopt}, commit);
-          engine_.commits_.Submit(std::move(commit));
+          absl::Status room =
+              engine_.storage_room_.Take(key.tenant, reason, commit);
+          if (room.ok()) {
+            commit.done = done;
+            ReopenLocked(**row, *info, {reason, std::nullopt}, commit);
+            engine_.commits_.Submit(std::move(commit));
+          } else {
+            engine_.RefuseLocked(done, room);
+          }
         }
         engine_.lookups_.End(key, reload);
       });

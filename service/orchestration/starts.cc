@@ -262,13 +262,12 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                           .execution_id = existing.execution_id,
                           .context = start->context};
   const StartDecision decision = DecideStart(existing.status, request.policy);
+  PendingCommit commit;
   if (decision == StartDecision::kCreate ||
       decision == StartDecision::kReplace) {
-    if (absl::Status room = HasRoomLocked(request.key); !room.ok()) {
-      return engine_.RefuseLocked(start->done, room);
-    }
+    absl::Status room = TakeRoomLocked(request, commit);
+    if (!room.ok()) return engine_.RefuseLocked(start->done, room);
   }
-  PendingCommit commit;
   switch (decision) {
     case StartDecision::kRefuse: {
       const absl::Status refusal =
@@ -339,6 +338,14 @@ void Starts::FetchStartLocked(const OrchestrationPtr& orchestration,
         }
         done(status);
       });
+}
+
+absl::Status Starts::TakeRoomLocked(const StartRequest& request,
+                                    PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  absl::Status room = HasRoomLocked(request.key);
+  if (!room.ok()) return room;
+  return engine_.storage_room_.Take(request.key.tenant, request.input, commit);
 }
 
 absl::Status Starts::HasRoomLocked(const InstanceKey& key) {

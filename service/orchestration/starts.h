@@ -68,6 +68,9 @@ class Starts {
   // Whether the tenant may have one more with this key.
   //   ResourceExhausted: it has as many as it may have.
   absl::Status HasRoomLocked(const InstanceKey& key);
+  // The same, and whether it may have it stored (storage_room.h).
+  absl::Status TakeRoomLocked(const StartRequest& request,
+                              PendingCommit& commit);
   // Creates the orchestration that a start requests.
   OrchestrationPtr CreateForLocked(const StartRequest& request,
                                    PendingCommit& commit);

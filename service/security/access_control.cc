@@ -431,6 +431,10 @@ uint64_t AccessControl::OpenOrchestrationsMax(const std::string& tenant) const {
   return judge()->LimitsOf(tenant).open_orchestrations;
 }
 
+uint64_t AccessControl::StoredBytesMax(const std::string& tenant) const {
+  return judge()->LimitsOf(tenant).stored_bytes;
+}
+
 absl::Time AccessControl::UrlsNotBefore(const std::string& tenant) const {
   return judge()->UrlsNotBefore(tenant);
 }

@@ -69,6 +69,8 @@ class AccessControl final : public Gatekeeper {
   uint64_t ContextsMax(const std::string& tenant) const;
   // How many orchestrations that callers began it may have open; 0: the same.
   uint64_t OpenOrchestrationsMax(const std::string& tenant) const;
+  // How many bytes it may have in the store; 0: the same.
+  uint64_t StoredBytesMax(const std::string& tenant) const;
   // When its oldest capability URLs may have been made (Capabilities::Check).
   absl::Time UrlsNotBefore(const std::string& tenant) const;
 

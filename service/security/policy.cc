@@ -190,7 +190,8 @@ absl::Status ReadTenant(const Place& place, const std::string& name,
   std::map<std::string, Reader> readers = {
       {"urls_not_before", Moment(urls_not_before)},
       {"contexts", Positive(limits.contexts)},
-      {"open_orchestrations", Positive(limits.open_orchestrations)}};
+      {"open_orchestrations", Positive(limits.open_orchestrations)},
+      {"stored_bytes", Positive(limits.stored_bytes)}};
   for (const CallClass each : {CallClass::kCall, CallClass::kEvent,
                                CallClass::kStart, CallClass::kRead}) {
     readers[RateName(each)] = Positive(limits.rates[static_cast<size_t>(each)]);

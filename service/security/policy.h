@@ -75,6 +75,7 @@ struct TenantLimits {
   uint64_t contexts = 0;
   // Of those that callers began.
   uint64_t open_orchestrations = 0;
+  uint64_t stored_bytes = 0;
 
   friend bool operator==(const TenantLimits&, const TenantLimits&) = default;
 };

@@ -12,262 +12,15 @@ absl::Status NotOpen() {
   return absl::UnavailableError("the store in memory is not open");
 }
 
-// The values of a map, in order.
+// The values, in order.
 template <typename Row>
-std::vector<Row> Values(const std::map<int64_t, Row>& rows) {
+std::vector<Row> Values(const CountedRows<Row>& rows) {
   std::vector<Row> values;
-  for (const auto& [sequence, row] : rows) values.push_back(row);
+  for (const auto& [sequence, row] : rows.rows()) values.push_back(row);
   return values;
 }
 
 }  // namespace
-
-// ---- Changes ----------------------------------------------------------------
-
-void MemoryStore::Apply(const PutRun& change) {
-  const RunRow& row = change.row;
-  EraseRows(row.number);
-  const auto same_key = by_key_.find({row.tenant, row.id});
-  if (same_key != by_key_.end()) Replace(same_key->second);
-  by_key_[{row.tenant, row.id}] = row.number;
-  if (row.finished) finished_.insert({*row.finished, row.number});
-  instances_[row.number].row = row;
-}
-
-void MemoryStore::Apply(const UpdateRun& change) {
-  Instance* instance = At(change.number);
-  if (instance == nullptr) return;
-  RunRow& row = instance->row;
-  if (row.finished) finished_.erase({*row.finished, row.number});
-  row.status = change.status;
-  row.finished = change.finished;
-  row.summary = change.summary;
-  if (!row.finished) return;
-  finished_.insert({*row.finished, row.number});
-  instance->messages.clear();
-  instance->timers.clear();
-  instance->tasks.clear();
-}
-
-void MemoryStore::Apply(const FinishRun& change) {
-  Instance* instance = OpenAt(change.number);
-  if (instance == nullptr) return;
-  const auto& history = instance->history;
-  const int64_t chunk = history.empty() ? 0 : history.rbegin()->first + 1;
-  Apply(AppendHistory{change.number, chunk, change.events});
-  Apply(UpdateRun{change.number, change.status, change.finished,
-                  instance->row.summary});
-}
-
-void MemoryStore::Apply(const AppendHistory& change) {
-  Instance* instance = At(change.number);
-  if (instance != nullptr) instance->history[change.chunk] = change.events;
-}
-
-void MemoryStore::Apply(const ClearExecution& change) {
-  Instance* instance = At(change.number);
-  if (instance == nullptr) return;
-  instance->history.clear();
-  instance->timers.clear();
-  instance->tasks.clear();
-}
-
-void MemoryStore::Apply(const PutMessage& change) {
-  Instance* instance = OpenAt(change.row.number);
-  if (instance != nullptr) instance->messages[change.row.sequence] = change.row;
-}
-
-void MemoryStore::Apply(const TakeMessages& change) {
-  Instance* instance = At(change.number);
-  if (instance == nullptr) return;
-  auto& messages = instance->messages;
-  messages.erase(messages.begin(), messages.upper_bound(change.last_sequence));
-}
-
-void MemoryStore::Apply(const PutTimer& change) {
-  Instance* instance = OpenAt(change.row.number);
-  if (instance != nullptr) instance->timers[change.row.sequence] = change.row;
-}
-
-void MemoryStore::Apply(const DropTimer& change) {
-  Instance* instance = At(change.number);
-  if (instance != nullptr) instance->timers.erase(change.sequence);
-}
-
-void MemoryStore::Apply(const PutTask& change) {
-  Instance* instance = OpenAt(change.row.number);
-  if (instance != nullptr) instance->tasks[change.row.sequence] = change.row;
-}
-
-void MemoryStore::Apply(const DropTask& change) {
-  Instance* instance = At(change.number);
-  if (instance != nullptr) instance->tasks.erase(change.sequence);
-}
-
-void MemoryStore::Apply(const EraseRun& change) {
-  const Instance* instance = At(change.number);
-  if (instance == nullptr) return;
-  const Key key = {instance->row.tenant, instance->row.id};
-  EraseRows(change.number);
-  for (const RunNumber run : replaced_of_[key]) replaced_.erase(run);
-  for (const std::string& request : requests_of_[key]) {
-    requests_.erase({key.first, request});
-  }
-  replaced_of_.erase(key);
-  requests_of_.erase(key);
-}
-
-void MemoryStore::Apply(const EraseTenant& change) {
-  std::vector<RunNumber> numbers;
-  for (const auto* runs : {&instances_, &replaced_}) {
-    for (const auto& [number, run] : *runs) {
-      if (run.row.tenant == change.tenant) numbers.push_back(number);
-    }
-  }
-  for (const RunNumber number : numbers) EraseRows(number);
-  std::erase_if(awake_, [&](const auto& entity) {
-    return entity.second.first == change.tenant;
-  });
-  std::erase_if(calls_, [&](const auto& call) {
-    return call.second.tenant == change.tenant;
-  });
-  const auto forget = [&](auto& by_key) {
-    std::erase_if(by_key, [&](const auto& one) {
-      return one.first.first == change.tenant;
-    });
-  };
-  forget(requests_);
-  forget(replaced_of_);
-  forget(requests_of_);
-  forget(entities_);
-  forget(call_orders_);
-}
-
-void MemoryStore::Apply(const PutRequest& change) {
-  const RequestRow& row = change.row;
-  RequestRow& place = requests_[{row.tenant, row.request}];
-  requests_of_[{row.tenant, place.id}].erase(row.request);
-  requests_of_[{row.tenant, row.id}].insert(row.request);
-  place = row;
-}
-
-void MemoryStore::Apply(const PutCall& change) {
-  const CallRow& row = change.row;
-  Apply(DropCall{row.tenant, row.request});
-  const int64_t order = calls_.empty() ? 1 : calls_.rbegin()->first + 1;
-  calls_[order] = row;
-  call_orders_[{row.tenant, row.request}] = order;
-}
-
-void MemoryStore::Apply(const DropCall& change) {
-  const auto found = call_orders_.find({change.tenant, change.request});
-  if (found == call_orders_.end()) return;
-  calls_.erase(found->second);
-  call_orders_.erase(found);
-}
-
-void MemoryStore::Apply(const PutSetting& change) {
-  settings_[change.name] = change.value;
-}
-
-void MemoryStore::Apply(const PutOutbox& change) {
-  outbox_[{change.row.source, change.row.ordinal}] = change.row;
-}
-
-void MemoryStore::Apply(const TakeOutbox& change) { outbox_.erase(change.key); }
-
-void MemoryStore::SetEntity(EntityRow row) {
-  const Key key = {row.tenant, row.id};
-  Entity& entity = entities_[key];
-  if (entity.row.number != row.number) {
-    awake_.erase(entity.row.number);
-    entity.operations.clear();
-  }
-  if (row.number != 0) {
-    awake_[row.number] = key;
-  } else if (!row.state.has_value()) {
-    entities_.erase(key);
-    return;
-  }
-  entity.row = std::move(row);
-}
-
-void MemoryStore::Apply(const PutEntity& change) { SetEntity(change.row); }
-
-void MemoryStore::Apply(const TouchEntity& change) {
-  EntityRow row = change.row;
-  row.state.reset();
-  const auto found = entities_.find({row.tenant, row.id});
-  if (found != entities_.end()) {
-    row.modified = found->second.row.modified;
-    row.state = found->second.row.state;
-  }
-  SetEntity(std::move(row));
-}
-
-void MemoryStore::Apply(const EraseEntity& change) {
-  const auto found = entities_.find({change.tenant, change.id});
-  if (found == entities_.end()) return;
-  awake_.erase(found->second.row.number);
-  entities_.erase(found);
-}
-
-void MemoryStore::Apply(const PutOperation& change) {
-  const auto key = awake_.find(change.row.number);
-  if (key == awake_.end()) return;
-  entities_.at(key->second).operations[change.row.sequence] = change.row;
-}
-
-void MemoryStore::Apply(const DropOperation& change) {
-  const auto key = awake_.find(change.number);
-  if (key == awake_.end()) return;
-  entities_.at(key->second).operations.erase(change.sequence);
-}
-
-void MemoryStore::Replace(RunNumber number) {
-  Instance& instance = instances_.at(number);
-  const RunRow& row = instance.row;
-  instance.messages.clear();
-  instance.timers.clear();
-  instance.tasks.clear();
-  if (row.finished) finished_.erase({*row.finished, number});
-  by_key_.erase({row.tenant, row.id});
-  std::set<RunNumber>& runs = replaced_of_[{row.tenant, row.id}];
-  runs.insert(number);
-  replaced_.insert(instances_.extract(number));
-  if (runs.size() > kReplacedRunsMax) EraseRows(*runs.begin());
-}
-
-void MemoryStore::EraseRows(RunNumber number) {
-  const Instance* run = RunAt(number);
-  if (run == nullptr) return;
-  const RunRow& row = run->row;
-  if (instances_.contains(number)) {
-    if (row.finished) finished_.erase({*row.finished, number});
-    by_key_.erase({row.tenant, row.id});
-    instances_.erase(number);
-  } else {
-    replaced_of_[{row.tenant, row.id}].erase(number);
-    replaced_.erase(number);
-  }
-}
-
-MemoryStore::Instance* MemoryStore::At(RunNumber number) {
-  const auto found = instances_.find(number);
-  return found == instances_.end() ? nullptr : &found->second;
-}
-
-MemoryStore::Instance* MemoryStore::OpenAt(RunNumber number) {
-  Instance* instance = At(number);
-  return instance == nullptr || instance->row.finished ? nullptr : instance;
-}
-
-const MemoryStore::Instance* MemoryStore::RunAt(RunNumber number) {
-  const auto replaced = replaced_.find(number);
-  return replaced == replaced_.end() ? At(number) : &replaced->second;
-}
-
-// ---- The interface --------------------------------------------------------
 
 absl::Status MemoryStore::Open() {
   MutexLock lock(mu_);
@@ -299,14 +52,14 @@ absl::Status MemoryStore::ReadOpen(
       if (instance.row.finished) continue;
       OpenRun& one = open.emplace_back(
           OpenRun{instance.row, {}, Values(instance.timers), {}});
-      for (const auto& [sequence, row] : instance.tasks) {
+      for (const auto& [sequence, row] : instance.tasks.rows()) {
         if (row.task.size() <= kLargeTaskBytes) {
           one.tasks.push_back(row);
         } else {
           one.large_tasks.push_back(MakeLarge(sequence, row.task));
         }
       }
-      for (const auto& [sequence, row] : instance.messages) {
+      for (const auto& [sequence, row] : instance.messages.rows()) {
         if (row.event.size() <= kLargeMessageBytes) {
           one.messages.push_back(row);
         } else {
@@ -405,7 +158,7 @@ absl::StatusOr<HistoryPart> MemoryStore::ReadHistoryPart(RunNumber number,
   const Instance* run = RunAt(number);
   if (run == nullptr) return part;
   size_t bytes = 0;
-  const auto& history = run->history;
+  const auto& history = run->history.rows();
   for (auto i = history.lower_bound(first); i != history.end(); ++i) {
     bytes += i->second.size();
     if (bytes > bytes_max && !part.chunks.empty()) {
@@ -421,9 +174,9 @@ absl::StatusOr<HistoryEnds> MemoryStore::ReadHistoryEnds(RunNumber number) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   const Instance* run = RunAt(number);
-  if (run == nullptr || run->history.empty()) return HistoryEnds{};
-  return HistoryEnds{run->history.begin()->second,
-                     run->history.rbegin()->second};
+  if (run == nullptr || run->history.rows().empty()) return HistoryEnds{};
+  const auto& history = run->history.rows();
+  return HistoryEnds{history.begin()->second, history.rbegin()->second};
 }
 
 absl::StatusOr<std::vector<MessageRow>> MemoryStore::ReadMessages(
@@ -433,7 +186,7 @@ absl::StatusOr<std::vector<MessageRow>> MemoryStore::ReadMessages(
   std::vector<MessageRow> rows;
   const Instance* instance = At(number);
   if (instance == nullptr) return rows;
-  const auto& messages = instance->messages;
+  const auto& messages = instance->messages.rows();
   for (auto i = messages.lower_bound(range.first);
        i != messages.end() && i->first <= range.last &&
        rows.size() < range.count_max;
@@ -449,8 +202,8 @@ absl::StatusOr<std::optional<TaskRow>> MemoryStore::ReadTask(RunNumber number,
   if (!open_) return NotOpen();
   const Instance* instance = At(number);
   if (instance == nullptr) return std::nullopt;
-  const auto found = instance->tasks.find(sequence);
-  if (found == instance->tasks.end()) return std::nullopt;
+  const auto found = instance->tasks.rows().find(sequence);
+  if (found == instance->tasks.rows().end()) return std::nullopt;
   return found->second;
 }
 

@@ -16,7 +16,9 @@
 #include <vector>
 
 #include "lease/base/mutex.h"
+#include "service/storage/counted_rows.h"
 #include "service/storage/store.h"
+#include "service/storage/tenant_bytes.h"
 
 namespace leasehold {
 
@@ -80,6 +82,9 @@ class MemoryStore final : public Store {
       std::string_view tenant, std::string_view request) override;
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t StoredBytes(std::string_view tenant) const override {
+    return tenant_bytes_.Of(tenant);
+  }
 
  private:
   // Tenant and ID, or tenant and request.
@@ -87,11 +92,19 @@ class MemoryStore final : public Store {
 
   struct Instance {
     RunRow row;
-    std::map<int64_t, std::string> history;
-    std::map<int64_t, MessageRow> messages;
-    std::map<int64_t, TimerRow> timers;
-    std::map<int64_t, TaskRow> tasks;
+    CountedRows<std::string> history;
+    CountedRows<MessageRow> messages;
+    CountedRows<TimerRow> timers;
+    CountedRows<TaskRow> tasks;
+
+    int64_t bytes() const {
+      return BytesOf(row) + history.bytes() + messages.bytes() +
+             timers.bytes() + tasks.bytes();
+    }
   };
+  // Counts what a change does to an instance, or to an entity.
+  template <typename Counted>
+  class Recounted;
 
   void Apply(const PutRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const UpdateRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -120,10 +133,13 @@ class MemoryStore final : public Store {
 
   struct Entity {
     EntityRow row;
-    std::map<int64_t, OperationRow> operations;
+    CountedRows<OperationRow> operations;
+
+    int64_t bytes() const { return BytesOf(row) + operations.bytes(); }
   };
 
   void SetEntity(EntityRow row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EraseRequest(const Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Replaces the instance with this number. REQUIRES: it exists.
   void Replace(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Erases the instance or replaced run with this number.
@@ -136,6 +152,7 @@ class MemoryStore final : public Store {
   const Instance* RunAt(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Witness witness_;  // Synchronised by its users.
+  TenantBytes tenant_bytes_;
 
   Mutex mu_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;

@@ -1,5 +1,6 @@
 #include "service/storage/sqlite_check.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_schema.h"
+#include "service/storage/sqlite_tenants.h"
 #include "service/storage/witness.h"
 
 namespace leasehold {
@@ -53,7 +55,9 @@ class Looker {
     LookAtRest("entity", "number,modified,present,tenant,id,header,state");
     LookAtRest("operation", "number,sequence,event");
     LookAtRest("call", "tenant,request,ended,fingerprint,id,outcome");
+    LookAtRest("tenant_bytes", "tenant,bytes");
     LookAtLedger();
+    LookAtTenants();
     return std::move(report_);
   }
 
@@ -185,6 +189,24 @@ class Looker {
     }
   }
 
+  void LookAtTenants() {
+    SqliteStatement counted(file_, "SELECT tenant, bytes FROM tenant_bytes");
+    SqliteRows before = counted.Start();
+    std::map<std::string, int64_t> differ;
+    while (before.Next()) differ[before.String(0)] = before.Number(1);
+    EndTable("tenant_bytes", before);
+    SqliteStatement count(file_, CountTenantsSql());
+    SqliteRows rows = count.Start();
+    while (rows.Next()) differ[rows.String(0)] -= rows.Number(1);
+    if (!rows.status().ok()) return;  // Said of its table.
+    for (const auto& [tenant, bytes] : differ) {
+      if (bytes == 0) continue;
+      Damage(absl::StrCat("tenant \"", absl::CHexEscape(tenant),
+                          "\" was counted ", std::abs(bytes), " bytes too ",
+                          bytes > 0 ? "many" : "few"));
+    }
+  }
+
   SqliteConnection& file_;
   const RowDecoders& decoders_;
   CheckReport report_;
@@ -294,7 +316,7 @@ absl::Status SqliteCheck::Export(const CheckReport& report,
 
 absl::Status SqliteCheck::AcceptWhatIsThere() {
   SqliteConnection file(path_, "", SqliteConnection::Access::kWrite);
-  absl::Status status = file.Run(
+  absl::Status status = file.Run(absl::StrCat(
       "REINDEX; BEGIN IMMEDIATE;"
       "INSERT OR IGNORE INTO ledger VALUES (1,0,0,0,0,0,0,0,0,0,0,0);"
       "INSERT OR IGNORE INTO partition VALUES (0,0,0,0);"
@@ -303,7 +325,8 @@ absl::Status SqliteCheck::AcceptWhatIsThere() {
       "DELETE FROM timer WHERE number NOT IN (SELECT number FROM instance);"
       "DELETE FROM task WHERE number NOT IN (SELECT number FROM instance);"
       "DELETE FROM operation WHERE number NOT IN"
-      " (SELECT number FROM entity WHERE number<>0);"
+      " (SELECT number FROM entity WHERE number<>0);",
+      RecountTenantsSql(),
       "UPDATE ledger SET instances = (SELECT count(*) FROM instance),"
       " open = (SELECT count(*) FROM instance WHERE finished IS NULL),"
       " messages = (SELECT count(*) FROM message),"
@@ -316,7 +339,7 @@ absl::Status SqliteCheck::AcceptWhatIsThere() {
       "UPDATE ledger SET sum ="
       " row_sum(line,commits,instances,open,messages,timers,tasks,outbox,"
       "entities,awake,operations);"
-      "COMMIT");
+      "COMMIT"));
   if (!status.ok()) {
     file.Run("ROLLBACK").IgnoreError();
     return status;

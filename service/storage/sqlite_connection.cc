@@ -64,6 +64,14 @@ void RowSum(sqlite3_context* context, int count, sqlite3_value** values) {
   sqlite3_result_int64(context, static_cast<sqlite3_int64>(sum));
 }
 
+void BytesGone(sqlite3_context* context, int, sqlite3_value** values) {
+  auto& gone =
+      *static_cast<SqliteConnection::Gone*>(sqlite3_user_data(context));
+  gone.bytes += sqlite3_value_int64(values[0]);
+  if (sqlite3_value_int(values[1]) == 0) gone.damaged = true;
+  sqlite3_result_int(context, 1);
+}
+
 absl::Status FromCode(int code, const std::string& path,
                       absl::string_view detail, int machine_error) {
   // The system's error says more than what SQLite makes of it.
@@ -132,6 +140,9 @@ SqliteConnection::SqliteConnection(std::string path, const std::string& vfs,
       db_, "row_sum", /*nArg=*/-1,
       SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, nullptr, &RowSum,
       nullptr, nullptr, nullptr);
+  sqlite3_create_function_v2(db_, "bytes_gone", /*nArg=*/2,
+                             SQLITE_UTF8 | SQLITE_DIRECTONLY, &gone_,
+                             &BytesGone, nullptr, nullptr, nullptr);
 }
 
 SqliteConnection::~SqliteConnection() { sqlite3_close(db_); }

@@ -8,7 +8,8 @@
 // All strings are bound and read as blobs: any bytes, including NULs.
 //
 // Statements may use row_sum(value, ...): the checksum of a row, 64 bits over
-// its values and their types. It is part of the schema (sqlite_schema.h).
+// its values and their types. It is part of the schema (sqlite_schema.h). And
+// bytes_gone(bytes, whole): true; the connection adds up what it is told.
 //
 // SQLite's errors become one of three statuses: DataLoss (the file is damaged),
 // Unavailable (it cannot be read or written now), FailedPrecondition (it is not
@@ -25,6 +26,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -57,6 +59,14 @@ class SqliteConnection {
   // `stop` returns true; an interrupted one fails. Returns whether it stopped.
   bool StopWhen(absl::FunctionRef<bool()> stop, absl::FunctionRef<void()> body);
 
+  // What statements have said through bytes_gone.
+  struct Gone {
+    int64_t bytes = 0;
+    bool damaged = false;  // One was not whole.
+  };
+  // All since the last call.
+  Gone TakeGone() { return std::exchange(gone_, {}); }
+
   // A status saying that the file is damaged: `how`.
   absl::Status Damaged(const std::string& how) const;
 
@@ -80,6 +90,7 @@ class SqliteConnection {
   sqlite3* db_ = nullptr;
   absl::Status status_;
   int log_pages_ = 0;
+  Gone gone_;
 };
 
 // The rows of one run of a statement. Ends the run when destroyed.

@@ -14,6 +14,9 @@ namespace {
 
 constexpr absl::Duration kReadMax = absl::Seconds(1);
 
+constexpr char kTexts[] = "tenant,id,header,state";
+constexpr char kSum[] = "number,modified,present,tenant,id,header,state";
+
 constexpr absl::string_view kIsWhole =
     "sum=row_sum(number,modified,present,tenant,id,header,state)";
 
@@ -39,33 +42,44 @@ std::string_view StateOf(const EntityRow& row) {
 
 // ---- Writing ----------------------------------------------------------------
 
-SqliteEntityWriter::SqliteEntityWriter(SqliteConnection& c)
-    : number_(c, "SELECT number FROM entity WHERE tenant=? AND id=?"),
+SqliteEntityWriter::SqliteEntityWriter(SqliteConnection& c,
+                                       SqliteTenantWriter& tenants)
+    : tenants_(tenants),
+      number_(c, "SELECT number FROM entity WHERE tenant=? AND id=?"),
       insert_(c,
               "INSERT INTO entity (number, modified, present, tenant, id,"
               " header, state, sum)"
               " VALUES (?1,?2,?3,?4,?5,?6,?7,row_sum(?1,?2,?3,?4,?5,?6,?7))"),
-      update_(c,
-              "UPDATE entity SET number=?1, modified=?2, present=?3, header=?6,"
-              " state=?7, sum=row_sum(?1,?2,?3,?4,?5,?6,?7)"
-              " WHERE tenant=?4 AND id=?5"),
+      update_(c, absl::StrCat(
+                     "UPDATE entity SET number=?1, modified=?2, present=?3,"
+                     " header=?6, state=?7, sum=row_sum(?1,?2,?3,?4,?5,?6,?7)"
+                     " WHERE tenant=?4 AND id=?5 AND ",
+                     ChangedSql("header,state"))),
       touch_(c,
-             "UPDATE entity SET number=?1, header=?2,"
-             " sum=row_sum(?1,modified,present,tenant,id,?2,state)"
-             " WHERE tenant=?3 AND id=?4"),
-      erase_(c, "DELETE FROM entity WHERE tenant=? AND id=?"),
-      erase_empty_(c,
-                   "DELETE FROM entity WHERE tenant=? AND id=?"
-                   " AND number=0 AND present=0"),
+             absl::StrCat("UPDATE entity SET number=?1, header=?2,"
+                          " sum=row_sum(?1,modified,present,tenant,id,?2,state)"
+                          " WHERE tenant=?3 AND id=?4 AND ",
+                          ChangedSql("header"))),
+      erase_(c, absl::StrCat("DELETE FROM entity WHERE tenant=? AND id=? AND ",
+                             GoneSql(kTexts, kSum))),
+      erase_empty_(c, absl::StrCat("DELETE FROM entity WHERE tenant=? AND id=?"
+                                   " AND iif(number=0 AND present=0,",
+                                   GoneSql(kTexts, kSum), ",0)")),
       put_operation_(c,
                      "INSERT INTO operation SELECT ?1,?2,?3,row_sum(?1,?2,?3)"
                      " WHERE EXISTS (SELECT 1 FROM entity"
                      " WHERE number=?1 AND number<>0) ON CONFLICT DO NOTHING"),
-      replace_operation_(c,
-                         "UPDATE operation SET event=?3, sum=row_sum(?1,?2,?3)"
-                         " WHERE number=?1 AND sequence=?2"),
-      drop_operation_(c, "DELETE FROM operation WHERE number=? AND sequence=?"),
-      erase_operations_(c, "DELETE FROM operation WHERE number=?"),
+      replace_operation_(
+          c, absl::StrCat("UPDATE operation SET event=?3, sum=row_sum(?1,?2,?3)"
+                          " WHERE number=?1 AND sequence=?2 AND ",
+                          ChangedSql("event"))),
+      drop_operation_(
+          c, absl::StrCat("DELETE FROM operation WHERE number=? AND sequence=?"
+                          " AND ",
+                          TakenSql("event"))),
+      erase_operations_(
+          c, absl::StrCat("DELETE FROM operation WHERE number=? AND ",
+                          GoneSql("event", "number,sequence,event"))),
       awake_of_tenant_(c,
                        "SELECT number FROM entity INDEXED BY entity_key"
                        " WHERE tenant=? AND number<>0"),
@@ -94,6 +108,11 @@ absl::Status SqliteEntityWriter::ChangeNumber(std::optional<RunNumber> before,
   return done;
 }
 
+void SqliteEntityWriter::Count(const EntityRow& row, int64_t bytes) {
+  tenants_.Count(row.tenant, bytes);
+  if (row.number != 0) tenants_.NoteEntity(row.number, row.tenant);
+}
+
 absl::Status SqliteEntityWriter::Insert(const EntityRow& row) {
   return insert_.Run(row.number, row.modified,
                      int64_t{row.state.has_value() ? 1 : 0}, row.tenant, row.id,
@@ -104,6 +123,7 @@ absl::Status SqliteEntityWriter::EraseIfEmpty(const EntityRow& row) {
   if (row.number != 0) return absl::OkStatus();
   absl::Status done = erase_empty_.Run(row.tenant, row.id);
   if (done.ok()) counts_.entities -= erase_empty_.changed();
+  tenants_.Count(row.tenant, 0);
   return done;
 }
 
@@ -118,6 +138,9 @@ absl::Status SqliteEntityWriter::Apply(const PutEntity& change) {
                            int64_t{row.state.has_value() ? 1 : 0}, row.tenant,
                            row.id, row.header, StateOf(row))
              : Insert(row);
+  Count(row, before->has_value()
+                 ? RowBytes(row.header.size() + StateOf(row).size()) - kRowBytes
+                 : BytesOf(row));
   return done.ok() && !row.state.has_value() ? EraseIfEmpty(row) : done;
 }
 
@@ -131,6 +154,8 @@ absl::Status SqliteEntityWriter::Apply(const TouchEntity& change) {
   done = before->has_value()
              ? touch_.Run(row.number, row.header, row.tenant, row.id)
              : Insert(row);
+  Count(row, before->has_value() ? static_cast<int64_t>(row.header.size())
+                                 : BytesOf(row));
   return done.ok() ? EraseIfEmpty(row) : done;
 }
 
@@ -138,7 +163,9 @@ absl::Status SqliteEntityWriter::Apply(const EraseEntity& change) {
   const auto before = NumberOf(change.tenant, change.id);
   if (!before.ok()) return before.status();
   absl::Status done = ChangeNumber(*before, std::nullopt);
-  return done.ok() ? erase_.Run(change.tenant, change.id) : done;
+  if (done.ok()) done = erase_.Run(change.tenant, change.id);
+  tenants_.Count(change.tenant, 0);
+  return done;
 }
 
 absl::Status SqliteEntityWriter::Apply(const PutOperation& change) {
@@ -147,15 +174,19 @@ absl::Status SqliteEntityWriter::Apply(const PutOperation& change) {
   if (!done.ok()) return done;
   if (put_operation_.changed() != 0) {
     ++counts_.operations;
-    return done;
+    return tenants_.CountEntity(row.number, BytesOf(row));
   }
-  return replace_operation_.Run(row.number, row.sequence, row.event);
+  done = replace_operation_.Run(row.number, row.sequence, row.event);
+  if (!done.ok() || replace_operation_.changed() == 0) return done;
+  return tenants_.CountEntity(row.number,
+                              static_cast<int64_t>(row.event.size()));
 }
 
 absl::Status SqliteEntityWriter::Apply(const DropOperation& change) {
   absl::Status done = drop_operation_.Run(change.number, change.sequence);
-  if (done.ok()) counts_.operations -= drop_operation_.changed();
-  return done;
+  if (!done.ok()) return done;
+  counts_.operations -= drop_operation_.changed();
+  return tenants_.CountEntity(change.number, 0);
 }
 
 absl::Status SqliteEntityWriter::Apply(const EraseTenant& change) {

@@ -18,6 +18,7 @@
 #include "lease/clock.h"
 #include "service/storage/records.h"
 #include "service/storage/sqlite_connection.h"
+#include "service/storage/sqlite_tenants.h"
 
 namespace leasehold {
 
@@ -30,7 +31,7 @@ class SqliteEntityWriter {
     int64_t operations = 0;
   };
 
-  explicit SqliteEntityWriter(SqliteConnection& connection);
+  SqliteEntityWriter(SqliteConnection& connection, SqliteTenantWriter& tenants);
 
   const Counts& counts() const { return counts_; }
   void set_counts(const Counts& counts) { counts_ = counts; }
@@ -49,10 +50,13 @@ class SqliteEntityWriter {
   // Before the row changes from one number to another. nullopt: there is none.
   absl::Status ChangeNumber(std::optional<RunNumber> before,
                             std::optional<RunNumber> after);
+  // The entity's rows have so many bytes more, beside what is gone of them.
+  void Count(const EntityRow& row, int64_t bytes);
   absl::Status Insert(const EntityRow& row);
   // Erases the row of one that is asleep and has no state.
   absl::Status EraseIfEmpty(const EntityRow& row);
 
+  SqliteTenantWriter& tenants_;
   Counts counts_;  // As they will be after the commit in progress.
   SqliteStatement number_;
   SqliteStatement insert_;

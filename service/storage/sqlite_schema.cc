@@ -9,7 +9,7 @@ namespace {
 
 // Columns that conditions use come first: a row is read from its beginning, and
 // a long summary is on overflow pages.
-constexpr std::array<std::string_view, 6> kMigrations = {
+constexpr std::array<std::string_view, 7> kMigrations = {
     // Version 1.
     R"sql(
       CREATE TABLE instance (
@@ -231,6 +231,49 @@ constexpr std::array<std::string_view, 6> kMigrations = {
         sum         INTEGER NOT NULL
       ) STRICT;
       CREATE UNIQUE INDEX call_name ON call (tenant, request);
+    )sql",
+    // Version 7: what the rows of each tenant take (tenant_bytes.h).
+    R"sql(
+      CREATE TABLE tenant_bytes (
+        tenant BLOB NOT NULL PRIMARY KEY,
+        bytes  INTEGER NOT NULL,
+        sum    INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO tenant_bytes SELECT tenant, bytes, row_sum(tenant, bytes)
+      FROM (SELECT tenant, sum(bytes) AS bytes FROM (
+        SELECT tenant, 64+length(tenant)+length(id)+length(summary) AS bytes
+          FROM instance NOT INDEXED
+        UNION ALL
+        SELECT tenant, 64+length(tenant)+length(id)+length(summary)
+          FROM replaced NOT INDEXED
+        UNION ALL
+        SELECT run.tenant, 64+length(events)
+          FROM history CROSS JOIN instance AS run USING (number)
+        UNION ALL
+        SELECT run.tenant, 64+length(events)
+          FROM history CROSS JOIN replaced AS run USING (number)
+        UNION ALL
+        SELECT run.tenant, 64+length(execution)+length(event)
+          FROM message CROSS JOIN instance AS run USING (number)
+        UNION ALL
+        SELECT run.tenant, 64
+          FROM timer CROSS JOIN instance AS run USING (number)
+        UNION ALL
+        SELECT run.tenant, 64+length(task)
+          FROM task CROSS JOIN instance AS run USING (number)
+        UNION ALL
+        SELECT tenant, 64+length(tenant)+length(request)+length(id)
+                       +length(receipt)
+          FROM request NOT INDEXED
+        UNION ALL
+        SELECT tenant, 64+length(tenant)+length(id)+length(header)
+                       +length(state)
+          FROM entity NOT INDEXED
+        UNION ALL
+        SELECT whose.tenant, 64+length(event)
+          FROM operation CROSS JOIN entity AS whose
+          ON whose.number=operation.number AND whose.number<>0
+      ) GROUP BY tenant);
     )sql",
 };
 

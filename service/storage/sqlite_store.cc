@@ -194,6 +194,8 @@ absl::Status SqliteStore::OpenFile() {
   }
   writer_ = std::make_unique<SqliteWriter>(file);
   if (!writer_->status().ok()) return writer_->status();
+  tenant_bytes_.Clear();
+  writer_->Publish(tenant_bytes_);
   status = CheckCommits();
   return status.ok() ? writer_->CommitNothing() : status;
 }
@@ -329,6 +331,7 @@ CommitResult SqliteStore::Commit(absl::Span<const Fence> fences,
     CloseWriter(result.status());
     return result;
   }
+  writer_->Publish(tenant_bytes_);
   status = AfterCommit();
   return status.ok() ? std::move(result)
                      : CommitResult::Unknown(std::move(status));

@@ -28,6 +28,7 @@
 #include "service/storage/sqlite_reader.h"
 #include "service/storage/sqlite_writer.h"
 #include "service/storage/store.h"
+#include "service/storage/tenant_bytes.h"
 
 namespace leasehold {
 
@@ -115,6 +116,9 @@ class SqliteStore final : public Store {
       std::string_view tenant, std::string_view request) override;
   absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) override ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t StoredBytes(std::string_view tenant) const override {
+    return tenant_bytes_.Of(tenant);
+  }
 
   // The file.
   const std::string& path() const { return path_; }
@@ -162,6 +166,9 @@ class SqliteStore final : public Store {
   std::unique_ptr<SqliteWriter> writer_;
   absl::Status write_state_;  // Why there is no writer.
   FileGuard guard_;
+
+  // Synchronises itself. As of the last commit.
+  TenantBytes tenant_bytes_;
 
   // Guarded by mu_.
   Mutex mu_;

@@ -11,14 +11,42 @@
 namespace leasehold {
 namespace {
 
-// Puts a part of an open instance.
-std::string PutSql(absl::string_view table, absl::string_view values,
-                   absl::string_view how, absl::string_view conflict) {
-  return absl::StrCat(how, " ", table, " SELECT ", values, ",row_sum(", values,
-                      ") WHERE EXISTS (SELECT 1 FROM instance"
-                      " WHERE number=?1 AND finished IS NULL)",
-                      conflict);
+absl::string_view View(std::string_view text) {
+  return {text.data(), text.size()};
 }
+
+// Puts a part of an open instance.
+std::string PutSql(absl::string_view table, absl::string_view values) {
+  return absl::StrCat("INSERT INTO ", table, " SELECT ", values, ",row_sum(",
+                      values,
+                      ") WHERE EXISTS (SELECT 1 FROM instance"
+                      " WHERE number=?1 AND finished IS NULL)"
+                      " ON CONFLICT DO NOTHING");
+}
+
+// Changes a part of an open instance: `set` in place of `columns`.
+std::string ReplaceSql(std::string_view table, std::string_view set,
+                       std::string_view columns) {
+  return absl::StrCat("UPDATE ", View(table), " SET ", View(set),
+                      " WHERE number=?1 AND sequence=?2"
+                      " AND iif(EXISTS (SELECT 1 FROM instance"
+                      " WHERE number=?1 AND finished IS NULL),",
+                      ChangedSql(columns), ",0)");
+}
+
+// Erases requests by a hash, a tenant and another column.
+std::string EraseRequestSql(std::string_view hash, std::string_view column) {
+  return absl::StrCat(
+      "DELETE FROM request WHERE ", View(hash), "=?1 AND iif(tenant=?2 AND ",
+      View(column), "=?3,",
+      GoneSql("tenant,request,id,receipt",
+              "request_hash,key_hash,tenant,request,id,receipt"),
+      ",0)");
+}
+
+constexpr char kRunTexts[] = "tenant,id,summary";
+constexpr char kRunSum[] =
+    "number,key_hash,status,created,finished,tenant,id,summary";
 
 }  // namespace
 
@@ -26,7 +54,8 @@ std::string PutSql(absl::string_view table, absl::string_view values,
 // tasks only to an open one: otherwise late ones would stay forever.
 SqliteWriter::SqliteWriter(SqliteConnection& c)
     : connection_(c),
-      entities_(c),
+      tenants_(c),
+      entities_(c, tenants_),
       calls_(c),
       begin_(c, "BEGIN IMMEDIATE"),
       commit_(c, "COMMIT"),
@@ -44,18 +73,25 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
           " finished, tenant, id, summary, sum)"
           " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,"
           " row_sum(?1,?2,?3,?4,?5,?6,?7,?8)) ON CONFLICT DO NOTHING"),
-      update_open_(c,
-                   "UPDATE instance SET status=?2, summary=?3,"
-                   " sum=row_sum(number,key_hash,?2,created,finished,tenant,id,"
-                   "?3) WHERE number=?1 AND finished IS NULL"),
-      update_any_(c,
-                  "UPDATE instance SET status=?2, summary=?3, finished=?4,"
-                  " sum=row_sum(number,key_hash,?2,created,?4,tenant,id,?3)"
-                  " WHERE number=?1"),
-      update_finish_(c,
-                     "UPDATE instance SET status=?2, summary=?3, finished=?4,"
-                     " sum=row_sum(number,key_hash,?2,created,?4,tenant,id,?3)"
-                     " WHERE number=?1 AND finished IS NULL"),
+      update_open_(
+          c,
+          absl::StrCat(
+              "UPDATE instance SET status=?2, summary=?3,"
+              " sum=row_sum(number,key_hash,?2,created,finished,tenant,id,?3)"
+              " WHERE number=?1 AND iif(finished IS NULL,",
+              ChangedSql("summary"), ",0)")),
+      update_any_(
+          c, absl::StrCat("UPDATE instance SET status=?2, summary=?3,"
+                          " finished=?4,"
+                          " sum=row_sum(number,key_hash,?2,created,?4,tenant,"
+                          "id,?3) WHERE number=?1 AND ",
+                          ChangedSql("summary"))),
+      update_finish_(
+          c, absl::StrCat("UPDATE instance SET status=?2, summary=?3,"
+                          " finished=?4,"
+                          " sum=row_sum(number,key_hash,?2,created,?4,tenant,"
+                          "id,?3) WHERE number=?1 AND iif(finished IS NULL,",
+                          ChangedSql("summary"), ",0)")),
       finish_(c,
               "UPDATE instance SET status=?2, finished=?3,"
               " sum=row_sum(number,key_hash,?2,created,?3,tenant,id,summary)"
@@ -66,21 +102,27 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
                    " (SELECT coalesce(max(chunk)+1, 0) AS next FROM history"
                    " WHERE number=?1)"),
       append_history_(c,
-                      "INSERT OR REPLACE INTO history"
+                      "INSERT INTO history"
                       " SELECT ?1,?2,?3,row_sum(?1,?2,?3)"
-                      " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"),
-      put_message_(c, PutSql("message", "?1,?2,?3,?4", "INSERT INTO",
-                             " ON CONFLICT DO NOTHING")),
+                      " WHERE EXISTS (SELECT 1 FROM instance WHERE number=?1)"
+                      " ON CONFLICT DO NOTHING"),
+      replace_history_(
+          c, absl::StrCat("UPDATE history SET events=?3, sum=row_sum(?1,?2,?3)"
+                          " WHERE number=?1 AND chunk=?2"
+                          " AND iif(EXISTS (SELECT 1 FROM instance"
+                          " WHERE number=?1),",
+                          ChangedSql("events"), ",0)")),
+      put_message_(c, PutSql("message", "?1,?2,?3,?4")),
       replace_message_(
-          c, PutSql("message", "?1,?2,?3,?4", "INSERT OR REPLACE INTO", "")),
-      put_timer_(c, PutSql("timer", "?1,?2,?3", "INSERT INTO",
-                           " ON CONFLICT DO NOTHING")),
+          c, ReplaceSql("message",
+                        "execution=?3, event=?4, sum=row_sum(?1,?2,?3,?4)",
+                        "execution,event")),
+      put_timer_(c, PutSql("timer", "?1,?2,?3")),
       replace_timer_(c,
-                     PutSql("timer", "?1,?2,?3", "INSERT OR REPLACE INTO", "")),
-      put_task_(c, PutSql("task", "?1,?2,?3", "INSERT INTO",
-                          " ON CONFLICT DO NOTHING")),
-      replace_task_(c,
-                    PutSql("task", "?1,?2,?3", "INSERT OR REPLACE INTO", "")),
+                     ReplaceSql("timer", "due=?3, sum=row_sum(?1,?2,?3)", "")),
+      put_task_(c, PutSql("task", "?1,?2,?3")),
+      replace_task_(
+          c, ReplaceSql("task", "task=?3, sum=row_sum(?1,?2,?3)", "task")),
       put_replaced_(c,
                     "INSERT INTO replaced (number, key_hash, status, created,"
                     " finished, tenant, id, summary, sum)"
@@ -94,26 +136,30 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
       put_setting_(c,
                    "INSERT OR REPLACE INTO setting"
                    " VALUES (?1,?2,row_sum(?1,?2))"),
-      take_messages_(c, "DELETE FROM message WHERE number=? AND sequence<=?"),
-      drop_timer_(c, "DELETE FROM timer WHERE number=? AND sequence=?"),
-      drop_task_(c, "DELETE FROM task WHERE number=? AND sequence=?"),
-      drop_request_(c,
-                    "DELETE FROM request"
-                    " WHERE request_hash=? AND tenant=? AND request=?"),
-      clear_history_(c,
-                     "DELETE FROM history WHERE number=?1 AND EXISTS"
-                     " (SELECT 1 FROM instance WHERE number=?1)"),
-      erase_open_(c,
-                  "DELETE FROM instance WHERE number=? AND finished IS NULL"),
-      erase_instance_(c, "DELETE FROM instance WHERE number=?"),
-      erase_history_(c, "DELETE FROM history WHERE number=?"),
-      erase_messages_(c, "DELETE FROM message WHERE number=?"),
-      erase_timers_(c, "DELETE FROM timer WHERE number=?"),
-      erase_tasks_(c, "DELETE FROM task WHERE number=?"),
-      erase_replaced_(c, "DELETE FROM replaced WHERE number=?"),
-      erase_requests_(c,
-                      "DELETE FROM request"
-                      " WHERE key_hash=? AND tenant=? AND id=?"),
+      take_messages_(
+          c, TakeSql("message", "number=? AND sequence<=?", "execution,event")),
+      drop_timer_(c, TakeSql("timer", "number=? AND sequence=?", "")),
+      drop_task_(c, TakeSql("task", "number=? AND sequence=?", "task")),
+      drop_request_(c, EraseRequestSql("request_hash", "request")),
+      clear_history_(
+          c, absl::StrCat("DELETE FROM history WHERE number=?1 AND"
+                          " iif(EXISTS (SELECT 1 FROM instance"
+                          " WHERE number=?1),",
+                          GoneSql("events", "number,chunk,events"), ",0)")),
+      erase_open_(c, absl::StrCat("DELETE FROM instance WHERE number=? AND"
+                                  " iif(finished IS NULL,",
+                                  GoneSql(kRunTexts, kRunSum), ",0)")),
+      erase_instance_(c, EraseSql("instance", "number=?", kRunTexts, kRunSum)),
+      erase_history_(
+          c, EraseSql("history", "number=?", "events", "number,chunk,events")),
+      erase_messages_(c, EraseSql("message", "number=?", "execution,event",
+                                  "number,sequence,execution,event")),
+      erase_timers_(c,
+                    EraseSql("timer", "number=?", "", "number,sequence,due")),
+      erase_tasks_(
+          c, EraseSql("task", "number=?", "task", "number,sequence,task")),
+      erase_replaced_(c, EraseSql("replaced", "number=?", kRunTexts, kRunSum)),
+      erase_requests_(c, EraseRequestSql("key_hash", "id")),
       open_of_tenant_(c,
                       "SELECT number FROM instance"
                       " WHERE finished IS NULL AND tenant=?"),
@@ -216,6 +262,7 @@ absl::Status SqliteWriter::ApplyAll(absl::Span<const Change> changes,
     gone.push_back(take->key);
     i += take->effects;
   }
+  if (absl::Status status = tenants_.Write(); !status.ok()) return status;
   const Ledger& l = ledger_;
   const SqliteEntityWriter::Counts& e = entities_.counts();
   ++ledger_.commits;
@@ -247,8 +294,11 @@ absl::Status SqliteWriter::Insert(const RunRow& row, int64_t hash) {
     absl::Status done =
         put_instance_.Run(row.number, hash, int64_t{row.status}, row.created,
                           row.finished, row.tenant, row.id, row.summary);
-    ledger_.instances += put_instance_.changed();
-    if (!row.finished) ledger_.open += put_instance_.changed();
+    if (!done.ok() || put_instance_.changed() == 0) return done;
+    ++ledger_.instances;
+    if (!row.finished) ++ledger_.open;
+    tenants_.NoteRun(row.number, row.tenant);
+    tenants_.Count(row.tenant, BytesOf(row));
     return done;
   };
   bool taken = false;
@@ -269,9 +319,13 @@ absl::Status SqliteWriter::Replace(RunNumber number, int64_t hash,
                                    const RunRow& by) {
   absl::Status status = put_replaced_.Run(number);
   if (status.ok()) status = EraseRow(number);
+  tenants_.Forget();
   if (status.ok()) status = EraseParts(number);
-  if (!status.ok()) return status;
-  return EraseReplaced(hash, by.tenant, by.id, kReplacedRunsMax);
+  if (status.ok()) {
+    status = EraseReplaced(hash, by.tenant, by.id, kReplacedRunsMax);
+  }
+  tenants_.Count(by.tenant, 0);
+  return status;
 }
 
 absl::Status SqliteWriter::Apply(const UpdateRun& change) {
@@ -279,20 +333,30 @@ absl::Status SqliteWriter::Apply(const UpdateRun& change) {
   if (change.finished) {
     absl::Status done = Uncount(ledger_.open, update_finish_, change.number,
                                 status, change.summary, change.finished);
-    if (done.ok() && update_finish_.changed() == 0) {
+    bool changed = update_finish_.changed() != 0;
+    if (done.ok() && !changed) {
       done = update_any_.Run(change.number, status, change.summary,
                              change.finished);
+      changed = update_any_.changed() != 0;
     }
-    return done.ok() ? EraseParts(change.number) : done;
+    if (done.ok()) done = EraseParts(change.number);
+    return done.ok() ? CountSummary(change, changed) : done;
   }
   // Naming the column `finished` would write its index; so first try without
   // it.
   absl::Status done = update_open_.Run(change.number, status, change.summary);
-  if (!done.ok() || update_open_.changed() != 0) return done;
+  if (!done.ok()) return done;
+  if (update_open_.changed() != 0) return CountSummary(change, true);
   done =
       update_any_.Run(change.number, status, change.summary, change.finished);
+  if (!done.ok()) return done;
   ledger_.open += update_any_.changed();
-  return done;
+  return CountSummary(change, update_any_.changed() != 0);
+}
+
+absl::Status SqliteWriter::CountSummary(const UpdateRun& change, bool changed) {
+  return tenants_.CountRun(
+      change.number, changed ? static_cast<int64_t>(change.summary.size()) : 0);
 }
 
 absl::Status SqliteWriter::Apply(const FinishRun& change) {
@@ -300,49 +364,60 @@ absl::Status SqliteWriter::Apply(const FinishRun& change) {
                               int64_t{change.status}, change.finished);
   if (!done.ok() || finish_.changed() == 0) return done;
   done = append_last_.Run(change.number, change.events);
-  return done.ok() ? EraseParts(change.number) : done;
+  if (done.ok()) done = EraseParts(change.number);
+  if (!done.ok()) return done;
+  return tenants_.CountRun(change.number, BytesOf(change.events));
 }
 
 absl::Status SqliteWriter::Apply(const AppendHistory& change) {
-  return append_history_.Run(change.number, change.chunk, change.events);
+  absl::Status done =
+      append_history_.Run(change.number, change.chunk, change.events);
+  if (!done.ok()) return done;
+  if (append_history_.changed() != 0) {
+    return tenants_.CountRun(change.number, BytesOf(change.events));
+  }
+  done = replace_history_.Run(change.number, change.chunk, change.events);
+  if (!done.ok() || replace_history_.changed() == 0) return done;
+  return tenants_.CountRun(change.number,
+                           static_cast<int64_t>(change.events.size()));
 }
 
 absl::Status SqliteWriter::Apply(const ClearExecution& change) {
   absl::Status done = clear_history_.Run(change.number);
   if (done.ok()) done = Uncount(ledger_.timers, erase_timers_, change.number);
   if (done.ok()) done = Uncount(ledger_.tasks, erase_tasks_, change.number);
-  return done;
+  return done.ok() ? tenants_.CountRun(change.number, 0) : done;
 }
 
 absl::Status SqliteWriter::Apply(const PutMessage& change) {
   const MessageRow& row = change.row;
-  return Put(ledger_.messages, put_message_, replace_message_, row.number,
-             row.sequence, row.execution, row.event);
+  return PutPart(ledger_.messages, BytesOf(row), put_message_, replace_message_,
+                 row.number, row.sequence, row.execution, row.event);
 }
 
 absl::Status SqliteWriter::Apply(const TakeMessages& change) {
-  return Uncount(ledger_.messages, take_messages_, change.number,
-                 change.last_sequence);
+  return TakePart(ledger_.messages, take_messages_, change.number,
+                  change.last_sequence);
 }
 
 absl::Status SqliteWriter::Apply(const PutTimer& change) {
   const TimerRow& row = change.row;
-  return Put(ledger_.timers, put_timer_, replace_timer_, row.number,
-             row.sequence, row.due);
+  return PutPart(ledger_.timers, BytesOf(row), put_timer_, replace_timer_,
+                 row.number, row.sequence, row.due);
 }
 
 absl::Status SqliteWriter::Apply(const DropTimer& change) {
-  return Uncount(ledger_.timers, drop_timer_, change.number, change.sequence);
+  return TakePart(ledger_.timers, drop_timer_, change.number, change.sequence);
 }
 
 absl::Status SqliteWriter::Apply(const PutTask& change) {
   const TaskRow& row = change.row;
-  return Put(ledger_.tasks, put_task_, replace_task_, row.number, row.sequence,
-             row.task);
+  return PutPart(ledger_.tasks, BytesOf(row), put_task_, replace_task_,
+                 row.number, row.sequence, row.task);
 }
 
 absl::Status SqliteWriter::Apply(const DropTask& change) {
-  return Uncount(ledger_.tasks, drop_task_, change.number, change.sequence);
+  return TakePart(ledger_.tasks, drop_task_, change.number, change.sequence);
 }
 
 absl::Status SqliteWriter::Apply(const EraseRun& change) {
@@ -380,7 +455,9 @@ absl::Status SqliteWriter::Apply(const EraseTenant& change) {
   }
   absl::Status done = erase_requests_of_tenant_.Run(change.tenant);
   if (done.ok()) done = calls_.Apply(change);
-  return done.ok() ? entities_.Apply(change) : done;
+  if (done.ok()) done = entities_.Apply(change);
+  tenants_.Clear(change.tenant);
+  return done;
 }
 
 absl::Status SqliteWriter::Apply(const PutRequest& change) {
@@ -388,8 +465,10 @@ absl::Status SqliteWriter::Apply(const PutRequest& change) {
   const int64_t hash = SqliteKeyHash(row.tenant, row.request);
   absl::Status done = drop_request_.Run(hash, row.tenant, row.request);
   if (!done.ok()) return done;
-  return put_request_.Run(hash, SqliteKeyHash(row.tenant, row.id), row.tenant,
+  done = put_request_.Run(hash, SqliteKeyHash(row.tenant, row.id), row.tenant,
                           row.request, row.id, row.receipt);
+  tenants_.Count(row.tenant, BytesOf(row));
+  return done;
 }
 
 absl::Status SqliteWriter::Apply(const PutSetting& change) {
@@ -442,9 +521,11 @@ absl::Status SqliteWriter::EraseReplaced(int64_t hash, std::string_view tenant,
 }
 
 absl::Status SqliteWriter::EraseRows(RunNumber number) {
-  absl::Status done = EraseRow(number);
+  absl::Status done = tenants_.LookUpRun(number);
+  if (done.ok()) done = EraseRow(number);
   if (done.ok()) done = RunEach(number, {&erase_replaced_, &erase_history_});
-  return done.ok() ? EraseParts(number) : done;
+  if (done.ok()) done = EraseParts(number);
+  return done.ok() ? tenants_.CountRun(number, 0) : done;
 }
 
 absl::Status SqliteWriter::EraseRow(RunNumber number) {
@@ -469,6 +550,28 @@ absl::Status SqliteWriter::Uncount(int64_t& count, SqliteStatement& statement,
   absl::Status done = statement.Run(values...);
   if (done.ok()) count -= statement.changed();
   return done;
+}
+
+absl::Status SqliteWriter::TakePart(int64_t& count, SqliteStatement& take,
+                                    RunNumber number, int64_t sequence) {
+  absl::Status done = Uncount(count, take, number, sequence);
+  return done.ok() ? tenants_.CountRun(number, 0) : done;
+}
+
+template <typename... Values>
+absl::Status SqliteWriter::PutPart(int64_t& count, int64_t bytes,
+                                   SqliteStatement& insert,
+                                   SqliteStatement& replace, RunNumber number,
+                                   const Values&... values) {
+  absl::Status done = insert.Run(number, values...);
+  if (!done.ok()) return done;
+  if (insert.changed() != 0) {
+    ++count;
+    return tenants_.CountRun(number, bytes);
+  }
+  done = replace.Run(number, values...);
+  if (!done.ok() || replace.changed() == 0) return done;
+  return tenants_.CountRun(number, bytes - kRowBytes);
 }
 
 template <typename... Values>

@@ -18,6 +18,8 @@
 #include "service/storage/sqlite_calls.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_entities.h"
+#include "service/storage/sqlite_tenants.h"
+#include "service/storage/tenant_bytes.h"
 
 namespace leasehold {
 
@@ -46,6 +48,9 @@ class SqliteWriter {
 
   // The present epoch of the only partition.
   Epoch epoch() const { return epoch_; }
+
+  // Tells what has changed of what tenants' rows take, after a commit.
+  void Publish(TenantBytes& bytes) { tenants_.Publish(bytes); }
 
   // Number of commits so far, as recorded in the file.
   uint64_t commits() const { return static_cast<uint64_t>(ledger_.commits); }
@@ -108,8 +113,18 @@ class SqliteWriter {
   absl::Status EraseRow(RunNumber number);
   // Erases the messages, timers and tasks of an instance.
   absl::Status EraseParts(RunNumber number);
-  // Puts a row: `insert` does nothing if its key exists, or if its instance
-  // does not; then `replace` does the rest.
+  // Takes parts of an instance.
+  absl::Status TakePart(int64_t& count, SqliteStatement& take, RunNumber number,
+                        int64_t sequence);
+  // Puts a part of an instance, of so many bytes: `insert` does nothing if its
+  // key exists, or if its instance does not; then `replace` does the rest.
+  template <typename... Values>
+  absl::Status PutPart(int64_t& count, int64_t bytes, SqliteStatement& insert,
+                       SqliteStatement& replace, RunNumber number,
+                       const Values&... values);
+  // After the summary of an instance was changed, or not.
+  absl::Status CountSummary(const UpdateRun& change, bool changed);
+  // Puts any other row: `insert` does nothing if its key exists.
   template <typename... Values>
   absl::Status Put(int64_t& count, SqliteStatement& insert,
                    SqliteStatement& replace, const Values&... values);
@@ -130,6 +145,7 @@ class SqliteWriter {
   absl::Status damage_;
   Epoch epoch_ = 0;
   int64_t generation_ = 0;
+  SqliteTenantWriter tenants_;
   SqliteEntityWriter entities_;
   SqliteCallWriter calls_;
   SqliteStatement begin_;
@@ -145,6 +161,7 @@ class SqliteWriter {
   SqliteStatement finish_;
   SqliteStatement append_last_;
   SqliteStatement append_history_;
+  SqliteStatement replace_history_;
   SqliteStatement put_message_;
   SqliteStatement replace_message_;
   SqliteStatement put_timer_;

@@ -157,6 +157,10 @@ class Store {
   virtual absl::StatusOr<std::optional<CallRow>> FindCall(
       std::string_view tenant, std::string_view request) = 0;
 
+  // What the rows of a tenant take (tenant_bytes.h), as of the last commit that
+  // was done. Does not block; safe on any thread.
+  virtual uint64_t StoredBytes(std::string_view tenant) const = 0;
+
   // The value of a PutSetting; nullopt if there is none.
   virtual absl::StatusOr<std::optional<std::string>> ReadSetting(
       std::string_view name) = 0;

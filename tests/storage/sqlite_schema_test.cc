@@ -10,9 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "service/storage/sqlite_store.h"
+#include "service/storage/sqlite_tenants.h"
 #include "tests/storage/store_dump.h"
 #include "tests/support/partition_writer.h"
 #include "tests/support/simulated_clock.h"
@@ -303,7 +305,7 @@ class DamagedFileOfVersion3 : public FileOfVersion3 {
 
 TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
-  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 6);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 7);
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
@@ -367,7 +369,7 @@ TEST_F(FileOfVersion2, SaysThatItWasMigratedAndLeavesACopy) {
   const std::string copy = store_.path() + ".schema-2";
   EXPECT_THAT(notes_, ElementsAre(testing::AllOf(
                           testing::StartsWith("store_migrated: "),
-                          testing::HasSubstr("from schema 2 to 6"),
+                          testing::HasSubstr("from schema 2 to 7"),
                           testing::HasSubstr(copy))));
   SqliteConnection file(copy, "", SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
@@ -425,7 +427,7 @@ TEST_F(FileOfVersion3, CountsItsCommitsOn) {
 }
 
 TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 6")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 7")));
   SqliteConnection file(store_.path() + ".schema-3", "",
                         SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
@@ -433,7 +435,7 @@ TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
 }
 
 TEST_F(FileOfVersion4, GoesOnWithAllThatItHas) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 6")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 7")));
   EXPECT_EQ(writer_.fence(), (Fence{kOnlyPartition, 7}));
   EXPECT_EQ(writer_.generation(), 700 + kGenerationsPerOpen);
   const auto outbox = store_.ReadOutbox(kOnlyPartition);
@@ -467,7 +469,7 @@ TEST_F(FileOfVersion4, CanHaveEntitiesFromNowOn) {
 }
 
 TEST_F(FileOfVersion5, GoesOnWithItsEntitiesAndCanKeepCalls) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 5 to 6")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 5 to 7")));
   EXPECT_EQ(store_.witness()->commits(), 5u);
   EXPECT_EQ(*store_.FindEntity("t", "@e"), (EntityRow{.tenant = "t",
                                                       .id = "@e",
@@ -488,6 +490,16 @@ TEST_F(FileOfVersion5, GoesOnWithItsEntitiesAndCanKeepCalls) {
   ASSERT_TRUE(
       writer_.Commit(store_, {DropOperation{9, 1}, PutCall{call}}).ok());
   EXPECT_EQ(*store_.FindCall("t", "r"), call);
+}
+
+TEST_F(FileOfVersion5, HasWhatItsTenantsTakeCounted) {
+  // Two orchestrations and one that was replaced, their histories, a message, a
+  // timer, an activity, a request, an entity and its operation.
+  EXPECT_EQ(store_.StoredBytes("t"), 13 * kRowBytes + 49);
+  SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
+  EXPECT_EQ(*file.AskNumber("SELECT sum(bytes) FROM tenant_bytes"),
+            *file.AskNumber(absl::StrCat("SELECT sum(bytes) FROM (",
+                                         std::string(CountTenantsSql()), ")")));
 }
 
 TEST_F(DamagedFileOfVersion3, IsNotMadeWholeByItsMigration) {

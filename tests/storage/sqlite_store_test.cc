@@ -268,7 +268,7 @@ TEST_F(SqliteStoreTest, NewerSchemaIsRefusedAndNotTouched) {
   const std::string before = ReadFile();
   Start();
   ExpectStatus(writer_.Open(*store_), absl::StatusCode::kFailedPrecondition,
-               AllOf(HasSubstr("version 42"), HasSubstr("up to 6;")));
+               AllOf(HasSubstr("version 42"), HasSubstr("up to 7;")));
   Stop();
   EXPECT_EQ(ReadFile(), before);
 }
@@ -286,15 +286,15 @@ TEST_F(SqliteStoreTest, OlderFileIsMigratedAndKeepsItsRows) {
   Stop();
   SqliteConnection file(Path(), "", SqliteConnection::Access::kWrite);
   const std::vector<std::string_view> migrations = LaterMigrations();
-  EXPECT_EQ(*SqliteVersion(file, migrations), 6);
-  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
   EXPECT_EQ(*SqliteVersion(file, migrations), 7);
+  ASSERT_TRUE(MigrateSqlite(file, migrations).ok());
+  EXPECT_EQ(*SqliteVersion(file, migrations), 8);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM task WHERE worker IS NULL"),
             1);
   ASSERT_TRUE(MigrateSqlite(file, migrations).ok());  // Nothing is left to do.
-  // The program that does not know version 7 refuses it.
+  // The program that does not know version 8 refuses it.
   ExpectStatus(MigrateSqlite(file, SqliteMigrations()),
-               absl::StatusCode::kFailedPrecondition, HasSubstr("version 7"));
+               absl::StatusCode::kFailedPrecondition, HasSubstr("version 8"));
 }
 
 TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
@@ -304,7 +304,7 @@ TEST_F(SqliteStoreTest, MigrationThatFailsChangesNothing) {
   std::vector<std::string_view> migrations = LaterMigrations();
   migrations.push_back("DROP TABLE nothing");
   EXPECT_FALSE(MigrateSqlite(file, migrations).ok());
-  EXPECT_EQ(*SqliteVersion(file, migrations), 6);
+  EXPECT_EQ(*SqliteVersion(file, migrations), 7);
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM pragma_table_info('task')"),
             4);
 }

@@ -390,6 +390,48 @@ std::vector<std::string> StoreModel::Dump() const {
   return lines;
 }
 
+uint64_t StoreModel::StoredBytes(const std::string& tenant) const {
+  constexpr size_t kRow = 64;
+  size_t bytes = 0;
+  const auto add_parts = [&](RunNumber number) {
+    for (const HistoryRow& part : history_) {
+      if (part.number == number) bytes += kRow + part.events.size();
+    }
+    for (const MessageRow& part : messages_) {
+      if (part.number != number) continue;
+      bytes += kRow + part.execution.size() + part.event.size();
+    }
+    for (const TimerRow& part : timers_) {
+      if (part.number == number) bytes += kRow;
+    }
+    for (const TaskRow& part : tasks_) {
+      if (part.number == number) bytes += kRow + part.task.size();
+    }
+  };
+  for (const auto* runs : {&instances_, &replaced_}) {
+    for (const RunRow& row : *runs) {
+      if (row.tenant != tenant) continue;
+      bytes += kRow + tenant.size() + row.id.size() + row.summary.size();
+      add_parts(row.number);
+    }
+  }
+  for (const RequestRow& row : requests_) {
+    if (row.tenant != tenant) continue;
+    bytes += kRow + tenant.size() + row.request.size() + row.id.size() +
+             row.receipt.size();
+  }
+  for (const EntityRow& row : entities_) {
+    if (row.tenant != tenant) continue;
+    bytes += kRow + tenant.size() + row.id.size() + row.header.size() +
+             row.state.value_or("").size();
+    for (const OperationRow& operation : operations_) {
+      if (row.number == 0 || operation.number != row.number) continue;
+      bytes += kRow + operation.event.size();
+    }
+  }
+  return bytes;
+}
+
 std::vector<Change> StoreModel::RandomStep(Random& random,
                                            RunNumber& next_number) const {
   const OutboxKey key = {static_cast<PartitionId>(Uniform(random, 0, 1)),

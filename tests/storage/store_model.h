@@ -24,6 +24,9 @@ class StoreModel {
   // Like Dump of a store with the same contents.
   std::vector<std::string> Dump() const;
 
+  // What the rows of a tenant take: row by row.
+  uint64_t StoredBytes(const std::string& tenant) const;
+
   // A change that fits the model's contents, occasionally one that does not;
   // or one that takes a row from an outbox, with its effects. `next_number`: of
   // the instance that it may create.

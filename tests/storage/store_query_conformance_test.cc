@@ -264,6 +264,10 @@ TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
           Dump(*store_, StoreModel::Tenants(), StoreModel::Names());
       ASSERT_TRUE(dump.ok()) << dump.status();
       ASSERT_EQ(*dump, model.Dump()) << "after batch " << batch;
+      for (const std::string& tenant : StoreModel::Tenants()) {
+        ASSERT_EQ(store_->StoredBytes(tenant), model.StoredBytes(tenant))
+            << "after batch " << batch;
+      }
     }
   });
 }

@@ -58,6 +58,9 @@ class FaultStore final : public Store {
 
   std::string name() const override { return "faulty " + store_.name(); }
   Witness* witness() override { return store_.witness(); }
+  uint64_t StoredBytes(std::string_view tenant) const override {
+    return store_.StoredBytes(tenant);
+  }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<OpenedPartition> OpenPartition(PartitionId partition,
                                                 int64_t generation_min) override
