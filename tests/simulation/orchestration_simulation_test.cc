@@ -55,6 +55,7 @@ TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
   EXPECT_GT(counts.activities, 200u);
   EXPECT_GT(counts.purges, 10u);
   EXPECT_GT(counts.rewinds, 50u);
+  EXPECT_GT(counts.wipes, 200u);
   EXPECT_GT(counts.ended, 300u);
   EXPECT_GT(counts.signals, 300u);
   EXPECT_GT(counts.entity_answers, 300u);

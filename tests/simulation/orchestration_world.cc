@@ -12,16 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "service/instance/context_lease.h"
-#include "service/instance/instance_registry.h"
-#include "service/instance/shared_provider.h"
 #include "service/orchestration/engine.h"
 #include "service/orchestration/node_work_exchange.h"
 #include "tests/simulation/known_life.h"
 #include "tests/simulation/orchestration_program.h"
+#include "tests/simulation/orchestration_server.h"
+#include "tests/simulation/wiped_tenant.h"
 #include "tests/simulation/world_entities.h"
-#include "tests/support/manual_executor.h"
-#include "tests/support/outbox_shortcut.h"
 #include "tests/support/power_vfs.h"
 #include "tests/support/simulated_clock.h"
 #include "tests/support/test_key.h"
@@ -64,33 +61,6 @@ class World final : private EngineObserver {
     const size_t worker;
   };
 
-  struct Server {
-    Server(World& world)
-        : store({.directory = "data",
-                 .durability = world.durability_,
-                 .readers = 1,
-                 .vfs = world.vfs_.name()},
-                world.clock_),
-          registry(world.clock_, executor, provider, {&lease_initializer}, {},
-                   {.idle_timeout = absl::Milliseconds(100)}),
-          work(world.clock_, world, {.check_invariants = true}),
-          engine(world.clock_, store, registry, writer, readers,
-                 work.dispatcher(), world,
-                 {.check_invariants = true,
-                  .outbox_shortcut = HasOutboxShortcut()}) {}
-
-    SqliteStore store;
-    ManualExecutor executor;
-    ManualExecutor writer;
-    ManualExecutor readers;
-    SharedProvider provider;
-    LeaseInitializer lease_initializer;
-    InstanceRegistry registry;
-    NodeWorkExchange work;
-    Engine engine;
-    std::vector<WorkerId> workers;
-  };
-
   void OnStoreFailed(const absl::Status&) override { ++counts_.store_failures; }
   void OnStoreRecovered(size_t) override { ++counts_.recoveries; }
   void OnWork(const WorkEvent&) override {}
@@ -112,10 +82,13 @@ class World final : private EngineObserver {
     ++boots_;
     meddling_.clear();
     purging_.clear();
-    server_ = std::make_unique<Server>(*this);
+    EngineObserver& observer = *this;
+    server_ = std::make_unique<OrchestrationServer>(clock_, vfs_, durability_,
+                                                    observer);
     const absl::Status status = server_->engine.Open();
     if (!status.ok()) return Break(status.ToString());
     for (size_t i = 0; i < kWorkers; ++i) ConnectWorker();
+    wiped_.Connect(server_->work);
   }
 
   void ConnectWorker() {
@@ -125,19 +98,7 @@ class World final : private EngineObserver {
         std::make_shared<Sink>(*this, worker)));
   }
 
-  bool RunOne() {
-    ManualExecutor* executors[] = {&server_->executor, &server_->writer,
-                                   &server_->readers};
-    const uint64_t first = Uniform(random_, 0, 2);
-    for (uint64_t i = 0; i < 3; ++i) {
-      ManualExecutor& executor = *executors[(first + i) % 3];
-      // The writer runs its tasks one after the other, in order.
-      const bool ran = &executor == &server_->writer ? executor.RunOne()
-                                                     : executor.RunAny(random_);
-      if (ran) return true;
-    }
-    return false;
-  }
+  bool RunOne() { return server_->RunOne(random_); }
   void RunAll() {
     while (RunOne()) {
     }
@@ -190,7 +151,7 @@ class World final : private EngineObserver {
 
   void Step() {
     ++counts_.steps;
-    switch (Uniform(random_, 0, 16)) {
+    switch (Uniform(random_, 0, 18)) {
       case 0:
       case 1:
         return Start();
@@ -213,8 +174,10 @@ class World final : private EngineObserver {
       case 12:
         return Rewind(AnyId());
       case 13:
-        return entities_.Step(server_->engine,
-                              [this, boot = boots_] { return !Unheard(boot); });
+        return entities_.Step(server_->engine, Heard());
+      case 14:
+      case 15:
+        return wiped_.Step(server_->engine, server_->work, Heard());
       default:
         RunOne();
     }
@@ -226,6 +189,9 @@ class World final : private EngineObserver {
     server_->engine.FireTimers();
   }
 
+  WorldEntities::Heard Heard() {
+    return [this, boot = boots_] { return !Unheard(boot); };
+  }
   // The calls below do not count if the power fails before they are answered.
   bool Unheard(uint64_t boot) {
     if (!down_ && boot == boots_) return false;
@@ -508,7 +474,33 @@ class World final : private EngineObserver {
   void CheckAll() {
     if (violation_) return;
     for (size_t i = 0; i < kIds; ++i) Get(absl::StrCat("o", i));
+    wiped_.Look(server_->engine, Heard());
     RunAll();
+    if (wiped_.violation()) Break(*wiped_.violation());
+  }
+
+  // What is in memory is in the store, too.
+  void CheckCountOfOpen(size_t in_memory) {
+    size_t stored = 0;
+    const absl::Status status = server_->store.ReadOpen(
+        kOnlyPartition, [&stored](const OpenRun&) { ++stored; });
+    if (!status.ok()) return Break(status.ToString());
+    if (stored != in_memory) {
+      Break(absl::StrCat(in_memory, " orchestrations are open, and ", stored,
+                         " in the store"));
+    }
+  }
+
+  // A wipe at any moment of what the other tenant does, and what it does next.
+  void WipeInTheMiddle() {
+    for (uint64_t i = Uniform(random_, 20, 60); i > 0; --i) {
+      wiped_.Step(server_->engine, server_->work, Heard());
+      if (OneIn(random_, 2)) RunOne();
+    }
+    wiped_.Wipe(server_->engine, Heard());
+    wiped_.RewindAll(server_->engine);
+    RunAll();
+    CheckCountOfOpen(server_->engine.counts().open);
   }
 
   // Nothing fails any more: every orchestration ends.
@@ -536,6 +528,9 @@ class World final : private EngineObserver {
       server_->engine.FireTimers();
       RunAll();
       open = server_->engine.counts().open;
+      if (round < 3) WipeInTheMiddle();
+      wiped_.Wipe(server_->engine, Heard());
+      RunAll();
       if (open == 0 && round > 2) break;
     }
     if (open > 0) {
@@ -550,6 +545,7 @@ class World final : private EngineObserver {
     entities_.BeginCheck(server_->engine);
     CheckAll();
     if (const auto wrong = entities_.Check(server_->store)) Break(*wrong);
+    counts_.wipes += wiped_.wipes();
     counts_.signals += entities_.signals();
     counts_.entity_answers += entities_.answers();
     counts_.sections += entities_.sections();
@@ -563,11 +559,12 @@ class World final : private EngineObserver {
   OrchestrationCounts& counts_;
   SimulatedClock clock_;
   PowerVfs vfs_;
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<OrchestrationServer> server_;
   bool down_ = false;
   uint64_t boots_ = 0;
 
   WorldEntities entities_{random_};
+  WipedTenant wiped_{random_};
   bool calm_ = false;  // Nothing fails any more.
   bool over_ = false;  // Everything has ended.
 

@@ -14,6 +14,8 @@
 //     nothing is left in the outbox.
 //   - Each operation of an entity takes effect once, in an order that explains
 //     all answers, and nobody comes into a critical section (entity_ledger.h).
+//   - A wipe of another tenant takes nothing of this one, and of its own what
+//     wiped_tenant.h says.
 //   - A failed orchestration that is rewound continues, and at the end has not
 //     failed.
 //
@@ -40,6 +42,7 @@ struct OrchestrationCounts {
   uint64_t activities = 0;
   uint64_t purges = 0;
   uint64_t rewinds = 0;
+  uint64_t wipes = 0;    // Of another tenant.
   uint64_t signals = 0;  // To entities.
   uint64_t entity_answers = 0;
   uint64_t sections = 0;  // Of entities, that nobody came into.
