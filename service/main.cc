@@ -28,6 +28,7 @@
 #include "service/host/line_budget.h"
 #include "service/host/line_writer.h"
 #include "service/host/live_settings.h"
+#include "service/host/memory_limit.h"
 #include "service/host/orchestration_host.h"
 #include "service/host/server_guard.h"
 #include "service/host/server_host.h"
@@ -224,6 +225,17 @@ absl::StatusOr<std::unique_ptr<leasehold::BuiltinWorker>> StartBuiltin(
   return builtin;
 }
 
+// How much memory the server plans with, and for what.
+void LogMemory(const leasehold::MemoryShares& memory,
+               leasehold::ServerLog& log) {
+  if (memory.limit == 0) return;  // It does not know how much there is.
+  log.Info("memory_limit", {{"bytes", memory.limit},
+                            {"requests_and_answers", memory.kept},
+                            {"incomplete_requests", memory.incomplete},
+                            {"http_bodies", memory.bodies},
+                            {"reserved", memory.reserved}});
+}
+
 // Serves until the server is told to end. Returns the exit code.
 int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   sigset_t signals;
@@ -275,6 +287,7 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   http.Start();
   orchestrations.LogOpen();
   flood_bounds.LogIfOff();
+  LogMemory(options.memory, log);
   const auto builtin =
       StartBuiltin(options, clock, log, **guard, host, orchestrations);
   if (!builtin.ok()) return Fail(builtin.status());
@@ -318,5 +331,8 @@ int main(int argc, char** argv) {
     std::fputs(help->text.c_str(), stdout);
     return 0;
   }
-  return Serve(argc, argv, std::get<leasehold::ServerOptions>(*parsed));
+  auto& options = std::get<leasehold::ServerOptions>(*parsed);
+  const absl::Status shared = leasehold::ApplyMemoryLimit("", options);
+  if (!shared.ok()) return Fail(shared);
+  return Serve(argc, argv, options);
 }

@@ -253,6 +253,16 @@ std::vector<Setting> StreamSettings(ServerOptions& o) {
           "refused, or held back."),
       CountSetting("max-total-bytes", o.total_bytes_max, size_t{1} << 40,
                    "The same for all connections together."),
+      {"memory-limit", "SIZE|PERCENT", MemoryLimitText(o.memory_limit),
+       "How much memory the server plans with, in bytes (also as 2GiB) or as a "
+       "part of what the machine or its control group has. The bounds in bytes "
+       "together stay below it: --max-total-bytes is lowered, unless it is "
+       "given.",
+       [&o](const std::string& text) {
+         const absl::StatusOr<MemoryLimit> limit = ParseMemoryLimit(text);
+         if (limit.ok()) o.memory_limit = *limit;
+         return limit.status();
+       }},
   };
 }
 

@@ -20,6 +20,7 @@
 #include "service/doors/service_names.h"
 #include "service/host/http_options.h"
 #include "service/host/listen_address.h"
+#include "service/host/memory_limit.h"
 #include "service/host/server_log.h"
 #include "service/instance/instance_headers.h"
 #include "service/network/address_range.h"
@@ -61,6 +62,10 @@ struct ServerOptions {
   // Requests that are served and answers that are not read.
   size_t connection_bytes_max = size_t{64} << 20;
   size_t total_bytes_max = size_t{512} << 20;
+  // What those and other bounds in bytes may come to together; and how they
+  // share it, once that is known (ApplyMemoryLimit).
+  MemoryLimit memory_limit;
+  MemoryShares memory;
   size_t connections_max = 10'000;  // Fewer if descriptors are.
   size_t connections_of_address_max = 1'000;
   std::vector<AddressRange> proxies;  // They send PROXY headers.

@@ -17,7 +17,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lease/base/view.h"
-#include "service/base/retry_after.h"
 #include "service/http/client_certificate.h"
 #include "service/http/request_target.h"
 #include "service/network/caller_addresses.h"
@@ -83,16 +82,6 @@ HttpRefusal RefusalOf(const Error& error) {
 }
 
 }  // namespace
-
-bool HttpConnection::BodyRoom::Set(size_t bytes) {
-  const size_t others = shared_.body_bytes - bytes_;
-  if (bytes > bytes_ && others + bytes > shared_.limits.total_body_bytes_max) {
-    return false;
-  }
-  shared_.body_bytes = others + bytes;
-  bytes_ = bytes;
-  return true;
-}
 
 HttpConnection::HttpConnection(HttpShared& shared, Socket socket,
                                std::shared_ptr<TlsContext> tls,
@@ -342,6 +331,13 @@ bool HttpConnection::AdmitHead(Exchange& exchange) {
     return false;
   }
   exchange.admitted = std::get<HttpDoor::Admitted>(std::move(decided));
+  if (const auto& caller = exchange.request.caller; caller != nullptr) {
+    const HttpLimits& limits = shared_.limits;
+    exchange.room.Begin(
+        caller->tenant,
+        shared_.door.BodyBytesMax(*caller, limits.total_body_bytes_max,
+                                  limits.body_bytes_max));
+  }
   return true;
 }
 
@@ -403,11 +399,8 @@ HttpConnection::Awaitable<bool> HttpConnection::ReadBody(Parser& parser,
       co_return false;
     }
     if (parser.is_done()) co_return true;
-    if (!exchange.room.Set(bytes)) {
-      Refuse(exchange,
-             {503, WithRetryAfter(absl::UnavailableError(
-                                      "too many bytes of requests are here"),
-                                  absl::Seconds(1))});
+    if (absl::Status room = exchange.room.Set(bytes); !room.ok()) {
+      Refuse(exchange, {HttpStatusOf(room), room});
       co_return false;
     }
     deadline_ = begun + limits.body_timeout +

@@ -34,6 +34,7 @@
 
 #include "lease/clock.h"
 #include "service/http/client_certificate.h"
+#include "service/http/http_body_bytes.h"
 #include "service/http/http_door.h"
 #include "service/http/http_inbox.h"
 #include "service/http/http_listener.h"
@@ -48,7 +49,7 @@ struct HttpShared {
   HttpDoor& door;
   const HttpLimits limits;
   std::shared_ptr<HttpInbox> inbox;
-  size_t body_bytes = 0;  // Of all requests.
+  HttpBodyBytes bodies{limits.total_body_bytes_max};
   bool draining = false;
 };
 
@@ -84,30 +85,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   template <typename T>
   using Awaitable = boost::asio::awaitable<T>;
 
-  // The bytes of a body that count for the listener's total.
-  class BodyRoom {
-   public:
-    explicit BodyRoom(HttpShared& shared) : shared_(shared) {}
-    ~BodyRoom() { shared_.body_bytes -= bytes_; }
-    BodyRoom(const BodyRoom&) = delete;
-    BodyRoom& operator=(const BodyRoom&) = delete;
-    // False: there is no room for as many.
-    bool Set(size_t bytes);
-    size_t bytes() const { return bytes_; }
-
-   private:
-    HttpShared& shared_;
-    size_t bytes_ = 0;
-  };
-
   // One request and its answer.
   struct Exchange {
-    explicit Exchange(HttpShared& shared) : room(shared) {}
+    explicit Exchange(HttpShared& shared) : room(shared.bodies) {}
 
     HttpRequest request = {};
     std::optional<HttpDoor::Admitted> admitted = std::nullopt;
     HttpResponse response = {};
-    BodyRoom room;
+    HttpBodyBytes::Room room;
     bool is_1_0 = false;
     bool is_head = false;
     bool keep_alive = false;

@@ -94,6 +94,14 @@ class HttpDoor {
       HttpRequest& request, bool is_encrypted,
       const ClientCertificate& certificate);
 
+  // How many bytes bodies of the caller's tenant may have together, where all
+  // may have `all`, and one `one`. 0: the tenant has no limit of its own.
+  size_t BodyBytesMax(const Caller& caller, size_t all, size_t one) const {
+    return options_.access == nullptr
+               ? 0
+               : options_.access->KeptBytesMax(caller.tenant, all, one);
+  }
+
   // Has the handler answer it. `answer` is called once, on any thread, unless
   // the call is gone before.
   std::shared_ptr<HttpCall> Run(Admitted admitted, HttpRequest request,

@@ -2,6 +2,10 @@
 // who asks again is told what came of the call: the newest, as far as three
 // limits permit. The calls themselves are in the store.
 //
+// The limits are those of all tenants together. When they are reached, the
+// oldest of the tenant goes that has the most: so nobody's calls are forgotten
+// because another tenant makes many.
+//
 // Thread-safety: none; callers synchronise.   Lifetime: a value.
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_KEPT_CALLS_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_KEPT_CALLS_H_
@@ -9,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,12 +51,22 @@ class KeptCalls {
  private:
   using Name = std::pair<std::string, std::string>;  // Tenant and request.
 
+  // What a tenant has of them.
+  struct Share {
+    std::set<int64_t> orders;
+    size_t bytes = 0;
+  };
+
   CallMark Take(std::map<int64_t, CallMark>::iterator it);
+  // The oldest of the tenant with the most bytes, or calls; not the newest of
+  // all.
+  std::map<int64_t, CallMark>::iterator OldestOfMost(bool bytes);
 
   const KeptCallLimits limits_;
   int64_t last_order_ = 0;
   std::map<int64_t, CallMark> marks_;  // In the order of their ends.
   absl::flat_hash_map<Name, int64_t> orders_;
+  std::map<std::string, Share> shares_;  // By tenant.
   size_t bytes_ = 0;
 };
 

@@ -5,11 +5,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "service/base/retry_after.h"
 
 namespace leasehold {
 namespace {
 
 constexpr absl::Duration kReviewPause = absl::Milliseconds(500);
+
+// When it may be worth while to ask again.
+constexpr absl::Duration kRetryOfTenant = absl::Seconds(1);
 
 }  // namespace
 
@@ -37,7 +41,15 @@ bool ByteBudget::FitsLocked(const Large& large) const {
 bool ByteBudget::FitsLocked(const Large& large,
                             const Connection* connection) const {
   if (large_ != 0 && large_ + large.bytes > large_bytes_max()) return false;
+  if (!KeepsShareLocked(large)) return false;
   return connection == nullptr || KeepsPart(large, *connection);
+}
+
+bool ByteBudget::KeepsShareLocked(const Large& large) const {
+  if (large.holder.tenant_bytes_max == 0) return true;
+  const auto has = tenants_.find(large.holder.tenant);
+  return has == tenants_.end() ||
+         has->second + large.bytes <= large.holder.tenant_bytes_max;
 }
 
 void ByteBudget::HoldLocked(Large large) {
@@ -46,6 +58,7 @@ void ByteBudget::HoldLocked(Large large) {
   large_ += large.bytes;
   Connection& connection = connections_[large.holder.connection];
   connection.bytes += large.bytes;
+  tenants_[large.holder.tenant] += large.bytes;
   SetTurnLocked(connection, {connection.turn.first, ++last_grant_});
   const size_t bytes = large.bytes;
   held_.push_back(std::move(large));
@@ -54,27 +67,46 @@ void ByteBudget::HoldLocked(Large large) {
   claim.bytes_.store(bytes, std::memory_order_release);
 }
 
-void ByteBudget::CutLocked(size_t bytes) {
+void ByteBudget::CutLocked(Large& large) {
+  if (!large.holder.cut || std::exchange(large.cut, true)) return;
+  Connection& connection = connections_[large.holder.connection];
+  SetTurnLocked(connection, {true, connection.turn.second});
+  large.holder.cut();
+}
+
+void ByteBudget::CutForLocked(const Large& large) {
   const Instant now = clock_.Now();
-  size_t left = large_;
-  for (Large& large : held_) {
-    if (left == 0 || left + bytes <= large_bytes_max()) return;
-    if (large.since + limits_.patience > now) return;  // So are all after it.
-    if (large.holder.cut && !std::exchange(large.cut, true)) {
-      Connection& connection = connections_[large.holder.connection];
-      SetTurnLocked(connection, {true, connection.turn.second});
-      large.holder.cut();
-    }
-    if (large.cut) left -= large.bytes;
+  const std::string& tenant = large.holder.tenant;
+  const bool own = !KeepsShareLocked(large);
+  const size_t bytes_max =
+      own ? large.holder.tenant_bytes_max : large_bytes_max();
+  size_t left = own ? tenants_.at(tenant) : large_;
+  for (Large& held : held_) {
+    if (left == 0 || left + large.bytes <= bytes_max) return;
+    if (held.since + limits_.patience > now) return;  // So are all after it.
+    if (own && held.holder.tenant != tenant) continue;
+    CutLocked(held);
+    if (held.cut) left -= held.bytes;
   }
 }
 
 void ByteBudget::CutForWaitingLocked() {
+  // Changes the order of the line.
+  const Large* first = nullptr;
+  std::vector<const Large*> of_tenants;
   for (const auto& [turn, connection] : line_) {
     for (const Large& large : connection->waiting) {
-      if (KeepsPart(large, *connection)) return CutLocked(large.bytes);
+      if (!KeepsPart(large, *connection)) continue;
+      if (KeepsShareLocked(large)) {
+        first = &large;
+        break;
+      }
+      of_tenants.push_back(&large);
     }
+    if (first != nullptr) break;
   }
+  for (const Large* large : of_tenants) CutForLocked(*large);
+  if (first != nullptr) CutForLocked(*first);
 }
 
 void ByteBudget::Review() {
@@ -137,6 +169,15 @@ absl::Status ByteBudget::RefusalLocked(const Large& large) const {
         " are allowed (--max-connection-bytes): read what was answered, then "
         "try again"));
   }
+  if (!KeepsShareLocked(large)) {
+    return WithRetryAfter(
+        absl::ResourceExhaustedError(absl::StrCat(
+            "the limit kept_bytes of this tenant is reached, which is ",
+            large.holder.tenant_bytes_max,
+            ": so many bytes of its requests and unread answers does the "
+            "server keep")),
+        kRetryOfTenant);
+  }
   return absl::ResourceExhaustedError(absl::StrCat(
       "all callers together make the server keep so many requests and unread "
       "answers that there is no room for ",
@@ -159,7 +200,7 @@ absl::Status ByteBudget::Take(size_t bytes, MakeHolder holder, Claim& claim) {
   claim.large_ = true;
   MutexLock lock(mu_);
   if (!FitsLocked(large)) {
-    CutLocked(bytes);
+    CutForLocked(large);
     claim.budget_ = nullptr;
     return RefusalLocked(large);
   }
@@ -176,7 +217,7 @@ void ByteBudget::TakeAnyway(size_t bytes, MakeHolder holder, Claim& claim) {
   claim.budget_ = this;
   claim.large_ = true;
   MutexLock lock(mu_);
-  if (!FitsLocked(large)) CutLocked(bytes);
+  if (!FitsLocked(large)) CutForLocked(large);
   HoldLocked(std::move(large));
 }
 
@@ -194,7 +235,7 @@ bool ByteBudget::TakeOrWait(size_t bytes, MakeHolder holder,
     HoldLocked(std::move(large));
     return true;
   }
-  CutLocked(bytes);
+  CutForLocked(large);
   large.granted = std::move(granted);
   Connection& connection = connections_[large.holder.connection];
   if (connection.waiting.empty()) {
@@ -229,6 +270,9 @@ void ByteBudget::Release(Claim& claim) {
   claim.bytes_.store(0, std::memory_order_relaxed);
   large_ -= large.bytes;
   connection.bytes -= large.bytes;
+  const auto tenant = tenants_.find(large.holder.tenant);
+  tenant->second -= large.bytes;
+  if (tenant->second == 0) tenants_.erase(tenant);
   if (!large.cut) SetTurnLocked(connection, {false, connection.turn.second});
   held_.erase(claim.place_);
   TidyLocked(name);

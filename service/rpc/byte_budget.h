@@ -1,8 +1,8 @@
 // ByteBudget: how many bytes the server keeps for its callers.
 //
 // Messages that were handed to gRPC and are not written yet, and requests that
-// are being served, claim their bytes here, against the limit of their
-// connection and against the limit of the whole server. So a client that asks
+// are being served, claim their bytes here, against the limits of their
+// connection, of their tenant and of the whole server. So a client that asks
 // for much and reads nothing is refused, and does not take the memory of
 // others.
 //
@@ -12,8 +12,9 @@
 //
 // Small claims cost one atomic operation and have a share of the whole for
 // themselves (kSmallShare), so that they succeed while large ones fill the
-// rest. A connection that has no claim may claim more than the limit: otherwise
-// a message that is larger could never be sent. Claims older than `patience`
+// rest, and count for no tenant. A connection or a tenant that has no claim may
+// claim more than its limit: otherwise a message that is larger could never be
+// sent. Claims older than `patience`
 // are cut when others need their room.
 //
 // Connections that wait take turns, no matter with how many streams each waits:
@@ -65,6 +66,10 @@ class ByteBudget {
     // The connection's name. Empty: it has none of its own, so that only the
     // limit of the whole server counts.
     std::string connection;
+    // Whose call it is, and how much calls of theirs may claim together, as
+    // much as a connection may. 0: only the other limits count.
+    std::string tenant = {};
+    size_t tenant_bytes_max = 0;
     // Ends the call that the claim is for, so that the claim is given back
     // soon. Called under the budget's lock, while the claim is held: it must
     // not block, and must not call the budget. May be null.
@@ -81,6 +86,11 @@ class ByteBudget {
   ByteBudget& operator=(const ByteBudget&) = delete;
 
   const Limits& limits() const { return limits_; }
+
+  // The most that large claims may come to together.
+  size_t large_bytes_max() const {
+    return limits_.total_bytes_max - small_bytes_max();
+  }
 
   // Claims `bytes`. REQUIRES: `claim` is empty.
   //   ResourceExhausted: there is no room; the message says which limit was
@@ -135,10 +145,15 @@ class ByteBudget {
     return connection.bytes == 0 || large.holder.connection.empty() ||
            connection.bytes + large.bytes <= limits_.connection_bytes_max;
   }
+  // Whether its tenant would have no more than it may. One that has nothing may
+  // have any message.
+  bool KeepsShareLocked(const Large& large) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void HoldLocked(Large large) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Cuts claims whose clients have not read what they were sent, until there is
-  // room for `bytes`.
-  void CutLocked(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // room for this one: those of its tenant, if that has too much.
+  void CutForLocked(const Large& large) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CutLocked(Large& large) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GrantLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Cuts for the first waiting claim that only other connections keep waiting.
   void CutForWaitingLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -152,9 +167,6 @@ class ByteBudget {
   size_t small_bytes_max() const {
     return limits_.total_bytes_max / kSmallShare;
   }
-  size_t large_bytes_max() const {
-    return limits_.total_bytes_max - small_bytes_max();
-  }
 
   const Clock& clock_;
   const Limits limits_;
@@ -167,6 +179,8 @@ class ByteBudget {
   std::map<std::string, Connection> connections_ ABSL_GUARDED_BY(mu_);
   uint64_t last_grant_ ABSL_GUARDED_BY(mu_) = 0;
   Instant review_at_ ABSL_GUARDED_BY(mu_);
+  // What large claims come to, by tenant.
+  std::map<std::string, size_t> tenants_ ABSL_GUARDED_BY(mu_);
   std::list<Large> held_ ABSL_GUARDED_BY(mu_);  // The oldest first.
   std::multimap<Turn, Connection*> line_ ABSL_GUARDED_BY(mu_);
 };

@@ -13,7 +13,9 @@
 
 #include <grpcpp/server_context.h>
 
+#include <cstddef>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "service/rpc/caller.h"
@@ -40,6 +42,14 @@ class Gatekeeper {
   virtual absl::Status AdmitStill(const grpc::ServerContextBase& call,
                                   const MethodInfo& method,
                                   const Caller& before) = 0;
+
+  // How many bytes calls of a tenant may make the server keep at once
+  // (byte_budget.h), where all together may have `all`, and one connection
+  // `connection`. 0: the tenant has no limit of its own.
+  virtual size_t KeptBytesMax(const std::string& /*tenant*/, size_t /*all*/,
+                              size_t /*connection*/) const {
+    return 0;
+  }
 };
 
 }  // namespace leasehold

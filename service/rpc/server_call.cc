@@ -23,8 +23,19 @@ constexpr std::string_view kPeerUnix = "unix";
 ByteBudget::Holder ServerCall::MakeHolder() {
   std::string peer = context_.peer();
   if (peer == kPeerInProcess || peer.starts_with(kPeerUnix)) peer.clear();
-  return {.connection = std::move(peer),
-          .cut = [this] { context_.TryCancel(); }};
+  ByteBudget::Holder holder{.connection = std::move(peer),
+                            .cut = [this] { context_.TryCancel(); }};
+  const Gatekeeper* const gatekeeper = queue_.gatekeeper();
+  // What the process asks of itself belongs to work that was accepted.
+  if (gatekeeper != nullptr && caller_ != nullptr &&
+      caller_->known_by != Caller::KnownBy::kProcess) {
+    const ByteBudget& budget = queue_.budget();
+    holder.tenant = caller_->tenant;
+    holder.tenant_bytes_max =
+        gatekeeper->KeptBytesMax(caller_->tenant, budget.large_bytes_max(),
+                                 budget.limits().connection_bytes_max);
+  }
+  return holder;
 }
 
 void ServerCall::NoteInstance(std::string_view id) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -92,6 +93,21 @@ uint64_t NextJudge() {
   return ++last;
 }
 
+size_t CountTenantsInUse(const Policy& policy) {
+  std::set<std::string> tenants;
+  const auto add = [&tenants](const Identity& identity) {
+    tenants.insert(identity.tenant);
+    tenants.insert(identity.task_hubs.begin(), identity.task_hubs.end());
+  };
+  for (const auto& [name, identity] : policy.identities) add(identity);
+  if (policy.anonymous.has_value()) add(*policy.anonymous);
+  for (const JwtIssuer& issuer : policy.jwt) {
+    if (!issuer.tenant.empty()) tenants.insert(issuer.tenant);
+    tenants.insert(issuer.tenants.begin(), issuer.tenants.end());
+  }
+  return tenants.size();
+}
+
 }  // namespace
 
 // What one set of rules says.
@@ -113,6 +129,8 @@ class AccessControl::Judge {
     const auto found = tenants_.find(tenant);
     return found == tenants_.end() ? TenantLimits{} : found->second.limits;
   }
+  // How many there are in which somebody may act.
+  size_t TenantsInUse() const { return tenants_in_use_; }
   absl::Time UrlsNotBefore(const std::string& tenant) const {
     const auto& times = rules_.policy.urls_not_before;
     const auto found = times.find(tenant);
@@ -155,6 +173,7 @@ class AccessControl::Judge {
   absl::flat_hash_map<std::string, Tenant> tenants_;
   CallerPtr anonymous_;  // Null: nobody may be.
   bool has_task_hubs_ = false;
+  size_t tenants_in_use_ = 0;
 
   // What was found of web tokens, by their hash: to verify a signature takes
   // longer than most calls.
@@ -194,6 +213,7 @@ AccessControl::Judge::Judge(
     anonymous_ = std::make_shared<const Caller>(
         Caller{.tenant = anonymous->tenant, .roles = anonymous->roles});
   }
+  tenants_in_use_ = CountTenantsInUse(rules_.policy);
 }
 
 absl::Status AccessControl::Judge::NoCredential(
@@ -433,6 +453,15 @@ uint64_t AccessControl::OpenOrchestrationsMax(const std::string& tenant) const {
 
 uint64_t AccessControl::StoredBytesMax(const std::string& tenant) const {
   return judge()->LimitsOf(tenant).stored_bytes;
+}
+
+size_t AccessControl::KeptBytesMax(const std::string& tenant, size_t all,
+                                   size_t connection) const {
+  const std::shared_ptr<const Judge> judge = this->judge();
+  const uint64_t kept = judge->LimitsOf(tenant).kept_bytes;
+  if (kept > 0) return static_cast<size_t>(kept);
+  const size_t tenants = judge->TenantsInUse();
+  return tenants < 2 ? 0 : std::max(all / tenants, connection);
 }
 
 absl::Time AccessControl::UrlsNotBefore(const std::string& tenant) const {

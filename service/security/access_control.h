@@ -16,6 +16,7 @@
 #ifndef LEASEHOLD_SERVICE_SECURITY_ACCESS_CONTROL_H_
 #define LEASEHOLD_SERVICE_SECURITY_ACCESS_CONTROL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -54,6 +55,10 @@ class AccessControl final : public Gatekeeper {
   absl::Status AdmitStill(const grpc::ServerContextBase& call,
                           const MethodInfo& method,
                           const Caller& before) override;
+  // What the policy says; else a fair share of `all` for each tenant in which
+  // somebody may act, but no less than a connection may have.
+  size_t KeptBytesMax(const std::string& tenant, size_t all,
+                      size_t connection) const override;
 
   // The same for a call that came by another door than gRPC's.
   absl::Status Admit(const Credentials& shown, const MethodInfo& method,

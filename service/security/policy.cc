@@ -191,7 +191,8 @@ absl::Status ReadTenant(const Place& place, const std::string& name,
       {"urls_not_before", Moment(urls_not_before)},
       {"contexts", Positive(limits.contexts)},
       {"open_orchestrations", Positive(limits.open_orchestrations)},
-      {"stored_bytes", Positive(limits.stored_bytes)}};
+      {"stored_bytes", Positive(limits.stored_bytes)},
+      {"kept_bytes", Positive(limits.kept_bytes)}};
   for (const CallClass each : {CallClass::kCall, CallClass::kEvent,
                                CallClass::kStart, CallClass::kRead}) {
     readers[RateName(each)] = Positive(limits.rates[static_cast<size_t>(each)]);

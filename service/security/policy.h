@@ -76,6 +76,7 @@ struct TenantLimits {
   // Of those that callers began.
   uint64_t open_orchestrations = 0;
   uint64_t stored_bytes = 0;
+  uint64_t kept_bytes = 0;
 
   friend bool operator==(const TenantLimits&, const TenantLimits&) = default;
 };

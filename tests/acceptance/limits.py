@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import signal
 
 import grpc
 
-from harness import check, contains, equal, expect, refused, temporary_folder, wait_until
+import harness
+from durable_functions_http import Api
+from harness import (Server, check, contains, equal, expect, refused, temporary_folder,
+                     wait_until)
 from policies import Caller, Guarded
 
 ECHO = "leasehold.v1.Echo/Echo"
@@ -23,7 +27,8 @@ def room(instance_id):
 def limited(*flags, **limits):
     """acme with these limits, and globex with none."""
     return Guarded(*flags, policy={"tenants": {"acme": limits, "globex": {}}},
-                   acme="acme: user, worker, operator", globex="globex: user, worker")
+                   acme="acme: user, worker, operator", globex="globex: user, worker",
+                   ops="globex: operator")
 
 
 def trailers(caller, method, metadata=(), **fields):
@@ -266,3 +271,170 @@ def _():
         contains(state.output, "Plum")
         equal(acme.code(START, name="Nobody", instance_id="d"), "OK", "code after an end")
         equal(acme.code(START, name="Nobody", instance_id="e"), "RESOURCE_EXHAUSTED", "code")
+
+
+@check("A46.7 stored bytes: at the limit every door is closed, what was accepted goes on, purging "
+       "makes room, and a restart keeps the count")
+def _():
+    entities, orchestration = "leasehold.v1.Entities", "leasehold.v1.Orchestration"
+    text = f'"{"x" * 4000}"'
+    doors = ((START, {"name": "Nobody", "instance_id": "new"}),
+             (f"{SIDECAR}/StartInstance", {"name": "Nobody", "instanceId": "new"}),
+             (f"{orchestration}/Restart", {"instance_id": "ended-0"}),
+             (f"{SIDECAR}/RestartInstance", {"instanceId": "ended-0"}),
+             (f"{orchestration}/RaiseEvent", {"instance_id": "open", "name": "e"}),
+             (f"{SIDECAR}/RaiseEvent", {"instanceId": "open", "name": "e"}),
+             (f"{orchestration}/Suspend", {"instance_id": "open"}),
+             (f"{SIDECAR}/SuspendInstance", {"instanceId": "open"}),
+             (f"{entities}/Signal", {"instance_id": "@nobody@a", "operation": "x"}),
+             (f"{SIDECAR}/SignalEntity", {"instanceId": "@nobody@a", "name": "x"}),
+             (f"{entities}/Call", {"instance_id": "@nobody@a", "operation": "x"}))
+    with temporary_folder() as data, limited(
+            f"--data={data}", "--http-listen=127.0.0.1:0", stored_bytes=40_000) as server:
+        acme, globex = server.as_("acme"), server.as_("globex")
+        acme.call(START, name="Nobody", instance_id="open")
+        acme.call(START, name="Counter", instance_id="counter", input="0")
+        ended, code = 0, "OK"
+        while code == "OK" and ended < 20:
+            code = acme.code(START, name="Ping", instance_id=f"ended-{ended}", input=text)
+            if code == "OK":
+                acme.call(WAIT, instance_id=f"ended-{ended}")
+                ended += 1
+        expect(4 <= ended <= 10, f"orchestrations of 4,000 bytes: {ended}")
+
+        def expect_full(acme):
+            for method, fields in doors:
+                code, message, trailing = trailers(acme, method, **fields)
+                equal(code, "RESOURCE_EXHAUSTED", f"code of {method}: {message}")
+                contains(message, "the limit stored_bytes of this tenant is reached, which is "
+                                  "40000")
+                equal(trailing["grpc-retry-pushback-ms"], "1000", "when to retry")
+                contains(repr(trailing["grpc-status-details-bin"]), "google.rpc.RetryInfo")
+            answer = Api(server.server).post("/orchestrators/Nobody/new", "{}",
+                                             Authorization=f"Bearer {server.tokens['acme']}")
+            equal(answer.status, 429, f"status over HTTP: {answer}")
+            contains(answer.body, "stored_bytes", "40000")
+            equal(acme.code(f"{orchestration}/Get", instance_id="new"), "NOT_FOUND",
+                  "code: nothing was done")
+
+        expect_full(acme)
+        for method, fields in doors[:2]:
+            equal(globex.code(method, **fields), "OK", "code of the other tenant")
+            globex.call(f"{orchestration}/Terminate", instance_id="new", force=True)
+            server.as_("ops").call(f"{orchestration}/Purge", instance_id="new")
+        server.restart()
+        acme = server.as_("acme")
+        expect_full(acme)
+        # A worker's answers, and ends.
+        equal(acme.code(f"{orchestration}/Terminate", instance_id="counter"), "OK", "code")
+        acme.call(WAIT, instance_id="counter")
+        equal(acme.code(f"{orchestration}/Terminate", instance_id="open", force=True), "OK",
+              "code of an end by force")
+        acme.call(f"{orchestration}/Purge", instance_id="ended-0")
+        equal(acme.code(START, name="Nobody", instance_id="new"), "OK", "code of one in its place")
+        equal(acme.code(f"{entities}/Signal", instance_id="@nobody@a", operation="x"), "OK",
+              "code of a signal")
+        server.policy["tenants"]["acme"]["stored_bytes"] = 1_000
+        server.write()
+        server.reload()
+        equal(acme.code(START, name="Nobody", instance_id="new-2"), "RESOURCE_EXHAUSTED",
+              "code under the new limit")
+        server.stop()
+        check_command = harness.run(harness.programs / "leasehold-server", "check",
+                                    f"--data={data}")
+        equal(check_command.code, 0, f"exit code of the check: {check_command.out}")
+        server.start()
+    for limits in ({"stored_bytes": 0}, {"stored_bytes": "1GiB"}, {"stored_bytes": -1}):
+        with temporary_folder() as folder:
+            path = f"{folder}/policy.json"
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({"tenants": {"acme": limits}}, file)
+            refused(f"--policy={path}", names=["tenants.acme.stored_bytes",
+                                               "whole number above 0"])
+
+
+@check("A46.8 kept bytes: what a tenant makes the server keep is bounded for it alone, and changes "
+       "with the policy")
+def _():
+    entity_call = "leasehold.v1.Entities/Call"
+    text = f'"{"x" * 1_000_000}"'
+
+    def codes(caller, count=3):
+        calls = [caller.begin(entity_call, instance_id="@nobody@a", operation="x", input=text,
+                              _timeout=4) for _ in range(count)]
+        found = sorted(one.code().name for one in calls)
+        refusals = [one for one in calls if one.code().name == "RESOURCE_EXHAUSTED"]
+        return found, refusals
+
+    with limited(kept_bytes=2_500_000) as server:
+        acme, globex = server.as_("acme"), server.as_("globex")
+        found, refusals = codes(acme)
+        equal(found, 2 * ["DEADLINE_EXCEEDED"] + ["RESOURCE_EXHAUSTED"], "codes")
+        contains(refusals[0].details(),
+                 "the limit kept_bytes of this tenant is reached, which is 2500000")
+        trailing = dict(refusals[0].trailing_metadata())
+        equal(trailing["grpc-retry-pushback-ms"], "1000", "when to retry")
+        contains(repr(trailing["grpc-status-details-bin"]), "google.rpc.RetryInfo")
+        equal(codes(globex)[0], 3 * ["DEADLINE_EXCEEDED"], "codes of the other tenant")
+        # While it has what it may, small calls go on, and so does the other tenant.
+        waiting = [acme.begin(entity_call, instance_id="@nobody@a", operation="x", input=text,
+                              _timeout=6) for _ in range(3)]
+        wait_until(lambda: any(one.done() for one in waiting), "the refusal of one of three")
+        equal(acme.code(START, name="Nobody", instance_id="big", input=text),
+              "RESOURCE_EXHAUSTED", "code of another door")
+        equal(acme.code(ECHO, room("a"), text="small"), "OK", "code of a small one")
+        equal(globex.code(START, name="Nobody", instance_id="big", input=text), "OK",
+              "code of the other tenant")
+        for one in waiting:
+            one.code()
+        # What has ended makes room.
+        equal(acme.code(START, name="Nobody", instance_id="later", input=text), "OK", "code")
+        server.policy["tenants"]["acme"]["kept_bytes"] = 10_000_000
+        server.write()
+        server.reload()
+        equal(codes(acme)[0], 3 * ["DEADLINE_EXCEEDED"], "codes under the new limit")
+        server.policy["tenants"]["acme"] = {"kept_bytes": 0}
+        server.write()
+        refused(f"--policy={server.path}", names=["tenants.acme.kept_bytes",
+                                                  "whole number above 0"])
+
+
+@check("A46.9 --memory-limit: the bounds in bytes together stay below it, the log says how, and too "
+       "little is refused")
+def _():
+    def fields(server):
+        line = server.await_line("err", " memory_limit ")
+        return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)\b", line)}
+
+    with Server("--store=memory", "--memory-limit=256MiB") as server:
+        mib = 1 << 20
+        equal({name: fields(server)[name] // mib for name in (
+            "bytes", "requests_and_answers", "incomplete_requests", "http_bodies", "reserved")},
+            {"bytes": 256, "requests_and_answers": 48, "incomplete_requests": 96,
+             "http_bodies": 48, "reserved": 64}, "the line")
+        names = [line.split()[2] for line in server.err]
+        expect(names.index("memory_limit") > max(
+            place for place, name in enumerate(names) if name == "listening"),
+            f"lines: {names}")
+    with Server("--store=memory", "--memory-limit=128MiB") as server:
+        caller = Caller(server, "")
+        calls = [caller.begin("leasehold.v1.Entities/Call", instance_id="@nobody@a",
+                              operation="x", input=f'"{"x" * 5_000_000}"', _timeout=4)
+                 for _ in range(4)]
+        codes = [one.code().name for one in calls]
+        expect("RESOURCE_EXHAUSTED" in codes and "DEADLINE_EXCEEDED" in codes, f"codes: {codes}")
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        machine = int(re.search(r"MemTotal:\s+(\d+) kB", file.read()).group(1)) * 1024
+    with Server("--store=memory", "--memory-limit=50%") as server:
+        found = fields(server)
+        expect(found["bytes"] <= machine // 2, f"half of {machine}: {found}")
+        expect(sum(found[name] for name in ("requests_and_answers", "incomplete_requests",
+                                            "http_bodies", "reserved")) <= found["bytes"],
+               f"the bounds together: {found}")
+    refused("--memory-limit=100MiB", names=["--memory-limit=104857600",
+                                            "at least 134217728 (128 MiB)"])
+    refused("--memory-limit=1GiB", "--max-total-bytes=536870912",
+            names=["--max-total-bytes=536870912", "--memory-limit=1073741824"])
+    for value in ("0", "120%", "much", "1GB"):
+        refused(f"--memory-limit={value}", names=["--memory-limit: must be a size such as 2GiB",
+                                                  f'"{value}"'])

@@ -39,6 +39,7 @@ SETTINGS = {
     "compression": ("off", "", "gzip"),
     "max-connection-bytes": ("67108864", "N", "0"),
     "max-total-bytes": ("536870912", "N", "lots"),
+    "memory-limit": ("75%", "SIZE|PERCENT", "lots"),
     "data": ("leasehold-data", "DIR", "-x"),
     "store": ("sqlite", "sqlite|memory", "disk"),
     "max-payload": ("16777216", "N", "0"),

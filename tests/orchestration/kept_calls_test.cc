@@ -83,5 +83,30 @@ TEST(KeptCalls, ThoseOfATenantAreForgottenAlone) {
   EXPECT_EQ(kept.size(), 2u);
 }
 
+TEST(KeptCalls, ATenantWithManyForgetsItsOwn) {
+  KeptCalls kept({.count_max = 4});
+  kept.Add({"quiet", "q", 1, 1});
+  for (const char* request : {"a", "b", "c"}) Added(kept, request, 2);
+  EXPECT_THAT(Added(kept, "d", 3), ElementsAre("a"));
+  EXPECT_THAT(Added(kept, "e", 3), ElementsAre("b"));
+  // Another one comes, and takes its place from who has the most.
+  std::vector<std::string> dropped;
+  for (const CallMark& mark : kept.Add({"new", "n", 4, 1})) {
+    dropped.push_back(mark.tenant + "/" + mark.request);
+  }
+  EXPECT_THAT(dropped, ElementsAre("t/c"));
+  EXPECT_EQ(kept.size(), 4u);
+}
+
+TEST(KeptCalls, ATenantWithMuchForgetsItsOwn) {
+  KeptCalls kept({.bytes_max = 10});
+  kept.Add({"quiet", "q", 1, 3});
+  Added(kept, "a", 2, 6);
+  EXPECT_THAT(Added(kept, "b", 3, 4), ElementsAre("a"));
+  // One that is larger than the limit is kept alone of its tenant.
+  EXPECT_THAT(Added(kept, "c", 4, 11), ElementsAre("b", "q"));
+  EXPECT_EQ(kept.size(), 1u);
+}
+
 }  // namespace
 }  // namespace leasehold

@@ -67,6 +67,32 @@ TEST(Policy, WhatIsNotJsonIsSaidToBeSo) {
   EXPECT_THAT(WhyNot(std::string(100'000, '[')), HasSubstr("nested deeper"));
 }
 
+// ---- Bytes
+// -------------------------------------------------------------------
+
+TEST(Policy, HowManyBytesATenantMayHave) {
+  const absl::StatusOr<Policy> policy = ParsePolicy(R"({"tenants": {
+    "acme": {"stored_bytes": 10737418240, "kept_bytes": 1048576},
+    "globex": {}}})");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(policy->tenants.at("acme").stored_bytes, 10'737'418'240u);
+  EXPECT_EQ(policy->tenants.at("acme").kept_bytes, 1'048'576u);
+  EXPECT_EQ(policy->tenants.at("globex"), TenantLimits());
+}
+
+TEST(Policy, BytesThatAreNone) {
+  for (const char* name : {"stored_bytes", "kept_bytes"}) {
+    for (const char* value :
+         {"0", "-1", "1.5", "\"1GiB\"", "null", "[1]", "1e13"}) {
+      EXPECT_THAT(WhyNot(absl::StrCat("{\"tenants\": {\"acme\": {\"", name,
+                                      "\": ", value, "}}}")),
+                  HasSubstr(absl::StrCat("tenants.acme.", name,
+                                         ": must be a whole number above 0")))
+          << value;
+    }
+  }
+}
+
 // ---- Capability URLs --------------------------------------------------------
 
 TEST(Policy, ATenantsUrlsOfBeforeAMoment) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "service/base/retry_after.h"
 #include "tests/support/simulated_clock.h"
 
 namespace leasehold {
@@ -241,6 +242,128 @@ TEST_F(ByteBudgetTest, ThoseThatShareANameHaveNoBoundOfTheirOwn) {
   EXPECT_TRUE(Take("", 30 * kMiB, first).ok());
   EXPECT_TRUE(Take("", 30 * kMiB, second).ok());
   EXPECT_FALSE(Take("", 30 * kMiB, third).ok());
+}
+
+// ---- Tenants ----------------------------------------------------------------
+
+// Calls of two tenants with a limit of their own.
+class ByteBudgetOfTenantsTest : public ByteBudgetTest {
+ protected:
+  ByteBudget::Holder Of(const std::string& tenant,
+                        const std::string& connection) {
+    ByteBudget::Holder holder = Who(connection);
+    holder.tenant = tenant;
+    holder.tenant_bytes_max = tenant_bytes_max_;
+    return holder;
+  }
+  absl::Status TakeOf(const std::string& tenant, const std::string& connection,
+                      size_t bytes, Claim& claim) {
+    return budget_.Take(
+        bytes, [&] { return Of(tenant, connection); }, claim);
+  }
+  bool WaitOf(const std::string& tenant, const std::string& connection,
+              size_t bytes, Claim& claim) {
+    return budget_.TakeOrWait(
+        bytes, [&] { return Of(tenant, connection); },
+        [this, connection] { granted_.push_back(connection); }, claim);
+  }
+
+  size_t tenant_bytes_max_ = 30 * kMiB;
+};
+
+TEST_F(ByteBudgetOfTenantsTest, ATenantIsBoundedOverAllItsConnections) {
+  Claim first;
+  Claim second;
+  Claim third;
+  ASSERT_TRUE(TakeOf("acme", "a", 20 * kMiB, first).ok());
+  const absl::Status refused = TakeOf("acme", "b", 20 * kMiB, second);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("the limit kept_bytes of this tenant is reached, "
+                        "which is 31457280"));
+  EXPECT_EQ(RetryAfter(refused), absl::Seconds(1));
+  EXPECT_TRUE(TakeOf("globex", "c", 20 * kMiB, third).ok())
+      << "another is not concerned";
+  first.Release();
+  EXPECT_TRUE(TakeOf("acme", "b", 20 * kMiB, second).ok());
+}
+
+TEST_F(ByteBudgetOfTenantsTest, WhatIsSmallOrHasNoLimitIsNotBounded) {
+  Claim first;
+  Claim second;
+  Claim small;
+  ASSERT_TRUE(TakeOf("acme", "a", 30 * kMiB, first).ok());
+  EXPECT_TRUE(TakeOf("acme", "a", 100, small).ok());
+  tenant_bytes_max_ = 0;
+  EXPECT_TRUE(TakeOf("acme", "b", 30 * kMiB, second).ok());
+}
+
+TEST_F(ByteBudgetOfTenantsTest, AMessageThatIsLargerThanTheLimitGoesAlone) {
+  tenant_bytes_max_ = kMiB;
+  Claim huge;
+  Claim next;
+  ASSERT_TRUE(TakeOf("acme", "a", 2 * kMiB, huge).ok());
+  EXPECT_FALSE(TakeOf("acme", "b", kMiB, next).ok());
+  huge.Release();
+  EXPECT_TRUE(TakeOf("acme", "b", kMiB, next).ok());
+}
+
+TEST_F(ByteBudgetOfTenantsTest, WhatMustNotBeRefusedIsCounted) {
+  Claim first;
+  Claim second;
+  Claim third;
+  ASSERT_TRUE(TakeOf("acme", "a", 20 * kMiB, first).ok());
+  budget_.TakeAnyway(
+      20 * kMiB, [&] { return Of("acme", "b"); }, second);
+  EXPECT_EQ(budget_.total(), 40 * kMiB);
+  first.Release();
+  EXPECT_FALSE(TakeOf("acme", "a", 20 * kMiB, third).ok());
+  second.Release();
+  EXPECT_TRUE(TakeOf("acme", "a", 20 * kMiB, third).ok());
+}
+
+TEST_F(ByteBudgetOfTenantsTest, WhoWaitsForItsOwnTenantHoldsUpNobody) {
+  Claim held;
+  Claim waiting;
+  Claim others;
+  ASSERT_TRUE(TakeOf("acme", "a", 30 * kMiB, held).ok());
+  EXPECT_FALSE(WaitOf("acme", "b", 10 * kMiB, waiting));
+  EXPECT_TRUE(WaitOf("globex", "c", 10 * kMiB, others));
+  others.Release();
+  EXPECT_THAT(granted_, testing::IsEmpty());
+  held.Release();
+  EXPECT_THAT(granted_, ElementsAre("b"));
+  EXPECT_EQ(waiting.bytes(), 10 * kMiB);
+}
+
+TEST_F(ByteBudgetOfTenantsTest, ATenantWithTooMuchIsCutAndNobodyElse) {
+  Claim others;
+  Claim held;
+  Claim waiting;
+  ASSERT_TRUE(TakeOf("globex", "c", 20 * kMiB, others).ok());
+  ASSERT_TRUE(TakeOf("acme", "a", 30 * kMiB, held).ok());
+  EXPECT_FALSE(WaitOf("acme", "b", 10 * kMiB, waiting));
+  EXPECT_THAT(cut_, testing::IsEmpty());
+  clock_.Advance(absl::Seconds(11));
+  budget_.Review();
+  EXPECT_THAT(cut_, ElementsAre("a"));
+  held.Release();
+  EXPECT_THAT(granted_, ElementsAre("b"));
+}
+
+TEST_F(ByteBudgetOfTenantsTest, BothAreCutForIfBothWait) {
+  Claim acme;
+  Claim globex;
+  Claim acme_waits;
+  Claim globex_waits;
+  tenant_bytes_max_ = 32 * kMiB;
+  ASSERT_TRUE(TakeOf("acme", "a", 32 * kMiB, acme).ok());
+  ASSERT_TRUE(TakeOf("globex", "c", 30 * kMiB, globex).ok());
+  EXPECT_FALSE(WaitOf("acme", "b", kMiB, acme_waits));
+  EXPECT_FALSE(WaitOf("globex", "d", 3 * kMiB, globex_waits));
+  clock_.Advance(absl::Seconds(11));
+  budget_.Review();
+  EXPECT_THAT(cut_, testing::UnorderedElementsAre("a", "c"));
 }
 
 }  // namespace

@@ -28,7 +28,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
 using Parsed = absl::StatusOr<std::variant<ServerOptions, ServerHelp>>;
 
 // What a test sees of the options: all of them as text.
@@ -72,6 +71,7 @@ Shown Show(const ServerOptions& o) {
       {"store", o.memory_store ? "memory" : "sqlite"},
       {"max-connection-bytes", absl::StrCat(o.connection_bytes_max)},
       {"max-total-bytes", absl::StrCat(o.total_bytes_max)},
+      {"memory-limit", MemoryLimitText(o.memory_limit)},
       {"max-payload", absl::StrCat(o.payload_bytes_max)},
       {"retention", RetentionText(o.retention)},
       {"max-inbox-bytes", absl::StrCat(o.inbox_bytes_max)},
@@ -153,6 +153,7 @@ const std::vector<Setting>& AllSettings() {
        "must be a whole number from 1 to 1099511627776"},
       {"max-total-bytes", "1", "65536", "much",
        "must be a whole number from 1 to 1099511627776"},
+      {"memory-limit", "1073741824", "50%", "lots", "must be a size"},
       {"max-payload", "1", "50331648", "50331649",
        "must be a whole number from 1 to 50331648"},
       {"max-history-events", "10", "10000000", "none",
@@ -379,6 +380,7 @@ TEST_F(ServerOptionsTogether, NothingGivenIsTheDefaults) {
                             {"store", "sqlite"},
                             {"max-connection-bytes", "67108864"},
                             {"max-total-bytes", "536870912"},
+                            {"memory-limit", "75%"},
                             {"max-payload", "16777216"},
                             {"retention", "off"},
                             {"max-inbox-bytes", "268435456"},
