@@ -35,6 +35,7 @@
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
 #include "service/host/token_command.h"
+#include "service/host/trace_host.h"
 #include "service/host/url_keys_command.h"
 #include "service/network/frame_guard.h"
 #include "service/network/frame_wraps.h"
@@ -164,6 +165,17 @@ class FloodBounds {
   leasehold::HalfSent half_sent_;
 };
 
+// The signals that end the server, or have it read files again.
+sigset_t HeededSignals(const leasehold::ServerOptions& options) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  // Otherwise it ends the process, as when a terminal goes.
+  if (options.heeds_hang_up()) sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
 // Signals, blocked in every thread and read from a descriptor.
 int SignalDescriptor(const sigset_t& signals) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -238,12 +250,7 @@ void LogMemory(const leasehold::MemoryShares& memory,
 
 // Serves until the server is told to end. Returns the exit code.
 int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  // Otherwise it ends the process, as when a terminal goes.
-  if (options.heeds_hang_up()) sigaddset(&signals, SIGHUP);
+  const sigset_t signals = HeededSignals(options);
   const int signal_descriptor = SignalDescriptor(signals);
 
   leasehold::RealClock clock;
@@ -262,9 +269,11 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   leasehold::ReflectionServer<leasehold::ReflectionV1Alpha> reflection_alpha;
   const auto guard = leasehold::ServerGuard::Open(options, clock, log);
   if (!guard.ok()) return Fail(guard.status());
+  const auto traces = leasehold::TraceHost::Open(options.traces, clock, log);
+  if (!traces.ok()) return Fail(traces.status());
   leasehold::ServerHost host(options, clock, log, console.get(),
                              /*observers=*/{}, (*guard)->access(),
-                             (*guard)->witness());
+                             (*guard)->witness(), (*traces)->tracer());
   (*guard)->Prepare(host);
   leasehold::HttpHost http(options, clock, log, host, **guard);
   leasehold::OrchestrationHost orchestrations(

@@ -11,6 +11,7 @@
 #include "service/doors/durable_task_messages.h"
 #include "service/doors/orchestration_call.h"
 #include "service/orchestration/bounds.h"
+#include "service/orchestration/start_trace.h"
 #include "service/rpc/server_call.h"
 
 namespace leasehold {
@@ -60,12 +61,16 @@ void Hello(Orchestrations&, const Caller&, google::protobuf::Empty&,
   done(absl::OkStatus());
 }
 
-void StartInstance(Orchestrations& orchestrations, const Caller& caller,
-                   CreateInstanceRequest& request,
-                   CreateInstanceResponse& response, DoneStatus done) {
-  absl::StatusOr<StartRequest> start = FromMessage(std::move(request), caller);
+void StartInstance(
+    Orchestrations& orchestrations,
+    UnaryCall<CreateInstanceRequest, CreateInstanceResponse>& call,
+    const DoneStatus& done) {
+  absl::StatusOr<StartRequest> start =
+      FromMessage(std::move(call.request()), call.caller());
   if (!start.ok()) return done(start.status());
-  orchestrations.Start(*std::move(start), StartedAs(response, std::move(done)));
+  Done<StartReceipt> traced =
+      TraceStart(call.trace(), *start, StartedAs(call.response(), done));
+  orchestrations.Start(*std::move(start), std::move(traced));
 }
 
 void RestartInstance(Orchestrations& orchestrations, const Caller& caller,
@@ -256,7 +261,7 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
       {"Hello", kUnary, kAnyRole, kEssential,
        unary(&Service::RequestHello, &Hello)},
       {"StartInstance", kUnary, kUser, kStart,
-       unary(&Service::RequestStartInstance, &StartInstance)},
+       [this](MethodQueue& calls) { ServeStart(calls); }},
       {"RestartInstance", kUnary, kUser, kStart,
        unary(&Service::RequestRestartInstance, &RestartInstance)},
       {"RewindInstance", kUnary, kOperator, kEvent,
@@ -306,6 +311,14 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
              service_, calls, &Service::RequestDeleteTaskHub, answer);
        }},
   };
+}
+
+void DurableTaskClient::ServeStart(MethodQueue& calls) {
+  const auto start = [this](auto& call, const DoneStatus& done) {
+    StartInstance(orchestrations_, call, done);
+  };
+  ServeUnary<CreateInstanceRequest, CreateInstanceResponse>(
+      service_, calls, &DurableTaskService::RequestStartInstance, start);
 }
 
 template <typename Accept>

@@ -28,6 +28,7 @@ class DurableTaskClient {
   std::vector<HostedService::Method> Methods();
 
  private:
+  void ServeStart(MethodQueue& calls);
   template <typename Accept>
   CallTask ServeWait(MethodQueue& calls, Accept accept, Until until);
   // Erases everything of the caller's tenant.

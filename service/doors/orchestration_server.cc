@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "service/doors/orchestration_messages.h"
 #include "service/doors/orchestration_methods.h"
+#include "service/orchestration/start_trace.h"
 #include "service/rpc/server_call.h"
 #include "service/rpc/stream_call.h"
 
@@ -217,7 +218,9 @@ CallTask OrchestrationServer::ServeStart(MethodQueue& calls) {
       using Answer = absl::StatusOr<StartReceipt>;
       const std::function<void(AnswerAwaiter<Answer>::Done)> begin =
           [&](const AnswerAwaiter<Answer>::Done& done) {
-            orchestrations_.Start(*std::move(request), done);
+            Done<StartReceipt> traced =
+                TraceStart(call.trace(), *request, done);
+            orchestrations_.Start(*std::move(request), std::move(traced));
           };
       AnswerAwaiter<Answer> answered(call.queue(), begin);
       const Answer receipt = co_await answered;

@@ -21,7 +21,7 @@ constexpr int kQuietTicks = 3;
 constexpr int kServedTicks = 100;
 
 // A span that gRPC adds to its own clock, without an overflow.
-gpr_timespec Span(absl::Duration duration) {
+gpr_timespec TimeSpan(absl::Duration duration) {
   return gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN);
 }
 
@@ -132,7 +132,8 @@ void Instances::Register(grpc::ServerBuilder& builder) {
         RpcHooks{.heartbeats = &heartbeats_,
                  .gatekeeper = options_.gatekeeper,
                  .witness = options_.witness,
-                 .overload = overload_.has_value() ? &*overload_ : nullptr});
+                 .overload = overload_.has_value() ? &*overload_ : nullptr,
+                 .tracer = options_.tracer});
     if (overload_.has_value()) {
       probe_.emplace(
           builder, clock_, [this] { return runtime_->load().arrived; },
@@ -193,7 +194,7 @@ absl::Duration Instances::Drain(absl::Duration timeout) {
     if (served > 0 && quiet >= kQuietTicks && load.ending == 0) break;
     if (served >= kServedTicks) break;
     const absl::Duration tick = std::min(kDrainTick, timeout - waited);
-    alarm.Set(&ticks, Span(tick), nullptr);
+    alarm.Set(&ticks, TimeSpan(tick), nullptr);
     void* tag;
     bool ok;
     ticks.Next(&tag, &ok);
@@ -206,7 +207,7 @@ absl::Duration Instances::Drain(absl::Duration timeout) {
 void Instances::Shutdown(grpc::Server& server, absl::Duration drain_timeout) {
   const absl::Duration left = Drain(drain_timeout);
   if (probe_.has_value()) probe_->Stop();
-  server.Shutdown(Span(left));  // From now, by gRPC's own clock.
+  server.Shutdown(TimeSpan(left));  // From now, by gRPC's own clock.
   Shutdown();
 }
 

@@ -61,6 +61,7 @@
 #include "service/rpc/overload.h"
 #include "service/rpc/rpc_runtime.h"
 #include "service/rpc/served.h"
+#include "service/tracing/tracer.h"
 
 namespace leasehold {
 
@@ -104,6 +105,8 @@ struct InstancesOptions {
   Gatekeeper* gatekeeper = nullptr;
   // Is told how calls of Leasehold's own services end, if not null.
   CallWitness* witness = nullptr;
+  // Makes a span for each call. Null: none are made.
+  Tracer* tracer = nullptr;
 
   // From when on Leasehold's own services refuse calls because the server is
   // overloaded: what arrives waits for longer than this (overload.h). Zero:

@@ -128,6 +128,7 @@ HttpDoorOptions HttpHost::DoorOptions() const {
   options.access = guard_.access();
   options.capabilities = capabilities_.get();
   options.sessions = sessions_.get();
+  options.tracer = host_.tracer();
   if (AuditLog* const audit = guard_.audit(); audit != nullptr) {
     options.watches = [audit](const MethodInfo& method) {
       return audit->Watches(method);

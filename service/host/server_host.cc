@@ -32,7 +32,7 @@ AcceptLimits AcceptLimitsOf(const ServerOptions& options) {
 InstancesOptions InstancesOptionsOf(
     const ServerOptions& options, Clock& clock,
     std::vector<InstanceObserver*> observers, TenantContexts* contexts,
-    Gatekeeper* gatekeeper, CallWitness* witness,
+    Gatekeeper* gatekeeper, CallWitness* witness, Tracer* tracer,
     std::function<void(const Overload::Change&)> on_overload) {
   std::vector<ContextInitializer*> initializers;
   if (contexts != nullptr) initializers.push_back(contexts);
@@ -53,6 +53,7 @@ InstancesOptions InstancesOptionsOf(
           .total_bytes_max = options.total_bytes_max,
           .gatekeeper = gatekeeper,
           .witness = witness,
+          .tracer = tracer,
           .overload_delay = options.overload_delay,
           .on_overload = std::move(on_overload),
           .log_failures = false,  // The server's log has them.
@@ -71,9 +72,11 @@ std::vector<InstanceObserver*> With(std::vector<InstanceObserver*> observers,
 ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                        Console* console,
                        std::vector<InstanceObserver*> observers,
-                       AccessControl* access, CallWitness* witness)
+                       AccessControl* access, CallWitness* witness,
+                       Tracer* tracer)
     : options_(std::move(options)),
       log_(log),
+      tracer_(tracer),
       overload_lines_(clock, kOverloadLinesMax, kOverloadLinesSpan),
       tenant_contexts_(access == nullptr
                            ? nullptr
@@ -83,7 +86,7 @@ ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                                  })),
       instances_(InstancesOptionsOf(
           options_, clock, With(std::move(observers), log, console),
-          tenant_contexts_.get(), access, witness,
+          tenant_contexts_.get(), access, witness, tracer,
           [this](const Overload::Change& change) { OnOverload(change); })),
       listener_(clock, log, AcceptLimitsOf(options_),
                 options_.unix_socket_mode) {

@@ -33,6 +33,7 @@
 #include "service/rpc/overload.h"
 #include "service/rpc/served.h"
 #include "service/security/access_control.h"
+#include "service/tracing/tracer.h"
 
 namespace leasehold {
 
@@ -40,11 +41,12 @@ class ServerHost {
  public:
   // `console` may be null. `observers` are told the same as log and console.
   // All of them outlive the host.
-  // `access` decides who may call, and `witness` is told what they did; each
-  // may be null.
+  // `access` decides who may call, `witness` is told what they did, and
+  // `tracer` makes spans; each may be null.
   ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
              Console* console, std::vector<InstanceObserver*> observers = {},
-             AccessControl* access = nullptr, CallWitness* witness = nullptr);
+             AccessControl* access = nullptr, CallWitness* witness = nullptr,
+             Tracer* tracer = nullptr);
   // Drains, if StopAndDrain was not called.
   ~ServerHost();
   ServerHost(const ServerHost&) = delete;
@@ -73,6 +75,8 @@ class ServerHost {
   InstanceRegistry& registry() { return instances_.registry(); }
   WatchHub& watch_hub() { return instances_.watch_hub(); }
   const InstanceDoor& door() const { return instances_.door(); }
+  // Null: no spans are made.
+  Tracer* tracer() const { return tracer_; }
 
   // The server serves once this returns OK.
   //   Unavailable: an address cannot be used; the message says why.
@@ -97,6 +101,7 @@ class ServerHost {
 
   const ServerOptions options_;
   ServerLog& log_;
+  Tracer* const tracer_;
   LineBudget overload_lines_;
   const std::unique_ptr<TenantContexts> tenant_contexts_;  // Null: no limits.
   Instances instances_;

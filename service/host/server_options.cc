@@ -348,6 +348,9 @@ std::vector<Setting> Settings(ServerOptions& o) {
   for (Setting& setting : HttpSettings(o.http)) {
     all.push_back(std::move(setting));
   }
+  for (Setting& setting : TraceSettings(o.traces)) {
+    all.push_back(std::move(setting));
+  }
   return all;
 }
 

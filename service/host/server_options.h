@@ -22,6 +22,7 @@
 #include "service/host/listen_address.h"
 #include "service/host/memory_limit.h"
 #include "service/host/server_log.h"
+#include "service/host/trace_options.h"
 #include "service/instance/instance_headers.h"
 #include "service/network/address_range.h"
 #include "service/network/tls_credentials.h"
@@ -36,6 +37,7 @@ namespace leasehold {
 struct ServerOptions {
   std::vector<ListenAddress> listen;  // Empty: both loopbacks, port 4001.
   HttpOptions http;
+  TraceOptions traces;
   absl::Duration idle_timeout = absl::Seconds(20);
   // The least that single services ask for, by name (`echo`).
   std::map<std::string, absl::Duration> service_idle_timeouts;

@@ -15,6 +15,7 @@
 #include "service/http/dashboard_call.h"
 #include "service/http/dashboard_json.h"
 #include "service/instance/instance_headers.h"
+#include "service/orchestration/start_trace.h"
 
 namespace leasehold {
 namespace {
@@ -90,7 +91,9 @@ absl::Status Start(Orchestrations& orchestrations, const HttpCallPtr& call) {
       std::move(message),
       InstanceRequest{.key = *std::move(key), .id_generated = generated});
   if (!request.ok()) return request.status();
-  orchestrations.Start(*std::move(request), ReceiptTo(call));
+  Done<StartReceipt> done =
+      TraceStart(call->request().trace, *request, ReceiptTo(call));
+  orchestrations.Start(*std::move(request), std::move(done));
   return absl::OkStatus();
 }
 

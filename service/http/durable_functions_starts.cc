@@ -13,6 +13,7 @@
 #include "service/http/durable_functions_query.h"
 #include "service/http/durable_functions_status.h"
 #include "service/orchestration/bounds.h"
+#include "service/orchestration/start_trace.h"
 
 namespace leasehold {
 namespace {
@@ -164,8 +165,7 @@ void DurableFunctionsStarts::Start(const HttpCallPtr& call) {
   start.input = *std::move(input);
 
   const InstanceKey key = start.key;
-  orchestrations_.Start(
-      std::move(start),
+  Done<StartReceipt> done =
       [this, call, key, timeout](const absl::StatusOr<StartReceipt>& receipt) {
         if (receipt.ok()) return Answer(call, *receipt, timeout);
         Refuse(orchestrations_,
@@ -176,7 +176,9 @@ void DurableFunctionsStarts::Start(const HttpCallPtr& call) {
                       return IsTaken(id, runtime_status);
                     }},
                receipt.status());
-      });
+      };
+  done = TraceStart(request.trace, start, std::move(done));
+  orchestrations_.Start(std::move(start), std::move(done));
 }
 
 void DurableFunctionsStarts::Restart(const HttpCallPtr& call) {

@@ -10,6 +10,7 @@
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
 #include "service/base/retry_after.h"
+#include "service/http/http_span.h"
 #include "service/http/session_cookie.h"
 
 namespace leasehold {
@@ -311,9 +312,10 @@ std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
                                         HttpCall::Answer answer) {
   const HttpRouter::Entry& entry = *admitted.entry;
   auto about = ToReport(admitted, request);
+  auto span = HttpSpan::Begin(options_.tracer, entry, request);
   const auto call = std::make_shared<HttpCall>(
       std::move(request),
-      [this, &entry, about = std::move(about),
+      [this, &entry, about = std::move(about), span = std::move(span),
        by_capability = admitted.by_capability, room = std::move(admitted.room),
        answer = std::move(answer)](HttpResponse response) {
         if (about != nullptr) {
@@ -325,6 +327,7 @@ std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
                   .instance_id = about->params.Get("id", response.instance_id),
                   .code = CodeOf(response)});
         }
+        if (span != nullptr) span->Answer(response);
         Complete(response);
         answer(std::move(response));
       });

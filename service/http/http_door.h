@@ -36,6 +36,7 @@
 #include "service/security/access_control.h"
 #include "service/security/capability.h"
 #include "service/security/sessions.h"
+#include "service/tracing/tracer.h"
 
 namespace leasehold {
 
@@ -63,6 +64,8 @@ struct HttpDoorOptions {
   // Is told of refusals, and of the methods of `watches`. May be empty.
   std::function<bool(const MethodInfo&)> watches;
   std::function<void(const HttpReport&)> report;
+  // Makes a span for each admitted request. Null: none are made.
+  Tracer* tracer = nullptr;
   // Requests that read the store at once.
   size_t reads_max = 64;
 };

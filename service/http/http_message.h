@@ -28,6 +28,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "service/rpc/caller.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -85,6 +86,8 @@ struct HttpRequest {
   // The session that says so (service/http/session_api.h); empty: something
   // else does.
   std::string session;
+  // What it gives on to the work that it begins.
+  CallTrace trace = {};
 };
 
 // A body that is made while it is sent, as long as the client reads: the next

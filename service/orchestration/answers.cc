@@ -5,11 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lease/base/utf8.h"
-#include "lease/base/view.h"
 #include "service/base/invariant.h"
 #include "service/orchestration/bounds.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/failure_text.h"
 #include "service/orchestration/not_mine.h"
 
 namespace leasehold {
@@ -53,23 +52,6 @@ TurnAnswer FailingAnswer(std::string type, std::string message) {
   TurnAnswer answer;
   answer.actions.push_back({HistoryEvent::kFromOutside, std::move(failed)});
   return answer;
-}
-
-// The first line of a failure, as `Type: message`. Stack traces and texts of
-// workers may be long, and a log has many lines of them.
-std::string FirstLineOf(const OpaqueMessage& failure) {
-  constexpr size_t kBytesMax = 256;
-  if (!failure.has_value()) return "";
-  const auto details = DecodeMessage<FailureDetails>(*failure.bytes);
-  if (!details.has_value()) return "";
-  constexpr char kEnds[] = "\r\n";
-  const std::string message =
-      details->message.substr(0, details->message.find_first_of(kEnds));
-  std::string line =
-      details->type.substr(0, details->type.find_first_of(kEnds));
-  absl::StrAppend(&line, line.empty() || message.empty() ? "" : ": ", message);
-  if (line.size() <= kBytesMax) return line;
-  return absl::StrCat(View(Utf8Front(line, kBytesMax)), "...");
 }
 
 // Appends a part of an answer to the earlier parts.

@@ -5,13 +5,30 @@
 
 #include "absl/time/time.h"
 #include "service/base/invariant.h"
+#include "service/orchestration/run_spans.h"
+#include "service/orchestration/trace_message.h"
 
 namespace leasehold {
 namespace {
 
+// Takes one event into the state, with the spans that it ends.
+void Apply(const std::string& id, const SentTurn& sent,
+           const HistoryEvent& event, CommittedTurn& turn) {
+  HotState& hot = *turn.hot;
+  if (hot.state.started.span_id.has_value()) {
+    AddSpans({.id = id,
+              .created = hot.created,
+              .now = sent.time,
+              .worker_makes_spans = NamesSpan(hot.summary.trace_context)},
+             hot.state, event, turn.spans);
+  }
+  hot.state.Apply(event);
+}
+
 // Takes the events that the worker has processed into the history. It may have
 // processed only some of those that it was sent; the rest is for the next turn.
-void TakeEvents(const SentTurn& sent, TurnAnswer& answer, CommittedTurn& turn) {
+void TakeEvents(const std::string& id, const SentTurn& sent, TurnAnswer& answer,
+                CommittedTurn& turn) {
   turn.events = sent.events.size();
   turn.last_sequence = sent.last_sequence;
   turn.takes_stored = sent.stored;
@@ -21,12 +38,11 @@ void TakeEvents(const SentTurn& sent, TurnAnswer& answer, CommittedTurn& turn) {
     turn.events = static_cast<size_t>(*answer.events_processed);
     turn.last_sequence = sent.sequences[turn.events - 1] - 1;
   }
-  RuntimeState& state = turn.hot->state;
   for (size_t i = 0; i < turn.events; ++i) {
     AppendFrame(turn.chunk, kStoredFrame, sent.events[i]);
     const std::optional<HistoryEvent> event = DecodeEvent(sent.events[i]);
     if (!event.has_value()) continue;
-    state.Apply(*event);
+    Apply(id, sent, *event, turn);
     // The first messages of an execution have negative sequences.
     if (event->As<ExecutionTerminated>() != nullptr &&
         sent.sequences[i - 1] < 0) {
@@ -50,7 +66,7 @@ void Conclude(const std::string& id, const SentTurn& sent, TurnAnswer answer,
   turn.outcome = ConcludeTurn(hot.state, id, std::move(answer), limits, now);
   for (const HistoryEvent& event : turn.outcome.events) {
     AppendFrame(turn.chunk, kStoredFrame, EncodeEvent(event));
-    hot.state.Apply(event);
+    Apply(id, sent, event, turn);
   }
   turn.events += turn.outcome.events.size();
   for (const int32_t timer : sent.timers) {
@@ -108,7 +124,7 @@ CommittedTurn CommitTurn(AnsweredTurn of, const TurnLimits& limits,
   turn.hot = std::move(of.hot);
   HotState& hot = *turn.hot;
   now = std::max(now, of.sent.time);
-  TakeEvents(of.sent, of.answer, turn);
+  TakeEvents(of.id, of.sent, of.answer, turn);
   Conclude(of.id, of.sent, std::move(of.answer), limits, now, turn);
   hot.summary.updated = now;
   hot.summary.turn_time = of.sent.time;

@@ -28,6 +28,7 @@
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/turn.h"
 #include "service/storage/records.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -72,6 +73,9 @@ struct CommittedTurn {
   // Tasks, timers, children and messages. Its events, and its next execution,
   // are above.
   TurnOutcome outcome;
+
+  // Those that end with it, without their tenant.
+  std::vector<Span> spans;
 
   OrchestrationStatus status() const { return hot->state.status; }
   // The input of the present execution.

@@ -14,6 +14,7 @@
 #include "service/orchestration/context_hold.h"
 #include "service/orchestration/durable.h"
 #include "service/orchestration/work_exchange.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -23,6 +24,7 @@ struct Effects {
   std::vector<DurablePtr> to_pin;
   std::vector<std::shared_ptr<ContextHold>> to_list;
   std::vector<std::shared_ptr<ContextHold>> unpinned;
+  std::vector<Span> spans;  // That have ended.
 };
 
 }  // namespace leasehold

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/run_spans.h"
+#include "service/orchestration/trace_message.h"
 
 namespace leasehold {
 
@@ -13,6 +15,7 @@ struct Ends::EndJob {
     RuntimeState state = {};             // As far as it was read.
     std::vector<MessageRow> first = {};  // Of its messages.
     absl::Status read = absl::OkStatus();
+    std::optional<OrchestrationInfo> info = {};  // For its span.
   };
 
   std::vector<InstanceKey> keys;  // Still to be begun.
@@ -67,6 +70,27 @@ void Ends::RecordEndLocked(Orchestration& orchestration, ExecutionCompleted end,
   add(std::move(end));
   commit.changes.push_back(FinishRun{orchestration.number, status,
                                      ToStored(ToTime(now)), std::move(events)});
+}
+
+void Ends::TraceEndLocked(const InstanceKey& key, const OrchestrationInfo& info,
+                          const RuntimeState& state, OrchestrationStatus status,
+                          PendingCommit& commit) {
+  engine_.mu_.AssertHeld();
+  const Timestamp now = engine_.NowLocked();
+  std::vector<Span> spans;
+  AddSpans({.id = key.id,
+            .created = info.created,
+            .now = now,
+            .worker_makes_spans = NamesSpan(info.summary.trace_context)},
+           state,
+           {HistoryEvent::kFromOutside, now,
+            ExecutionCompleted{static_cast<int32_t>(status), {}, {}}},
+           spans);
+  if (spans.empty()) return;
+  commit.apply.push_back([this, key, spans = std::move(spans)] {
+    engine_.mu_.AssertHeld();
+    engine_.TellSpansLocked(key, spans);
+  });
 }
 
 void Ends::EndWithLocked(const OrchestrationPtr& orchestration,
@@ -124,6 +148,15 @@ absl::Status Ends::ReadTerminate(EndJob& job) {
       "the message that told it to terminate is missing");
 }
 
+std::optional<OrchestrationInfo> Ends::ReadForSpan(const InstanceKey& key) {
+  if (engine_.options_.spans == nullptr) return std::nullopt;
+  const auto row = engine_.store_.Find(key.tenant, key.id);
+  if (!row.ok() || !row->has_value()) return std::nullopt;
+  absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+  if (!info.ok()) return std::nullopt;
+  return *std::move(info);
+}
+
 void Ends::ReadForEnd(const EndJobPtr& job) {
   absl::Status told = absl::OkStatus();
   if (job->told_in.has_value()) told = ReadTerminate(*job);
@@ -137,6 +170,7 @@ void Ends::ReadForEnd(const EndJobPtr& job) {
     one.read = first.status();
     if (!first.ok()) continue;
     one.first = *std::move(first);
+    one.info = ReadForSpan(one.orchestration->key);
     if (job->recursive) {
       auto history = engine_.store_.ReadHistory(number);
       one.read = history.status();
@@ -211,6 +245,9 @@ void Ends::CommitEndLocked(const EndJobPtr& job) {
     engine_.answers_.ObserveLocked(WorkEventKind::kEndedByServer,
                                    orchestration.turn, 0, job->why);
     constexpr auto kTerminated = OrchestrationStatus::kTerminated;
+    if (one.info.has_value()) {
+      TraceEndLocked(key, *one.info, one.state, kTerminated, commit);
+    }
     RecordEndLocked(orchestration,
                     {static_cast<int32_t>(kTerminated), job->output, {}},
                     commit);

@@ -22,6 +22,7 @@
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/directory.h"
 #include "service/orchestration/mail.h"
+#include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/requests.h"
 #include "service/orchestration/runtime_state.h"
 #include "service/storage/records.h"
@@ -47,6 +48,10 @@ class Ends {
   // Adds an end without a worker to `commit`. Nothing is removed yet.
   void RecordEndLocked(Orchestration& orchestration, ExecutionCompleted end,
                        PendingCommit& commit);
+  // Adds the span of a run that ends so; `state` has its start, if it is known.
+  void TraceEndLocked(const InstanceKey& key, const OrchestrationInfo& info,
+                      const RuntimeState& state, OrchestrationStatus status,
+                      PendingCommit& commit);
   // Removes the orchestration once `commit` is durable. Until then, callers who
   // wait for its end still find it.
   void EndWithLocked(const OrchestrationPtr& orchestration,
@@ -69,6 +74,8 @@ class Ends {
   using EndJobPtr = std::shared_ptr<EndJob>;
 
   void BeginEndLocked(const EndJobPtr& job);
+  // What its span shows; nullopt: none is made, or it cannot be read.
+  std::optional<OrchestrationInfo> ReadForSpan(const InstanceKey& key);
   void ReadForEnd(const EndJobPtr& job);
   absl::Status ReadTerminate(EndJob& job);
   void GiveUpEndLocked(const EndJobPtr& job, const absl::Status& status);

@@ -151,7 +151,17 @@ void Engine::Finish(Effects effects) {
   effects.unpinned.clear();
   for (const auto& call : effects.calls) call();
   for (const DurablePtr& owner : effects.to_pin) deliveries_.Pin(owner);
+  for (Span& span : effects.spans) options_.spans->End(std::move(span));
   dispatcher_.Wake();
+}
+
+void Engine::TellSpansLocked(const InstanceKey& key, std::vector<Span> spans) {
+  mu_.AssertHeld();
+  if (options_.spans == nullptr) return;
+  for (Span& span : spans) {
+    span.attributes.emplace_back(kTenantAttribute, key.tenant);
+    effects_.spans.push_back(std::move(span));
+  }
 }
 
 void HotOrchestration::OnDetach(InstanceContext&, DetachReason, HookDone done) {

@@ -92,6 +92,7 @@
 #include "service/orchestration/work_exchange.h"
 #include "service/orchestration/worker_watch.h"
 #include "service/storage/store.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -250,6 +251,9 @@ class Engine final : public Orchestrations,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Timestamp NowLocked() const;
   void EndWaitsLocked(const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // These have ended durably, in the tenant of `key`.
+  void TellSpansLocked(const InstanceKey& key, std::vector<Span> spans)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The orchestration has ended: frees all that nobody else still holds.
   void EndLocked(Orchestration& orchestration)

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "service/orchestration/retention_rules.h"
 #include "service/orchestration/turn.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -56,6 +57,8 @@ struct EngineOptions {
   // commit of its own, as between two partitions. What needs rows to be read
   // first (a rewind, a purge or a forced end of children) always is.
   bool outbox_shortcut = true;
+  // Takes the spans of runs, and outlives the engine. Null: none are made.
+  SpanSink* spans = nullptr;
   // Where execution IDs come from, so that a test has the same ones each time.
   // Empty: they cannot be guessed.
   std::optional<uint64_t> seed = std::nullopt;

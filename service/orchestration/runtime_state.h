@@ -13,8 +13,10 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "service/orchestration/history.h"
+#include "service/tracing/span_context.h"
 
 namespace leasehold {
 
@@ -35,6 +37,18 @@ struct RuntimeState {
   std::set<int32_t> tasks;
   std::map<int32_t, Timestamp> timers;      // When they fire.
   std::map<int32_t, std::string> children;  // Their instance IDs.
+
+  // What has begun and not ended, for its span (run_spans.h); only in a run
+  // that has one.
+  struct UnderWay {
+    Timestamp time;
+    std::string name = {};  // Of the activity, the child or the operation.
+    Payload version = {};
+    std::string target = {};  // The ID of the child or the entity.
+    SpanId span = 0;          // That it was handed.
+  };
+  // By action ID; calls of entities by 0 and their request IDs.
+  std::map<std::pair<int32_t, std::string>, UnderWay> under_way;
 
   int64_t event_count = 0;
 

@@ -6,6 +6,7 @@
 #include "service/base/invariant.h"
 #include "service/base/retry_after.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/run_spans.h"
 
 namespace leasehold {
 namespace {
@@ -382,11 +383,17 @@ OrchestrationPtr Starts::CreateForLocked(const StartRequest& request,
 void Starts::TerminateLocked(Orchestration& orchestration, Payload output,
                              PendingCommit& commit) {
   engine_.mu_.AssertHeld();
+  constexpr auto kTerminated = OrchestrationStatus::kTerminated;
+  if (orchestration.hot != nullptr && orchestration.hot->state != nullptr) {
+    const HotState& hot = *orchestration.hot->state;
+    OrchestrationInfo info;
+    info.created = hot.created;
+    info.summary = hot.summary;
+    engine_.ends_.TraceEndLocked(orchestration.key, info, hot.state,
+                                 kTerminated, commit);
+  }
   engine_.ends_.RecordEndLocked(
-      orchestration,
-      {static_cast<int32_t>(OrchestrationStatus::kTerminated),
-       std::move(output),
-       {}},
+      orchestration, {static_cast<int32_t>(kTerminated), std::move(output), {}},
       commit);
   engine_.batches_.ReleaseLocksLocked(orchestration.key, commit);
   engine_.EndLocked(orchestration);
@@ -398,6 +405,7 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
   engine_.mu_.AssertHeld();
   Payload& execution_id = started.orchestration.execution_id;
   if (!execution_id.has_value()) execution_id = engine_.execution_ids_.Next();
+  if (engine_.options_.spans != nullptr) GiveSpan(started);
   const absl::Time now = engine_.clock_.WallNow();
   auto created =
       std::make_shared<Orchestration>(++engine_.last_number_, key, started.name,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/bounds.h"
+#include "service/orchestration/run_spans.h"
 
 namespace leasehold {
 namespace {
@@ -132,6 +133,7 @@ class Conclusion {
 
   void Do(int32_t id, TaskScheduled task) {
     if (as_new_) return;  // No one would wait for it.
+    task.trace = TraceOfAction(state_, id, std::move(task.trace));
     outcome_.tasks.push_back({id, task});
     Echo(id, std::move(task));
   }
@@ -146,6 +148,7 @@ class Conclusion {
     if (child.instance_id.empty()) {
       child.instance_id = absl::StrFormat("%s:%04x", id_, id);
     }
+    child.trace = TraceOfAction(state_, id, std::move(child.trace));
     if (absl::Status status = CheckChildId(child.instance_id); status.ok()) {
       Start(id, child);
     } else {

@@ -91,6 +91,7 @@ void Turns::ApplyTurnLocked(Orchestration& orchestration, CommittedTurn& turn) {
   engine_.mu_.AssertHeld();
   const RuntimeState& state = turn.hot->state;
   ++engine_.turn_count_;
+  engine_.TellSpansLocked(orchestration.key, std::move(turn.spans));
   if (orchestration.gone) {
     return engine_.schedule_.CancelTimers(orchestration.number, state.timers);
   }

@@ -53,6 +53,7 @@ struct CallTask {
 };
 
 class StreamControl;
+class Tracer;
 
 // Who is asked, or told, about calls. Each may be null, and outlives the
 // runtime.
@@ -61,7 +62,8 @@ struct RpcHooks {
   Gatekeeper* gatekeeper = nullptr;      // Null: everybody may call everything.
   CallWitness* witness = nullptr;
   Overload* overload =
-      nullptr;  // Null: calls are served however long they wait.
+      nullptr;               // Null: calls are served however long they wait.
+  Tracer* tracer = nullptr;  // Null: no spans are made.
 };
 
 // One completion queue and its thread.
@@ -91,6 +93,7 @@ class RpcQueue {
   Gatekeeper* gatekeeper() { return hooks_.gatekeeper; }
   CallWitness* witness() { return hooks_.witness; }
   Overload* overload() { return hooks_.overload; }
+  Tracer* tracer() const { return hooks_.tracer; }
   ByteBudget& budget() { return budget_; }
   HeartbeatTimer* heartbeats() { return hooks_.heartbeats; }
 

@@ -1,12 +1,17 @@
 #include "service/rpc/server_call.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "lease/base/view.h"
 #include "service/base/retry_after.h"
+#include "service/rpc/begins_trace.h"
+#include "service/tracing/tracer.h"
 
 namespace leasehold {
 
@@ -17,6 +22,38 @@ namespace {
 // clients apart.
 constexpr std::string_view kPeerInProcess = "unknown";
 constexpr std::string_view kPeerUnix = "unix";
+
+std::vector<std::string_view> ValuesOf(const grpc::ServerContext& context,
+                                       const char* name) {
+  std::vector<std::string_view> values;
+  const auto [begin, end] = context.client_metadata().equal_range(name);
+  for (auto it = begin; it != end; ++it) {
+    values.emplace_back(it->second.data(), it->second.size());
+  }
+  return values;
+}
+
+std::optional<SpanContext> CallerContext(const grpc::ServerContext& context) {
+  const std::vector<std::string_view> parents =
+      ValuesOf(context, kTraceParentHeader);
+  if (parents.empty()) return std::nullopt;
+  return ReadSpanContext(parents, ValuesOf(context, kTraceStateHeader));
+}
+
+// Whether it is the server's fault, or at least nobody else's.
+bool IsFailureOfServer(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -47,7 +84,39 @@ void ServerCall::NoteInstance(std::string_view id) {
                   View(id.substr(0, kIdBytesMax)));
 }
 
+CallTrace ServerCall::trace() const {
+  if (span_ != nullptr) return {queue_.tracer(), span_->context};
+  return {nullptr, CallerContext(context_)};
+}
+
+void ServerCall::BeginSpan() {
+  const std::optional<SpanContext> caller = CallerContext(context_);
+  if (!caller.has_value() && !BeginsTrace(method_)) return;
+  span_ = std::make_unique<Span>(queue_.tracer()->Begin(
+      caller, absl::StrCat(View(method_.service), "/", View(method_.name)),
+      SpanKind::kServer));
+}
+
+void ServerCall::EndSpan(const absl::Status& status) {
+  const std::unique_ptr<Span> span = std::move(span_);
+  // Strangers leave nothing in traces.
+  if (!span->context.sampled() || caller_ == nullptr) return;
+  auto& attributes = span->attributes;
+  attributes.emplace_back("rpc.system", "grpc");
+  attributes.emplace_back("rpc.service", std::string(method_.service));
+  attributes.emplace_back("rpc.method", std::string(method_.name));
+  attributes.emplace_back("rpc.grpc.status_code",
+                          static_cast<int64_t>(status.code()));
+  attributes.emplace_back(kTenantAttribute, caller_->tenant);
+  if (!instance_id_.empty()) {
+    attributes.emplace_back("leasehold.instance_id", instance_id_);
+  }
+  span->failed = IsFailureOfServer(status.code());
+  queue_.tracer()->End(std::move(*span));
+}
+
 void ServerCall::OnNotableAnswer(const absl::Status& status) {
+  if (span_ != nullptr) EndSpan(status);
   CallWitness* const witness = queue_.witness();
   if (witness != nullptr && !turned_away_ && (witnessed_ || !refusal_.ok())) {
     witness->OnEnd({.method = method_,

@@ -27,6 +27,7 @@
 #include "service/rpc/received.h"
 #include "service/rpc/rpc_queue.h"
 #include "service/rpc/status_mapping.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -70,6 +71,8 @@ class ServerCall {
   const Caller& caller() const { return *caller_; }
   const MethodInfo& method() const { return method_; }
   bool cancelled() const { return cancelled_; }
+  // What it gives on to the work that it begins.
+  CallTrace trace() const;
 
   // Sets what is told if the call is cancelled, or told to end, while the
   // coroutine waits for something else; null: nothing. There is at most one.
@@ -164,10 +167,13 @@ class ServerCall {
   }
   // Tells the witness of the answer, and the client when it may try again.
   void OnAnswer(const absl::Status& status) {
-    if (!status.ok() || witnessed_) OnNotableAnswer(status);
+    if (!status.ok() || witnessed_ || span_ != nullptr) {
+      OnNotableAnswer(status);
+    }
   }
-  // Whether the witness is to be told which instances the call is about.
-  bool witnessed() const { return witnessed_; }
+  // Whether the witness, or its span, is to be told which instances the call is
+  // about.
+  bool witnessed() const { return witnessed_ || span_ != nullptr; }
   bool names_instance() const { return !instance_id_.empty(); }
   // The first ones of many; what is too long to be one is cut.
   void NoteInstance(std::string_view id);
@@ -264,6 +270,8 @@ class ServerCall {
   }
 
   void OnNotableAnswer(const absl::Status& status);
+  void BeginSpan();
+  void EndSpan(const absl::Status& status);
 
   void Identify() {
     if (Overload* const overload = queue_.overload(); overload != nullptr) {
@@ -274,6 +282,7 @@ class ServerCall {
         return;
       }
     }
+    if (queue_.tracer() != nullptr) BeginSpan();
     CallWitness* const witness = queue_.witness();
     witnessed_ = witness != nullptr && witness->Watches(method_);
     Gatekeeper* const gatekeeper = queue_.gatekeeper();
@@ -305,7 +314,8 @@ class ServerCall {
   absl::Status refusal_;      // Not OK: the caller may not make this call.
   bool turned_away_ = false;  // Because of an overload, whoever the caller is.
   bool witnessed_ = false;
-  std::string instance_id_;  // For the witness; several stand with commas.
+  std::string instance_id_;     // For the witness; several stand with commas.
+  std::unique_ptr<Span> span_;  // Null: none is made.
 
  protected:
   // For the message on its way out, or for the request; and what a stream has

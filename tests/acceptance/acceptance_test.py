@@ -28,7 +28,8 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "entity_details", "hostile_entities", "entity_calls", "entity_locks",
            "encryption", "identity", "tenants", "limits", "client_tokens",
            "overload", "retention", "why", "http_listener", "http_access",
-           "durable_functions_http", "durable_functions_js", "durable_functions_python")
+           "durable_functions_http", "durable_functions_js", "durable_functions_python",
+           "traces")
 
 
 def main():

@@ -29,6 +29,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GRPCURL = ROOT / "build/tools/bin/grpcurl-1.8.9"
 PYTHON = ROOT / "build/tools/python/bin/python"
 REQUIREMENTS = pathlib.Path(__file__).resolve().parent / "requirements.txt"
+# For the checks of traces; it is there if the rest is.
+OPENTELEMETRY = ROOT / "build/tools/opentelemetry"
 
 # For what hangs, not for what is slow: a sanitizer on a busy machine is in time.
 PATIENCE_S = 60
@@ -193,7 +195,7 @@ def environment(extra=None, args=()):
     if not builtin:
         extra = {"LEASEHOLD_BUILTIN": "off", **(extra or {})}
     clean = {k: v for k, v in os.environ.items()
-             if not k.startswith("LEASEHOLD_") and not k.endswith("_proxy")}
+             if not k.startswith(("LEASEHOLD_", "OTEL_")) and not k.endswith("_proxy")}
     suppressions = pathlib.Path(__file__).resolve().parent / "lsan.supp"
     return {"LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
             **clean, **(extra or {})}

@@ -55,6 +55,7 @@ SETTINGS = {
     "http-listen": ("127.0.0.1:4002", "HOST:PORT|unix:PATH|off", "nowhere"),
     "http-public-url": ("", "URL", "lease.example"),
     "http-host": ("", "NAME,...", "lease.example:80"),
+    "otlp-endpoint": ("", "URL|off", "localhost:4317"),
 }
 
 # Three sets of values, so that one can see where a value came from.

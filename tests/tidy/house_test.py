@@ -24,17 +24,19 @@ ARROWS = {
     "service/storage": {"lease", "service/base"},
     "service/network": {"lease", "service/base"},
     "service/echo": {"lease", "service/base", "service/instance"},
+    "service/tracing": {"lease", "service/base"},
     "service/dispatch": {"lease", "service/base"},
     "service/orchestration": {"lease", "service/base", "service/instance",
-                              "service/dispatch", "service/storage"},
+                              "service/dispatch", "service/storage",
+                              "service/tracing"},
     # From here on with gRPC. Calls know no instance; doors know rooms below, but
     # neither the store nor who shows or configures anything.
-    "service/rpc": {"proto", "lease", "service/base"},
+    "service/rpc": {"proto", "lease", "service/base", "service/tracing"},
     "service/doors": {"proto", "lease", "service/base", "service/instance",
                       "service/echo", "service/dispatch", "service/orchestration",
-                      "service/rpc"},
+                      "service/rpc", "service/tracing"},
     "service/embed": {"lease", "service/base", "service/instance",
-                      "service/rpc", "service/doors"},
+                      "service/rpc", "service/doors", "service/tracing"},
     "service/builtin": {"proto", "client/wire", "client/worker", "lease",
                         "service/dispatch", "service/orchestration", "service/rpc",
                         "service/doors"},
@@ -58,7 +60,8 @@ CLIENT_ROOMS = {room for room in ARROWS if room.startswith("client/")
 ARROWS["client/cli"] = {"proto"} | CLIENT_ROOMS
 ARROWS["client/examples"] = {"proto"} | CLIENT_ROOMS | {"client/testing"}
 BELOW_EDGE = {"lease", "service/base", "service/instance", "service/storage",
-              "service/echo", "service/dispatch", "service/orchestration"}
+              "service/echo", "service/dispatch", "service/orchestration",
+              "service/tracing"}
 ARROWS["service/cluster"] = BELOW_EDGE | {"proto"}
 # The door for HTTP has the callers, methods and policy of the other doors,
 # and their words: the dashboard shows the messages of leasehold.v1 as JSON.
@@ -166,7 +169,7 @@ def room_of(path):
     parts = path.split("/")
     if parts[0] == "leasehold" and parts[1] in ("lease", "service", "client"):
         parts = parts[1:]  # As users of the installed package write it.
-    if parts[0] in ("leasehold", "durabletask"):  # Generated from proto/.
+    if parts[0] in ("leasehold", "durabletask", "opentelemetry"):  # Generated from proto/.
         return "proto"
     if parts[0] in ("service", "client", "lease") and len(parts) > 2:
         return "/".join(parts[:2])
