@@ -192,6 +192,7 @@ size_t LeaseManager::HandOut(bool until_stopped) {
 bool LeaseManager::TakeBatchLocked(uint64_t now, std::vector<Lease*>& over) {
   due_.clear();
   const bool more = wheel_.Advance(now, batch_max_, due_);
+  const int64_t now_ns = due_.empty() ? 0 : clock_.Now().ns;
   for (TimingWheel::Entry* entry : due_) {
     Lease& lease = static_cast<Lease&>(*entry);
     // The lease was renewed after it was filed for this tick.
@@ -199,6 +200,7 @@ bool LeaseManager::TakeBatchLocked(uint64_t now, std::vector<Lease*>& over) {
       FileLocked(lease);
     } else {
       over.push_back(&lease);
+      lateness_.Add(now_ns - lease.deadline().ns);
     }
   }
   return more;

@@ -23,6 +23,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/lease.h"
@@ -111,6 +112,8 @@ class LeaseManager {
 
   // Number of running leases.
   size_t size() const ABSL_LOCKS_EXCLUDED(mu_);
+  // How long after their deadlines leases were handed out.
+  HistogramReading lateness() const { return lateness_.Read(); }
 
  private:
   // The first tick at or after `t`.
@@ -145,6 +148,7 @@ class LeaseManager {
   mutable Mutex mu_;
   TimingWheel wheel_ ABSL_GUARDED_BY(mu_);
   std::vector<TimingWheel::Entry*> due_ ABSL_GUARDED_BY(mu_);  // Scratch.
+  TimeHistogram lateness_;  // Counted under it, read without.
   // While the thread sleeps: the tick at which it will wake. Otherwise 0, so
   // that no lease seems earlier: a thread that is awake checks by itself.
   uint64_t sleeps_until_ ABSL_GUARDED_BY(mu_) = 0;

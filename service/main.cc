@@ -34,6 +34,7 @@
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
+#include "service/host/server_stats.h"
 #include "service/host/token_command.h"
 #include "service/host/trace_host.h"
 #include "service/host/url_keys_command.h"
@@ -115,19 +116,25 @@ const char* ReasonOf(leasehold::FrameGuard::Cut cut) {
 class FloodBounds {
  public:
   FloodBounds(const leasehold::Clock& clock, leasehold::ServerLog& log,
-              const leasehold::ServerOptions& options)
+              const leasehold::ServerOptions& options,
+              leasehold::FloodCounts& counts)
       : log_(log),
         lines_(clock, /*lines=*/10, absl::Seconds(10)),
         guard_(clock,
                {.resets_max = static_cast<double>(options.resets_max),
                 .resets_per_second_max =
                     static_cast<double>(options.resets_per_second_max)},
-               [this](leasehold::FrameGuard::Cut cut) {
+               [this, &counts](leasehold::FrameGuard::Cut cut) {
+                 (cut == leasehold::FrameGuard::Cut::kResets
+                      ? counts.resets
+                      : counts.header_blocks)
+                     .Add();
                  Warn("connection_cut", ReasonOf(cut));
                }),
         half_sent_({.connection_bytes_max = options.connection_bytes_max,
                     .bytes_max = options.total_bytes_max},
-                   [this] {
+                   [this, &counts] {
+                     counts.unfinished_requests.Add();
                      Warn("request_refused",
                           "unfinished requests of more than "
                           "--max-connection-bytes or --max-total-bytes");
@@ -259,7 +266,8 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   leasehold::ServerLog log(clock, err, options.log_format, options.log_level);
   leasehold::LiveSettings settings(argc, argv, options, log);
   const LibraryLog library_log(clock, log);
-  FloodBounds flood_bounds(clock, log, options);
+  leasehold::ServerStats stats;
+  FloodBounds flood_bounds(clock, log, options, stats.floods());
   std::unique_ptr<leasehold::Console> console;
   if (options.console) {
     console = std::make_unique<leasehold::Console>(out);
@@ -271,13 +279,14 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   if (!guard.ok()) return Fail(guard.status());
   const auto traces = leasehold::TraceHost::Open(options.traces, clock, log);
   if (!traces.ok()) return Fail(traces.status());
+  leasehold::AccessControl* const access = (*guard)->access();
   leasehold::ServerHost host(options, clock, log, console.get(),
-                             /*observers=*/{}, (*guard)->access(),
-                             (*guard)->witness(), (*traces)->tracer());
+                             {&stats.contexts()}, access, (*guard)->witness(),
+                             (*traces)->tracer());
   (*guard)->Prepare(host);
   leasehold::HttpHost http(options, clock, log, host, **guard);
-  leasehold::OrchestrationHost orchestrations(
-      options, clock, log, host, console.get(), (*guard)->access());
+  leasehold::OrchestrationHost orchestrations(options, clock, log, host,
+                                              console.get(), access, &stats);
   host.Add(health);
   host.Add(reflection);
   host.Add(reflection_alpha);
@@ -287,8 +296,8 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   const absl::Status http_opened =
       http.Open([&orchestrations] { return orchestrations.store_status(); });
   if (!http_opened.ok()) return Fail(http_opened);
-  leasehold::HttpApis http_apis(clock, host, orchestrations, http,
-                                (*guard)->access());
+  leasehold::HttpApis http_apis(clock, host, orchestrations, http, access);
+  stats.Serve({host, orchestrations, http, access, log});
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);
   }

@@ -51,6 +51,20 @@ absl::StatusOr<leasehold::v1::Explanation> AdminClient::Explain(
   return response;
 }
 
+absl::StatusOr<leasehold::v1::StatsResponse> AdminClient::Stats(
+    const std::vector<std::string>& name_prefixes) {
+  leasehold::v1::StatsRequest request;
+  for (const std::string& prefix : name_prefixes) {
+    absl::Status status = CheckUtf8("the prefix of a name", prefix);
+    if (!status.ok()) return status;
+    request.add_name_prefixes(prefix);
+  }
+  leasehold::v1::StatsResponse response;
+  const absl::Status status = Call(&Stub::Stats, request, response);
+  if (!status.ok()) return status;
+  return response;
+}
+
 absl::StatusOr<WorkersPage> AdminClient::WorkersOnPage(
     const std::string& page_token, int page_size) {
   absl::Status status = CheckUtf8("the page token", page_token);

@@ -52,6 +52,12 @@ class AdminClient {
   absl::StatusOr<leasehold::v1::Explanation> Explain(
       const std::string& instance_id);
 
+  // The numbers that the server counts, as they are now; those whose names
+  // begin with one of `name_prefixes`, or all. Of a caller who does not see the
+  // whole server, those of its tenant.
+  absl::StatusOr<leasehold::v1::StatsResponse> Stats(
+      const std::vector<std::string>& name_prefixes = {});
+
   // One page of the connected workers; `page_token` is from the previous page,
   // or empty for the first. `page_size`: how many at most; 0: the server's
   // default.

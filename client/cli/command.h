@@ -69,6 +69,9 @@ struct Surroundings {
   std::function<void(Stop& stop)> stop_on_signal;
   // The descriptor of `out`, to see when its reader is gone; -1 if unknown.
   int output_fd = -1;
+  // The descriptor of `in`, if it is a terminal whose keys may be read; else
+  // -1.
+  int input_fd = -1;
   // The rows of the terminal that `out` writes to; 0 if it is not a terminal.
   std::function<int()> terminal_rows;
   // The same for its columns.

@@ -18,6 +18,7 @@
 #include "client/cli/orchestration_command.h"
 #include "client/cli/printable.h"
 #include "client/cli/settings.h"
+#include "client/cli/top_command.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
 
@@ -97,6 +98,7 @@ CommandLine::CommandLine(Surroundings& surroundings)
   for (Command& command : AddAdminCommands(parser_)) {
     commands_.push_back(std::move(command));
   }
+  commands_.push_back(AddTopCommand(parser_));
   for (Command& command : AddContextCommands(parser_)) {
     commands_.push_back(std::move(command));
   }

@@ -1,5 +1,8 @@
 #include "client/cli/json_object.h"
 
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <cstddef>
 
 #include "absl/strings/str_join.h"
@@ -56,6 +59,15 @@ JsonObject& JsonObject::Objects(std::string_view name,
     json->append(object.text());
   };
   return Json(name, "[" + absl::StrJoin(objects, ",", text) + "]");
+}
+
+JsonObject& JsonObject::Decimal(std::string_view name, double number) {
+  // JSON has no infinity.
+  if (!std::isfinite(number)) return Json(name, "null");
+  std::array<char, 32> text;
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+  return Json(name, std::string_view(text.data(), end - text.data()));
 }
 
 JsonObject& JsonObject::Time(std::string_view name, absl::Time time) {

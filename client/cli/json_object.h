@@ -34,6 +34,12 @@ class JsonObject {
                   !std::is_same_v<Integer, bool>);
     return Json(name, absl::StrCat(number));
   }
+  // With as many digits as it needs, up to 17.
+  JsonObject& Decimal(std::string_view name, double number);
+  JsonObject& DecimalOrNull(std::string_view name,
+                            const std::optional<double>& number) {
+    return number.has_value() ? Decimal(name, *number) : Json(name, "null");
+  }
   JsonObject& Flag(std::string_view name, bool flag) {
     return Json(name, flag ? "true" : "false");
   }

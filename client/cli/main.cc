@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
       .now = absl::Now,
       .stop_on_signal = StopOnSignal,
       .output_fd = STDOUT_FILENO,
+      .input_fd = isatty(STDIN_FILENO) == 1 ? STDIN_FILENO : -1,
       .terminal_rows = [] { return static_cast<int>(TerminalSize().ws_row); },
       .terminal_columns =
           [] { return static_cast<int>(TerminalSize().ws_col); },

@@ -100,6 +100,35 @@ size_t Dispatcher::out() const {
   return count - offers_.size();
 }
 
+Dispatcher::Totals Dispatcher::TotalsOf(WorkKind kind) const {
+  const size_t index = Index(kind);
+  Totals totals{.queued = queued_[index]};
+  for (const auto& [id, worker] : workers_) {
+    totals.out += worker.out[index];
+    if (worker.closed) continue;
+    totals.used += worker.out[index];
+    totals.slots += worker.options.slots[index];
+  }
+  for (const auto& [place, offer] : offers_) {
+    if (offer.work->kind != kind) continue;
+    ++totals.queued;
+    --totals.out;
+  }
+  return totals;
+}
+
+std::map<std::string, Dispatcher::TenantWorkers> Dispatcher::WorkersByTenant()
+    const {
+  std::map<std::string, TenantWorkers> tenants;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.closed) continue;
+    TenantWorkers& of = tenants[worker.options.tenant];
+    ++(worker.options.last_resort ? of.last_resorts : of.workers);
+    if (worker.silent) ++of.silent;
+  }
+  return tenants;
+}
+
 size_t Dispatcher::queues() const {
   size_t count = 0;
   for (const auto& queues : queues_) count += queues.size();

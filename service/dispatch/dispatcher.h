@@ -99,6 +99,8 @@ struct Work : Watched {
   // idle.
   WorkerId avoid = 0;
   OwnerId owner = 0;
+  // When it was queued the last time, by the clock of whoever queues it.
+  int64_t queued_ns = 0;
 
  protected:
   ~Work() = default;
@@ -220,6 +222,20 @@ class Dispatcher {
   // With what is offered.
   size_t queued() const;
   size_t out() const;
+  // What there is of one kind, and who takes it. Looks at all workers.
+  struct Totals {
+    size_t queued = 0;  // With what is offered.
+    size_t out = 0;
+    size_t slots = 0;  // Of all connected workers.
+    size_t used = 0;
+  };
+  Totals TotalsOf(WorkKind kind) const;
+  struct TenantWorkers {
+    size_t workers = 0;  // Connected, without last resorts.
+    size_t last_resorts = 0;
+    size_t silent = 0;  // Of both.
+  };
+  std::map<std::string, TenantWorkers> WorkersByTenant() const;
   // Without those that have gone.
   size_t workers() const { return workers_.size() - closed_; }
   // Queues that Next searches: one for each distinct set of takers.

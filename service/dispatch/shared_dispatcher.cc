@@ -45,6 +45,7 @@ class ABSL_SCOPED_LOCKABLE SharedDispatcher::Section {
 SharedDispatcher::SharedDispatcher(const Options& options)
     : rules_(options.rules),
       check_invariants_(options.check_invariants),
+      clock_(options.clock),
       dispatcher_(options.secret) {}
 
 // ---- Owners -----------------------------------------------------------------
@@ -229,6 +230,7 @@ SharedDispatcher::Answered SharedDispatcher::OnAnswer(WorkKind kind,
 void SharedDispatcher::Enqueue(OwnerId id, Work& work) {
   const Section section(*this, id);
   work.owner = id;
+  if (clock_ != nullptr) work.queued_ns = clock_->Now().ns;
   dispatcher_.Enqueue(work);
   ++OwnerOf(work).queued;
 }
@@ -241,6 +243,9 @@ Work* SharedDispatcher::Next(OwnerId id) {
   if (work != nullptr) {
     --owner.queued;
     ++owner.out;
+    if (clock_ != nullptr) {
+      waits_[Index(work->kind)].Add(clock_->Now().ns - work->queued_ns);
+    }
   } else {
     owner.has_work = false;
   }
@@ -258,6 +263,7 @@ void SharedDispatcher::End(Work& work) {
 
 void SharedDispatcher::PutBack(Work& work, WorkerId avoid) {
   const Section section(*this, work.owner);
+  if (clock_ != nullptr) work.queued_ns = clock_->Now().ns;
   dispatcher_.PutBack(work, avoid);
   --OwnerOf(work).out;
   ++OwnerOf(work).queued;
@@ -272,6 +278,7 @@ void SharedDispatcher::SetAside(Work& work) {
 bool SharedDispatcher::Disown(Work& work) {
   const Section section(*this, work.owner);
   NoteTakersChangedLocked(work.owner);
+  if (clock_ != nullptr) work.queued_ns = clock_->Now().ns;
   --OwnerOf(work).out;
   ++OwnerOf(work).queued;
   return dispatcher_.Disown(work);
@@ -396,6 +403,19 @@ size_t SharedDispatcher::queued(OwnerId id) const {
 size_t SharedDispatcher::workers() const {
   const MutexLock lock(mu_);
   return dispatcher_.workers();
+}
+
+SharedDispatcher::Stats SharedDispatcher::stats() const {
+  Stats stats;
+  for (size_t kind = 0; kind < kWorkKinds; ++kind) {
+    stats.waits[kind] = waits_[kind].Read();
+  }
+  const MutexLock lock(mu_);
+  for (size_t kind = 0; kind < kWorkKinds; ++kind) {
+    stats.work[kind] = dispatcher_.TotalsOf(static_cast<WorkKind>(kind));
+  }
+  stats.workers = dispatcher_.WorkersByTenant();
+  return stats;
 }
 
 const char* SharedDispatcher::BrokenRuleLocked() const {

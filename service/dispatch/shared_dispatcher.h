@@ -36,7 +36,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
+#include "lease/clock.h"
 #include "service/dispatch/dispatcher.h"
 #include "service/dispatch/work_watch.h"
 #include "service/dispatch/worker.h"
@@ -78,6 +80,8 @@ class SharedDispatcher {
     // Makes tokens hard to guess.
     uint64_t secret = 0;
     std::array<WorkRules, kWorkKinds> rules = {};
+    // Measures how long work waits; null: nothing does.
+    const Clock* clock = nullptr;
     // Whether to check the rules of its memory each time the lock is released;
     // a broken rule ends the process. Debug and sanitizer builds always check.
     bool check_invariants = false;
@@ -205,6 +209,14 @@ class SharedDispatcher {
   size_t queued(OwnerId owner) const ABSL_LOCKS_EXCLUDED(mu_);
   size_t workers() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  struct Stats {
+    std::array<Dispatcher::Totals, kWorkKinds> work = {};
+    // How long work of each kind was queued before it went out.
+    std::array<HistogramReading, kWorkKinds> waits = {};
+    std::map<std::string, Dispatcher::TenantWorkers> workers = {};
+  };
+  Stats stats() const ABSL_LOCKS_EXCLUDED(mu_);
+
  private:
   class Section;
 
@@ -239,6 +251,7 @@ class SharedDispatcher {
   // Constant after construction.
   const std::array<WorkRules, kWorkKinds> rules_;
   const bool check_invariants_;
+  const Clock* const clock_;
 
   // Whether an owner may have to be woken. Set under the lock.
   std::atomic<bool> news_{false};
@@ -251,6 +264,8 @@ class SharedDispatcher {
   std::map<OwnerId, Owner> owners_ ABSL_GUARDED_BY(mu_);
   OwnerId last_owner_ ABSL_GUARDED_BY(mu_) = 0;
   bool waking_ ABSL_GUARDED_BY(mu_) = false;  // A thread is in Wake.
+  // Counted under it, read without.
+  std::array<TimeHistogram, kWorkKinds> waits_;
 };
 
 class SharedDispatcher::Visit {

@@ -19,6 +19,35 @@ constexpr std::array<const char*, kWorkKinds> kKindNames = {
 
 int64_t Count(size_t count) { return static_cast<int64_t>(count); }
 
+v1::Metric::Kind KindOf(StatKind kind) {
+  switch (kind) {
+    case StatKind::kCounter:
+      return v1::Metric::COUNTER;
+    case StatKind::kGauge:
+      return v1::Metric::GAUGE;
+    case StatKind::kHistogram:
+      return v1::Metric::HISTOGRAM;
+  }
+  return v1::Metric::KIND_UNSPECIFIED;
+}
+
+void ToMessage(const StatFamily& family, v1::Metric& message) {
+  message.set_name(family.name);
+  message.set_help(family.help);
+  message.set_kind(KindOf(family.kind));
+  message.mutable_upper_bounds()->Assign(family.bounds.begin(),
+                                         family.bounds.end());
+  for (const StatSample& sample : family.samples) {
+    v1::Metric::Sample& made = *message.add_samples();
+    for (const auto& [name, value] : sample.labels) {
+      (*made.mutable_labels())[name] = value;
+    }
+    made.set_value(sample.value);
+    made.mutable_bucket_counts()->Assign(sample.counts.begin(),
+                                         sample.counts.end());
+  }
+}
+
 void ToMessage(const ConnectedWorker& worker, const AddressOf& address_of,
                v1::Worker& message) {
   const WorkerStatus& status = worker.status;
@@ -185,6 +214,24 @@ void ToMessage(Explanation explanation, const AddressOf& address_of,
     ToMessage(cause, *message.add_causes());
   }
   message.set_more_causes(Number(explanation.more));
+}
+
+// ---- Stats ------------------------------------------------------------------
+
+void ToMessage(const std::vector<StatFamily>& families,
+               const v1::StatsRequest& request, v1::StatsResponse& message) {
+  const auto is_wanted = [&request](const std::string& name) {
+    return request.name_prefixes().empty() ||
+           std::any_of(request.name_prefixes().begin(),
+                       request.name_prefixes().end(),
+                       [&name](const std::string& prefix) {
+                         return name.starts_with(prefix);
+                       });
+  };
+  for (const StatFamily& family : families) {
+    if (family.samples.empty() || !is_wanted(family.name)) continue;
+    ToMessage(family, *message.add_metrics());
+  }
 }
 
 // ---- Workers ----------------------------------------------------------------

@@ -6,9 +6,11 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "leasehold/v1/admin.pb.h"
+#include "service/base/stats.h"
 #include "service/orchestration/connected_workers.h"
 #include "service/orchestration/explanation.h"
 #include "service/rpc/caller.h"
@@ -25,6 +27,9 @@ absl::StatusOr<WorkersQuery> FromMessage(const v1::WorkersRequest& message,
 
 void ToMessage(const WorkersPage& page, const AddressOf& address_of,
                v1::WorkersResponse& message);
+// Those whose names begin as the request asks.
+void ToMessage(const std::vector<StatFamily>& families,
+               const v1::StatsRequest& request, v1::StatsResponse& message);
 // With the sentence.
 void ToMessage(Explanation explanation, const AddressOf& address_of,
                v1::Explanation& message);

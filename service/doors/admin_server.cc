@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "service/doors/instance_messages.h"
 #include "service/doors/orchestration_call.h"
 #include "service/rpc/server_call.h"
 
@@ -22,13 +23,16 @@ std::vector<HostedService::Method> AdminServer::Methods() {
           done(explanation.status());
         });
   };
-  return {
-      {"Workers", kUnary, kViewer, kRead,
-       [this](MethodQueue& calls) { ServeWorkers(calls); }},
-      {"Explain", kUnary, kViewer, kRead, [this, explain](MethodQueue& calls) {
-         ServeUnary<v1::ExplainRequest, v1::Explanation>(
-             service_, calls, &Service::RequestExplain, explain);
-       }}};
+  return {{"Workers", kUnary, kViewer, kRead,
+           [this](MethodQueue& calls) { ServeWorkers(calls); }},
+          {"Explain", kUnary, kViewer, kRead,
+           [this, explain](MethodQueue& calls) {
+             ServeUnary<v1::ExplainRequest, v1::Explanation>(
+                 service_, calls, &Service::RequestExplain, explain);
+           }},
+          // Whoever watches a server must see it in an overload, too.
+          {"Stats", kUnary, kViewer, kEssential,
+           [this](MethodQueue& calls) { ServeStats(calls); }}};
 }
 
 CallTask AdminServer::ServeWorkers(MethodQueue& calls) {
@@ -46,6 +50,20 @@ CallTask AdminServer::ServeWorkers(MethodQueue& calls) {
     if (status.ok()) ToMessage(*page, address_of_, call.response());
   }
   co_await call.Finish(status);
+}
+
+CallTask AdminServer::ServeStats(MethodQueue& calls) {
+  UnaryCall<v1::StatsRequest, v1::StatsResponse> call(calls);
+  if (!co_await call.Accept(service_, &Service::RequestStats)) co_return;
+  ServeStats(calls);
+  if (!co_await call.Parse()) co_return;
+
+  const StatsScope scope = {.whole_server = call.caller().sees_server,
+                            .tenant = call.caller().tenant};
+  ToMessage(stats_.Collect(scope), call.request(), call.response());
+  call.response().set_whole_server(scope.whole_server);
+  ToMessage(clock_.WallNow(), *call.response().mutable_time());
+  co_await call.Finish(absl::OkStatus());
 }
 
 }  // namespace leasehold

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "lease/clock.h"
 #include "leasehold/v1/admin.grpc.pb.h"
+#include "service/base/stats.h"
 #include "service/doors/admin_messages.h"
 #include "service/doors/instance_call.h"
 #include "service/orchestration/connected_workers.h"
@@ -24,9 +26,12 @@ class AdminServer final : public HostedService {
  public:
   // `address_of` is called on any thread.
   AdminServer(const ConnectedWorkers& workers, Explanations& explanations,
-              const InstanceDoor& door, AddressOf address_of)
+              const InstanceDoor& door, AddressOf address_of,
+              StatsSource& stats, const Clock& clock)
       : workers_(workers),
         explanations_(explanations),
+        stats_(stats),
+        clock_(clock),
         door_(door),
         address_of_(std::move(address_of)) {}
 
@@ -37,12 +42,16 @@ class AdminServer final : public HostedService {
  private:
   using Service =
       RawService<v1::Admin::AsyncService, v1::Admin::WithRawMethod_Workers,
-                 v1::Admin::WithRawMethod_Explain>;
+                 v1::Admin::WithRawMethod_Explain,
+                 v1::Admin::WithRawMethod_Stats>;
 
   CallTask ServeWorkers(MethodQueue& calls);
+  CallTask ServeStats(MethodQueue& calls);
 
   const ConnectedWorkers& workers_;
   Explanations& explanations_;
+  StatsSource& stats_;
+  const Clock& clock_;
   const InstanceDoor& door_;
   const AddressOf address_of_;
   Service service_;

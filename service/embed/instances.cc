@@ -133,7 +133,8 @@ void Instances::Register(grpc::ServerBuilder& builder) {
                  .gatekeeper = options_.gatekeeper,
                  .witness = options_.witness,
                  .overload = overload_.has_value() ? &*overload_ : nullptr,
-                 .tracer = options_.tracer});
+                 .tracer = options_.tracer,
+                 .clock = &clock_});
     if (overload_.has_value()) {
       probe_.emplace(
           builder, clock_, [this] { return runtime_->load().arrived; },

@@ -172,6 +172,20 @@ class Instances {
   void WatchCommits(std::function<absl::Duration()> commit_delay) {
     if (overload_.has_value()) overload_->WatchCommits(std::move(commit_delay));
   }
+  // What has become of the calls of Leasehold's own services. Safe from the end
+  // of Start on.
+  std::vector<MethodCalls> calls() const {
+    return runtime_ == nullptr ? std::vector<MethodCalls>() : runtime_->calls();
+  }
+  RpcRuntime::Load load() const {
+    return runtime_ == nullptr ? RpcRuntime::Load() : runtime_->load();
+  }
+  // Null: no call is refused for an overload. Safe.
+  const Overload* overload() const {
+    return overload_.has_value() ? &*overload_ : nullptr;
+  }
+  // What the server keeps for its callers. Safe.
+  const ByteBudget& budget() const { return budget_; }
   // For services that are added: how their calls find instances.
   const InstanceDoor& door() const { return door_; }
 
@@ -236,6 +250,7 @@ class Instances {
 
   // To look at contexts and manage them: Describe, List, KeepAlive, Release.
   InstanceRegistry& registry() { return registry_; }
+  const InstanceRegistry& registry() const { return registry_; }
   // To be told what happens to them.
   WatchHub& watch_hub() { return watch_hub_; }
   // The key of instance `id`, as calls of that tenant name it:

@@ -229,6 +229,16 @@ std::string HttpHost::BaseUrl() const {
   return "";
 }
 
+std::optional<HttpDoor::Counts> HttpHost::requests() const {
+  if (!door_.has_value()) return std::nullopt;
+  return door_->counts();
+}
+
+std::optional<HttpListener::Counts> HttpHost::connections() const {
+  if (!listener_.has_value()) return std::nullopt;
+  return listener_->counts();
+}
+
 void HttpHost::Start() {
   if (!listener_.has_value()) return;
   std::vector<int> descriptors;

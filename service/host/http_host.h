@@ -67,6 +67,12 @@ class HttpHost final : private ServerPart {
   // --http-public-url, or the first address that it listens on by name. Empty:
   // there is none. REQUIRES: Open.
   const std::string& base_url() const { return base_url_; }
+
+  // How requests were answered, and what there is of connections; nullopt: it
+  // does not listen. Safe while it serves.
+  std::optional<HttpDoor::Counts> requests() const;
+  std::optional<HttpListener::Counts> connections() const;
+
   // Where it listens: `http://127.0.0.1:4002`.
   const std::vector<std::string>& urls() const { return urls_; }
 

@@ -35,6 +35,7 @@ void LineWriter::Write(const std::string& line) {
     MutexLock lock(mu_);
     if (queued_.size() + line.size() >= kQueuedBytesMax) {
       ++dropped_;
+      ever_dropped_.Add();
     } else {
       TellDroppedLocked();
       absl::StrAppend(&queued_, line, "\n");

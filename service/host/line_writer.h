@@ -9,10 +9,12 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <thread>
 
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 
 namespace leasehold {
@@ -33,6 +35,9 @@ class LineWriter {
   // more.
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
 
+  // How many lines were ever dropped.
+  uint64_t dropped() const { return ever_dropped_.value(); }
+
   // Queues `line`, which has no line end. Never waits for the reader.
   void Write(const std::string& line) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -48,6 +53,7 @@ class LineWriter {
   const std::function<std::string(size_t)> dropped_line_;
 
   std::atomic<bool> failed_ = false;
+  SharedCell ever_dropped_;
 
   Mutex mu_;
   CondVar wake_;

@@ -131,11 +131,24 @@ void Listener::Start() {
   }
   loop_.emplace(clock_, std::move(descriptors), limits_,
                 static_cast<ConnectionTaker&>(*this), callers_);
+  counted_.store(&*loop_);
 }
 
 void Listener::Stop() {
-  loop_.reset();
+  // It stays, for whoever counts.
+  if (loop_.has_value()) loop_->Stop();
   sockets_.clear();
+}
+
+Listener::Counts Listener::counts() const {
+  Counts counts;
+  if (const AcceptLoop* const loop = counted_.load(); loop != nullptr) {
+    counts.open = loop->open();
+    counts.accepted = loop->accepted();
+  }
+  for (size_t i = 0; i < kRefusals; ++i)
+    counts.refused[i] = refused_[i].value();
+  return counts;
 }
 
 std::vector<std::string> Listener::addresses() const {
@@ -153,6 +166,7 @@ void Listener::Take(int descriptor, bool tls) {
 }
 
 void Listener::OnRefused(Refusal refusal, const std::string& address) {
+  refused_[static_cast<size_t>(refusal)].Add();
   uint64_t left_out = 0;
   if (!lines_.Admit(left_out)) return;
   log_.Warning("connection_refused", {{"peer", address},

@@ -10,12 +10,17 @@
 #include <grpcpp/server_builder.h>
 #include <sys/types.h>
 
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "lease/base/cells.h"
 #include "lease/clock.h"
 #include "service/host/line_budget.h"
 #include "service/host/listen_address.h"
@@ -49,6 +54,13 @@ class Listener final : private ConnectionTaker {
 
   // Who is behind the connections of trusted proxies.
   const CallerAddresses& callers() const { return callers_; }
+  // What there is of connections. Safe.
+  struct Counts {
+    size_t open = 0;
+    uint64_t accepted = 0;
+    std::array<uint64_t, kRefusals> refused = {};  // By Refusal.
+  };
+  Counts counts() const;
   // With the ports that were taken for port 0.
   std::vector<std::string> addresses() const;
 
@@ -69,7 +81,9 @@ class Listener final : private ConnectionTaker {
   // For connections without TLS, and with it.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> plain_taker_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> tls_taker_;
+  std::array<SharedCell, kRefusals> refused_ = {};
   std::optional<AcceptLoop> loop_;
+  std::atomic<const AcceptLoop*> counted_ = nullptr;  // That, once it is there.
 };
 
 }  // namespace leasehold

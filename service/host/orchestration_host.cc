@@ -1,6 +1,8 @@
 #include "service/host/orchestration_host.h"
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "service/storage/memory_store.h"
@@ -11,6 +13,9 @@ namespace {
 
 // How many reads may run at the same time: queries, thaws, histories.
 constexpr int kReaders = 2;
+
+// In the data directory.
+constexpr char kDatabaseName[] = "leasehold.db";
 
 std::unique_ptr<Store> MakeStore(const ServerOptions& options, Clock& clock,
                                  ServerLog& log) {
@@ -41,8 +46,10 @@ std::function<uint64_t(const std::string&)> LimitOf(
 OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                                      ServerLog& log, ServerHost& host,
                                      Console* console,
-                                     const AccessControl* access)
+                                     const AccessControl* access,
+                                     StatsSource* stats)
     : log_(log),
+      data_(options.memory_store ? "" : options.data),
       work_log_(clock, log, console, host.callers()),
       store_(MakeStore(options, clock, log)),
       readers_(kReaders),
@@ -70,10 +77,12 @@ OrchestrationHost::OrchestrationHost(const ServerOptions& options, Clock& clock,
                 .ping_interval = options.heartbeat_interval}),
       orchestration_(engine_, host.door(), console),
       entities_(engine_.entities(), host.door()),
-      admin_(work_, engine_.explanations(), host.door(),
-             [&callers = host.callers()](const std::string& peer) {
-               return callers.Find(peer);
-             }) {
+      admin_(
+          work_, engine_.explanations(), host.door(),
+          [&callers = host.callers()](const std::string& peer) {
+            return callers.Find(peer);
+          },
+          stats != nullptr ? *stats : no_stats_, clock) {
   host.WatchCommits([this] { return engine_.commit_delay(); });
   host.Add(static_cast<ServerPart&>(*this));
   host.Add(sidecar_);
@@ -90,6 +99,27 @@ absl::Status OrchestrationHost::Start() {
   wall_jumps_ =
       std::make_unique<WallJumps>([this] { engine_.OnWallClockSet(); });
   return absl::OkStatus();
+}
+
+OrchestrationHost::Stats OrchestrationHost::stats() {
+  Stats stats{.engine = engine_.counts(),
+              .dispatch = work_.dispatcher().stats(),
+              .commit_delay = engine_.commit_delay(),
+              .store_status = store_status()};
+  for (size_t kind = 0; kind < kWorkEventKinds; ++kind) {
+    stats.events[kind] = events_[kind].value();
+  }
+  if (data_.empty()) return stats;
+  for (const auto& [name, suffix] :
+       {std::pair("database", ""), std::pair("log", "-wal")}) {
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(
+        std::filesystem::path(data_) / absl::StrCat(kDatabaseName, suffix),
+        error);
+    // The log is not always there.
+    stats.store_bytes[name] = error ? 0 : static_cast<uint64_t>(bytes);
+  }
+  return stats;
 }
 
 void OrchestrationHost::LogOpen() {

@@ -6,14 +6,20 @@
 #ifndef LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
 #define LEASEHOLD_SERVICE_HOST_ORCHESTRATION_HOST_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/wall_jumps.h"
+#include "service/base/stats.h"
 #include "service/doors/admin_server.h"
 #include "service/doors/durable_task_server.h"
 #include "service/doors/entities_server.h"
@@ -36,10 +42,12 @@ namespace leasehold {
 class OrchestrationHost final : private EngineObserver, private ServerPart {
  public:
   // Adds its services to `host`, whose drain is the engine's too. `console` may
-  // be null; `access` too: then no tenant has limits.
+  // be null; `access` too: then no tenant has limits. `stats`: what
+  // leasehold.v1.Admin shows; null: nothing.
   OrchestrationHost(const ServerOptions& options, Clock& clock, ServerLog& log,
                     ServerHost& host, Console* console = nullptr,
-                    const AccessControl* access = nullptr);
+                    const AccessControl* access = nullptr,
+                    StatsSource* stats = nullptr);
   ~OrchestrationHost() override;
 
   // Opens the store, and continues the orchestrations that are open in it. Call
@@ -60,6 +68,23 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   void UseUrls(WriteManagementUrls write) {
     orchestration_.UseUrls(std::move(write));
   }
+
+  struct Stats {
+    EngineCounts engine;
+    SharedDispatcher::Stats dispatch;
+    std::array<uint64_t, kWorkEventKinds> events = {};  // By WorkEventKind.
+    absl::Duration commit_delay;
+    absl::Status store_status;
+    // `database`, `log`. Empty: the store is in memory.
+    std::map<std::string, uint64_t> store_bytes = {};
+  };
+  // On any thread.
+  Stats stats();
+  // How much a tenant has in the store. On any thread.
+  uint64_t StoredBytes(const std::string& tenant) const {
+    return store_->StoredBytes(tenant);
+  }
+
   // For doors that others add.
   Orchestrations& orchestrations() { return engine_; }
   Entities& entities() { return engine_.entities(); }
@@ -71,14 +96,26 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
  private:
   void OnStoreFailed(const absl::Status& status) override;
   void OnStoreRecovered(size_t open_orchestrations) override;
-  void OnWork(const WorkEvent& event) override { work_log_.Write(event); }
+  void OnWork(const WorkEvent& event) override {
+    events_[static_cast<size_t>(event.kind)].Add();
+    work_log_.Write(event);
+  }
   bool WantsLives() const override { return work_log_.WritesLives(); }
   void OnRetention(int64_t erased) override;
   void OnStopped(const EngineCounts& counts) override;
   void OnDraining() override { engine_.Drain(); }
   void OnStopping() override { engine_.Stop(); }
 
+  // What leasehold.v1.Admin shows if nobody collects anything.
+  class NoStats final : public StatsSource {
+   public:
+    std::vector<StatFamily> Collect(const StatsScope&) override { return {}; }
+  };
+
   ServerLog& log_;
+  const std::string data_;  // Empty: the store is in memory.
+  NoStats no_stats_;
+  std::array<SharedCell, kWorkEventKinds> events_ = {};
   mutable Mutex mu_;
   absl::Status store_status_ ABSL_GUARDED_BY(mu_);
   WorkLog work_log_;

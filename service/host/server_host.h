@@ -77,6 +77,13 @@ class ServerHost {
   const InstanceDoor& door() const { return instances_.door(); }
   // Null: no spans are made.
   Tracer* tracer() const { return tracer_; }
+  // For whoever counts: calls, contexts, connections. Safe while it serves.
+  const Instances& instances() const { return instances_; }
+  Listener::Counts connections() const { return listener_.counts(); }
+  // How many contexts the limits of tenants have refused.
+  uint64_t contexts_refused() const {
+    return tenant_contexts_ == nullptr ? 0 : tenant_contexts_->refused();
+  }
 
   // The server serves once this returns OK.
   //   Unavailable: an address cannot be used; the message says why.

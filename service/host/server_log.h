@@ -52,6 +52,8 @@ class ServerLog final : public InstanceObserver {
   void SetLevel(LogLevel level) {
     level_.store(level, std::memory_order_relaxed);
   }
+  // How many lines were dropped because their reader was too slow.
+  uint64_t dropped() const { return writer_.dropped(); }
   // Whether a line of this level is written.
   bool Logs(LogLevel level) const {
     return level >= level_.load(std::memory_order_relaxed);

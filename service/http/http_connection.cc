@@ -240,6 +240,7 @@ HttpConnection::Awaitable<bool> HttpConnection::ServeOne() {
 
 void HttpConnection::Refuse(Exchange& exchange, HttpRefusal refusal) {
   exchange.response = ErrorResponse(refusal.status, refusal.why);
+  shared_.door.CountUnread(refusal.status);
   exchange.keep_alive = false;
 }
 

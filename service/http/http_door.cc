@@ -231,9 +231,37 @@ absl::Status HttpDoor::Authorize(HttpRequest& request,
   return absl::IsUnauthenticated(admitted) ? status : admitted;
 }
 
+void HttpDoor::Count(HttpGroup group, int status) {
+  size_t code = 0;
+  while (code + 1 < kHttpCodes && kHttpStatuses[code] != status) ++code;
+  answers_[static_cast<size_t>(group)][code].Add();
+}
+
+HttpDoor::Counts HttpDoor::counts() const {
+  Counts counts;
+  for (size_t group = 0; group < kHttpGroups; ++group) {
+    for (size_t code = 0; code < kHttpCodes; ++code) {
+      counts.answers[group][code] = answers_[group][code].value();
+    }
+    counts.times[group] = times_[group].Read();
+  }
+  return counts;
+}
+
 std::variant<HttpDoor::Admitted, HttpResponse> HttpDoor::Admit(
     HttpRequest& request, bool is_encrypted,
     const ClientCertificate& certificate) {
+  const HttpRouter::Entry* entry = nullptr;
+  auto decided = Decide(request, is_encrypted, certificate, entry);
+  if (const auto* refused = std::get_if<HttpResponse>(&decided)) {
+    Count(entry == nullptr ? HttpGroup::kNone : entry->group, refused->status);
+  }
+  return decided;
+}
+
+std::variant<HttpDoor::Admitted, HttpResponse> HttpDoor::Decide(
+    HttpRequest& request, bool is_encrypted,
+    const ClientCertificate& certificate, const HttpRouter::Entry*& entry) {
   const std::string_view host = request.headers.Get("Host");
   if (!options_.hosts.Allows(host)) {
     return ErrorResponse(
@@ -249,7 +277,7 @@ std::variant<HttpDoor::Admitted, HttpResponse> HttpDoor::Admit(
     return ErrorResponse(status);
   }
   std::string allowed;
-  const HttpRouter::Entry* const entry = router_.Find(request, allowed);
+  entry = router_.Find(request, allowed);
   if (entry == nullptr) return NotFound(request, allowed);
   const bool is_open = entry->method.role == Role::kAnyone;
   if (draining_ && !is_open) {
@@ -316,7 +344,8 @@ std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
   const auto call = std::make_shared<HttpCall>(
       std::move(request),
       [this, &entry, about = std::move(about), span = std::move(span),
-       by_capability = admitted.by_capability, room = std::move(admitted.room),
+       begun = clock_.Now(), by_capability = admitted.by_capability,
+       room = std::move(admitted.room),
        answer = std::move(answer)](HttpResponse response) {
         if (about != nullptr) {
           Report({.method = entry.method,
@@ -328,6 +357,11 @@ std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
                   .code = CodeOf(response)});
         }
         if (span != nullptr) span->Answer(response);
+        Count(entry.group, response.status);
+        if (entry.route.lasting == Lasting::kNo) {
+          times_[static_cast<size_t>(entry.group)].Add(
+              absl::ToInt64Nanoseconds(clock_.Now() - begun));
+        }
         Complete(response);
         answer(std::move(response));
       });

@@ -15,8 +15,10 @@
 #ifndef LEASEHOLD_SERVICE_HTTP_HTTP_DOOR_H_
 #define LEASEHOLD_SERVICE_HTTP_HTTP_DOOR_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +27,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "lease/base/cells.h"
 #include "lease/clock.h"
 #include "service/http/client_certificate.h"
 #include "service/http/host_list.h"
@@ -39,6 +42,13 @@
 #include "service/tracing/tracer.h"
 
 namespace leasehold {
+
+// The statuses that answers have, from 200 on; all others count as the last.
+inline constexpr std::array kHttpStatuses = {
+    200, 202, 204, 301, 302, 303, 304, 308, 400, 401, 403,
+    404, 405, 408, 409, 410, 411, 412, 413, 414, 415, 417,
+    421, 422, 429, 431, 499, 500, 501, 503, 504, 505, 0};
+inline constexpr size_t kHttpCodes = kHttpStatuses.size();
 
 // How a request ended, for the audit log.
 struct HttpReport {
@@ -116,11 +126,24 @@ class HttpDoor {
   // How large its body may be; 0: as large as the listener allows.
   static size_t BodyMax(const Admitted& admitted);
 
+  // How requests of each group of routes were answered, and how long those of
+  // them took that do not stay open. Safe.
+  struct Counts {
+    std::array<std::array<uint64_t, kHttpCodes>, kHttpGroups> answers = {};
+    std::array<HistogramReading, kHttpGroups> times = {};
+  };
+  Counts counts() const;
+  // A request was refused before it had a route.
+  void CountUnread(int status) { Count(HttpGroup::kNone, status); }
+
   // Adds what all answers carry.
   void Complete(HttpResponse& response) const;
 
  private:
   // `own`: what pages of ours have as their origin.
+  std::variant<Admitted, HttpResponse> Decide(
+      HttpRequest& request, bool is_encrypted,
+      const ClientCertificate& certificate, const HttpRouter::Entry*& entry);
   absl::Status CheckOrigin(const HttpRequest& request,
                            const std::string& own) const;
   absl::Status Authorize(HttpRequest& request, const HttpRouter::Entry& entry,
@@ -132,6 +155,7 @@ class HttpDoor {
   // A report of an admitted request; null: nobody wants one.
   std::shared_ptr<HttpRequest> ToReport(const Admitted& admitted,
                                         const HttpRequest& request) const;
+  void Count(HttpGroup group, int status);
   void Report(const HttpReport& report) const {
     if (options_.report) options_.report(report);
   }
@@ -142,6 +166,8 @@ class HttpDoor {
   const std::string public_origin_;
   HttpRouter router_;
 
+  std::array<std::array<SharedCell, kHttpCodes>, kHttpGroups> answers_ = {};
+  std::array<SharedTimeHistogram, kHttpGroups> times_ = {};
   std::atomic<bool> draining_ = false;
   const std::shared_ptr<std::atomic<size_t>> reads_ =
       std::make_shared<std::atomic<size_t>>(0);

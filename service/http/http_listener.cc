@@ -28,6 +28,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "service/http/http_connection.h"
 #include "service/http/http_inbox.h"
@@ -166,6 +167,12 @@ class HttpListener::Loop {
     thread_.join();
   }
 
+  Counts counts() const {
+    return {.open = open_.value(),
+            .accepted = accepted_.value(),
+            .refused = refused_.value()};
+  }
+
   void Wake() {
     asio::post(io_, [this] { Sweep(); });
   }
@@ -245,7 +252,9 @@ class HttpListener::Loop {
     const std::string address = CountedAddress(peer);
     const bool is_unix = address == kUnixAddress;
     const bool is_proxy = IsProxy(peer);
+    accepted_.Add();
     if ((!is_unix && !is_proxy && IsFull(address)) || !MakeRoom()) {
+      refused_.Add();
       const linger at_once = {.l_onoff = 1, .l_linger = 0};
       setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
       close(descriptor);
@@ -271,7 +280,10 @@ class HttpListener::Loop {
     if (is_proxy) {
       count_for = [this, counted](const sockaddr_storage& caller) {
         const std::string named = CountedAddress(caller);
-        if (IsFull(named)) return false;
+        if (IsFull(named)) {
+          refused_.Add();
+          return false;
+        }
         counted->Set(named);
         return true;
       };
@@ -282,9 +294,11 @@ class HttpListener::Loop {
         shared_, std::move(socket), is_unix ? nullptr : tls(), PeerText(peer),
         std::move(count_for));
     connections_.insert(connection);
+    open_.Add();
     connection->Start([this, counted, weak = std::weak_ptr(connection)] {
       counted->Clear();
       connections_.erase(weak.lock());
+      open_.Subtract();
       if (!connections_.empty() || !shared_.draining) return;
       MutexLock lock(mu_);
       ended_ = true;
@@ -352,6 +366,9 @@ class HttpListener::Loop {
   std::vector<std::unique_ptr<asio::posix::stream_descriptor>> sockets_;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections_;
   std::unordered_map<std::string, size_t> of_address_;
+  SharedCell open_;
+  Cell accepted_;
+  Cell refused_;
 
   Mutex mu_;
   CondVar ended_cv_;
@@ -382,6 +399,8 @@ void HttpListener::Start(const std::vector<int>& sockets) {
 void HttpListener::Drain() { loop_->Drain(); }
 
 void HttpListener::Stop(absl::Duration timeout) { loop_->Stop(timeout); }
+
+HttpListener::Counts HttpListener::counts() const { return loop_->counts(); }
 
 void HttpListener::Wake() { loop_->Wake(); }
 

@@ -14,6 +14,7 @@
 #define LEASEHOLD_SERVICE_HTTP_HTTP_LISTENER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -72,6 +73,14 @@ class HttpListener {
   // Waits until all have ended, for `timeout` at most; then closes what is left
   // and ends the thread. Idempotent.
   void Stop(absl::Duration timeout = absl::ZeroDuration());
+
+  // What there is of connections. Safe.
+  struct Counts {
+    size_t open = 0;
+    uint64_t accepted = 0;
+    uint64_t refused = 0;  // Because there were too many.
+  };
+  Counts counts() const;
 
   // Makes it look at the clock: for tests that advance it.
   void Wake();

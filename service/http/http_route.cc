@@ -59,7 +59,35 @@ bool Matches(const std::vector<std::string>& pattern,
   return true;
 }
 
+// By the first segment of its path.
+HttpGroup GroupOf(const std::string& first) {
+  if (first == "healthz" || first == "readyz") return HttpGroup::kHealth;
+  if (first == "metrics") return HttpGroup::kMetrics;
+  if (first == "runtime" || first == "admin" || first == "durabletask") {
+    return HttpGroup::kDurableFunctions;
+  }
+  return first == "api" ? HttpGroup::kDashboard : HttpGroup::kUi;
+}
+
 }  // namespace
+
+std::string_view NameOf(HttpGroup group) {
+  switch (group) {
+    case HttpGroup::kNone:
+      return "none";
+    case HttpGroup::kHealth:
+      return "health";
+    case HttpGroup::kMetrics:
+      return "metrics";
+    case HttpGroup::kDurableFunctions:
+      return "durable_functions";
+    case HttpGroup::kDashboard:
+      return "dashboard";
+    case HttpGroup::kUi:
+      return "ui";
+  }
+  return "none";
+}
 
 void HttpRouter::Add(HttpRoute route, const std::vector<MethodInfo>& methods) {
   Entry entry{.route = std::move(route), .method = {}, .pattern = {}};
@@ -77,6 +105,7 @@ void HttpRouter::Add(HttpRoute route, const std::vector<MethodInfo>& methods) {
   }
   entry.method.lasting = entry.route.lasting;
   entry.pattern = absl::StrSplit(entry.route.pattern.substr(1), '/');
+  entry.group = GroupOf(entry.pattern.front());
   entries_.push_back(std::move(entry));
 }
 

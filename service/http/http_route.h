@@ -25,6 +25,7 @@
 #define LEASEHOLD_SERVICE_HTTP_HTTP_ROUTE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,19 @@
 #include "service/rpc/method_info.h"
 
 namespace leasehold {
+
+// What a route is a part of: requests are counted by it.
+enum class HttpGroup : uint8_t {
+  kNone,  // There is no such route.
+  kHealth,
+  kMetrics,
+  kDurableFunctions,
+  kDashboard,  // Its API.
+  kUi,         // Its pages.
+};
+inline constexpr size_t kHttpGroups = 6;
+// `none`, `health`, `metrics`, `durable_functions`, `dashboard`, `ui`.
+std::string_view NameOf(HttpGroup group);
 
 struct HttpRoute {
   std::string method;   // "GET" serves HEAD too.
@@ -57,6 +71,7 @@ class HttpRouter {
     HttpRoute route;
     MethodInfo method;
     std::vector<std::string> pattern;  // Its segments.
+    HttpGroup group = HttpGroup::kNone;
   };
 
   // `methods`: all rows there are. REQUIRES: the route's row is among them.

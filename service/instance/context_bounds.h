@@ -26,6 +26,8 @@ class ContextBounds {
 
   // Contexts in any state.
   size_t size() const { return size_.load(std::memory_order_relaxed); }
+  // Those that are opening or open.
+  size_t live() const { return live_.load(std::memory_order_relaxed); }
   size_t live_max() const { return live_max_; }
 
   // Counts one more. False: there is no room. `promised`: it counts in any

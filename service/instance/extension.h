@@ -34,6 +34,7 @@ enum class DetachReason {
   kFailedInitializer,  // The context never opened.
   kRemoved,            // Only this extension is detached; the context lives.
 };
+inline constexpr size_t kDetachReasons = 7;
 
 // `idle`, `released`, `evicted`, `shutdown`, `lost ownership`, ...
 std::string_view DetachReasonName(DetachReason reason);

@@ -190,6 +190,7 @@ void InstanceContext::AddHolder(const HeldPin& pin, PinKind kind,
                                 std::shared_ptr<ReleaseListener> listener,
                                 std::unique_ptr<const PinHolder> who) {
   const Instant now = home_.clock_.Now();
+  home_.held_[static_cast<size_t>(kind)].Add();
   bool released = false;
   bool draining = false;
   {
@@ -215,6 +216,7 @@ void InstanceContext::RemoveHolder(const HeldPin& pin, Pin& held) {
     const auto it = std::find_if(
         holders.begin(), holders.end(),
         [&pin](const Holder& holder) { return holder.pin == &pin; });
+    home_.held_[static_cast<size_t>(it->kind)].Subtract();
     *it = std::move(holders.back());
     holders.pop_back();
   }

@@ -10,6 +10,7 @@
 #ifndef LEASEHOLD_SERVICE_INSTANCE_INSTANCE_CONTEXT_H_
 #define LEASEHOLD_SERVICE_INSTANCE_INSTANCE_CONTEXT_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/lease.h"
@@ -87,6 +89,8 @@ class ContextHome {
   std::atomic<int> use_watchers_{0};
   // Whether long-term holders have been told to let go.
   std::atomic<bool> draining_{false};
+  // How many there are, by PinKind.
+  std::array<SharedCell, kPinKinds> held_ = {};
 
  private:
   Clock& clock_;

@@ -23,6 +23,7 @@ enum class PinKind {
   kHold,
   kWorkItem,
 };
+inline constexpr size_t kPinKinds = 5;
 
 // `call`, `echo-stream`, `join`, `hold`, `work-item`.
 std::string_view PinKindName(PinKind kind);

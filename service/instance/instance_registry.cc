@@ -44,6 +44,19 @@ InstanceRegistry::InstanceRegistry(
   callback_door_->registry = this;
 }
 
+InstanceRegistry::Counts InstanceRegistry::counts() const {
+  Counts counts{.live = bounds_.live(),
+                .leases = leases_.size(),
+                .refused = refused_.value(),
+                .lateness = leases_.lateness()};
+  // One that closes meanwhile is counted once.
+  counts.closing = std::max(bounds_.size(), counts.live) - counts.live;
+  for (size_t kind = 0; kind < kPinKinds; ++kind) {
+    counts.held[kind] = held_[kind].value();
+  }
+  return counts;
+}
+
 InstanceRegistry::~InstanceRegistry() {
   {
     MutexLock lock(callback_door_->mu);
@@ -85,6 +98,7 @@ std::optional<absl::StatusOr<PinGrant>> InstanceRegistry::Acquire(
     MutexLock lock(shard.mu);
     acquired = AcquireLocked(shard, key, waiter, waiter.request().promised);
   } while (acquired.full && EvictOne(ContextTable::ShardIndex(key.hash)));
+  if (acquired.full) refused_.Add();
   Settle(acquired);
   return std::move(acquired.answer);
 }

@@ -21,6 +21,7 @@
 #define LEASEHOLD_SERVICE_INSTANCE_INSTANCE_REGISTRY_H_
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +37,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "lease/lease_manager.h"
@@ -186,6 +188,16 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
 
   // Contexts in any state.
   size_t size() const { return bounds_.size(); }
+  struct Counts {
+    size_t live = 0;       // Contexts that are opening or open.
+    size_t closing = 0;    // Contexts whose hooks run.
+    size_t leases = 0;     // That run, or ran when their context became busy.
+    uint64_t refused = 0;  // Contexts for which there was no room.
+    // Pins of long-term holders, by PinKind. Calls are not among them.
+    std::array<uint64_t, kPinKinds> held = {};
+    HistogramReading lateness = {};  // Of leases that were over.
+  };
+  Counts counts() const;
   // Number of detach hooks of closing contexts that have ever failed.
   uint64_t detach_failures() const {
     return detach_failures_.load(std::memory_order_relaxed);
@@ -354,6 +366,7 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   GenerationCounter generations_;
   ContextBounds bounds_;
   std::atomic<uint64_t> detach_failures_{0};
+  SharedCell refused_;  // Contexts, for lack of room.
   // Contexts in memory and posted tasks are inside; Shutdown closes it.
   Gate gate_;
   std::atomic<bool> shutting_down_{false};

@@ -216,6 +216,8 @@ void AcceptLoop::Add(int descriptor, const sockaddr_storage& peer) {
   }
   const Id id = next_id_++;
   Connection& connection = connections_[id];
+  open_.store(connections_.size(), std::memory_order_relaxed);
+  accepted_.Add();
   connection.descriptor = descriptor;
   connection.header_due = is_proxy;
   connection.cookie = CookieOf(descriptor);
@@ -390,6 +392,7 @@ void AcceptLoop::Forget(Connections::iterator found) {
                          std::move(connection.peer), found->first});
   }
   connections_.erase(found);
+  open_.store(connections_.size(), std::memory_order_relaxed);
 }
 
 void AcceptLoop::HandOnSilent() {

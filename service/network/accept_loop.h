@@ -56,6 +56,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "lease/base/cells.h"
 #include "lease/clock.h"
 #include "service/network/address_range.h"
 #include "service/network/caller_addresses.h"
@@ -93,6 +94,7 @@ enum class Refusal {
   kNoProxyHeader,     // They are not one, although it comes from a proxy.
   kBadProxyHeader,    // They are one that is malformed or too long.
 };
+inline constexpr size_t kRefusals = 9;
 
 // Receives the connections. Called on the loop's thread; must not block.
 class ConnectionTaker {
@@ -124,6 +126,11 @@ class AcceptLoop {
   void Stop();
   // Makes the loop read the clock: for tests that advance it.
   void Wake();
+
+  // How many connections there are, as far as the loop knows yet, and were ever
+  // accepted. Safe.
+  size_t open() const { return open_.load(std::memory_order_relaxed); }
+  uint64_t accepted() const { return accepted_.value(); }
 
  private:
   using Id = uint64_t;
@@ -204,6 +211,8 @@ class AcceptLoop {
   const int wake_;
 
   std::atomic<bool> stop_ = false;
+  std::atomic<size_t> open_ = 0;
+  Cell accepted_;
 
   // Used by the thread alone.
   int reserve_;

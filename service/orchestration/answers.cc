@@ -105,6 +105,7 @@ void Answers::ObserveLocked(WorkEventKind kind, Work& work, int count,
 
 void Answers::ObserveStartLocked(const Orchestration& orchestration) {
   engine_.mu_.AssertHeld();
+  ++engine_.started_;
   if (!engine_.observer_.WantsLives()) return;
   ObserveLocked({.kind = WorkEventKind::kOrchestrationStarted,
                  .tenant = orchestration.key.tenant,
@@ -116,6 +117,7 @@ void Answers::ObserveEndLocked(const Orchestration& orchestration,
                                OrchestrationStatus status,
                                const OpaqueMessage& failure) {
   engine_.mu_.AssertHeld();
+  ++engine_.ended_[status];
   const bool failed = status == OrchestrationStatus::kFailed;
   if (!failed && !engine_.observer_.WantsLives()) return;
   ObserveLocked({.kind = failed ? WorkEventKind::kOrchestrationFailed

@@ -46,6 +46,9 @@ void CommitQueue::CommitAll() {
       if (!changes.empty()) {
         ++counts_.commits;
         counts_.time += time;
+        if (!result.done()) ++counts_.failed;
+        times_.Add(absl::ToInt64Nanoseconds(time));
+        sizes_.Add(static_cast<int64_t>(batch.size()));
       }
       counts_.pending += batch.size();
       if (!result.done()) {
@@ -73,7 +76,10 @@ absl::Duration CommitQueue::delay() const {
 
 CommitQueue::Counts CommitQueue::counts() const {
   MutexLock lock(mu_);
-  return counts_;
+  Counts counts = counts_;
+  counts.times = times_.Read();
+  counts.sizes = sizes_.Read();
+  return counts;
 }
 
 }  // namespace leasehold

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/instance/executor.h"
@@ -37,9 +38,12 @@ struct PendingCommit {
 class CommitQueue {
  public:
   struct Counts {
-    uint64_t commits = 0;  // Requested from the store.
-    uint64_t pending = 0;  // Contained in them.
-    absl::Duration time;   // Spent in the store.
+    uint64_t commits = 0;         // Requested from the store.
+    uint64_t pending = 0;         // Contained in them.
+    absl::Duration time;          // Spent in the store.
+    uint64_t failed = 0;          // Those that were not done.
+    HistogramReading times = {};  // The same, by commit.
+    HistogramReading sizes = {};  // Contained in each.
   };
 
   // `committed` receives each batch, in order, on the writer, and what it has
@@ -86,7 +90,10 @@ class CommitQueue {
   bool posted_ ABSL_GUARDED_BY(mu_) = false;  // CommitAll is posted or runs.
   Fence fence_ ABSL_GUARDED_BY(mu_);
   absl::Status failed_ ABSL_GUARDED_BY(mu_);  // Not OK: until Resume.
-  Counts counts_ ABSL_GUARDED_BY(mu_);
+  Counts counts_ ABSL_GUARDED_BY(mu_);        // Without the histograms.
+  // Counted under it, read without.
+  TimeHistogram times_;
+  SizeHistogram sizes_;
 };
 
 }  // namespace leasehold

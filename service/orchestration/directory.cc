@@ -83,6 +83,7 @@ void Directory::Add(OrchestrationPtr orchestration) {
   CheckInvariant(by_number_.emplace(added.number, Entry(added)).second,
                  "no two orchestrations have one number");
   if (Counts(added)) ++begun_by_callers_[added.key.tenant];
+  ++by_status_[added.status];
   OrchestrationPtr before;
   if (const auto had = by_key_.find(Key{added.key.tenant, added.key.id});
       had != by_key_.end()) {
@@ -95,8 +96,9 @@ void Directory::Add(OrchestrationPtr orchestration) {
 }
 
 OrchestrationPtr Directory::Remove(const Orchestration& orchestration) {
-  if (by_number_.erase(orchestration.number) > 0 && Counts(orchestration)) {
-    Uncount(orchestration);
+  if (by_number_.erase(orchestration.number) > 0) {
+    --by_status_[orchestration.status];
+    if (Counts(orchestration)) Uncount(orchestration);
   }
   if (orchestration.listed == nullptr) return nullptr;
   const auto place =
@@ -111,6 +113,12 @@ OrchestrationPtr Directory::Remove(const Orchestration& orchestration) {
 size_t Directory::BegunByCallers(std::string_view tenant) const {
   const auto it = begun_by_callers_.find(std::string(tenant));
   return it == begun_by_callers_.end() ? 0 : it->second;
+}
+
+void Directory::SetStatus(Orchestration& orchestration,
+                          OrchestrationStatus status) {
+  --by_status_[std::exchange(orchestration.status, status)];
+  ++by_status_[status];
 }
 
 void Directory::SetAside(Orchestration& orchestration, std::string why) {
@@ -128,6 +136,9 @@ bool Directory::CountsRightly() const {
   constexpr size_t kFew = 32;
   if (by_number_.size() > kFew) return true;
   absl::flat_hash_map<std::string, size_t> found;
+  size_t with_status = 0;
+  for (const auto& [status, count] : by_status_) with_status += count;
+  if (with_status != by_number_.size()) return false;
   for (const auto& [number, entry] : by_number_) {
     if (entry.is_packed() ? !IsBegunByWork(entry.packed())
                           : Counts(*entry.whole())) {

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
 #include "service/instance/instance_key.h"
+#include "service/orchestration/history.h"
 #include "service/orchestration/orchestration.h"
 #include "service/orchestration/packed_orchestration.h"
 #include "service/storage/records.h"
@@ -67,12 +69,23 @@ class Directory {
   // How many of the tenant's were begun by callers (not by other work), and are
   // not set aside. One whose end is being committed counts.
   size_t BegunByCallers(std::string_view tenant) const;
+  // The same for each tenant that has any.
+  const absl::flat_hash_map<std::string, size_t>& begun_by_callers() const {
+    return begun_by_callers_;
+  }
+  // How many have each status; those that are set aside have the one that they
+  // had before.
+  const std::map<OrchestrationStatus, size_t>& by_status() const {
+    return by_status_;
+  }
 
   // The orchestrations of a tenant, in order.
   std::vector<RunNumber> NumbersOf(std::string_view tenant) const;
 
   // From now on its key finds this orchestration.
   void Add(OrchestrationPtr orchestration);
+  // It has this status now. REQUIRES: the directory has it.
+  void SetStatus(Orchestration& orchestration, OrchestrationStatus status);
   // Removes an ended orchestration. Returns the directory's pointer to it;
   // nullptr: another orchestration has its key.
   OrchestrationPtr Remove(const Orchestration& orchestration);
@@ -168,6 +181,7 @@ class Directory {
   RunNumber next_look_ = 0;
   // By tenant, those above 0.
   absl::flat_hash_map<std::string, size_t> begun_by_callers_;
+  std::map<OrchestrationStatus, size_t> by_status_;
 };
 
 }  // namespace leasehold

@@ -101,6 +101,12 @@ EngineCounts Engine::counts() const {
           .queued = dispatcher_.queued(owner_),
           .workers = dispatcher_.workers(),
           .turns = turn_count_,
+          .by_status = directory_.by_status(),
+          .parked = directory_.packed(),
+          .begun_by_callers = {directory_.begun_by_callers().begin(),
+                               directory_.begun_by_callers().end()},
+          .started = started_,
+          .ended = ended_,
           .holds = holds_,
           .acquires = acquires_.load(std::memory_order_relaxed),
           .commits = commits_.counts()};

@@ -35,6 +35,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -289,6 +290,9 @@ class Engine final : public Orchestrations,
   RunNumber last_number_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_revision_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t turn_count_ ABSL_GUARDED_BY(mu_) = 0;
+  // Durably.
+  uint64_t started_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<OrchestrationStatus, uint64_t> ended_ ABSL_GUARDED_BY(mu_);
 
   // Shared by the parts.
   Directory directory_ ABSL_GUARDED_BY(mu_);

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "absl/status/status.h"
 #include "service/dispatch/worker.h"
 #include "service/orchestration/commit_queue.h"
+#include "service/orchestration/history.h"
 
 namespace leasehold {
 
@@ -42,6 +44,7 @@ enum class WorkEventKind {
   kOrchestrationEnded,   // `status`: as what. If it failed, the next one.
   kOrchestrationFailed,  // `reason`: the first line of the failure, cut.
 };
+inline constexpr size_t kWorkEventKinds = 17;
 // The name in a log, such as `work_lost`.
 std::string_view WorkEventName(WorkEventKind kind);
 
@@ -69,6 +72,14 @@ struct EngineCounts {
   size_t queued = 0;  // Work waiting for a worker.
   size_t workers = 0;
   uint64_t turns = 0;  // Committed since the start.
+  // Open orchestrations by status, those of them that are parked, and those
+  // that callers began, by tenant.
+  std::map<OrchestrationStatus, size_t> by_status = {};
+  size_t parked = 0;
+  std::map<std::string, size_t> begun_by_callers = {};
+  // Since the start, durably.
+  uint64_t started = 0;
+  std::map<OrchestrationStatus, uint64_t> ended = {};
   // What its calls cost: how often the engine's lock was taken, and a context
   // acquired.
   uint64_t holds = 0;

@@ -10,10 +10,12 @@
 namespace leasehold {
 namespace {
 
-SharedDispatcher::Options DispatchOptions(const WorkExchangeOptions& options) {
+SharedDispatcher::Options DispatchOptions(const Clock& clock,
+                                          const WorkExchangeOptions& options) {
   absl::BitGen random;
   SharedDispatcher::Options made;
   made.secret = absl::Uniform<uint64_t>(random);
+  made.clock = &clock;
   made.check_invariants = options.check_invariants;
   made.rules[static_cast<size_t>(WorkKind::kTurn)] = {
       .limit = options.turn_timeout, .waits_in_worker = true};
@@ -54,7 +56,7 @@ NodeWorkExchange::NodeWorkExchange(const Clock& clock, WorkObserver& observer,
                                    const WorkExchangeOptions& options)
     : clock_(clock),
       observer_(observer),
-      dispatcher_(DispatchOptions(options)) {}
+      dispatcher_(DispatchOptions(clock, options)) {}
 
 void NodeWorkExchange::Observe(const WorkEvent& event) {
   // Without engines the server is stopping, and all workers go.

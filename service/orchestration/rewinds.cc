@@ -192,7 +192,7 @@ void Rewinds::ApplyRewindLocked(RewindJob& job) {
   orchestration.committing = false;
   orchestration.execution_id = hot.summary.execution_id;
   orchestration.former_executions = hot.summary.former_executions;
-  orchestration.status = hot.state.status;
+  engine_.directory_.SetStatus(orchestration, hot.state.status);
   orchestration.turn_time = hot.summary.turn_time;
   orchestration.inbox.Take(job.sent->last_sequence);
   for (const auto& [id, task] : job.history.tasks) {

@@ -97,7 +97,7 @@ void Turns::ApplyTurnLocked(Orchestration& orchestration, CommittedTurn& turn) {
   }
   orchestration.committing = false;
   orchestration.renewing = false;
-  orchestration.status = state.status;
+  engine_.directory_.SetStatus(orchestration, state.status);
   orchestration.turn_time = turn.hot->summary.turn_time;
   orchestration.inbox.Take(turn.last_sequence);
   if (turn.next.has_value()) {

@@ -189,6 +189,7 @@ absl::Status ByteBudget::RefusalLocked(const Large& large) const {
 absl::Status ByteBudget::Take(size_t bytes, MakeHolder holder, Claim& claim) {
   if (bytes <= kSmallBytes) {
     if (TakeSmall(bytes, /*anyway=*/false, claim)) return absl::OkStatus();
+    refused_.Add();
     return absl::ResourceExhaustedError(absl::StrCat(
         "all callers together make the server keep more than ",
         small_bytes_max(),
@@ -202,6 +203,7 @@ absl::Status ByteBudget::Take(size_t bytes, MakeHolder holder, Claim& claim) {
   if (!FitsLocked(large)) {
     CutForLocked(large);
     claim.budget_ = nullptr;
+    refused_.Add();
     return RefusalLocked(large);
   }
   HoldLocked(std::move(large));

@@ -42,6 +42,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 
@@ -115,6 +116,8 @@ class ByteBudget {
 
   // The sum of all claims.
   size_t total() const ABSL_LOCKS_EXCLUDED(mu_);
+  // How many were refused.
+  uint64_t refused() const { return refused_.value(); }
 
  private:
   // A connection's place among those that wait: whether it was cut, and when
@@ -172,6 +175,7 @@ class ByteBudget {
   const Limits limits_;
   std::atomic<size_t> small_{0};
   std::atomic<size_t> waiting_{0};
+  SharedCell refused_;
 
   mutable Mutex mu_;
   size_t large_ ABSL_GUARDED_BY(mu_) = 0;

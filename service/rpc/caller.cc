@@ -68,7 +68,9 @@ std::string Roles::ToString() const {
 std::shared_ptr<const Caller> Anonymous() {
   // Shared by all calls, and never destroyed.
   static const auto& anonymous = *new std::shared_ptr<const Caller>(
-      new Caller{.tenant = std::string(kDefaultTenant), .roles = Roles::All()});
+      new Caller{.tenant = std::string(kDefaultTenant),
+                 .roles = Roles::All(),
+                 .sees_server = true});
   return anonymous;
 }
 

@@ -94,6 +94,8 @@ struct Caller {
   std::string tenant = {};
   Roles roles = {};
   KnownBy known_by = KnownBy::kNothing;
+  // Sees the numbers of the whole server, not only those of its tenant.
+  bool sees_server = false;
 };
 
 std::string_view NameOf(Caller::KnownBy how);

@@ -86,6 +86,7 @@ void Overload::OnDelay(Cause cause, absl::Duration delay) {
 
 void Overload::Sample(Gauge& gauge, absl::Duration delay, Instant now) {
   const Instant last = std::exchange(gauge.sampled, now);
+  gauge.delay = delay;
   const absl::Duration silence = now - last;
   if (silence > kSilence) {
     gauge.above.reset();
@@ -165,6 +166,13 @@ double Overload::pressure() const {
   return greatest;
 }
 
+absl::Duration Overload::queue_delay() const {
+  MutexLock lock(mu_);
+  const Gauge& gauge = gauges_[static_cast<size_t>(Cause::kQueue)];
+  return clock_.Now() - gauge.sampled > kSilence ? absl::ZeroDuration()
+                                                 : gauge.delay;
+}
+
 absl::Status Overload::AdmitSome(CallClass call_class) {
   const auto of = static_cast<size_t>(call_class);
   // Those that come before the pressure grows again.
@@ -173,7 +181,8 @@ absl::Status Overload::AdmitSome(CallClass call_class) {
   if (place >= shares_[of].load(std::memory_order_relaxed)) {
     return absl::OkStatus();
   }
-  const uint64_t n = refused_.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t n = refused_calls();
+  refused_[of].Add();
   const bool commits =
       cause_.load(std::memory_order_relaxed) == Cause::kCommits;
   const absl::Duration retry =

@@ -34,6 +34,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/rpc/method_info.h"
@@ -108,8 +109,15 @@ class Overload {
   bool overloaded() const { return refuses_.load(std::memory_order_relaxed); }
   const Clock& clock() const { return clock_; }
   uint64_t refused_calls() const {
-    return refused_.load(std::memory_order_relaxed);
+    uint64_t refused = 0;
+    for (const SharedCell& of_class : refused_) refused += of_class.value();
+    return refused;
   }
+  uint64_t refused_calls(CallClass call_class) const {
+    return refused_[static_cast<size_t>(call_class)].value();
+  }
+  // The last sample of how long what arrives waits.
+  absl::Duration queue_delay() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   static constexpr size_t kCauses = 2;
@@ -124,6 +132,7 @@ class Overload {
     std::optional<Instant> above;
     std::optional<Instant> below;
     absl::Duration shortest;  // Since `above`.
+    absl::Duration delay;     // The last sample.
   };
 
   void OnDelay(Cause cause, absl::Duration delay) ABSL_LOCKS_EXCLUDED(mu_);
@@ -146,7 +155,7 @@ class Overload {
   // How many of 65,536 calls are refused, by class.
   std::array<std::atomic<uint32_t>, kCallClasses> shares_ = {};
   std::array<std::atomic<uint32_t>, kCallClasses> asked_ = {};
-  std::atomic<uint64_t> refused_ = 0;
+  std::array<SharedCell, kCallClasses> refused_ = {};
 
   mutable Mutex mu_;
   std::array<Gauge, kCauses> gauges_ ABSL_GUARDED_BY(mu_);

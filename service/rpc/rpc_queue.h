@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "lease/base/mutex.h"
+#include "lease/clock.h"
 #include "service/rpc/byte_budget.h"
 #include "service/rpc/call_witness.h"
 #include "service/rpc/gatekeeper.h"
@@ -64,6 +65,7 @@ struct RpcHooks {
   Overload* overload =
       nullptr;               // Null: calls are served however long they wait.
   Tracer* tracer = nullptr;  // Null: no spans are made.
+  const Clock* clock = nullptr;  // Null: no call is timed.
 };
 
 // One completion queue and its thread.
@@ -95,6 +97,7 @@ class RpcQueue {
   Overload* overload() { return hooks_.overload; }
   Tracer* tracer() const { return hooks_.tracer; }
   ByteBudget& budget() { return budget_; }
+  const Clock* clock() { return hooks_.clock; }
   HeartbeatTimer* heartbeats() { return hooks_.heartbeats; }
 
  private:

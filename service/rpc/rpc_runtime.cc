@@ -40,6 +40,19 @@ RpcRuntime::Load RpcRuntime::load() const {
   return load;
 }
 
+std::vector<MethodCalls> RpcRuntime::calls() const {
+  std::vector<MethodCalls> calls;
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) {
+    // All queues have the same methods, in the same order.
+    size_t i = 0;
+    for (const MethodQueue& method : queue->methods_) {
+      if (i == calls.size()) calls.push_back({.method = method.method()});
+      method.cells().AddTo(calls[i++]);
+    }
+  }
+  return calls;
+}
+
 void RpcRuntime::Stop() {
   if (std::exchange(stopped_, true)) return;
   for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->WaitUntilIdle();

@@ -27,9 +27,9 @@
 // the byte budget, and so are those of a request that was admitted. An answer
 // for which there is no room becomes RESOURCE_EXHAUSTED.
 //
-// Thread-safety: load is safe; the rest belongs to the thread that starts and
-// ends the server.   Lifetime: services outlive the runtime; the runtime
-// outlives the grpc::Server's last call (see Stop).
+// Thread-safety: load and calls are safe; the rest belongs to the thread that
+// starts and ends the server.   Lifetime: services outlive the runtime; the
+// runtime outlives the grpc::Server's last call (see Stop).
 #ifndef LEASEHOLD_SERVICE_RPC_RPC_RUNTIME_H_
 #define LEASEHOLD_SERVICE_RPC_RPC_RUNTIME_H_
 
@@ -41,6 +41,7 @@
 
 #include "absl/status/status.h"
 #include "service/rpc/byte_budget.h"
+#include "service/rpc/call_cells.h"
 #include "service/rpc/heartbeat.h"
 #include "service/rpc/rpc_queue.h"
 
@@ -78,6 +79,10 @@ class RpcRuntime {
     size_t arrived = 0;  // Calls that ever arrived.
   };
   Load load() const;
+
+  // What has become of the calls of each method that is served, in the order
+  // of the methods. Safe once Start has returned.
+  std::vector<MethodCalls> calls() const;
 
   // Waits until no call is running, then ends queues and threads. Idempotent.
   // REQUIRES: grpc::Server::Shutdown was called, which lets no new call in and

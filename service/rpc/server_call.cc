@@ -115,6 +115,14 @@ void ServerCall::EndSpan(const absl::Status& status) {
   queue_.tracer()->End(std::move(*span));
 }
 
+void ServerCall::BeginTime() {
+  if (queue_.clock() != nullptr) begun_ns_ = queue_.clock()->Now().ns;
+}
+
+void ServerCall::EndTime() {
+  cells_.OnTimed(queue_.clock()->Now().ns - begun_ns_);
+}
+
 void ServerCall::OnNotableAnswer(const absl::Status& status) {
   if (span_ != nullptr) EndSpan(status);
   CallWitness* const witness = queue_.witness();

@@ -14,6 +14,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "service/rpc/byte_budget.h"
+#include "service/rpc/call_cells.h"
 #include "service/rpc/caller.h"
 #include "service/rpc/gatekeeper.h"
 #include "service/rpc/method_queue.h"
@@ -57,7 +59,10 @@ size_t WireBytes(const Message& message) {
 class ServerCall {
  public:
   explicit ServerCall(MethodQueue& calls)
-      : queue_(calls.queue()), method_(calls.method()), done_(*this) {
+      : queue_(calls.queue()),
+        method_(calls.method()),
+        cells_(calls.cells()),
+        done_(*this) {
     CompletionTag* done = &done_;
     context_.AsyncNotifyWhenDone(done);
   }
@@ -118,6 +123,7 @@ class ServerCall {
     bool await_resume() const {
       call.queue_.WaitEnds(/*arrived=*/call.accept_.ok());
       if (!call.accept_.ok()) return false;
+      if (call.cells_.OnArrived()) call.BeginTime();
       // First: else a policy that changes in between would never be asked.
       call.OnArrived();
       call.Identify();
@@ -165,8 +171,11 @@ class ServerCall {
     return method_.lasting == Lasting::kWait ? AdmittedStill()
                                              : absl::OkStatus();
   }
-  // Tells the witness of the answer, and the client when it may try again.
+  // Counts the call, and tells the witness of the answer, and the client when
+  // it may try again.
   void OnAnswer(const absl::Status& status) {
+    cells_.OnEnded(status.code());
+    if (begun_ns_ != 0) EndTime();
     if (!status.ok() || witnessed_ || span_ != nullptr) {
       OnNotableAnswer(status);
     }
@@ -272,6 +281,9 @@ class ServerCall {
   void OnNotableAnswer(const absl::Status& status);
   void BeginSpan();
   void EndSpan(const absl::Status& status);
+  // Of how long the call takes.
+  void BeginTime();
+  void EndTime();
 
   void Identify() {
     if (Overload* const overload = queue_.overload(); overload != nullptr) {
@@ -308,6 +320,8 @@ class ServerCall {
 
   RpcQueue& queue_;
   const MethodInfo& method_;
+  CallCells& cells_;
+  int64_t begun_ns_ = 0;  // 0: the call is not timed.
   grpc::ServerContext context_;
   // From its arrival on. Null: nobody is known.
   std::shared_ptr<const Caller> caller_;

@@ -169,7 +169,6 @@ class AccessControl::Judge {
   const AccessRules rules_;
   absl::flat_hash_map<std::string, Known> identities_;
   absl::flat_hash_map<std::string, CallerPtr> certificates_;
-  // Those with limits.
   absl::flat_hash_map<std::string, Tenant> tenants_;
   CallerPtr anonymous_;  // Null: nobody may be.
   bool has_task_hubs_ = false;
@@ -190,17 +189,18 @@ AccessControl::Judge::Judge(
     AccessRules rules, std::map<std::string, std::shared_ptr<TenantUse>>& uses)
     : rules_(std::move(rules)) {
   for (const auto& [name, limits] : rules_.policy.tenants) {
-    if (limits == TenantLimits()) continue;
     std::shared_ptr<TenantUse>& use = uses[name];
     if (use == nullptr) use = std::make_shared<TenantUse>();
     tenants_[name] = {limits, use};
   }
   for (const auto& [name, identity] : rules_.policy.identities) {
     const auto make = [&, &name = name, &identity = identity](KnownBy how) {
-      return std::make_shared<const Caller>(Caller{.name = name,
-                                                   .tenant = identity.tenant,
-                                                   .roles = identity.roles,
-                                                   .known_by = how});
+      return std::make_shared<const Caller>(
+          Caller{.name = name,
+                 .tenant = identity.tenant,
+                 .roles = identity.roles,
+                 .known_by = how,
+                 .sees_server = identity.server_stats});
     };
     Known& known = identities_[name];
     known = {&identity, make(KnownBy::kToken), make(KnownBy::kCertificate)};
@@ -401,7 +401,6 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::Identify(
 absl::StatusOr<CallerPtr> AccessControl::Judge::Enter(CallerPtr caller,
                                                       const MethodInfo& method,
                                                       Instant now) const {
-  if (tenants_.empty()) return caller;
   const auto tenant = tenants_.find(caller->tenant);
   if (tenant == tenants_.end()) return caller;
   auto open = tenant->second.use->Enter(tenant->second.limits, method, now);
@@ -464,6 +463,13 @@ size_t AccessControl::KeptBytesMax(const std::string& tenant, size_t all,
   return tenants < 2 ? 0 : std::max(all / tenants, connection);
 }
 
+std::map<std::string, TenantUse::Counts> AccessControl::Uses() const {
+  std::map<std::string, TenantUse::Counts> counts;
+  MutexLock lock(mu_);
+  for (const auto& [tenant, use] : uses_) counts[tenant] = use->counts();
+  return counts;
+}
+
 absl::Time AccessControl::UrlsNotBefore(const std::string& tenant) const {
   return judge()->UrlsNotBefore(tenant);
 }
@@ -480,9 +486,13 @@ absl::Status AccessControl::Identify(const Judge& judge,
     // What is open to all is open to those who are nobody, too.
     caller = Anyone();
   } else {
+    if (absl::IsUnauthenticated(known.status())) unauthenticated_.Add();
+    if (absl::IsPermissionDenied(known.status())) denied_.Add();
     return known.status();
   }
-  return CheckRole(*caller, method);
+  absl::Status allowed = CheckRole(*caller, method);
+  if (!allowed.ok()) denied_.Add();
+  return allowed;
 }
 
 absl::Status AccessControl::Enter(const Judge& judge, const MethodInfo& method,

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/rpc/gatekeeper.h"
@@ -76,6 +77,14 @@ class AccessControl final : public Gatekeeper {
   uint64_t OpenOrchestrationsMax(const std::string& tenant) const;
   // How many bytes it may have in the store; 0: the same.
   uint64_t StoredBytesMax(const std::string& tenant) const;
+  // By tenant: what those of the policy, now or before, have called, and what
+  // their limits have refused.
+  std::map<std::string, TenantUse::Counts> Uses() const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // How many calls were refused because nobody, or nobody with the role for
+  // them, had made them.
+  uint64_t unauthenticated() const { return unauthenticated_.value(); }
+  uint64_t denied() const { return denied_.value(); }
   // When its oldest capability URLs may have been made (Capabilities::Check).
   absl::Time UrlsNotBefore(const std::string& tenant) const;
 
@@ -97,6 +106,8 @@ class AccessControl final : public Gatekeeper {
 
   const Clock& clock_;
   const std::string process_token_;
+  mutable SharedCell unauthenticated_;
+  mutable SharedCell denied_;
 
   mutable Mutex mu_;
   // By tenant; what was used stays used when the rules change.

@@ -104,6 +104,14 @@ Reader Text(std::string& text) {
   };
 }
 
+Reader Flag(bool& flag) {
+  return [&flag](const Place& place, const Json& value) {
+    if (!value.is_boolean()) return Wrong(place, "must be true or false");
+    flag = value.get<bool>();
+    return absl::OkStatus();
+  };
+}
+
 // A moment, with its time zone.
 Reader Moment(absl::Time& time) {
   return [&time](const Place& place, const Json& value) {
@@ -213,6 +221,7 @@ absl::Status ReadIdentity(const Place& place, const Json& value, bool named,
   if (named) {
     readers["task_hubs"] = Texts(identity.task_hubs);
     readers["certificates"] = Texts(identity.certificates);
+    readers["server_stats"] = Flag(identity.server_stats);
   }
   absl::Status status = ReadMembers(place, value, readers);
   if (!status.ok()) return status;

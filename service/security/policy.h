@@ -46,6 +46,9 @@ struct Identity {
   // Other tenants in which it may act, if its calls name one as their
   // `taskhub`.
   std::vector<std::string> task_hubs;
+  // It sees the numbers of the whole server (`/metrics`, `leasehold top`), of
+  // all tenants, not only those of its own.
+  bool server_stats = false;
   // Names in certificates that are this identity's: `spiffe://...`, `dns:...`
   // or `cn:...`.
   std::vector<std::string> certificates;

@@ -26,18 +26,23 @@ absl::Status Refusal(const std::string& limit, absl::string_view number,
 
 absl::StatusOr<std::unique_ptr<TenantUse::Open>> TenantUse::Enter(
     const TenantLimits& limits, const MethodInfo& method, Instant now) {
+  calls_[static_cast<size_t>(method.call_class)].Add();
   const double rate = limits.rates[static_cast<size_t>(method.call_class)];
   const uint64_t open_max = limits.open[static_cast<size_t>(method.lasting)];
   if (rate == 0 && open_max == 0) return nullptr;
   MutexLock lock(mu_);
   uint64_t& open = open_[static_cast<size_t>(method.lasting)];
   if (open_max > 0 && open >= open_max) {
+    too_many_[static_cast<size_t>(method.lasting)].Add();
     return Refusal(OpenName(method.lasting), absl::StrCat(open_max),
                    kOpenRetry);
   }
   if (rate > 0) {
     absl::Status taken = TakeLocked(method.call_class, rate, now);
-    if (!taken.ok()) return taken;
+    if (!taken.ok()) {
+      too_often_[static_cast<size_t>(method.call_class)].Add();
+      return taken;
+    }
   }
   if (open_max == 0) return nullptr;
   ++open;
@@ -62,6 +67,18 @@ absl::Status TenantUse::TakeLocked(CallClass call_class, double rate,
   }
   --bucket.calls;
   return absl::OkStatus();
+}
+
+TenantUse::Counts TenantUse::counts() const {
+  Counts counts;
+  for (size_t i = 0; i < kCallClasses; ++i) {
+    counts.calls[i] = calls_[i].value();
+    counts.too_often[i] = too_often_[i].value();
+  }
+  for (size_t i = 0; i < kLastings; ++i) {
+    counts.too_many[i] = too_many_[i].value();
+  }
+  return counts;
 }
 
 void TenantUse::Close(Lasting lasting) {

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/rpc/method_info.h"
@@ -35,6 +36,14 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
     const Lasting lasting_;
   };
 
+  // What the tenant has called, and what its limits have refused.
+  struct Counts {
+    std::array<uint64_t, kCallClasses> calls = {};  // With those refused.
+    std::array<uint64_t, kCallClasses> too_often = {};
+    std::array<uint64_t, kLastings> too_many = {};
+  };
+  Counts counts() const;
+
   // A call of that method comes at `now`. Null: it does not count as open.
   //   ResourceExhausted: it is one too many; the message names the limit, and
   //     the status says when to try again.
@@ -55,6 +64,10 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
   absl::Status TakeLocked(CallClass call_class, double rate, Instant now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Close(Lasting lasting) ABSL_LOCKS_EXCLUDED(mu_);
+
+  alignas(kCellsApart) std::array<SharedCell, kCallClasses> calls_ = {};
+  std::array<SharedCell, kCallClasses> too_often_ = {};
+  std::array<SharedCell, kLastings> too_many_ = {};
 
   Mutex mu_;
   std::array<Bucket, kCallClasses> buckets_ ABSL_GUARDED_BY(mu_);

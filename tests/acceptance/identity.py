@@ -24,7 +24,7 @@ VIEWER = """
     Orchestration/Get Orchestration/List Orchestration/Watch Orchestration/GetHistory
     Orchestration/WaitForStart Orchestration/WaitForCompletion
     Entities/Get Entities/List Entities/Watch
-    Admin/Workers Admin/Explain
+    Admin/Workers Admin/Explain Admin/Stats
     Task/GetInstance Task/QueryInstances Task/ListInstanceIds
     Task/WaitForInstanceStart Task/WaitForInstanceCompletion
     Task/GetEntity Task/QueryEntities"""

@@ -417,12 +417,14 @@ def _():
             place for place, name in enumerate(names) if name == "listening"),
             f"lines: {names}")
     with Server("--store=memory", "--memory-limit=128MiB") as server:
-        caller = Caller(server, "")
+        channel = grpc.insecure_channel(server.address)
+        caller = Caller(server, "", channel)
         calls = [caller.begin("leasehold.v1.Entities/Call", instance_id="@nobody@a",
                               operation="x", input=f'"{"x" * 5_000_000}"', _timeout=4)
                  for _ in range(4)]
         codes = [one.code().name for one in calls]
         expect("RESOURCE_EXHAUSTED" in codes and "DEADLINE_EXCEEDED" in codes, f"codes: {codes}")
+        channel.close()
     with open("/proc/meminfo", encoding="utf-8") as file:
         machine = int(re.search(r"MemTotal:\s+(\d+) kB", file.read()).group(1)) * 1024
     with Server("--store=memory", "--memory-limit=50%") as server:

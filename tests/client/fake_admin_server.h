@@ -6,7 +6,10 @@
 #ifndef LEASEHOLD_TESTS_CLIENT_FAKE_ADMIN_SERVER_H_
 #define LEASEHOLD_TESTS_CLIENT_FAKE_ADMIN_SERVER_H_
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +20,7 @@
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "leasehold/v1/admin.grpc.pb.h"
+#include "leasehold/v1/instances.grpc.pb.h"
 
 namespace leasehold::client {
 
@@ -28,6 +32,7 @@ class FakeAdminServer final : public leasehold::v1::Admin::Service {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port);
     builder.RegisterService(this);
+    builder.RegisterService(&instances_);
     server_ = builder.BuildAndStart();
     address_ = absl::StrCat("127.0.0.1:", port);
   }
@@ -44,6 +49,24 @@ class FakeAdminServer final : public leasehold::v1::Admin::Service {
   }
   void SetExplanation(const std::string& text) {
     google::protobuf::TextFormat::ParseFromString(text, &explanation_);
+  }
+
+  // The answer of each call of Stats, in that order; the last one stays.
+  void AddStats(const std::string& text) {
+    google::protobuf::TextFormat::ParseFromString(text, &stats_.emplace_back());
+  }
+  void SetInstances(const std::string& text) {
+    google::protobuf::TextFormat::ParseFromString(text, &instances_.response);
+  }
+  // Calls fail from now on.
+  void Break() { broken_ = true; }
+
+  grpc::Status Stats(grpc::ServerContext*, const leasehold::v1::StatsRequest*,
+                     leasehold::v1::StatsResponse* response) override {
+    if (broken_) return {grpc::StatusCode::UNAVAILABLE, "it is down"};
+    *response = stats_[std::min(stats_read_, stats_.size() - 1)];
+    ++stats_read_;
+    return grpc::Status::OK;
   }
 
   // One worker a page.
@@ -68,6 +91,22 @@ class FakeAdminServer final : public leasehold::v1::Admin::Service {
   }
 
  private:
+  // What `leasehold top` asks beside the numbers.
+  class Instances final : public leasehold::v1::Instances::Service {
+   public:
+    grpc::Status List(grpc::ServerContext*,
+                      const leasehold::v1::ListInstancesRequest*,
+                      leasehold::v1::ListInstancesResponse* list) override {
+      *list = response;
+      return grpc::Status::OK;
+    }
+    leasehold::v1::ListInstancesResponse response;
+  };
+
+  Instances instances_;
+  std::atomic<bool> broken_ = false;
+  size_t stats_read_ = 0;
+  std::vector<leasehold::v1::StatsResponse> stats_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   std::vector<leasehold::v1::Worker> workers_;

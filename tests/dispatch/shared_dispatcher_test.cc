@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/dispatch/shared_dispatcher_fixture.h"
+#include "tests/support/simulated_clock.h"
 
 namespace leasehold {
 namespace {
@@ -24,9 +25,10 @@ constexpr size_t kTurns = static_cast<size_t>(WorkKind::kTurn);
 
 class SharedDispatcherTest : public testing::Test {
  protected:
-  static SharedDispatcher::Options Options() {
+  SharedDispatcher::Options Options() {
     SharedDispatcher::Options options;
     options.secret = 42;
+    options.clock = &clock_;
     options.check_invariants = true;
     options.rules[kTurns] = {.limit = kLimit, .waits_in_worker = true};
     return options;
@@ -60,6 +62,7 @@ class SharedDispatcherTest : public testing::Test {
     return &owner;
   }
 
+  SimulatedClock clock_;
   SharedDispatcher dispatcher_{Options()};
   std::shared_ptr<TokenSink> sink_ = std::make_shared<TokenSink>();
   FakeOwner a_{dispatcher_};
@@ -324,6 +327,39 @@ TEST_F(SharedDispatcherDeathTest, AnOwnerThatLeavesHasNoWork) {
   a_.Queue();
   EXPECT_DEATH(dispatcher_.RemoveOwner(a_.id()),
                "an owner leaves without work");
+}
+
+TEST_F(SharedDispatcherTest, StatsSayWhatWaitsWhatIsOutAndWhoIsThere) {
+  Connect(2);
+  for (int i = 0; i < 3; ++i) a_.Queue();
+  b_.Queue();
+  SharedDispatcher::Stats stats = dispatcher_.stats();
+  EXPECT_EQ(stats.work[kTurns].queued, 2u);
+  EXPECT_EQ(stats.work[kTurns].out, 2u);
+  EXPECT_EQ(stats.work[kTurns].used, 2u);
+  EXPECT_EQ(stats.work[kTurns].slots, 2u);
+  EXPECT_EQ(stats.workers.at("").workers, 1u);
+  dispatcher_.AddWorker({.tenant = "t", .last_resort = true}, sink_);
+  stats = dispatcher_.stats();
+  EXPECT_EQ(stats.workers.at("t").last_resorts, 1u);
+  EXPECT_EQ(stats.workers.at("t").workers, 0u);
+  while (!sink_->tokens.empty()) AnswerOne();
+  EXPECT_EQ(dispatcher_.stats().work[kTurns].queued, 0u);
+  EXPECT_EQ(dispatcher_.stats().work[kTurns].out, 0u);
+}
+
+TEST_F(SharedDispatcherTest, HowLongWorkWaitsIsFromItsQueueToItsWorker) {
+  a_.Queue();
+  clock_.Advance(absl::Milliseconds(30));
+  Connect(1);
+  HistogramReading waits = dispatcher_.stats().waits[kTurns];
+  EXPECT_EQ(waits.sum, 30'000'000u);
+  // What goes out at once has not waited.
+  AnswerOne();
+  a_.Queue();
+  waits = dispatcher_.stats().waits[kTurns];
+  EXPECT_EQ(waits.sum, 30'000'000u);
+  EXPECT_EQ(waits.counts.front(), 1u);
 }
 
 }  // namespace

@@ -27,8 +27,14 @@ using testing::HasSubstr;
 using Stub = v1::Admin::Stub;
 
 // Both ports. It answers with what the test has set, or with `failure`.
-class FakePorts final : public ConnectedWorkers, public Explanations {
+class FakePorts final : public ConnectedWorkers,
+                        public Explanations,
+                        public StatsSource {
  public:
+  std::vector<StatFamily> Collect(const StatsScope& scope) override {
+    asked = scope.whole_server ? "whole server" : scope.tenant;
+    return stats;
+  }
   absl::StatusOr<WorkersPage> ListWorkers(
       const WorkersQuery& query) const override {
     asked = absl::StrCat(query.tenant, " ", query.count_max, " ",
@@ -45,6 +51,7 @@ class FakePorts final : public ConnectedWorkers, public Explanations {
   absl::Status failure;
   WorkersPage page;
   Explanation explanation;
+  std::vector<StatFamily> stats;
   mutable std::string asked;
 };
 
@@ -67,9 +74,11 @@ class AdminServerTest : public testing::Test {
   InstanceRegistry registry_{clock_, executor_, provider_, {}, {}, {}};
   InstanceDoor door_{registry_, {}};
   FakePorts ports_;
-  AdminServer service_{ports_, ports_, door_, [](const std::string& peer) {
-                         return "behind " + peer;
-                       }};
+  AdminServer service_{
+      ports_, ports_,
+      door_,  [](const std::string& peer) {
+                         return "behind " + peer; },
+      ports_, clock_};
   DoorServer server_{service_, clock_};
   std::unique_ptr<Stub> stub_ = v1::Admin::NewStub(server_.channel());
 };
@@ -158,6 +167,42 @@ TEST_F(AdminServerTest, AnExplanationIsOfTheInstanceThatIsNamed) {
             grpc::INVALID_ARGUMENT);
   EXPECT_TRUE(Call(&Stub::Explain, "instance_id: '@C@a'", response).ok());
   EXPECT_EQ(ports_.asked, "default/@c@a");
+}
+
+TEST_F(AdminServerTest, StatsHaveEachNumberWithItsLabels) {
+  ports_.stats = {{.name = "leasehold_leases",
+                   .help = "Leases.",
+                   .samples = {{.labels = {{"tenant", "a"}}, .value = 3}}},
+                  {.name = "leasehold_commit_seconds",
+                   .help = "Time.",
+                   .kind = StatKind::kHistogram,
+                   .bounds = {0.5, 1},
+                   .samples = {{.value = 7.5, .counts = {1, 0, 4}}}},
+                  {.name = "leasehold_nothing", .help = "Not there."}};
+  v1::StatsResponse response;
+  ASSERT_TRUE(Call(&Stub::Stats, "", response).ok());
+  EXPECT_EQ(ports_.asked, "whole server");  // Nobody asks who calls.
+  EXPECT_TRUE(response.whole_server());
+  EXPECT_EQ(response.time().seconds(), absl::ToUnixSeconds(clock_.WallNow()));
+  ASSERT_EQ(response.metrics_size(), 2);
+  EXPECT_EQ(response.metrics(0).kind(), v1::Metric::GAUGE);
+  EXPECT_EQ(response.metrics(0).help(), "Leases.");
+  EXPECT_EQ(response.metrics(0).samples(0).labels().at("tenant"), "a");
+  EXPECT_EQ(response.metrics(0).samples(0).value(), 3);
+  EXPECT_EQ(response.metrics(1).upper_bounds_size(), 2);
+  EXPECT_EQ(response.metrics(1).samples(0).value(), 7.5);
+  EXPECT_EQ(response.metrics(1).samples(0).bucket_counts(2), 4);
+}
+
+TEST_F(AdminServerTest, StatsAreThoseThatTheRequestNames) {
+  ports_.stats = {{.name = "leasehold_leases", .help = "", .samples = {{}}},
+                  {.name = "process_open_fds", .help = "", .samples = {{}}}};
+  v1::StatsResponse response;
+  ASSERT_TRUE(Call(&Stub::Stats, "name_prefixes: 'process_' name_prefixes: 'x'",
+                   response)
+                  .ok());
+  ASSERT_EQ(response.metrics_size(), 1);
+  EXPECT_EQ(response.metrics(0).name(), "process_open_fds");
 }
 
 }  // namespace

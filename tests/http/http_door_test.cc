@@ -381,5 +381,41 @@ TEST_F(HttpDoorTest, WhoChangesSomethingOrIsRefusedIsReported) {
                           "Look ? refused a UNAUTHENTICATED"));
 }
 
+TEST_F(HttpDoorTest, RequestsAreCountedByWhatTheyAskForAndTheirAnswer) {
+  Open(true);
+  const auto count = [this](HttpGroup group, int status) {
+    for (size_t code = 0; code < kHttpCodes; ++code) {
+      if (kHttpStatuses[code] != status) continue;
+      return door_->counts().answers[static_cast<size_t>(group)][code];
+    }
+    return uint64_t{1000};
+  };
+  const auto timed = [this](HttpGroup group) {
+    uint64_t sum = 0;
+    for (const uint64_t in_bucket :
+         door_->counts().times[static_cast<size_t>(group)].counts) {
+      sum += in_bucket;
+    }
+    return sum;
+  };
+  EXPECT_EQ(Ask("GET", "/healthz"), 202);
+  EXPECT_EQ(count(HttpGroup::kHealth, 202), 1u);
+  EXPECT_EQ(timed(HttpGroup::kHealth), 1u);
+  EXPECT_EQ(Ask("GET", "/i/a"), 401);
+  EXPECT_EQ(count(HttpGroup::kUi, 401), 1u);
+  EXPECT_EQ(Ask("GET", "/nothing"), 404);
+  EXPECT_EQ(count(HttpGroup::kNone, 404), 1u);
+  door_->CountUnread(400);
+  EXPECT_EQ(count(HttpGroup::kNone, 400), 1u);
+  EXPECT_EQ(timed(HttpGroup::kUi), 0u);
+
+  ASSERT_EQ(Begin("GET", "/healthz"), 0);
+  clock_.Advance(absl::Milliseconds(3));
+  calls_.back()->Finish(EmptyResponse(204));
+  EXPECT_EQ(door_->counts().times[static_cast<size_t>(HttpGroup::kHealth)].sum,
+            3'000'000u);
+  EXPECT_EQ(count(HttpGroup::kHealth, 204), 1u);
+}
+
 }  // namespace
 }  // namespace leasehold

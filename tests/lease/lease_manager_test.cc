@@ -427,5 +427,30 @@ TEST_F(LeaseManagerTest, LeasesStillHeldAreForgottenWithTheManager) {
   EXPECT_THAT(recorder_.Take(), IsEmpty());
 }
 
+TEST_F(LeaseManagerTest, LatenessIsHowLongAfterItsDeadlineALeaseIsHandedOut) {
+  Lease other;
+  manager_.Grant(lease_, absl::Seconds(20));
+  manager_.Grant(other, absl::Seconds(25));
+  clock_.Advance(absl::Seconds(20) + absl::Milliseconds(3));
+  EXPECT_THAT(Over(), ElementsAre(&lease_));
+  HistogramReading lateness = manager_.lateness();
+  EXPECT_EQ(lateness.sum, 3'000'000u);
+  clock_.Advance(absl::Seconds(20));
+  EXPECT_THAT(Over(), ElementsAre(&other));
+  lateness = manager_.lateness();
+  EXPECT_EQ(lateness.sum, 3'000'000u + 15'003'000'000u);
+  EXPECT_EQ(lateness.counts.back(), 1u);  // Above 10 s.
+}
+
+TEST_F(LeaseManagerTest, ALeaseThatWasRenewedIsNotLate) {
+  manager_.Grant(lease_, absl::Seconds(20));
+  clock_.Advance(absl::Seconds(19));
+  manager_.Renew(lease_);
+  clock_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Over(), IsEmpty());
+  for (const uint64_t count : manager_.lateness().counts) EXPECT_EQ(count, 0u);
+  ASSERT_TRUE(manager_.Revoke(lease_));
+}
+
 }  // namespace
 }  // namespace leasehold

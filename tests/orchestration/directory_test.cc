@@ -242,5 +242,22 @@ TEST(Directory, ANameIsOfOneTenant) {
   EXPECT_TRUE(Directory::IsOf(Directory::NameOf({"", "u"}), ""));
 }
 
+TEST(Directory, EachIsCountedByTheStatusThatItHasNow) {
+  Directory directory;
+  const OrchestrationPtr a = Make(1, "a");
+  directory.Add(a);
+  directory.Add(Make(2, "b"));
+  using Status = OrchestrationStatus;
+  EXPECT_EQ(directory.by_status().at(Status::kPending), 2u);
+  directory.SetStatus(*a, Status::kRunning);
+  EXPECT_EQ(a->status, Status::kRunning);
+  EXPECT_EQ(directory.by_status().at(Status::kPending), 1u);
+  EXPECT_EQ(directory.by_status().at(Status::kRunning), 1u);
+  EXPECT_TRUE(directory.CountsRightly());
+  directory.Remove(*a);
+  EXPECT_EQ(directory.by_status().at(Status::kRunning), 0u);
+  EXPECT_TRUE(directory.CountsRightly());
+}
+
 }  // namespace
 }  // namespace leasehold

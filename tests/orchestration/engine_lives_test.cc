@@ -139,5 +139,28 @@ TEST_F(EngineLivesTest, ALostFailureIsToldOnce) {
                                        "DeliveryLimit: a turn was handed")));
 }
 
+TEST_F(EngineLivesTest, StartsEndsAndStatusesAreCountedOnceTheyAreDurable) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  readers_.RunAll();
+  EXPECT_EQ(engine().counts().started, 0u);
+  Settle();
+  EXPECT_EQ(engine().counts().started, 1u);
+  using Status = OrchestrationStatus;
+  EXPECT_EQ(engine().counts().by_status.at(Status::kPending), 1u);
+  EXPECT_EQ(engine().counts().begun_by_callers.at(std::string(kTestTenant)),
+            1u);
+  Answer(worker.TakeTurn(), {Complete()});
+  Settle();
+  EXPECT_EQ(engine().counts().ended.at(Status::kCompleted), 1u);
+  EXPECT_EQ(engine().counts().by_status.at(Status::kPending), 0u);
+  EXPECT_TRUE(engine().counts().begun_by_callers.empty());
+  EXPECT_GT(engine().counts().commits.sizes.sum, 0u);
+
+  Run(worker, "b", {Fail("ValueError")});
+  EXPECT_EQ(engine().counts().started, 2u);
+  EXPECT_EQ(engine().counts().ended.at(Status::kFailed), 1u);
+}
+
 }  // namespace
 }  // namespace leasehold

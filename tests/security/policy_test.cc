@@ -123,5 +123,23 @@ TEST(Policy, MomentsThatAreNone) {
   }
 }
 
+TEST(Policy, OnlyAnIdentitySeesTheWholeServerAndOnlyIfItSaysSo) {
+  const auto policy = ParsePolicy(R"({"identities": {
+    "eye": {"roles": ["viewer"], "server_stats": true},
+    "shop": {"roles": ["operator"]},
+    "no": {"roles": ["viewer"], "server_stats": false}}})");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_TRUE(policy->identities.at("eye").server_stats);
+  EXPECT_FALSE(policy->identities.at("shop").server_stats);
+  EXPECT_FALSE(policy->identities.at("no").server_stats);
+
+  EXPECT_THAT(WhyNot(R"({"identities":
+             {"eye": {"roles": ["viewer"], "server_stats": "yes"}}})"),
+              HasSubstr("identities.eye.server_stats must be true or false"));
+  EXPECT_THAT(
+      WhyNot(R"({"anonymous": {"roles": ["viewer"], "server_stats": true}})"),
+      HasSubstr("server_stats"));
+}
+
 }  // namespace
 }  // namespace leasehold

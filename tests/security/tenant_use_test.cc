@@ -121,5 +121,24 @@ TEST_F(TenantUseTest, ACallThatHasNoPlaceUsesUpNoRate) {
   EXPECT_EQ(Burst(limits, kGet), 2);
 }
 
+TEST_F(TenantUseTest, CallsAndWhatLimitsRefuseAreCounted) {
+  const TenantLimits limits = Rate(CallClass::kStart, 2);
+  EXPECT_EQ(Burst(limits, kStart), 2);  // And one that is refused.
+  EXPECT_TRUE(Enter(limits, kGet).ok());
+  EXPECT_TRUE(Enter({}, kAnswer).ok());
+  TenantLimits watches;
+  watches.open[static_cast<size_t>(Lasting::kWatch)] = 1;
+  EXPECT_TRUE(Enter(watches, kWatch).ok());
+  EXPECT_FALSE(Enter(watches, kWatch).ok());
+
+  const TenantUse::Counts counts = use_->counts();
+  EXPECT_EQ(counts.calls[static_cast<size_t>(CallClass::kStart)], 3);
+  EXPECT_EQ(counts.calls[static_cast<size_t>(CallClass::kRead)], 3);
+  EXPECT_EQ(counts.calls[static_cast<size_t>(CallClass::kEssential)], 1);
+  EXPECT_EQ(counts.too_often[static_cast<size_t>(CallClass::kStart)], 1);
+  EXPECT_EQ(counts.too_often[static_cast<size_t>(CallClass::kRead)], 0);
+  EXPECT_EQ(counts.too_many[static_cast<size_t>(Lasting::kWatch)], 1);
+}
+
 }  // namespace
 }  // namespace leasehold

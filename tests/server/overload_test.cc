@@ -299,5 +299,26 @@ TEST_F(OverloadTest, BeginningAndEndAreToldOnceWithTheirCause) {
   EXPECT_EQ(changes_[2].limit, absl::Seconds(2));
 }
 
+TEST_F(OverloadTest, RefusedCallsAreCountedByClass) {
+  Queue(kLong, kTick);
+  Grow(1);
+  const uint64_t before = overload_.refused_calls();
+  const uint64_t reads = overload_.refused_calls(CallClass::kRead);
+  EXPECT_EQ(Refused(CallClass::kRead), 100);
+  EXPECT_EQ(Refused(CallClass::kCall), 0);
+  EXPECT_EQ(overload_.refused_calls(CallClass::kRead), reads + 100);
+  EXPECT_EQ(overload_.refused_calls(CallClass::kCall), 0);
+  EXPECT_EQ(overload_.refused_calls(), before + 100);
+}
+
+TEST_F(OverloadTest, TheLastDelayIsKnownUntilNobodyCalls) {
+  overload_.OnQueueDelay(absl::Milliseconds(7));
+  EXPECT_EQ(overload_.queue_delay(), absl::Milliseconds(7));
+  overload_.OnCommitDelay(absl::Seconds(1));
+  EXPECT_EQ(overload_.queue_delay(), absl::Milliseconds(7));
+  clock_.Advance(Overload::kSilence + absl::Milliseconds(1));
+  EXPECT_EQ(overload_.queue_delay(), absl::ZeroDuration());
+}
+
 }  // namespace
 }  // namespace leasehold

@@ -57,7 +57,8 @@ class TestServer {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port_);
     builder.RegisterService(&service);
-    runtime = std::make_unique<RpcRuntime>(builder, queues, budget);
+    runtime = std::make_unique<RpcRuntime>(builder, queues, budget,
+                                           RpcHooks{.clock = &clock});
     server = builder.BuildAndStart();
   }
   ~TestServer() { Stop(); }

@@ -446,5 +446,53 @@ TEST(RpcRuntime, CallThatEndsAsItIsCancelledEndsOnce) {
   server.Stop();
 }
 
+// ---- Counting
+
+TEST(RpcRuntime, CallsAreCountedByCodeAndOneInSixteenIsTimed) {
+  TestServer server(EchoAtOnce, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  for (int i = 0; i < 20; ++i) {
+    EchoCall call(*stub, "text");
+    EXPECT_TRUE(call.Await().ok());
+  }
+  const std::vector<MethodCalls> calls = server.runtime->calls();
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].arrived, 20u);
+  EXPECT_EQ(calls[0].ended[0], 20u);
+  uint64_t timed = 0;
+  for (const uint64_t count : calls[0].times.counts) timed += count;
+  EXPECT_EQ(timed, 2u);  // The first one, and the seventeenth.
+}
+
+TEST(RpcRuntime, ACallThatRunsIsOpenAndItsTimeIsWhatPassesMeanwhile) {
+  TestServer server(EchoWhenResumed, /*queues=*/1);
+  server.Start();
+  const auto stub = v1::Echo::NewStub(Connect(server.address()));
+  EchoCall call(*stub, "text");
+  const Parked parked = server.parked.Take("a call to arrive");
+  EXPECT_EQ(server.runtime->calls()[0].arrived, 1u);
+  EXPECT_EQ(server.runtime->calls()[0].ended[0], 0u);
+  server.clock.Advance(absl::Milliseconds(7));
+  parked.Resume();
+  EXPECT_TRUE(call.Await().ok());
+  EXPECT_EQ(server.runtime->calls()[0].ended[0], 1u);
+  EXPECT_EQ(server.runtime->calls()[0].times.sum, 7'000'000u);
+}
+
+TEST(RpcRuntime, CallsOfAllQueuesAreSummed) {
+  TestServer server(EchoAtOnce, /*queues=*/3);
+  server.Start();
+  for (int i = 0; i < 9; ++i) {
+    const auto stub = v1::Echo::NewStub(Connect(server.address()));
+    EchoCall call(*stub, "text");
+    EXPECT_TRUE(call.Await().ok());
+  }
+  const std::vector<MethodCalls> calls = server.runtime->calls();
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].arrived, 9u);
+  EXPECT_EQ(calls[0].ended[0], 9u);
+}
+
 }  // namespace
 }  // namespace leasehold

@@ -69,9 +69,11 @@ ARROWS["service/http"] = BELOW_EDGE | {"proto", "service/network", "service/rpc"
                                        "service/doors", "service/security"}
 # Who calls, and what he may do: it knows calls, and nothing of what they are for.
 ARROWS["service/security"] = {"lease", "service/base", "service/rpc"}
+# Numbers for Prometheus: it knows nothing that is counted.
+ARROWS["service/metrics"] = {"lease", "service/base"}
 ARROWS["service/host"] = BELOW_EDGE | {
     "proto", "service/network", "service/rpc", "service/doors", "service/embed",
-    "service/security", "service/http", "service/cluster"}
+    "service/security", "service/http", "service/metrics", "service/cluster"}
 
 # Every room stands on the leaves, but those that are only a wall around others.
 for room_above in set(ARROWS) - {"proto", "lease/base", "client"}:
