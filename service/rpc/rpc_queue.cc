@@ -17,7 +17,7 @@ constexpr int kLookEach = 64;
 }  // namespace
 
 RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-                   grpc::ServerCompletionQueue& sockets, ByteBudget& budget,
+                   grpc::CompletionQueue& sockets, ByteBudget& budget,
                    RpcHooks hooks)
     : queue_(std::move(queue)),
       sockets_(sockets),

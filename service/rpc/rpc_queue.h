@@ -71,11 +71,9 @@ struct RpcHooks {
 // One completion queue and its thread.
 class RpcQueue {
  public:
-  // `sockets`: a queue of the same server to which nothing ever comes (see
-  // Look).
+  // `sockets`: a queue to which nothing ever comes (see Look).
   RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue,
-           grpc::ServerCompletionQueue& sockets, ByteBudget& budget,
-           RpcHooks hooks);
+           grpc::CompletionQueue& sockets, ByteBudget& budget, RpcHooks hooks);
   RpcQueue(const RpcQueue&) = delete;
   RpcQueue& operator=(const RpcQueue&) = delete;
 
@@ -133,7 +131,7 @@ class RpcQueue {
 
   // Constant after construction.
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  grpc::ServerCompletionQueue& sockets_;
+  grpc::CompletionQueue& sockets_;
   ByteBudget& budget_;
   const RpcHooks hooks_;
   std::deque<MethodQueue> methods_;

@@ -6,12 +6,11 @@
 namespace leasehold {
 
 RpcRuntime::RpcRuntime(grpc::ServerBuilder& builder, int queues,
-                       ByteBudget& budget, RpcHooks hooks)
-    : sockets_(builder.AddCompletionQueue()) {
+                       ByteBudget& budget, RpcHooks hooks) {
   queues_.reserve(queues);
   for (int i = 0; i < queues; ++i) {
     queues_.push_back(std::make_unique<RpcQueue>(builder.AddCompletionQueue(),
-                                                 *sockets_, budget, hooks));
+                                                 sockets_, budget, hooks));
   }
 }
 
@@ -59,10 +58,10 @@ void RpcRuntime::Stop() {
   for (const std::unique_ptr<RpcQueue>& queue : queues_) {
     queue->ShutdownAndJoin();
   }
-  sockets_->Shutdown();
+  sockets_.Shutdown();
   void* tag;
   bool ok;
-  while (sockets_->Next(&tag, &ok)) {
+  while (sockets_.Next(&tag, &ok)) {
   }
 }
 

@@ -90,8 +90,9 @@ class RpcRuntime {
   void Stop();
 
  private:
-  // Nothing is asked for on it: see RpcQueue::Look.
-  const std::unique_ptr<grpc::ServerCompletionQueue> sockets_;
+  // See RpcQueue::Look. It is not the server's: to each of those it hands
+  // calls of methods that nobody serves. All queues look at all sockets.
+  grpc::CompletionQueue sockets_;
   std::vector<std::unique_ptr<RpcQueue>> queues_;
   bool stopped_ = false;
 };

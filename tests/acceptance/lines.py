@@ -116,8 +116,8 @@ def _():
         events = [line.split()[2] for line in server.err]
         if BOUNDS_OFF in events:  # So it is where gRPC is a shared library.
             events.remove(BOUNDS_OFF)
-        equal(events, ["listening", "store_open", "context_created", "context_removed",
-                       "draining", "store_closed", "stopped"], "events")
+        equal(events, ["listening", "store_open", "memory_limit", "context_created",
+                       "context_removed", "draining", "store_closed", "stopped"], "events")
 
 
 @check("A6.8 --log-format=json writes JSON, an object a line")

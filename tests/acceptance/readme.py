@@ -153,7 +153,7 @@ def _():
         for program, *words in (
             ("leasehold-server",), ("leasehold-server", "token", "new"),
             ("leasehold",), ("leasehold", "echo"),
-            ("leasehold", "demo"), ("leasehold", "join"),
+            ("leasehold", "demo"), ("leasehold", "join"), ("leasehold", "top"),
             *(("leasehold", "instances", command) for command in instances),
             *(("leasehold", "orchestration", command) for command in orchestration)))
     named = set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", text))
