@@ -43,6 +43,7 @@ if os.path.realpath(sys.prefix) != os.path.realpath(harness.PYTHON.parent.parent
 import bench_against as ba  # noqa: E402
 import bench_orchestrations as bo  # noqa: E402
 import bench_overload  # noqa: E402
+import bench_viewers  # noqa: E402
 import bench_process  # noqa: E402
 from bench_process import PATIENCE_S, Server, program  # noqa: E402
 
@@ -225,10 +226,12 @@ SECTIONS = {
         bo.entities, bo.recovery)},
     "memory": google("Contexts/TenMillion"),
     **{section.__name__: section for section in (
-        bo.finished, bo.drivers, bo.durable_go, ba.against, bench_overload.overload)},
+        bo.finished, bo.drivers, bo.durable_go, ba.against, bench_overload.overload,
+        bench_viewers.viewing)},
 }
 # Only if they are asked for.
-LONG = ("memory", "finished", "drivers", "durable_go", "against", "overload")
+LONG = ("memory", "finished", "drivers", "durable_go", "against", "overload",
+        "viewing")
 
 
 # ---- The table --------------------------------------------------------------
