@@ -12,14 +12,15 @@ from harness import Server, check, contains, equal, expect, temporary_folder, wa
 from policies import METHODS, Caller, Guarded
 
 ECHO = "leasehold.v1.Echo/Echo"
-# Workers' work and answers, leases that are kept, health.
+# Workers' work and answers, leases that are kept, health, and the numbers by which one
+# sees the overload.
 NEVER = {
     *(f"TaskHubSidecarService/{name}" for name in (
         "Hello", "GetWorkItems", "StreamInstanceHistory", "CompleteActivityTask",
         "CompleteOrchestratorTask", "CompleteEntityTask", "AbandonTaskEntityWorkItem",
         "AbandonTaskActivityWorkItem", "AbandonTaskOrchestratorWorkItem")),
     "leasehold.v1.Instances/KeepAlive", "leasehold.v1.Instances/Hold",
-    "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"}
+    "leasehold.v1.Admin/Stats", "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"}
 
 
 def overload(caller):
