@@ -61,7 +61,8 @@ TEST(LeaseholdProcess, EndsWith2AndOneLineOnWrongUsage) {
   EXPECT_EQ(
       result.output,
       "leasehold: unknown command \"ecko\"; the commands are echo, "
-      "demo, instances, join, orchestration, entity, why, workers, context\n");
+      "demo, instances, join, orchestration, entity, why, workers, top, "
+      "context\n");
 }
 
 TEST(LeaseholdProcess, EndsQuietlyWhenNobodyReadsItsOutput) {

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <variant>
@@ -391,12 +392,9 @@ TEST_F(HttpDoorTest, RequestsAreCountedByWhatTheyAskForAndTheirAnswer) {
     return uint64_t{1000};
   };
   const auto timed = [this](HttpGroup group) {
-    uint64_t sum = 0;
-    for (const uint64_t in_bucket :
-         door_->counts().times[static_cast<size_t>(group)].counts) {
-      sum += in_bucket;
-    }
-    return sum;
+    const HttpDoor::Counts counts = door_->counts();
+    const auto& buckets = counts.times[static_cast<size_t>(group)].counts;
+    return std::accumulate(buckets.begin(), buckets.end(), uint64_t{0});
   };
   EXPECT_EQ(Ask("GET", "/healthz"), 202);
   EXPECT_EQ(count(HttpGroup::kHealth, 202), 1u);

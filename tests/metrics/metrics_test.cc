@@ -195,6 +195,8 @@ TEST(ProcessStats, ShowThisProcess) {
        {"process_cpu_seconds_total", "process_resident_memory_bytes",
         "process_start_time_seconds", "process_open_fds", "process_max_fds"}) {
     EXPECT_THAT(text, HasSubstr(absl::StrCat("\n", name, " ")));
+    // A process this young may have had no CPU that the system counts.
+    if (absl::string_view(name) == "process_cpu_seconds_total") continue;
     EXPECT_THAT(text, Not(HasSubstr(absl::StrCat("\n", name, " 0\n"))));
   }
 }

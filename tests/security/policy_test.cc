@@ -135,7 +135,7 @@ TEST(Policy, OnlyAnIdentitySeesTheWholeServerAndOnlyIfItSaysSo) {
 
   EXPECT_THAT(WhyNot(R"({"identities":
              {"eye": {"roles": ["viewer"], "server_stats": "yes"}}})"),
-              HasSubstr("identities.eye.server_stats must be true or false"));
+              HasSubstr("identities.eye.server_stats: must be true or false"));
   EXPECT_THAT(
       WhyNot(R"({"anonymous": {"roles": ["viewer"], "server_stats": true}})"),
       HasSubstr("server_stats"));

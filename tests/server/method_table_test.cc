@@ -88,7 +88,7 @@ TEST_F(MethodTableTest, OnlyHealthIsThereForThoseOfWhomNothingIsKnown) {
 }
 
 // What an overload never refuses (service/rpc/overload.h).
-TEST_F(MethodTableTest, AnswersOfWorkersKeptLeasesAndHealthAreNotShed) {
+TEST_F(MethodTableTest, AnswersOfWorkersKeptLeasesHealthAndNumbersAreNotShed) {
   std::set<std::string> found;
   for (HostedService* served : host_.services()) {
     for (const HostedService::Method& method : served->Methods()) {
@@ -111,6 +111,7 @@ TEST_F(MethodTableTest, AnswersOfWorkersKeptLeasesAndHealthAreNotShed) {
       "TaskHubSidecarService/StreamInstanceHistory",
       "grpc.health.v1.Health/Check",
       "grpc.health.v1.Health/Watch",
+      "leasehold.v1.Admin/Stats",  // Where an overload can be seen.
       "leasehold.v1.Instances/Hold",
       "leasehold.v1.Instances/KeepAlive"};
   EXPECT_EQ(found, expected);
