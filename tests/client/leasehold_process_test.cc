@@ -58,11 +58,10 @@ TEST(LeaseholdProcess, EndsWith1AndCodeAndMessageWhenACallFailed) {
 TEST(LeaseholdProcess, EndsWith2AndOneLineOnWrongUsage) {
   const Result result = Leasehold("ecko 2>&1 >/dev/null");
   EXPECT_EQ(result.code, 2);
-  EXPECT_EQ(
-      result.output,
-      "leasehold: unknown command \"ecko\"; the commands are echo, "
-      "demo, instances, join, orchestration, entity, why, workers, top, "
-      "context\n");
+  EXPECT_EQ(result.output,
+            "leasehold: unknown command \"ecko\"; the commands are echo, "
+            "demo, instances, join, orchestration, entity, why, workers, top, "
+            "context\n");
 }
 
 TEST(LeaseholdProcess, EndsQuietlyWhenNobodyReadsItsOutput) {
