@@ -10,9 +10,10 @@ namespace leasehold {
 
 namespace {
 
-// After so many completions without a pause the sockets have waited for about a
-// millisecond.
-constexpr int kLookEach = 64;
+// After so many completions without a pause the sockets have waited for a
+// quarter of a millisecond or so. Looking costs an echo less than can be
+// measured.
+constexpr int kLookEach = 16;
 
 }  // namespace
 
