@@ -84,6 +84,17 @@ class RpcQueue {
     Post([coroutine] { coroutine.resume(); });
   }
 
+  // So many calls may wait to be told that they are refused: of memory they
+  // need some 10 MB.
+  static constexpr size_t kHeldMax = 1000;
+  // One more, or one less, does so. False: there are enough of them.
+  bool HoldRefusal() {
+    if (held_ == kHeldMax) return false;
+    ++held_;
+    return true;
+  }
+  void DropRefusal() { --held_; }
+
   // For the calls of a method. Before the queue's thread runs.
   MethodQueue& AddMethod(MethodInfo method) {
     return methods_.emplace_back(*this, method);
@@ -136,6 +147,7 @@ class RpcQueue {
   const RpcHooks hooks_;
   std::deque<MethodQueue> methods_;
   std::thread thread_;
+  size_t held_ = 0;  // Belongs to the queue's thread.
   WakeTag wake_tag_;
 
   Mutex mu_;

@@ -1,5 +1,7 @@
 #include "service/rpc/server_call.h"
 
+#include <grpc/support/time.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -121,6 +123,30 @@ void ServerCall::BeginTime() {
 
 void ServerCall::EndTime() {
   cells_.OnTimed(queue_.clock()->Now().ns - begun_ns_);
+}
+
+void ServerCall::Refuse(const absl::Status& status) {
+  const absl::Duration delay = TellAfter(status);
+  if (delay <= absl::ZeroDuration() || !queue_.HoldRefusal()) {
+    Finish(status);
+    return;
+  }
+  begun_ns_ = 0;  // How long it takes says nothing of the server.
+  held_ = std::make_unique<Held>(*this);
+  held_->status = status;
+  CompletionTag* const until = held_->until.Begin();
+  held_->alarm.Set(queue_.queue(),
+                   gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                gpr_time_from_millis(
+                                    absl::ToInt64Milliseconds(delay),
+                                    GPR_TIMESPAN)),
+                   until);
+}
+
+void ServerCall::OnHeld() {
+  const std::unique_ptr<Held> held = std::move(held_);
+  queue_.DropRefusal();
+  Finish(held->status);
 }
 
 void ServerCall::OnNotableAnswer(const absl::Status& status) {

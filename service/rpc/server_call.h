@@ -8,6 +8,7 @@
 #ifndef LEASEHOLD_SERVICE_RPC_SERVER_CALL_H_
 #define LEASEHOLD_SERVICE_RPC_SERVER_CALL_H_
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -161,7 +162,7 @@ class ServerCall {
   };
   // False: the gatekeeper has refused the call, which is over.
   PassAwaiter PassIf(const absl::Status& status) {
-    if (!status.ok()) Finish(status);
+    if (!status.ok()) Refuse(status);
     return {*this, status.ok()};
   }
   // Why the gatekeeper refuses the call.
@@ -248,6 +249,14 @@ class ServerCall {
   Operation finish_{*this};
 
  private:
+  // A refusal that is told later.
+  struct Held {
+    explicit Held(ServerCall& call) : until(call) {}
+    absl::Status status;
+    Operation until;
+    grpc::Alarm alarm;
+  };
+
   struct DoneTag final : CompletionTag {
     explicit DoneTag(ServerCall& call) : call(call) {}
     void OnCompleted(bool) override { call.OnDone(); }
@@ -255,6 +264,7 @@ class ServerCall {
   };
 
   void OnOperation(const Operation& operation) {
+    if (held_ != nullptr && &operation == &held_->until) OnHeld();
     if (awaiting_ == Awaiting::kFinish) {
       MaybeFinish();
     } else if (&operation == &beat_) {
@@ -267,6 +277,7 @@ class ServerCall {
   void OnDone() {
     ended_ = true;
     cancelled_ = context_.IsCancelled();
+    if (held_ != nullptr) held_->alarm.Cancel();
     if (awaiting_ == Awaiting::kFinish) {
       MaybeFinish();
     } else if (!cancelled_) {
@@ -278,6 +289,10 @@ class ServerCall {
     }
   }
 
+  // Answers with `status`, at once or when it is to be told.
+  void Refuse(const absl::Status& status);
+  // That time has come, or the client has gone.
+  void OnHeld();
   void OnNotableAnswer(const absl::Status& status);
   void BeginSpan();
   void EndSpan(const absl::Status& status);
@@ -306,8 +321,8 @@ class ServerCall {
   }
 
   void MaybeFinish() {
-    if (ended_ && !finish_.pending() && !read_.pending() && !write_.pending() &&
-        !beat_.pending()) {
+    if (ended_ && held_ == nullptr && !finish_.pending() && !read_.pending() &&
+        !write_.pending() && !beat_.pending()) {
       Resume();
     }
   }
@@ -330,6 +345,7 @@ class ServerCall {
   bool witnessed_ = false;
   std::string instance_id_;     // For the witness; several stand with commas.
   std::unique_ptr<Span> span_;  // Null: none is made.
+  std::unique_ptr<Held> held_;  // Null: no refusal is waiting.
 
  protected:
   // For the message on its way out, or for the request; and what a stream has
@@ -380,7 +396,11 @@ class OneRequestCall : public Base {
   // else. False: the call was refused, and is over.
   PassAwaiter Parse() {
     absl::Status status = this->refusal();
-    if (status.ok()) status = received_.Parse();
+    if (status.ok()) {
+      status = received_.Parse();
+    } else {
+      received_.Forget();  // It may be a while until the refusal is told.
+    }
     if (status.ok() && this->witnessed()) NoteInstances();
     return this->PassIf(status);
   }

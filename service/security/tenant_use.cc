@@ -1,6 +1,7 @@
 #include "service/security/tenant_use.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -34,14 +35,15 @@ absl::StatusOr<std::unique_ptr<TenantUse::Open>> TenantUse::Enter(
   uint64_t& open = open_[static_cast<size_t>(method.lasting)];
   if (open_max > 0 && open >= open_max) {
     too_many_[static_cast<size_t>(method.lasting)].Add();
-    return Refusal(OpenName(method.lasting), absl::StrCat(open_max),
-                   kOpenRetry);
+    return PacedLocked(Refusal(OpenName(method.lasting), absl::StrCat(open_max),
+                               kOpenRetry),
+                       now);
   }
   if (rate > 0) {
     absl::Status taken = TakeLocked(method.call_class, rate, now);
     if (!taken.ok()) {
       too_often_[static_cast<size_t>(method.call_class)].Add();
-      return taken;
+      return PacedLocked(std::move(taken), now);
     }
   }
   if (open_max == 0) return nullptr;
@@ -49,9 +51,7 @@ absl::StatusOr<std::unique_ptr<TenantUse::Open>> TenantUse::Enter(
   return std::make_unique<Open>(shared_from_this(), method.lasting);
 }
 
-absl::Status TenantUse::TakeLocked(CallClass call_class, double rate,
-                                   Instant now) {
-  Bucket& bucket = buckets_[static_cast<size_t>(call_class)];
+void TenantUse::Fill(Bucket& bucket, double rate, Instant now) {
   const double full = std::max(rate, 1.0);
   if (bucket.used) {
     bucket.calls += rate * absl::ToDoubleSeconds(now - bucket.filled);
@@ -61,6 +61,22 @@ absl::Status TenantUse::TakeLocked(CallClass call_class, double rate,
   }
   bucket.used = true;
   bucket.filled = now;
+}
+
+absl::Status TenantUse::PacedLocked(absl::Status refusal, Instant now) {
+  Fill(refusals_, kRefusalsPerSecond, now);
+  const double most =
+      kRefusalsPerSecond * absl::ToDoubleSeconds(kTellAfterMax);
+  refusals_.calls = std::max(refusals_.calls - 1, -most);
+  if (refusals_.calls >= 0) return refusal;
+  return ToldAfter(std::move(refusal),
+                   absl::Seconds(-refusals_.calls / kRefusalsPerSecond));
+}
+
+absl::Status TenantUse::TakeLocked(CallClass call_class, double rate,
+                                   Instant now) {
+  Bucket& bucket = buckets_[static_cast<size_t>(call_class)];
+  Fill(bucket, rate, now);
   if (bucket.calls < 1) {
     return Refusal(RateName(call_class), absl::StrCat(rate),
                    absl::Seconds((1 - bucket.calls) / rate));

@@ -70,6 +70,41 @@ TEST_F(TenantUseTest, AsManyAsInASecondMayComeAtOnceAndNoMore) {
   EXPECT_EQ(Burst(limits, kStart), 50);
 }
 
+TEST_F(TenantUseTest, WhoIsRefusedOftenHearsOfItLater) {
+  const TenantLimits limits = Rate(CallClass::kStart, 1);
+  const auto told_after = [&] {
+    const absl::Status refused = Enter(limits, kStart);
+    EXPECT_TRUE(absl::IsResourceExhausted(refused));
+    return TellAfter(refused);
+  };
+  ASSERT_TRUE(Enter(limits, kStart).ok());
+  // A second's refusals are told at once, and then each 10 ms later.
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(told_after(), absl::ZeroDuration());
+  EXPECT_EQ(told_after(), absl::Milliseconds(10));
+  EXPECT_EQ(told_after(), absl::Milliseconds(20));
+  for (int i = 0; i < 98; ++i) told_after();
+  // None is told later than that.
+  for (int i = 0; i < 10'000; ++i) EXPECT_EQ(told_after(), absl::Seconds(1));
+  // Who waits hears of it at once again.
+  now_ = now_ + absl::Milliseconds(500);
+  EXPECT_EQ(told_after(), absl::Milliseconds(510));
+  now_ = now_ + absl::Hours(1);
+  EXPECT_EQ(Burst(limits, kStart), 1);
+  EXPECT_EQ(told_after(), absl::ZeroDuration());
+}
+
+TEST_F(TenantUseTest, WhoOpensTooManyOftenHearsOfItLater) {
+  TenantLimits limits;
+  limits.open[static_cast<size_t>(Lasting::kWatch)] = 1;
+  ASSERT_TRUE(Enter(limits, kWatch).ok());
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(TellAfter(Enter(limits, kWatch)), absl::ZeroDuration());
+  }
+  EXPECT_EQ(TellAfter(Enter(limits, kWatch)), absl::Milliseconds(10));
+  // Others of the tenant are served at once.
+  EXPECT_TRUE(Enter(limits, kStart).ok());
+}
+
 TEST_F(TenantUseTest, ARefusalSaysWhichLimitAndWhenToTryAgain) {
   const TenantLimits limits = Rate(CallClass::kStart, 0.5);
   EXPECT_TRUE(Enter(limits, kStart).ok());

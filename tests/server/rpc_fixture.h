@@ -51,14 +51,16 @@ class TestServer {
  public:
   using Handler = CallTask (*)(TestServer&, MethodQueue&);
 
-  // Serves with `handler` once Start is called.
-  TestServer(Handler handler, int queues) : handler_(handler) {
+  // Serves with `handler` once Start is called. `gatekeeper` may be null.
+  TestServer(Handler handler, int queues, Gatekeeper* gatekeeper = nullptr)
+      : handler_(handler) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port_);
     builder.RegisterService(&service);
-    runtime = std::make_unique<RpcRuntime>(builder, queues, budget,
-                                           RpcHooks{.clock = &clock});
+    runtime = std::make_unique<RpcRuntime>(
+        builder, queues, budget,
+        RpcHooks{.gatekeeper = gatekeeper, .clock = &clock});
     server = builder.BuildAndStart();
   }
   ~TestServer() { Stop(); }
