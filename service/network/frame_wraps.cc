@@ -12,6 +12,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "service/network/read_turns.h"
 #endif
 
 namespace leasehold {
@@ -128,6 +129,7 @@ absl::Status WrapParseHeaders(void* parser, void* transport, void* stream,
     }
     if (stream != nullptr) guard->OnStream(stream);
   }
+  ThisThreadsReadTurn().OnCall();
   return RealParseHeaders(parser, transport, stream, slice, is_last);
 }
 

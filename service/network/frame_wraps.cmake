@@ -31,6 +31,15 @@ else()
     endif()
     list(APPEND leasehold_frame_wraps "LINKER:--wrap=${symbol}")
   endforeach()
+  # Of the C library.
+  foreach(symbol epoll_ctl epoll_wait recvmsg)
+    if(NOT table MATCHES " U ${symbol}\n")
+      set(why_not "${archive} does not call ${symbol} as 1.51.1 does")
+    endif()
+    # The linker looks into our archive before it sees that gRPC needs them.
+    list(APPEND leasehold_frame_wraps "LINKER:--wrap=${symbol}"
+                                      "LINKER:--undefined=__wrap_${symbol}")
+  endforeach()
   if(NOT table MATCHES " T ${called}\n")
     set(why_not "${archive} does not have ${called} as 1.51.1 has it")
   endif()

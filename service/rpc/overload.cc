@@ -187,7 +187,7 @@ absl::Status Overload::AdmitSome(CallClass call_class) {
       cause_.load(std::memory_order_relaxed) == Cause::kCommits;
   const absl::Duration retry =
       kRetry * (0.5 + Spread(static_cast<uint32_t>(n)) / kWhole);
-  return WithRetryAfter(
+  absl::Status refusal = WithRetryAfter(
       absl::ResourceExhaustedError(absl::StrCat(
           "the server is overloaded: ",
           commits ? absl::StrCat("changes wait for the store for longer than ",
@@ -197,6 +197,8 @@ absl::Status Overload::AdmitSome(CallClass call_class) {
                                  " (--overload-delay)"),
           "; meanwhile it does not serve every ", View(NameOf(call_class)))),
       absl::Floor(retry, absl::Milliseconds(1)));
+  MutexLock lock(pace_mu_);
+  return pace_.Pace(std::move(refusal), clock_.Now());
 }
 
 }  // namespace leasehold

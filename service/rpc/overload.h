@@ -38,13 +38,14 @@
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/rpc/method_info.h"
+#include "service/rpc/refusal_pace.h"
 
 namespace leasehold {
 
 struct OverloadLimits {
   // How long what arrives may wait (`--overload-delay`).
   absl::Duration queue_delay_max = absl::Milliseconds(50);
-  absl::Duration commit_delay_max = absl::Seconds(2);
+  absl::Duration commit_delay_max = absl::Milliseconds(250);
 };
 
 class Overload {
@@ -141,13 +142,16 @@ class Overload {
   void ShareLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::optional<Change> ChangeLocked(Cause cause, Instant now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status AdmitSome(CallClass call_class);
+  absl::Status AdmitSome(CallClass call_class) ABSL_LOCKS_EXCLUDED(pace_mu_);
 
   // Constant after construction.
   const Clock& clock_;
   const OverloadLimits limits_;
   const std::function<void(const Change&)> on_change_;
   std::function<absl::Duration()> commit_delay_;  // From the start on.
+
+  Mutex pace_mu_;  // Held for no other.
+  RefusalPace pace_ ABSL_GUARDED_BY(pace_mu_);
 
   // Synchronises itself; written under the lock, but for the counts.
   std::atomic<bool> refuses_ = false;

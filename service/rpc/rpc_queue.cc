@@ -73,10 +73,14 @@ void RpcQueue::Run() {
   void* tag;
   bool ok;
   int completions = 0;
+  size_t arrived = 0;
   for (;;) {
     if (++completions == kLookEach) {
       completions = 0;
-      Look();
+      // Calls that have arrived come first: to read more of them would only
+      // make them wait.
+      if (arrived == arrived_.value()) Look();
+      arrived = arrived_.value();
     }
     // While a call waits for room, the queue checks whether others leave theirs
     // unread.

@@ -35,15 +35,15 @@ absl::StatusOr<std::unique_ptr<TenantUse::Open>> TenantUse::Enter(
   uint64_t& open = open_[static_cast<size_t>(method.lasting)];
   if (open_max > 0 && open >= open_max) {
     too_many_[static_cast<size_t>(method.lasting)].Add();
-    return PacedLocked(Refusal(OpenName(method.lasting), absl::StrCat(open_max),
-                               kOpenRetry),
-                       now);
+    return pace_.Pace(
+        Refusal(OpenName(method.lasting), absl::StrCat(open_max), kOpenRetry),
+        now);
   }
   if (rate > 0) {
     absl::Status taken = TakeLocked(method.call_class, rate, now);
     if (!taken.ok()) {
       too_often_[static_cast<size_t>(method.call_class)].Add();
-      return PacedLocked(std::move(taken), now);
+      return pace_.Pace(std::move(taken), now);
     }
   }
   if (open_max == 0) return nullptr;
@@ -51,7 +51,9 @@ absl::StatusOr<std::unique_ptr<TenantUse::Open>> TenantUse::Enter(
   return std::make_unique<Open>(shared_from_this(), method.lasting);
 }
 
-void TenantUse::Fill(Bucket& bucket, double rate, Instant now) {
+absl::Status TenantUse::TakeLocked(CallClass call_class, double rate,
+                                   Instant now) {
+  Bucket& bucket = buckets_[static_cast<size_t>(call_class)];
   const double full = std::max(rate, 1.0);
   if (bucket.used) {
     bucket.calls += rate * absl::ToDoubleSeconds(now - bucket.filled);
@@ -61,22 +63,6 @@ void TenantUse::Fill(Bucket& bucket, double rate, Instant now) {
   }
   bucket.used = true;
   bucket.filled = now;
-}
-
-absl::Status TenantUse::PacedLocked(absl::Status refusal, Instant now) {
-  Fill(refusals_, kRefusalsPerSecond, now);
-  const double most =
-      kRefusalsPerSecond * absl::ToDoubleSeconds(kTellAfterMax);
-  refusals_.calls = std::max(refusals_.calls - 1, -most);
-  if (refusals_.calls >= 0) return refusal;
-  return ToldAfter(std::move(refusal),
-                   absl::Seconds(-refusals_.calls / kRefusalsPerSecond));
-}
-
-absl::Status TenantUse::TakeLocked(CallClass call_class, double rate,
-                                   Instant now) {
-  Bucket& bucket = buckets_[static_cast<size_t>(call_class)];
-  Fill(bucket, rate, now);
   if (bucket.calls < 1) {
     return Refusal(RateName(call_class), absl::StrCat(rate),
                    absl::Seconds((1 - bucket.calls) / rate));

@@ -12,11 +12,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
 #include "service/rpc/method_info.h"
+#include "service/rpc/refusal_pace.h"
 #include "service/security/policy.h"
 
 namespace leasehold {
@@ -45,11 +45,6 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
   };
   Counts counts() const;
 
-  // So many refusals a second, and as many at once, are told at once; further
-  // ones later, but no later than this.
-  static constexpr double kRefusalsPerSecond = 100;
-  static constexpr absl::Duration kTellAfterMax = absl::Seconds(1);
-
   // A call of that method comes at `now`. Null: it does not count as open.
   //   ResourceExhausted: it is one too many; the message names the limit, and
   //     the status says when to try again, and when to tell it.
@@ -67,11 +62,7 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
     bool used = false;
   };
 
-  static void Fill(Bucket& bucket, double rate, Instant now);
   absl::Status TakeLocked(CallClass call_class, double rate, Instant now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // `refusal`, told later if there have been many.
-  absl::Status PacedLocked(absl::Status refusal, Instant now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Close(Lasting lasting) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -81,7 +72,7 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
 
   Mutex mu_;
   std::array<Bucket, kCallClasses> buckets_ ABSL_GUARDED_BY(mu_);
-  Bucket refusals_ ABSL_GUARDED_BY(mu_);  // Below 0: how many are late.
+  RefusalPace pace_ ABSL_GUARDED_BY(mu_);
   std::array<uint64_t, kLastings> open_ ABSL_GUARDED_BY(mu_) = {};
 };
 

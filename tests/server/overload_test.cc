@@ -81,7 +81,7 @@ class OverloadTest : public ::testing::Test {
 
 TEST_F(OverloadTest, NothingIsRefusedWhileDelaysAreShort) {
   Queue(kShort, absl::Seconds(10));
-  Commits(absl::Seconds(2), absl::Seconds(10));
+  Commits(absl::Milliseconds(250), absl::Seconds(10));
   EXPECT_EQ(RefusedOfEach(), std::vector<int>({0, 0, 0, 0, 0}));
   EXPECT_TRUE(changes_.empty());
 }
@@ -217,6 +217,17 @@ TEST_F(OverloadTest, PressureFallsStepByStepAndTheDearestClassIsServedFirst) {
   EXPECT_EQ(RefusedOfEach(), std::vector<int>({0, 0, 0, 0, 0}));
 }
 
+TEST_F(OverloadTest, OneOfManyRefusalsIsToldLater) {
+  Queue(kLong, kTick);
+  Grow(2);
+  const auto told_after = [&] { return TellAfter(Call(CallClass::kStart)); };
+  clock_.Advance(absl::Seconds(1));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(told_after(), absl::ZeroDuration());
+  EXPECT_EQ(told_after(), absl::Milliseconds(10));
+  for (int i = 0; i < 100; ++i) told_after();
+  EXPECT_EQ(told_after(), RefusalPace::kDelayMax);
+}
+
 TEST_F(OverloadTest, CommitsThatWaitLeaveReadsAlone) {
   const absl::Duration slow = absl::Minutes(1);
   Commits(slow, kTick);
@@ -230,7 +241,7 @@ TEST_F(OverloadTest, CommitsThatWaitLeaveReadsAlone) {
   Commits(slow, absl::Seconds(10));
   EXPECT_EQ(RefusedOfEach(), std::vector<int>({0, 100, 100, 100, 0}));
   EXPECT_THAT(std::string(Call(CallClass::kStart).message()),
-              AllOf(HasSubstr("store"), HasSubstr("2s"),
+              AllOf(HasSubstr("store"), HasSubstr("250ms"),
                     Not(HasSubstr("--overload-delay"))));
 }
 
@@ -296,7 +307,7 @@ TEST_F(OverloadTest, BeginningAndEndAreToldOnceWithTheirCause) {
   Commits(absl::Seconds(3), absl::Seconds(1));
   ASSERT_EQ(changes_.size(), 3u);
   EXPECT_EQ(changes_[2].cause, Overload::Cause::kCommits);
-  EXPECT_EQ(changes_[2].limit, absl::Seconds(2));
+  EXPECT_EQ(changes_[2].limit, absl::Milliseconds(250));
 }
 
 TEST_F(OverloadTest, RefusedCallsAreCountedByClass) {
