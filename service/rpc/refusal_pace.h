@@ -19,7 +19,7 @@ class RefusalPace {
   // So many a second, and as many at once, are told at once.
   static constexpr double kPerSecond = 100;
   // None is told later than that.
-  static constexpr absl::Duration kDelayMax = absl::Milliseconds(500);
+  static constexpr absl::Duration kDelayMax = absl::Milliseconds(200);
 
   // `refusal`, which happens at `now`: as it is, or told later.
   absl::Status Pace(absl::Status refusal, Instant now);
