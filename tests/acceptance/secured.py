@@ -14,12 +14,18 @@ from policies import Guarded
 class Secured(Guarded):
     """Its identity `shop` may call and work; there is a file with a token of it."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, certified=None):
+        """`certified`: only clients with a certificate get through, and `shop` is also
+        known by one of this name, a `spiffe://...`."""
         self.certificates = temporary_folder()
         ca = Authority(self.certificates.__enter__())
         self.ca, (cert, key) = ca.pem, ca.issue("server")
-        super().__init__(f"--tls-cert={cert}", f"--tls-key={key}", *flags,
+        self.pair = certified and ca.issue("shop", hosts=f"URI:{certified}")
+        mutual = [f"--tls-client-ca={self.ca}"] if certified else []
+        super().__init__(f"--tls-cert={cert}", f"--tls-key={key}", *mutual, *flags,
                          shop="acme: user, worker")
+        if certified:
+            self.policy["identities"]["shop"]["certificates"] = [certified]
 
     def __enter__(self):
         super().__enter__()
@@ -56,3 +62,9 @@ class Secured(Guarded):
     def environment(self):
         """What the programs of client/examples read."""
         return {"LEASEHOLD_CA": self.ca, "LEASEHOLD_TOKEN_FILE": self.token_path}
+
+    @property
+    def certified_environment(self):
+        """The same for a client with the certificate, and without a token."""
+        cert, key = self.pair
+        return {"LEASEHOLD_CA": self.ca, "LEASEHOLD_CERT": cert, "LEASEHOLD_KEY": key}

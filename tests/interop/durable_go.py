@@ -7,8 +7,10 @@ in each Test function. What each of them is called is printed, and is the promis
 import contextlib
 import os
 import re
+import shutil
 import signal
 
+import greeters
 import harness
 import languages
 from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
@@ -26,12 +28,16 @@ def environment():
 
 
 def build():
-    """Go's own cache knows what there is to be done."""
+    """Builds in a copy, with the connection of the examples. Go's own cache knows what
+    there is to be done."""
     languages.need("Go")
-    PLACE.mkdir(parents=True, exist_ok=True)
+    sources = PLACE / "sources"
+    shutil.rmtree(sources, ignore_errors=True)
+    shutil.copytree(SOURCES, sources)
+    shutil.copy(languages.EXAMPLES / "go/connection.go", sources)
     result = harness.run(
         "/bin/bash", "-euo", "pipefail", "-c",
-        f"cd {SOURCES}; go build -buildvcs=false -o {PROCESSES} .; go test -c -o {TESTS} .",
+        f"cd {sources}; go build -buildvcs=false -o {PROCESSES} .; go test -c -o {TESTS} .",
         env=environment(), timeout=languages.BUILD_TIMEOUT_S)
     equal(result.code, 0, f"exit code of {result}")
 
@@ -62,6 +68,10 @@ def run_tests_on(room, store):
     print(f"      {store}: {len(passed)} tests")
     if store == "--store=memory":
         print("".join(f"        {sentence}\n" for sentence in passed), end="")
+
+
+def greeter(address):
+    return [PROCESSES, "greeter", address]
 
 
 @check("A28.1 activities: inputs, results, many at once, failures, retries")
@@ -118,3 +128,15 @@ def _():
                 Server(f"--data={folder}", listen=(server.address,)))
         survivor.await_line("out", "done")
         equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
+
+
+@check("A28.9 with TLS and a token client and worker do the same, also once it is another")
+def _():
+    build()
+    greeters.outlives_its_token(greeter, environment())
+
+
+@check("A28.10 mutual TLS: client and worker are known by their certificate")
+def _():
+    build()
+    greeters.is_known_by_its_certificate(greeter, environment())

@@ -11,12 +11,14 @@ import re
 import shutil
 import signal
 
+import greeters
 import harness
 import languages
 from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
 
 SOURCES = harness.ROOT / "tests/interop/durable_java"
 PLACE = harness.ROOT / "build/interop/durable_java"
+CONNECTION = languages.EXAMPLES / "java/src/main/java/Connection.java"
 PROGRAM_TIMEOUT_S = 300
 PROGRESS = 150  # Activities between two deaths of the server.
 TOGETHER = 100  # Tests that run side by side: most of their time is waiting.
@@ -29,16 +31,17 @@ def environment():
 
 
 def build():
-    """Builds in a copy, so that nothing is generated among the sources."""
+    """Builds in a copy, with the connection of the examples."""
     languages.need("Java")
     digest = hashlib.sha256()
-    for path in sorted(SOURCES.rglob("*.*")):
+    for path in [*sorted(SOURCES.rglob("*.*")), CONNECTION]:
         digest.update(repr((path.name, path.read_bytes())).encode())
     mark = PLACE / "built"
     if mark.is_file() and mark.read_text() == digest.hexdigest():
         return
     shutil.rmtree(PLACE, ignore_errors=True)
     shutil.copytree(SOURCES, PLACE)
+    shutil.copy(CONNECTION, PLACE / "src")
     result = harness.run("mvn", "-q", "-B", "-f", PLACE, "compile",
                          "dependency:build-classpath", "-Dmdep.outputFile=target/classpath",
                          env=environment(), timeout=languages.BUILD_TIMEOUT_S)
@@ -89,6 +92,10 @@ def run_tests_on(room, store, *flags):
     print(f"      {store}: {len(passed)} tests")
     if store == "--store=memory":
         print("".join(f"        {sentence}\n" for sentence in passed), end="")
+
+
+def greeter(address):
+    return java("Greeter", address=address)
 
 
 @check("A29.1 the SDK's hello, with no option set, runs to its end")
@@ -159,3 +166,15 @@ def _():
                 Server(f"--data={folder}", listen=(server.address,)))
         survivor.await_line("out", "done")
         equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
+
+
+@check("A29.11 with TLS and a token client and worker do the same, also once it is another")
+def _():
+    build()
+    greeters.outlives_its_token(greeter, environment())
+
+
+@check("A29.12 mutual TLS: client and worker are known by their certificate")
+def _():
+    build()
+    greeters.is_known_by_its_certificate(greeter, environment())

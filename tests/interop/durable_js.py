@@ -13,6 +13,7 @@ import shutil
 import signal
 
 import deaths
+import greeters
 import harness
 import languages
 from harness import (
@@ -188,3 +189,17 @@ def _():
         result = harness.run(*node("accounts", server.address),
                              env={**path(), **server.environment})
     equal((result.code, result.out), (0, printed), str(result))
+
+
+@check("A18.14 the token of client and worker is replaced, spoilt, and healed")
+def _():
+    install()
+    copy_example()
+    greeters.outlives_its_token(lambda address: node("greeter", address), path())
+
+
+@check("A18.15 mutual TLS: client and worker are known by their certificate")
+def _():
+    install()
+    copy_example()
+    greeters.is_known_by_its_certificate(lambda address: node("greeter", address), path())

@@ -10,6 +10,7 @@ import re
 import signal
 
 import deaths
+import greeters
 import harness
 import languages
 from harness import (
@@ -174,3 +175,15 @@ def _():
         result = harness.run(harness.PYTHON, "-B", languages.EXAMPLES / "python/accounts.py",
                              server.address, env=server.environment)
     equal((result.code, result.out), (0, printed), str(result))
+
+
+@check("A26.19 the token of client and worker is replaced, spoilt, and healed; the client of "
+       "asyncio too")
+def _():
+    for by in ("", "asyncio"):
+        greeters.outlives_its_token(lambda address: python("greeter", address, by), {})
+
+
+@check("A26.20 mutual TLS: client and worker are known by their certificate")
+def _():
+    greeters.is_known_by_its_certificate(lambda address: python("greeter", address), {})

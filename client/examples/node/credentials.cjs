@@ -2,8 +2,9 @@
 // says so.
 //
 // LEASEHOLD_CA is the file of the authorities that the server's certificate must come
-// from; LEASEHOLD_TOKEN_FILE has the token that says who calls. Without the first there
-// is no TLS.
+// from; without it there is no TLS. LEASEHOLD_CERT and LEASEHOLD_KEY are the client's own
+// certificate and its key, for a server that asks for one; LEASEHOLD_TOKEN_FILE has the
+// token that says who calls.
 "use strict";
 
 const { readFile, readFileSync } = require("node:fs");
@@ -21,11 +22,14 @@ const tokenOf = (path) =>
     }));
 
 exports.credentials = () => {
-  const { LEASEHOLD_CA: ca, LEASEHOLD_TOKEN_FILE: token } = process.env;
+  const [ca, cert, key, token] = ["CA", "CERT", "KEY", "TOKEN_FILE"].map(
+    (name) => process.env[`LEASEHOLD_${name}`]);
   if (!ca) {
-    if (token) throw new Error("LEASEHOLD_TOKEN_FILE: a token needs TLS: set LEASEHOLD_CA");
+    if (cert || token)
+      throw new Error("a certificate and a token need TLS: set LEASEHOLD_CA");
     return grpc.credentials.createInsecure();
   }
-  const tls = grpc.credentials.createSsl(readFileSync(ca));
+  const tls = grpc.credentials.createSsl(
+    ...[ca, key, cert].map((path) => (path ? readFileSync(path) : null)));
   return token ? grpc.credentials.combineChannelCredentials(tls, tokenOf(token)) : tls;
 };

@@ -1,11 +1,13 @@
 """A channel to a Leasehold server, with TLS and a token if the environment says so.
 
 LEASEHOLD_CA is the file of the authorities that the server's certificate must come
-from; LEASEHOLD_TOKEN_FILE has the token that says who calls. Without the first there
-is no TLS.
+from; without it there is no TLS. LEASEHOLD_CERT and LEASEHOLD_KEY are the client's own
+certificate and its key, for a server that asks for one; LEASEHOLD_TOKEN_FILE has the
+token that says who calls.
 """
 
 import os
+import pathlib
 import sys
 
 import grpc
@@ -26,15 +28,17 @@ class Token(grpc.AuthMetadataPlugin):
             callback([], error)
 
 
-def connect(address):
-    ca, token = (os.environ.get(name) for name in ("LEASEHOLD_CA", "LEASEHOLD_TOKEN_FILE"))
+def connect(address, library=grpc):
+    """A channel of `library`, which may be grpc.aio."""
+    ca, cert, key, token = (os.environ.get(f"LEASEHOLD_{name}")
+                            for name in ("CA", "CERT", "KEY", "TOKEN_FILE"))
     if not ca:
-        if token:
-            sys.exit("LEASEHOLD_TOKEN_FILE: a token needs TLS: set LEASEHOLD_CA")
-        return grpc.insecure_channel(address)
-    with open(ca, "rb") as file:
-        credentials = grpc.ssl_channel_credentials(file.read())
+        if cert or token:
+            sys.exit("a certificate and a token need TLS: set LEASEHOLD_CA")
+        return library.insecure_channel(address)
+    credentials = grpc.ssl_channel_credentials(
+        *(path and pathlib.Path(path).read_bytes() for path in (ca, key, cert)))
     if token:
         credentials = grpc.composite_channel_credentials(
             credentials, grpc.metadata_call_credentials(Token(token)))
-    return grpc.secure_channel(address, credentials)
+    return library.secure_channel(address, credentials)

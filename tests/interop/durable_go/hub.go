@@ -19,12 +19,17 @@ type orchestration = task.OrchestrationContext
 type orchestrators map[string]task.Orchestrator
 type activities map[string]task.Activity
 
-// A client of the SDK on a connection of its own. SDK_LOG=1 lets the SDK say what it does.
-func connect(address string, options ...grpc.DialOption) *client.TaskHubGrpcClient {
+// SDK_LOG=1 lets the SDK say what it does.
+func logger() backend.Logger {
 	if os.Getenv("SDK_LOG") != "" {
-		return connectWith(address, backend.DefaultLogger(), options...)
+		return backend.DefaultLogger()
 	}
-	return connectWith(address, silence{}, options...)
+	return silence{}
+}
+
+// A client of the SDK on a connection of its own.
+func connectPlain(address string, options ...grpc.DialOption) *client.TaskHubGrpcClient {
+	return connectWith(address, logger(), options...)
 }
 
 func connectWith(address string, logger backend.Logger,

@@ -56,7 +56,7 @@ func newHub(t *testing.T, on *client.TaskHubGrpcClient) *hub {
 
 // A hub with a worker for as long as its tests run.
 func withWorker(t *testing.T, turns orchestrators, tasks activities) *hub {
-	h := newHub(t, connect(*address))
+	h := newHub(t, connectPlain(*address))
 	h.must(work(h.ctx, h.client, turns, tasks))
 	return h
 }

@@ -10,6 +10,7 @@ const usage = `Processes that the tests start:
 
   durable_go worker ADDRESS LABEL [STUCK...]   a worker, to be killed
   durable_go survivor ADDRESS                  work that sees its server killed
+  durable_go greeter ADDRESS                   a client and a worker, with TLS and a token
 `
 
 func main() {
@@ -18,6 +19,11 @@ func main() {
 		beWorker(args[1], args[2], args[3:])
 	case len(args) == 2 && args[0] == "survivor":
 		survive(args[1])
+	case len(args) == 2 && args[0] == "greeter":
+		if err := greet(args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
@@ -49,7 +55,7 @@ func beWorker(address, label string, stuck []string) {
 			return n, nil
 		}),
 	}
-	if err := work(context.Background(), connect(address), turns, tasks); err != nil {
+	if err := work(context.Background(), connectPlain(address), turns, tasks); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

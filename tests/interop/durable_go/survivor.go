@@ -27,7 +27,7 @@ type descent struct{ Sum, Left int }
 // activity and `done` once all have ended as they should, however often the server has been
 // killed meanwhile.
 func survive(address string) {
-	ctx, on := context.Background(), connect(address)
+	ctx, on := context.Background(), connectPlain(address)
 	if err := work(ctx, on, survivors, activities{
 		"addOne": activity(func(n int) (int, error) {
 			time.Sleep(100 * time.Millisecond)

@@ -27,7 +27,7 @@ var large = grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20))
 func (h *hub) worker(turns orchestrators, tasks activities, options ...grpc.DialOption,
 ) func() {
 	h.Helper()
-	return h.workerOn(connect(*address, options...), turns, tasks)
+	return h.workerOn(connectPlain(*address, options...), turns, tasks)
 }
 
 func (h *hub) workerOn(on *client.TaskHubGrpcClient, turns orchestrators, tasks activities,
@@ -112,7 +112,7 @@ func (p *process) kill() {
 // Tests of several workers: who gets what, who is gone, who takes over. One after the
 // other, as workers of this SDK cannot say what they have.
 func TestWorkers(t *testing.T) {
-	h := newHub(t, connect(*address, large))
+	h := newHub(t, connectPlain(*address, large))
 	test := func(sentence string, body func(h *hub)) {
 		h.Run(sentence, func(t *testing.T) { body(newHub(t, h.client)) })
 	}

@@ -17,7 +17,8 @@ import java.util.concurrent.Executor;
  * A channel to a Leasehold server, with TLS and a token if the environment says so.
  *
  * <p>LEASEHOLD_CA is the file of the authorities that the server's certificate must come from;
- * LEASEHOLD_TOKEN_FILE has the token that says who calls. Without the first there is no TLS.
+ * without it there is no TLS. LEASEHOLD_CERT and LEASEHOLD_KEY are the client's own certificate and
+ * its key, for a server that asks for one; LEASEHOLD_TOKEN_FILE has the token that says who calls.
  */
 final class Connection {
   private static final Metadata.Key<String> AUTHORIZATION =
@@ -59,14 +60,21 @@ final class Connection {
 
   private static ChannelCredentials credentials() throws IOException {
     String ca = System.getenv("LEASEHOLD_CA");
+    String cert = System.getenv("LEASEHOLD_CERT");
     String token = System.getenv("LEASEHOLD_TOKEN_FILE");
     if (ca == null) {
-      if (token != null) {
-        throw new IOException("LEASEHOLD_TOKEN_FILE: a token needs TLS: set LEASEHOLD_CA");
+      if (cert != null || token != null) {
+        throw new IOException("a certificate and a token need TLS: set LEASEHOLD_CA");
       }
       return InsecureChannelCredentials.create();
     }
-    ChannelCredentials tls = TlsChannelCredentials.newBuilder().trustManager(new File(ca)).build();
-    return token == null ? tls : CompositeChannelCredentials.create(tls, new Token(token));
+    TlsChannelCredentials.Builder tls =
+        TlsChannelCredentials.newBuilder().trustManager(new File(ca));
+    if (cert != null) {
+      tls.keyManager(new File(cert), new File(System.getenv("LEASEHOLD_KEY")));
+    }
+    return token == null
+        ? tls.build()
+        : CompositeChannelCredentials.create(tls.build(), new Token(token));
   }
 }
