@@ -3,13 +3,13 @@
 import base64
 import json
 import os
-import re
 import subprocess
 import time
 
 import grpc
 
-from certificates import Authority, readme_commands, with_paths
+from certificates import (Authority, in_shell, readme_block, readme_commands, readme_lines,
+                          with_paths)
 from harness import (Server, check, contains, equal, expect, refused, run,
                      temporary_folder, wait_until)
 from policies import METHODS, ROLES, Caller, Guarded
@@ -550,27 +550,25 @@ def _():
             equal(found.out, "", f"standard output of {found}")
 
 
-@check("A44.14 from nothing to tokens, as the README says")
+@check("A44.14 from nothing to tokens, as the README says, and by certificate, and over HTTP")
 def _():
-    readme = (harness.ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.split("### Security\n")[1].split("\n### ")[0]
-    [policy] = re.findall(r"```json\n(.*?)```", section, re.S)
-    [commands] = re.findall(r"```sh\n(.*?)```", section, re.S)
-    lines = commands.replace("\\\n", "").splitlines()
-    make, serve, ask = ([x for x in lines if x.startswith(start)][0] for start in (
-        "leasehold-server token", "leasehold-server --tls", "TOKEN="))
     with temporary_folder() as folder:
         readme_commands(folder)
         with open(f"{folder}/policy.json", "w", encoding="utf-8") as file:
-            file.write(policy)
-        made = run("/bin/bash", "-ec", f"cd {folder}; touch tokens; {harness.programs}/{make}")
-        equal(made.code, 0, f"exit code of {made}")
-        with Server(*(with_paths(serve, folder)[1:])) as server:
-            found = run("/bin/bash", "-ec", f"cd {folder}; " + ask.replace(
-                "grpcurl", str(harness.GRPCURL), 1).replace(
-                    "localhost:4001", server.address))
-            equal(found.code, 0, f"exit code of {found}")
-            contains(found.out, "Apple")
+            file.write(readme_block("json", '{\n  "tenants"'))
+        make_file, make_token, serve, ask = readme_lines("touch tokens")
+        in_shell(folder, [make_file, make_token])
+        equal(os.stat(f"{folder}/shop.token").st_mode & 0o077, 0, "who else may read it")
+        with Server(*with_paths(serve, folder)[1:], "--http-listen=127.0.0.1:0") as server:
+            def said(lines):
+                return in_shell(folder, [
+                    line.replace("localhost:4001", server.address).replace(
+                        "https://localhost:4002", server.http_address) for line in lines],
+                    {"LEASEHOLD_ADDRESS": server.address})
+            contains(said([ask]), "Apple")
+            issue = [x for x in readme_lines("new=") if x.startswith(("new=", "issue="))]
+            contains(said([*issue, *readme_lines("$issue -subj /CN=report")]), "INSTANCE",
+                     '"name":"report"', '"name":"shop"')
 
 
 @check("A44.15 the README names each role and limit that a policy knows")
