@@ -412,3 +412,56 @@ def _():
     with Server("--store=memory", "--http-listen=off") as server:
         from orchestration_commands import row
         expect("urls" not in row(server, "start", "Ping"), "no URLs without HTTP")
+
+
+# What a path asks of one ID, and what it is told.
+OF_ONE = (
+    *(("GET", f"/api/v1/{path}") for path in (
+        "contexts/ID", "contexts/ID/explain", "orchestrations/ID",
+        "orchestrations/ID/explain", "orchestrations/ID/history",
+        "orchestrations/ID/payload?field=input", "entities/@ID@k")),
+    ("POST", "/api/v1/contexts/ID:release"),
+    *(("POST", f"/api/v1/orchestrations/ID:{verb}") for verb in (
+        "restart", "terminate", "suspend", "resume", "rewind", "purge", "raise-event")),
+    ("GET", f"{DF}/instances/ID?showInput=true&showHistory=true"),
+    ("DELETE", f"{DF}/instances/ID"),
+    *(("POST", f"{DF}/instances/ID/{verb}") for verb in (
+        "terminate", "suspend", "resume", "rewind", "restart", "raiseEvent/go")),
+    ("GET", f"{DF}/entities/ID/k"))
+LISTS = ("/api/v1/contexts", "/api/v1/orchestrations", "/api/v1/entities",
+         f"{DF}/instances?showInput=true", f"{DF}/entities", "/metrics")
+
+
+@check("A59.13 whatever one asks over HTTP about what another tenant has, the answer is that of "
+       "what nobody has")
+def _():
+    with Guarded(*http(), shop="acme: user",
+                 spy="globex: operator, user") as server:
+        web = Web(server)
+        mine, spy = (f"Authorization: Bearer {server.tokens[name]}" for name in ("shop", "spy"))
+        started = web.ask(send(f"{DF}/orchestrators/Ping/theirs", '"kept"', mine))
+        equal(started.status, 202, f"status of {started}")
+        signalled = web.ask(send(f"{DF}/entities/theirs/k?op=add", "1", mine))
+        equal(signalled.status, 202, f"status of {signalled}")
+        server.as_("shop").call("leasehold.v1.Echo/Echo", (("instance-id", "theirs"),),
+                                text="x")
+
+        def told(method, path, who):
+            answer = web.ask(get(path, who) if method == "GET"
+                             else send(path, "{}" if method == "POST" else "", who,
+                                       method=method))
+            return answer.status, answer.body.decode()
+        for method, path in OF_ONE:
+            status, body = told(method, path.replace("ID", "theirs"), spy)
+            nobodys = told(method, path.replace("ID", "nobody"), spy)
+            equal((status, body.replace("theirs", "nobody")), nobodys, f"{method} {path}")
+            expect(status >= 400, f"{method} {path}: {status} {body}")
+        for path in LISTS:
+            status, body = told("GET", path, spy)
+            expect(status == 200 and "theirs" not in body and "kept" not in body,
+                   f"{path}: {status} {body}")
+        equal(told("DELETE", f"{DF}/instances?createdTimeFrom=2000-01-01T00:00:00Z", spy)[0],
+              404, "a purge of all")
+        for path in ("/api/v1/orchestrations/theirs", "/api/v1/contexts/theirs",
+                     f"{DF}/instances/theirs"):
+            expect(told("GET", path, mine)[0] in (200, 202), f"{path} is still there")
