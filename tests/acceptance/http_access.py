@@ -439,7 +439,7 @@ def _():
                  spy="globex: operator, user") as server:
         web = Web(server)
         mine, spy = (f"Authorization: Bearer {server.tokens[name]}" for name in ("shop", "spy"))
-        started = web.ask(send(f"{DF}/orchestrators/Ping/theirs", '"kept"', mine))
+        started = web.ask(send(f"{DF}/orchestrators/Ping/theirs", '"sesame"', mine))
         equal(started.status, 202, f"status of {started}")
         signalled = web.ask(send(f"{DF}/entities/theirs/k?op=add", "1", mine))
         equal(signalled.status, 202, f"status of {signalled}")
@@ -458,7 +458,7 @@ def _():
             expect(status >= 400, f"{method} {path}: {status} {body}")
         for path in LISTS:
             status, body = told("GET", path, spy)
-            expect(status == 200 and "theirs" not in body and "kept" not in body,
+            expect(status == 200 and "theirs" not in body and "sesame" not in body,
                    f"{path}: {status} {body}")
         equal(told("DELETE", f"{DF}/instances?createdTimeFrom=2000-01-01T00:00:00Z", spy)[0],
               404, "a purge of all")
