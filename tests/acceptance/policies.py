@@ -142,13 +142,20 @@ class Guarded:
         self.start()
 
     def write(self):
+        self.write_text(json.dumps(self.policy))
+
+    def write_text(self, text):
         with open(self.path + ".new", "w", encoding="utf-8") as file:
-            json.dump(self.policy, file)
+            file.write(text)
         os.rename(self.path + ".new", self.path)
 
     def reload(self, event="policy_changed"):
         """The server has read the files again, and logged `event`."""
         seen = sum(event in line for line in self.server.err)
+        if event == "policy_changed":
+            # It may have read them by itself just now, and would log nothing.
+            with open(self.path, encoding="utf-8") as file:
+                self.write_text(file.read() + "\n")
         self.server.send_signal(signal.SIGHUP)
         harness.wait_until(
             lambda: sum(event in line for line in self.server.err) > seen, event)

@@ -5,9 +5,10 @@ through the function of client/examples. It greets whoever is named on a line of
 standard input, `said Hello, Tokyo!`, or says why not, `failed ...`.
 """
 
+import contextlib
 import subprocess
 
-from harness import Program, contains, expect
+from harness import Program, contains, expect, wait_until
 from secured import Secured
 
 CERTIFIED = "spiffe://acme.example/shop"
@@ -33,6 +34,17 @@ def is_refused(greeter, *texts):
     expect(len(greeter.out) == said + 1, f"more was said: {greeter.out}")
 
 
+@contextlib.contextmanager
+def worker_goes(server):
+    """While the body runs, something changes that makes the server end the worker's
+    stream."""
+    def gone():
+        return sum("worker_gone" in line for line in server.server.err)
+    before = gone()
+    yield
+    wait_until(lambda: gone() > before, "the worker's stream to end")
+
+
 def outlives_its_token(command, env):
     """With TLS and a token, which is replaced in its file, spoilt, and healed.
 
@@ -44,10 +56,12 @@ def outlives_its_token(command, env):
         second, third = server.new_token("shop"), server.new_token("shop")
         server.reload()
         server.write_token("shop.token", second)
-        server.revoke(server.tokens["shop"])
-        greets(greeter, "Seattle")  # The worker's stream has ended, and there is another.
+        with worker_goes(server):
+            server.revoke(server.tokens["shop"])
+        greets(greeter, "Seattle")
         server.write_token("shop.token", "lh_0123456789abcdef_wrong")
-        server.revoke(second)
+        with worker_goes(server):
+            server.revoke(second)
         is_refused(greeter, "the token in authorization is not valid here")
         server.write_token("shop.token", third)
         greets(greeter, "London")
@@ -61,7 +75,8 @@ def is_known_by_its_certificate(command, env):
         shop = server.policy["identities"]["shop"]
         del shop["certificates"]
         server.write()
-        server.reload()
+        with worker_goes(server):
+            server.reload()
         is_refused(greeter, "send the metadata `authorization: Bearer TOKEN`")
         shop["certificates"] = [CERTIFIED]
         server.write()
