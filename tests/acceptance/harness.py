@@ -224,11 +224,13 @@ def run(*args, env=None, stdin=None, timeout=PATIENCE_S):
     process = subprocess.Popen(
         [str(a) for a in args], env=environment(env, args), text=True,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent,
+        process_group=0)
     try:
         out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
+        # With what it has started, which may have its standard output open.
+        os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         raise Failed(f"did not end in {timeout} s: "
                      f"{Result(args, None, out, err)}") from None

@@ -19,7 +19,7 @@ from harness import Program, Server, check, equal, expect, temporary_folder, wai
 SOURCES = harness.ROOT / "tests/interop/durable_java"
 PLACE = harness.ROOT / "build/interop/durable_java"
 CONNECTION = languages.EXAMPLES / "java/src/main/java/Connection.java"
-PROGRAM_TIMEOUT_S = 300
+PROGRAM_TIMEOUT_S = 600
 PROGRESS = 150  # Activities between two deaths of the server.
 TOGETHER = 100  # Tests that run side by side: most of their time is waiting.
 
