@@ -3,6 +3,7 @@ import com.microsoft.durabletask.OrchestrationMetadata;
 import com.microsoft.durabletask.OrchestrationRuntimeStatus;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -74,7 +75,9 @@ final class Survivor {
                 if (again && code == Status.Code.ALREADY_EXISTS) {
                     return again; // It was heard.
                 }
-                if (code != Status.Code.UNAVAILABLE) {
+                // A call that is sent as its connection breaks is UNKNOWN to this gRPC.
+                if (code != Status.Code.UNAVAILABLE
+                        && !(error.getCause() instanceof ClosedChannelException)) {
                     throw error;
                 }
             }
