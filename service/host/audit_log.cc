@@ -28,7 +28,9 @@ constexpr absl::Duration kSpan = absl::Seconds(10);
 // For people, and never longer than a few IDs.
 std::string InstanceOf(const CallReport& report, const std::string& header) {
   constexpr size_t kBytesMax = 1024;
-  if (!report.instance_id.empty()) return std::string(report.instance_id);
+  if (!report.instance_id.empty()) {
+    return std::string(report.instance_id.substr(0, kBytesMax));
+  }
   // Where a method may name many, the header names none; nor does it ever in
   // the contract of Durable Task.
   const bool by_header = report.method.service.starts_with("leasehold.") &&

@@ -48,8 +48,10 @@ void ServerAccess::LookAgain(const std::function<void()>& ask_again) {
   } else {
     refused_.OnAccepted();
     if (read->content != content_) {
-      Note(*read, "policy_changed");
-      control_.Set(*std::move(read));
+      // Whoever has read the line finds the new rules.
+      const AccessRules rules = *std::move(read);
+      control_.Set(rules);
+      Note(rules, "policy_changed");
       ask = true;
     }
   }

@@ -9,11 +9,13 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lease/base/view.h"
@@ -33,6 +35,12 @@ using Error = boost::system::error_code;
 constexpr size_t kHeadPart = 2 << 10;
 constexpr size_t kBodyPart = 64 << 10;
 constexpr size_t kWatchPart = 512;
+
+// For a request that begins without a handshake where one is wanted.
+constexpr char kWantsTls[] =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+    "Content-Length: 45\r\nConnection: close\r\n\r\n"
+    "this port speaks TLS: ask for https:// there\n";
 
 // A body as a text that grows as its bytes come. Beast's own reserves what
 // Content-Length says, before there is a single byte.
@@ -91,9 +99,7 @@ HttpConnection::HttpConnection(HttpShared& shared, Socket socket,
       peer_(std::move(peer)),
       socket_(std::move(socket)),
       tls_context_(std::move(tls)),
-      event_(socket_.get_executor(), asio::steady_timer::time_point::max()) {
-  if (tls_context_ != nullptr) tls_.emplace(socket_, *tls_context_);
-}
+      event_(socket_.get_executor(), asio::steady_timer::time_point::max()) {}
 
 void HttpConnection::Start(std::function<void()> on_end) {
   on_end_ = std::move(on_end);
@@ -210,9 +216,28 @@ HttpConnection::Awaitable<bool> HttpConnection::TakeProxyHeader() {
 }
 
 HttpConnection::Awaitable<bool> HttpConnection::Handshake() {
-  if (!tls_.has_value()) co_return true;
+  if (tls_context_ == nullptr) co_return true;
   Await(shared_.limits.head_timeout);
   Error error;
+  // What TLS needs of memory is for those who say something.
+  char first = 0;
+  ssize_t peeked = -1;
+  while (peeked < 0) {
+    co_await socket_.async_wait(
+        Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
+    if (error || timed_out_ || closed_) co_return false;
+    peeked = recv(socket_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (peeked < 0 && errno != EAGAIN && errno != EINTR) co_return false;
+  }
+  if (peeked == 0) co_return false;
+  if (absl::ascii_isupper(static_cast<unsigned char>(first))) {
+    co_await asio::async_write(
+        socket_, asio::buffer(kWantsTls, sizeof(kWantsTls) - 1),
+        asio::redirect_error(asio::use_awaitable, error));
+    lingers_ = !error;
+    co_return false;
+  }
+  tls_.emplace(socket_, *tls_context_);
   co_await tls_->async_handshake(
       asio::ssl::stream_base::server,
       asio::redirect_error(asio::use_awaitable, error));
