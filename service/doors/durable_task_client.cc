@@ -68,21 +68,23 @@ void StartInstance(
   absl::StatusOr<StartRequest> start =
       FromMessage(std::move(call.request()), call.caller());
   if (!start.ok()) return done(start.status());
+  start->by = RequesterOf(call);
   Done<StartReceipt> traced =
       TraceStart(call.trace(), *start, StartedAs(call.response(), done));
   orchestrations.Start(*std::move(start), std::move(traced));
 }
 
-void RestartInstance(Orchestrations& orchestrations, const Caller& caller,
-                     RestartInstanceRequest& request,
-                     RestartInstanceResponse& response, DoneStatus done) {
+void RestartInstance(
+    Orchestrations& orchestrations,
+    UnaryCall<RestartInstanceRequest, RestartInstanceResponse>& call,
+    const DoneStatus& done) {
   const absl::StatusOr<InstanceKey> key =
-      DurableTaskKey(request.instanceid(), caller);
+      DurableTaskKey(call.request().instanceid(), call.caller());
   if (!key.ok()) return done(key.status());
   std::optional<std::string> new_id;
-  if (request.restartwithnewinstanceid()) new_id = NewDurableTaskId();
-  orchestrations.Restart(*key, std::move(new_id),
-                         StartedAs(response, std::move(done)));
+  if (call.request().restartwithnewinstanceid()) new_id = NewDurableTaskId();
+  orchestrations.Restart(*key, std::move(new_id), RequesterOf(call),
+                         StartedAs(call.response(), done));
 }
 
 void RewindInstance(Orchestrations& orchestrations, const Caller& caller,
@@ -263,7 +265,7 @@ std::vector<HostedService::Method> DurableTaskClient::Methods() {
       {"StartInstance", kUnary, kUser, kStart,
        [this](MethodQueue& calls) { ServeStart(calls); }},
       {"RestartInstance", kUnary, kUser, kStart,
-       unary(&Service::RequestRestartInstance, &RestartInstance)},
+       [this](MethodQueue& calls) { ServeRestart(calls); }},
       {"RewindInstance", kUnary, kOperator, kEvent,
        unary(&Service::RequestRewindInstance, &RewindInstance)},
       {"GetInstance", kUnary, kViewer, kRead,
@@ -319,6 +321,14 @@ void DurableTaskClient::ServeStart(MethodQueue& calls) {
   };
   ServeUnary<CreateInstanceRequest, CreateInstanceResponse>(
       service_, calls, &DurableTaskService::RequestStartInstance, start);
+}
+
+void DurableTaskClient::ServeRestart(MethodQueue& calls) {
+  const auto restart = [this](auto& call, const DoneStatus& done) {
+    RestartInstance(orchestrations_, call, done);
+  };
+  ServeUnary<RestartInstanceRequest, RestartInstanceResponse>(
+      service_, calls, &DurableTaskService::RequestRestartInstance, restart);
 }
 
 template <typename Accept>

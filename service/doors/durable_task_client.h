@@ -29,6 +29,7 @@ class DurableTaskClient {
 
  private:
   void ServeStart(MethodQueue& calls);
+  void ServeRestart(MethodQueue& calls);
   template <typename Accept>
   CallTask ServeWait(MethodQueue& calls, Accept accept, Until until);
   // Erases everything of the caller's tenant.

@@ -177,6 +177,11 @@ class ReadGate {
       ABSL_GUARDED_BY(mu_);
 };
 
+// Who makes the call. REQUIRES: as of ServerCall::caller.
+inline Requester RequesterOf(const ServerCall& call) {
+  return {.identity = call.caller().name, .peer = call.context().peer()};
+}
+
 // What a part of a history takes while it is sent: as it was read, and on its
 // way out.
 inline size_t HistoryRoom(const HistoryPage& page) {

@@ -215,6 +215,7 @@ CallTask OrchestrationServer::ServeStart(MethodQueue& calls) {
         FromMessage(std::move(call.request()), *std::move(context));
     status = request.status();
     if (status.ok()) {
+      request->by = RequesterOf(call);
       using Answer = absl::StatusOr<StartReceipt>;
       const std::function<void(AnswerAwaiter<Answer>::Done)> begin =
           [&](const AnswerAwaiter<Answer>::Done& done) {
@@ -246,7 +247,8 @@ CallTask OrchestrationServer::ServeRestart(MethodQueue& calls) {
         [&](const AnswerAwaiter<Answer>::Done& done) {
           std::optional<std::string> new_id;
           if (call.request().new_instance_id()) new_id = NewInstanceId();
-          orchestrations_.Restart(*key, std::move(new_id), done);
+          orchestrations_.Restart(*key, std::move(new_id), RequesterOf(call),
+                                  done);
         };
     AnswerAwaiter<Answer> answered(call.queue(), begin);
     const Answer receipt = co_await answered;

@@ -60,9 +60,12 @@ InstancesOptions InstancesOptionsOf(
           .clock = &clock};
 }
 
+// `strips` and `console` may be null.
 std::vector<InstanceObserver*> With(std::vector<InstanceObserver*> observers,
-                                    ServerLog& log, Console* console) {
+                                    ServerLog& log, Strips* strips,
+                                    Console* console) {
   observers.push_back(&log);
+  if (strips != nullptr) observers.push_back(strips);
   if (console != nullptr) observers.push_back(console);
   return observers;
 }
@@ -84,8 +87,11 @@ ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
                                  [access](const std::string& tenant) {
                                    return access->ContextsMax(tenant);
                                  })),
+      strips_(clock),
       instances_(InstancesOptionsOf(
-          options_, clock, With(std::move(observers), log, console),
+          options_, clock,
+          With(std::move(observers), log,
+               records_strips() ? &strips_ : nullptr, console),
           tenant_contexts_.get(), access, witness, tracer,
           [this](const Overload::Change& change) { OnOverload(change); })),
       listener_(clock, log, AcceptLimitsOf(options_),
@@ -93,6 +99,8 @@ ServerHost::ServerHost(ServerOptions options, Clock& clock, ServerLog& log,
   instances_.AddEcho({.idle_timeout = options_.IdleTimeoutOf(kEchoService),
                       .observer = console});
   instances_.AddInstances();
+  strips_.UseAddresses(
+      [this](const std::string& peer) { return callers().Find(peer); });
   // The console shows leases start.
   if (console != nullptr) instances_.registry().WatchUse();
 }

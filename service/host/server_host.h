@@ -29,6 +29,7 @@
 #include "service/instance/instance_observer.h"
 #include "service/instance/instance_registry.h"
 #include "service/network/caller_addresses.h"
+#include "service/orchestration/strips.h"
 #include "service/rpc/call_witness.h"
 #include "service/rpc/overload.h"
 #include "service/rpc/served.h"
@@ -69,6 +70,10 @@ class ServerHost {
   void WatchCommits(std::function<absl::Duration()> commit_delay) {
     instances_.WatchCommits(std::move(commit_delay));
   }
+  // What has become of each ID. Nothing is recorded if nobody can look at it,
+  // as HTTP is off.
+  Strips& strips() { return strips_; }
+  bool records_strips() const { return !options_.http.off; }
   // Who is behind the connections of trusted proxies.
   const CallerAddresses& callers() const { return listener_.callers(); }
   // For services that are added.
@@ -111,6 +116,7 @@ class ServerHost {
   Tracer* const tracer_;
   LineBudget overload_lines_;
   const std::unique_ptr<TenantContexts> tenant_contexts_;  // Null: no limits.
+  Strips strips_;
   Instances instances_;
   Listener listener_;
   std::unique_ptr<grpc::Server> server_;

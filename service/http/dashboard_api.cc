@@ -9,6 +9,7 @@
 #include "service/http/dashboard_history.h"
 #include "service/http/dashboard_json.h"
 #include "service/http/dashboard_orchestrations.h"
+#include "service/http/dashboard_strip.h"
 #include "service/http/dashboard_topics.h"
 
 namespace leasehold {
@@ -35,6 +36,10 @@ std::vector<HttpRoute> DashboardApi::Routes() {
     routes.push_back(std::move(route));
   }
   for (HttpRoute& route : DashboardHistoryRoutes(parts_.orchestrations)) {
+    routes.push_back(std::move(route));
+  }
+  for (HttpRoute& route : DashboardStripRoutes(
+           {parts_.registry, parts_.orchestrations, parts_.strips})) {
     routes.push_back(std::move(route));
   }
   for (HttpRoute& route : DashboardWorkRoutes(parts_.work)) {
@@ -83,13 +88,15 @@ absl::StatusOr<LiveHub::Followed> DashboardApi::TopicOf(std::string_view text,
                                tenant, prefix);
         }};
   }
-  if (kind == "orchestration") {
+  if (kind == "orchestration" || kind == "strip") {
     absl::StatusOr<InstanceKey> key =
-        MakeInstanceKey(tenant, what, "topics: orchestration");
+        MakeInstanceKey(tenant, what, absl::StrCat("topics: ", View(kind)));
     if (!key.ok()) return key.status();
     return LiveHub::Followed{
-        .name = NameOf(kind, tenant, key->id), .make = [this, key = *key] {
-          return OrchestrationTopic(parts_.orchestrations, key);
+        .name = NameOf(kind, tenant, key->id),
+        .make = [this, key = *key, runs = kind == "orchestration"] {
+          return runs ? OrchestrationTopic(parts_.orchestrations, key)
+                      : StripTopic(parts_.strips, key);
         }};
   }
   if (text == "stats") {
@@ -100,7 +107,8 @@ absl::StatusOr<LiveHub::Followed> DashboardApi::TopicOf(std::string_view text,
   }
   return absl::InvalidArgumentError(
       absl::StrCat("topics: there is no topic ", QuoteForMessage(text),
-                   "; there are contexts:PREFIX, orchestration:ID and stats"));
+                   "; there are contexts:PREFIX, orchestration:ID, strip:ID "
+                   "and stats"));
 }
 
 absl::Status DashboardApi::Events(const HttpCallPtr& call) {

@@ -23,6 +23,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/watch_hub.h"
 #include "service/orchestration/orchestrations.h"
+#include "service/orchestration/strips.h"
 
 namespace leasehold {
 
@@ -33,6 +34,7 @@ class DashboardApi {
     InstanceRegistry& registry;
     WatchHub& contexts;  // Of that registry.
     Orchestrations& orchestrations;
+    const Strips& strips;  // Of that registry, and those.
     Executor& executor;  // Lists are read on it.
     DashboardWorkPorts work;
     std::string version;

@@ -39,10 +39,8 @@ json Text(const std::string& text) {
 }
 
 json Time(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime(
-      "%Y-%m-%dT%H:%M:%E3SZ",
-      absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()),
-      absl::UTCTimeZone());
+  return TimeText(absl::FromUnixSeconds(time.seconds()) +
+                  absl::Nanoseconds(time.nanos()));
 }
 
 // One value of a field: the only one, or the one at `index`.
@@ -158,6 +156,10 @@ json ToJson(const Message& message) {
     AddField(message, *type.field(i), object);
   }
   return object;
+}
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
 }
 
 int64_t MillisecondsOf(Instant instant) { return instant.ns / 1'000'000; }

@@ -15,8 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "google/protobuf/message.h"
 #include "lease/clock.h"
 #include "service/http/http_message.h"
@@ -37,6 +39,9 @@ nlohmann::json ToJson(const google::protobuf::Message& message);
 nlohmann::json ToJson(const InstanceInfo& info, Instant now);
 // As `server_now_ms` and `lease_deadline_ms` have it.
 int64_t MillisecondsOf(Instant instant);
+
+// As above: RFC 3339, UTC, milliseconds.
+std::string TimeText(absl::Time time);
 
 // As leasehold.v1.OrchestrationState.
 nlohmann::json ToJson(const OrchestrationInfo& info);

@@ -68,6 +68,10 @@ HttpRoute VerbRoute(Orchestrations& orchestrations, std::string_view verb,
                         absl::StrCat(kService, View(method)), handler);
 }
 
+Requester RequesterOf(const HttpRequest& request) {
+  return {.identity = request.caller->name, .peer = request.peer};
+}
+
 // Answers with a receipt.
 Done<StartReceipt> ReceiptTo(const HttpCallPtr& call) {
   return [call](const absl::StatusOr<StartReceipt>& receipt) {
@@ -91,6 +95,7 @@ absl::Status Start(Orchestrations& orchestrations, const HttpCallPtr& call) {
       std::move(message),
       InstanceRequest{.key = *std::move(key), .id_generated = generated});
   if (!request.ok()) return request.status();
+  request->by = RequesterOf(call->request());
   Done<StartReceipt> done =
       TraceStart(call->request().trace, *request, ReceiptTo(call));
   orchestrations.Start(*std::move(request), std::move(done));
@@ -105,7 +110,8 @@ absl::Status Restart(Orchestrations& orchestrations, const HttpCallPtr& call) {
   if (!status.ok()) return status;
   std::optional<std::string> new_id;
   if (request.new_instance_id()) new_id = NewInstanceId();
-  orchestrations.Restart(*key, std::move(new_id), ReceiptTo(call));
+  orchestrations.Restart(*key, std::move(new_id), RequesterOf(call->request()),
+                         ReceiptTo(call));
   return absl::OkStatus();
 }
 

@@ -272,6 +272,31 @@ class FollowedOrchestration final : public LiveTopic {
   std::string message_;  // The last one; empty: there was none.
 };
 
+// ---- The strip of an ID -----------------------------------------------------
+
+class FollowedStrip final : public LiveTopic {
+ public:
+  FollowedStrip(const Strips& strips, InstanceKey key)
+      : strips_(strips), key_(std::move(key)) {}
+
+  News Look(Instant now, bool snapshot, Instant& next) override {
+    next = now + kPause;
+    const uint64_t version = strips_.VersionOf(key_);
+    const bool changed = std::exchange(version_, version) != version;
+    if (!changed && !snapshot) return {};
+    const std::string message = ServerSentEvent(
+        "strip", WriteJson({{"instance_id", key_.id},
+                            {"version", absl::StrCat(version)}}));
+    return {.snapshot = snapshot ? message : "",
+            .change = changed ? message : ""};
+  }
+
+ private:
+  const Strips& strips_;
+  const InstanceKey key_;
+  uint64_t version_ = 0;
+};
+
 // ---- Figures ----------------------------------------------------------------
 
 class Stats final : public LiveTopic {
@@ -315,6 +340,10 @@ std::unique_ptr<LiveTopic> OrchestrationTopic(Orchestrations& orchestrations,
                                               InstanceKey key) {
   return std::make_unique<FollowedOrchestration>(orchestrations,
                                                  std::move(key));
+}
+
+std::unique_ptr<LiveTopic> StripTopic(const Strips& strips, InstanceKey key) {
+  return std::make_unique<FollowedStrip>(strips, std::move(key));
 }
 
 std::unique_ptr<LiveTopic> StatsTopic(const Clock& clock,

@@ -21,6 +21,7 @@
 #include "service/instance/instance_registry.h"
 #include "service/instance/watch_hub.h"
 #include "service/orchestration/orchestrations.h"
+#include "service/orchestration/strips.h"
 
 namespace leasehold {
 
@@ -37,6 +38,9 @@ std::unique_ptr<LiveTopic> ContextsTopic(const Clock& clock,
 // `orchestration`: its state, without payloads, whenever it has changed.
 std::unique_ptr<LiveTopic> OrchestrationTopic(Orchestrations& orchestrations,
                                               InstanceKey key);
+
+// `strip`: the version of the strip of an ID, whenever it has changed.
+std::unique_ptr<LiveTopic> StripTopic(const Strips& strips, InstanceKey key);
 
 // `stats`: how many contexts `tenant` has, by state.
 std::unique_ptr<LiveTopic> StatsTopic(const Clock& clock,

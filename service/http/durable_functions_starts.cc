@@ -151,6 +151,7 @@ void DurableFunctionsStarts::Start(const HttpCallPtr& call) {
     }
   }
   start.context = {.key = start.key, .id_generated = generated};
+  start.by = {.identity = request.caller->name, .peer = request.peer};
 
   QueryReader query(request.query);
   start.version = query.Text("version");
@@ -192,6 +193,7 @@ void DurableFunctionsStarts::Restart(const HttpCallPtr& call) {
   if (!query.status().ok()) return call->Fail(query.status());
   orchestrations_.Restart(
       *key, std::move(new_id),
+      {.identity = call->request().caller->name, .peer = call->request().peer},
       [this, call, key = *key,
        timeout](const absl::StatusOr<StartReceipt>& receipt) {
         if (receipt.ok()) return Answer(call, *receipt, timeout);

@@ -10,6 +10,7 @@
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/failure_text.h"
 #include "service/orchestration/not_mine.h"
+#include "service/orchestration/strips.h"
 
 namespace leasehold {
 namespace {
@@ -103,9 +104,24 @@ void Answers::ObserveLocked(WorkEventKind kind, Work& work, int count,
   ObserveLocked(std::move(event));
 }
 
-void Answers::ObserveStartLocked(const Orchestration& orchestration) {
+template <typename Note>
+void Answers::RecordLocked(Note note) {
+  engine_.mu_.AssertHeld();
+  Strips* const strips = engine_.options_.strips;
+  if (strips == nullptr) return;
+  engine_.effects_.calls.push_back(note(*strips, engine_.clock_.Now()));
+}
+
+void Answers::ObserveStartLocked(const Orchestration& orchestration,
+                                 const Payload& parent) {
   engine_.mu_.AssertHeld();
   ++engine_.started_;
+  RecordLocked([&](Strips& strips, Instant now) {
+    return [&strips, key = orchestration.key, id = orchestration.execution_id,
+            parent = parent.value_or(""), now] {
+      strips.Begin(key, id, parent, now);
+    };
+  });
   if (!engine_.observer_.WantsLives()) return;
   ObserveLocked({.kind = WorkEventKind::kOrchestrationStarted,
                  .tenant = orchestration.key.tenant,
@@ -118,6 +134,10 @@ void Answers::ObserveEndLocked(const Orchestration& orchestration,
                                const OpaqueMessage& failure) {
   engine_.mu_.AssertHeld();
   ++engine_.ended_[status];
+  RecordLocked([&](Strips& strips, Instant now) {
+    return [&strips, key = orchestration.key, id = orchestration.execution_id,
+            status, now] { strips.End(key, id, status, now); };
+  });
   const bool failed = status == OrchestrationStatus::kFailed;
   if (!failed && !engine_.observer_.WantsLives()) return;
   ObserveLocked({.kind = failed ? WorkEventKind::kOrchestrationFailed
@@ -127,6 +147,44 @@ void Answers::ObserveEndLocked(const Orchestration& orchestration,
                  .name = orchestration.turn.name,
                  .status = failed ? "" : StatusName(status),
                  .reason = FirstLineOf(failure)});
+}
+
+void Answers::ObserveNextLocked(const Orchestration& orchestration,
+                                const std::string& next) {
+  RecordLocked([&](Strips& strips, Instant now) {
+    return [&strips, key = orchestration.key, id = orchestration.execution_id,
+            next, now] {
+      strips.End(key, id, OrchestrationStatus::kContinuedAsNew, now);
+      strips.Begin(key, next, "", now);
+    };
+  });
+}
+
+void Answers::ObserveReopenedLocked(const Orchestration& orchestration) {
+  RecordLocked([&](Strips& strips, Instant now) {
+    return [&strips, key = orchestration.key, id = orchestration.execution_id,
+            now] { strips.Begin(key, id, "", now); };
+  });
+}
+
+void Answers::ObserveRenamedLocked(const Orchestration& orchestration) {
+  RecordLocked([&](Strips& strips, Instant) {
+    return [&strips, key = orchestration.key, id = orchestration.execution_id] {
+      strips.Rename(key, id);
+    };
+  });
+}
+
+void Answers::ObserveErasedLocked(const InstanceKey& key) {
+  RecordLocked([&](Strips& strips, Instant) {
+    return [&strips, key] { strips.Forget(key); };
+  });
+}
+
+void Answers::ObserveWipedLocked(const std::string& tenant) {
+  RecordLocked([&](Strips& strips, Instant) {
+    return [&strips, tenant] { strips.ForgetTenant(tenant); };
+  });
 }
 
 // ---- Workers come and go ----------------------------------------------------

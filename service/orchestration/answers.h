@@ -51,11 +51,22 @@ class Answers {
   void ObserveLocked(WorkEventKind kind, Work& work, int count,
                      std::string_view reason);
   void ObserveLocked(WorkEvent event);
-  // The same, that an orchestration has begun, or ended, durably.
-  void ObserveStartLocked(const Orchestration& orchestration);
+  // The same, that an orchestration has begun, or ended, durably. `parent`: of
+  // which it is a sub-orchestration, if it is one.
+  void ObserveStartLocked(const Orchestration& orchestration,
+                          const Payload& parent);
   void ObserveEndLocked(const Orchestration& orchestration,
                         OrchestrationStatus status,
                         const OpaqueMessage& failure);
+  // Only for the strip of its ID: it goes on as a new execution, begins again
+  // by a rewind, and then gets another ID of its execution.
+  void ObserveNextLocked(const Orchestration& orchestration,
+                         const std::string& next);
+  void ObserveReopenedLocked(const Orchestration& orchestration);
+  void ObserveRenamedLocked(const Orchestration& orchestration);
+  // What has happened to an ID, or a tenant, is to be forgotten.
+  void ObserveErasedLocked(const InstanceKey& key);
+  void ObserveWipedLocked(const std::string& tenant);
   // The work is out and will not come back. Ends it if it was lost too often.
   void CountLossLocked(Work& work, std::string_view how,
                        WorkEventKind kind = WorkEventKind::kLost);
@@ -72,6 +83,9 @@ class Answers {
   Work* FindWorkLocked(WorkKind kind, const WorkName& name);
 
  private:
+  // Has `note` called after the lock is released, if anything is recorded.
+  template <typename Note>
+  void RecordLocked(Note note);
   // Whether a turn of the orchestration was sent and can be answered.
   static bool AwaitsAnswer(const Orchestration& orchestration);
 

@@ -7,6 +7,7 @@
 #include "service/base/invariant.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/life.h"
+#include "service/orchestration/strips.h"
 
 namespace leasehold {
 namespace {
@@ -356,12 +357,25 @@ void Engine::FireLocked(const Timers::Entry& entry) {
 
 // ---- The interfaces ---------------------------------------------------------
 
+Done<StartReceipt> Engine::Recorded(const InstanceKey& key, Requester by,
+                                    Done<StartReceipt> done) const {
+  if (options_.strips == nullptr) return done;
+  return [strips = options_.strips, key, by = std::move(by),
+          done = std::move(done)](absl::StatusOr<StartReceipt> receipt) {
+    strips->Answer(key, by, receipt);
+    done(std::move(receipt));
+  };
+}
+
 void Engine::Start(StartRequest request, Done<StartReceipt> done) {
+  done = Recorded(request.key, std::move(request.by), std::move(done));
   starts_.Start(std::move(request), std::move(done));
 }
 
 void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
-                     Done<StartReceipt> done) {
+                     Requester by, Done<StartReceipt> done) {
+  done = Recorded({key.tenant, new_id.value_or(key.id)}, std::move(by),
+                  std::move(done));
   starts_.Restart(key, std::move(new_id), std::move(done));
 }
 
@@ -430,6 +444,11 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
 
 void Engine::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {
   reads_.ListFinished(std::move(query), std::move(done));
+}
+
+void Engine::ReadRuns(const InstanceKey& key,
+                      Done<std::vector<StoredRun>> done) {
+  reads_.ReadRuns(key, std::move(done));
 }
 
 void Engine::ReadHistory(const InstanceKey& key, HistoryQuery query,

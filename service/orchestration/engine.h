@@ -135,7 +135,8 @@ class Engine final : public Orchestrations,
   void Start(StartRequest request, Done<StartReceipt> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
-               Done<StartReceipt> done) override ABSL_LOCKS_EXCLUDED(mu_);
+               Requester by, Done<StartReceipt> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   void Get(const InstanceKey& key, bool payloads,
            Done<std::optional<OrchestrationInfo>> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -168,6 +169,9 @@ class Engine final : public Orchestrations,
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void ReadRuns(const InstanceKey& key,
+                Done<std::vector<StoredRun>> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -244,6 +248,9 @@ class Engine final : public Orchestrations,
       ABSL_LOCKS_EXCLUDED(mu_);
   // The registry's, and counts it.
   std::optional<absl::StatusOr<PinGrant>> Acquire(PinWaiter& waiter);
+  // Has the answer of a start recorded, if anything is.
+  Done<StartReceipt> Recorded(const InstanceKey& key, Requester by,
+                              Done<StartReceipt> done) const;
 
   void RunTimers() ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<StoredTime> NextDueLocked() const

@@ -17,6 +17,8 @@
 
 namespace leasehold {
 
+class Strips;
+
 struct EngineOptions {
   // The minimum idle timeout that orchestrations request for their contexts
   // (`--idle-timeout=...,orchestration=D`).
@@ -59,6 +61,8 @@ struct EngineOptions {
   bool outbox_shortcut = true;
   // Takes the spans of runs, and outlives the engine. Null: none are made.
   SpanSink* spans = nullptr;
+  // Is told of runs and of starts, and outlives the engine. Null: nobody is.
+  Strips* strips = nullptr;
   // Where execution IDs come from, so that a test has the same ones each time.
   // Empty: they cannot be guessed.
   std::optional<uint64_t> seed = std::nullopt;

@@ -2,8 +2,8 @@
 // know this interface, not the engine.
 //
 // While the store cannot be written, each call answers Unavailable, except for
-// Get, Query, ListFinished and ReadHistory, which show stored data. A change
-// that is answered with OK is durable.
+// Get, Query, ListFinished, ReadRuns and ReadHistory, which show stored data. A
+// change that is answered with OK is durable.
 //
 // Thread-safety: safe. Callbacks run on any thread, once each, under no lock;
 // `done` must not block.   Lifetime: outlives its callers.
@@ -38,7 +38,7 @@ class Orchestrations {
   //   NotFound: it does not exist.
   //   FailedPrecondition: under its own ID, and it has not ended.
   virtual void Restart(const InstanceKey& key,
-                       std::optional<std::string> new_id,
+                       std::optional<std::string> new_id, Requester by,
                        Done<StartReceipt> done) = 0;
 
   // The state of an orchestration; nullopt: it does not exist. One that cannot
@@ -109,6 +109,10 @@ class Orchestrations {
                      Done<OrchestrationPage> done) = 0;
   virtual void ListFinished(FinishedIdsQuery query,
                             Done<FinishedIdsPage> done) = 0;
+  // The runs of an ID that the store has and that can be read, the latest
+  // first. Empty: there are none.
+  virtual void ReadRuns(const InstanceKey& key,
+                        Done<std::vector<StoredRun>> done) = 0;
   // Reads a part of a history, which may be too long to hold in memory.
   //   NotFound: the ID does not exist, or has no execution `execution_id`.
   //   Aborted: the history whose next part was requested no longer exists.

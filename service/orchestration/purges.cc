@@ -107,12 +107,13 @@ void Purges::PurgeEntityLocked(const std::shared_ptr<PurgeJob>& job,
                                const InstanceKey& key) {
   engine_.mu_.AssertHeld();
   engine_.entity_calls_.EraseEntity(
-      key, [this, job](const absl::StatusOr<bool>& had) {
+      key, [this, job, key](const absl::StatusOr<bool>& had) {
         {
           Engine::Section section(engine_);
           if (!had.ok()) {
             return EndJobLocked(*job, had.status());
           }
+          engine_.answers_.ObserveErasedLocked(key);
           if (*had) job->errand->Reach();
         }
         PurgeNext(job);
@@ -246,6 +247,7 @@ void Purges::EraseLocked(const Target& target, RunNumber number,
   }
   commit.apply.push_back([this, key, reload] {
     engine_.mu_.AssertHeld();
+    engine_.answers_.ObserveErasedLocked(key);
     engine_.lookups_.End(key, reload);
   });
   for (InstanceKey& child : children) {

@@ -18,6 +18,23 @@ constexpr size_t kPageBytesMax = 3 << 20;
 // Activities of one orchestration to check for what it waits for.
 constexpr size_t kLooksMax = 1000;
 
+StoredRun StoredRunOf(const OrchestrationInfo& info, const HistoryEnds& ends) {
+  StoredRun run{.execution_id = info.summary.execution_id,
+                .status = info.status,
+                .began = info.created,
+                .ended = info.finished,
+                .parent_id = info.summary.parent_id.value_or("")};
+  // Its history begins with its present execution.
+  ForEachFrame(ends.first, [&run](std::string_view bytes) {
+    const std::optional<HistoryEvent> event = DecodeEvent(bytes);
+    if (!event.has_value() || event->As<ExecutionStarted>() == nullptr) return;
+    const absl::Time began = FromStored(ToStored(ToTime(event->time)));
+    run.continues = began > run.began;
+    run.began = began;
+  });
+  return run;
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<OrchestrationInfo>> Reads::ReadInfo(
@@ -208,6 +225,41 @@ void Reads::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {
     }
     done(std::move(page));
   });
+}
+
+absl::StatusOr<std::vector<StoredRun>> Reads::ReadRunsOf(
+    const InstanceKey& key) {
+  for (;;) {
+    const auto row = engine_.store_.Find(key.tenant, key.id);
+    if (!row.ok()) return row.status();
+    std::vector<StoredRun> runs;
+    if (!row->has_value()) return runs;
+    auto rows = engine_.store_.ReadReplaced(key.tenant, key.id);
+    if (!rows.ok()) return rows.status();
+    rows->insert(rows->begin(), **row);
+    for (const RunRow& one : *rows) {
+      const absl::StatusOr<OrchestrationInfo> info = InfoOf(one);
+      if (!info.ok()) continue;
+      const auto ends = engine_.store_.ReadHistoryEnds(one.number);
+      if (absl::IsDataLoss(ends.status())) continue;
+      if (!ends.ok()) return ends.status();
+      runs.push_back(StoredRunOf(*info, *ends));
+    }
+    // As ReadInfo: all reads are of one moment.
+    const auto again = engine_.store_.Find(key.tenant, key.id);
+    if (!again.ok()) return again.status();
+    if (*again == *row) return runs;
+  }
+}
+
+void Reads::ReadRuns(const InstanceKey& key,
+                     Done<std::vector<StoredRun>> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  engine_.readers_.Post(
+      [this, key, done = std::move(done)] { done(ReadRunsOf(key)); });
 }
 
 absl::StatusOr<Reads::Execution> Reads::FindExecution(

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,6 +33,7 @@ class Reads {
            Done<std::optional<OrchestrationInfo>> done);
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done);
   void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done);
+  void ReadRuns(const InstanceKey& key, Done<std::vector<StoredRun>> done);
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done);
 
@@ -59,6 +61,7 @@ class Reads {
   absl::StatusOr<Execution> FindExecution(const InstanceKey& key,
                                           const Payload& execution_id,
                                           bool replaced);
+  absl::StatusOr<std::vector<StoredRun>> ReadRunsOf(const InstanceKey& key);
   absl::StatusOr<HistoryPage> ReadHistoryPage(const InstanceKey& key,
                                               HistoryQuery query);
 

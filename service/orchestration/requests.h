@@ -29,6 +29,12 @@ template <typename T>
 using Done = std::function<void(absl::StatusOr<T>)>;
 using DoneStatus = std::function<void(const absl::Status&)>;
 
+// Who has sent a request, for people: as the audit log names callers.
+struct Requester {
+  std::string identity = {};  // Empty: anonymous.
+  std::string peer = {};      // As gRPC writes it; empty: unknown.
+};
+
 struct StartRequest {
   InstanceKey key;
   std::string name;
@@ -45,6 +51,7 @@ struct StartRequest {
   uint64_t fingerprint = 0;
   // What the caller requests of the instance context, except for its key.
   InstanceRequest context;
+  Requester by;
   // The orchestrator's clock in the run that is started again; the new run's
   // turns are later.
   Timestamp turn_time = {};
@@ -78,6 +85,17 @@ struct WaitRequest {
   bool payloads = false;
   uint64_t seen = 0;
   std::string peer = {};  // The caller's connection.
+};
+
+// A run that the store has: the present one of an ID, or a replaced one.
+struct StoredRun {
+  std::string execution_id;
+  OrchestrationStatus status = OrchestrationStatus::kPending;
+  absl::Time began;  // This execution.
+  std::optional<absl::Time> ended = {};
+  std::string parent_id = {};
+  // It continues others as new, of which the store has nothing more.
+  bool continues = false;
 };
 
 // Selects orchestrations. All conditions apply at once. The tenant has no

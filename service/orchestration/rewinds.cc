@@ -106,6 +106,7 @@ void Rewinds::ReopenLocked(const RunRow& row, const OrchestrationInfo& info,
     engine_.mu_.AssertHeld();
     opened->durable = true;
     opened->revision = ++engine_.last_revision_;
+    engine_.answers_.ObserveReopenedLocked(*opened);
   });
   engine_.mail_.PostLocked(
       opened, "", {HistoryEvent::kFromOutside, now, std::move(rewound)},
@@ -191,6 +192,7 @@ void Rewinds::ApplyRewindLocked(RewindJob& job) {
   ++engine_.turn_count_;
   orchestration.committing = false;
   orchestration.execution_id = hot.summary.execution_id;
+  engine_.answers_.ObserveRenamedLocked(orchestration);
   orchestration.former_executions = hot.summary.former_executions;
   engine_.directory_.SetStatus(orchestration, hot.state.status);
   orchestration.turn_time = hot.summary.turn_time;

@@ -443,11 +443,11 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
               .created = ToStored(now),
               .finished = std::nullopt,
               .summary = EncodeMessage(summary)}});
-  commit.apply.push_back([this, created] {
+  commit.apply.push_back([this, created, parent = summary.parent_id] {
     engine_.mu_.AssertHeld();
     created->durable = true;
     created->revision = ++engine_.last_revision_;
-    engine_.answers_.ObserveStartLocked(*created);
+    engine_.answers_.ObserveStartLocked(*created, parent);
     if (created->gone) return;
     if (created->offer != nullptr) engine_.offered_.push_back(created.get());
     engine_.wait_list_.ReviewWaitersLocked(created->key);

@@ -136,6 +136,7 @@ void Turns::BeginWorkLocked(Orchestration& orchestration, CommittedTurn& turn) {
 
 void Turns::BeginNextLocked(Orchestration& orchestration, CommittedTurn& turn) {
   engine_.mu_.AssertHeld();
+  engine_.answers_.ObserveNextLocked(orchestration, turn.next->execution_id);
   orchestration.execution_id = turn.next->execution_id;
   orchestration.former_executions.clear();
   orchestration.turn.version = turn.hot->summary.version.value_or("");

@@ -33,6 +33,7 @@ void Wipes::Wipe(std::string tenant, DoneStatus done) {
     engine_.mu_.AssertHeld();
     engine_.lookups_.Release(job->tenant);
     engine_.entity_watches_.OnTenantChangedLocked(job->tenant);
+    engine_.answers_.ObserveWipedLocked(job->tenant);
   });
   commit.done = [this, job](const absl::Status& status) { Tell(*job, status); };
   engine_.commits_.Submit(std::move(commit));

@@ -24,7 +24,7 @@ TOOLS = harness.ROOT / "build/tools/node/bin"
 CHROMIUM = pathlib.Path("/usr/bin/chromium")
 TIMEOUT_S = 900
 SHORT = ("modules", "live", "hostile", "real_server")
-ALL = SHORT + ("pages", "verbs", "batch", "speed")
+ALL = SHORT + ("pages", "strip", "verbs", "batch", "speed")
 
 
 def path():

@@ -26,6 +26,43 @@ export function orchestration(id, more = {}) {
   };
 }
 
+// The strip of an ID, as of BEGIN + 6 s. A span is [what, from, to, how], in milliseconds after
+// BEGIN; a start [result, at, more].
+export function strip(id, { contexts = [], runs = [], starts = [], ...more } = {}) {
+  const span = (name, how) => ([what, from, to, ended]) => ({ [name]: what, create_time: iso(BEGIN + from),
+    ...(to === undefined ? {} : { end_time: iso(BEGIN + to) }), ...(ended === undefined ? {} : { [how]: ended }) });
+  return {
+    instance_id: id, contexts: contexts.map(span("generation", "reason")),
+    runs: runs.map(span("execution_id", "status")),
+    starts: starts.map(([result, at, rest]) => ({ result, time: iso(BEGIN + at), ...rest })),
+    contexts_before: "0", runs_before: "0", starts_before: "0", since_time: iso(BEGIN - 60000),
+    server_start_time: iso(BEGIN - 60000), server_time: iso(BEGIN + 6000), ...more,
+  };
+}
+
+export function orderStrip() {
+  const ann = { identity: "ann@example.com", peer: "ipv4:10.0.0.7:40112" };
+  return strip("order-1", {
+    contexts: [["5", -50000, -28000, "idle"], ["9", -20000, -4000, "released"], ["12", -200]],
+    runs: [["run-0a1b2c", -50000, -30000, "COMPLETED"], ["order-1-run-1", 0, undefined, "RUNNING"]],
+    starts: [["STARTED", -50000, { ...ann, execution_id: "run-0a1b2c" }],
+      ["ATTACHED", -41000, { identity: "bob", peer: "ipv6:%5B::1%5D:5000", execution_id: "run-0a1b2c" }],
+      ["REFUSED", -35000, { peer: "ipv4:10.0.0.9:1", code: "ALREADY_EXISTS" }],
+      ["STARTED", 0, { ...ann, execution_id: "order-1-run-1" }],
+      ["ATTACHED", 2000, { identity: "bob", peer: "ipv6:%5B::1%5D:5001", execution_id: "order-1-run-1" }]],
+  });
+}
+
+// One that goes on for ever: a run a second, the newest hundred of thousands.
+export function eternalStrip(id = "nightly") {
+  return strip(id, {
+    contexts: [["3", -50000]],
+    runs: Array.from({ length: 100 }, (_, i) => [`e${i}`, -94000 + i * 1000,
+      i === 99 ? undefined : -93000 + i * 1000, i === 99 ? "RUNNING" : "CONTINUED_AS_NEW"]),
+    runs_before: "4012", since_time: iso(BEGIN - 3000000),
+  });
+}
+
 // A writer of histories: at(ms).add(kind, fields).
 export class Writer {
   constructor(begin = BEGIN) {
@@ -142,6 +179,7 @@ export function fixture() {
   return {
     contexts: new Map(contexts.map((c) => [c.instance_id, c])),
     orchestrations: new Map([...list, ...more].map((o) => [o.state.instance_id, o])),
+    strips: new Map([["order-1", orderStrip()], ["nightly", eternalStrip()]]),
     workers: workers(),
     entities: new Map([["@counter@a", { instance_id: "@counter@a", exists: true, state: "7",
       update_time: iso(BEGIN), waiting_count: "2", lock: { holder: "order-1", section_id: "s1",
@@ -202,6 +240,13 @@ export function hostileFixture() {
     work: [{ kind: ATTACK, names: [{ name: ATTACK, versions: [ATTACK] }], name_count: "1", slots: "1" }] }];
   data.entities = new Map([[ATTACK, { instance_id: ATTACK, exists: true, state: ATTACK, waiting_for: ATTACK,
     lock: { holder: ATTACK, section_id: ATTACK } }]]);
+  const attacker = { identity: ATTACK, peer: ATTACK, code: ATTACK, execution_id: ATTACK };
+  data.strips = new Map([[ATTACK, strip(ATTACK, {
+    contexts: [["1", -9000, -8000, ATTACK], ["7", -3000]],
+    runs: [[ATTACK, -9000, -8000, ATTACK], [`${ATTACK}2`, -3000, undefined, ATTACK]],
+    starts: [["STARTED", -9000, attacker], ["constructor", -3000, attacker], [ATTACK, -1000, attacker]],
+  })]]);
+  data.strips.get(ATTACK).runs[1].parent_instance_id = ATTACK;
   data.explanations = new Map([[`contexts/${ATTACK}`, { sentence: ATTACK, causes: [{ kind: "CHILD", text: ATTACK, instance_id: ATTACK }, { kind: ATTACK, text: ATTACK }], more_causes: 3 }]]);
   data.whoami = { tenant: ATTACK, name: ATTACK, roles: [ATTACK], authenticated: true, session: true };
   data.version = ATTACK;

@@ -42,6 +42,23 @@ for (const path of PAGES) {
   });
 }
 
+test("a strip shows attacks in IDs, identities, peers and reasons as text", async () => {
+  for (const path of [`/ui/contexts/${id}`, `/ui/orchestrations/${id}`]) {
+    await visit(server.url, path, { expected: /404/ }, async (page) => {
+      await page.locator(".strip-picture rect").first().waitFor();
+      if (path.includes("orchestrations")) await page.locator(".strip summary").click();
+      await page.locator(".strip-rows tbody tr").nth(6).waitFor();
+      const text = await page.locator(".strip-rows").textContent();
+      for (const part of [`from ${MARKUP}`, `started by ${MARKUP}`, "Start: constructor", UNSEEN_SHOWN])
+        assert.ok(text.includes(part), `${part} is in ${text}`);
+      assert.equal(await page.evaluate((unseen) => [...document.querySelectorAll(".strip title")]
+        .some((node) => node.textContent.includes(unseen)), UNSEEN), false);
+      await harmless(page);
+      await accessible(page);
+    });
+  }
+});
+
 test("the unseen is shown: in a name, a title, a command line", async () => {
   await visit(server.url, `/ui/orchestrations/${id}`, async (page) => {
     await seen(page, UNSEEN_SHOWN);

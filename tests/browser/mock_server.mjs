@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
-import { BEGIN, context, orchestration, pretty, Writer } from "./fixture.mjs";
+import { BEGIN, context, orchestration, pretty, strip, Writer } from "./fixture.mjs";
 
 const UI = fileURLToPath(new URL("../../service/http/ui/", import.meta.url));
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=utf-8",
@@ -117,6 +117,10 @@ export class MockServer {
       const found = this.data.explanations.get(`${kind}/${id}`);
       return found ? [200, found] : [200, {}];
     }
+    if (part === "strip") {
+      const found = this.strip(id);
+      return found ? [200, found] : no("strip");
+    }
     if (kind === "contexts") {
       if (id === undefined) return [200, { contexts: this.contexts(query.get("prefix") ?? ""),
         server_now_ms: this.now() }];
@@ -141,6 +145,15 @@ export class MockServer {
     }
     if (part === "payload") return [200, "the whole payload"];
     return [200, { orchestration: found.state }];
+  }
+
+  strip(id) {
+    const set = this.data.strips?.get(id);
+    const open = this.data.contexts.get(id), run = this.data.orchestrations.get(id)?.state;
+    if (set || (!open && !run)) return set;
+    return { ...strip(id), contexts: open ? [{ generation: open.generation, create_time: open.create_time }] : [],
+      runs: run ? [{ execution_id: run.execution_id, create_time: run.create_time, end_time: run.end_time,
+        status: run.status }] : [] };
   }
 
   list(query) {
@@ -234,6 +247,12 @@ export class MockServer {
     const next = { ...(this.data.contexts.get(id) ?? context(id)), ...more, ...lease };
     this.data.contexts.set(id, next);
     this.push(`contexts:${id}`, "contexts", { changed: [this.row(next)], closed: [], server_now_ms: this.now() });
+  }
+
+  // Something has been recorded of the ID.
+  putStrip(id, next) {
+    this.data.strips.set(id, next);
+    this.push(`strip:${id}`, "strip", { instance_id: id, version: "2" });
   }
 
   closeContext(id, reason) {

@@ -58,6 +58,21 @@ test("a context is released from its page", async () => {
   });
 });
 
+test("the strip of an ID fills while somebody looks", async () => {
+  await leasehold("orchestration", "start", "NoSuch", "--id=one-strip");
+  await visit(url, "/ui/contexts/one-strip", { expected: MISSING }, async (page) => {
+    await seen(page, "Start: started");
+    await seen(page, "No two contexts and no two runs of this ID overlap.");
+    await seen(page, "when the server started");
+    await live(page);
+    await leasehold("orchestration", "start", "NoSuch", "--id=one-strip").then(
+      () => assert.fail("it was started twice"), () => {});
+    await seen(page, "Start: refused");
+    await seen(page, "ALREADY_EXISTS");
+    await accessible(page);
+  });
+});
+
 test("an orchestration is started, seen, terminated, purged", async () => {
   await visit(url, "/ui/orchestrations", { expected: MISSING }, async (page) => {
     await page.getByRole("button", { name: "Start an orchestration…" }).click();

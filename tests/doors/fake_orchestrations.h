@@ -36,6 +36,7 @@ class FakeOrchestrations final : public Orchestrations {
   std::optional<OrchestrationInfo> info;  // nullopt: there is none.
   OrchestrationPage page;
   FinishedIdsPage finished;
+  std::vector<StoredRun> runs;
   PurgeResult purged;
   std::vector<InstanceKey> not_open;
   std::deque<HistoryPage> history;  // One for each ReadHistory.
@@ -43,6 +44,8 @@ class FakeOrchestrations final : public Orchestrations {
   std::deque<absl::Status> lost;
 
   // ---- What the door did ----
+
+  Requester by;  // Who sent the last start or restart.
 
   // The oldest call that was not taken yet; waits for it.
   std::string TakeCall() { return calls_.Take("a call of the port"); }
@@ -58,6 +61,7 @@ class FakeOrchestrations final : public Orchestrations {
   // ---- Orchestrations ----
 
   void Start(StartRequest r, Done<StartReceipt> done) override {
+    by = r.by;
     Note("Start ", Show(r.key), " ", r.name, " version=", Show(r.version),
          " input=", Show(r.input), " request=", r.request_id,
          r.policy.replaceable.has_value() ? " policy" : "");
@@ -65,7 +69,8 @@ class FakeOrchestrations final : public Orchestrations {
     Answer(receipt, done);
   }
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
-               Done<StartReceipt> done) override {
+               Requester r, Done<StartReceipt> done) override {
+    by = std::move(r);
     Note("Restart ", Show(key), new_id.has_value() ? " under a new ID" : "");
     if (!refusal.ok()) return done(refusal);
     Answer(receipt, done);
@@ -148,6 +153,11 @@ class FakeOrchestrations final : public Orchestrations {
          q.count_max, " ", std::string(q.page_token.field), "=",
          q.page_token.text);
     Answer(finished, done);
+  }
+  void ReadRuns(const InstanceKey& key,
+                Done<std::vector<StoredRun>> done) override {
+    Note("ReadRuns ", Show(key));
+    Answer(runs, done);
   }
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
                    Done<HistoryPage> done) override {

@@ -47,12 +47,13 @@ class FakeExplanations final : public Explanations {
 class DashboardApiTest : public InstanceRegistryTest {
  protected:
   DashboardApiTest() {
-    observers_ = {&hub_};
+    observers_ = {&hub_, &strips_};
     api_ = std::make_unique<DashboardApi>(
         DashboardApi::Parts{.clock = clock_,
                             .registry = registry(),
                             .contexts = hub_,
                             .orchestrations = orchestrations_,
+                            .strips = strips_,
                             .executor = executor_,
                             .work = {.workers = workers_,
                                      .explanations = explanations_,
@@ -124,6 +125,7 @@ class DashboardApiTest : public InstanceRegistryTest {
   FakeWorkers workers_;
   FakeExplanations explanations_;
   WatchHub hub_;
+  Strips strips_{clock_};
   Roles roles_ = Roles::All();
   Caller::KnownBy known_by_ = Caller::KnownBy::kNothing;
   std::unique_ptr<DashboardApi> api_;
@@ -468,6 +470,21 @@ TEST_F(LiveTest, WithoutViewersNothingIsLookedAt) {
   body.reset();
   EXPECT_EQ(api_->live().LookNow(), Instant::Infinite());
   EXPECT_EQ(api_->live().topics(), 0u);
+}
+
+TEST_F(LiveTest, AStripIsFollowedByItsVersion) {
+  const std::unique_ptr<Reader> body = Follow({"strip:room"});
+  LookAfter(absl::ZeroDuration());
+  EXPECT_NE(body->Take().find("event: strip\ndata: {\"instance_id\":\"room\""),
+            std::string::npos);
+  LookAfter(absl::Seconds(1));
+  EXPECT_EQ(body->Take(), "");
+  Use("other");
+  LookAfter(absl::Seconds(1));
+  EXPECT_EQ(body->Take(), "");
+  Use("room");
+  LookAfter(absl::Seconds(1));
+  EXPECT_NE(body->Take().find("event: strip"), std::string::npos);
 }
 
 TEST_F(LiveTest, AnOrchestrationIsFollowedByItsRevision) {

@@ -52,7 +52,7 @@ export class EventReader {
 }
 
 export class Live {
-  // handlers: {contexts, orchestration, stats, lagged, end}, each (data) => void.
+  // handlers: {contexts, orchestration, strip, stats, lagged, end}, each (data) => void.
   // tell(state): "live", "connecting", "paused", "off" and, with it, a reason.
   constructor(topics, handlers, tell) {
     this.topics = topics;

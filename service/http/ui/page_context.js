@@ -6,6 +6,7 @@ import { explain } from "./explain.js";
 import { fill, h } from "./h.js";
 import { noteServerTime } from "./live.js";
 import { copyButton, facts, lease, loading, orchestrationLink, problem, status } from "./parts.js";
+import { stripSection } from "./strip.js";
 import { release } from "./verbs.js";
 
 export function contextPage(page, { id }) {
@@ -13,12 +14,13 @@ export function contextPage(page, { id }) {
   const why = h("div");
   const related = h("div");
   const at = `contexts/${segment(id)}`;
+  const strip = stripSection(page, `${at}/strip`, { open: true });
   let current;
-  page.show(page.heading("Context", id, copyButton(id, "Copy ID")), body, why, related);
+  page.show(page.heading("Context", id, copyButton(id, "Copy ID")), body, why, strip.node, related);
   page.every(250, page.refreshLeases);
   load();
   findOrchestration();
-  page.live([`contexts:${id}`], { contexts: (data) => {
+  page.live([`contexts:${id}`, `strip:${id}`], { strip: strip.changed, contexts: (data) => {
     const mine = (list) => (list ?? []).find((c) => c.instance_id === id);
     const changed = mine(data.snapshot) ?? mine(data.changed);
     if (changed) update(changed);

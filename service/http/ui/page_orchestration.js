@@ -12,6 +12,7 @@ import {
   contextLink, copyButton, facts, failure, loading, orchestrationLink, payload, problem, status,
   tagLink,
 } from "./parts.js";
+import { stripSection } from "./strip.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { hasEnded, orchestrationVerbs, start, words } from "./verbs.js";
@@ -23,6 +24,7 @@ export function orchestrationPage(page, { id }) {
   const at = `orchestrations/${segment(id)}`;
   const head = h("div", null, loading());
   const why = h("div");
+  const strip = stripSection(page, `${at}/strip`);
   const picture = new Timeline({ pick, child: loadChild });
   const progress = h("p", { class: "quiet", role: "status" });
   const trouble = h("div");
@@ -49,7 +51,7 @@ export function orchestrationPage(page, { id }) {
   const views = h("div", { class: "switch", role: "group", "aria-label": "How to show the history" },
     viewButton("Picture", true), viewButton("Events", false));
   page.show(
-    page.heading("Orchestration", id, copyButton(id, "Copy ID")), head, why,
+    page.heading("Orchestration", id, copyButton(id, "Copy ID")), head, why, strip.node,
     h("section", { class: "history", "aria-labelledby": "history-title" },
       h("div", { class: "bar-row" }, h("h2", { id: "history-title" }, "History"), views, search,
         h("label", { class: "check" }, failedOnly, "Failed only"),
@@ -60,7 +62,8 @@ export function orchestrationPage(page, { id }) {
   page.rows = events;
 
   load();
-  page.live([`orchestration:${id}`], {
+  page.live([`orchestration:${id}`, `strip:${id}`], {
+    strip: strip.changed,
     orchestration: (data) => {
       if (data.gone) {
         if (orchestration) gone();
