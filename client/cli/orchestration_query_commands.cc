@@ -26,6 +26,7 @@ constexpr int kPageMax = 1000;
 struct ListCommandOptions {
   FilterOptions filter;
   std::optional<int> limit;
+  ListOrder order = ListOrder::kOldestFirst;
   bool payloads = false;
 };
 
@@ -50,6 +51,7 @@ absl::Status RunList(OrchestrationClient& client,
   };
   ListOrchestrationsOptions list;
   list.filter = options.filter.At(around.now());
+  list.order = options.order;
   list.payloads = options.payloads;
   if (options.limit.has_value()) {
     list.page_size = std::min(*options.limit, kPageMax);
@@ -113,11 +115,16 @@ absl::Status RunHistory(OrchestrationClient& client,
 Command AddListCommand(CLI::App& group) {
   const auto options = std::make_shared<ListCommandOptions>();
   CLI::App* app = group.add_subcommand(
-      "list", "Show orchestrations, in the order in which they started");
+      "list",
+      "Show orchestrations, in the order in which they started or with the "
+      "newest first");
   AddFilter(*app, options->filter);
   AddValue(*app, "--limit", options->limit, ReadCount,
            "show at most this many (default: all)")
       ->type_name("N");
+  AddValue(*app, "--order", options->order, ReadOrder,
+           "oldest or newest first (default: oldest)")
+      ->type_name("ORDER");
   app->add_flag("--payloads", options->payloads,
                 "include input, output and failure (shown in JSON)");
   return CallingCommand(

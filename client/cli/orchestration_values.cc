@@ -52,6 +52,12 @@ absl::StatusOr<IfFinished> ReadIfFinished(const std::string& text) {
   return WrongValue(text, "not a choice; write fail, attach or replace");
 }
 
+absl::StatusOr<ListOrder> ReadOrder(const std::string& text) {
+  if (text == "oldest") return ListOrder::kOldestFirst;
+  if (text == "newest") return ListOrder::kNewestFirst;
+  return WrongValue(text, "not an order; write oldest or newest");
+}
+
 absl::StatusOr<std::pair<std::string, std::string>> ReadTag(
     const std::string& text) {
   const size_t equals = text.find('=');
@@ -65,7 +71,7 @@ absl::StatusOr<std::pair<std::string, std::string>> ReadTag(
 
 bool FilterOptions::any() const {
   return !statuses.empty() || !id_prefix.empty() || created_from.has_value() ||
-         created_to.has_value();
+         created_to.has_value() || !name.empty() || !tags.empty();
 }
 
 OrchestrationFilter FilterOptions::At(absl::Time now) const {
@@ -74,6 +80,8 @@ OrchestrationFilter FilterOptions::At(absl::Time now) const {
   filter.id_prefix = id_prefix;
   if (created_from.has_value()) filter.created_from = created_from->At(now);
   if (created_to.has_value()) filter.created_to = created_to->At(now);
+  filter.name = name;
+  filter.tags = tags;
   return filter;
 }
 
@@ -93,6 +101,13 @@ void AddFilter(CLI::App& app, FilterOptions& options) {
   AddValue(app, "--created-to", options.created_to, ReadMoment,
            "only those created at this time or earlier")
       ->type_name("TIME");
+  AddValue(app, "--name", options.name, ReadText,
+           "only those of this orchestrator")
+      ->type_name("NAME");
+  AddValues(app, "--tag", options.tags, ReadText,
+            "only those with this tag, and any value if it is KEY alone; may "
+            "be repeated")
+      ->type_name("KEY[=VALUE]");
 }
 
 }  // namespace leasehold::client::cli

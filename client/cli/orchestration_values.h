@@ -42,6 +42,8 @@ absl::StatusOr<OrchestrationStatus> ReadStatus(const std::string& text);
 absl::StatusOr<IfActive> ReadIfActive(const std::string& text);
 // `fail`, `attach` or `replace`.
 absl::StatusOr<IfFinished> ReadIfFinished(const std::string& text);
+// `oldest` or `newest`.
+absl::StatusOr<ListOrder> ReadOrder(const std::string& text);
 // KEY=VALUE.
 absl::StatusOr<std::pair<std::string, std::string>> ReadTag(
     const std::string& text);
@@ -52,6 +54,8 @@ struct FilterOptions {
   std::string id_prefix;
   std::optional<Moment> created_from;
   std::optional<Moment> created_to;
+  std::string name;
+  std::vector<std::string> tags;
 
   // Whether any of them was given.
   bool any() const;

@@ -89,7 +89,18 @@ v1::OrchestrationFilter ToProto(const OrchestrationFilter& filter) {
   if (filter.created_to.has_value()) {
     *proto.mutable_created_to() = client::ToProto(*filter.created_to);
   }
+  proto.set_name(filter.name);
+  proto.mutable_tags()->Assign(filter.tags.begin(), filter.tags.end());
   return proto;
+}
+
+absl::Status Check(const OrchestrationFilter& filter) {
+  absl::Status status = CheckId(filter.id_prefix);
+  if (status.ok()) status = client::CheckUtf8("the name", filter.name);
+  for (const std::string& tag : filter.tags) {
+    status.Update(client::CheckUtf8("a tag", tag));
+  }
+  return status;
 }
 
 v1::StartOrchestrationRequest ToProto(const StartOptions& options) {
@@ -336,7 +347,7 @@ absl::StatusOr<PurgeResult> OrchestrationClient::PurgeMany(
 
 absl::StatusOr<PurgeResult> OrchestrationClient::PurgeMatching(
     const OrchestrationFilter& filter, bool recursive) {
-  absl::Status status = CheckId(filter.id_prefix);
+  absl::Status status = Check(filter);
   if (!status.ok()) return status;
   v1::PurgeOrchestrationsRequest request;
   *request.mutable_filter() = ToProto(filter);
@@ -354,7 +365,7 @@ absl::StatusOr<PurgeResult> OrchestrationClient::Purge(
 
 absl::StatusOr<OrchestrationPage> OrchestrationClient::ListPage(
     const ListOrchestrationsOptions& options, const std::string& page_token) {
-  absl::Status status = CheckId(options.filter.id_prefix);
+  absl::Status status = Check(options.filter);
   if (status.ok()) status = client::CheckUtf8("the page token", page_token);
   if (!status.ok()) return status;
   v1::ListOrchestrationsRequest request;
@@ -362,6 +373,9 @@ absl::StatusOr<OrchestrationPage> OrchestrationClient::ListPage(
   request.set_page_size(options.page_size);
   request.set_page_token(page_token);
   request.set_include_payloads(options.payloads);
+  if (options.order == ListOrder::kNewestFirst) {
+    request.set_order(v1::ListOrchestrationsRequest::NEWEST_FIRST);
+  }
   v1::ListOrchestrationsResponse response;
   status = Call(&Stub::List, request, response);
   if (!status.ok()) return status;
@@ -386,6 +400,23 @@ absl::Status OrchestrationClient::List(
     token = page->next_page_token;
   } while (!token.empty());
   return absl::OkStatus();
+}
+
+absl::StatusOr<OrchestrationCounts> OrchestrationClient::Count(
+    const OrchestrationFilter& filter) {
+  absl::Status status = Check(filter);
+  if (!status.ok()) return status;
+  v1::CountOrchestrationsRequest request;
+  *request.mutable_filter() = ToProto(filter);
+  v1::CountOrchestrationsResponse response;
+  status = Call(&Stub::Count, request, response);
+  if (!status.ok()) return status;
+  OrchestrationCounts counts;
+  for (const auto& one : response.counts()) {
+    counts.by_status[FromProto(one.status())] += one.count();
+  }
+  counts.complete = response.complete();
+  return counts;
 }
 
 absl::Status OrchestrationClient::GetHistory(

@@ -91,10 +91,20 @@ struct OrchestrationFilter {
   // Both inclusive.
   std::optional<absl::Time> created_from;
   std::optional<absl::Time> created_to;
+  // The orchestrator's.
+  std::string name = {};
+  // Each is KEY=VALUE, or KEY with any value.
+  std::vector<std::string> tags = {};
+};
+
+enum class ListOrder {
+  kOldestFirst,  // In the order of their starts.
+  kNewestFirst,  // By the time of their creation.
 };
 
 struct ListOrchestrationsOptions {
   OrchestrationFilter filter;
+  ListOrder order = ListOrder::kOldestFirst;
   // Orchestrations per page; 0: the server's default. The server has a maximum.
   int page_size = 0;
   // With input, output and failure.
@@ -102,10 +112,18 @@ struct ListOrchestrationsOptions {
 };
 
 struct OrchestrationPage {
-  // In the order of their starts. May be empty even though more pages follow.
+  // In the order that was asked for. May be empty even though more pages
+  // follow.
   std::vector<OrchestrationState> orchestrations;
   // For the next page; empty after the last.
   std::string next_page_token;
+};
+
+struct OrchestrationCounts {
+  // Without those that none has.
+  std::map<OrchestrationStatus, int64_t> by_status;
+  // False if time ran out: then there may be more.
+  bool complete = true;
 };
 
 struct PurgeResult {
@@ -199,6 +217,10 @@ class OrchestrationClient {
       const ListOrchestrationsOptions& options,
       const std::function<bool(const std::vector<OrchestrationState>&)>&
           on_page);
+
+  // How many match, by status.
+  absl::StatusOr<OrchestrationCounts> Count(
+      const OrchestrationFilter& filter = {});
 
   // Its history, in order: calls `on_event` on this thread for each event until
   // it returns false, and blocks until then. `execution_id` is one of its runs;

@@ -154,8 +154,9 @@ absl::Status IsNotATokenOfThisList(std::string_view field,
   return absl::InvalidArgumentError(absl::StrCat(
       std::string(field), ": ", QuoteForMessage(token),
       " is not a page token of this list: this server has not made it, or has "
-      "made it for another filter, tenant or method. Send the token of the "
-      "previous page with the same filter, or none for the first page"));
+      "made it for another filter, order, tenant or method. Send the token of "
+      "the previous page with the same filter and order, or none for the first "
+      "page"));
 }
 
 }  // namespace leasehold

@@ -190,8 +190,30 @@ absl::StatusOr<OrchestrationFilter> FromMessage(
       BoundFrom(message.has_created_to(), message.created_to(), "created_to");
   if (!to.ok()) return to.status();
   filter.created_to = *to;
+  filter.summary = {message.name(),
+                    {message.tags().begin(), message.tags().end()}};
+  absl::Status tags = CheckFilterTags("tags", filter.summary.tags);
+  if (!tags.ok()) return tags;
   return filter;
 }
+
+namespace {
+
+absl::StatusOr<RowOrder> OrderFrom(int order) {
+  using Message = v1::ListOrchestrationsRequest;
+  switch (order) {
+    case Message::ORDER_UNSPECIFIED:
+    case Message::OLDEST_FIRST:
+      return RowOrder::kOldestFirst;
+    case Message::NEWEST_FIRST:
+      return RowOrder::kNewestFirst;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("order: there is no order ", order));
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<OrchestrationQuery> FromMessage(
     const v1::ListOrchestrationsRequest& message, const Caller& caller) {
@@ -201,8 +223,11 @@ absl::StatusOr<OrchestrationQuery> FromMessage(
       FromMessage(message.filter(), caller);
   if (!filter.ok()) return filter.status();
   filter->count_max = *page_size;
+  const auto order = OrderFrom(message.order());
+  if (!order.ok()) return order.status();
   return OrchestrationQuery{
       .filter = *std::move(filter),
+      .order = *order,
       .payloads = message.include_payloads(),
       .page_token = {.text = message.page_token(), .field = "page_token"}};
 }
@@ -261,6 +286,16 @@ void ToMessage(const OrchestrationPage& page,
     ToMessage(info, *message.add_orchestrations());
   }
   message.set_next_page_token(page.next_page_token);
+}
+
+void ToMessage(const OrchestrationCounts& counts,
+               v1::CountOrchestrationsResponse& message) {
+  for (const auto& [status, count] : counts.by_status) {
+    v1::CountOrchestrationsResponse::StatusCount& one = *message.add_counts();
+    one.set_status(ToMessage(status));
+    one.set_count(count);
+  }
+  message.set_complete(counts.complete);
 }
 
 // ---- Events -----------------------------------------------------------------

@@ -84,6 +84,16 @@ void List(Orchestrations& orchestrations, const Caller& caller,
   orchestrations.Query(*std::move(query), Into(response, std::move(done)));
 }
 
+void Count(Orchestrations& orchestrations, const Caller& caller,
+           v1::CountOrchestrationsRequest& request,
+           v1::CountOrchestrationsResponse& response, DoneStatus done) {
+  absl::StatusOr<OrchestrationFilter> filter =
+      FromMessage(request.filter(), caller);
+  if (!filter.ok()) return done(filter.status());
+  orchestrations.Count(*std::move(filter), kCountTimeout,
+                       Into(response, std::move(done)));
+}
+
 }  // namespace
 
 std::vector<HostedService::Method> OrchestrationServer::Methods() {
@@ -141,6 +151,7 @@ std::vector<HostedService::Method> OrchestrationServer::Methods() {
       {"PurgeMany", kUnary, kOperator, kEvent,
        many(&Service::RequestPurgeMany, &PurgeMany)},
       {"List", kUnary, kViewer, kRead, many(&Service::RequestList, &List)},
+      {"Count", kUnary, kViewer, kRead, many(&Service::RequestCount, &Count)},
       {"GetHistory", kServerStream, kViewer, kRead,
        [this](MethodQueue& calls) { ServeGetHistory(calls); }},
   };

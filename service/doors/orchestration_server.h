@@ -59,6 +59,7 @@ class OrchestrationServer final : public HostedService {
                              v1::Orchestration::WithRawMethod_Purge,
                              v1::Orchestration::WithRawMethod_PurgeMany,
                              v1::Orchestration::WithRawMethod_List,
+                             v1::Orchestration::WithRawMethod_Count,
                              v1::Orchestration::WithRawMethod_GetHistory>;
 
   template <typename Accept>

@@ -142,30 +142,52 @@ const std::vector<std::string>& StatusNames() {
   return names;
 }
 
-absl::StatusOr<OrchestrationQuery> QueryIn(const HttpRequest& request) {
-  v1::ListOrchestrationsRequest message;
-  v1::OrchestrationFilter& filter = *message.mutable_filter();
+absl::StatusOr<OrchestrationFilter> FilterIn(const HttpRequest& request) {
+  v1::OrchestrationFilter message;
   const auto statuses = WordsIn(request, "status", StatusNames());
   if (!statuses.ok()) return statuses.status();
   for (const size_t status : *statuses) {
-    filter.add_statuses(static_cast<Status>(status + 1));
+    message.add_statuses(static_cast<Status>(status + 1));
   }
-  filter.set_id_prefix(std::string(request.query.Get("prefix")));
-  absl::StatusOr<OrchestrationQuery> query =
+  message.set_id_prefix(std::string(request.query.Get("prefix")));
+  message.set_name(std::string(request.query.Get("name")));
+  for (const std::string_view tag : request.query.All("tag")) {
+    if (!tag.empty()) message.add_tags(std::string(tag));
+  }
+  absl::StatusOr<OrchestrationFilter> filter =
       FromMessage(message, *request.caller);
-  if (!query.ok()) return query.status();
+  if (!filter.ok()) return filter.status();
   const auto from = TimeIn(request, "from");
   if (!from.ok()) return from.status();
-  if (from->has_value()) query->filter.created_from = ToStored(**from);
+  if (from->has_value()) filter->created_from = ToStored(**from);
   const auto to = TimeIn(request, "to");
   if (!to.ok()) return to.status();
-  if (to->has_value()) query->filter.created_to = ToStored(**to);
+  if (to->has_value()) filter->created_to = ToStored(**to);
+  return filter;
+}
+
+// `order`: oldest (the default) or newest.
+absl::StatusOr<RowOrder> OrderIn(const HttpRequest& request) {
+  const absl::StatusOr<std::vector<size_t>> words =
+      WordsIn(request, "order", {"oldest", "newest"});
+  if (!words.ok()) return words.status();
+  return words->empty() || words->back() == 0 ? RowOrder::kOldestFirst
+                                              : RowOrder::kNewestFirst;
+}
+
+absl::StatusOr<OrchestrationQuery> QueryIn(const HttpRequest& request) {
+  absl::StatusOr<OrchestrationFilter> filter = FilterIn(request);
+  if (!filter.ok()) return filter.status();
   const absl::StatusOr<size_t> limit = LimitIn(request);
   if (!limit.ok()) return limit.status();
-  query->filter.count_max = *limit;
-  query->page_token = {.text = std::string(request.query.Get("cursor")),
-                       .field = "cursor"};
-  return query;
+  filter->count_max = *limit;
+  const absl::StatusOr<RowOrder> order = OrderIn(request);
+  if (!order.ok()) return order.status();
+  return OrchestrationQuery{
+      .filter = *std::move(filter),
+      .order = *order,
+      .page_token = {.text = std::string(request.query.Get("cursor")),
+                     .field = "cursor"}};
 }
 
 absl::Status List(Orchestrations& orchestrations, const HttpCallPtr& call) {
@@ -174,16 +196,28 @@ absl::Status List(Orchestrations& orchestrations, const HttpCallPtr& call) {
   orchestrations.Query(
       *std::move(query), [call](const absl::StatusOr<OrchestrationPage>& page) {
         if (!page.ok()) return call->Fail(page.status());
-        const std::string_view name = call->request().query.Get("name");
         json answer = {{"orchestrations", json::array()}};
         for (const OrchestrationInfo& info : page->orchestrations) {
-          if (!name.empty() && info.summary.name != name) continue;
           answer["orchestrations"].push_back(ToJson(info));
         }
         if (!page->next_page_token.empty()) {
           answer["next_cursor"] = page->next_page_token;
         }
         call->Finish(Answer(200, answer));
+      });
+  return absl::OkStatus();
+}
+
+absl::Status Count(Orchestrations& orchestrations, const HttpCallPtr& call) {
+  absl::StatusOr<OrchestrationFilter> filter = FilterIn(call->request());
+  if (!filter.ok()) return filter.status();
+  orchestrations.Count(
+      *std::move(filter), kCountTimeout,
+      [call](const absl::StatusOr<OrchestrationCounts>& counts) {
+        if (!counts.ok()) return call->Fail(counts.status());
+        v1::CountOrchestrationsResponse response;
+        ToMessage(*counts, response);
+        call->Finish(Answer(200, ToJson(response)));
       });
   return absl::OkStatus();
 }
@@ -206,6 +240,7 @@ std::vector<HttpRoute> DashboardOrchestrationRoutes(
     routes.push_back(VerbRoute(orchestrations, name, row, run));
   };
   add("GET", "/orchestrations", "List", &List);
+  add("GET", "/orchestrations:count", "Count", &Count);
   add("POST", "/orchestrations", "Start", &Start);
   add("GET", "/orchestrations/{id}", "Get", &Get);
   add("POST", "/orchestrations/{id}:restart", "Restart", &Restart);

@@ -376,7 +376,7 @@ void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
                      Requester by, Done<StartReceipt> done) {
   done = Recorded({key.tenant, new_id.value_or(key.id)}, std::move(by),
                   std::move(done));
-  starts_.Restart(key, std::move(new_id), std::move(done));
+  restarts_.Restart(key, std::move(new_id), std::move(done));
 }
 
 void Engine::Get(const InstanceKey& key, bool payloads,
@@ -440,6 +440,11 @@ void Engine::Wipe(std::string tenant, DoneStatus done) {
 
 void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
   reads_.Query(std::move(query), std::move(done));
+}
+
+void Engine::Count(OrchestrationFilter filter, absl::Duration timeout,
+                   Done<OrchestrationCounts> done) {
+  reads_.Count(std::move(filter), timeout, std::move(done));
 }
 
 void Engine::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {

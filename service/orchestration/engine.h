@@ -81,6 +81,7 @@
 #include "service/orchestration/reads.h"
 #include "service/orchestration/recovery.h"
 #include "service/orchestration/requests.h"
+#include "service/orchestration/restarts.h"
 #include "service/orchestration/retention.h"
 #include "service/orchestration/retention_rules.h"
 #include "service/orchestration/rewinds.h"
@@ -168,6 +169,8 @@ class Engine final : public Orchestrations,
       ABSL_LOCKS_EXCLUDED(mu_);
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  void Count(OrchestrationFilter filter, absl::Duration timeout,
+             Done<OrchestrationCounts> done) override ABSL_LOCKS_EXCLUDED(mu_);
   void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void ReadRuns(const InstanceKey& key,
@@ -216,6 +219,7 @@ class Engine final : public Orchestrations,
   friend class Recovery;
   friend class Retention;
   friend class Rewinds;
+  friend class Restarts;
   friend class Starts;
   friend class Turns;
   friend class WaitList;
@@ -324,6 +328,7 @@ class Engine final : public Orchestrations,
   Retention retention_{*this};
   Rewinds rewinds_{*this};
   Starts starts_{*this};
+  Restarts restarts_{*this};
   Turns turns_{*this};
   WaitList wait_list_;
   Wipes wipes_{*this};

@@ -2,7 +2,8 @@
 // know this interface, not the engine.
 //
 // While the store cannot be written, each call answers Unavailable, except for
-// Get, Query, ListFinished, ReadRuns and ReadHistory, which show stored data. A
+// Get, Query, Count, ListFinished, ReadRuns and ReadHistory, which show stored
+// data. A
 // change that is answered with OK is durable.
 //
 // Thread-safety: safe. Callbacks run on any thread, once each, under no lock;
@@ -104,9 +105,12 @@ class Orchestrations {
 
   // Lists, page by page.
   //   InvalidArgument: the page token is not one of this list, with this filter
-  //     and of this tenant.
+  //     and this order, and of this tenant.
   virtual void Query(OrchestrationQuery query,
                      Done<OrchestrationPage> done) = 0;
+  // Counts all that match, by status, for `timeout` at most.
+  virtual void Count(OrchestrationFilter filter, absl::Duration timeout,
+                     Done<OrchestrationCounts> done) = 0;
   virtual void ListFinished(FinishedIdsQuery query,
                             Done<FinishedIdsPage> done) = 0;
   // The runs of an ID that the store has and that can be read, the latest

@@ -20,6 +20,14 @@ PageScope ScopeOf(const OrchestrationQuery& list) {
   scope.AddNumber(filter.created_from);
   scope.AddNumber(filter.created_to);
   scope.Add(filter.id_prefix);
+  // As before there was more: the tokens of that time stay good.
+  if (filter.summary.empty() && list.order == RowOrder::kOldestFirst) {
+    return scope;
+  }
+  scope.Add(filter.summary.name);
+  for (const std::string& tag : filter.summary.tags) scope.Add(tag);
+  // At the end, so that it is no tag.
+  scope.AddNumber(static_cast<int64_t>(list.order));
   return scope;
 }
 
@@ -85,12 +93,18 @@ absl::StatusOr<PageTokens> LoadPageTokens(Store& store, const Fence& fence) {
 }
 
 RowQuery QueryFor(const OrchestrationFilter& filter) {
-  return {.tenant = filter.tenant,
-          .statuses = filter.statuses,
-          .created_from = filter.created_from,
-          .created_to = filter.created_to,
-          .id_prefix = filter.id_prefix,
-          .count_max = filter.count_max};
+  RowQuery query{.tenant = filter.tenant,
+                 .statuses = filter.statuses,
+                 .created_from = filter.created_from,
+                 .created_to = filter.created_to,
+                 .id_prefix = filter.id_prefix,
+                 .count_max = filter.count_max};
+  if (!filter.summary.empty()) {
+    query.summary = [summary = filter.summary](std::string_view bytes) {
+      return summary.Matches(bytes);
+    };
+  }
+  return query;
 }
 
 absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
@@ -99,8 +113,10 @@ absl::StatusOr<RowQuery> QueryFor(const OrchestrationQuery& list,
   if (!position.ok()) return position.status();
   RowQuery query = QueryFor(list.filter);
   ++query.count_max;
+  query.order = list.order;
   if (position->has_value()) {
-    query.after = static_cast<RunNumber>((**position)[0]);
+    query.after = {.number = static_cast<RunNumber>((**position)[0]),
+                   .created = static_cast<StoredTime>((**position)[1])};
   }
   return query;
 }
@@ -126,7 +142,7 @@ absl::StatusOr<FinishedQuery> QueryFor(const FinishedIdsQuery& list,
 void Cut(size_t count_max, RowPage& page) {
   if (page.rows.size() <= count_max) return;
   page.rows.resize(count_max);
-  page.next = page.rows.back().number;
+  page.next = PositionOf(page.rows.back());
 }
 
 void Cut(size_t count_max, FinishedPage& page) {
@@ -160,9 +176,10 @@ std::string TokenFor(const InstanceKey& key, const HistoryQuery& history,
       {static_cast<uint64_t>(next.number), static_cast<uint64_t>(next.chunk)});
 }
 
-std::string TokenFor(const OrchestrationQuery& list, RunNumber last,
+std::string TokenFor(const OrchestrationQuery& list, const RowPosition& last,
                      const PageTokens& tokens) {
-  return tokens.Make(ScopeOf(list), {static_cast<uint64_t>(last), 0});
+  return tokens.Make(ScopeOf(list), {static_cast<uint64_t>(last.number),
+                                     static_cast<uint64_t>(last.created)});
 }
 
 std::string TokenFor(const FinishedIdsQuery& list, std::string_view last_id,

@@ -61,7 +61,7 @@ std::string TokenFor(const InstanceKey& key, const HistoryQuery& history,
                      const HistoryPosition& next, const PageTokens& tokens);
 
 // The token for the page of this list that begins after `last`.
-std::string TokenFor(const OrchestrationQuery& list, RunNumber last,
+std::string TokenFor(const OrchestrationQuery& list, const RowPosition& last,
                      const PageTokens& tokens);
 // `last_id`: of the page before, which the Durable Task protocol shows.
 std::string TokenFor(const FinishedIdsQuery& list, std::string_view last_id,

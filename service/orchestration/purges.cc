@@ -130,7 +130,7 @@ void Purges::PurgePage(const std::shared_ptr<PurgeJob>& job) {
     job->keys.push_back({std::move(row.tenant), std::move(row.id)});
   }
   if (page->next.has_value()) {
-    job->filter->after = *page->next;
+    job->filter->after = page->next;
   } else {
     job->filter.reset();
   }

@@ -172,7 +172,7 @@ void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
         if (!rows.ok()) return done(rows.status());
         Cut(query.filter.count_max, *rows);
         OrchestrationPage page;
-        std::optional<RunNumber> next = rows->next;
+        std::optional<RowPosition> next = rows->next;
         size_t bytes = 0;
         for (size_t i = 0; i < rows->rows.size(); ++i) {
           const RunRow& row = rows->rows[i];
@@ -192,7 +192,7 @@ void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
           FitIntoPage(**info, kPageBytesMax);
           bytes += SizeOf(**info);
           if (bytes > kPageBytesMax && !page.orchestrations.empty()) {
-            next = rows->rows[i - 1].number;
+            next = PositionOf(rows->rows[i - 1]);
             break;
           }
           page.orchestrations.push_back(**std::move(info));
@@ -202,6 +202,39 @@ void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
         }
         done(std::move(page));
       });
+}
+
+void Reads::Count(OrchestrationFilter filter, absl::Duration timeout,
+                  Done<OrchestrationCounts> done) {
+  Engine::Section section(engine_);
+  if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
+    return engine_.RefuseLocked(done, status);
+  }
+  const Instant deadline = engine_.clock_.Now() + timeout;
+  engine_.readers_.Post(
+      [this, query = QueryFor(filter), deadline, done = std::move(done)] {
+        CountPart(query, deadline, OrchestrationCounts(), done);
+      });
+}
+
+void Reads::CountPart(RowQuery query, Instant deadline,
+                      OrchestrationCounts counts,
+                      Done<OrchestrationCounts> done) {
+  const absl::StatusOr<RowCounts> part = engine_.store_.Count(query);
+  if (!part.ok()) return done(part.status());
+  for (const auto& [status, count] : part->by_status) {
+    counts.by_status[static_cast<OrchestrationStatus>(status)] += count;
+  }
+  if (!part->next.has_value()) return done(std::move(counts));
+  if (engine_.clock_.Now() >= deadline) {
+    counts.complete = false;
+    return done(std::move(counts));
+  }
+  query.after = part->next;
+  // Behind others that wait for a reader.
+  engine_.readers_.Post(
+      [this, query = std::move(query), deadline, counts = std::move(counts),
+       done = std::move(done)] { CountPart(query, deadline, counts, done); });
 }
 
 void Reads::ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) {

@@ -32,6 +32,8 @@ class Reads {
   void Get(const InstanceKey& key, bool payloads,
            Done<std::optional<OrchestrationInfo>> done);
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done);
+  void Count(OrchestrationFilter filter, absl::Duration timeout,
+             Done<OrchestrationCounts> done);
   void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done);
   void ReadRuns(const InstanceKey& key, Done<std::vector<StoredRun>> done);
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
@@ -64,6 +66,10 @@ class Reads {
   absl::StatusOr<std::vector<StoredRun>> ReadRunsOf(const InstanceKey& key);
   absl::StatusOr<HistoryPage> ReadHistoryPage(const InstanceKey& key,
                                               HistoryQuery query);
+
+  // Goes on with the next part, until there is none or time is up.
+  void CountPart(RowQuery query, Instant deadline, OrchestrationCounts counts,
+                 Done<OrchestrationCounts> done);
 
   Engine& engine_;
 };

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@
 #include "service/orchestration/history.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/reuse_policy.h"
+#include "service/orchestration/summary_filter.h"
 #include "service/storage/store.h"
 
 namespace leasehold {
@@ -106,6 +108,7 @@ struct OrchestrationFilter {
   std::optional<StoredTime> created_from = {};  // Inclusive, like the other.
   std::optional<StoredTime> created_to = {};
   std::string id_prefix = {};
+  SummaryFilter summary = {};
   size_t count_max = 100;  // How many at a time; at least 1.
 };
 
@@ -119,6 +122,7 @@ struct PageToken {
 
 struct OrchestrationQuery {
   OrchestrationFilter filter;
+  RowOrder order = RowOrder::kOldestFirst;
   bool payloads = false;
   PageToken page_token = {};
 };
@@ -127,6 +131,15 @@ struct OrchestrationQuery {
 struct OrchestrationPage {
   std::vector<OrchestrationInfo> orchestrations;
   std::string next_page_token = {};  // Empty: this is the last page.
+};
+
+// How long doors let a count take. A million orchestrations take a second.
+inline constexpr absl::Duration kCountTimeout = absl::Seconds(5);
+
+// How many orchestrations match a filter.
+struct OrchestrationCounts {
+  std::map<OrchestrationStatus, int64_t> by_status;  // Without those at zero.
+  bool complete = true;  // False: time was up before all were looked at.
 };
 
 // Selects finished orchestrations, in order of the time at which they finished.

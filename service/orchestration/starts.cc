@@ -24,15 +24,11 @@ PutRequest RowOf(const StartRequest& request, const StartReceipt& receipt) {
                      .receipt = EncodeMessage(kept)}};
 }
 
-// The orchestration that has the ID of a start, if there is one.
-struct Existing {
-  std::optional<OrchestrationStatus> status;
-  std::optional<Timestamp> turn_time;
-  std::string execution_id;
-};
+}  // namespace
 
-Existing ExistingOf(const OrchestrationPtr& open,
-                    const std::optional<OrchestrationInfo>& ended) {
+Starts::Existing Starts::Existing::Of(
+    const OrchestrationPtr& open,
+    const std::optional<OrchestrationInfo>& ended) {
   if (open != nullptr) {
     return {open->status, open->turn_time, open->execution_id};
   }
@@ -40,16 +36,14 @@ Existing ExistingOf(const OrchestrationPtr& open,
   return {ended->status, ended->summary.turn_time, ended->summary.execution_id};
 }
 
-}  // namespace
-
 // A start that waits for its context or for the store. It holds the context
 // until it is answered.
 class Starts::AcquireForStart final
     : public PinWaiter,
       public std::enable_shared_from_this<AcquireForStart> {
  public:
-  AcquireForStart(Starts& starts, StartRequest request,
-                  Done<StartReceipt> done);
+  AcquireForStart(Starts& starts, StartRequest request, Done<StartReceipt> done,
+                  Condition condition);
 
   void Acquire();
   void OnGrant(absl::StatusOr<PinGrant> grant) override;
@@ -67,15 +61,18 @@ class Starts::AcquireForStart final
 
  public:
   StartRequest request;
+  const Condition condition;  // Null: none.
   const Done<StartReceipt> done;
   StartReceipt::Context context;
 };
 
 Starts::AcquireForStart::AcquireForStart(Starts& starts, StartRequest request,
-                                         Done<StartReceipt> done)
+                                         Done<StartReceipt> done,
+                                         Condition condition)
     : PinWaiter(ContextOf(request, starts.engine_.options_.idle_timeout)),
       starts_(starts),
       request(std::move(request)),
+      condition(std::move(condition)),
       done([offer = offer_,
             done = std::move(done)](absl::StatusOr<StartReceipt> receipt) {
         // Before the answer: a caller that has it may release the instance.
@@ -113,13 +110,14 @@ void Starts::Start(StartRequest request, Done<StartReceipt> done) {
     return done(status);
   }
   if (request.request_id.empty()) {
-    StartNow(std::move(request), std::move(done));
+    StartIf(std::move(request), nullptr, std::move(done));
   } else {
     StartOnce(std::move(request), std::move(done));
   }
 }
 
-void Starts::StartNow(StartRequest request, Done<StartReceipt> done) {
+void Starts::StartIf(StartRequest request, Condition condition,
+                     Done<StartReceipt> done) {
   // A start that is refused neither creates a context nor renews one.
   if (!engine_.admission_.accepts()) {
     Engine::Section section(engine_);
@@ -127,7 +125,8 @@ void Starts::StartNow(StartRequest request, Done<StartReceipt> done) {
       return engine_.RefuseLocked(done, status);
     }
   }
-  std::make_shared<AcquireForStart>(*this, std::move(request), std::move(done))
+  std::make_shared<AcquireForStart>(*this, std::move(request), std::move(done),
+                                    std::move(condition))
       ->Acquire();
 }
 
@@ -160,7 +159,7 @@ void Starts::RunRequest(const std::string& name, QueuedStart start) {
   const auto row =
       engine_.store_.FindRequest(request.key.tenant, request.request_id);
   if (!row.ok()) return done(row.status());
-  if (!row->has_value()) return StartNow(std::move(request), done);
+  if (!row->has_value()) return StartIf(std::move(request), nullptr, done);
   const auto before = DecodeMessage<StoredReceipt>((*row)->receipt);
   if (!before.has_value()) {
     return done(absl::DataLossError(
@@ -197,7 +196,7 @@ void Starts::StartWithPin(const std::shared_ptr<AcquireForStart>& start) {
   const OrchestrationPtr present = engine_.directory_.Find(key);
   if (present != nullptr && present->undecided) return StartLaterLocked(start);
   if (engine_.directory_.FindOpen(key) != nullptr ||
-      !AsksForEnded(start->request.policy)) {
+      !(start->condition || AsksForEnded(start->request.policy))) {
     return DecideStartLocked(start, std::nullopt);
   }
   // The end of the existing one is known once it is durable.
@@ -246,6 +245,19 @@ void Starts::StartLaterLocked(const std::shared_ptr<AcquireForStart>& start) {
   });
 }
 
+bool Starts::MeetsConditionLocked(const std::shared_ptr<AcquireForStart>& start,
+                                  const OrchestrationPtr& open,
+                                  const Existing& existing) {
+  engine_.mu_.AssertHeld();
+  if (open != nullptr && !open->durable) {  // It may never become durable.
+    StartLaterLocked(start);
+    return false;
+  }
+  const absl::Status status = start->condition(existing);
+  if (!status.ok()) engine_.RefuseLocked(start->done, status);
+  return status.ok();
+}
+
 void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                                const std::optional<OrchestrationInfo>& ended) {
   engine_.mu_.AssertHeld();
@@ -258,7 +270,8 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
     return engine_.RefuseLocked(start->done,
                                 IsDamaged(request.key.id, *open->damage));
   }
-  const Existing existing = ExistingOf(open, ended);
+  const Existing existing = Existing::Of(open, ended);
+  if (start->condition && !MeetsConditionLocked(start, open, existing)) return;
   StartReceipt receipt = {.instance_id = request.key.id,
                           .execution_id = existing.execution_id,
                           .context = start->context};
@@ -460,41 +473,6 @@ OrchestrationPtr Starts::CreateLocked(const InstanceKey& key,
       {HistoryEvent::kFromOutside, ToTimestamp(now), std::move(started)},
       commit);
   return created;
-}
-
-void Starts::Restart(const InstanceKey& key, std::optional<std::string> new_id,
-                     Done<StartReceipt> done) {
-  Engine::Section section(engine_);
-  if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
-    return engine_.RefuseLocked(done, status);
-  }
-  const OrchestrationPtr open = engine_.directory_.FindOpen(key);
-  if (open != nullptr && open->durable && !new_id.has_value()) {
-    const std::string_view is = StatusName(open->status);
-    return engine_.RefuseLocked(
-        done,
-        absl::FailedPreconditionError(absl::StrCat(
-            "orchestration ", QuoteForMessage(key.id), " is ", std::string(is),
-            "; under its own ID only one that has ended is restarted")));
-  }
-  engine_.readers_.Post([this, key, new_id, done = std::move(done)] {
-    absl::StatusOr<std::optional<OrchestrationInfo>> info =
-        engine_.reads_.ReadInfo(key, /*payloads=*/true);
-    if (!info.ok()) return done(info.status());
-    if (!info->has_value()) return done(NoSuchOrchestration(key));
-    if ((*info)->status == OrchestrationStatus::kDamaged) {
-      return done(IsDamaged(key.id, "its start is not known"));
-    }
-    Summary& summary = (*info)->summary;
-    StartRequest request;
-    request.key = {key.tenant, new_id.value_or(key.id)};
-    request.name = std::move(summary.name);
-    request.version = std::move(summary.version);
-    request.input = std::move((*info)->input);
-    request.tags = std::move(summary.tags);
-    if (!new_id.has_value()) request.turn_time = summary.turn_time;
-    Start(std::move(request), done);
-  });
 }
 
 }  // namespace leasehold

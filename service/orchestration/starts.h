@@ -9,10 +9,12 @@
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_STARTS_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_STARTS_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/directory.h"
 #include "service/orchestration/history.h"
@@ -32,7 +34,21 @@ class Starts {
   Starts& operator=(const Starts&) = delete;
 
   void Start(StartRequest request, Done<StartReceipt> done);
-  void Restart(const InstanceKey& key, std::optional<std::string> new_id,
+
+  // The orchestration that has the ID of a start, if there is one.
+  struct Existing {
+    static Existing Of(const OrchestrationPtr& open,
+                       const std::optional<OrchestrationInfo>& ended);
+
+    std::optional<OrchestrationStatus> status;
+    std::optional<Timestamp> turn_time;
+    std::string execution_id;
+  };
+  // Asked with the engine's lock held when a start is decided, with what is
+  // there, durably. If it is not OK, it is the answer.
+  using Condition = std::function<absl::Status(const Existing& existing)>;
+  // As Start, whatever the request's name. Null: without a condition.
+  void StartIf(StartRequest request, Condition condition,
                Done<StartReceipt> done);
 
   enum class By { kCaller, kWork };
@@ -54,13 +70,16 @@ class Starts {
   void BeginRequestLocked(const std::string& name);
   void RunRequest(const std::string& name, QueuedStart start);
   void EndRequest(const std::string& name);
-  void StartNow(StartRequest request, Done<StartReceipt> done);
   void StartWithPin(const std::shared_ptr<AcquireForStart>& start);
   // Decides again after all queued commits.
   void StartLaterLocked(const std::shared_ptr<AcquireForStart>& start);
   // `ended`: the stored orchestration that has the ID and is not open.
   void DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
                          const std::optional<OrchestrationInfo>& ended);
+  // False: it was refused, or is decided later.
+  bool MeetsConditionLocked(const std::shared_ptr<AcquireForStart>& start,
+                            const OrchestrationPtr& open,
+                            const Existing& existing);
   void DecideFoundLocked(const std::shared_ptr<AcquireForStart>& start,
                          const std::optional<RunRow>& row);
   // Reads a start event that is away; then calls `done`, to decide again.

@@ -207,20 +207,50 @@ absl::StatusOr<std::optional<TaskRow>> MemoryStore::ReadTask(RunNumber number,
   return found->second;
 }
 
+void MemoryStore::ForEachMatch(
+    const RowQuery& query, absl::FunctionRef<bool(const RunRow& row)> each) {
+  const auto offer = [&](const RunRow& row) {
+    return !Matches(query, View(row)) || !MatchesSummary(query, row.summary) ||
+           each(row);
+  };
+  if (query.order == RowOrder::kOldestFirst) {
+    auto i = query.after ? instances_.upper_bound(query.after->number)
+                         : instances_.begin();
+    while (i != instances_.end() && offer(i->second.row)) ++i;
+    return;
+  }
+  auto i =
+      query.after
+          ? created_.lower_bound({query.after->created, query.after->number})
+          : created_.end();
+  while (i != created_.begin()) {
+    --i;
+    if (!offer(instances_.at(i->second).row)) return;
+  }
+}
+
 absl::StatusOr<RowPage> MemoryStore::Query(const RowQuery& query) {
   MutexLock lock(mu_);
   if (!open_) return NotOpen();
   RowPage page;
-  for (auto i = instances_.upper_bound(query.after); i != instances_.end();
-       ++i) {
-    const RunRow& row = i->second.row;
-    if (!Matches(query, View(row))) continue;
+  ForEachMatch(query, [&](const RunRow& row) {
     page.rows.push_back(row);
-    if (page.rows.size() < query.count_max) continue;
-    page.next = row.number;
-    break;
-  }
+    if (page.rows.size() < query.count_max) return true;
+    page.next = PositionOf(row);
+    return false;
+  });
   return page;
+}
+
+absl::StatusOr<RowCounts> MemoryStore::Count(const RowQuery& query) {
+  MutexLock lock(mu_);
+  if (!open_) return NotOpen();
+  RowCounts counts;
+  ForEachMatch(query, [&](const RunRow& row) {
+    ++counts.by_status[row.status];
+    return true;
+  });
+  return counts;
 }
 
 absl::StatusOr<FinishedPage> MemoryStore::ListFinished(

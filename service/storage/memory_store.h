@@ -63,6 +63,8 @@ class MemoryStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<RowPage> Query(const RowQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RowCounts> Count(const RowQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<RequestRow>> FindRequest(
@@ -140,6 +142,14 @@ class MemoryStore final : public Store {
 
   void SetEntity(EntityRow row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EraseRequest(const Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Calls `each` with the instances that match, in the query's order, until it
+  // returns false.
+  void ForEachMatch(const RowQuery& query,
+                    absl::FunctionRef<bool(const RunRow& row)> each)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Adds an instance to the indexes over instances_, or takes it from there.
+  void AddToIndexes(const RunRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeFromIndexes(const RunRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Replaces the instance with this number. REQUIRES: it exists.
   void Replace(RunNumber number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Erases the instance or replaced run with this number.
@@ -170,9 +180,10 @@ class MemoryStore final : public Store {
   std::map<OutboxKey, OutboxRow> outbox_ ABSL_GUARDED_BY(mu_);
   std::map<Key, Entity> entities_ ABSL_GUARDED_BY(mu_);
   std::map<RunNumber, Key> awake_ ABSL_GUARDED_BY(mu_);  // Of entities_.
-  // Indexes over instances_: the number of each key, and the finished instances
-  // by time.
+  // Indexes over instances_: the number of each key, all by the time of their
+  // creation, and the finished ones by that of their end.
   std::map<Key, RunNumber> by_key_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<StoredTime, RunNumber>> created_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<StoredTime, RunNumber>> finished_ ABSL_GUARDED_BY(mu_);
   // Indexes over replaced_ and requests_ by an instance's key. A set may be
   // empty.

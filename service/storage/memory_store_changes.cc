@@ -23,13 +23,24 @@ class MemoryStore::Recounted {
   const int64_t before_;
 };
 
+void MemoryStore::AddToIndexes(const RunRow& row) {
+  by_key_[{row.tenant, row.id}] = row.number;
+  created_.insert({row.created, row.number});
+  if (row.finished) finished_.insert({*row.finished, row.number});
+}
+
+void MemoryStore::TakeFromIndexes(const RunRow& row) {
+  by_key_.erase({row.tenant, row.id});
+  created_.erase({row.created, row.number});
+  if (row.finished) finished_.erase({*row.finished, row.number});
+}
+
 void MemoryStore::Apply(const PutRun& change) {
   const RunRow& row = change.row;
   EraseRows(row.number);
   const auto same_key = by_key_.find({row.tenant, row.id});
   if (same_key != by_key_.end()) Replace(same_key->second);
-  by_key_[{row.tenant, row.id}] = row.number;
-  if (row.finished) finished_.insert({*row.finished, row.number});
+  AddToIndexes(row);
   instances_[row.number].row = row;
   tenant_bytes_.Add(row.tenant, BytesOf(row));
 }
@@ -268,8 +279,7 @@ void MemoryStore::Replace(RunNumber number) {
     instance.timers.Clear();
     instance.tasks.Clear();
   }
-  if (row.finished) finished_.erase({*row.finished, number});
-  by_key_.erase({row.tenant, row.id});
+  TakeFromIndexes(row);
   std::set<RunNumber>& runs = replaced_of_[{row.tenant, row.id}];
   runs.insert(number);
   replaced_.insert(instances_.extract(number));
@@ -282,8 +292,7 @@ void MemoryStore::EraseRows(RunNumber number) {
   const RunRow& row = run->row;
   tenant_bytes_.Add(row.tenant, -run->bytes());
   if (instances_.contains(number)) {
-    if (row.finished) finished_.erase({*row.finished, number});
-    by_key_.erase({row.tenant, row.id});
+    TakeFromIndexes(row);
     instances_.erase(number);
   } else {
     replaced_of_[{row.tenant, row.id}].erase(number);

@@ -14,7 +14,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -369,8 +371,27 @@ inline LargeMessage MakeLarge(int64_t sequence, std::string execution,
           event.size()};
 }
 
-// Selects instances, in order of their numbers. All conditions apply at once.
-// The tenant has no default, so that callers must name it.
+enum class RowOrder : uint8_t {
+  // In order of their numbers: as they were started.
+  kOldestFirst,
+  // The latest `created` first; of equal ones, the greatest number.
+  kNewestFirst,
+};
+
+// Where a row is in a list, in either order.
+struct RowPosition {
+  RunNumber number = 0;
+  StoredTime created = 0;
+
+  friend bool operator==(const RowPosition&, const RowPosition&) = default;
+};
+
+inline RowPosition PositionOf(const RunRow& row) {
+  return {row.number, row.created};
+}
+
+// Selects instances. All conditions apply at once. The tenant has no default,
+// so that callers must name it.
 struct RowQuery {
   std::string tenant;
   std::vector<int32_t> statuses = {};           // Empty: any.
@@ -378,7 +399,13 @@ struct RowQuery {
   std::optional<StoredTime> created_to = {};
   std::string id_prefix = {};
   bool finished_only = false;
-  RunNumber after = 0;     // Those with greater numbers.
+  // Whether a row's summary matches; null: any does. Only whoever writes
+  // summaries can read them. It is called while the store may be locked: it
+  // calls nobody, and is quick.
+  std::function<bool(std::string_view summary)> summary = nullptr;
+  RowOrder order = RowOrder::kOldestFirst;
+  // Those that follow this place, whether or not a row is there (any more).
+  std::optional<RowPosition> after = {};
   size_t count_max = 100;  // At least 1.
 };
 
@@ -436,7 +463,13 @@ struct EntityPage {
 // short after a second.
 struct RowPage {
   std::vector<RunRow> rows;
-  std::optional<RunNumber> next;  // Continue after; empty: the last page.
+  std::optional<RowPosition> next;  // Continue after; empty: the last page.
+};
+
+// How many rows match, by status.
+struct RowCounts {
+  std::map<int32_t, int64_t> by_status;
+  std::optional<RowPosition> next;  // As in a RowPage: the rest is not counted.
 };
 
 struct FinishedPage {

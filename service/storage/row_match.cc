@@ -24,6 +24,10 @@ bool Matches(const RowQuery& query, const RowView& row) {
          (!query.finished_only || row.finished);
 }
 
+bool MatchesSummary(const RowQuery& query, std::string_view summary) {
+  return !query.summary || query.summary(summary);
+}
+
 bool Matches(const FinishedQuery& query, const RowView& row) {
   return row.finished &&
          (row.tenant == query.tenant || query.tenant == kEveryTenant) &&

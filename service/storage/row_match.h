@@ -29,7 +29,9 @@ struct RowView {
 
 RowView View(const RunRow& row);
 
+// All conditions but that on the summary, which is best read last.
 bool Matches(const RowQuery& query, const RowView& row);
+bool MatchesSummary(const RowQuery& query, std::string_view summary);
 bool Matches(const FinishedQuery& query, const RowView& row);
 
 // The columns of an entity that conditions refer to.

@@ -239,8 +239,8 @@ absl::StatusOr<std::unique_ptr<SqliteCheck>> SqliteCheck::Begin(
   if (*version != newest) {
     return absl::FailedPreconditionError(absl::StrCat(
         "\"", path, "\" has schema version ", *version,
-        ", which has no checksums; starting this server migrates it to ",
-        newest));
+        ", and this program checks version ", newest,
+        "; starting this server migrates it"));
   }
   return check;
 }

@@ -5,22 +5,10 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
-#include "service/storage/row_match.h"
 #include "service/storage/sqlite_schema.h"
 
 namespace leasehold {
 namespace {
-
-constexpr absl::Duration kReadMax = absl::Seconds(1);
-
-// An instance without its summary, which is read only for rows that match.
-constexpr absl::string_view kSelect =
-    "SELECT number, status, created, finished, tenant, id FROM instance ";
-
-// Whether the checksum of an instance or replaced run matches.
-constexpr absl::string_view kIsWhole =
-    "sum=row_sum(number,key_hash,status,created,finished,tenant,id,summary)";
 
 constexpr absl::string_view kSelectChunk =
     "SELECT events, chunk, sum=row_sum(number,chunk,events) FROM history ";
@@ -29,21 +17,6 @@ absl::Status BadChunk(const SqliteRows& rows) {
   return absl::DataLossError(absl::StrCat("chunk ", rows.Number(1),
                                           " of its history has a wrong "
                                           "checksum"));
-}
-
-RowView View(const SqliteRows& rows) {
-  return {rows.Bytes(4), rows.Bytes(5), static_cast<int32_t>(rows.Number(1)),
-          rows.Number(2), rows.NumberOrNull(3)};
-}
-
-RunRow RowWithoutSummary(const SqliteRows& rows) {
-  return {.number = rows.Number(0),
-          .tenant = rows.String(4),
-          .id = rows.String(5),
-          .status = static_cast<int32_t>(rows.Number(1)),
-          .created = rows.Number(2),
-          .finished = rows.NumberOrNull(3),
-          .summary = {}};
 }
 
 // The rows of a table of parts, in order of numbers, read in step with the
@@ -114,35 +87,16 @@ void Split(std::vector<std::variant<Small, Large>> all,
 
 }  // namespace
 
-// Says when a read has used up its time.
-class SqliteReader::Limit {
- public:
-  explicit Limit(const Clock& clock)
-      : clock_(clock), end_(clock.Now() + kReadMax) {}
-
-  // Called for each row; reads the clock now and then.
-  bool Over() {
-    return ++rows_ % kRowsBetweenLooks == 0 && clock_.Now() >= end_;
-  }
-
- private:
-  static constexpr int kRowsBetweenLooks = 64;
-
-  const Clock& clock_;
-  const Instant end_;
-  int rows_ = 0;
-};
-
 SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                            const Clock& clock)
-    : clock_(clock),
-      connection_(path, vfs, SqliteConnection::Access::kReadOnly),
+    : connection_(path, vfs, SqliteConnection::Access::kReadOnly),
+      runs_(connection_, clock),
       entities_(connection_, clock),
       calls_(connection_),
       open_instances_(
           connection_,
           absl::StrCat("SELECT number, status, created, tenant, id, summary,",
-                       kIsWhole,
+                       kRunIsWhole,
                        " FROM instance INDEXED BY instance_finished"
                        " WHERE finished IS NULL ORDER BY number")),
       all_messages_(connection_,
@@ -167,13 +121,6 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
                    " UNION ALL SELECT max(number) FROM replaced"
                    " UNION ALL SELECT max(number) FROM entity"
                    " WHERE number<>0)"),
-      find_(connection_, absl::StrCat(kSelect, "WHERE key_hash=?")),
-      replaced_(connection_,
-                absl::StrCat("SELECT number, status, created, finished, tenant,"
-                             " id, summary, ",
-                             kIsWhole,
-                             " FROM replaced WHERE key_hash=?"
-                             " ORDER BY number DESC")),
       history_(connection_,
                absl::StrCat(kSelectChunk,
                             "WHERE number=? AND chunk>=? ORDER BY chunk")),
@@ -191,19 +138,6 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
       last_chunk_(connection_, absl::StrCat(kSelectChunk,
                                             "WHERE number=?"
                                             " ORDER BY chunk DESC LIMIT 1")),
-      rows_after_(connection_,
-                  absl::StrCat(kSelect, "WHERE number>? ORDER BY number")),
-      finished_at_(connection_, absl::StrCat(kSelect,
-                                             "INDEXED BY instance_finished"
-                                             " WHERE finished=? AND number>?"
-                                             " ORDER BY number")),
-      finished_after_(connection_,
-                      absl::StrCat(kSelect,
-                                   "INDEXED BY instance_finished"
-                                   " WHERE finished>=? AND finished<=?"
-                                   " ORDER BY finished, number")),
-      summary_(connection_, absl::StrCat("SELECT summary, ", kIsWhole,
-                                         " FROM instance WHERE number=?")),
       request_(connection_,
                "SELECT id, receipt,"
                " sum=row_sum(request_hash,key_hash,tenant,request,id,receipt)"
@@ -216,18 +150,6 @@ SqliteReader::SqliteReader(const std::string& path, const std::string& vfs,
               "SELECT open, messages, timers, tasks, outbox,"
               " sum=row_sum(line,commits,instances,open,messages,timers,tasks,"
               "outbox,entities,awake,operations) FROM ledger") {}
-
-absl::StatusOr<RunRow> SqliteReader::Row(const SqliteRows& rows) {
-  // Begun while `rows` is active, so it sees the same snapshot of the file.
-  SqliteRows summary = summary_.Start(rows.Number(0));
-  RunRow row = RowWithoutSummary(rows);
-  if (summary.Next()) {
-    row.summary = summary.String(0);
-    row.damaged = summary.Number(1) == 0;
-  }
-  if (!summary.status().ok()) return summary.status();
-  return row;
-}
 
 absl::Status SqliteReader::ReadOpen(
     PartitionId partition, absl::FunctionRef<void(OpenRun instance)> each) {
@@ -359,33 +281,6 @@ absl::StatusOr<RunNumber> SqliteReader::ReadLastNumber(PartitionId partition) {
   return last;
 }
 
-absl::StatusOr<std::optional<RunRow>> SqliteReader::Find(
-    std::string_view tenant, std::string_view id) {
-  SqliteRows rows = find_.Start(SqliteKeyHash(tenant, id));
-  while (rows.Next()) {
-    if (rows.Bytes(4) != tenant || rows.Bytes(5) != id) continue;
-    absl::StatusOr<RunRow> row = Row(rows);
-    if (!row.ok()) return row.status();
-    return *std::move(row);
-  }
-  if (!rows.status().ok()) return rows.status();
-  return std::nullopt;
-}
-
-absl::StatusOr<std::vector<RunRow>> SqliteReader::ReadReplaced(
-    std::string_view tenant, std::string_view id) {
-  std::vector<RunRow> runs;
-  SqliteRows rows = replaced_.Start(SqliteKeyHash(tenant, id));
-  while (rows.Next()) {
-    if (rows.Bytes(4) != tenant || rows.Bytes(5) != id) continue;
-    runs.push_back(RowWithoutSummary(rows));
-    runs.back().summary = rows.String(6);
-    runs.back().damaged = rows.Number(7) == 0;
-  }
-  if (!rows.status().ok()) return rows.status();
-  return runs;
-}
-
 absl::StatusOr<std::vector<std::string>> SqliteReader::ReadHistory(
     RunNumber number) {
   absl::StatusOr<HistoryPart> all =
@@ -459,63 +354,6 @@ absl::StatusOr<HistoryEnds> SqliteReader::ReadHistoryEnds(RunNumber number) {
   }
   if (!first.status().ok()) return first.status();
   return ends;
-}
-
-template <typename Conditions, typename Page, typename At>
-absl::StatusOr<bool> SqliteReader::Fill(const Conditions& conditions,
-                                        SqliteRows& rows, Limit& limit, At at,
-                                        Page& page) {
-  while (rows.Next()) {
-    if (Matches(conditions, View(rows))) {
-      absl::StatusOr<RunRow> row = Row(rows);
-      if (!row.ok()) return row.status();
-      page.rows.push_back(*std::move(row));
-    }
-    if (page.rows.size() >= conditions.count_max || limit.Over()) {
-      page.next = at(rows);
-      return true;
-    }
-  }
-  if (!rows.status().ok()) return rows.status();
-  return false;
-}
-
-absl::StatusOr<RowPage> SqliteReader::Query(const RowQuery& query) {
-  RowPage page;
-  Limit limit(clock_);
-  SqliteRows rows = rows_after_.Start(query.after);
-  const auto done = Fill(
-      query, rows, limit, [](const SqliteRows& r) { return r.Number(0); },
-      page);
-  if (!done.ok()) return done.status();
-  return page;
-}
-
-absl::StatusOr<FinishedPage> SqliteReader::ListFinished(
-    const FinishedQuery& query) {
-  FinishedPage page;
-  Limit limit(clock_);
-  const auto at = [](const SqliteRows& r) {
-    return Position{r.Number(3), r.Number(0)};
-  };
-  constexpr StoredTime kFirst = std::numeric_limits<StoredTime>::min();
-  constexpr StoredTime kLast = std::numeric_limits<StoredTime>::max();
-  StoredTime from = query.finished_from.value_or(kFirst);
-  const StoredTime to = query.finished_to.value_or(kLast);
-
-  // First the remaining ones that finished at the same time as the last one.
-  if (query.after && query.after->finished >= from) {
-    SqliteRows rows =
-        finished_at_.Start(query.after->finished, query.after->number);
-    const auto done = Fill(query, rows, limit, at, page);
-    if (!done.ok()) return done.status();
-    if (*done || query.after->finished == kLast) return page;
-    from = query.after->finished + 1;
-  }
-  SqliteRows rows = finished_after_.Start(from, to);
-  const auto done = Fill(query, rows, limit, at, page);
-  if (!done.ok()) return done.status();
-  return page;
 }
 
 absl::StatusOr<std::optional<RequestRow>> SqliteReader::FindRequest(

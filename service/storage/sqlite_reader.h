@@ -1,8 +1,8 @@
 // SqliteReader: a read-only connection to a SqliteStore's file.
 //
-// Each method sees one consistent snapshot of the file. Query and ListFinished
-// stop after a second: while a reader uses an old snapshot, the log of later
-// changes can only grow.
+// Each method sees one consistent snapshot of the file. Query, Count and
+// ListFinished stop after a second: while a reader uses an old snapshot, the
+// log of later changes can only grow.
 //
 // Thread-safety: one thread at a time.   Lifetime: while it lives, the file is
 // open; the clock outlives it.
@@ -20,6 +20,7 @@
 #include "service/storage/sqlite_calls.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_entities.h"
+#include "service/storage/sqlite_runs.h"
 #include "service/storage/store.h"
 
 namespace leasehold {
@@ -37,10 +38,6 @@ class SqliteReader {
                         absl::FunctionRef<void(OpenRun instance)> each);
   absl::StatusOr<RunNumber> ReadLastNumber(PartitionId partition);
   absl::StatusOr<std::vector<OutboxRow>> ReadOutbox(PartitionId source);
-  absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
-                                             std::string_view id);
-  absl::StatusOr<std::vector<RunRow>> ReadReplaced(std::string_view tenant,
-                                                   std::string_view id);
   absl::StatusOr<std::vector<std::string>> ReadHistory(RunNumber number);
   absl::StatusOr<HistoryPart> ReadHistoryPart(RunNumber number, int64_t first,
                                               size_t bytes_max);
@@ -49,12 +46,27 @@ class SqliteReader {
       RunNumber number, const MessageRange& range);
   absl::StatusOr<std::optional<TaskRow>> ReadTask(RunNumber number,
                                                   int64_t sequence);
-  absl::StatusOr<RowPage> Query(const RowQuery& query);
-  absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query);
   absl::StatusOr<std::optional<RequestRow>> FindRequest(
       std::string_view tenant, std::string_view request);
   absl::StatusOr<std::optional<std::string>> ReadSetting(std::string_view name);
 
+  absl::StatusOr<std::optional<RunRow>> Find(std::string_view tenant,
+                                             std::string_view id) {
+    return runs_.Find(tenant, id);
+  }
+  absl::StatusOr<std::vector<RunRow>> ReadReplaced(std::string_view tenant,
+                                                   std::string_view id) {
+    return runs_.ReadReplaced(tenant, id);
+  }
+  absl::StatusOr<RowPage> Query(const RowQuery& query) {
+    return runs_.Query(query);
+  }
+  absl::StatusOr<RowCounts> Count(const RowQuery& query) {
+    return runs_.Count(query);
+  }
+  absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query) {
+    return runs_.ListFinished(query);
+  }
   absl::Status ReadAwake(PartitionId partition,
                          absl::FunctionRef<void(AwakeEntity entity)> each) {
     return entities_.ReadAwake(partition, each);
@@ -76,14 +88,6 @@ class SqliteReader {
   }
 
  private:
-  class Limit;
-  using Position = FinishedQuery::Position;
-
-  // Scans `rows` until they end, the page is full or time is up; then sets the
-  // page's `next`. Returns whether the page is done.
-  template <typename Conditions, typename Page, typename At>
-  absl::StatusOr<bool> Fill(const Conditions& conditions, SqliteRows& rows,
-                            Limit& limit, At at, Page& page);
   // Numbers of rows of open instances.
   struct Counts {
     int64_t open = 0;
@@ -94,11 +98,9 @@ class SqliteReader {
   // DataLoss if the numbers differ.
   absl::Status CompareWithLedger(const SqliteRows& ledger, const Counts& found);
   absl::Status MissingRows(const std::string& missing);
-  // The current row of `rows`.
-  absl::StatusOr<RunRow> Row(const SqliteRows& rows);
 
-  const Clock& clock_;
   SqliteConnection connection_;
+  SqliteRunReader runs_;
   SqliteEntityReader entities_;
   SqliteCallReader calls_;
   SqliteStatement open_instances_;
@@ -107,17 +109,11 @@ class SqliteReader {
   SqliteStatement all_tasks_;
   SqliteStatement all_outbox_;
   SqliteStatement last_number_;
-  SqliteStatement find_;
-  SqliteStatement replaced_;
   SqliteStatement history_;
   SqliteStatement messages_;
   SqliteStatement task_;
   SqliteStatement first_chunk_;
   SqliteStatement last_chunk_;
-  SqliteStatement rows_after_;
-  SqliteStatement finished_at_;
-  SqliteStatement finished_after_;
-  SqliteStatement summary_;
   SqliteStatement request_;
   SqliteStatement setting_;
   SqliteStatement ledger_;

@@ -425,6 +425,10 @@ absl::StatusOr<RowPage> SqliteStore::Query(const RowQuery& query) {
   return Read(&SqliteReader::Query, query);
 }
 
+absl::StatusOr<RowCounts> SqliteStore::Count(const RowQuery& query) {
+  return Read(&SqliteReader::Count, query);
+}
+
 absl::StatusOr<FinishedPage> SqliteStore::ListFinished(
     const FinishedQuery& query) {
   return Read(&SqliteReader::ListFinished, query);

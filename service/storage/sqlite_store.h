@@ -97,6 +97,8 @@ class SqliteStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<RowPage> Query(const RowQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<RowCounts> Count(const RowQuery& query) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<FinishedPage> ListFinished(const FinishedQuery& query) override
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<RequestRow>> FindRequest(

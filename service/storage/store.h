@@ -127,6 +127,9 @@ class Store {
                                                           int64_t sequence) = 0;
 
   virtual absl::StatusOr<RowPage> Query(const RowQuery& query) = 0;
+  // Counts the rows that Query would find, page after page. Order and size of
+  // pages do not matter; continue with the query that began.
+  virtual absl::StatusOr<RowCounts> Count(const RowQuery& query) = 0;
   virtual absl::StatusOr<FinishedPage> ListFinished(
       const FinishedQuery& query) = 0;
 

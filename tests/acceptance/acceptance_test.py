@@ -22,7 +22,7 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "machines", "descriptor", "durable_js", "orchestrations",
            "orchestration_management", "turns", "executions", "work", "broken_workers",
            "stores", "orchestration_commands", "orchestration_management_commands",
-           "singletons", "builtin_orchestrators", "durable_python", "raw_work", "raw_entities",
+           "singletons", "orchestration_lists", "builtin_orchestrators", "durable_python", "raw_work", "raw_entities",
            "durable_go", "durable_java", "surprises", "durable_task_details", "flow",
            "network_edge", "exchange", "proxies", "memory", "doors", "entities",
            "entity_details", "hostile_entities", "entity_calls", "entity_locks",

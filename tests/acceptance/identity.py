@@ -21,7 +21,8 @@ ROOM = (("instance-id", "room-1"),)
 
 VIEWER = """
     Instances/Get Instances/List Instances/Watch
-    Orchestration/Get Orchestration/List Orchestration/Watch Orchestration/GetHistory
+    Orchestration/Get Orchestration/List Orchestration/Count Orchestration/Watch
+    Orchestration/GetHistory
     Orchestration/WaitForStart Orchestration/WaitForCompletion
     Entities/Get Entities/List Entities/Watch
     Admin/Workers Admin/Explain Admin/Stats

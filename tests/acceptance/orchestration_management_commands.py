@@ -134,6 +134,9 @@ def _(server, sidecar):
     equal([r["instance_id"] for r in rows(server, "list")], [*ids, "b-1"], "all")
     equal([r["instance_id"] for r in rows(server, "list", "--limit=120")], ids[:120],
           "the first ones")
+    equal([r["instance_id"] for r in rows(server, "list", "--order=newest", "--limit=120")],
+          ["b-1", *ids[:-120:-1]], "the newest ones")
+    equal([r["instance_id"] for r in rows(server, "list", "--name=Greet")], ["b-1"], "of a name")
     equal([r["instance_id"] for r in rows(server, "list", "--status=completed,failed")],
           ["b-1"], "of a status")
     equal(rows(server, "list", "--id-prefix=c"), [], "of a prefix")
@@ -263,7 +266,7 @@ def _():
             ("purge", ("--status", "--id-prefix", "--created-from", "--created-to",
                        "--all", "--recursive")),
             ("list", ("--status", "--id-prefix", "--created-from", "--created-to",
-                      "--limit", "--payloads")), ("history", ("--execution",))):
+                      "--name", "--tag", "--order", "--limit", "--payloads")), ("history", ("--execution",))):
         result = leasehold("orchestration", name, "--help")
         equal(result.code, 0, f"exit code of {result}")
         contains(result.out, f"Usage: leasehold orchestration {name}", *words)

@@ -41,6 +41,7 @@ if os.path.realpath(sys.prefix) != os.path.realpath(harness.PYTHON.parent.parent
     os.execv(harness.PYTHON, [str(harness.PYTHON), "-B", *sys.argv])
 
 import bench_against as ba  # noqa: E402
+import bench_lists  # noqa: E402
 import bench_orchestrations as bo  # noqa: E402
 import bench_overload  # noqa: E402
 import bench_viewers  # noqa: E402
@@ -227,11 +228,11 @@ SECTIONS = {
     "memory": google("Contexts/TenMillion"),
     **{section.__name__: section for section in (
         bo.finished, bo.drivers, bo.durable_go, ba.against, bench_overload.overload,
-        bench_viewers.viewing)},
+        bench_viewers.viewing, bench_lists.lists)},
 }
 # Only if they are asked for.
 LONG = ("memory", "finished", "drivers", "durable_go", "against", "overload",
-        "viewing")
+        "viewing", "lists")
 
 
 # ---- The table --------------------------------------------------------------

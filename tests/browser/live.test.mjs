@@ -117,6 +117,22 @@ test("new orchestrations are seen past the first page, too", async () => {
   });
 });
 
+test("if more are new than can be read at once, the list begins again", async () => {
+  const put = (i) => server.data.orchestrations.set(`many-${i}`, pretty(orchestration(`many-${i}`,
+    { name: "Many", create_time: new Date(Date.now() + 10000 + i).toISOString() }), new Writer()));
+  put(0);
+  await visit(server.url, "/ui/orchestrations?prefix=many", async (page) => {
+    await seen(page, "many-0");
+    for (let i = 1; i <= 620; ++i) put(i);
+    await page.getByRole("button", { name: "more than 500 new ones" }).click();
+    await page.locator('table[aria-rowcount="101"]').waitFor();
+    assert.equal(await page.locator('tr[data-index="0"] a').textContent(), "many-620");
+    await page.getByRole("button", { name: "Load more" }).click();
+    await page.locator('table[aria-rowcount="201"]').waitFor();
+  });
+  for (let i = 0; i <= 620; ++i) server.data.orchestrations.delete(`many-${i}`);
+});
+
 test("after a restart of the server the page comes back by itself", async () => {
   await visit(server.url, "/ui/contexts", { expected: AWAY }, async (page) => {
     await live(page);

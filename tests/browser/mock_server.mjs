@@ -132,6 +132,7 @@ export class MockServer {
       const found = this.data.entities.get(id);
       return found ? [200, { entity: found }] : no("entity");
     }
+    if (kind === "orchestrations:count") return [200, this.count(query)];
     if (kind !== "orchestrations") return no("such thing");
     if (id === undefined) return [200, this.list(query)];
     const found = this.data.orchestrations.get(id);
@@ -156,20 +157,35 @@ export class MockServer {
         status: run.status }] : [] };
   }
 
-  list(query) {
+  matching(query) {
     const statuses = (query.get("status") ?? "").split(",").filter(Boolean);
-    const all = [...this.data.orchestrations.values()].map((o) => {
+    const tags = query.getAll("tag").filter(Boolean);
+    return [...this.data.orchestrations.values()].map((o) => {
       const { input, output, ...summary } = o.state;
       return summary;
     }).filter((o) => (!statuses.length || statuses.includes(o.status)) &&
       (!query.get("name") || o.name === query.get("name")) &&
       o.instance_id.startsWith(query.get("prefix") ?? "") &&
+      tags.every((tag) => Object.entries(o.tags ?? {}).some(([key, value]) =>
+        tag === key || tag === `${key}=${value}`)) &&
       (!query.get("from") || o.create_time >= query.get("from")) &&
-      (!query.get("to") || o.create_time <= query.get("to")))
-      .sort((a, b) => (a.create_time < b.create_time ? -1 : 1));
-    const from = Number(query.get("cursor") ?? 0), limit = Number(query.get("limit") ?? 100);
-    return { orchestrations: all.slice(from, from + limit),
-      next_cursor: from + limit < all.length ? String(from + limit) : undefined };
+      (!query.get("to") || o.create_time <= query.get("to")));
+  }
+
+  // The cursor is where the last row was, as the server's is: rows may come and go between.
+  list(query) {
+    const newest = query.get("order") === "newest", cursor = query.get("cursor");
+    const place = (o) => `${o.create_time} ${o.instance_id}`;
+    const all = this.matching(query).sort((a, b) => (place(a) < place(b) === newest ? 1 : -1))
+      .filter((o) => !cursor || (newest ? place(o) < cursor : place(o) > cursor));
+    const page = all.slice(0, Number(query.get("limit") ?? 100));
+    return { orchestrations: page, next_cursor: page.length < all.length ? place(page.at(-1)) : undefined };
+  }
+
+  count(query) {
+    const by = {};
+    for (const { status } of this.matching(query)) by[status] = (by[status] ?? 0) + 1;
+    return { counts: Object.entries(by).map(([status, n]) => ({ status, count: String(n) })), complete: true };
   }
 
   verb(kind, target, body) {

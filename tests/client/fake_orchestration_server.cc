@@ -29,7 +29,8 @@ bool Matches(const State& state, const v1::OrchestrationFilter& filter) {
   const auto& statuses = filter.statuses();
   return (statuses.empty() || std::find(statuses.begin(), statuses.end(),
                                         state.status()) != statuses.end()) &&
-         absl::StartsWith(state.instance_id(), filter.id_prefix());
+         absl::StartsWith(state.instance_id(), filter.id_prefix()) &&
+         (filter.name().empty() || filter.name() == state.name());
 }
 
 }  // namespace
@@ -356,22 +357,48 @@ grpc::Status FakeOrchestrationServer::List(
   if (!status.ok()) return status;
   const int size = request->page_size() == 0 ? 100 : request->page_size();
   std::lock_guard<std::mutex> lock(mu_);
-  // The token is the last ID of the page.
-  for (auto it = states_.upper_bound(request->page_token());
-       it != states_.end(); ++it) {
-    if (!Matches(it->second, request->filter())) continue;
+  // The token is the last ID of the page; the greatest ID is the newest.
+  const std::string& token = request->page_token();
+  const bool newest =
+      request->order() == v1::ListOrchestrationsRequest::NEWEST_FIRST;
+  std::vector<const State*> states;
+  for (const auto& [id, state] : states_) {
+    const bool follows = token.empty() || (newest ? id < token : id > token);
+    if (follows && Matches(state, request->filter())) states.push_back(&state);
+  }
+  if (newest) std::reverse(states.begin(), states.end());
+  for (const State* one : states) {
     if (response->orchestrations_size() == size) {
       response->set_next_page_token(
           response->orchestrations(size - 1).instance_id());
       break;
     }
     State* state = response->add_orchestrations();
-    *state = it->second;
+    *state = *one;
     if (request->include_payloads()) continue;
     state->clear_input();
     state->clear_output();
     state->clear_failure();
   }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeOrchestrationServer::Count(
+    grpc::ServerContext*, const v1::CountOrchestrationsRequest* request,
+    v1::CountOrchestrationsResponse* response) {
+  grpc::Status status = Record(*request);
+  if (!status.ok()) return status;
+  std::lock_guard<std::mutex> lock(mu_);
+  std::map<State::Status, int64_t> counts;
+  for (const auto& [id, state] : states_) {
+    if (Matches(state, request->filter())) ++counts[state.status()];
+  }
+  for (const auto& [one, count] : counts) {
+    auto& added = *response->add_counts();
+    added.set_status(one);
+    added.set_count(count);
+  }
+  response->set_complete(true);
   return grpc::Status::OK;
 }
 

@@ -107,6 +107,9 @@ class FakeOrchestrationServer final
   grpc::Status List(grpc::ServerContext*,
                     const leasehold::v1::ListOrchestrationsRequest*,
                     leasehold::v1::ListOrchestrationsResponse*) override;
+  grpc::Status Count(grpc::ServerContext*,
+                     const leasehold::v1::CountOrchestrationsRequest*,
+                     leasehold::v1::CountOrchestrationsResponse*) override;
   grpc::Status GetHistory(grpc::ServerContext*,
                           const leasehold::v1::GetOrchestrationHistoryRequest*,
                           grpc::ServerWriter<Event>*) override;

@@ -404,12 +404,16 @@ TEST_F(OrchestrationClientTest, PurgeMatchingSaysItsConditions) {
   filter.id_prefix = "a-";
   filter.created_from = absl::FromUnixSeconds(1);
   filter.created_to = absl::FromUnixSeconds(2);
+  filter.name = "Greet";
+  filter.tags = {"team=blue"};
   EXPECT_EQ(client_->PurgeMatching(filter, /*recursive=*/true)->purged, 1);
   const auto asked = server_.Asked<v1::PurgeOrchestrationsRequest>();
   EXPECT_THAT(asked[0].filter().statuses(), ElementsAre(State::FAILED));
   EXPECT_EQ(asked[0].filter().id_prefix(), "a-");
   EXPECT_EQ(asked[0].filter().created_from().seconds(), 1);
   EXPECT_EQ(asked[0].filter().created_to().seconds(), 2);
+  EXPECT_EQ(asked[0].filter().name(), "Greet");
+  EXPECT_THAT(asked[0].filter().tags(), ElementsAre("team=blue"));
   EXPECT_TRUE(asked[0].recursive());
 }
 
@@ -421,52 +425,6 @@ TEST_F(OrchestrationClientTest, APurgeThatRanOutOfTimeSaysSo) {
   EXPECT_EQ(result.purged, 1);
   EXPECT_FALSE(result.complete);
   EXPECT_TRUE(client_->PurgeMatching({})->complete);
-}
-
-// ---- List
-
-TEST_F(OrchestrationClientTest, ListTellsEachOnceOverAllPages) {
-  std::vector<std::string> made;
-  for (int i = 10; i < 60; ++i) {
-    made.push_back(absl::StrCat("a-", i));
-    server_.Put(Fake::StateOf(made.back(), State::RUNNING));
-    server_.Put(Fake::StateOf(absl::StrCat("b-", i), State::RUNNING));
-  }
-  std::vector<std::string> listed;
-  ListOrchestrationsOptions options;
-  options.filter.id_prefix = "a-";
-  options.page_size = 7;
-  ASSERT_TRUE(client_
-                  ->List(options,
-                         [&](const std::vector<OrchestrationState>& page) {
-                           EXPECT_LE(page.size(), 7u);
-                           for (const auto& state : page) {
-                             listed.push_back(state.instance_id);
-                           }
-                           return true;
-                         })
-                  .ok());
-  EXPECT_EQ(listed, made);
-}
-
-TEST_F(OrchestrationClientTest, ListStopsWhenNoMoreIsWanted) {
-  for (const char* id : {"a", "b", "c"}) {
-    server_.Put(Fake::StateOf(id, State::RUNNING));
-  }
-  ListOrchestrationsOptions options;
-  options.page_size = 1;
-  ASSERT_TRUE(client_->List(options, [](const auto&) { return false; }).ok());
-  EXPECT_THAT(server_.Asked<v1::ListOrchestrationsRequest>(), SizeIs(1));
-}
-
-TEST_F(OrchestrationClientTest, ListHasPayloadsIfAskedFor) {
-  State known = Fake::StateOf("a", State::COMPLETED);
-  known.set_output("1");
-  server_.Put(known);
-  EXPECT_EQ(client_->ListPage({})->orchestrations.at(0).output, std::nullopt);
-  ListOrchestrationsOptions options;
-  options.payloads = true;
-  EXPECT_EQ(client_->ListPage(options)->orchestrations.at(0).output, "1");
 }
 
 // ---- History

@@ -415,10 +415,10 @@ TEST_F(OrchestrationCommand, EachCommandHasHelpWithItsOptions) {
       {"restart", {"ID", "--new-id"}},
       {"purge",
        {"ID", "--status", "--id-prefix", "--created-from", "--created-to",
-        "--all", "--recursive"}},
+        "--name", "--tag", "--all", "--recursive"}},
       {"list",
-       {"--status", "--id-prefix", "--created-from", "--created-to", "--limit",
-        "--payloads"}},
+       {"--status", "--id-prefix", "--created-from", "--created-to", "--name",
+        "--tag", "--order", "--limit", "--payloads"}},
       {"history", {"ID", "--execution", "--export"}}};
   const std::string group = Done({"--help"});
   for (const auto& [command, words] : commands) {

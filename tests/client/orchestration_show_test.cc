@@ -280,6 +280,33 @@ TEST_F(OrchestrationShow, ListShowsAllAsATableOrOneObjectALine) {
               HasSubstr("\"output\":\"1\""));
 }
 
+TEST_F(OrchestrationShow, ListHasTheNewestFirstIfAsked) {
+  for (int i = 100; i < 350; ++i) {
+    server_.Put(Fake::StateOf(absl::StrCat(i), State::RUNNING));
+  }
+  EXPECT_THAT(
+      Lines(Done({"list", "--order=newest", "--limit=2", "--output=json"})),
+      ElementsAre(HasSubstr("\"349\""), HasSubstr("\"348\"")));
+  EXPECT_THAT(Lines(Done({"list", "--order=newest", "--output=json"})),
+              SizeIs(250));
+  EXPECT_THAT(
+      Lines(Done({"list", "--order=oldest", "--limit=1", "--output=json"})),
+      ElementsAre(HasSubstr("\"100\"")));
+  ExpectWrongUsage({"list", "--order=size"}, "write oldest or newest");
+}
+
+TEST_F(OrchestrationShow, ListAsksForNamesAndTags) {
+  server_.Put(Fake::StateOf("a", State::RUNNING, "Other"));
+  server_.Put(Fake::StateOf("b", State::RUNNING));
+  EXPECT_THAT(Lines(Done({"list", "--name=Other", "--tag=team=blue",
+                          "--tag=urgent", "--output=json"})),
+              ElementsAre(HasSubstr("\"a\"")));
+  const auto asked = server_.Asked<v1::ListOrchestrationsRequest>();
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_EQ(asked[0].filter().name(), "Other");
+  EXPECT_THAT(asked[0].filter().tags(), ElementsAre("team=blue", "urgent"));
+}
+
 TEST_F(OrchestrationShow, ListOfNoneIsAHeadingOrNothing) {
   EXPECT_THAT(Lines(Done({"list"})), SizeIs(1));
   EXPECT_THAT(Done({"list", "--output=json"}), IsEmpty());

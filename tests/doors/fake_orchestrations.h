@@ -35,6 +35,7 @@ class FakeOrchestrations final : public Orchestrations {
   StartReceipt receipt;
   std::optional<OrchestrationInfo> info;  // nullopt: there is none.
   OrchestrationPage page;
+  OrchestrationCounts counts;
   FinishedIdsPage finished;
   std::vector<StoredRun> runs;
   PurgeResult purged;
@@ -145,8 +146,14 @@ class FakeOrchestrations final : public Orchestrations {
   void Query(OrchestrationQuery q, Done<OrchestrationPage> done) override {
     Note("Query ", Show(q.filter), " ", q.filter.count_max, " ",
          std::string(q.page_token.field), "=", q.page_token.text,
+         q.order == RowOrder::kNewestFirst ? " newest" : "",
          q.payloads ? " payloads" : "");
     Answer(page, done);
+  }
+  void Count(OrchestrationFilter filter, absl::Duration timeout,
+             Done<OrchestrationCounts> done) override {
+    Note("Count ", Show(filter), " for ", absl::ToInt64Seconds(timeout), " s");
+    Answer(counts, done);
   }
   void ListFinished(FinishedIdsQuery q, Done<FinishedIdsPage> done) override {
     Note("ListFinished ", q.tenant, " [", absl::StrJoin(q.statuses, ","), "] ",
@@ -204,7 +211,11 @@ class FakeOrchestrations final : public Orchestrations {
   }
   static std::string Show(const OrchestrationFilter& filter) {
     return absl::StrCat(filter.tenant, "/", filter.id_prefix, "* [",
-                        absl::StrJoin(filter.statuses, ","), "]");
+                        absl::StrJoin(filter.statuses, ","), "]",
+                        filter.summary.name.empty() ? "" : " named ",
+                        filter.summary.name,
+                        filter.summary.tags.empty() ? "" : " tagged ",
+                        absl::StrJoin(filter.summary.tags, ","));
   }
 
   Mailbox<std::string> calls_;

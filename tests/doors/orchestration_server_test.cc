@@ -64,6 +64,11 @@ std::vector<Case> Cases() {
              "filter { id_prefix: 'p' statuses: RUNNING } page_size: 7"
              " page_token: 't' include_payloads: true",
              "Query default/p* [0] 7 page_token=t payloads"),
+      CaseOf(&Stub::List,
+             "filter { name: 'n' tags: 'a=b' tags: 'c' } order: NEWEST_FIRST",
+             "Query default/* [] named n tagged a=b,c 100 page_token= newest"),
+      CaseOf(&Stub::Count, "filter { id_prefix: 'p' statuses: FAILED }",
+             "Count default/p* [3] for 5 s"),
   };
 }
 
@@ -129,6 +134,30 @@ TEST_F(OrchestrationServerTest, TheHeaderNamesTheInstanceAsWell) {
         << one.asked;
   }
   EXPECT_EQ(orchestrations_.untaken_calls(), 0u);
+}
+
+TEST_F(OrchestrationServerTest, AnOrderOrATagThatIsNoneIsRefused) {
+  for (const auto& [request, text] :
+       {std::pair("order: 9", "order: there is no order 9"),
+        std::pair("filter { tags: 'a' tags: '' }", "tags: a tag is KEY")}) {
+    const grpc::Status status =
+        CaseOf(&Stub::List, "", "").call(*stub_, request, "");
+    EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), testing::HasSubstr(text));
+  }
+  EXPECT_EQ(orchestrations_.untaken_calls(), 0u);
+}
+
+TEST_F(OrchestrationServerTest, CountsAreByStatus) {
+  orchestrations_.counts = {
+      .by_status = {{OrchestrationStatus::kSuspended, 7}}, .complete = false};
+  grpc::ClientContext context;
+  v1::CountOrchestrationsResponse response;
+  ASSERT_TRUE(stub_->Count(&context, {}, &response).ok());
+  ASSERT_EQ(response.counts_size(), 1);
+  EXPECT_EQ(response.counts(0).status(), v1::OrchestrationState::SUSPENDED);
+  EXPECT_EQ(response.counts(0).count(), 7);
+  EXPECT_FALSE(response.complete());
 }
 
 TEST_F(OrchestrationServerTest, EachMethodPassesOnWhyItFailed) {

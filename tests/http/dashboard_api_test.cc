@@ -248,12 +248,36 @@ TEST_F(DashboardApiTest, OrchestrationsAreListed) {
   EXPECT_EQ(answer["orchestrations"][0]["create_time"],
             "2023-11-14T22:13:20.000Z");
   EXPECT_EQ(answer["next_cursor"], "more");
-  EXPECT_EQ(
-      Get({"orchestrations"}, {{"name", "Other"}})["orchestrations"].size(),
-      0u);
+  Get({"orchestrations"}, {{"name", "Named"},
+                           {"tag", "team=blue"},
+                           {"tag", "urgent"},
+                           {"tag", ""},
+                           {"order", "newest"}});
+  EXPECT_EQ(orchestrations_.TakeCall(),
+            absl::StrCat("Query ", std::string(kTestTenant),
+                         "/* [] named Named tagged team=blue,urgent 100 "
+                         "cursor= newest"));
+  EXPECT_EQ(Call("GET", {"orchestrations"}, {{"order", "random"}})->status,
+            400);
   EXPECT_EQ(Call("GET", {"orchestrations"}, {{"status", "runing"}})->status,
             400);
   EXPECT_EQ(Call("GET", {"orchestrations"}, {{"from", "today"}})->status, 400);
+}
+
+TEST_F(DashboardApiTest, OrchestrationsAreCountedByStatus) {
+  orchestrations_.counts = {
+      .by_status = {{OrchestrationStatus::kRunning, 2},
+                    {OrchestrationStatus::kFailed, 100'000}},
+      .complete = true};
+  EXPECT_EQ(Ask("GET", {"orchestrations:count"},
+                {{"prefix", "x"}, {"name", "Named"}}, ""),
+            "200 {\"complete\":true,\"counts\":["
+            "{\"count\":\"2\",\"status\":\"RUNNING\"},"
+            "{\"count\":\"100000\",\"status\":\"FAILED\"}]}");
+  EXPECT_EQ(orchestrations_.TakeCall(),
+            absl::StrCat("Count ", std::string(kTestTenant),
+                         "/x* [] named Named for 5 s"));
+  EXPECT_EQ(Call("GET", {"orchestrations:count"}, {{"to", "x"}})->status, 400);
 }
 
 TEST_F(DashboardApiTest, ALongTextIsCutWhereACharacterBegins) {

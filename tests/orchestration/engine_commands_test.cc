@@ -449,5 +449,65 @@ TEST_F(EngineTest, RestartOfARunningOneNeedsANewId) {
   EXPECT_EQ(unknown.code(), Code::kNotFound);
 }
 
+// Goal: nothing is started from a row that is gone by then. Method: the row is
+// read, and before the start is decided (its context opens with a task) the
+// orchestration is erased.
+TEST_F(EngineTest, RestartOfOneThatIsErasedMeanwhileStartsNothing) {
+  Run(Connect(), "a", {Complete()});
+  Reopen();
+  Asked<StartReceipt> restart;
+  engine().Restart(Key("a"), std::nullopt, restart.done());
+  readers_.RunAll();
+  const auto purge = Purge("a");
+  Settle();
+  EXPECT_EQ(purge.value().erased, 1);
+  EXPECT_EQ(restart.code(), Code::kNotFound);
+  EXPECT_EQ(StatusOf("a"), "none");
+}
+
+TEST_F(EngineTest, RestartAsACopyOfWhatIsWipedMeanwhileStartsNothing) {
+  Run(Connect(), "a", {Complete()});
+  Reopen();
+  Asked<StartReceipt> restart;
+  engine().Restart(Key("a"), "copy", restart.done());
+  readers_.RunAll();
+  const AskedStatus wipe = Wipe();
+  Settle();
+  EXPECT_TRUE(wipe.ok());
+  EXPECT_EQ(restart.code(), Code::kNotFound);
+  EXPECT_EQ(StatusOf("copy"), "none");
+}
+
+// The purge waits until the copy is durable.
+TEST_F(EngineTest, RestartAsACopyHasWhatAPurgeErasesAfterwards) {
+  Run(Connect(), "a", {Complete()});
+  Reopen();
+  Asked<StartReceipt> restart;
+  engine().Restart(Key("a"), "copy", restart.done());
+  readers_.RunAll();
+  const auto purge = Purge("a");
+  readers_.RunAll();
+  EXPECT_FALSE(purge.answered());
+  Settle();
+  EXPECT_TRUE(restart.ok());
+  EXPECT_EQ(purge.value().erased, 1);
+  EXPECT_EQ(StatusOf("a"), "none");
+  EXPECT_EQ(StatusOf("copy"), "Pending");
+}
+
+// As if it had been asked for a moment later.
+TEST_F(EngineTest, RestartOfOneThatIsStartedMeanwhileSaysThatItRuns) {
+  Run(Connect(), "a", {Complete()});
+  Reopen();
+  Asked<StartReceipt> restart;
+  engine().Restart(Key("a"), std::nullopt, restart.done());
+  readers_.RunAll();
+  const auto start = Start("a");
+  Settle();
+  EXPECT_TRUE(start.ok() != restart.ok());
+  EXPECT_EQ(start.ok() ? restart.code() : start.status().code(),
+            start.ok() ? Code::kFailedPrecondition : Code::kAlreadyExists);
+}
+
 }  // namespace
 }  // namespace leasehold

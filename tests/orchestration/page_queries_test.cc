@@ -162,15 +162,116 @@ TEST_F(PageTest, TokensOfAnotherStoreAreRefused) {
   const absl::StatusOr<PageTokens> theirs =
       LoadPageTokens(other, writer.fence());
   ASSERT_TRUE(theirs.ok());
-  query_.page_token.text = TokenFor(query_, 1, *theirs);
+  query_.page_token.text = TokenFor(query_, RowPosition{1}, *theirs);
   EXPECT_EQ(Query(query_).status().code(), Code::kInvalidArgument);
   // The same number with a token of this store is right.
-  query_.page_token.text = TokenFor(query_, 1, *LoadPageTokens(store_, {}));
+  query_.page_token.text =
+      TokenFor(query_, RowPosition{1}, *LoadPageTokens(store_, {}));
   EXPECT_THAT(Ids(Query(query_)), ElementsAre("a-2"));
 }
 
+TEST_F(PageTest, TheNewestCanComeFirst) {
+  OrchestrationQuery newest = query_;
+  newest.order = RowOrder::kNewestFirst;
+  newest.page_token.text.clear();
+  const auto first = Query(newest);
+  EXPECT_THAT(Ids(first), ElementsAre("a-3"));
+  newest.page_token.text = first->next_page_token;
+  // What is started or purged meanwhile changes nothing for the next page.
+  Start("a-4");
+  const auto purged = Purge("a-3");
+  Settle();
+  EXPECT_EQ(purged.value().erased, 1);
+  EXPECT_THAT(Ids(Query(newest)), ElementsAre("a-2"));
+  newest.filter.count_max = 10;
+  EXPECT_THAT(Ids(Query(newest)), ElementsAre("a-2", "a-1"));
+  EXPECT_EQ(Query(newest)->next_page_token, "");
+}
+
+TEST_F(PageTest, ATokenOfOneOrderIsRefusedInTheOther) {
+  OrchestrationQuery newest = query_;
+  newest.order = RowOrder::kNewestFirst;
+  const absl::Status status = Query(newest).status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("page_token: \"" + newest.page_token.text),
+                    HasSubstr("same filter and order")));
+  newest.page_token.text.clear();
+  newest.page_token.text = Query(newest)->next_page_token;
+  EXPECT_THAT(Ids(Query(newest)), ElementsAre("a-2"));
+  newest.order = RowOrder::kOldestFirst;
+  EXPECT_EQ(Query(newest).status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(PageTest, TokensFromBeforeThereWereOrdersStayGood) {
+  PageScope scope("orchestrations", "default");
+  scope.AddNumbers({});
+  scope.AddNumber(std::nullopt);
+  scope.AddNumber(std::nullopt);
+  scope.Add("");
+  query_.page_token.text = LoadPageTokens(store_, {})->Make(scope, {1, 0});
+  EXPECT_THAT(Ids(Query(query_)), ElementsAre("a-2"));
+}
+
+TEST_F(PageTest, NamesAndTagsAreAskedOfAllBeforeAPageIsFull) {
+  for (const char* id : {"b-1", "b-2", "b-3", "b-4"}) {
+    StartRequest request = Request(id);
+    request.name = id[2] == '4' ? "Other" : "Named";
+    if (id[2] != '2') request.tags = {{"team", "blue"}};
+    Asked<StartReceipt> receipt;
+    engine().Start(std::move(request), receipt.done());
+    Settle();
+    ASSERT_TRUE(receipt.ok());
+  }
+  OrchestrationQuery list = query_;
+  list.page_token.text.clear();
+  list.filter.count_max = 2;
+  const auto ids = [&](const SummaryFilter& summary) {
+    list.filter.summary = summary;
+    return Ids(Query(list));
+  };
+  EXPECT_THAT(ids({.name = "Named"}), ElementsAre("b-1", "b-2"));
+  EXPECT_THAT(ids({.name = "Other"}), ElementsAre("b-4"));
+  EXPECT_THAT(ids({.tags = {"team=blue"}}), ElementsAre("b-1", "b-3"));
+  EXPECT_THAT(ids({.name = "Named", .tags = {"team"}}),
+              ElementsAre("b-1", "b-3"));
+  list.order = RowOrder::kNewestFirst;
+  EXPECT_THAT(ids({.tags = {"team"}}), ElementsAre("b-4", "b-3"));
+  // The filter is a part of what a token is good for.
+  list.filter.count_max = 1;
+  list.page_token.text = Query(list)->next_page_token;
+  EXPECT_THAT(ids({.tags = {"team"}}), ElementsAre("b-3"));
+  for (const SummaryFilter& other :
+       {SummaryFilter{}, SummaryFilter{.name = "team"},
+        SummaryFilter{.tags = {"team", "team"}}}) {
+    list.filter.summary = other;
+    EXPECT_EQ(Query(list).status().code(), Code::kInvalidArgument);
+  }
+}
+
+TEST_F(PageTest, CountsAreOfAllThatMatch) {
+  Start("c-1");
+  Settle();
+  const auto count = [&](OrchestrationFilter filter) {
+    Asked<OrchestrationCounts> counts;
+    engine().Count(std::move(filter), absl::Seconds(5), counts.done());
+    Settle();
+    EXPECT_TRUE(counts.value().complete);
+    return counts.value().by_status;
+  };
+  using Status = OrchestrationStatus;
+  // However small its pages are.
+  EXPECT_THAT(count(query_.filter),
+              ElementsAre(testing::Pair(Status::kCompleted, 3),
+                          testing::Pair(Status::kPending, 1)));
+  EXPECT_THAT(count({.tenant = "default", .id_prefix = "a-"}),
+              ElementsAre(testing::Pair(Status::kCompleted, 3)));
+  EXPECT_THAT(count({.tenant = "red"}), testing::IsEmpty());
+}
+
 TEST_F(PageTest, TokensOfAnotherListAreRefused) {
-  std::vector<OrchestrationQuery> others(7, query_);
+  std::vector<OrchestrationQuery> others(8, query_);
+  others[7].filter.summary.name = "a";
   others[0].filter.tenant = "red";
   others[1].filter.id_prefix = "a";
   others[2].filter.statuses = {1};
@@ -235,9 +336,9 @@ class PageKeyTest : public testing::Test {
 
 TEST_F(PageKeyTest, ItIsMadeOnceAndKept) {
   const OrchestrationQuery query{.filter = {.tenant = "t"}};
-  const std::string token = TokenFor(query, 5, *Load());
+  const std::string token = TokenFor(query, RowPosition{5}, *Load());
   ASSERT_TRUE(writer_.Open(store_).ok());
-  EXPECT_EQ(TokenFor(query, 5, *Load()), token);
+  EXPECT_EQ(TokenFor(query, RowPosition{5}, *Load()), token);
 }
 
 TEST_F(PageKeyTest, OneOfTheWrongSizeIsReplaced) {

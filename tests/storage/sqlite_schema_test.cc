@@ -233,6 +233,28 @@ constexpr char kVersion5[] = R"sql(
   PRAGMA user_version = 5;
 )sql";
 
+// Versions 6 and 7 added tables for calls, and for what tenants take.
+const std::string kVersion7 = R"sql(
+  CREATE TABLE call (
+    ordinal     INTEGER PRIMARY KEY,
+    tenant      BLOB NOT NULL,
+    request     BLOB NOT NULL,
+    ended       INTEGER NOT NULL,
+    fingerprint INTEGER NOT NULL,
+    id          BLOB NOT NULL,
+    outcome     BLOB NOT NULL,
+    sum         INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX call_name ON call (tenant, request);
+  CREATE TABLE tenant_bytes (
+    tenant BLOB NOT NULL PRIMARY KEY,
+    bytes  INTEGER NOT NULL,
+    sum    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO tenant_bytes VALUES (x'74', 881, 7504779889887240734);
+  PRAGMA user_version = 7;
+)sql";
+
 class FileOfVersion1 : public testing::Test {
  protected:
   FileOfVersion1() : FileOfVersion1("") {}
@@ -294,7 +316,14 @@ class FileOfVersion4 : public FileOfVersion3 {
 
 class FileOfVersion5 : public FileOfVersion4 {
  protected:
-  FileOfVersion5() : FileOfVersion4(kVersion5) {}
+  FileOfVersion5() : FileOfVersion5("") {}
+  explicit FileOfVersion5(const std::string& more)
+      : FileOfVersion4(kVersion5 + more) {}
+};
+
+class FileOfVersion7 : public FileOfVersion5 {
+ protected:
+  FileOfVersion7() : FileOfVersion5(kVersion7) {}
 };
 
 // The ledger was changed by hand: it says that there are two timers.
@@ -305,7 +334,7 @@ class DamagedFileOfVersion3 : public FileOfVersion3 {
 
 TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
-  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 7);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 8);
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
@@ -369,7 +398,7 @@ TEST_F(FileOfVersion2, SaysThatItWasMigratedAndLeavesACopy) {
   const std::string copy = store_.path() + ".schema-2";
   EXPECT_THAT(notes_, ElementsAre(testing::AllOf(
                           testing::StartsWith("store_migrated: "),
-                          testing::HasSubstr("from schema 2 to 7"),
+                          testing::HasSubstr("from schema 2 to 8"),
                           testing::HasSubstr(copy))));
   SqliteConnection file(copy, "", SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
@@ -427,7 +456,7 @@ TEST_F(FileOfVersion3, CountsItsCommitsOn) {
 }
 
 TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 7")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 8")));
   SqliteConnection file(store_.path() + ".schema-3", "",
                         SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
@@ -435,7 +464,7 @@ TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
 }
 
 TEST_F(FileOfVersion4, GoesOnWithAllThatItHas) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 7")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 8")));
   EXPECT_EQ(writer_.fence(), (Fence{kOnlyPartition, 7}));
   EXPECT_EQ(writer_.generation(), 700 + kGenerationsPerOpen);
   const auto outbox = store_.ReadOutbox(kOnlyPartition);
@@ -469,7 +498,7 @@ TEST_F(FileOfVersion4, CanHaveEntitiesFromNowOn) {
 }
 
 TEST_F(FileOfVersion5, GoesOnWithItsEntitiesAndCanKeepCalls) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 5 to 7")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 5 to 8")));
   EXPECT_EQ(store_.witness()->commits(), 5u);
   EXPECT_EQ(*store_.FindEntity("t", "@e"), (EntityRow{.tenant = "t",
                                                       .id = "@e",
@@ -500,6 +529,31 @@ TEST_F(FileOfVersion5, HasWhatItsTenantsTakeCounted) {
   EXPECT_EQ(*file.AskNumber("SELECT sum(bytes) FROM tenant_bytes"),
             *file.AskNumber(absl::StrCat("SELECT sum(bytes) FROM (",
                                          std::string(CountTenantsSql()), ")")));
+}
+
+TEST_F(FileOfVersion7, ListsTheNewestFirst) {
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 7 to 8")));
+  EXPECT_EQ(store_.witness()->commits(), 5u);
+  EXPECT_EQ(store_.StoredBytes("t"), 881u);
+  const RowQuery newest{.tenant = "t",
+                        .order = RowOrder::kNewestFirst,
+                        .count_max = 1};
+  const auto ids = [&] {
+    std::vector<std::string> found;
+    const auto rows = AllRows(store_, newest);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    for (const RunRow& row : *rows) found.push_back(row.id);
+    return found;
+  };
+  EXPECT_THAT(ids(), ElementsAre("order-2", "order-1"));
+  RunRow third = Row(9);
+  third.id = "order-3";
+  third.created = 1005;
+  ASSERT_TRUE(writer_.Commit(store_, {PutRun{third}, EraseRun{7}}).ok());
+  EXPECT_THAT(ids(), ElementsAre("order-2", "order-3"));
+  ASSERT_TRUE(store_.ReadOpen(kOnlyPartition, [](OpenRun) {}).ok());
+  SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
+  EXPECT_EQ(*file.Ask("PRAGMA integrity_check"), "ok");
 }
 
 TEST_F(DamagedFileOfVersion3, IsNotMadeWholeByItsMigration) {

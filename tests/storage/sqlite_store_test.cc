@@ -268,7 +268,7 @@ TEST_F(SqliteStoreTest, NewerSchemaIsRefusedAndNotTouched) {
   const std::string before = ReadFile();
   Start();
   ExpectStatus(writer_.Open(*store_), absl::StatusCode::kFailedPrecondition,
-               AllOf(HasSubstr("version 42"), HasSubstr("up to 7;")));
+               AllOf(HasSubstr("version 42"), HasSubstr("up to 8;")));
   Stop();
   EXPECT_EQ(ReadFile(), before);
 }
@@ -417,8 +417,15 @@ TEST_F(SqliteStoreTest, ReadThatLastsTooLongIsCutAndGoesOnWhereItWas) {
   RowQuery query = {.tenant = "t", .id_prefix = "99", .count_max = 1000};
   const auto first = store.Query(query);
   EXPECT_EQ(first->rows.size(), 1u);
-  EXPECT_EQ(first->next, 128);  // At the second look at the clock.
+  ASSERT_TRUE(first->next.has_value());
+  EXPECT_EQ(first->next->number, 128);  // At the second look at the clock.
   EXPECT_EQ(AllRows(store, query)->size(), 11u);
+  query.order = RowOrder::kNewestFirst;
+  EXPECT_EQ(store.Query(query)->next->number, 873);
+  EXPECT_EQ(AllRows(store, query)->size(), 11u);
+  EXPECT_EQ(store.Count(query)->next->number, 873);
+  EXPECT_EQ(CountAll(store, query)->by_status,
+            (std::map<int32_t, int64_t>{{1, 11}}));
   FinishedQuery finished = {.tenant = "t", .count_max = 1000};
   EXPECT_LT(store.ListFinished(finished)->rows.size(), 1000u);
   EXPECT_EQ(AllFinished(store, finished)->size(), 1000u);

@@ -4,7 +4,8 @@
 // store_commit_conformance_test.cc (partitions, outcomes and outboxes),
 // store_replaced_conformance_test.cc (replaced runs and requests),
 // store_entity_conformance_test.cc (entities),
-// store_erase_tenant_conformance_test.cc (what is erased with a tenant) and
+// store_erase_tenant_conformance_test.cc (what is erased with a tenant),
+// store_newest_conformance_test.cc (lists with the newest first, counts) and
 // store_query_conformance_test.cc (queries, and random changes). The name of
 // the test contains the store's name.
 //

@@ -205,6 +205,19 @@ std::string SettingLine(std::string_view name, std::string_view value) {
   return absl::StrCat("setting ", Text(name), " ", Text(value));
 }
 
+namespace {
+
+// Whether a list has come further.
+bool Follows(RowOrder order, const RowPosition& place,
+             const std::optional<RowPosition>& before) {
+  if (!before) return true;
+  if (order == RowOrder::kOldestFirst) return place.number > before->number;
+  return std::pair(place.created, place.number) <
+         std::pair(before->created, before->number);
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<RunRow>> AllRows(Store& store, RowQuery query) {
   std::vector<RunRow> rows;
   while (true) {
@@ -213,8 +226,26 @@ absl::StatusOr<std::vector<RunRow>> AllRows(Store& store, RowQuery query) {
     if (page->rows.size() > query.count_max) return Contradiction("page size");
     for (RunRow& row : page->rows) rows.push_back(std::move(row));
     if (!page->next) return rows;
-    if (*page->next <= query.after) return Contradiction("next page");
-    query.after = *page->next;
+    if (!Follows(query.order, *page->next, query.after)) {
+      return Contradiction("next page");
+    }
+    query.after = page->next;
+  }
+}
+
+absl::StatusOr<RowCounts> CountAll(Store& store, RowQuery query) {
+  RowCounts all;
+  while (true) {
+    auto part = store.Count(query);
+    if (!part.ok()) return part.status();
+    for (const auto& [status, count] : part->by_status) {
+      all.by_status[status] += count;
+    }
+    if (!part->next) return all;
+    if (!Follows(RowOrder::kNewestFirst, *part->next, query.after)) {
+      return Contradiction("next part");
+    }
+    query.after = part->next;
   }
 }
 

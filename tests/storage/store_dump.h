@@ -23,6 +23,7 @@ absl::StatusOr<std::vector<std::string>> Dump(
 
 // All pages of a query.
 absl::StatusOr<std::vector<RunRow>> AllRows(Store& store, RowQuery query);
+absl::StatusOr<RowCounts> CountAll(Store& store, RowQuery query);
 absl::StatusOr<std::vector<RunRow>> AllFinished(Store& store,
                                                 FinishedQuery query);
 

@@ -48,13 +48,14 @@ TEST_P(StoreConformance, QueryHoldsAllConditionsAtOnce) {
   EXPECT_THAT(numbers({.tenant = "t", .id_prefix = "order-11"}), IsEmpty());
   EXPECT_THAT(numbers({.tenant = "t", .finished_only = true}),
               ElementsAre(2, 3));
-  EXPECT_THAT(numbers({.tenant = "t", .after = 2}), ElementsAre(3, 4));
+  EXPECT_THAT(numbers({.tenant = "t", .after = RowPosition{2}}),
+              ElementsAre(3, 4));
   EXPECT_THAT(numbers({.tenant = "t",
                        .statuses = {1, 2},
                        .created_from = 15,
                        .id_prefix = "o",
                        .finished_only = true,
-                       .after = 1}),
+                       .after = RowPosition{1}}),
               ElementsAre(2, 3));
   EXPECT_THAT(Rows({.tenant = "T"}), IsEmpty());
 }
@@ -85,8 +86,9 @@ TEST_P(StoreConformance, QueryPagesHaveNoMoreThanAskedFor) {
   Commit(changes);
   const auto page = store_->Query({.tenant = "t", .count_max = 4});
   EXPECT_THAT(Numbers(page->rows), ElementsAre(1, 2, 3, 4));
-  EXPECT_EQ(page->next, 4);
-  const auto rest = store_->Query({.tenant = "t", .after = 8, .count_max = 4});
+  EXPECT_EQ(page->next, (RowPosition{4, 104}));
+  const auto rest =
+      store_->Query({.tenant = "t", .after = RowPosition{8}, .count_max = 4});
   EXPECT_THAT(Numbers(rest->rows), ElementsAre(9, 10));
   EXPECT_EQ(rest->next, std::nullopt);
 }
@@ -110,7 +112,7 @@ TEST_P(StoreConformance, QueryPagesShowWhatStaysExactlyOnce) {
       ASSERT_TRUE(page.ok()) << page.status();
       for (const RunRow& row : page->rows) seen.insert(row.number);
       if (!page->next) break;
-      query.after = *page->next;
+      query.after = page->next;
       for (const RunNumber number : stay) {
         const bool finish = OneIn(random, 3);
         Commit({UpdateRun{number, static_cast<int32_t>(random() % 9),

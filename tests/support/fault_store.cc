@@ -216,6 +216,12 @@ absl::StatusOr<RowPage> FaultStore::Query(const RowQuery& query) {
   return store_.Query(query);
 }
 
+absl::StatusOr<RowCounts> FaultStore::Count(const RowQuery& query) {
+  absl::Status status = NextRead();
+  if (!status.ok()) return status;
+  return store_.Count(query);
+}
+
 absl::StatusOr<FinishedPage> FaultStore::ListFinished(
     const FinishedQuery& query) {
   absl::Status status = NextRead();

@@ -52,16 +52,6 @@ export const BATCH_VERBS = {
 
 // ---- Which ----------------------------------------------------------------------
 
-// A tag as the filter has it: KEY=VALUE, or KEY with any value.
-export function hasTag(orchestration, tag) {
-  if (!tag) return true;
-  const tags = orchestration.tags ?? {};
-  if (Object.hasOwn(tags, tag)) return true;
-  const equals = tag.indexOf("=");
-  const key = tag.slice(0, equals);
-  return equals > 0 && Object.hasOwn(tags, key) && tags[key] === tag.slice(equals + 1);
-}
-
 // Of the statuses of a filter (none: any), those that a verb can be used in.
 export function fitting(verb, status) {
   const asked = (status ?? "").split(",").filter(Boolean);
@@ -69,7 +59,7 @@ export function fitting(verb, status) {
 }
 
 // The IDs of all that match and that the verb fits; told(n): how many so far.
-async function matchingIds(verb, { tag, ...filter }, told, signal) {
+async function matchingIds(verb, filter, told, signal) {
   const status = fitting(verb, filter.status).join(",");
   const ids = [];
   let cursor;
@@ -77,7 +67,7 @@ async function matchingIds(verb, { tag, ...filter }, told, signal) {
   do {
     const answer = await get("orchestrations", { ...filter, status, limit: PAGE, cursor }, signal);
     for (const o of answer.orchestrations)
-      if (verb.fits.includes(o.status) && hasTag(o, tag)) ids.push(o.instance_id);
+      if (verb.fits.includes(o.status)) ids.push(o.instance_id);
     if (ids.length > MATCHES_MAX)
       throw new Error(`More than ${many(MATCHES_MAX)} match. Filter for fewer.`);
     cursor = answer.next_cursor;

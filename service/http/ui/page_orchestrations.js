@@ -1,7 +1,7 @@
-// The list of orchestrations. What it is filtered by stands in the URL.
+// The list of orchestrations, the newest first. What it is filtered by stands in the URL.
 
 import { get } from "./api.js";
-import { batch, BATCH_VERBS, hasTag } from "./batch.js";
+import { batch, BATCH_VERBS } from "./batch.js";
 import { count, currentZone, plural, time, whenZone } from "./format.js";
 import { fill, h } from "./h.js";
 import { orchestrationLink, problem, status, STATUSES } from "./parts.js";
@@ -10,15 +10,13 @@ import { Table } from "./table.js";
 import { start } from "./verbs.js";
 
 const PAGE = 100;
-const SEARCHED_PAGE = 1000;  // Where many do not match.
 const READS = 20;
 const NEW_READS = 5;
 const REFRESH_MS = 5000;
+const COUNT_SHARE = 20;  // Between two counts passes as many times what the last one took.
 const FILTERS = ["status", "name", "prefix", "tag", "from", "to"];
 const LABELS = { prefix: "ID begins with", name: "Name", tag: "Tag (KEY=VALUE or KEY)",
   from: "Created from", to: "Created to" };
-const HOUR_MS = 3600000;
-const NEWEST = [["hour", HOUR_MS], ["day", 24 * HOUR_MS], ["week", 7 * 24 * HOUR_MS]];
 const isTime = (name) => name === "from" || name === "to";
 
 export function orchestrationsPage(page) {
@@ -58,9 +56,9 @@ export function orchestrationsPage(page) {
   const more = h("button", { type: "button", hidden: true, onclick: loadMore }, "Load more");
   const trouble = h("div");
   const part = h("p", { class: "quiet" });
-  // cursor: where the part of the list begins that is not here; lastFrom: where the part
-  // that was read last does.
-  let rows = [], newer = [], told, cursor, lastFrom, newFrom, generation = 0;
+  // cursor: where the part of the list begins that is not here; counted: how many there are
+  // by status; gap: there are more new ones than are here.
+  let rows = [], newer = [], gap = false, counted, countAgain = 0, cursor, generation = 0;
 
   page.show(
     page.heading("Orchestrations"),
@@ -83,18 +81,28 @@ export function orchestrationsPage(page) {
   page.onLeave(whenZone(showFilter));
   load();
   page.every(REFRESH_MS, refresh);
-  page.live(["stats"], { stats: (data) => {
-    told = data.orchestrations;
-    showCounts();
-  } });
+  page.live(["stats"], {});
 
-  // As the server tells them; else of the list, if it is here whole.
-  function showCounts() {
-    for (const [word, node] of counts) {
-      const known = !cursor && (chosen.size === 0 || chosen.has(word));
-      const number = told?.[word] ?? (known && !told ? rows.filter((o) => o.status === word).length : undefined);
-      fill(node, number === undefined ? "" : ` ${count(number)}`);
+  // Of all that match, whatever their status.
+  async function countMatches() {
+    const mine = generation, begun = performance.now();
+    const { status: _, ...query } = filter();
+    try {
+      const answer = await get("orchestrations:count", query, page.signal);
+      if (mine !== generation) return;
+      counted = { by: Object.fromEntries(answer.counts?.map((one) => [one.status, one.count]) ?? []),
+        more: answer.complete ? "" : "+" };
+    } catch {
+      if (mine !== generation) return;
+      counted = undefined;  // The list says what is wrong.
     }
+    countAgain = performance.now() + COUNT_SHARE * (performance.now() - begun);
+    showCounts();
+  }
+
+  function showCounts() {
+    for (const [word, node] of counts)
+      fill(node, counted ? ` ${count(counted.by[word] ?? 0)}${counted.more}` : "");
   }
 
   function toggle(word, button) {
@@ -126,13 +134,6 @@ export function orchestrationsPage(page) {
     }
   }
 
-  function showSince(ms) {
-    page.setQuery({ from: new Date(Date.now() - ms).toISOString(), to: undefined });
-    showFilter();
-    selection.clear();
-    load();
-  }
-
   function act(name) {
     const which = selection.matching ? { filter: filter() } : { rows: selection.selected() };
     batch(name, which, page, () => {
@@ -144,29 +145,27 @@ export function orchestrationsPage(page) {
   // A page, from `from` on; of `wanted` rows at least, if there are so many. The server may
   // have to look at many that do not match: then its answers are short, and we ask on.
   async function read(from, wanted = PAGE / 2) {
-    const { tag, ...query } = filter();
-    const limit = tag || query.name ? SEARCHED_PAGE : PAGE;
+    const query = { ...filter(), order: "newest", limit: PAGE };
     const found = [];
-    let last = from;
     for (let i = 0; i < READS + wanted / PAGE; ++i) {
-      last = from;
-      const answer = await get("orchestrations", { ...query, limit, cursor: from }, page.signal);
-      found.push(...answer.orchestrations.filter((o) => hasTag(o, tag)));
+      const answer = await get("orchestrations", { ...query, cursor: from }, page.signal);
+      found.push(...answer.orchestrations);
       from = answer.next_cursor;
       if (!from || found.length >= wanted) break;
     }
-    return { found, next: from, last };
+    return { found, next: from };
   }
 
   async function load(wanted) {
     const mine = ++generation;
+    countMatches();
     try {
-      const { found, next, last } = await read(undefined, wanted);
+      const { found, next } = await read(undefined, wanted);
       if (mine !== generation) return;
       rows = found;
       newer = [];
+      gap = false;
       cursor = next;
-      lastFrom = last;
       fill(trouble);
       draw();
     } catch (error) {
@@ -175,28 +174,24 @@ export function orchestrationsPage(page) {
   }
 
   function draw() {
-    rows.sort((a, b) => (a.create_time < b.create_time ? 1 : a.create_time > b.create_time ? -1 : 0));
     table.setRows(rows);
     selection.setRows(rows);
-    showCounts();
-    fill(part, cursor ? [`${plural(rows.length, "orchestration", "orchestrations")}, those that were ` +
-      "started first. Load more, or filter, to see later ones; here are those of the last",
-    NEWEST.map(([name, ms]) => [" ", h("button", { type: "button", class: "linklike",
-      onclick: () => showSince(ms) }, name)])] : "");
+    fill(part, cursor ? `The newest ${plural(rows.length, "orchestration", "orchestrations")}. ` +
+      "Load more, or filter, to see earlier ones." : "");
     more.hidden = !cursor;
     fresh.hidden = newer.length === 0;
-    fill(fresh, `${plural(newer.length, "new one", "new ones")} ↑`);
+    fill(fresh, `${gap ? "more than " : ""}${plural(newer.length, "new one", "new ones")} ↑`);
   }
 
   async function loadMore() {
     const mine = generation;
     more.disabled = true;
     try {
-      const { found, next, last } = await read(cursor);
+      const { found, next } = await read(cursor);
       if (mine !== generation) return;
-      rows = [...rows, ...found];
+      const shown = new Set(rows.map((row) => table.key(row)));
+      rows = [...rows, ...found.filter((row) => !shown.has(table.key(row)))];
       cursor = next;
-      lastFrom = last;
       draw();
     } catch (error) {
       fill(trouble, problem(error, loadMore));
@@ -206,30 +201,33 @@ export function orchestrationsPage(page) {
   }
 
   // Rows that are shown change where they stand; new ones wait until they are asked for. The
-  // server lists the new ones last: what was read last is read again, and what follows it. As
-  // long as there is more to load, nothing can be told to be new.
+  // server lists the new ones first: the list is read from there until one is met that is
+  // shown. What follows the last row that is shown is not new: it is there to load.
   async function refresh() {
     const mine = generation, found = [];
+    const places = new Map(rows.map((row, i) => [table.key(row), i]));
+    let met = false, from;
+    if (performance.now() >= countAgain) countMatches();
     try {
-      let from = lastFrom;
-      for (let i = 0; i < (cursor ? 1 : NEW_READS); ++i) {
+      for (let i = 0; i < NEW_READS && !met; ++i) {
         const part = await read(from, 1);
         if (mine !== generation) return;
         found.push(...part.found);
-        newFrom = part.last;
+        met = part.found.some((row) => places.has(table.key(row)));
         from = part.next;
         if (!from) break;
       }
     } catch {
       return;  // The header says that the server is away; the rows stay.
     }
-    const places = new Map(rows.map((row, i) => [table.key(row), i]));
+    const oldest = cursor ? rows.at(-1)?.create_time : undefined;
     newer = [];
+    gap = !met && Boolean(from);
     let changed = false;
     for (const row of found) {
       const place = places.get(table.key(row));
       if (place === undefined) {
-        if (!cursor) newer.push(row);
+        if (oldest === undefined || row.create_time > oldest) newer.push(row);
       } else if (JSON.stringify(rows[place]) !== JSON.stringify(row)) {
         if (!changed) rows = [...rows];
         rows[place] = row;
@@ -241,12 +239,13 @@ export function orchestrationsPage(page) {
   }
 
   function showFresh() {
+    window.scrollTo(0, 0);
+    if (gap) return load();
     const ids = new Set(newer.map((row) => row.instance_id));
     rows = [...newer, ...rows.filter((row) => !ids.has(row.instance_id))];
+    rows.sort((a, b) => (a.create_time < b.create_time ? 1 : a.create_time > b.create_time ? -1 : 0));
     newer = [];
-    lastFrom = newFrom;
     draw();
-    window.scrollTo(0, 0);
   }
 }
 

@@ -57,9 +57,9 @@ export function overviewPage(page) {
 
   async function look() {
     try {
-      const ask = (word) => get("orchestrations", { status: word, limit: 100 }, page.signal);
-      const [failed, pending, suspended] =
-        await Promise.all(["FAILED", "PENDING", "SUSPENDED"].map(ask));
+      const ask = (status, order) => get("orchestrations", { status, order, limit: 100 }, page.signal);
+      const [failed, pending, suspended] = await Promise.all([ask("FAILED", "newest"),
+        ask("PENDING", "oldest"), ask("SUSPENDED", "newest")]);
       const late = pending.orchestrations.filter((o) =>
         Date.now() - Date.parse(o.create_time) > LATE_MS);
       const parts = [
