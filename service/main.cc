@@ -297,7 +297,7 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
       http.Open([&orchestrations] { return orchestrations.store_status(); });
   if (!http_opened.ok()) return Fail(http_opened);
   leasehold::HttpApis http_apis(clock, host, orchestrations, http, access);
-  stats.Serve({host, orchestrations, http, access, log});
+  stats.Serve({host, orchestrations, http, **guard, log});
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);
   }

@@ -82,7 +82,9 @@ JsonObject CauseJson(const v1::Cause& cause) {
   members.Text("status", cause.status())
       .Text("reason", cause.reason())
       .Number("count", cause.count())
-      .Number("limit", cause.limit());
+      .Number("limit", cause.limit())
+      .Number("bytes", cause.bytes())
+      .Number("bytes_max", cause.bytes_max());
   if (cause.has_age()) object.Milliseconds("age_ms", FromProto(cause.age()));
   if (cause.has_time()) object.Time("time", FromProto(cause.time()));
   if (cause.has_end_time()) {

@@ -127,6 +127,7 @@ static_assert(Same(Kind::kLocked, v1::Cause::LOCKED));
 static_assert(Same(Kind::kMessages, v1::Cause::MESSAGES));
 static_assert(Same(Kind::kLater, v1::Cause::LATER));
 static_assert(Same(Kind::kNothing, v1::Cause::NOTHING));
+static_assert(Same(Kind::kStoredLimit, v1::Cause::STORED_LIMIT));
 
 int32_t Number(uint64_t count) {
   return static_cast<int32_t>(std::min<uint64_t>(count, INT32_MAX));
@@ -177,8 +178,13 @@ void ToMessage(const Cause& cause, v1::Cause& message) {
   message.mutable_names()->Add(cause.names.begin(), cause.names.end());
   message.set_status(cause.status);
   message.set_reason(cause.reason);
-  message.set_count(Number(cause.count));
-  message.set_limit(Number(cause.limit));
+  if (cause.kind == Kind::kStoredLimit) {
+    message.set_bytes(cause.count);
+    message.set_bytes_max(cause.limit);
+  } else {
+    message.set_count(Number(cause.count));
+    message.set_limit(Number(cause.limit));
+  }
   if (cause.age.has_value()) ToMessage(*cause.age, *message.mutable_age());
   if (cause.at.has_value()) ToMessage(*cause.at, *message.mutable_time());
   if (cause.until.has_value()) {

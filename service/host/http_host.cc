@@ -160,9 +160,11 @@ absl::Status HttpHost::Open(std::function<absl::Status()> store_status) {
   limits.proxies = options_.http.proxies;
   listener_.emplace(clock_, *door_, limits);
   const auto set_tls = [this](const TlsMaterial& material) {
-    return listener_->SetTls(material, options_.tls.client_ca.empty()
-                                           ? ClientAuth::kNone
-                                           : options_.client_auth);
+    absl::Status set = listener_->SetTls(
+        material, options_.tls.client_ca.empty() ? ClientAuth::kNone
+                                                 : options_.client_auth);
+    if (set.ok()) certificate_expires_ = absl::ToUnixSeconds(material.expires);
+    return set;
   };
   absl::Status status;
   guard_.WatchTls([&](const TlsMaterial& first) { status = set_tls(first); });
@@ -237,6 +239,12 @@ std::optional<HttpDoor::Counts> HttpHost::requests() const {
 std::optional<HttpListener::Counts> HttpHost::connections() const {
   if (!listener_.has_value()) return std::nullopt;
   return listener_->counts();
+}
+
+std::optional<absl::Time> HttpHost::certificate_expires() const {
+  const int64_t seconds = certificate_expires_;
+  if (seconds == 0) return std::nullopt;
+  return absl::FromUnixSeconds(seconds);
 }
 
 void HttpHost::Start() {

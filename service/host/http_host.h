@@ -10,6 +10,7 @@
 #define LEASEHOLD_SERVICE_HOST_HTTP_HOST_H_
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lease/clock.h"
 #include "service/host/listening_socket.h"
 #include "service/host/refused_files.h"
@@ -72,6 +74,9 @@ class HttpHost final : private ServerPart {
   // does not listen. Safe while it serves.
   std::optional<HttpDoor::Counts> requests() const;
   std::optional<HttpListener::Counts> connections() const;
+  // When the certificate that it serves with now is valid no longer; nullopt:
+  // it serves without one. The same.
+  std::optional<absl::Time> certificate_expires() const;
 
   // Where it listens: `http://127.0.0.1:4002`.
   const std::vector<std::string>& urls() const { return urls_; }
@@ -99,6 +104,7 @@ class HttpHost final : private ServerPart {
   std::function<absl::Status()> store_status_;
 
   std::atomic<bool> draining_ = false;
+  std::atomic<int64_t> certificate_expires_ = 0;  // Seconds; 0: none.
   std::vector<ListeningSocket> sockets_;
   std::string base_url_;
   std::vector<std::string> urls_;

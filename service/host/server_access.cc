@@ -48,10 +48,9 @@ void ServerAccess::LookAgain(const std::function<void()>& ask_again) {
   } else {
     refused_.OnAccepted();
     if (read->content != content_) {
-      // Whoever has read the line finds the new rules.
-      const AccessRules rules = *std::move(read);
-      control_.Set(rules);
-      Note(rules, "policy_changed");
+      // Before the log says so: from then on it counts.
+      control_.Set(*read);
+      Note(*read, "policy_changed");
       ask = true;
     }
   }

@@ -2,18 +2,20 @@
 // comes from files: certificates, policy, audit log. Files are read again when
 // they change.
 //
-// Thread-safety: one thread.   Lifetime: clock and log outlive it; it outlives
-// the ServerHost.
+// Thread-safety: one thread, but for what says so.   Lifetime: clock and log
+// outlive it; it outlives the ServerHost.
 #ifndef LEASEHOLD_SERVICE_HOST_SERVER_GUARD_H_
 #define LEASEHOLD_SERVICE_HOST_SERVER_GUARD_H_
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lease/clock.h"
 #include "service/host/audit_log.h"
 #include "service/host/server_access.h"
@@ -44,6 +46,12 @@ class ServerGuard {
   // As ServerTls::Watch; without TLS nobody is ever told.
   void WatchTls(std::function<void(const TlsMaterial&)> watcher) const {
     if (tls_ != nullptr) tls_->Watch(std::move(watcher));
+  }
+
+  // As ServerTls::expires; nullopt: there is no TLS. On any thread.
+  std::optional<absl::Time> certificate_expires() const {
+    if (tls_ == nullptr) return std::nullopt;
+    return tls_->expires();
   }
 
   // Has `hook` called by each LookAgain, for files of others that look like

@@ -85,9 +85,10 @@ class ServerHost {
   // For whoever counts: calls, contexts, connections. Safe while it serves.
   const Instances& instances() const { return instances_; }
   Listener::Counts connections() const { return listener_.counts(); }
-  // How many contexts the limits of tenants have refused.
-  uint64_t contexts_refused() const {
-    return tenant_contexts_ == nullptr ? 0 : tenant_contexts_->refused();
+  // How many contexts the limit of each tenant has refused.
+  TenantTally::Counts contexts_refused() const {
+    return tenant_contexts_ == nullptr ? TenantTally::Counts()
+                                       : tenant_contexts_->refused();
   }
 
   // The server serves once this returns OK.

@@ -3,11 +3,13 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "service/host/build_info.h"
 #include "service/host/call_stats.h"
 #include "service/host/work_stats.h"
@@ -41,18 +43,6 @@ std::string AsLabel(std::string_view name) {
   return label;
 }
 
-// What the limits of a tenant have refused, by their names.
-std::map<std::string, uint64_t> LimitsHit(const TenantUse::Counts& counts) {
-  std::map<std::string, uint64_t> hit;
-  for (const CallClass each : kClassesWithRates) {
-    hit[RateName(each)] = counts.too_often[static_cast<size_t>(each)];
-  }
-  for (const Lasting each : kLastingsWithLimits) {
-    hit[OpenName(each)] = counts.too_many[static_cast<size_t>(each)];
-  }
-  return hit;
-}
-
 }  // namespace
 
 std::vector<StatFamily> ServerStats::Collect(const StatsScope& scope) {
@@ -64,6 +54,7 @@ std::vector<StatFamily> ServerStats::Collect(const StatsScope& scope) {
     AddWorkStats(parts_->orchestrations.stats(), list);
     AddLimits(list);
     AddConnections(list);
+    AddCertificates(list);
     AddHttp(list);
   }
   AddTenants(scope, list);
@@ -176,17 +167,45 @@ void ServerStats::AddHttp(StatList& list) const {
   }
 }
 
+std::map<std::string, TenantTally::Counts> ServerStats::LimitsHit() const {
+  const EngineCounts work = parts_->orchestrations.stats().engine;
+  std::map<std::string, TenantTally::Counts> hit = {
+      {"contexts", parts_->host.contexts_refused()},
+      {"open_orchestrations", work.open_refused},
+      {"stored_bytes", work.stored_refused},
+      {"kept_bytes", parts_->host.instances().budget().refusals().tenants}};
+  if (const auto http = parts_->http.connections(); http.has_value()) {
+    for (const auto& [tenant, count] : http->bodies_refused_of_tenants) {
+      hit["kept_bytes"][tenant] += count;
+    }
+  }
+  for (const auto& [tenant, counts] : access()->Uses()) {
+    for (auto& [limit, tenants] : hit) tenants.try_emplace(tenant, 0);
+    for (const CallClass each : kClassesWithRates) {
+      hit[RateName(each)][tenant] = counts.too_often[static_cast<size_t>(each)];
+    }
+    for (const Lasting each : kLastingsWithLimits) {
+      hit[OpenName(each)][tenant] = counts.too_many[static_cast<size_t>(each)];
+    }
+  }
+  return hit;
+}
+
 void ServerStats::AddLimits(StatList& list) const {
+  const ByteBudget::Refusals bytes =
+      parts_->host.instances().budget().refusals();
+  const auto http = parts_->http.connections();
   std::map<std::string, uint64_t> hit = {
       {"max_contexts", parts_->host.instances().registry().counts().refused},
-      {"contexts", parts_->host.contexts_refused()},
-      {"kept_bytes", parts_->host.instances().budget().refused()},
+      {"max_connection_bytes", bytes.connection},
+      {"max_total_bytes",
+       bytes.total + (http.has_value() ? http->bodies_refused : 0)},
       {"header_block", floods_.header_blocks.value()},
       {"max_resets", floods_.resets.value()},
       {"unfinished_requests", floods_.unfinished_requests.value()}};
-  if (parts_->access != nullptr) {
-    for (const auto& [tenant, counts] : parts_->access->Uses()) {
-      for (const auto& [limit, count] : LimitsHit(counts)) hit[limit] += count;
+  if (access() != nullptr) {
+    for (const auto& [limit, tenants] : LimitsHit()) {
+      for (const auto& [tenant, count] : tenants) hit[limit] += count;
     }
   }
   StatList::Family family = list.Counter(
@@ -194,12 +213,28 @@ void ServerStats::AddLimits(StatList& list) const {
       "How often something was refused because of a limit, by limit. Those of "
       "tenants are called as in the policy, and are sums of all tenants.");
   for (const auto& [limit, count] : hit) family.Add(count, {{"limit", limit}});
-  if (parts_->access == nullptr) return;
+  if (access() == nullptr) return;
   list.Counter("leasehold_auth_failures_total",
                "Calls that were refused by the policy: nobody whom it knows "
                "made them, or somebody without the role for them.")
-      .Add(parts_->access->unauthenticated(), {{"reason", "unauthenticated"}})
-      .Add(parts_->access->denied(), {{"reason", "permission_denied"}});
+      .Add(access()->unauthenticated(), {{"reason", "unauthenticated"}})
+      .Add(access()->denied(), {{"reason", "permission_denied"}});
+}
+
+void ServerStats::AddCertificates(StatList& list) const {
+  StatList::Family expiry = list.Gauge(
+      "leasehold_tls_certificate_expiry_timestamp_seconds",
+      "When the certificate that serves now, or the first of its chain, is "
+      "valid no longer, in seconds since 1970, by listener. Without TLS there "
+      "is none.");
+  const auto add = [&expiry](const char* listener,
+                             std::optional<absl::Time> expires) {
+    if (!expires.has_value()) return;
+    expiry.Add(static_cast<double>(absl::ToUnixSeconds(*expires)),
+               {{"listener", listener}});
+  };
+  add("grpc", parts_->guard.certificate_expires());
+  add("http", parts_->http.certificate_expires());
 }
 
 void ServerStats::AddTenants(const StatsScope& scope, StatList& list) {
@@ -235,22 +270,18 @@ void ServerStats::AddTenants(const StatsScope& scope, StatList& list) {
   }
   add(list.Gauge("leasehold_tenant_workers", "Connected workers, by tenant."),
       workers);
-  if (parts_->access == nullptr) return;
+  if (access() == nullptr) return;
   AddTenantsOfPolicy(scope, list);
 }
 
 void ServerStats::AddTenantsOfPolicy(const StatsScope& scope, StatList& list) {
   std::map<std::string, uint64_t> bytes;
   std::map<std::string, std::map<std::string, uint64_t>> calls;
-  std::map<std::string, std::map<std::string, uint64_t>> hit;
-  for (const auto& [tenant, counts] : parts_->access->Uses()) {
+  for (const auto& [tenant, counts] : access()->Uses()) {
     bytes[tenant] = parts_->orchestrations.StoredBytes(tenant);
     for (size_t each = 0; each < kCallClasses; ++each) {
       calls[std::string(NameOf(static_cast<CallClass>(each)))][tenant] =
           counts.calls[each];
-    }
-    for (const auto& [limit, count] : LimitsHit(counts)) {
-      hit[limit][tenant] = count;
     }
   }
   const auto add_each =
@@ -275,9 +306,9 @@ void ServerStats::AddTenantsOfPolicy(const StatsScope& scope, StatList& list) {
                         "and HTTP, by tenant and class."),
            "class", calls);
   add_each(list.Counter("leasehold_tenant_limits_hit_total",
-                        "Calls that a limit of their tenant refused, by tenant "
+                        "What a limit of the tenant has refused, by tenant "
                         "and limit."),
-           "limit", hit);
+           "limit", LimitsHit());
 }
 
 void ServerStats::AddProgram(StatList& list) const {

@@ -10,14 +10,18 @@
 #ifndef LEASEHOLD_SERVICE_HOST_SERVER_STATS_H_
 #define LEASEHOLD_SERVICE_HOST_SERVER_STATS_H_
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "lease/base/cells.h"
 #include "service/base/stats.h"
+#include "service/base/tenant_tally.h"
 #include "service/host/context_tally.h"
 #include "service/host/http_host.h"
 #include "service/host/orchestration_host.h"
+#include "service/host/server_guard.h"
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
 #include "service/http/http_route.h"
@@ -40,7 +44,7 @@ class ServerStats final : public StatsSource {
     ServerHost& host;
     OrchestrationHost& orchestrations;
     HttpHost& http;
-    const AccessControl* access;  // Null: nobody is asked who he is.
+    const ServerGuard& guard;
     const ServerLog& log;
   };
 
@@ -60,7 +64,11 @@ class ServerStats final : public StatsSource {
   void AddContexts(StatList& list);
   void AddConnections(StatList& list) const;
   void AddHttp(StatList& list) const;
+  // By limit and tenant: what those of the policy have refused. Each limit has
+  // each tenant of the policy. REQUIRES: there is one.
+  std::map<std::string, TenantTally::Counts> LimitsHit() const;
   void AddLimits(StatList& list) const;
+  void AddCertificates(StatList& list) const;
   void AddProgram(StatList& list) const;
   void AddTenants(const StatsScope& scope, StatList& list);
   void AddTenantsOfPolicy(const StatsScope& scope, StatList& list);
@@ -68,6 +76,9 @@ class ServerStats final : public StatsSource {
   ContextTally contexts_;
   FloodCounts floods_;
   TenantLabels tenant_labels_;
+  // Null: nobody is asked who he is.
+  const AccessControl* access() const { return parts_->guard.access(); }
+
   std::optional<Parts> parts_;
 };
 

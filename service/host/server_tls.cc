@@ -23,6 +23,7 @@ ServerTls::ServerTls(TlsFiles files, TlsMaterial material,
       clock_(clock),
       log_(log),
       material_(material),
+      expires_(absl::ToUnixSeconds(material_.expires)),
       credentials_(std::move(material), client_auth),
       refused_(log, "tls_kept", "the last good certificate goes on serving") {}
 
@@ -35,6 +36,7 @@ void ServerTls::LookAgain() {
   refused_.OnAccepted();
   if (*read == material_) return;
   material_ = *std::move(read);
+  expires_ = absl::ToUnixSeconds(material_.expires);
   credentials_.Set(material_);
   if (watcher_) watcher_(material_);
   LogMaterial("tls_changed");

@@ -4,17 +4,20 @@
 // A pair that cannot serve changes nothing: the last good one stays, and the
 // log says why.
 //
-// Thread-safety: one thread.   Lifetime: clock and log outlive it; it outlives
-// the grpc::Server.
+// Thread-safety: one thread, but for what says so.   Lifetime: clock and log
+// outlive it; it outlives the grpc::Server.
 #ifndef LEASEHOLD_SERVICE_HOST_SERVER_TLS_H_
 #define LEASEHOLD_SERVICE_HOST_SERVER_TLS_H_
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lease/clock.h"
 #include "service/host/refused_files.h"
 #include "service/host/server_log.h"
@@ -38,6 +41,9 @@ class ServerTls {
   // thread that calls LookAgain. Null: nobody.
   void Watch(std::function<void(const TlsMaterial&)> watcher);
 
+  // When the certificate that serves now is valid no longer. On any thread.
+  absl::Time expires() const { return absl::FromUnixSeconds(expires_); }
+
   std::shared_ptr<grpc::ServerCredentials> credentials() const {
     return credentials_.ForServer();
   }
@@ -51,6 +57,7 @@ class ServerTls {
   const Clock& clock_;
   ServerLog& log_;
   TlsMaterial material_;
+  std::atomic<int64_t> expires_;  // In seconds since 1970.
   TlsCredentials credentials_;
   std::function<void(const TlsMaterial&)> watcher_;
   RefusedFiles refused_;

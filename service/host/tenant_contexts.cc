@@ -47,7 +47,7 @@ void TenantContexts::Initialize(InstanceContext& context,
   while (now < limit && !count->compare_exchange_weak(now, now + 1)) {
   }
   if (now >= limit) {
-    refused_.Add();
+    refused_.Add(tenant);
     return done(WithRetryAfter(
         absl::ResourceExhaustedError(absl::StrCat(
             "the limit contexts of this tenant is reached, which is ", limit)),

@@ -16,8 +16,8 @@
 #include <string>
 #include <utility>
 
-#include "lease/base/cells.h"
 #include "lease/base/mutex.h"
+#include "service/base/tenant_tally.h"
 #include "service/instance/context_initializer.h"
 
 namespace leasehold {
@@ -30,8 +30,8 @@ class TenantContexts final : public ContextInitializer {
       : limit_(std::move(limit)) {}
 
   bool MayBlock() const override { return false; }
-  // How many contexts a limit has refused, of all tenants.
-  uint64_t refused() const { return refused_.value(); }
+  // How many contexts the limit of each tenant has refused.
+  TenantTally::Counts refused() const { return refused_.Read(); }
   //   ResourceExhausted: the tenant has as many as it may have.
   void Initialize(InstanceContext& context, const InitializerRequest& request,
                   HookDone done) override;
@@ -44,7 +44,7 @@ class TenantContexts final : public ContextInitializer {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   const std::function<uint64_t(const std::string&)> limit_;
-  SharedCell refused_;
+  TenantTally refused_;
 
   Mutex mu_;
   std::map<std::string, std::shared_ptr<Count>> counts_ ABSL_GUARDED_BY(mu_);

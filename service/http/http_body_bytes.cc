@@ -22,6 +22,7 @@ void HttpBodyBytes::Room::Begin(std::string tenant, size_t tenant_bytes_max) {
 absl::Status HttpBodyBytes::Room::Set(size_t bytes) {
   if (bytes > bytes_) {
     if (all_.bytes_ - bytes_ + bytes > all_.bytes_max_) {
+      all_.refused_.Add();
       return WithRetryAfter(
           absl::UnavailableError("too many bytes of requests are here"),
           kRetry);
@@ -31,6 +32,7 @@ absl::Status HttpBodyBytes::Room::Set(size_t bytes) {
         found == all_.of_tenants_.end() ? 0 : found->second - bytes_;
     if (tenant_bytes_max_ > 0 && others > 0 &&
         others + bytes > tenant_bytes_max_) {
+      all_.refused_of_tenants_.Add(tenant_);
       return WithRetryAfter(
           absl::ResourceExhaustedError(absl::StrCat(
               "the limit kept_bytes of this tenant is reached, which is ",

@@ -1,15 +1,19 @@
 // HttpBodyBytes: how many bytes of bodies the listener keeps, of requests that
 // are being read or served: of all together, and of each tenant.
 //
-// Thread-safety: one thread, the listener's.   Lifetime: it outlives its rooms.
+// Thread-safety: one thread, the listener's, but for what says so.   Lifetime:
+// it outlives its rooms.
 #ifndef LEASEHOLD_SERVICE_HTTP_HTTP_BODY_BYTES_H_
 #define LEASEHOLD_SERVICE_HTTP_HTTP_BODY_BYTES_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 
 #include "absl/status/status.h"
+#include "lease/base/cells.h"
+#include "service/base/tenant_tally.h"
 
 namespace leasehold {
 
@@ -46,11 +50,18 @@ class HttpBodyBytes {
   };
 
   size_t total() const { return bytes_; }
+  // How often the limit of all, or of a tenant, has refused one. Safe.
+  uint64_t refused() const { return refused_.value(); }
+  TenantTally::Counts refused_of_tenants() const {
+    return refused_of_tenants_.Read();
+  }
 
  private:
   const size_t bytes_max_;
   size_t bytes_ = 0;
   std::map<std::string, size_t> of_tenants_;
+  SharedCell refused_;
+  TenantTally refused_of_tenants_;
 };
 
 }  // namespace leasehold

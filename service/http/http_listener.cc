@@ -170,7 +170,9 @@ class HttpListener::Loop {
   Counts counts() const {
     return {.open = open_.value(),
             .accepted = accepted_.value(),
-            .refused = refused_.value()};
+            .refused = refused_.value(),
+            .bodies_refused = shared_.bodies.refused(),
+            .bodies_refused_of_tenants = shared_.bodies.refused_of_tenants()};
   }
 
   void Wake() {

@@ -15,7 +15,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -74,11 +76,15 @@ class HttpListener {
   // and ends the thread. Idempotent.
   void Stop(absl::Duration timeout = absl::ZeroDuration());
 
-  // What there is of connections. Safe.
+  // What there is of connections and bodies. Safe.
   struct Counts {
     size_t open = 0;
     uint64_t accepted = 0;
     uint64_t refused = 0;  // Because there were too many.
+    // Bodies of requests: for which there was no room, and of tenants which had
+    // as many bytes as they may have.
+    uint64_t bodies_refused = 0;
+    std::map<std::string, uint64_t> bodies_refused_of_tenants = {};
   };
   Counts counts() const;
 

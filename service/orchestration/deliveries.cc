@@ -156,6 +156,7 @@ void Deliveries::SendOutLocked(Work& work) {
   CheckInvariant(owner.durable && !owner.gone,
                  "only work of what is durable goes out");
   Owned(work).sent = false;
+  Owned(work).refused = false;
   if (!std::exchange(Owned(work).pins, true)) ++owner.pins;
   // A remote worker may keep an activity for days: the server's death is no
   // evidence against it until its answer comes.
@@ -186,6 +187,7 @@ void Deliveries::OnPinned(const DurablePtr& owner,
                           absl::StatusOr<PinGrant> grant) {
   std::shared_ptr<ContextHold> pin;
   HotOrchestration* hot = nullptr;
+  const absl::Status why = grant.status();
   if (grant.ok()) {
     hot = grant->pin->GetOrAttach<HotOrchestration>(engine_);
     pin = HoldOf(*owner, std::move(grant->pin));
@@ -199,8 +201,13 @@ void Deliveries::OnPinned(const DurablePtr& owner,
     return;
   }
   if (pin == nullptr) {
-    // The server is stopping, or an initializer refuses: retry later.
-    for (Work* work : unsent) engine_.answers_.RetryLocked(*work);
+    // The server is stopping, or an initializer refuses (the tenant has as many
+    // contexts as it may): retry later.
+    owner->refused = std::make_unique<const std::string>(why.message());
+    for (Work* work : unsent) {
+      Owned(*work).refused = true;
+      engine_.answers_.RetryLocked(*work);
+    }
     return;
   }
   AdoptLocked(*owner, std::move(pin), *hot);
@@ -222,6 +229,7 @@ void Deliveries::AdoptLocked(Durable& owner, std::shared_ptr<ContextHold> pin,
   CheckInvariant(owner.pin == nullptr && pin != nullptr,
                  "an orchestration holds its context once");
   owner.pin = std::move(pin);
+  owner.refused.reset();
   if (owner.hot == &hot) return;
   owner.hot = &hot;
   hot.Forget();

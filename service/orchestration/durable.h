@@ -57,6 +57,8 @@ class Durable : public std::enable_shared_from_this<Durable> {
   // Of the start that created it, while that is unanswered.
   const ContextOffer* offer = nullptr;
   std::vector<Work*> unsent;  // Out, but not sent yet.
+  // Why its context did not open the last time; null: it did.
+  std::unique_ptr<const std::string> refused;
 
   HotOrchestration* hot = nullptr;
 };
@@ -72,6 +74,8 @@ struct OwnedWork : Work {
   // Times in a row that it went out and was lost or given back.
   int lost = 0;
   bool sent = false;  // It was sent to its worker.
+  // It is delayed because the context of its owner did not open.
+  bool refused = false;
   // On the monotonic clock: when it was sent; while it is delayed because it
   // was given back or lost, when it goes out again.
   StoredTime moves_at = 0;

@@ -48,7 +48,7 @@ Engine::Engine(Clock& clock, Store& store, InstanceRegistry& registry,
       schedule_(clock, timers_changed_),
       lookups_(store, readers_),
       entity_watches_(*this, options.waits_max),
-      outside_calls_(*this, options.waits_max),
+      outside_calls_(*this, options.waits_max, options.kept_calls),
       wait_list_(*this, options.waits_max),
       worker_watch_(*this) {
   // Last: from now on it may be called.
@@ -106,6 +106,8 @@ EngineCounts Engine::counts() const {
           .parked = directory_.packed(),
           .begun_by_callers = {directory_.begun_by_callers().begin(),
                                directory_.begun_by_callers().end()},
+          .open_refused = starts_.refused(),
+          .stored_refused = storage_room_.refused(),
           .started = started_,
           .ended = ended_,
           .holds = holds_,

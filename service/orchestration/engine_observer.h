@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "service/base/tenant_tally.h"
 #include "service/dispatch/worker.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/history.h"
@@ -77,6 +78,10 @@ struct EngineCounts {
   std::map<OrchestrationStatus, size_t> by_status = {};
   size_t parked = 0;
   std::map<std::string, size_t> begun_by_callers = {};
+  // What limits have refused since the start, by tenant: too many open, and too
+  // much stored.
+  TenantTally::Counts open_refused = {};
+  TenantTally::Counts stored_refused = {};
   // Since the start, durably.
   uint64_t started = 0;
   std::map<OrchestrationStatus, uint64_t> ended = {};

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "service/orchestration/kept_calls.h"
 #include "service/orchestration/retention_rules.h"
 #include "service/orchestration/turn.h"
 #include "service/tracing/span.h"
@@ -48,6 +49,9 @@ struct EngineOptions {
   // no tenant has a limit.
   std::function<uint64_t(const std::string& tenant)>
       stored_bytes_max_of_tenant = nullptr;
+  // How many outcomes of entities' calls are kept, of all tenants together;
+  // the tenant with the most loses its oldest first.
+  KeptCallLimits kept_calls = {};
   // How long orchestrations are kept that have ended (`--retention`). It may be
   // changed later (Engine::SetRetention).
   RetentionRules retention = {};

@@ -99,6 +99,11 @@ void AddContext(const InstanceInfo& info, Explanation& explanation) {
       break;
   }
   if (alone) explanation.status = "is busy";
+  const bool work_is_named =
+      std::any_of(causes.begin(), causes.end(), [](const Cause& cause) {
+        return cause.kind == Kind::kWithWorker ||
+               cause.kind == Kind::kLoading || cause.kind == Kind::kStoring;
+      });
   for (const InstanceInfo::Held& held : info.held) {
     if (held.kind == PinKind::kWorkItem) continue;
     causes.push_back({.kind = Kind::kHeld,
@@ -113,7 +118,9 @@ void AddContext(const InstanceInfo& info, Explanation& explanation) {
                         return held.kind == pins.kind;
                       }));
     if (pins.kind == PinKind::kWorkItem) {
-      if (alone) causes.push_back({.kind = Kind::kWorkHeld});
+      if (!work_is_named) {
+        causes.push_back({.kind = Kind::kWorkHeld, .count = pins.count});
+      }
     } else if (pins.kind == PinKind::kCall) {
       if (pins.count > described) {
         causes.push_back(
@@ -204,12 +211,21 @@ void Explainer::AddUnstored(Explanation& explanation) {
     return;
   }
   const auto& limit_of = engine_.options_.open_max_of_tenant;
-  if (limit_of == nullptr) return;
-  const uint64_t limit = limit_of(key.tenant);
+  const uint64_t limit = limit_of == nullptr ? 0 : limit_of(key.tenant);
   const uint64_t count = engine_.directory_.BegunByCallers(key.tenant);
-  if (limit == 0 || count < limit) return;
-  explanation.causes.push_back(
-      {.kind = Kind::kOpenLimit, .count = count, .limit = limit});
+  if (limit > 0 && count >= limit) {
+    explanation.causes.push_back(
+        {.kind = Kind::kOpenLimit, .count = count, .limit = limit});
+  }
+  AddStoredLimit(key.tenant, explanation.causes);
+}
+
+void Explainer::AddStoredLimit(const std::string& tenant, Causes& causes) {
+  const auto full = engine_.storage_room_.FullOf(tenant);
+  if (!full.has_value()) return;
+  causes.push_back({.kind = Kind::kStoredLimit,
+                    .count = full->bytes,
+                    .limit = full->bytes_max});
 }
 
 absl::Status Explainer::AddEnded(const OrchestrationInfo& info,
@@ -317,6 +333,12 @@ absl::Status Explainer::AddOpen(const RunRow& row,
   if (causes.empty()) {
     causes.push_back({.kind = Kind::kEvent});
   }
+  // Then nobody can send it one.
+  if (std::any_of(causes.begin(), causes.end(), [](const Cause& cause) {
+        return cause.kind == Kind::kEvent;
+      })) {
+    AddStoredLimit(explanation.key.tenant, causes);
+  }
   return absl::OkStatus();
 }
 
@@ -354,7 +376,12 @@ std::optional<Cause> Explainer::WorkCauseLocked(const OwnedWork& work,
     case Work::State::kIdle:
       if (!delayed) return std::nullopt;
       cause.kind = Kind::kDelayed;
-      cause.count = static_cast<uint64_t>(std::max(work.given_back, work.lost));
+      if (work.refused && work.owner.refused != nullptr) {
+        cause.reason = *work.owner.refused;
+      } else {
+        cause.count =
+            static_cast<uint64_t>(std::max(work.given_back, work.lost));
+      }
       cause.age = absl::Microseconds(work.moves_at - now);
       return cause;
     case Work::State::kQueued: {
@@ -493,7 +520,10 @@ absl::Status Explainer::AddEntity(Explanation& explanation) {
   if (!row.ok()) return row.status();
   const Engine::Look look(engine_);
   const EntityPtr entity = engine_.batches_.FindLocked(key);
-  if (entity == nullptr && !row->has_value()) return absl::OkStatus();
+  if (entity == nullptr && !row->has_value()) {
+    AddStoredLimit(key.tenant, explanation.causes);
+    return absl::OkStatus();
+  }
   explanation.subject = Explanation::Subject::kEntity;
   explanation.name = Entity::NameIn(key.id);
   AddStoreLocked(explanation.causes);
@@ -505,6 +535,7 @@ absl::Status Explainer::AddEntity(Explanation& explanation) {
   }
   if (explanation.causes.empty()) {
     explanation.causes.push_back({.kind = Kind::kNothing});
+    AddStoredLimit(key.tenant, explanation.causes);
   }
   return absl::OkStatus();
 }

@@ -56,6 +56,8 @@ class Explainer final : public Explanations {
   std::string StatusOfChild(const InstanceKey& key);
 
   void AddStoreLocked(Causes& causes);
+  // If nothing new is accepted, because the tenant has as much as it may.
+  void AddStoredLimit(const std::string& tenant, Causes& causes);
   void AddMemoryLocked(const Orchestration& orchestration, Causes& causes);
   void AddPendingLocked(const Orchestration& orchestration,
                         const PendingActions& pending, Causes& causes);

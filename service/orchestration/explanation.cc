@@ -68,15 +68,14 @@ std::string WorkerText(const Cause& cause) {
 
 std::string HeldText(const Cause& cause) {
   const std::string pin(PinKindName(cause.pin));
-  std::string text = absl::StrCat(pin.starts_with("e") ? "an " : "a ", pin,
-                                  " has kept it busy for ", Ago(cause));
+  std::string text = absl::StrCat(pin.starts_with("e") ? "an " : "a ", pin);
   if (!cause.who.identity.empty()) {
     absl::StrAppend(&text, " by ", Quoted(cause.who.identity));
   }
   if (!cause.who.peer.empty()) {
     absl::StrAppend(&text, " from ", cause.who.peer);
   }
-  return text;
+  return absl::StrCat(text, " has kept it busy for ", Ago(cause));
 }
 
 std::string NotTakenText(const Cause& cause) {
@@ -136,9 +135,11 @@ std::string WorkCauseText(const Cause& cause) {
     case Kind::kLoading:
       return absl::StrCat(what, " is being prepared for ", WorkerText(cause));
     case Kind::kDelayed:
-      return absl::StrCat(what, " goes out again in ", Ago(cause),
-                          ", because it was given back or lost ",
-                          Counted(cause.count, "time"));
+      return absl::StrCat(
+          what, " goes out again in ", Ago(cause), ", because ",
+          cause.reason.empty()
+              ? "it was given back or lost " + Counted(cause.count, "time")
+              : "its instance context could not open: " + cause.reason);
     default:
       return WithWorkerText(cause);
   }
@@ -168,7 +169,8 @@ std::string MessagesText(const Cause& cause) {
       absl::StrCat(Counted(cause.count, "message"),
                    cause.count == 1 ? " waits" : " wait", " for it");
   if (cause.name.empty()) return text;
-  absl::StrAppend(&text, ", first ", cause.name);
+  absl::StrAppend(&text, cause.count == 1 ? ": " : ", the first is ",
+                  cause.name);
   if (!cause.holder.empty()) {
     absl::StrAppend(&text, " of ", Quoted(cause.holder));
   }
@@ -187,7 +189,7 @@ std::string OrchestrationCauseText(const Cause& cause) {
       return "its start is scheduled for " + TimeText(cause.at);
     case Kind::kSuspended: {
       std::string text =
-          absl::StrCat("it is suspended since ", TimeText(cause.at));
+          absl::StrCat("it has been suspended since ", TimeText(cause.at));
       if (!cause.reason.empty()) {
         absl::StrAppend(&text, ": ", Quoted(cause.reason));
       }
@@ -241,7 +243,10 @@ std::string TextOf(const Cause& cause) {
       return Counted(cause.count, "call") +
              (cause.count == 1 ? " keeps it busy" : " keep it busy");
     case Kind::kWorkHeld:
-      return "work that a worker has keeps it busy";
+      return cause.count == 1
+                 ? "work that a worker has keeps it busy"
+                 : absl::StrCat("work that workers have keeps it busy (",
+                                Counted(cause.count, "item"), ")");
     case Kind::kOpening:
       return "its initializers run";
     case Kind::kClosing:
@@ -258,10 +263,17 @@ std::string TextOf(const Cause& cause) {
     case Kind::kMessages:
       return MessagesText(cause);
     case Kind::kLater:
-      return absl::StrCat(Counted(cause.count, "message"), " for later, first ",
-                          "at ", TimeText(cause.at));
+      return absl::StrCat(Counted(cause.count, "message"),
+                          cause.count == 1
+                              ? " waits for its time, "
+                              : " wait for their time, the first until ",
+                          TimeText(cause.at));
     case Kind::kNothing:
       return "nothing waits for it";
+    case Kind::kStoredLimit:
+      return absl::StrCat(
+          "starts, events and calls are refused: this tenant has ", cause.count,
+          " bytes stored, and may have ", cause.limit);
     default:
       break;
   }

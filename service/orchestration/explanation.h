@@ -30,7 +30,8 @@ struct Cause {
     // ---- Of an instance context ----
     kHeld = 1,   // A call that stays open keeps it busy: `pin`, `who`, `age`.
     kCalls = 2,  // Other calls keep it busy: `count`.
-    kWorkHeld = 3,  // Work that is with a worker keeps it busy.
+    kWorkHeld = 3,  // Work that is with workers keeps it busy, `count` items,
+                    // and no other cause says which.
     kOpening = 4,   // Its initializers run.
     kClosing = 5,   // Its extensions are being detached.
     kLease = 6,     // It is idle: its lease ends in `age`.
@@ -50,7 +51,8 @@ struct Cause {
     kLoading = 16,  // It is being prepared for `worker`.
     kWithWorker = 17,  // `worker`, `who`, `age`; `silent`: does not answer.
     kDelayed = 18,     // It goes out again in `age`; `count`: times it was lost
-                       // or given back in a row.
+                       // or given back in a row; or `reason`: why its context
+                       // did not open.
 
     // ---- Of an orchestration ----
     kSetAside = 19,     // It cannot be read: `reason`.
@@ -75,6 +77,10 @@ struct Cause {
     kMessages = 33,  // `count` messages wait; the first is `name` of `holder`.
     kLater = 34,  // `count` messages wait for their time, the first until `at`.
     kNothing = 35,  // Nothing waits for it.
+
+    // What callers begin is refused: the tenant has `count` bytes stored, and
+    // `limit` may be.
+    kStoredLimit = 36,
   };
 
   Kind kind = Kind::kNothing;
@@ -115,7 +121,7 @@ struct Explanation {
   void ForEachPeer(absl::FunctionRef<void(std::string& peer)> each);
 };
 
-// The cause as a clause, such as `it is suspended since ...`.
+// The cause as a clause, such as `it has been suspended since ...`.
 std::string TextOf(const Cause& cause);
 // For people: what it is, and the causes that count most.
 std::string SentenceOf(const Explanation& explanation);

@@ -3,8 +3,7 @@
 //
 // While the store cannot be written, each call answers Unavailable, except for
 // Get, Query, Count, ListFinished, ReadRuns and ReadHistory, which show stored
-// data. A
-// change that is answered with OK is durable.
+// data. A change that is answered with OK is durable.
 //
 // Thread-safety: safe. Callbacks run on any thread, once each, under no lock;
 // `done` must not block.   Lifetime: outlives its callers.

@@ -41,8 +41,8 @@ class OutsideCalls {
   using WaitId = Entities::WaitId;
 
   // `peer_max`: waits of one connection.
-  OutsideCalls(Engine& engine, size_t peer_max)
-      : engine_(engine), waits_(peer_max) {}
+  OutsideCalls(Engine& engine, size_t peer_max, KeptCallLimits kept)
+      : engine_(engine), waits_(peer_max), kept_(kept) {}
   OutsideCalls(const OutsideCalls&) = delete;
   OutsideCalls& operator=(const OutsideCalls&) = delete;
 

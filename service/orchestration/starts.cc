@@ -372,6 +372,7 @@ absl::Status Starts::HasRoomLocked(const InstanceKey& key) {
   // What has the key, or gives it up in an earlier commit, makes room.
   const OrchestrationPtr before = engine_.directory_.Find(key);
   if (before != nullptr && !before->begun_by_work) return absl::OkStatus();
+  refused_.Add(key.tenant);
   return WithRetryAfter(
       absl::ResourceExhaustedError(absl::StrCat(
           "the limit open_orchestrations of this tenant is reached, which is ",

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "service/base/tenant_tally.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/directory.h"
 #include "service/orchestration/history.h"
@@ -56,6 +57,9 @@ class Starts {
   OrchestrationPtr CreateLocked(const InstanceKey& key,
                                 ExecutionStarted started, By by,
                                 PendingCommit& commit);
+
+  // How many starts of each tenant the limit of open ones has refused. Safe.
+  TenantTally::Counts refused() const { return refused_.Read(); }
 
  private:
   class AcquireForStart;
@@ -101,6 +105,7 @@ class Starts {
   Engine& engine_;
   // By tenant and request ID.
   KeyedLine<QueuedStart> requests_;
+  TenantTally refused_;
 };
 
 }  // namespace leasehold

@@ -39,6 +39,12 @@ class StorageRoom::Coming {
     if (found->second == 0) bytes_.erase(found);
   }
 
+  uint64_t Of(const std::string& tenant) ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    const auto found = bytes_.find(tenant);
+    return found == bytes_.end() ? 0 : found->second;
+  }
+
  private:
   Mutex mu_;
   std::map<std::string, uint64_t> bytes_ ABSL_GUARDED_BY(mu_);
@@ -69,12 +75,22 @@ StorageRoom::StorageRoom(const Store& store, LimitOf limit_of)
       limit_of_(std::move(limit_of)),
       coming_(std::make_shared<Coming>()) {}
 
+std::optional<StorageRoom::Full> StorageRoom::FullOf(
+    const std::string& tenant) const {
+  const uint64_t limit = limit_of_ == nullptr ? 0 : limit_of_(tenant);
+  if (limit == 0) return std::nullopt;
+  const uint64_t bytes = store_.StoredBytes(tenant) + coming_->Of(tenant);
+  if (bytes < limit) return std::nullopt;
+  return Full{.bytes = bytes, .bytes_max = limit};
+}
+
 absl::Status StorageRoom::Take(const std::string& tenant, size_t bytes,
                                PendingCommit& commit) {
   const uint64_t limit = limit_of_ == nullptr ? 0 : limit_of_(tenant);
   if (limit == 0) return absl::OkStatus();
   const uint64_t all = bytes + kAroundPayload;
   if (!coming_->Add(tenant, all, store_.StoredBytes(tenant), limit)) {
+    refused_.Add(tenant);
     return WithRetryAfter(
         absl::ResourceExhaustedError(absl::StrCat(
             "the limit stored_bytes of this tenant is reached, which is ",

@@ -14,9 +14,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "service/base/tenant_tally.h"
 #include "service/orchestration/commit_queue.h"
 #include "service/orchestration/wire.h"
 #include "service/storage/store.h"
@@ -41,6 +43,16 @@ class StorageRoom {
     return Take(tenant, payload.has_value() ? payload->size() : 0, commit);
   }
 
+  // What a tenant that is at its limit has, with what is coming, and may have.
+  struct Full {
+    uint64_t bytes = 0;
+    uint64_t bytes_max = 0;
+  };
+  // nullopt: nothing is refused because of this limit.
+  std::optional<Full> FullOf(const std::string& tenant) const;
+  // How often each tenant was refused.
+  TenantTally::Counts refused() const { return refused_.Read(); }
+
  private:
   class Coming;
   class Taken;
@@ -48,6 +60,7 @@ class StorageRoom {
   const Store& store_;
   const LimitOf limit_of_;
   const std::shared_ptr<Coming> coming_;
+  TenantTally refused_;
 };
 
 }  // namespace leasehold

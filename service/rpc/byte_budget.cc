@@ -156,12 +156,13 @@ void ByteBudget::GrantLocked() {
   }
 }
 
-absl::Status ByteBudget::RefusalLocked(const Large& large) const {
+absl::Status ByteBudget::RefusalLocked(const Large& large) {
   const auto it = connections_.find(large.holder.connection);
   const bool own =
       it != connections_.end() && !it->first.empty() &&
       it->second.bytes + large.bytes > limits_.connection_bytes_max;
   if (own) {
+    connection_refused_.Add();
     return absl::ResourceExhaustedError(absl::StrCat(
         "this connection makes the server keep ", it->second.bytes,
         " bytes of requests and unread answers, and these would be ",
@@ -170,6 +171,7 @@ absl::Status ByteBudget::RefusalLocked(const Large& large) const {
         "try again"));
   }
   if (!KeepsShareLocked(large)) {
+    tenant_refused_.Add(large.holder.tenant);
     return WithRetryAfter(
         absl::ResourceExhaustedError(absl::StrCat(
             "the limit kept_bytes of this tenant is reached, which is ",
@@ -178,6 +180,7 @@ absl::Status ByteBudget::RefusalLocked(const Large& large) const {
             "server keep")),
         kRetryOfTenant);
   }
+  total_refused_.Add();
   return absl::ResourceExhaustedError(absl::StrCat(
       "all callers together make the server keep so many requests and unread "
       "answers that there is no room for ",
@@ -189,7 +192,7 @@ absl::Status ByteBudget::RefusalLocked(const Large& large) const {
 absl::Status ByteBudget::Take(size_t bytes, MakeHolder holder, Claim& claim) {
   if (bytes <= kSmallBytes) {
     if (TakeSmall(bytes, /*anyway=*/false, claim)) return absl::OkStatus();
-    refused_.Add();
+    total_refused_.Add();
     return absl::ResourceExhaustedError(absl::StrCat(
         "all callers together make the server keep more than ",
         small_bytes_max(),
@@ -203,7 +206,6 @@ absl::Status ByteBudget::Take(size_t bytes, MakeHolder holder, Claim& claim) {
   if (!FitsLocked(large)) {
     CutForLocked(large);
     claim.budget_ = nullptr;
-    refused_.Add();
     return RefusalLocked(large);
   }
   HoldLocked(std::move(large));

@@ -45,6 +45,7 @@
 #include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
+#include "service/base/tenant_tally.h"
 
 namespace leasehold {
 
@@ -116,8 +117,17 @@ class ByteBudget {
 
   // The sum of all claims.
   size_t total() const ABSL_LOCKS_EXCLUDED(mu_);
-  // How many were refused.
-  uint64_t refused() const { return refused_.value(); }
+  // How many were refused, by the limit that did it.
+  struct Refusals {
+    uint64_t connection = 0;  // connection_bytes_max
+    uint64_t total = 0;       // total_bytes_max
+    TenantTally::Counts tenants = {};
+  };
+  Refusals refusals() const {
+    return {.connection = connection_refused_.value(),
+            .total = total_refused_.value(),
+            .tenants = tenant_refused_.Read()};
+  }
 
  private:
   // A connection's place among those that wait: whether it was cut, and when
@@ -165,7 +175,8 @@ class ByteBudget {
   // Forgets a connection that has no claims and waits for none.
   void TidyLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(Claim& claim) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status RefusalLocked(const Large& large) const
+  // Counts it.
+  absl::Status RefusalLocked(const Large& large)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   size_t small_bytes_max() const {
     return limits_.total_bytes_max / kSmallShare;
@@ -175,7 +186,9 @@ class ByteBudget {
   const Limits limits_;
   std::atomic<size_t> small_{0};
   std::atomic<size_t> waiting_{0};
-  SharedCell refused_;
+  SharedCell connection_refused_;
+  SharedCell total_refused_;
+  TenantTally tenant_refused_;
 
   mutable Mutex mu_;
   size_t large_ ABSL_GUARDED_BY(mu_) = 0;

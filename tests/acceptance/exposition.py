@@ -15,6 +15,22 @@ LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"')
 SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")
 UNITS = ("_seconds", "_bytes", "_total", "_info", "_size")
 
+# As `promtool check metrics` has them.
+BASE_UNITS = ("amperes", "bytes", "celsius", "grams", "joules", "kelvin", "kelvins", "meters",
+              "metres", "moles", "seconds", "volts")
+OTHER_UNITS = ("minutes", "hours", "days", "weeks", "kelvin", "fahrenheit", "rankine", "inches",
+               "yards", "miles", "bits", "calories", "pounds", "ounces")
+PREFIXES = ("pico", "nano", "micro", "milli", "centi", "deci", "deca", "hecto", "kilo", "kibi",
+            "mega", "mibi", "mebi", "giga", "gibi", "tera", "tebi", "peta", "pebi")
+ABBREVIATIONS = ("s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "kib", "mib",
+                 "gib", "m", "h", "d")
+KINDS = ("counter", "gauge", "histogram", "summary", "untyped")
+
+# Series of one metric, without its buckets. A hundred tenants and the rest have a few of
+# each; what had one for each instance or peer would soon have more.
+SERIES_MAX = 2_000
+LABEL_BYTES_MAX = 128
+
 
 class Metric:
     def __init__(self, name, text):
@@ -111,6 +127,8 @@ def parse(text):
     for metric in metrics.values():
         expect(metric.samples, f"{metric.name} has no sample")
         check_name(metric)
+        for complaint in lint(metric):
+            raise Failed(complaint)
         if metric.kind == "histogram":
             _check_histogram(metric)
     return metrics
@@ -126,6 +144,51 @@ def check_name(metric):
     if metric.kind == "histogram":
         expect(metric.name.endswith(UNITS), f"{metric.name} has no unit")
     expect("instance_id" not in metric.labels, f"an instance ID is a label of {metric.name}")
+
+
+def lint(metric):
+    """What `promtool check metrics` would say of it, and of labels without a bound."""
+    name, words = metric.name, metric.name.split("_")
+    if not metric.help.strip():
+        yield f"{name} has no help"
+    if not metric.help.strip().endswith("."):
+        yield f"the help of {name} is no sentence: {metric.help!r}"
+    if metric.kind is None:
+        yield f"{name} has no type"
+    if (metric.kind == "counter") != name.endswith("_total"):
+        yield f"{name}, a {metric.kind}: counters end in _total, and nothing else does"
+    if metric.kind != "histogram":
+        for suffix in ("_bucket", "_count", "_sum"):
+            if name.endswith(suffix):
+                yield f"{name} ends as a part of a histogram"
+        if any("le" in dict(labels) for _, labels in metric.samples):
+            yield f"{name} has the label le, which is a histogram's"
+    if any("quantile" in dict(labels) for _, labels in metric.samples):
+        yield f"{name} has the label quantile, which is a summary's"
+    if ":" in name:
+        yield f"{name} has a colon, which rules that record are for"
+    for word in words:
+        if word in KINDS:
+            yield f"{name} names its type"
+        if word in ABBREVIATIONS:
+            yield f"{name} abbreviates a unit: {word}"
+        if word in OTHER_UNITS or any(
+                word == prefix + unit for prefix in PREFIXES
+                for unit in (*BASE_UNITS, *OTHER_UNITS)):
+            yield f"{name}: {word} is not a base unit"
+    snake = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+    for wrong in [each for each in (name, *metric.labels) if not snake.fullmatch(each)]:
+        yield f"{wrong} of {name} is not in snake_case"
+    series = {labels for suffix, labels in metric.samples if suffix != "_bucket"}
+    if len(series) > SERIES_MAX:
+        yield f"{name} has {len(series)} series"
+    for labels in series:
+        for label, value in labels:
+            if len(value.encode()) > LABEL_BYTES_MAX:
+                yield f"{label} of {name} has {len(value.encode())} bytes"
+    names = {frozenset(dict(labels)) - {"le"} for _, labels in metric.samples}
+    if len(names) > 1:
+        yield f"the series of {name} have different labels: {names}"
 
 
 def names_in(expression):

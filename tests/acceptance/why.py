@@ -2,7 +2,7 @@
 and why nothing happens.
 
 With each cause by itself, and times by the microsecond:
-tests/orchestration/engine_explain_test.cc.
+tests/doors/explained_causes_test.cc.
 """
 
 import json
@@ -212,7 +212,7 @@ def _(server, sidecar):
 
         sidecar.suspend("a-1", "a look at it")
         worker.turn().complete()
-        found = cause(server, "a-1", "SUSPENDED", "is Suspended: it is suspended since ",
+        found = cause(server, "a-1", "SUSPENDED", "is Suspended: it has been suspended since ",
                       '"a look at it"')
         equal(found["reason"], "a look at it", "reason")
 
@@ -253,7 +253,7 @@ def _(server, sidecar):
                       'orchestration "p-1" has had since ')
         equal((found["instance_id"], found["orchestration_id"]), (TALLY, "p-1"), "lock")
         found = cause(server, TALLY, "LOCKED", f'entity "{TALLY}": orchestration "p-1" has locked '
-                                               "it since ", 'first a lock request of "p-2"')
+                                               "it since ", '1 message waits for it: a lock request of "p-2"')
         equal(found["orchestration_id"], "p-1", "holder")
         equal(cause(server, TALLY, "MESSAGES", among=True)["count"], 1, "messages")
         sidecar.start("p", id="p-3")
@@ -278,8 +278,8 @@ def _():
         join = shop.begin("leasehold.v1.Echo/Join", room)
         next(join)
         told = see.call(EXPLAIN, instance_id="room-1")
-        contains(told.sentence, 'instance "room-1" is busy: a hold has kept it busy for ',
-                 'by "shop" from ipv4:127.0.0.1:', "; and 1 more")
+        contains(told.sentence, 'instance "room-1" is busy: a hold by "shop" from '
+                 "ipv4:127.0.0.1:", " has kept it busy for ", "; and 1 more")
         equal([(one.pin, one.holder.method, one.holder.identity) for one in told.causes],
               [("hold", "leasehold.v1.Instances/Hold", "shop"),
                ("echo-stream", "leasehold.v1.Echo/EchoStream", "shop"),
@@ -344,3 +344,36 @@ def _():
         gone = leasehold("why", "nobody", address)
         equal(gone.code, 1, f"exit code of {gone}")
         contains(gone.err, 'NOT_FOUND: there is nothing under the ID "nobody"')
+
+
+@check("A54.13 other limits of the tenant: of stored bytes nothing more can be started; for its "
+       "context an orchestration waits")
+def _():
+    with Guarded("--builtin=off", "--idle-timeout=200ms",
+                 policy={"tenants": {"acme": {"stored_bytes": 1}, "globex": {"contexts": 1}}},
+                 shop="acme: user", hall="globex: user, worker") as server:
+        shop, hall = server.as_("shop"), server.as_("hall")
+        start = "leasehold.v1.Orchestration/Start"
+        shop.call(start, name="NoSuch", instance_id="a-1")
+        equal(shop.code(start, name="NoSuch", instance_id="a-2"), "RESOURCE_EXHAUSTED", "code")
+
+        def told():
+            code, message, found = shop.outcome(EXPLAIN, instance_id="a-2")
+            return message if code == "NOT_FOUND" else found.sentence
+        contains(told(), "starts, events and calls are refused: this tenant has ",
+                 " bytes stored, and may have 1")
+
+        hall.call(start, name="NoSuch", instance_id="a-1")
+        wait_until(lambda: not hall.call("leasehold.v1.Instances/List").instances,
+                   "the end of the context of the start")
+        hold = hall.begin("leasehold.v1.Instances/Hold", [("instance-id", "room-1")])
+        next(hold)
+        worker = hall.begin("TaskHubSidecarService/GetWorkItems")
+        next(worker)
+        wait_until(lambda: 'because its instance context could not open: the limit contexts of '
+                   'this tenant is reached, which is 1'
+                   in hall.call(EXPLAIN, instance_id="a-1").sentence, "the limit of contexts")
+        hold.cancel()
+        wait_until(lambda: "its turn has been with worker "
+                   in hall.call(EXPLAIN, instance_id="a-1").sentence, "its turn to go out")
+        worker.cancel()

@@ -145,8 +145,8 @@ TEST_F(AdminServerTest, AnExplanationHasItsFactsAndTheAddressesOfCallers) {
   EXPECT_EQ(response.sentence(),
             "orchestration \"a\" (Main) is Running: the activity \"Charge\" "
             "(attempt 2; the last one failed: Declined: no) has been with "
-            "worker 7 (behind ipv4:1) for 12s; a join has kept it busy for 3s "
-            "by \"shop\" from behind ipv4:2; and 3 more");
+            "worker 7 (behind ipv4:1) for 12s; a join by \"shop\" from behind "
+            "ipv4:2 has kept it busy for 3s; and 3 more");
   EXPECT_EQ(response.causes(0).kind(), v1::Cause::WITH_WORKER);
   EXPECT_EQ(response.causes(0).work(), "activity");
   EXPECT_EQ(response.causes(0).holder().address(), "behind ipv4:1");

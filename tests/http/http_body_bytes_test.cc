@@ -27,6 +27,7 @@ TEST_F(HttpBodyBytesTest, AllTogetherHaveALimit) {
     const absl::Status refused = second.Set(41);
     EXPECT_EQ(refused.code(), Code::kUnavailable);
     EXPECT_EQ(RetryAfter(refused), absl::Seconds(1));
+    EXPECT_EQ(all_.refused(), 1u);
     EXPECT_EQ(all_.total(), 100u);
     EXPECT_TRUE(second.Set(10).ok());
     EXPECT_EQ(all_.total(), 70u);
@@ -53,6 +54,8 @@ TEST_F(HttpBodyBytesTest, ATenantHasALimitAndOthersAreNotConcerned) {
   EXPECT_EQ(RetryAfter(refused), absl::Seconds(1));
   EXPECT_TRUE(other.Set(30).ok());
   EXPECT_EQ(all_.total(), 60u);
+  EXPECT_EQ(all_.refused_of_tenants(), (TenantTally::Counts{{"acme", 1}}));
+  EXPECT_EQ(all_.refused(), 0u);
 }
 
 TEST_F(HttpBodyBytesTest, ABodyThatIsLargerThanTheLimitGoesAlone) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -198,6 +199,32 @@ TEST_F(EntityCallTest, WhatIsKeptNoLongerIsDroppedFromTheStore) {
   const std::string tenant = Key(kCounter).tenant;
   EXPECT_EQ(*memory_.FindCall(tenant, "old"), std::nullopt);
   EXPECT_NE(*memory_.FindCall(tenant, "new"), std::nullopt);
+}
+
+TEST_F(EntityCallTest, OneTenantsFloodLeavesWhatIsKeptForAnother) {
+  options_.kept_calls.count_max = 4;
+  FakeWorker& quiet = Connect();
+  Call("q-1");
+  Complete(quiet.TakeBatch(), "first");
+  Call("q-2");
+  Complete(quiet.TakeBatch(), "second");
+  const auto flood = [this](FakeWorker& worker, int from) {
+    for (int i = from; i < from + 20; ++i) {
+      Call(absl::StrCat("f-", i));
+      Complete(worker.TakeBatch(), "x");
+    }
+  };
+  tenant_ = "loud";
+  flood(Connect(), 0);
+  EXPECT_EQ(*memory_.FindCall("loud", "f-17"), std::nullopt);
+  EXPECT_NE(*memory_.FindCall("loud", "f-18"), std::nullopt);
+  EXPECT_NE(*memory_.FindCall("loud", "f-19"), std::nullopt);
+  // Also if all of it comes from the store.
+  Reopen();
+  flood(Connect(), 20);
+  tenant_ = kTestTenant;
+  EXPECT_EQ(OutputOf(Call("q-1")), "first");
+  EXPECT_EQ(OutputOf(Call("q-2")), "second");
 }
 
 TEST_F(EntityCallTest, ACallerThatGoesDoesNotEndItsOperation) {

@@ -1,4 +1,5 @@
-// Why nothing happens: each cause by itself, as the engine explains it.
+// Why nothing happens, as the engine explains it. Each cause by itself, with
+// its words: tests/doors/explained_causes_test.cc.
 #include <string>
 #include <utility>
 #include <vector>
@@ -122,6 +123,35 @@ TEST_F(EngineExplainTest, WhatTheLimitOfOpenOnesKeptFromStarting) {
               HasSubstr("1 are open, and 1 may be"));
 }
 
+TEST_F(EngineExplainTest, WhatTheLimitOfStoredBytesRefuses) {
+  uint64_t limit = 0;
+  options_.stored_bytes_max_of_tenant = [&](const std::string&) {
+    return limit;
+  };
+  FakeWorker& worker = Connect();
+  Run(worker, "waits");
+  Run(worker, "sleeps", {TimerAt(1, Now() + absl::Hours(1))});
+  Put(worker, "@c@1", "7");
+  EXPECT_THAT(Kinds("waits"), ElementsAre(Kind::kEvent));
+  limit = memory_.StoredBytes(kTestTenant);
+  EXPECT_EQ(Raise("waits", "go").code(), Code::kResourceExhausted);
+  // Nobody can send it what it waits for.
+  EXPECT_THAT(Kinds("waits"), ElementsAre(Kind::kEvent, Kind::kStoredLimit));
+  const Cause why = Explain("waits").causes[1];
+  EXPECT_EQ(why.count, limit);
+  EXPECT_EQ(why.limit, limit);
+  EXPECT_THAT(Kinds("@c@1"), ElementsAre(Kind::kNothing, Kind::kStoredLimit));
+  // What goes on by itself does not wait for it.
+  EXPECT_THAT(Kinds("sleeps"), ElementsAre(Kind::kTimer));
+  for (const char* id : {"none", "@c@none"}) {
+    const Asked<Explanation> nothing = Ask(id);
+    EXPECT_EQ(nothing.code(), Code::kNotFound);
+    EXPECT_THAT(std::string(nothing.status().message()),
+                HasSubstr(absl::StrCat("this tenant has ", limit,
+                                       " bytes stored, and may have ", limit)));
+  }
+}
+
 // ---- Contexts ---------------------------------------------------------------
 
 TEST_F(EngineExplainTest, AContextIsBusyBecauseOfThoseWhoHoldIt) {
@@ -142,9 +172,10 @@ TEST_F(EngineExplainTest, AContextIsBusyBecauseOfThoseWhoHoldIt) {
   EXPECT_EQ(hold.age, absl::Minutes(3));
   EXPECT_EQ(explanation.causes[1].kind, Kind::kCalls);
   EXPECT_EQ(explanation.causes[1].count, 1u);
-  EXPECT_EQ(SentenceOf(explanation),
-            "instance \"room\" is busy: a hold has kept it busy for 3m by "
-            "\"shop\" from ipv4:10.0.0.7:1; 1 call keeps it busy");
+  EXPECT_EQ(
+      SentenceOf(explanation),
+      "instance \"room\" is busy: a hold by \"shop\" from ipv4:10.0.0.7:1 "
+      "has kept it busy for 3m; 1 call keeps it busy");
   held.reset();
   pin.Reset();
   clock_.Advance(absl::Seconds(5));
@@ -171,15 +202,6 @@ TEST_F(EngineExplainTest, OldestHoldersComeFirstAndTheRestIsCounted) {
 }
 
 // ---- Not started, not dispatched --------------------------------------------
-
-TEST_F(EngineExplainTest, NoWorkerIsConnected) {
-  Start("a");
-  Settle();
-  EXPECT_EQ(Why("a").kind, Kind::kNoWorker);
-  EXPECT_EQ(Sentence("a"),
-            "orchestration \"a\" (Main) is Pending: no worker is connected "
-            "that could take the orchestrator \"Main\"");
-}
 
 TEST_F(EngineExplainTest, NoConnectedWorkerTakesIt) {
   Connect(Only("Other"));
@@ -226,26 +248,6 @@ TEST_F(EngineExplainTest, AllSlotsAreInUse) {
             "it are in use (2 of 2)");
 }
 
-TEST_F(EngineExplainTest, ItsWorkersHaveTooMuchUnread) {
-  FakeWorker& worker = Connect();
-  worker.untaken_bytes = WorkSink::kUntakenBytesMax + 1;
-  Start("a");
-  Settle();
-  EXPECT_EQ(Why("a").kind, Kind::kUnread);
-}
-
-TEST_F(EngineExplainTest, NoWorkerThatTakesItAnswers) {
-  work_options_.turn_timeout = absl::Seconds(60);
-  FakeWorker& worker = Connect();
-  for (const char* id : {"a", "b"}) Start(id);
-  Settle();
-  worker.items.clear();
-  Pass(absl::Seconds(60));
-  // One of them shows whether it answers.
-  const std::string waits = worker.TakeTurn().instance_id == "a" ? "b" : "a";
-  EXPECT_EQ(Why(waits).kind, Kind::kSilent);
-}
-
 TEST_F(EngineExplainTest, WhatWasLostTwiceGoesOutAlone) {
   for (const char* id : {"a", "b"}) Start(id);
   for (int i = 0; i < 2; ++i) {
@@ -267,30 +269,6 @@ TEST_F(EngineExplainTest, WhatWasLostTwiceGoesOutAlone) {
   EXPECT_THAT(TextOf(why), HasSubstr("was lost 2 times and goes out alone"));
 }
 
-TEST_F(EngineExplainTest, ItsStartIsScheduled) {
-  Connect();
-  StartRequest request = Request("a");
-  request.scheduled_start = ToTimestamp(Now() + absl::Hours(1));
-  Start(std::move(request));
-  Settle();
-  const Cause why = Why("a");
-  EXPECT_EQ(why.kind, Kind::kScheduled);
-  EXPECT_EQ(why.at, Now() + absl::Hours(1));
-}
-
-TEST_F(EngineExplainTest, ItsStartIsBeingStored) {
-  Start("a");
-  tasks_.RunAll();
-  readers_.RunAll();  // Its ID is free; now the writer is waited for.
-  Asked<Explanation> asked;
-  engine().explanations().Explain(Key("a"), asked.done());
-  readers_.RunAll();
-  ASSERT_TRUE(asked.ok()) << asked.status();
-  ASSERT_THAT(asked.value().causes, Not(IsEmpty()));
-  EXPECT_EQ(asked.value().causes[0].kind, Kind::kStoring);
-  EXPECT_EQ(asked.value().causes[0].name, "its start");
-}
-
 TEST_F(EngineExplainTest, ItIsSuspended) {
   FakeWorker& worker = Connect();
   Run(worker, "a", {TimerAt(1, Now() + absl::Hours(1))});
@@ -301,7 +279,8 @@ TEST_F(EngineExplainTest, ItIsSuspended) {
   Settle();
   EXPECT_THAT(Kinds("a"), ElementsAre(Kind::kSuspended, Kind::kTimer));
   EXPECT_EQ(Why("a").reason, "a look at it");
-  EXPECT_THAT(Sentence("a"), HasSubstr("is Suspended: it is suspended since "));
+  EXPECT_THAT(Sentence("a"),
+              HasSubstr("is Suspended: it has been suspended since "));
 }
 
 TEST_F(EngineExplainTest, TheStoreCannotBeWritten) {
@@ -361,6 +340,51 @@ TEST_F(EngineExplainTest, AnActivityIsGivenBackAndTriedLater) {
   EXPECT_EQ(TextOf(why),
             "the activity \"Work\" goes out again in 200ms, because it was "
             "given back or lost 1 time");
+}
+
+TEST_F(EngineExplainTest, ItsContextMayNotOpen) {
+  // As the limit `contexts` of a tenant is enforced.
+  struct Refusing final : ContextInitializer {
+    bool MayBlock() const override { return false; }
+    void Initialize(InstanceContext&, const InitializerRequest&,
+                    HookDone done) override {
+      if (!refuses) return done();
+      done(absl::ResourceExhaustedError("the limit contexts is reached"));
+    }
+    bool refuses = false;
+  } limit;
+  initializers_ = {&limit};
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {TimerAt(1, Now() + absl::Hours(1))});
+  Pass(2 * kLease);
+  limit.refuses = true;
+  Pass(absl::Hours(1));
+  const Cause why = Why("a");
+  EXPECT_EQ(why.kind, Kind::kDelayed);
+  EXPECT_EQ(why.count, 0u);
+  EXPECT_EQ(TextOf(why),
+            "the orchestrator \"Main\" goes out again in 200ms, because its "
+            "instance context could not open: the limit contexts is reached");
+  limit.refuses = false;
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Why("a").kind, Kind::kWithWorker);
+  // From now on it is its worker again.
+  Abandon(worker.TakeTurn());
+  Settle();
+  EXPECT_EQ(Why("a").kind, Kind::kDelayed);
+  EXPECT_EQ(Why("a").reason, "");
+  EXPECT_GT(Why("a").count, 0u);
+}
+
+TEST_F(EngineExplainTest, WorkThatNothingElseNamesIsAPin) {
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {CallTask(1, "Work")});
+  // Its pin is that of the work, as is said there.
+  EXPECT_THAT(Kinds("a"), ElementsAre(Kind::kWithWorker));
+  Run(worker, "b", {leasehold::Complete("done")});
+  Pin pin = Use("b");
+  const HeldPin held(std::move(pin), PinKind::kWorkItem, nullptr);
+  EXPECT_THAT(Kinds("b"), ElementsAre(Kind::kEnded, Kind::kWorkHeld));
 }
 
 // ---- What it waits for ------------------------------------------------------
@@ -474,7 +498,7 @@ TEST_F(EngineExplainTest, TheLockOfAnEntityAndWhoHasIt) {
               StartsWith("entity \"@c@2\": orchestration \"p\" has locked it "
                          "since "));
   EXPECT_THAT(Sentence("@c@2"),
-              HasSubstr("1 message waits for it, first a lock request of "
+              HasSubstr("1 message waits for it: a lock request of "
                         "\"q\""));
 }
 
@@ -498,7 +522,8 @@ TEST_F(EngineExplainTest, AnEntityWaitsForAWorkerOrForItsTime) {
   Signal("@c@1", "add");
   Settle();
   EXPECT_THAT(Kinds("@c@1"), ElementsAre(Kind::kNoWorker, Kind::kMessages));
-  EXPECT_THAT(Sentence("@c@1"), HasSubstr("first the signal \"add\""));
+  EXPECT_THAT(Sentence("@c@1"),
+              HasSubstr("1 message waits for it: the signal \"add\""));
   const absl::Time later = Now() + absl::Hours(1);
   Signal("@c@2", "add", ToTimestamp(later));
   Settle();

@@ -262,7 +262,7 @@ class EngineTest : public testing::Test, public EngineObserver {
   void Reopen() {
     Close();
     registry_ = std::make_unique<InstanceRegistry>(
-        clock_, tasks_, provider_, std::vector<ContextInitializer*>{},
+        clock_, tasks_, *context_policy_, initializers_,
         std::vector<InstanceObserver*>{},
         InstanceRegistryOptions{.idle_timeout = kLease});
     work_ = std::make_shared<NodeWorkExchange>(clock_, *this, work_options_);
@@ -495,6 +495,9 @@ class EngineTest : public testing::Test, public EngineObserver {
   MemoryStore memory_;
   FaultStore store_{memory_};
   SharedProvider provider_;
+  // Of the registry; a test sets them before the engine is used.
+  InstanceContextProvider* context_policy_ = &provider_;
+  std::vector<ContextInitializer*> initializers_;
   std::unique_ptr<InstanceRegistry> registry_;
   EngineOptions options_ = {.check_invariants = true,
                             .outbox_shortcut = HasOutboxShortcut()};

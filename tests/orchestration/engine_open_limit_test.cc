@@ -77,6 +77,8 @@ TEST_F(EngineOpenLimitTest, OneTooManyIsRefusedAndNothingIsStored) {
             "the limit open_orchestrations of this tenant is reached, which "
             "is 2");
   EXPECT_EQ(RetryAfter(third.status()), absl::Seconds(1));
+  EXPECT_EQ(engine().counts().open_refused,
+            (TenantTally::Counts{{std::string(kTestTenant), 1}}));
   EXPECT_EQ(StatusOf("c"), "none");
   EXPECT_EQ(*memory_.ReadLastNumber(kOnlyPartition), last_number);
   EXPECT_FALSE(

@@ -98,6 +98,9 @@ TEST_F(EngineStoredLimitTest, EveryDoorOfCallersIsClosed) {
   engine().Restart(Key("ended"), std::nullopt, {}, restart.done());
   Settle();
   EXPECT_EQ(restart.code(), Code::kResourceExhausted);
+  EXPECT_EQ(engine().counts().stored_refused,
+            (TenantTally::Counts{{std::string(kTestTenant), 7}}));
+  EXPECT_TRUE(engine().counts().open_refused.empty());
   EXPECT_EQ(memory_.StoredBytes(kTestTenant),
             limits_[std::string(kTestTenant)]);
   EXPECT_EQ(StatusOf("failed"), "Failed");

@@ -82,6 +82,21 @@ TEST_F(ByteBudgetTest, BoundsAllTogetherButNotWhatIsSmall) {
   EXPECT_TRUE(Take("c", 100, small).ok());
 }
 
+TEST_F(ByteBudgetTest, RefusalsAreCountedByLimit) {
+  Claim a;
+  Claim b;
+  Claim refused;
+  ASSERT_TRUE(Take("a", 30 * kMiB, a).ok());
+  EXPECT_FALSE(Take("a", 3 * kMiB, refused).ok());
+  EXPECT_EQ(budget_.refusals().connection, 1u);
+  EXPECT_EQ(budget_.refusals().total, 0u);
+  ASSERT_TRUE(Take("b", 30 * kMiB, b).ok());
+  EXPECT_FALSE(Take("c", 30 * kMiB, refused).ok());
+  EXPECT_EQ(budget_.refusals().connection, 1u);
+  EXPECT_EQ(budget_.refusals().total, 1u);
+  EXPECT_TRUE(budget_.refusals().tenants.empty());
+}
+
 TEST_F(ByteBudgetTest, BoundsWhatIsSmallToo) {
   std::vector<std::unique_ptr<Claim>> claims;
   size_t taken = 0;
@@ -281,6 +296,7 @@ TEST_F(ByteBudgetOfTenantsTest, ATenantIsBoundedOverAllItsConnections) {
   EXPECT_THAT(std::string(refused.message()),
               HasSubstr("the limit kept_bytes of this tenant is reached, "
                         "which is 31457280"));
+  EXPECT_EQ(budget_.refusals().tenants, (TenantTally::Counts{{"acme", 1}}));
   EXPECT_EQ(RetryAfter(refused), absl::Seconds(1));
   EXPECT_TRUE(TakeOf("globex", "c", 20 * kMiB, third).ok())
       << "another is not concerned";

@@ -1,16 +1,16 @@
 // Entities that outlive their workers and their server: bank.mjs ADDRESS [worker]
 //
-// Without `worker`: moves money between accounts, says `done` once all is as it should
-// be, however often the server and the workers have been killed meanwhile. Each of them
-// is a process of its own, says `did` for each operation, and ends with the process that
-// has its standard input.
+// Without `worker`: moves money between accounts until its standard input ends, and says
+// `done` once all is as it should be, however often the server and the workers have been
+// killed meanwhile. Each of them is a process of its own, says `did` for each operation,
+// and ends with the process that has its standard input.
 
 import assert from "node:assert/strict";
 import { EntityInstanceId, TaskEntity } from "@microsoft/durabletask-js";
 import { insist, newClient, newId, newWorker, output, range, sleep } from "./hub.mjs";
 
 const ACCOUNTS = 4;
-const TRANSFERS = 60; // And as many signals.
+const TRANSFERS = 60; // At least, and as many signals.
 
 const of = (key) => new EntityInstanceId("account", key);
 const ledger = new EntityInstanceId("ledger", "1");
@@ -85,7 +85,9 @@ async function moveMoney() {
   const signals = Object.fromEntries(keys.map((key) => [key, []]));
   const transfers = [];
   const repeated = new Set(); // Signals that may have been heard twice.
-  for (const n of range(TRANSFERS)) {
+  let enough = false;
+  process.stdin.on("end", () => (enough = true)).resume();
+  for (let n = 0; n < TRANSFERS || !enough; n++) {
     const from = n % ACCOUNTS;
     const to = (n + 1 + (Math.floor(n / ACCOUNTS) % (ACCOUNTS - 1))) % ACCOUNTS;
     const transfer = { id: `t-${n}`, from: keys[from], to: keys[to], n: n + 1 };

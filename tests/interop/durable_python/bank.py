@@ -1,13 +1,15 @@
 """Entities that outlive their workers and their server: bank.py ADDRESS [worker]
 
-Without `worker`: moves money between accounts, says `done` once all is as it should be,
-however often the server and the workers have been killed meanwhile. Each of them is a
-process of its own, says `did` for each operation, and ends with the process that has
-its standard input.
+Without `worker`: moves money between accounts until its standard input ends, and says
+`done` once all is as it should be, however often the server and the workers have been
+killed meanwhile. Each of them is a process of its own, says `did` for each operation, and
+ends with the process that has its standard input.
 """
 
 import collections
+import itertools
 import sys
+import threading
 import time
 from datetime import timedelta
 
@@ -20,8 +22,7 @@ from hub import ALL, client, end, equal, new_id, output, soon, start, working
 from survivor import QUICKLY, insist
 
 ACCOUNTS = 4
-TRANSFERS = 60
-SIGNALS = 60
+TRANSFERS = 60  # At least, and as many signals.
 BATCH = new_id("bank")  # Of this run's names.
 
 
@@ -90,7 +91,11 @@ def move_money():
         schedule_id=BATCH, orchestration_name="tick", interval=timedelta(seconds=1),
         start_at=soon(0), start_immediately_if_late=True))
     transfers, signals, repeated = [], collections.defaultdict(list), set()
-    for n in range(max(TRANSFERS, SIGNALS)):
+    enough = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), enough.set()), daemon=True).start()
+    for n in itertools.count():
+        if n >= TRANSFERS and enough.is_set():
+            break
         source, target = n % ACCOUNTS, (n + 1 + n // ACCOUNTS % (ACCOUNTS - 1)) % ACCOUNTS
         id = f"t-{n}"
         insist(start_once, "transfer", [id, keys[source], keys[target], n],
