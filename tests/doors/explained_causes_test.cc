@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -176,7 +177,8 @@ class ExplainedCausesTest : public EntityTest,
     Connect({.slots = {1, 1, 1}});
     rival_->TakeSlot();
     Started("a");
-    rival_->GiveUpSlot();
+    // The question itself would have it taken.
+    meanwhile_ = [this] { rival_->GiveUpSlot(); };
     return "a";
   }
 
@@ -365,6 +367,7 @@ class ExplainedCausesTest : public EntityTest,
   v1::Explanation Explain(std::string_view id) {
     Asked<Explanation> asked;
     engine().explanations().Explain(Key(id), asked.done());
+    if (meanwhile_) meanwhile_();
     readers_.RunNewest();  // And nothing else goes on.
     EXPECT_TRUE(asked.ok()) << asked.status();
     v1::Explanation told;
@@ -409,6 +412,7 @@ class ExplainedCausesTest : public EntityTest,
   std::deque<FakeCall> calls_;
   std::optional<HeldPin> held_;
   std::optional<Rival> rival_;
+  std::function<void()> meanwhile_;  // Between a question and its answer.
   uint64_t stored_bytes_max_ = 0;
 };
 
