@@ -1,4 +1,4 @@
-"""A60: lists of orchestrations with the newest first, and counts, over gRPC and over HTTP.
+"""A63: lists of orchestrations with the newest first, and counts, over gRPC and over HTTP.
 
 The order in which they were started: A24.18. The command line: A23.27.
 """
@@ -30,7 +30,7 @@ def some(server, sidecar):
     start(server, "run-0", name="Other")
 
 
-@on_both_stores("A60.1 List: the newest first, page by page, while others come and go; a token "
+@on_both_stores("A63.1 List: the newest first, page by page, while others come and go; a token "
                 "is good for its own order, and no other")
 def _(server, sidecar):
     some(server, sidecar)
@@ -60,7 +60,7 @@ def _(server, sidecar):
     fails(server, "INVALID_ARGUMENT", LIST, {"filter": {"tags": [""]}}, names=["tags"])
 
 
-@on_both_stores("A60.2 Count: how many match, by status")
+@on_both_stores("A63.2 Count: how many match, by status")
 def _(server, sidecar):
     def counts(**conditions):
         message = call(server, COUNT, {"filter": conditions}).message
@@ -75,16 +75,16 @@ def _(server, sidecar):
     fails(server, "INVALID_ARGUMENT", COUNT, {"filter": {"statuses": [77]}}, names=["77"])
 
 
-@on_both_stores("A60.3 the dashboard's API lists the newest first, with all its filters, and "
+@on_both_stores("A63.3 the dashboard's API lists the newest first, with all its filters, and "
                 "counts", "--http-listen=127.0.0.1:0")
 def _(server, sidecar):
     some(server, sidecar)
     api = Api(server)
 
-    def get(path, status=200, **query):
+    def get(path, want=200, **query):
         origin = api.origin if api.origin.startswith("http") else f"http://{api.origin}"
         answer = api.get(f"{origin}/api/v1/{path}?{urllib.parse.urlencode(query)}")
-        equal(answer.status, status, f"status of {answer}")
+        equal(answer.status, want, f"status of {answer}")
         return answer.json
 
     def page(**query):
