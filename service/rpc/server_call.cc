@@ -137,9 +137,7 @@ void ServerCall::Refuse(const absl::Status& status) {
   CompletionTag* const until = held_->until.Begin();
   held_->alarm.Set(
       queue_.queue(),
-      gpr_time_add(
-          gpr_now(GPR_CLOCK_MONOTONIC),
-          gpr_time_from_millis(absl::ToInt64Milliseconds(delay), GPR_TIMESPAN)),
+      gpr_time_from_millis(absl::ToInt64Milliseconds(delay), GPR_TIMESPAN),
       until);
 }
 

@@ -289,8 +289,10 @@ def _():
             server.await_line("err", "tls_changed")
             expect(serial() != before, "the new certificate is used")
             with RawHttp(server.http_address) as plain:
-                plain.send(get("/healthz"))
-                expect(plain.ended() or plain.bytes[:1] == b"\x15", "no plain text")
+                refused = plain.ask(get("/healthz"))
+                equal((refused.status, refused.body), (
+                    400, b"this port speaks TLS: ask for https:// there\n"), "without TLS")
+                expect(plain.ended(), "the end")
 
 
 @check("A52.13 the end: connections that wait for nothing close, and the exit code is 0")
