@@ -16,6 +16,7 @@
 #include "client/cli/instances_command.h"
 #include "client/cli/join_command.h"
 #include "client/cli/orchestration_command.h"
+#include "client/cli/pages_command.h"
 #include "client/cli/printable.h"
 #include "client/cli/settings.h"
 #include "client/cli/top_command.h"
@@ -106,6 +107,9 @@ CommandLine::CommandLine(Surroundings& surroundings)
     command.app->footer(
         "You can also use --address, --output, --timeout, --config, --context "
         "and the options for TLS and tokens here: see leasehold --help.");
+  }
+  for (Command& command : AddPagesCommands(parser_)) {
+    commands_.push_back(std::move(command));
   }
 }
 

@@ -1,11 +1,10 @@
 #include "service/host/check_command.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "lease/base/quote.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/orchestration_info.h"
@@ -18,27 +17,6 @@ namespace {
 constexpr int kDamaged = 1;
 constexpr int kWrongUsage = 2;
 
-constexpr char kHelp[] =
-    "Usage: leasehold-server check [--data=DIR] [--export=FILE] [--accept]\n"
-    "\n"
-    "Looks at everything that a data directory holds, while no server has it:\n"
-    "checksums, indexes, the number of rows, and whether each row can be "
-    "read.\n"
-    "Prints what is damaged. Exit code: 0, nothing; 1, something; 2, it "
-    "cannot\n"
-    "be checked.\n"
-    "\n"
-    "  --data=DIR      The data directory. Else LEASEHOLD_DATA; else\n"
-    "                  leasehold-data.\n"
-    "  --export=FILE   Write what is left of the damaged orchestrations, a "
-    "line\n"
-    "                  of JSON a row, its bytes in base64.\n"
-    "  --accept        Have the next server go on with what is there, "
-    "although\n"
-    "                  rows are missing or the file is older than it should "
-    "be.\n"
-    "                  What is damaged stays set aside until it is purged.\n";
-
 struct CheckOptions {
   std::string data = "leasehold-data";
   std::string export_to;
@@ -50,35 +28,29 @@ int Fail(const std::string& message) {
   return kWrongUsage;
 }
 
-// Empty: they were read. Otherwise what is wrong.
-std::string ReadOptions(const std::vector<std::string>& arguments,
-                        CheckOptions& options) {
-  const char* data = std::getenv("LEASEHOLD_DATA");
-  if (data != nullptr && *data != '\0') options.data = data;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    absl::string_view rest = arguments[i];
-    std::string* target = nullptr;
-    if (rest == "--accept") {
-      options.accept = true;
-      continue;
-    }
-    if (absl::ConsumePrefix(&rest, "--data")) target = &options.data;
-    if (absl::ConsumePrefix(&rest, "--export")) target = &options.export_to;
-    if (target == nullptr || !(rest.empty() || absl::StartsWith(rest, "="))) {
-      return absl::StrCat("unknown argument ", QuoteForMessage(arguments[i]),
-                          "; --help lists them");
-    }
-    if (absl::ConsumePrefix(&rest, "=")) {
-      *target = std::string(rest);
-    } else if (i + 1 < arguments.size()) {
-      *target = arguments[++i];
-    }
-    if (target->empty()) {
-      return absl::StrCat(arguments[i], ": needs a value");
-    }
-  }
-  return "";
+void AddOptions(CLI::App& app, CheckOptions& options) {
+  app.add_option("--data", options.data, "The data directory.")
+      ->type_name("DIR")
+      ->default_str(options.data)
+      ->envname("LEASEHOLD_DATA");
+  app.add_option("--export", options.export_to,
+                 "Write what is left of the damaged orchestrations, a line of "
+                 "JSON a row, its bytes in base64.")
+      ->type_name("FILE");
+  app.add_flag("--accept", options.accept,
+               "Have the next server go on with what is there, although rows "
+               "are missing or the file is older than it should be. What is "
+               "damaged stays set aside until it is purged.");
 }
+
+constexpr char kDescription[] =
+    "Says whether a data directory is whole.\n"
+    "It looks at everything that the directory holds, while no server has it: "
+    "checksums,\nindexes, the number of rows, and whether each row can be "
+    "read. "
+    "Prints what is damaged.\nExit code: 0, nothing; 1, something; 2, it "
+    "cannot "
+    "be checked.";
 
 RowDecoders Decoders() {
   return {
@@ -125,15 +97,21 @@ void Print(const std::string& path, const CheckReport& report) {
 
 int RunCheckCommand(const std::vector<std::string>& arguments,
                     const Clock& clock) {
-  for (const std::string& argument : arguments) {
-    if (argument == "--help" || argument == "-h") {
-      std::fputs(kHelp, stdout);
-      return 0;
-    }
-  }
+  CLI::App app(kDescription, "leasehold-server check");
   CheckOptions options;
-  if (std::string wrong = ReadOptions(arguments, options); !wrong.empty()) {
-    return Fail(wrong);
+  AddOptions(app, options);
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(app.help().c_str(), stdout);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    const std::vector<std::string> unknown = app.remaining();
+    return Fail(absl::StrCat(
+        unknown.empty() ? error.what()
+                        : absl::StrCat("unknown argument ",
+                                       QuoteForMessage(unknown.front())),
+        "; --help lists them"));
   }
   const auto check = SqliteCheck::Begin(options.data, clock);
   if (!check.ok()) return Fail(std::string(check.status().message()));
@@ -150,6 +128,13 @@ int RunCheckCommand(const std::vector<std::string>& arguments,
     std::printf("accepted: the next server goes on with what is there\n");
   }
   return report.whole() ? 0 : kDamaged;
+}
+
+CommandText DescribeCheck() {
+  CLI::App app(kDescription);
+  CheckOptions options;
+  AddOptions(app, options);
+  return DescribeCommand(app, "leasehold-server check");
 }
 
 }  // namespace leasehold

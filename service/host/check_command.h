@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lease/base/command_text.h"
 #include "lease/clock.h"
 
 namespace leasehold {
@@ -16,6 +17,9 @@ namespace leasehold {
 // 2, the directory cannot be checked.
 int RunCheckCommand(const std::vector<std::string>& arguments,
                     const Clock& clock);
+
+// Its commands and options, as its manual pages show them.
+CommandText DescribeCheck();
 
 }  // namespace leasehold
 

@@ -17,6 +17,7 @@
 #include "lease/base/quote.h"
 #include "service/host/config_file.h"
 #include "service/host/retention_setting.h"
+#include "service/host/server_text.h"
 #include "service/host/setting.h"
 
 namespace leasehold {
@@ -465,6 +466,34 @@ void AddFlags(CLI::App& app, const std::vector<Setting>& settings,
   }
 }
 
+// The command line, without the commands that stand alone.
+struct ServerFlags {
+  CLI::App app{
+      "Serves shared, leased instances over gRPC.\n"
+      "A flag left out is taken from the environment, then from the config "
+      "file:"
+      "\n--idle-timeout is LEASEHOLD_IDLE_TIMEOUT there (several values of "
+      "LEASEHOLD_LISTEN stand\nbetween commas), and idle-timeout here. "
+      "Durations "
+      "have a unit: ns, us, ms, s, m, h, d.\n"
+      "`leasehold-server check` says whether a data directory is whole; check "
+      "--help\nsays how. `leasehold-server token` makes, lists and revokes "
+      "tokens.",
+      "leasehold-server"};
+  Flags flags;
+  std::string config_path;
+
+  explicit ServerFlags(const std::vector<Setting>& settings) {
+    app.set_version_flag("--version",
+                         std::string("leasehold-server " LEASEHOLD_VERSION));
+    AddFlags(app, settings, flags);
+    app.add_option("--config", config_path,
+                   "A file of `name = value` lines; else "
+                   "LEASEHOLD_CONFIG names one.")
+        ->type_name("FILE");
+  }
+};
+
 // What a setting is given as, and where; no values: nowhere.
 struct Given {
   std::string source;
@@ -493,6 +522,18 @@ Given FindGiven(const Setting& setting, const CLI::Option& flag,
 
 }  // namespace
 
+CommandText DescribeServer() {
+  ServerOptions options;
+  std::vector<Setting> settings = Settings(options);
+  for (Setting& setting : settings) {
+    // Not that of the machine on which the pages are made.
+    if (setting.name == "queue-threads") {
+      setting.fallback = "one less than there are cores, at least 1";
+    }
+  }
+  return DescribeCommand(ServerFlags(settings).app, "leasehold-server");
+}
+
 absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
     int argc, const char* const* argv) {
   ServerOptions options;
@@ -500,27 +541,8 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
       std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 1);
   const std::vector<Setting> settings = Settings(options);
 
-  CLI::App app(
-      "Serves shared, leased instances over gRPC.\n"
-      "A flag left out is taken from the environment, then from the config "
-      "file:"
-      "\n--idle-timeout is LEASEHOLD_IDLE_TIMEOUT there (several values of "
-      "LEASEHOLD_LISTEN stand\nbetween commas), and idle-timeout here. "
-      "Durations "
-      "have a unit: ns, us, ms, s, m, h, d.\n"
-      "`leasehold-server check` says whether a data directory is whole; check "
-      "--help\nsays how. `leasehold-server token` makes, lists and revokes "
-      "tokens.",
-      "leasehold-server");
-  app.set_version_flag("--version",
-                       std::string("leasehold-server " LEASEHOLD_VERSION));
-  Flags flags;
-  AddFlags(app, settings, flags);
-  std::string config_path;
-  app.add_option("--config", config_path,
-                 "A file of `name = value` lines; else "
-                 "LEASEHOLD_CONFIG names one.")
-      ->type_name("FILE");
+  ServerFlags command_line(settings);
+  CLI::App& app = command_line.app;
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -532,10 +554,11 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
   }
 
   const absl::StatusOr<ConfigFile> config =
-      ReadConfigFile(std::move(config_path), settings);
+      ReadConfigFile(std::move(command_line.config_path), settings);
   if (!config.ok()) return config.status();
   for (const Setting& setting : settings) {
-    Given given = FindGiven(setting, *flags.given[setting.name], *config);
+    Given given =
+        FindGiven(setting, *command_line.flags.given[setting.name], *config);
     if (given.values.empty()) continue;
     const absl::Status status = Read(setting, given.source, given.values);
     if (!status.ok()) return status;

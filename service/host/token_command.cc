@@ -223,38 +223,58 @@ int Revoke(const std::string& policy_path, const std::string& id) {
   return 0;
 }
 
-}  // namespace
-
-int RunTokenCommand(const std::vector<std::string>& arguments,
-                    const Clock& clock) {
-  CLI::App app(
+// The commands of `token`, and what they are given.
+struct TokenCommands {
+  std::string policy, identity, id, lasts;
+  CLI::App app{
       "Makes, lists and revokes tokens. A running server learns of them within "
       "ten\nseconds, or at once by SIGHUP.",
-      "leasehold-server token");
-  app.require_subcommand(1);
-  std::string policy, identity, id, lasts;
-  const auto with_policy = [&policy](CLI::App* command) {
+      "leasehold-server token"};
+  CLI::App* make;
+  CLI::App* list;
+  CLI::App* revoke;
+
+  TokenCommands() {
+    app.require_subcommand(1);
+    make = WithPolicy("new",
+                      "Prints a new token, and keeps its hash in the token "
+                      "file.");
+    make->add_option("--identity", identity,
+                     "Whose token it is, by the policy.")
+        ->type_name("NAME")
+        ->required();
+    make->add_option("--expires-in", lasts,
+                     "How long it is valid, such as 720h. Default: for ever.")
+        ->type_name("DURATION");
+    list = WithPolicy("list",
+                      "Prints a line a token: its ID, its identity, when it "
+                      "expires.");
+    revoke = WithPolicy("revoke", "Removes a token from the token file.");
+    revoke->add_option("id", id, "The ID: its letters between lh_ and _.")
+        ->type_name("ID")
+        ->required();
+  }
+
+  CLI::App* WithPolicy(const std::string& name, const std::string& help) {
+    CLI::App* const command = app.add_subcommand(name, help);
     command->add_option("--policy", policy, "The policy file of the server.")
         ->type_name("FILE")
         ->envname("LEASEHOLD_POLICY")
         ->required();
     return command;
-  };
-  CLI::App* const make = with_policy(app.add_subcommand(
-      "new", "Prints a new token, and keeps its hash in the token file."));
-  make->add_option("--identity", identity, "Whose token it is, by the policy.")
-      ->type_name("NAME")
-      ->required();
-  make->add_option("--expires-in", lasts,
-                   "How long it is valid, such as 720h. Default: for ever.")
-      ->type_name("DURATION");
-  CLI::App* const list = with_policy(app.add_subcommand(
-      "list", "Prints a line a token: its ID, its identity, when it expires."));
-  CLI::App* const revoke = with_policy(
-      app.add_subcommand("revoke", "Removes a token from the token file."));
-  revoke->add_option("id", id, "The ID: its letters between lh_ and _.")
-      ->type_name("ID")
-      ->required();
+  }
+};
+
+}  // namespace
+
+CommandText DescribeToken() {
+  return DescribeCommand(TokenCommands().app, "leasehold-server token");
+}
+
+int RunTokenCommand(const std::vector<std::string>& arguments,
+                    const Clock& clock) {
+  TokenCommands commands;
+  auto& [policy, identity, id, lasts, app, make, list, revoke] = commands;
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {

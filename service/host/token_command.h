@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lease/base/command_text.h"
 #include "lease/clock.h"
 
 namespace leasehold {
@@ -16,6 +17,9 @@ namespace leasehold {
 // it could not be done, and standard error says why; 2, wrong usage.
 int RunTokenCommand(const std::vector<std::string>& arguments,
                     const Clock& clock);
+
+// Its commands and options, as its manual pages show them.
+CommandText DescribeToken();
 
 }  // namespace leasehold
 

@@ -19,29 +19,46 @@ int Fail(int code, absl::string_view message) {
   return code;
 }
 
+// The commands of `url-keys`, and what they are given.
+struct UrlKeysCommands {
+  std::string data, file;
+  CLI::App app{"Replaces the secret keys of check-status URLs.",
+               "leasehold-server url-keys"};
+  CLI::App* rotate;
+  CLI::Option* in_data;
+  CLI::Option* in_file;
+
+  UrlKeysCommands() {
+    app.require_subcommand(1);
+    rotate = app.add_subcommand(
+        "rotate",
+        "Puts a new key in front, which signs from then on. URLs of the key "
+        "before\nit stay good until the next rotation, older ones are void. A "
+        "running server\nlearns of it within ten seconds, or at once by "
+        "SIGHUP.");
+    in_data =
+        rotate->add_option("--data", data, "The data directory of the server.")
+            ->type_name("DIRECTORY")
+            ->envname("LEASEHOLD_DATA");
+    in_file =
+        rotate
+            ->add_option("--url-keys", file,
+                         "The file of that setting of the server's, which "
+                         "counts if both are given.")
+            ->type_name("FILE")
+            ->envname("LEASEHOLD_URL_KEYS");
+  }
+};
+
 }  // namespace
 
+CommandText DescribeUrlKeys() {
+  return DescribeCommand(UrlKeysCommands().app, "leasehold-server url-keys");
+}
+
 int RunUrlKeysCommand(const std::vector<std::string>& arguments) {
-  CLI::App app("Replaces the secret keys of check-status URLs.",
-               "leasehold-server url-keys");
-  app.require_subcommand(1);
-  CLI::App* const rotate = app.add_subcommand(
-      "rotate",
-      "Puts a new key in front, which signs from then on. URLs of the key "
-      "before\nit stay good until the next rotation, older ones are void. A "
-      "running server\nlearns of it within ten seconds, or at once by SIGHUP.");
-  std::string data, file;
-  CLI::Option* const in_data =
-      rotate->add_option("--data", data, "The data directory of the server.")
-          ->type_name("DIRECTORY")
-          ->envname("LEASEHOLD_DATA");
-  CLI::Option* const in_file =
-      rotate
-          ->add_option("--url-keys", file,
-                       "The file of that setting of the server's, which counts "
-                       "if both are given.")
-          ->type_name("FILE")
-          ->envname("LEASEHOLD_URL_KEYS");
+  UrlKeysCommands commands;
+  auto& [data, file, app, rotate, in_data, in_file] = commands;
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {

@@ -7,11 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "lease/base/command_text.h"
+
 namespace leasehold {
 
 // Runs it with the arguments after `url-keys`. Returns the exit code: 0, done;
 // 1, it could not be done, and standard error says why; 2, wrong usage.
 int RunUrlKeysCommand(const std::vector<std::string>& arguments);
+
+// Its commands and options, as its manual pages show them.
+CommandText DescribeUrlKeys();
 
 }  // namespace leasehold
 
