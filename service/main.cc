@@ -6,15 +6,21 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "lease/clock.h"
@@ -30,11 +36,13 @@
 #include "service/host/live_settings.h"
 #include "service/host/memory_limit.h"
 #include "service/host/orchestration_host.h"
+#include "service/host/pages_command.h"
 #include "service/host/server_guard.h"
 #include "service/host/server_host.h"
 #include "service/host/server_log.h"
 #include "service/host/server_options.h"
 #include "service/host/server_stats.h"
+#include "service/host/service_manager.h"
 #include "service/host/token_command.h"
 #include "service/host/trace_host.h"
 #include "service/host/url_keys_command.h"
@@ -77,8 +85,13 @@ void LogOfProtobuf(google::protobuf::LogLevel level, const char*, int,
 }
 
 // What a library says before it aborts is still on its way to the log: its
-// writer gets a moment.
-void OnAbort(int) { poll(nullptr, 0, /*timeout=*/100); }
+// writer gets a moment. The signal then ends the process, wherever it came
+// from.
+void OnAbort(int) {
+  poll(nullptr, 0, /*timeout=*/100);
+  signal(SIGABRT, SIG_DFL);
+  raise(SIGABRT);
+}
 
 // For as long as it lives.
 class LibraryLog {
@@ -199,7 +212,8 @@ void WaitForEnd(int signal_descriptor, bool enter,
                 leasehold::ServerGuard& guard,
                 leasehold::LiveSettings& settings, leasehold::ServerHost& host,
                 leasehold::OrchestrationHost& orchestrations,
-                leasehold::BuiltinWorker* builtin) {
+                leasehold::BuiltinWorker* builtin,
+                leasehold::ServiceManager& manager) {
   for (;;) {
     pollfd sources[2] = {
         {.fd = signal_descriptor, .events = POLLIN, .revents = 0},
@@ -217,10 +231,12 @@ void WaitForEnd(int signal_descriptor, bool enter,
         std::perror("leasehold-server: signalfd");
       }
       if (signal.ssi_signo != SIGHUP) return;
+      manager.ReloadBegins();
       settings.ReadAgain([&](const leasehold::ServerOptions& read) {
         orchestrations.SetRetention(read.retention);
       });
       guard.OnHangUp(host);
+      manager.ReloadEnds();
     }
     // It fails only if its code is wrong, which the first start has shown.
     if (builtin != nullptr) (void)builtin->Start(guard.tenants());
@@ -255,6 +271,29 @@ void LogMemory(const leasehold::MemoryShares& memory,
                             {"reserved", memory.reserved}});
 }
 
+// Tells systemd that the server serves, and how to see that it still does.
+void TellReady(leasehold::ServiceManager& manager,
+               const leasehold::ServerHost& host,
+               leasehold::OrchestrationHost& orchestrations) {
+  manager.Ready(
+      absl::StrCat("Serving on ", absl::StrJoin(host.addresses(), ", ")),
+      {{"queue",
+        [&host](std::function<void()> done) {
+          return host.instances().AskQueues(done);
+        }},
+       {"writer", [&orchestrations](std::function<void()> done) {
+          orchestrations.AskWriter(std::move(done));
+          return size_t{1};
+        }}});
+}
+
+void PrintAddresses(const leasehold::ServerHost& host,
+                    leasehold::LineWriter& out) {
+  for (const std::string& address : host.addresses()) {
+    out.Write(absl::StrCat("address=", address));
+  }
+}
+
 // Serves until the server is told to end. Returns the exit code.
 int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   const sigset_t signals = HeededSignals(options);
@@ -264,6 +303,9 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   leasehold::LineWriter out(STDOUT_FILENO);
   leasehold::LineWriter err(STDERR_FILENO);
   leasehold::ServerLog log(clock, err, options.log_format, options.log_level);
+  leasehold::ServiceManager manager(
+      leasehold::ServiceManagerOptions::FromEnvironment(std::getenv, getpid()),
+      clock, log);
   leasehold::LiveSettings settings(argc, argv, options, log);
   const LibraryLog library_log(clock, log);
   leasehold::ServerStats stats;
@@ -309,21 +351,36 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   const auto builtin =
       StartBuiltin(options, clock, log, **guard, host, orchestrations);
   if (!builtin.ok()) return Fail(builtin.status());
-  if (options.print_address) {
-    for (const std::string& address : host.addresses()) {
-      out.Write(absl::StrCat("address=", address));
-    }
-  }
+  TellReady(manager, host, orchestrations);
+  if (options.print_address) PrintAddresses(host, out);
   const bool enter = options.console && isatty(STDIN_FILENO) == 1;
   if (enter) out.Write("Press Enter to end the server.");
   WaitForEnd(signal_descriptor, enter, **guard, settings, host, orchestrations,
-             builtin->get());
+             builtin->get(), manager);
+  manager.Stopping();
   // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   if (*builtin != nullptr) (*builtin)->Stop();
   http_apis.Stop();
   host.StopAndDrain();
   return 0;
+}
+
+// Runs the command that the first argument names, and returns its exit code.
+// nullopt: it names none, and the server is to serve.
+std::optional<int> RunCommand(int argc, char** argv) {
+  if (argc < 2) return std::nullopt;
+  const std::string_view command = argv[1];
+  const std::vector<std::string> arguments(argv + 2, argv + argc);
+  const leasehold::RealClock clock;
+  if (command == "check") return leasehold::RunCheckCommand(arguments, clock);
+  if (command == "token") return leasehold::RunTokenCommand(arguments, clock);
+  if (command == "url-keys") return leasehold::RunUrlKeysCommand(arguments);
+  if (command == "completion") {
+    return leasehold::RunCompletionCommand(arguments);
+  }
+  if (command == "man") return leasehold::RunManCommand(arguments);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -335,14 +392,7 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGABRT, &OnAbort);
 
-  const std::string_view command = argc > 1 ? argv[1] : "";
-  if (command == "check" || command == "token" || command == "url-keys") {
-    const leasehold::RealClock clock;
-    const std::vector<std::string> arguments(argv + 2, argv + argc);
-    if (command == "url-keys") return leasehold::RunUrlKeysCommand(arguments);
-    return command == "check" ? leasehold::RunCheckCommand(arguments, clock)
-                              : leasehold::RunTokenCommand(arguments, clock);
-  }
+  if (const auto code = RunCommand(argc, argv); code.has_value()) return *code;
   auto parsed = leasehold::ParseServerOptions(argc, argv);
   if (!parsed.ok()) return Fail(parsed.status());
   if (const auto* help = std::get_if<leasehold::ServerHelp>(&*parsed)) {

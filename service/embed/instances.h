@@ -180,6 +180,12 @@ class Instances {
   RpcRuntime::Load load() const {
     return runtime_ == nullptr ? RpcRuntime::Load() : runtime_->load();
   }
+  // Has each thread that serves Leasehold's own services call `done` once,
+  // soon, if it does not hang; returns how many will. From the end of Start
+  // until Shutdown; safe. For watchdogs.
+  size_t AskQueues(const std::function<void()>& done) const {
+    return runtime_ == nullptr ? 0 : runtime_->AskQueues(done);
+  }
   // Null: no call is refused for an overload. Safe.
   const Overload* overload() const {
     return overload_.has_value() ? &*overload_ : nullptr;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -63,6 +64,10 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   }
   // Why the store cannot be written; OK: it can. On any thread.
   absl::Status store_status() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Has the thread that writes the store call `done` once, after what it has to
+  // do. On any thread.
+  void AskWriter(std::function<void()> done) { writer_.Post(std::move(done)); }
 
   // Has receipts of starts over gRPC carry URLs. Before the server serves.
   void UseUrls(WriteManagementUrls write) {

@@ -26,6 +26,11 @@ void RpcRuntime::AskAgain() {
   for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->AskAgain();
 }
 
+size_t RpcRuntime::AskQueues(const std::function<void()>& done) {
+  for (const std::unique_ptr<RpcQueue>& queue : queues_) queue->Post(done);
+  return queues_.size();
+}
+
 RpcRuntime::Load RpcRuntime::load() const {
   Load load;
   for (const std::unique_ptr<RpcQueue>& queue : queues_) {

@@ -27,15 +27,16 @@
 // the byte budget, and so are those of a request that was admitted. An answer
 // for which there is no room becomes RESOURCE_EXHAUSTED.
 //
-// Thread-safety: load and calls are safe; the rest belongs to the thread that
-// starts and ends the server.   Lifetime: services outlive the runtime; the
-// runtime outlives the grpc::Server's last call (see Stop).
+// Thread-safety: AskQueues, load and calls are safe; the rest belongs to the
+// thread that starts and ends the server.   Lifetime: services outlive the
+// runtime; the runtime outlives the grpc::Server's last call (see Stop).
 #ifndef LEASEHOLD_SERVICE_RPC_RPC_RUNTIME_H_
 #define LEASEHOLD_SERVICE_RPC_RPC_RUNTIME_H_
 
 #include <grpcpp/server_builder.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -71,6 +72,11 @@ class RpcRuntime {
   // Asks the gatekeeper again about every open stream, and ends those that it
   // does not admit any more.
   void AskAgain();
+
+  // Has the thread of each queue call `done` once, between its calls. Returns
+  // how many will. From the end of Start until grpc::Server::Shutdown; on any
+  // thread.
+  size_t AskQueues(const std::function<void()>& done);
 
   struct Load {
     size_t running = 0;  // Calls that have arrived and are not done.
