@@ -155,10 +155,8 @@ FUNCTION() {
     esac
   else
     mapfile -t COMPREPLY < <(compgen -W "$(FUNCTION_options "$here")" -- "$current")
-    if [[ ${
-#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]];
-then compopt - o nospace;
-fi fi
+    if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi
+  fi
 }
 complete -F FUNCTION PROGRAM
 )script";
@@ -188,7 +186,7 @@ FUNCTION() {
           all=(${=found})
           compadd -a all
         else
-          all=("${(@f)$(FUNCTION_described "$here")}")
+          all=(${(f)"$(FUNCTION_described "$here")"})
           _describe -t commands command all
         fi
         ;;
