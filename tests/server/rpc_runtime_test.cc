@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <coroutine>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -106,6 +107,20 @@ TEST(RpcRuntime, CallIsServedByACoroutineOnTheQueuesThread) {
     EXPECT_FALSE(server.cancelled.Take("the end of the handler"));
   }
   EXPECT_EQ(threads.size(), 1u);
+  EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+}
+
+TEST(RpcRuntime, EachQueuesThreadAnswersWhenItIsAsked) {
+  TestServer server(EchoAtOnce, /*queues=*/3);
+  server.Start();
+  const size_t asked = server.runtime->AskQueues(
+      [&server] { server.threads.Put(std::this_thread::get_id()); });
+  EXPECT_EQ(asked, 3u);
+  std::set<std::thread::id> threads;
+  for (size_t i = 0; i < asked; ++i) {
+    threads.insert(server.threads.Take("an answer"));
+  }
+  EXPECT_EQ(threads.size(), 3u);
   EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
 }
 

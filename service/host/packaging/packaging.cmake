@@ -42,10 +42,10 @@ set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(packaging ${CMAKE_CURRENT_LIST_DIR})
 set(CPACK_DEBIAN_SERVER_PACKAGE_NAME leasehold-server)
 set(CPACK_DEBIAN_SERVER_DESCRIPTION "shared, leased instances and durable orchestrations over gRPC
-A caller names an instance with a request header. The server finds or creates its
-context, runs the call in it, and keeps it while it is busy or its lease runs.
-Durable orchestrations and entities, for the SDKs of Durable Task, survive the
-context and the server.")
+A caller names an instance with a request header. The server finds or creates
+its context, runs the call in it, and keeps it while it is busy or its lease
+runs. Durable orchestrations and entities, for the SDKs of Durable Task,
+survive the context and the server.")
 set(CPACK_DEBIAN_SERVER_PACKAGE_SHLIBDEPS ON)
 # For the user in sysusers.d; any of the programs that read it will do.
 set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS
@@ -56,16 +56,16 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA
 
 set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME leasehold)
 set(CPACK_DEBIAN_CLIENT_DESCRIPTION "command line for Leasehold servers
-Looks at and manages the instances, orchestrations and entities of a server, shows
-its load, and says why nothing happens.")
+Looks at and manages the instances, orchestrations and entities of a server,
+shows its load, and says why nothing happens.")
 set(CPACK_DEBIAN_CLIENT_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_SUGGESTS leasehold-server)
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME leasehold-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "C++ libraries of Leasehold
-To embed shared, leased instances in a gRPC server of one's own, to call a server,
-and to write workers: static libraries, headers, a CMake package, and the .proto
-files from which clients in other languages are generated.")
+To embed shared, leased instances in a gRPC server of one's own, to call a
+server, and to write workers: static libraries, headers, a CMake package, and
+the .proto files from which clients in other languages are generated.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
   "libgrpc++-dev, libprotobuf-dev, protobuf-compiler-grpc, libabsl-dev, libssl-dev")
