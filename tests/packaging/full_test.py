@@ -22,7 +22,7 @@ import tempfile
 import time
 
 import notified
-from packages import PATIENCE_S, Package, contains, equal, expect, make, run
+from packages import PATIENCE_S, Package, contains, digest, equal, expect, make, run
 
 UNIT = "usr/lib/systemd/system/leasehold-server.service"
 # What is no part of a system that stays.
@@ -251,6 +251,10 @@ def main():
             tempfile.TemporaryDirectory(dir=scratch)))
         folder.chmod(0o755)
         packages = make(given.build, folder / "new")
+        again = make(given.build, folder / "again")
+        for name, package in packages.items():
+            equal(digest(again[name]), digest(package), f"the bytes of {name}")
+        print("ok  packed twice, the packages have the same bytes", flush=True)
         if given.earlier:
             found = [Package(path) for path in given.earlier.glob("*.deb")]
             earlier = {package.name: package for package in found}

@@ -1,5 +1,6 @@
 """Debian packages, as tests look at them."""
 
+import hashlib
 import io
 import pathlib
 import subprocess
@@ -42,6 +43,10 @@ def make(build, to, *options):
     run(sys.executable, "-B", MAKE, f"--build={build}", f"--to={to}", *options)
     packages = [Package(path) for path in sorted(to.glob("*.deb"))]
     return {package.name: package for package in packages}
+
+
+def digest(package):
+    return hashlib.sha256(package.path.read_bytes()).hexdigest()
 
 
 class Package:

@@ -2,6 +2,7 @@
 """Makes the Debian packages of a build.
 
 usage: make_packages.py --build=DIR --to=DIR [--revision=1] [--compression=xz]
+                        [--components=server;client;development]
 
 Stages what is made from the programs themselves (manual pages, completions) and of
 what they consist (SBOM, licenses), then has CPack pack it. The same build makes the
@@ -134,6 +135,7 @@ def main():
     parser.add_argument("--to", type=pathlib.Path, required=True)
     parser.add_argument("--revision", default="1")
     parser.add_argument("--compression", default="xz")
+    parser.add_argument("--components", default=";".join(COMPONENTS))
     given = parser.parse_args()
     build, to = given.build.resolve(), given.to.resolve()
     os.umask(0o022)
@@ -150,6 +152,7 @@ def main():
     run("cpack", "-G", "DEB", "--config", build / "CPackConfig.cmake", "-B", scratch,
         "-D", f"CPACK_DEBIAN_PACKAGE_RELEASE={revision}",
         "-D", f"CPACK_DEBIAN_COMPRESSION_TYPE={given.compression}",
+        "-D", f"CPACK_COMPONENTS_ALL={given.components}",
         cwd=build, env={**os.environ, "SOURCE_DATE_EPOCH": str(time)})
     for package in sorted(scratch.glob("*.deb")):
         print(package.rename(to / package.name))
