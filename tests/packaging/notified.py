@@ -45,7 +45,7 @@ class Notified:
 
 def start(command, notify_socket, watchdog_s, log, **variables):
     """Starts it with the environment of a service, and no other."""
-    environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": str(notify_socket),
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET": str(notify_socket),
                    "WATCHDOG_USEC": str(int(watchdog_s * 1e6)), **variables}
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
                             stdout=log, stderr=subprocess.STDOUT)
