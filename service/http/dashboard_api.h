@@ -35,7 +35,7 @@ class DashboardApi {
     WatchHub& contexts;  // Of that registry.
     Orchestrations& orchestrations;
     const Strips& strips;  // Of that registry, and those.
-    Executor& executor;  // Lists are read on it.
+    Executor& executor;    // Lists are read on it.
     DashboardWorkPorts work;
     std::string version;
   };

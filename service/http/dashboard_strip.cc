@@ -138,11 +138,10 @@ Strip::Run RunOf(const StoredRun& run) {
 
 Strip::Run* Find(Strip& strip, std::string_view execution_id) {
   execution_id = execution_id.substr(0, Strips::kTextMax);
-  const auto found =
-      std::find_if(strip.runs.rbegin(), strip.runs.rend(),
-                   [execution_id](const Strip::Run& run) {
-                     return run.execution_id == execution_id;
-                   });
+  const auto found = std::find_if(strip.runs.rbegin(), strip.runs.rend(),
+                                  [execution_id](const Strip::Run& run) {
+                                    return run.execution_id == execution_id;
+                                  });
   return found == strip.runs.rend() ? nullptr : &*found;
 }
 

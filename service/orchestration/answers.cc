@@ -118,9 +118,8 @@ void Answers::ObserveStartLocked(const Orchestration& orchestration,
   ++engine_.started_;
   RecordLocked([&](Strips& strips, Instant now) {
     return [&strips, key = orchestration.key, id = orchestration.execution_id,
-            parent = parent.value_or(""), now] {
-      strips.Begin(key, id, parent, now);
-    };
+            parent = parent.value_or(""),
+            now] { strips.Begin(key, id, parent, now); };
   });
   if (!engine_.observer_.WantsLives()) return;
   ObserveLocked({.kind = WorkEventKind::kOrchestrationStarted,

@@ -103,8 +103,7 @@ Strips::Record& Strips::TouchLocked(std::string_view tenant,
 void Strips::CountLocked(Record& record) {
   size_t& bytes = HalfOfLocked(record).bytes;
   bytes -= record.bytes;
-  record.bytes =
-      kRecordBytes + record.key.tenant.size() + record.key.id.size();
+  record.bytes = kRecordBytes + record.key.tenant.size() + record.key.id.size();
   for (const ContextEntry& entry : record.contexts) {
     record.bytes += BytesOf(entry);
   }
@@ -201,11 +200,10 @@ void Strips::End(const InstanceKey& key, std::string_view execution_id,
   const std::string id = Cut(execution_id);
   MutexLock lock(mu_);
   Record& record = TouchLocked(key.tenant, key.id, true);
-  const auto run = std::find_if(record.runs.rbegin(), record.runs.rend(),
-                                [&id](const RunEntry& one) {
-                                  return one.execution_id == id &&
-                                         !one.ended.has_value();
-                                });
+  const auto run = std::find_if(
+      record.runs.rbegin(), record.runs.rend(), [&id](const RunEntry& one) {
+        return one.execution_id == id && !one.ended.has_value();
+      });
   if (run != record.runs.rend()) {
     run->ended = at;
     run->status = status;

@@ -195,8 +195,7 @@ class Strips final : public InstanceObserver {
   // is none. `run`: what was heard is about a run or a start.
   Record& TouchLocked(std::string_view tenant, std::string_view id, bool run)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void TouchLocked(Record& record, bool run)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TouchLocked(Record& record, bool run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // nullptr: there is none.
   Record* FindLocked(std::string_view tenant, std::string_view id) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -211,8 +210,7 @@ class Strips final : public InstanceObserver {
   void ForgetTenantLocked(Half& half, std::string_view tenant)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Drops the oldest ones that there is no room for, but not `touched`.
-  void MakeRoomLocked(const Record& touched)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MakeRoomLocked(const Record& touched) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const Clock& clock_;

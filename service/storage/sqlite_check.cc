@@ -237,10 +237,10 @@ absl::StatusOr<std::unique_ptr<SqliteCheck>> SqliteCheck::Begin(
   if (!version.ok()) return version.status();
   const auto newest = static_cast<int64_t>(SqliteMigrations().size());
   if (*version != newest) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "\"", path, "\" has schema version ", *version,
-        ", and this program checks version ", newest,
-        "; starting this server migrates it"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("\"", path, "\" has schema version ", *version,
+                     ", and this program checks version ", newest,
+                     "; starting this server migrates it"));
   }
   return check;
 }

@@ -149,8 +149,8 @@ TEST_F(OrchestrationServerTest, AnOrderOrATagThatIsNoneIsRefused) {
 }
 
 TEST_F(OrchestrationServerTest, CountsAreByStatus) {
-  orchestrations_.counts = {
-      .by_status = {{OrchestrationStatus::kSuspended, 7}}, .complete = false};
+  orchestrations_.counts = {.by_status = {{OrchestrationStatus::kSuspended, 7}},
+                            .complete = false};
   grpc::ClientContext context;
   v1::CountOrchestrationsResponse response;
   ASSERT_TRUE(stub_->Count(&context, {}, &response).ok());

@@ -145,9 +145,8 @@ TEST_F(DashboardStripTest, AContextWhoseRecordIsForgottenIsStillShown) {
   executor_.RunAll();
   strips_.Forget(TestKey("a"));
   EXPECT_EQ(Get("a")["contexts"].size(), 1u);
-  Strip strip{.contexts = {{.generation = 1,
-                            .opened = At(0),
-                            .closed = At(50)}}};
+  Strip strip{
+      .contexts = {{.generation = 1, .opened = At(0), .closed = At(50)}}};
   InstanceInfo open;
   open.generation = 2;
   open.create_time = At(40);
@@ -170,11 +169,11 @@ TEST_F(DashboardStripTest, TheStoreTellsOfRunsFromBeforeTheServerStarted) {
   clock_.Advance(absl::Seconds(2));
   Ended("new");
   Began("next");
-  EXPECT_EQ(Runs({{"next", kRunning, At(2), {}},
-                  {"new", kCompleted, At(-5), At(2)},
-                  {"old", kCompleted, At(-9), At(-6)}}),
-            (Texts{"old -9--6 Completed", "new -5-2 Completed",
-                   "next 2-? Running"}));
+  EXPECT_EQ(
+      Runs({{"next", kRunning, At(2), {}},
+            {"new", kCompleted, At(-5), At(2)},
+            {"old", kCompleted, At(-9), At(-6)}}),
+      (Texts{"old -9--6 Completed", "new -5-2 Completed", "next 2-? Running"}));
 }
 
 TEST_F(DashboardStripTest, WhatWasRecordedSinceTheStoreWasReadStays) {

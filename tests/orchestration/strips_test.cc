@@ -45,12 +45,12 @@ std::vector<std::string> Words(const Strip& strip) {
   static const char* const kResults[] = {"started", "attached", "repeated",
                                          "refused", "failed"};
   for (const Strip::Start& one : strip.starts) {
-    words.push_back(absl::StrCat(
-        kResults[static_cast<size_t>(one.result)], " ", one.by.identity, "@",
-        one.by.peer, " ", at(one.time), " ",
-        one.code == absl::StatusCode::kOk
-            ? one.execution_id
-            : absl::StatusCodeToString(one.code)));
+    words.push_back(absl::StrCat(kResults[static_cast<size_t>(one.result)], " ",
+                                 one.by.identity, "@", one.by.peer, " ",
+                                 at(one.time), " ",
+                                 one.code == absl::StatusCode::kOk
+                                     ? one.execution_id
+                                     : absl::StatusCodeToString(one.code)));
   }
   return words;
 }
@@ -109,12 +109,11 @@ TEST_F(StripsTest, AnIdHasItsContextsItsRunsAndItsStarts) {
   Pass(10);
   Open("a", 18);
   strips_.Begin(TestKey("a"), "r2", "parent", clock_.Now());
-  EXPECT_THAT(
-      Shown("a"),
-      ElementsAre("context 17 1-23 idle", "context 18 33-?",
-                  "run r1 1-3 Completed", "run r2 33-? of parent",
-                  "started ann@ipv4:1 1 r1", "attached bob@ipv4:1 2 r1",
-                  "refused @ipv4:1 2 ALREADY_EXISTS"));
+  EXPECT_THAT(Shown("a"),
+              ElementsAre("context 17 1-23 idle", "context 18 33-?",
+                          "run r1 1-3 Completed", "run r2 33-? of parent",
+                          "started ann@ipv4:1 1 r1", "attached bob@ipv4:1 2 r1",
+                          "refused @ipv4:1 2 ALREADY_EXISTS"));
   EXPECT_THAT(Shown("b"), IsEmpty());
 }
 

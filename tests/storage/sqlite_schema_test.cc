@@ -535,9 +535,8 @@ TEST_F(FileOfVersion7, ListsTheNewestFirst) {
   EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 7 to 8")));
   EXPECT_EQ(store_.witness()->commits(), 5u);
   EXPECT_EQ(store_.StoredBytes("t"), 881u);
-  const RowQuery newest{.tenant = "t",
-                        .order = RowOrder::kNewestFirst,
-                        .count_max = 1};
+  const RowQuery newest{
+      .tenant = "t", .order = RowOrder::kNewestFirst, .count_max = 1};
   const auto ids = [&] {
     std::vector<std::string> found;
     const auto rows = AllRows(store_, newest);
