@@ -338,7 +338,8 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   const absl::Status http_opened =
       http.Open([&orchestrations] { return orchestrations.store_status(); });
   if (!http_opened.ok()) return Fail(http_opened);
-  leasehold::HttpApis http_apis(clock, host, orchestrations, http, access);
+  leasehold::HttpApis http_apis(options.http, clock, host, orchestrations, http,
+                                access);
   stats.Serve({host, orchestrations, http, **guard, log});
   if (const absl::Status status = host.Start(); !status.ok()) {
     return Fail(status);

@@ -78,13 +78,14 @@ void RestartInstance(
     Orchestrations& orchestrations,
     UnaryCall<RestartInstanceRequest, RestartInstanceResponse>& call,
     const DoneStatus& done) {
+  const RestartInstanceRequest& request = call.request();
   const absl::StatusOr<InstanceKey> key =
-      DurableTaskKey(call.request().instanceid(), call.caller());
+      DurableTaskKey(request.instanceid(), call.caller());
   if (!key.ok()) return done(key.status());
   std::optional<std::string> new_id;
-  if (call.request().restartwithnewinstanceid()) new_id = NewDurableTaskId();
+  if (request.restartwithnewinstanceid()) new_id = NewDurableTaskId();
   orchestrations.Restart(*key, std::move(new_id), RequesterOf(call),
-                         StartedAs(call.response(), done));
+                         call.trace(), StartedAs(call.response(), done));
 }
 
 void RewindInstance(Orchestrations& orchestrations, const Caller& caller,

@@ -259,7 +259,7 @@ CallTask OrchestrationServer::ServeRestart(MethodQueue& calls) {
           std::optional<std::string> new_id;
           if (call.request().new_instance_id()) new_id = NewInstanceId();
           orchestrations_.Restart(*key, std::move(new_id), RequesterOf(call),
-                                  done);
+                                  call.trace(), done);
         };
     AnswerAwaiter<Answer> answered(call.queue(), begin);
     const Answer receipt = co_await answered;

@@ -16,6 +16,7 @@
 #include "lease/base/view.h"
 #include "service/host/line_writer.h"
 #include "service/host/server_log.h"
+#include "service/http/session_api.h"
 
 namespace leasehold {
 namespace {
@@ -126,7 +127,7 @@ bool AuditLog::failed() {
 
 bool AuditLog::Watches(const MethodInfo& method) const {
   // Echoes change nothing that stays.
-  return method.role == Role::kOperator ||
+  return method.role == Role::kOperator || method.service == kSessionService ||
          (method.role == Role::kUser && method.service != "leasehold.v1.Echo");
 }
 

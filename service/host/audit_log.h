@@ -5,11 +5,12 @@
 //    "identity":"shop","known_by":"token","tenant":"acme","peer":"ipv4:…",
 //    "instance_id":"order-1","code":"OK"}
 //
-// What changes something is what users and operators do, but for echoes; what
-// workers answer is in the histories. An event is `done`, `failed` or
-// `refused`. What the gatekeeper refuses is noted whatever it is; strangers can
-// cause as many of these lines as they like, so beyond a bound they are
-// counted, apart from those of callers who are known.
+// What changes something is what users and operators do, but for echoes, and
+// whoever signs in or out over HTTP; what workers answer is in the histories.
+// An event is `done`, `failed` or `refused`. What the gatekeeper refuses is
+// noted whatever it is; strangers can cause as many of these lines as they
+// like, so beyond a bound they are counted, apart from those of callers who are
+// known.
 //
 // Thread-safety: safe.   Lifetime: the clock outlives it; it outlives the
 // server.

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "service/host/dashboard_figures.h"
 #include "service/http/durable_functions_capabilities.h"
 #include "service/http/durable_functions_urls.h"
 #include "service/http/http_message.h"
@@ -36,7 +37,7 @@ void Write(const ManagementUrls& urls, const InstanceKey& key,
 
 }  // namespace
 
-HttpApis::HttpApis(Clock& clock, ServerHost& host,
+HttpApis::HttpApis(const HttpOptions& options, Clock& clock, ServerHost& host,
                    OrchestrationHost& orchestrations, HttpHost& http,
                    AccessControl* access)
     : durable_functions_(orchestrations.orchestrations(),
@@ -56,6 +57,12 @@ HttpApis::HttpApis(Clock& clock, ServerHost& host,
                         [&callers = host.callers()](const std::string& peer) {
                           return callers.Find(peer);
                         }},
+           .figures = FiguresOf(host, orchestrations, http, access),
+           .run_for =
+               [&http](const std::shared_ptr<const Caller>& caller,
+                       HttpRequest request, HttpCall::Answer answer) {
+                 http.RunFor(caller, std::move(request), std::move(answer));
+               },
            .version = LEASEHOLD_VERSION}) {
   if (!http.base_url().empty()) {
     orchestrations.UseUrls(
@@ -69,7 +76,7 @@ HttpApis::HttpApis(Clock& clock, ServerHost& host,
   http.Add(durable_functions_.Routes());
   http.Add(dashboard_.Routes());
   http.Add(SessionRoutes(access, http.sessions()));
-  http.Add(UiRoutes());
+  http.Add(UiRoutes(options.assets));
 }
 
 void HttpApis::Start() {

@@ -8,6 +8,7 @@
 
 #include "lease/clock.h"
 #include "service/host/http_host.h"
+#include "service/host/http_options.h"
 #include "service/host/orchestration_host.h"
 #include "service/host/server_host.h"
 #include "service/http/dashboard_api.h"
@@ -21,8 +22,9 @@ class HttpApis {
  public:
   // Adds all routes to `http`. `access`: null if everybody may do everything.
   // REQUIRES: `http` is open, and all services were added to `host`.
-  HttpApis(Clock& clock, ServerHost& host, OrchestrationHost& orchestrations,
-           HttpHost& http, AccessControl* access);
+  HttpApis(const HttpOptions& options, Clock& clock, ServerHost& host,
+           OrchestrationHost& orchestrations, HttpHost& http,
+           AccessControl* access);
 
   // Starts what tells browsers of changes, and ends waits.
   void Start();

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -61,6 +62,12 @@ class HttpHost final : private ServerPart {
 
   // Serves these too. REQUIRES: Open, and all services are added to the host.
   void Add(std::vector<HttpRoute> routes);
+
+  // As HttpDoor::RunFor. REQUIRES: it listens, and serves.
+  void RunFor(const std::shared_ptr<const Caller>& caller, HttpRequest request,
+              HttpCall::Answer answer) {
+    door_->RunFor(caller, std::move(request), std::move(answer));
+  }
 
   // Serves. After Open.
   void Start();

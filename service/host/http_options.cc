@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "service/http/ui_folder.h"
 
 namespace leasehold {
 namespace {
@@ -83,11 +84,21 @@ std::vector<Setting> HttpSettings(HttpOptions& o) {
                   "first signs. Read again when it changes. Without it the "
                   "server keeps them in its data directory. `leasehold-server "
                   "url-keys rotate` puts a new one in front."),
+      PathSetting("http-assets", "DIR", o.assets,
+                  "A folder with the dashboard's files, to serve instead of "
+                  "those in the program: for those who change the dashboard."),
   };
 }
 
 absl::Status CheckHttp(const HttpOptions& options, bool insecure,
                        bool uses_tls) {
+  if (!options.assets.empty()) {
+    const absl::Status has_files = UiFolder(options.assets).Check();
+    if (!has_files.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--http-assets: ", has_files.message()));
+    }
+  }
   for (const ListenAddress& address : options.listen) {
     if (address.IsLoopback() || insecure || uses_tls) continue;
     return absl::InvalidArgumentError(absl::StrCat(

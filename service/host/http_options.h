@@ -24,13 +24,15 @@ struct HttpOptions {
   std::vector<AddressRange> proxies;
   absl::Duration url_lifetime = absl::Hours(7 * 24);
   std::string url_keys;  // Empty: those in the data directory.
+  std::string assets;    // Empty: the dashboard's files in the program.
 };
 
 // They write to `options`.
 std::vector<Setting> HttpSettings(HttpOptions& options);
 
 //   InvalidArgument: it listens beyond this machine without encryption, and
-//     nobody has said that it may; the message names the flag.
+//     nobody has said that it may; or the dashboard's files are not where it
+//     says. The message names the flag.
 absl::Status CheckHttp(const HttpOptions& options, bool insecure,
                        bool uses_tls);
 

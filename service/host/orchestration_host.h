@@ -85,6 +85,12 @@ class OrchestrationHost final : private EngineObserver, private ServerPart {
   };
   // On any thread.
   Stats stats();
+  // How many orchestrations a tenant has of each status, and all have together.
+  // On any thread.
+  RunCounts::ByStatus RunsOf(const std::string& tenant) const {
+    return store_->run_counts().Of(tenant);
+  }
+  RunCounts::ByStatus AllRuns() const { return store_->run_counts().All(); }
   // How much a tenant has in the store. On any thread.
   uint64_t StoredBytes(const std::string& tenant) const {
     return store_->StoredBytes(tenant);

@@ -28,6 +28,9 @@ std::string NameOf(std::string_view kind, const std::string& tenant,
 DashboardApi::DashboardApi(Parts parts)
     : parts_(std::move(parts)),
       contexts_(parts_.registry, parts_.clock, parts_.executor),
+      stats_(parts_.clock, parts_.registry, parts_.executor, parts_.figures),
+      batch_(parts_.clock, parts_.orchestrations, parts_.executor,
+             parts_.run_for),
       live_(parts_.clock) {}
 
 std::vector<HttpRoute> DashboardApi::Routes() {
@@ -45,6 +48,8 @@ std::vector<HttpRoute> DashboardApi::Routes() {
   for (HttpRoute& route : DashboardWorkRoutes(parts_.work)) {
     routes.push_back(std::move(route));
   }
+  routes.push_back(stats_.Route());
+  routes.push_back(batch_.Route());
   HttpRoute events =
       DashboardRoute("GET", "/events", "leasehold.v1.Instances/Watch",
                      [this](const HttpCallPtr& call) { return Events(call); });
@@ -99,16 +104,17 @@ absl::StatusOr<LiveHub::Followed> DashboardApi::TopicOf(std::string_view text,
                       : StripTopic(parts_.strips, key);
         }};
   }
-  if (text == "stats") {
+  if (kind == "stats") {
+    absl::StatusOr<StatsScope> scope = DashboardStats::ScopeIn(what, caller);
+    if (!scope.ok()) return scope.status();
     return LiveHub::Followed{
-        .name = NameOf(kind, tenant, ""), .make = [this, tenant] {
-          return StatsTopic(parts_.clock, parts_.registry, tenant);
-        }};
+        .name = NameOf(kind, scope->tenant, ""),
+        .make = [this, scope = *scope] { return stats_.Topic(scope); }};
   }
   return absl::InvalidArgumentError(
       absl::StrCat("topics: there is no topic ", QuoteForMessage(text),
-                   "; there are contexts:PREFIX, orchestration:ID, strip:ID "
-                   "and stats"));
+                   "; there are contexts:PREFIX, orchestration:ID, strip:ID, "
+                   "stats and stats:server"));
 }
 
 absl::Status DashboardApi::Events(const HttpCallPtr& call) {
@@ -128,8 +134,11 @@ absl::Status DashboardApi::Events(const HttpCallPtr& call) {
   response.headers.Add("Content-Type", "text/event-stream");
   const bool known =
       call->request().caller->known_by != Caller::KnownBy::kNothing;
-  response.source = live_.Follow(std::move(topics),
-                                 known ? kStreamMax : absl::InfiniteDuration());
+  response.source =
+      live_.Follow(std::move(topics),
+                   {.tenant = call->request().caller->tenant,
+                    .lifetime = known ? kStreamMax : absl::InfiniteDuration(),
+                    .may_still = call->request().may_still});
   call->Finish(std::move(response));
   return absl::OkStatus();
 }

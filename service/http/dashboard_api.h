@@ -15,8 +15,10 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "lease/clock.h"
+#include "service/http/dashboard_batch.h"
 #include "service/http/dashboard_call.h"
 #include "service/http/dashboard_contexts.h"
+#include "service/http/dashboard_stats.h"
 #include "service/http/dashboard_work.h"
 #include "service/http/live_hub.h"
 #include "service/instance/executor.h"
@@ -37,6 +39,8 @@ class DashboardApi {
     const Strips& strips;  // Of that registry, and those.
     Executor& executor;    // Lists are read on it.
     DashboardWorkPorts work;
+    DashboardFiguresOf figures;
+    RunRequestFor run_for;  // What a batch does, one by one.
     std::string version;
   };
   // A stream follows this many topics at most.
@@ -49,9 +53,16 @@ class DashboardApi {
 
   std::vector<HttpRoute> Routes();
 
-  void Start() { live_.Start(); }
-  // Ends all streams. Idempotent.
-  void Stop() { live_.Stop(); }
+  void Start() {
+    live_.Start();
+    batch_.Start();
+  }
+  // Ends all streams and batches. Idempotent.
+  void Stop() {
+    live_.Stop();
+    batch_.Stop();
+  }
+  DashboardBatch& batch() { return batch_; }
   LiveHub& live() { return live_; }
 
  private:
@@ -62,6 +73,8 @@ class DashboardApi {
 
   const Parts parts_;
   DashboardContexts contexts_;
+  DashboardStats stats_;
+  DashboardBatch batch_;
   LiveHub live_;
 };
 

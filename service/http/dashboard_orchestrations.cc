@@ -78,7 +78,9 @@ Done<StartReceipt> ReceiptTo(const HttpCallPtr& call) {
     if (!receipt.ok()) return call->Fail(receipt.status());
     v1::StartOrchestrationResponse response;
     ToMessage(*receipt, response);
-    call->Finish(Answer(202, ToJson(response)));
+    HttpResponse answer = Answer(202, ToJson(response));
+    answer.instance_id = receipt->instance_id;
+    call->Finish(std::move(answer));
   };
 }
 
@@ -111,7 +113,7 @@ absl::Status Restart(Orchestrations& orchestrations, const HttpCallPtr& call) {
   std::optional<std::string> new_id;
   if (request.new_instance_id()) new_id = NewInstanceId();
   orchestrations.Restart(*key, std::move(new_id), RequesterOf(call->request()),
-                         ReceiptTo(call));
+                         call->request().trace, ReceiptTo(call));
   return absl::OkStatus();
 }
 
@@ -142,7 +144,10 @@ const std::vector<std::string>& StatusNames() {
   return names;
 }
 
-absl::StatusOr<OrchestrationFilter> FilterIn(const HttpRequest& request) {
+}  // namespace
+
+absl::StatusOr<OrchestrationFilter> OrchestrationFilterIn(
+    const HttpRequest& request) {
   v1::OrchestrationFilter message;
   const auto statuses = WordsIn(request, "status", StatusNames());
   if (!statuses.ok()) return statuses.status();
@@ -166,6 +171,8 @@ absl::StatusOr<OrchestrationFilter> FilterIn(const HttpRequest& request) {
   return filter;
 }
 
+namespace {
+
 // `order`: oldest (the default) or newest.
 absl::StatusOr<RowOrder> OrderIn(const HttpRequest& request) {
   const absl::StatusOr<std::vector<size_t>> words =
@@ -176,7 +183,7 @@ absl::StatusOr<RowOrder> OrderIn(const HttpRequest& request) {
 }
 
 absl::StatusOr<OrchestrationQuery> QueryIn(const HttpRequest& request) {
-  absl::StatusOr<OrchestrationFilter> filter = FilterIn(request);
+  absl::StatusOr<OrchestrationFilter> filter = OrchestrationFilterIn(request);
   if (!filter.ok()) return filter.status();
   const absl::StatusOr<size_t> limit = LimitIn(request);
   if (!limit.ok()) return limit.status();
@@ -209,7 +216,8 @@ absl::Status List(Orchestrations& orchestrations, const HttpCallPtr& call) {
 }
 
 absl::Status Count(Orchestrations& orchestrations, const HttpCallPtr& call) {
-  absl::StatusOr<OrchestrationFilter> filter = FilterIn(call->request());
+  absl::StatusOr<OrchestrationFilter> filter =
+      OrchestrationFilterIn(call->request());
   if (!filter.ok()) return filter.status();
   orchestrations.Count(
       *std::move(filter), kCountTimeout,

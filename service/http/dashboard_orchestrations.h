@@ -9,10 +9,18 @@
 
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "service/http/http_message.h"
 #include "service/http/http_route.h"
 #include "service/orchestration/orchestrations.h"
 
 namespace leasehold {
+
+// Which orchestrations the query of a request asks for: `status`, `prefix`,
+// `name`, `tag`, `from`, `to`.
+//   InvalidArgument: one of them breaks its rule.
+absl::StatusOr<OrchestrationFilter> OrchestrationFilterIn(
+    const HttpRequest& request);
 
 std::vector<HttpRoute> DashboardOrchestrationRoutes(
     Orchestrations& orchestrations);

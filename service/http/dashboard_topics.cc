@@ -20,8 +20,6 @@ using nlohmann::json;
 
 // Between two looks.
 constexpr absl::Duration kPause = absl::Milliseconds(250);
-// The same for figures.
-constexpr absl::Duration kStatsPause = absl::Seconds(1);
 // And for what has ended, or is not there.
 constexpr absl::Duration kEndedPause = absl::Seconds(2);
 // A pause is at least this many times as long as the look before it.
@@ -297,35 +295,6 @@ class FollowedStrip final : public LiveTopic {
   uint64_t version_ = 0;
 };
 
-// ---- Figures ----------------------------------------------------------------
-
-class Stats final : public LiveTopic {
- public:
-  Stats(const Clock& clock, InstanceRegistry& registry, std::string tenant)
-      : clock_(clock), registry_(registry), tenant_(std::move(tenant)) {}
-
-  News Look(Instant now, bool /*snapshot*/, Instant& next) override {
-    size_t idle = 0;
-    size_t all = 0;
-    ForEachContext(registry_, tenant_, "", [&](const InstanceInfo& info) {
-      ++all;
-      if (info.state == InstanceState::kIdle) ++idle;
-    });
-    const json counts = {{"open", all}, {"busy", all - idle}, {"idle", idle}};
-    const Instant end = clock_.Now();
-    next = end + PauseAfter(end - now, kStatsPause);
-    const std::string message = ServerSentEvent(
-        "stats", WriteJson({{"contexts", counts},
-                            {"server_now_ms", MillisecondsOf(end)}}));
-    return {.snapshot = message, .change = message};
-  }
-
- private:
-  const Clock& clock_;
-  InstanceRegistry& registry_;
-  const std::string tenant_;
-};
-
 }  // namespace
 
 std::unique_ptr<LiveTopic> ContextsTopic(const Clock& clock,
@@ -344,12 +313,6 @@ std::unique_ptr<LiveTopic> OrchestrationTopic(Orchestrations& orchestrations,
 
 std::unique_ptr<LiveTopic> StripTopic(const Strips& strips, InstanceKey key) {
   return std::make_unique<FollowedStrip>(strips, std::move(key));
-}
-
-std::unique_ptr<LiveTopic> StatsTopic(const Clock& clock,
-                                      InstanceRegistry& registry,
-                                      std::string tenant) {
-  return std::make_unique<Stats>(clock, registry, std::move(tenant));
 }
 
 }  // namespace leasehold

@@ -1,5 +1,5 @@
-// What viewers of the dashboard can follow: contexts, an orchestration, and
-// figures of their tenant.
+// What viewers of the dashboard can follow: contexts, and an orchestration.
+// (Figures: dashboard_stats.h.)
 //
 // Contexts are looked at, a few times a second, rather than heard of: hearing
 // of each use would cost every call. What was looked at last is compared with
@@ -41,11 +41,6 @@ std::unique_ptr<LiveTopic> OrchestrationTopic(Orchestrations& orchestrations,
 
 // `strip`: the version of the strip of an ID, whenever it has changed.
 std::unique_ptr<LiveTopic> StripTopic(const Strips& strips, InstanceKey key);
-
-// `stats`: how many contexts `tenant` has, by state.
-std::unique_ptr<LiveTopic> StatsTopic(const Clock& clock,
-                                      InstanceRegistry& registry,
-                                      std::string tenant);
 
 }  // namespace leasehold
 

@@ -33,12 +33,13 @@ std::vector<HttpRoute> DurableFunctionsApi::Routes() {
     std::string_view row;   // Of the method table, in our package.
     HttpHandler handler;
     char capability = '\0';
+    bool (*waits)(const HttpRequest&) = nullptr;
   };
   const Row rows[] = {
       {"POST", "/orchestrators/{name}/", "Orchestration/Start",
-       By(starts_, &StartCalls::Start)},
+       By(starts_, &StartCalls::Start), '\0', &StartCalls::Waits},
       {"POST", "/orchestrators/{name}/{id}/", "Orchestration/Start",
-       By(starts_, &StartCalls::Start)},
+       By(starts_, &StartCalls::Start), '\0', &StartCalls::Waits},
       {"GET", "/instances/", "Orchestration/List",
        By(instances_, &InstanceCalls::List)},
       {"DELETE", "/instances/", "Orchestration/PurgeMany",
@@ -56,7 +57,7 @@ std::vector<HttpRoute> DurableFunctionsApi::Routes() {
       {"POST", "/instances/{id}/rewind/", "Orchestration/Rewind",
        By(instances_, &InstanceCalls::Rewind)},
       {"POST", "/instances/{id}/restart/", "Orchestration/Restart",
-       By(starts_, &StartCalls::Restart)},
+       By(starts_, &StartCalls::Restart), '\0', &StartCalls::Waits},
       {"POST", "/instances/{id}/raiseEvent/{eventName}/",
        "Orchestration/RaiseEvent", By(instances_, &InstanceCalls::RaiseEvent),
        'e'},
@@ -79,6 +80,7 @@ std::vector<HttpRoute> DurableFunctionsApi::Routes() {
                         .pattern = absl::StrCat(View(prefix), View(row.path)),
                         .row = absl::StrCat("leasehold.v1.", View(row.row)),
                         .handler = row.handler,
+                        .waits = row.waits,
                         .capability = row.capability});
     }
   }

@@ -104,6 +104,7 @@ class DurableFunctionsStarts::CompletionWait final
     response.body = (*info)->status == OrchestrationStatus::kCompleted
                         ? OutputJson(**info)
                         : StatusJson(**info, /*show_input=*/true);
+    response.instance_id = key_.id;
     call_->Finish(std::move(response));
   }
 
@@ -194,6 +195,7 @@ void DurableFunctionsStarts::Restart(const HttpCallPtr& call) {
   orchestrations_.Restart(
       *key, std::move(new_id),
       {.identity = call->request().caller->name, .peer = call->request().peer},
+      call->request().trace,
       [this, call, key = *key,
        timeout](const absl::StatusOr<StartReceipt>& receipt) {
         if (receipt.ok()) return Answer(call, *receipt, timeout);
@@ -226,6 +228,7 @@ HttpResponse DurableFunctionsStarts::CheckStatusResponse(
   const std::string& id = receipt.instance_id;
   const ManagementUrls urls = urls_(request, {request.caller->tenant, id});
   HttpResponse response = JsonResponse(202, CheckStatusJson(urls, id));
+  response.instance_id = id;
   response.headers.Add("Location", urls.StatusOf(id));
   response.headers.Add("Retry-After", "10");
   response.headers.Add("x-leasehold-created",

@@ -40,6 +40,11 @@ class DurableFunctionsStarts {
         alarms_(alarms),
         urls_(std::move(urls)) {}
 
+  // Whether a start or restart waits for the end.
+  static bool Waits(const HttpRequest& request) {
+    return request.query.Has("timeout") && request.query.Has("pollingInterval");
+  }
+
   void Start(const HttpCallPtr& call);
   void Restart(const HttpCallPtr& call);
 

@@ -29,6 +29,8 @@ constexpr std::array<std::pair<const char*, const char*>, 5> kProtection = {{
     {"Cross-Origin-Resource-Policy", "same-origin"},
 }};
 
+constexpr auto kUnknownCaller = absl::StatusCode::kUnauthenticated;
+
 // How what capabilities begin with.
 constexpr std::string_view kCapabilityPrefix = "c1.";
 
@@ -135,12 +137,24 @@ CapabilityVerb VerbOf(const HttpRouter::Entry& entry,
   return verb;
 }
 
+// Among the calls of the caller's tenant count those of clients, and not what a
+// dashboard asks for.
+void CountOutcome(const HttpRouter::Entry& entry, const Caller* caller,
+                  absl::StatusCode code) {
+  if (entry.group != HttpGroup::kDurableFunctions || caller == nullptr ||
+      caller->outcomes == nullptr) {
+    return;
+  }
+  caller->outcomes->Count(code);
+}
+
 }  // namespace
 
 HttpDoor::HttpDoor(const Clock& clock, HttpDoorOptions options)
     : clock_(clock),
       options_(std::move(options)),
-      public_origin_(OriginOf(options_.public_url)) {}
+      public_origin_(OriginOf(options_.public_url)),
+      reads_(std::make_shared<FairRoom>(options_.reads_max)) {}
 
 void HttpDoor::Add(std::vector<HttpRoute> routes,
                    const std::vector<MethodInfo>& methods) {
@@ -194,6 +208,7 @@ absl::Status HttpDoor::UseSession(HttpRequest& request) const {
 
 absl::Status HttpDoor::Authorize(HttpRequest& request,
                                  const HttpRouter::Entry& entry,
+                                 const MethodInfo& method,
                                  const ClientCertificate& certificate,
                                  bool& by_capability) const {
   if (options_.access == nullptr) {
@@ -201,6 +216,10 @@ absl::Status HttpDoor::Authorize(HttpRequest& request,
     return absl::OkStatus();
   }
   // What clients of Durable Functions have instead of Authorization.
+  if (request.headers.All("x-functions-key").size() > 1) {
+    return absl::UnauthenticatedError(
+        "x-functions-key is given more than once");
+  }
   const std::string key(request.headers.Get("x-functions-key"));
   std::vector<std::string_view> codes = request.query.All("code");
   if (codes.empty() && key.starts_with(kCapabilityPrefix)) {
@@ -210,8 +229,8 @@ absl::Status HttpDoor::Authorize(HttpRequest& request,
   }
   if (codes.empty() || request.headers.Has("Authorization")) {
     if (absl::Status status = UseSession(request); !status.ok()) return status;
-    return options_.access->Admit(HttpCredentials(request, certificate),
-                                  entry.method, request.caller);
+    return options_.access->Admit(HttpCredentials(request, certificate), method,
+                                  request.caller);
   }
   const std::string tenant(request.query.Get("taskHub", kDefaultTenant));
   const CapabilityTarget target = {.tenant = tenant,
@@ -227,8 +246,37 @@ absl::Status HttpDoor::Authorize(HttpRequest& request,
       "the code in this URL is not valid for this, or not any more");
   if (!good) return status;
   const absl::Status admitted =
-      options_.access->AdmitCapability(tenant, entry.method, request.caller);
+      options_.access->AdmitCapability(tenant, method, request.caller);
   return absl::IsUnauthenticated(admitted) ? status : admitted;
+}
+
+void HttpDoor::KeepAsking(HttpRequest& request, const MethodInfo& method,
+                          const ClientCertificate& certificate) const {
+  if (options_.access == nullptr || method.lasting == Lasting::kNo ||
+      !request.headers.Has("Authorization")) {
+    return;
+  }
+  // What it has shown, and no more of it.
+  const auto shown = std::make_shared<HttpRequest>();
+  for (const char* name : {"authorization", "taskhub"}) {
+    for (const std::string_view value : request.headers.All(name)) {
+      shown->headers.Add(name, std::string(value));
+    }
+  }
+  for (const std::string_view hub : request.query.All("taskhub")) {
+    shown->query.Add("taskhub", std::string(hub));
+  }
+  shown->session = request.session;
+  request.may_still = [&access = *options_.access, sessions = options_.sessions,
+                       method, certificate, shown, caller = request.caller] {
+    if (!shown->session.empty() &&
+        !sessions->TokenOf(shown->session).has_value()) {
+      return false;
+    }
+    return access
+        .AdmitStill(HttpCredentials(*shown, certificate), method, *caller)
+        .ok();
+  };
 }
 
 void HttpDoor::Count(HttpGroup group, int status) {
@@ -285,8 +333,13 @@ std::variant<HttpDoor::Admitted, HttpResponse> HttpDoor::Decide(
   }
   Admitted admitted;
   admitted.entry = entry;
+  MethodInfo method = entry->method;
+  if (entry->route.waits != nullptr && entry->route.waits(request)) {
+    method.lasting = Lasting::kWait;
+  }
+  admitted.lasting = method.lasting;
   const absl::Status status =
-      Authorize(request, *entry, certificate, admitted.by_capability);
+      Authorize(request, *entry, method, certificate, admitted.by_capability);
   if (!status.ok()) {
     Report({.method = entry->method,
             .request = request,
@@ -295,19 +348,20 @@ std::variant<HttpDoor::Admitted, HttpResponse> HttpDoor::Decide(
             .refused = true,
             .instance_id = request.params.Get("id"),
             .code = status.code()});
+    CountOutcome(*entry, request.caller.get(), status.code());
     return ErrorResponse(status);
   }
   if (entry->method.call_class == CallClass::kRead &&
       entry->method.lasting == Lasting::kNo) {
-    if (reads_->fetch_add(1) >= options_.reads_max) {
-      reads_->fetch_sub(1);
+    std::shared_ptr<void> room = reads_->Take(request.caller->tenant);
+    if (room == nullptr) {
       return ErrorResponse(WithRetryAfter(
           absl::UnavailableError("too many requests read the store now"),
           absl::Seconds(1)));
     }
-    admitted.room = std::shared_ptr<void>(
-        reads_.get(), [reads = reads_](void*) { reads->fetch_sub(1); });
+    admitted.room = std::move(room);
   }
+  KeepAsking(request, method, certificate);
   return admitted;
 }
 
@@ -316,7 +370,7 @@ size_t HttpDoor::BodyMax(const Admitted& admitted) {
 }
 
 bool HttpDoor::Lasts(const Admitted& admitted) {
-  return admitted.entry->method.lasting != Lasting::kNo;
+  return admitted.lasting != Lasting::kNo;
 }
 
 // The call owns its request, so a report has one of its own, without headers
@@ -341,24 +395,30 @@ std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
   const HttpRouter::Entry& entry = *admitted.entry;
   auto about = ToReport(admitted, request);
   auto span = HttpSpan::Begin(options_.tracer, entry, request);
+  const std::shared_ptr<const Caller> caller = request.caller;
   const auto call = std::make_shared<HttpCall>(
       std::move(request),
       [this, &entry, about = std::move(about), span = std::move(span),
-       begun = clock_.Now(), by_capability = admitted.by_capability,
-       room = std::move(admitted.room),
-       answer = std::move(answer)](HttpResponse response) {
+       begun = clock_.Now(), lasting = admitted.lasting,
+       by_capability = admitted.by_capability, room = std::move(admitted.room),
+       caller, answer = std::move(answer)](HttpResponse response) {
         if (about != nullptr) {
+          const auto& who =
+              response.caller != nullptr ? response.caller : about->caller;
           Report({.method = entry.method,
                   .request = *about,
-                  .caller = about->caller.get(),
+                  .caller = who.get(),
                   .by_capability = by_capability,
-                  .refused = false,
+                  // Who signs in is asked by the handler.
+                  .refused = entry.route.own.has_value() &&
+                             CodeOf(response) == kUnknownCaller,
                   .instance_id = about->params.Get("id", response.instance_id),
                   .code = CodeOf(response)});
         }
         if (span != nullptr) span->Answer(response);
+        CountOutcome(entry, caller.get(), CodeOf(response));
         Count(entry.group, response.status);
-        if (entry.route.lasting == Lasting::kNo) {
+        if (lasting == Lasting::kNo) {
           times_[static_cast<size_t>(entry.group)].Add(
               absl::ToInt64Nanoseconds(clock_.Now() - begun));
         }
@@ -367,6 +427,37 @@ std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
       });
   entry.route.handler(call);
   return call;
+}
+
+void HttpDoor::RunFor(const std::shared_ptr<const Caller>& caller,
+                      HttpRequest request, HttpCall::Answer answer) {
+  std::string allowed;
+  const HttpRouter::Entry* const entry = router_.Find(request, allowed);
+  if (entry == nullptr) return answer(NotFound(request, allowed));
+  absl::Status status =
+      draining_ ? absl::UnavailableError("the server is shutting down")
+                : absl::OkStatus();
+  request.caller = caller;
+  if (status.ok() && options_.access != nullptr) {
+    status = options_.access->AdmitAgain(caller, entry->method, request.caller);
+    if (!status.ok()) {
+      Report({.method = entry->method,
+              .request = request,
+              .caller = caller.get(),
+              .by_capability = false,
+              .refused = true,
+              .instance_id = request.params.Get("id"),
+              .code = status.code()});
+    }
+  }
+  if (!status.ok()) {
+    HttpResponse refused = ErrorResponse(status);
+    Count(entry->group, refused.status);
+    return answer(std::move(refused));
+  }
+  Admitted admitted;
+  admitted.entry = entry;
+  Run(std::move(admitted), std::move(request), std::move(answer));
 }
 
 void HttpDoor::Complete(HttpResponse& response) const {

@@ -10,8 +10,9 @@
 //
 // It knows no sockets; tests call it as the listener does.
 //
-// Thread-safety: Admit and Run on one thread; Drain is safe; answers come on
-// any thread.   Lifetime: what the options name outlives it and all calls.
+// Thread-safety: Admit and Run on one thread; Drain and RunFor are safe;
+// answers come on any thread.   Lifetime: what the options name outlives it and
+// all calls.
 #ifndef LEASEHOLD_SERVICE_HTTP_HTTP_DOOR_H_
 #define LEASEHOLD_SERVICE_HTTP_HTTP_DOOR_H_
 
@@ -30,6 +31,7 @@
 #include "lease/base/cells.h"
 #include "lease/clock.h"
 #include "service/http/client_certificate.h"
+#include "service/http/fair_room.h"
 #include "service/http/host_list.h"
 #include "service/http/http_call.h"
 #include "service/http/http_message.h"
@@ -76,8 +78,9 @@ struct HttpDoorOptions {
   std::function<void(const HttpReport&)> report;
   // Makes a span for each admitted request. Null: none are made.
   Tracer* tracer = nullptr;
-  // Requests that read the store at once.
-  size_t reads_max = 64;
+  // Requests that read the store at once. A tenant may have as many of them as
+  // are still free, so that there is room for the others.
+  size_t reads_max = 128;
 };
 
 class HttpDoor {
@@ -98,6 +101,7 @@ class HttpDoor {
    private:
     friend class HttpDoor;
     const HttpRouter::Entry* entry = nullptr;
+    Lasting lasting = Lasting::kNo;
     bool by_capability = false;
     std::shared_ptr<void> room;  // Among those that read the store.
   };
@@ -119,6 +123,12 @@ class HttpDoor {
   // the call is gone before.
   std::shared_ptr<HttpCall> Run(Admitted admitted, HttpRequest request,
                                 HttpCall::Answer answer);
+
+  // Serves a request that does a part of one which was admitted, by the same
+  // caller: on any thread, once it serves. He must have the role for it, it
+  // counts for his tenant's limits, and whoever is told of requests is told.
+  void RunFor(const std::shared_ptr<const Caller>& caller, HttpRequest request,
+              HttpCall::Answer answer);
 
   // Whether a request stays open until something happens, so that a client that
   // says no more has gone.
@@ -146,9 +156,14 @@ class HttpDoor {
       const ClientCertificate& certificate, const HttpRouter::Entry*& entry);
   absl::Status CheckOrigin(const HttpRequest& request,
                            const std::string& own) const;
+  // `method`: that of `entry`, and how this request stays open.
   absl::Status Authorize(HttpRequest& request, const HttpRouter::Entry& entry,
+                         const MethodInfo& method,
                          const ClientCertificate& certificate,
                          bool& by_capability) const;
+  // Sets whether the caller may still have an answer that goes on.
+  void KeepAsking(HttpRequest& request, const MethodInfo& method,
+                  const ClientCertificate& certificate) const;
   // Sets the credential of the session that the request's cookie names, if it
   // names one.
   absl::Status UseSession(HttpRequest& request) const;
@@ -169,8 +184,7 @@ class HttpDoor {
   std::array<std::array<SharedCell, kHttpCodes>, kHttpGroups> answers_ = {};
   std::array<SharedTimeHistogram, kHttpGroups> times_ = {};
   std::atomic<bool> draining_ = false;
-  const std::shared_ptr<std::atomic<size_t>> reads_ =
-      std::make_shared<std::atomic<size_t>>(0);
+  const std::shared_ptr<FairRoom> reads_;
 };
 
 }  // namespace leasehold

@@ -111,6 +111,7 @@ HttpResponse ErrorResponse(int http_status, const absl::Status& status,
   }
   HttpResponse response = JsonResponse(http_status, WriteJson(body));
   response.code = status.code();
+  response.instance_id = details.instance_id;
   if (const auto delay = RetryAfter(status); delay.has_value()) {
     response.headers.Add("Retry-After", SecondsOf(*delay));
   }

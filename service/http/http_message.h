@@ -88,6 +88,9 @@ struct HttpRequest {
   std::string session;
   // What it gives on to the work that it begins.
   CallTrace trace = {};
+  // For an answer that goes on: whether its caller may still have it, asked
+  // anew. On any thread. Empty: he may.
+  std::function<bool()> may_still = {};
 };
 
 // A body that is made while it is sent, as long as the client reads: the next
@@ -122,6 +125,9 @@ struct HttpResponse {
   // For the audit log: the instance that it is about, if no `{id}` of the route
   // names it.
   std::string instance_id = {};
+  // For the audit log: who has shown who he is with this request. Null: as the
+  // request says.
+  std::shared_ptr<const Caller> caller = nullptr;
 };
 
 // An answer without a body.

@@ -91,7 +91,8 @@ std::string_view NameOf(HttpGroup group) {
 
 void HttpRouter::Add(HttpRoute route, const std::vector<MethodInfo>& methods) {
   Entry entry{.route = std::move(route), .method = {}, .pattern = {}};
-  bool has_row = false;
+  bool has_row = entry.route.own.has_value();
+  if (has_row) entry.method = *entry.route.own;
   for (const MethodInfo& method : methods) {
     if (entry.route.row !=
         absl::StrCat(View(method.service), "/", View(method.name))) {

@@ -26,6 +26,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,7 +56,12 @@ struct HttpRoute {
   // The gRPC method that does the same, as `leasehold.v1.Orchestration/Get`.
   std::string row;
   HttpHandler handler;
+  // Instead of `row`: a method that gRPC does not have.
+  std::optional<MethodInfo> own = std::nullopt;
   Lasting lasting = Lasting::kNo;  // How it stays open, if it may.
+  // Whether a request waits for something, so that it stays open as kWait;
+  // null: none does.
+  bool (*waits)(const HttpRequest&) = nullptr;
   // A letter of service/security/capability.h: a URL with a `code` for this
   // verb of the instance `{id}` may be used without any other credential.
   // '\0': it may not.
@@ -74,7 +80,8 @@ class HttpRouter {
     HttpGroup group = HttpGroup::kNone;
   };
 
-  // `methods`: all rows there are. REQUIRES: the route's row is among them.
+  // `methods`: all rows there are. REQUIRES: the route's row is among them, or
+  // it has its own.
   void Add(HttpRoute route, const std::vector<MethodInfo>& methods);
 
   // The route of `request`, whose `params` it sets. nullptr: there is none, and

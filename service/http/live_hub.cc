@@ -1,6 +1,8 @@
 #include "service/http/live_hub.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <deque>
 #include <set>
 #include <utility>
 
@@ -12,6 +14,8 @@ namespace {
 
 // Proxies end what is silent for longer.
 constexpr absl::Duration kHeartbeat = absl::Seconds(15);
+// Behind so much a message of any size is queued: a snapshot may be long.
+constexpr size_t kLittle = 4096;
 
 }  // namespace
 
@@ -35,25 +39,82 @@ struct LiveHub::Stream {
     bool needs_snapshot = true;
   };
 
+  using Message = std::shared_ptr<const std::string>;
+
   std::vector<Following> following;
-  std::string queued;
-  HttpBody::Done waiting;  // Empty: nobody does.
+  std::deque<Message> queued;         // Shared with the other streams.
+  size_t bytes = 0;                   // Of them, but for what was taken.
+  size_t taken = 0;                   // Bytes of the first one.
+  std::shared_ptr<size_t> of_tenant;  // Bytes of all streams of the tenant.
+  HttpBody::Done waiting;             // Empty: nobody does.
+  std::function<bool()> may_still;
   bool ended = false;
   bool over = false;  // The client gets no more.
   Instant heard{};    // When something was last queued.
   Instant end{};      // When it is over.
+  Instant ask{};      // When to ask whether it may go on.
 
   // Queues a message. False: there is too much already, and it is lost, as is
   // all that was queued.
-  bool Add(const std::string& message, Instant now) {
+  bool Add(const Message& message, Instant now) {
     heard = now;
-    if (queued.empty() || queued.size() + message.size() <= kQueueMax) {
-      queued += message;
+    const size_t first = queued.empty() ? 0 : queued.front()->size() - taken;
+    const bool fits =
+        (bytes <= kLittle || bytes - first + message->size() <= kQueueMax) &&
+        (*of_tenant == 0 || *of_tenant + message->size() <= kTenantQueueMax);
+    if (fits) {
+      Push(message);
       return true;
     }
-    queued = ServerSentEvent("lagged", "{}");
     for (Following& one : following) one.needs_snapshot = true;
+    if (queued.empty()) return false;  // It is others that hold so much.
+    // The client has begun to read the first one.
+    const Message begun = taken == 0 ? nullptr : queued.front();
+    const size_t at = taken;
+    Clear();
+    if (begun != nullptr) {
+      Push(begun);
+      taken = at;
+      Change(-static_cast<int64_t>(at));
+    }
+    Push(std::make_shared<const std::string>(ServerSentEvent("lagged", "{}")));
     return false;
+  }
+  void Clear() {
+    queued.clear();
+    taken = 0;
+    Change(-static_cast<int64_t>(bytes));
+  }
+  // What the client is given next; empty: nothing is queued.
+  std::string TakePart() {
+    std::string part;
+    while (!queued.empty() && part.size() < kPartMax) {
+      const std::string& first = *queued.front();
+      const size_t more =
+          std::min(first.size() - taken, kPartMax - part.size());
+      part.append(first, taken, more);
+      taken += more;
+      if (taken < first.size()) break;
+      taken = 0;
+      queued.pop_front();
+    }
+    Change(-static_cast<int64_t>(part.size()));
+    return part;
+  }
+  // The client gets no more.
+  void End() {
+    over = true;
+    Clear();
+  }
+
+ private:
+  void Push(Message message) {
+    Change(static_cast<int64_t>(message->size()));
+    queued.push_back(std::move(message));
+  }
+  void Change(int64_t by) {
+    bytes += static_cast<size_t>(by);
+    *of_tenant += static_cast<size_t>(by);
   }
 };
 
@@ -67,8 +128,8 @@ class LiveHub::Handing {
   // With the lock held.
   void Take(Stream& stream) {
     if (!stream.waiting || stream.queued.empty()) return;
-    ready_.push_back({std::exchange(stream.waiting, nullptr),
-                      std::exchange(stream.queued, {})});
+    ready_.push_back(
+        {std::exchange(stream.waiting, nullptr), stream.TakePart()});
   }
   void TakeEnd(Stream& stream) {
     if (!stream.waiting) return;
@@ -90,6 +151,7 @@ class LiveHub::Body final : public HttpBody {
   ~Body() override {
     MutexLock lock(state_->mu);
     stream_->ended = true;
+    stream_->End();
     stream_->waiting = nullptr;
     state_->changed = true;
     state_->wake.NotifyAll();
@@ -99,7 +161,7 @@ class LiveHub::Body final : public HttpBody {
     std::string part;
     {
       MutexLock lock(state_->mu);
-      part = std::exchange(stream_->queued, {});
+      part = stream_->TakePart();
       if (part.empty() && !stream_->over && !state_->stopping) {
         stream_->waiting = std::move(done);
         return;
@@ -145,12 +207,17 @@ void LiveHub::Stop() {
 }
 
 std::unique_ptr<HttpBody> LiveHub::Follow(std::vector<Followed> topics,
-                                          absl::Duration lifetime) {
+                                          Viewer viewer) {
+  const Instant now = clock_.Now();
   const auto stream = std::make_shared<Stream>();
-  stream->heard = clock_.Now();
-  stream->end = stream->heard + lifetime;
-  stream->queued = "retry: 2000\n\n";
+  stream->may_still = std::move(viewer.may_still);
+  stream->ask = stream->may_still ? now + kAskAgain : Instant::Infinite();
+  stream->end = now + viewer.lifetime;
   MutexLock lock(state_->mu);
+  std::shared_ptr<size_t>& unread = state_->unread[viewer.tenant];
+  if (unread == nullptr) unread = std::make_shared<size_t>(0);
+  stream->of_tenant = unread;
+  stream->Add(std::make_shared<const std::string>("retry: 2000\n\n"), now);
   if (!state_->stopping) {
     for (Followed& one : topics) {
       std::shared_ptr<Topic>& topic = state_->topics[one.name];
@@ -172,11 +239,19 @@ size_t LiveHub::topics() const {
   return state_->topics.size();
 }
 
+size_t LiveHub::UnreadOf(const std::string& tenant) const {
+  MutexLock lock(state_->mu);
+  const auto unread = state_->unread.find(tenant);
+  return unread == state_->unread.end() ? 0 : *unread->second;
+}
+
 std::vector<std::shared_ptr<LiveHub::Topic>> LiveHub::TakeOutEnded() {
   std::vector<std::shared_ptr<Topic>> gone;
   MutexLock lock(state_->mu);
   std::erase_if(state_->streams,
                 [](const auto& stream) { return stream->ended; });
+  std::erase_if(state_->unread,
+                [](const auto& one) { return one.second.use_count() == 1; });
   std::set<const Topic*> followed;
   for (const std::shared_ptr<Stream>& stream : state_->streams) {
     for (const Stream::Following& one : stream->following) {
@@ -196,6 +271,7 @@ std::vector<std::shared_ptr<LiveHub::Topic>> LiveHub::TakeOutEnded() {
 
 Instant LiveHub::LookNow() {
   TakeOutEnded();
+  AskAgain(clock_.Now());
   struct Due {
     std::shared_ptr<Topic> topic;
     bool snapshot = false;
@@ -212,7 +288,7 @@ Instant LiveHub::LookNow() {
     }
   }
   const Instant now = clock_.Now();
-  Instant next = all.empty() ? Instant::Infinite() : now + kHeartbeat;
+  Instant next = all.empty() ? Instant::Infinite() : now + kAskAgain;
   for (auto& [key, due] : all) {
     Topic& topic = *due.topic;
     if (topic.topic == nullptr) topic.topic = topic.make();
@@ -229,29 +305,52 @@ void LiveHub::Send(const Topic& topic, const LiveTopic::News& news) {
   Handing handing;
   MutexLock lock(state_->mu);
   const Instant now = clock_.Now();
+  const auto snapshot = std::make_shared<const std::string>(news.snapshot);
+  const auto change = std::make_shared<const std::string>(news.change);
   for (const std::shared_ptr<Stream>& stream : state_->streams) {
+    if (stream->over) continue;
     for (Stream::Following& one : stream->following) {
       if (one.topic.get() != &topic) continue;
-      const std::string& message =
-          one.needs_snapshot ? news.snapshot : news.change;
-      if (message.empty()) continue;
+      const auto& message = one.needs_snapshot ? snapshot : change;
+      if (message->empty()) continue;
       if (stream->Add(message, now)) one.needs_snapshot = false;
     }
     handing.Take(*stream);
   }
 }
 
+void LiveHub::AskAgain(Instant now) {
+  std::vector<std::shared_ptr<Stream>> due;
+  {
+    MutexLock lock(state_->mu);
+    for (const std::shared_ptr<Stream>& stream : state_->streams) {
+      if (stream->over || stream->ask > now) continue;
+      stream->ask = now + kAskAgain;
+      due.push_back(stream);
+    }
+  }
+  std::erase_if(due, [](const auto& stream) { return stream->may_still(); });
+  Handing handing;
+  MutexLock lock(state_->mu);
+  for (const std::shared_ptr<Stream>& stream : due) {
+    stream->End();
+    handing.TakeEnd(*stream);
+  }
+}
+
 void LiveHub::SendHeartbeats(Instant now) {
   Handing handing;
   MutexLock lock(state_->mu);
+  const auto beat = std::make_shared<const std::string>(": \n\n");
   for (const std::shared_ptr<Stream>& stream : state_->streams) {
+    if (stream->over) continue;
     if (stream->end <= now) {
       stream->over = true;
       handing.TakeEnd(*stream);
       continue;
     }
     if (stream->heard + kHeartbeat > now) continue;
-    stream->Add(": \n\n", now);
+    stream->Add(beat, now);
     handing.Take(*stream);
   }
 }

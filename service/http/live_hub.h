@@ -4,8 +4,12 @@
 // message once, for all streams that follow the topic. While there are no
 // streams it sleeps, and nothing is looked at.
 //
-// A stream whose client reads slowly holds kQueueMax bytes at most: beyond that
-// it loses them, is told `lagged`, and gets a new snapshot.
+// A stream whose client reads slowly holds kQueueMax bytes at most behind the
+// message that it reads (a snapshot may be longer), and those of a tenant
+// kTenantQueueMax together: beyond that it loses them, is told `lagged`, and
+// gets a new snapshot.
+//
+// Whether the viewer may still see it is asked every kAskAgain.
 //
 // Thread-safety: safe.   Lifetime: the clock outlives it. Bodies may outlive
 // it; they then end.
@@ -33,7 +37,11 @@ namespace leasehold {
 
 class LiveHub {
  public:
-  static constexpr size_t kQueueMax = size_t{4} << 20;
+  static constexpr size_t kQueueMax = size_t{256} << 10;
+  static constexpr size_t kTenantQueueMax = size_t{16} << 20;
+  // What a client is given at once.
+  static constexpr size_t kPartMax = size_t{64} << 10;
+  static constexpr absl::Duration kAskAgain = absl::Seconds(2);
 
   // Streams of the same `name` follow the same topic; the first one has it
   // made.
@@ -53,14 +61,24 @@ class LiveHub {
   // Ends all streams, and destroys all topics. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(state_->mu);
 
-  // The body of a new stream, which ends after `lifetime` or a little later.
-  std::unique_ptr<HttpBody> Follow(std::vector<Followed> topics,
-                                   absl::Duration lifetime)
+  struct Viewer {
+    std::string tenant = {};
+    // The stream ends after it or a little later.
+    absl::Duration lifetime = absl::InfiniteDuration();
+    // Whether it may go on. Called without a lock. Empty: it may.
+    std::function<bool()> may_still = {};
+  };
+
+  // The body of a new stream.
+  std::unique_ptr<HttpBody> Follow(std::vector<Followed> topics, Viewer viewer)
       ABSL_LOCKS_EXCLUDED(state_->mu);
 
   // Looks at what is due. Returns when to look again.
   Instant LookNow() ABSL_LOCKS_EXCLUDED(state_->mu);
   size_t topics() const ABSL_LOCKS_EXCLUDED(state_->mu);
+  // How many bytes the streams of a tenant hold.
+  size_t UnreadOf(const std::string& tenant) const
+      ABSL_LOCKS_EXCLUDED(state_->mu);
 
  private:
   class Body;
@@ -75,12 +93,16 @@ class LiveHub {
     bool changed ABSL_GUARDED_BY(mu) = false;  // A stream came or went.
     std::map<std::string, std::shared_ptr<Topic>> topics ABSL_GUARDED_BY(mu);
     std::vector<std::shared_ptr<Stream>> streams ABSL_GUARDED_BY(mu);
+    // By tenant: how many bytes its streams hold.
+    std::map<std::string, std::shared_ptr<size_t>> unread ABSL_GUARDED_BY(mu);
   };
 
   void Run() ABSL_LOCKS_EXCLUDED(state_->mu);
   // Sends what is new of a topic to those who follow it.
   void Send(const Topic& topic, const LiveTopic::News& news)
       ABSL_LOCKS_EXCLUDED(state_->mu);
+  // Ends streams that their viewers may not have any more.
+  void AskAgain(Instant now) ABSL_LOCKS_EXCLUDED(state_->mu);
   // Tells silent streams that all is well, and ends those whose time is over.
   void SendHeartbeats(Instant now) ABSL_LOCKS_EXCLUDED(state_->mu);
   // Takes the streams that have ended out, and the topics that nobody follows.

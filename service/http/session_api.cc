@@ -20,8 +20,13 @@
 namespace leasehold {
 namespace {
 
-// Open to everybody, like the health of the server: who asks is not known yet.
-constexpr char kRow[] = "grpc.health.v1.Health/Check";
+// Open to everybody: who asks is not known yet.
+MethodInfo Method(std::string_view name) {
+  return {.service = kSessionService,
+          .name = name,
+          .role = Role::kAnyone,
+          .call_class = CallClass::kEssential};
+}
 // Nobody reads more of a stranger's than a token needs.
 constexpr size_t kBodyMax = 16 << 10;
 
@@ -82,6 +87,7 @@ absl::Status SignIn(HttpCall& call, AccessControl* access, Sessions* sessions) {
   HttpResponse response = EmptyResponse(204);
   response.headers.Add("Set-Cookie",
                        SessionCookie(request, *id, Sessions::kLifetime));
+  response.caller = std::move(caller);
   call.Finish(std::move(response));
   return absl::OkStatus();
 }
@@ -95,11 +101,13 @@ void SignOut(HttpCall& call, Sessions* sessions) {
   call.Finish(std::move(response));
 }
 
-HttpRoute Route(const char* pattern, HttpHandler handler) {
+HttpRoute Route(const char* pattern, std::string_view name,
+                HttpHandler handler) {
   return {.method = "POST",
           .pattern = pattern,
-          .row = kRow,
+          .row = "",
           .handler = std::move(handler),
+          .own = Method(name),
           .body_bytes_max = kBodyMax};
 }
 
@@ -107,12 +115,12 @@ HttpRoute Route(const char* pattern, HttpHandler handler) {
 
 std::vector<HttpRoute> SessionRoutes(AccessControl* access,
                                      Sessions* sessions) {
-  return {Route("/login",
+  return {Route("/login", "Login",
                 [access, sessions](const HttpCallPtr& call) {
                   const absl::Status status = SignIn(*call, access, sessions);
                   if (!status.ok()) call->Fail(status);
                 }),
-          Route("/logout", [sessions](const HttpCallPtr& call) {
+          Route("/logout", "Logout", [sessions](const HttpCallPtr& call) {
             SignOut(*call, sessions);
           })};
 }

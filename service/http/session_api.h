@@ -8,6 +8,7 @@
 #ifndef LEASEHOLD_SERVICE_HTTP_SESSION_API_H_
 #define LEASEHOLD_SERVICE_HTTP_SESSION_API_H_
 
+#include <string_view>
 #include <vector>
 
 #include "service/http/http_route.h"
@@ -15,6 +16,9 @@
 #include "service/security/sessions.h"
 
 namespace leasehold {
+
+// What the audit log calls them: `leasehold.http.Session/Login`, `/Logout`.
+inline constexpr std::string_view kSessionService = "leasehold.http.Session";
 
 // Both null: nobody needs to sign in, and the routes say so. Otherwise both
 // outlive the routes.

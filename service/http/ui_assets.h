@@ -10,6 +10,7 @@
 #define LEASEHOLD_SERVICE_HTTP_UI_ASSETS_H_
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,7 +28,15 @@ struct UiAsset {
 // All files. Made by ui_assets.cmake.
 const std::vector<UiAsset>& UiAssets();
 
-std::vector<HttpRoute> UiRoutes();
+// The page that all others are made from.
+inline constexpr std::string_view kUiShell = "index.html";
+
+// What a file of that name is, as Content-Type; null: none of the dashboard's.
+const char* UiTypeOf(std::string_view name);
+
+// `folder`: serves the files in it instead (ui_folder.h); empty: those in the
+// program.
+std::vector<HttpRoute> UiRoutes(const std::string& folder = "");
 
 }  // namespace leasehold
 

@@ -68,14 +68,16 @@ class Ends {
   void ForgetLocked(RunNumber number) { terminating_.erase(number); }
   void ForgetAllLocked();
 
+  // What a run's span shows; nullopt: none is made, or it cannot be read. Reads
+  // the store.
+  std::optional<OrchestrationInfo> ReadForSpan(const InstanceKey& key);
+
  private:
   // Ends several orchestrations at once, without a worker.
   struct EndJob;
   using EndJobPtr = std::shared_ptr<EndJob>;
 
   void BeginEndLocked(const EndJobPtr& job);
-  // What its span shows; nullopt: none is made, or it cannot be read.
-  std::optional<OrchestrationInfo> ReadForSpan(const InstanceKey& key);
   void ReadForEnd(const EndJobPtr& job);
   absl::Status ReadTerminate(EndJob& job);
   void GiveUpEndLocked(const EndJobPtr& job, const absl::Status& status);

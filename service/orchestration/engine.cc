@@ -375,10 +375,11 @@ void Engine::Start(StartRequest request, Done<StartReceipt> done) {
 }
 
 void Engine::Restart(const InstanceKey& key, std::optional<std::string> new_id,
-                     Requester by, Done<StartReceipt> done) {
+                     Requester by, const CallTrace& trace,
+                     Done<StartReceipt> done) {
   done = Recorded({key.tenant, new_id.value_or(key.id)}, std::move(by),
                   std::move(done));
-  restarts_.Restart(key, std::move(new_id), std::move(done));
+  restarts_.Restart(key, std::move(new_id), trace, std::move(done));
 }
 
 void Engine::Get(const InstanceKey& key, bool payloads,

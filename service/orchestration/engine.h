@@ -136,8 +136,8 @@ class Engine final : public Orchestrations,
   void Start(StartRequest request, Done<StartReceipt> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
-               Requester by, Done<StartReceipt> done) override
-      ABSL_LOCKS_EXCLUDED(mu_);
+               Requester by, const CallTrace& trace,
+               Done<StartReceipt> done) override ABSL_LOCKS_EXCLUDED(mu_);
   void Get(const InstanceKey& key, bool payloads,
            Done<std::optional<OrchestrationInfo>> done) override
       ABSL_LOCKS_EXCLUDED(mu_);

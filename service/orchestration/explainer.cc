@@ -1,10 +1,12 @@
 #include "service/orchestration/explainer.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "service/instance/instance_registry.h"
+#include "service/orchestration/context_causes.h"
 #include "service/orchestration/engine_section.h"
 
 namespace leasehold {
@@ -75,63 +77,6 @@ void AddAttempts(const PendingActions::Attempts& before, Cause& cause) {
   cause.failure = before.last_failure;
 }
 
-void AddContext(const InstanceInfo& info, Explanation& explanation) {
-  explanation.generation = info.generation;
-  const bool alone = explanation.subject == Explanation::Subject::kContext;
-  std::vector<Cause>& causes = explanation.causes;
-  switch (info.state) {
-    case InstanceState::kOpening:
-      causes.push_back({.kind = Kind::kOpening});
-      if (alone) explanation.status = "is opening";
-      return;
-    case InstanceState::kClosing:
-      causes.push_back({.kind = Kind::kClosing});
-      if (alone) explanation.status = "is closing";
-      return;
-    case InstanceState::kIdle:
-      if (!alone) return;
-      explanation.status = "is idle";
-      causes.push_back(
-          {.kind = info.held_by_provider ? Kind::kProvider : Kind::kLease,
-           .age = info.lease_remaining});
-      return;
-    case InstanceState::kBusy:
-      break;
-  }
-  if (alone) explanation.status = "is busy";
-  const bool work_is_named =
-      std::any_of(causes.begin(), causes.end(), [](const Cause& cause) {
-        return cause.kind == Kind::kWithWorker ||
-               cause.kind == Kind::kLoading || cause.kind == Kind::kStoring;
-      });
-  for (const InstanceInfo::Held& held : info.held) {
-    if (held.kind == PinKind::kWorkItem) continue;
-    causes.push_back({.kind = Kind::kHeld,
-                      .pin = held.kind,
-                      .who = held.holder,
-                      .age = held.age});
-  }
-  for (const InstanceInfo::Pins& pins : info.pins) {
-    const auto described = static_cast<uint64_t>(
-        std::count_if(info.held.begin(), info.held.end(),
-                      [&](const InstanceInfo::Held& held) {
-                        return held.kind == pins.kind;
-                      }));
-    if (pins.kind == PinKind::kWorkItem) {
-      if (!work_is_named) {
-        causes.push_back({.kind = Kind::kWorkHeld, .count = pins.count});
-      }
-    } else if (pins.kind == PinKind::kCall) {
-      if (pins.count > described) {
-        causes.push_back(
-            {.kind = Kind::kCalls, .count = pins.count - described});
-      }
-    } else {
-      explanation.more += pins.count - described;
-    }
-  }
-}
-
 }  // namespace
 
 void Explainer::Explain(const InstanceKey& key, Done<Explanation> done) {
@@ -139,16 +84,75 @@ void Explainer::Explain(const InstanceKey& key, Done<Explanation> done) {
   if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
     return engine_.RefuseLocked(done, status);
   }
-  engine_.readers_.Post(
-      [this, key, done = std::move(done)] { done(ExplainNow(key)); });
+  const auto job = std::make_shared<Job>();
+  job->key = key;
+  job->done = std::move(done);
+  engine_.readers_.Post([this, job] { Begin(job); });
 }
 
-absl::StatusOr<Explanation> Explainer::ExplainNow(const InstanceKey& key) {
+void Explainer::Begin(const JobPtr& job) {
+  ++job->attempt;
+  job->changed = false;
+  job->number = 0;
+  job->pending = {};
+  const InstanceKey& key = job->key;
+  if (key.id.starts_with("@")) return Finish(job);
+  const auto row = engine_.store_.Find(key.tenant, key.id);
+  constexpr auto kPending = static_cast<int32_t>(OrchestrationStatus::kPending);
+  if (!row.ok() || !row->has_value() || (*row)->finished.has_value() ||
+      (*row)->status == kPending) {
+    return Finish(job);
+  }
+  job->number = (*row)->number;
+  {
+    const Engine::Look look(engine_);
+    const OrchestrationPtr open = engine_.directory_.Find(key);
+    job->revision = open == nullptr ? 0 : open->revision;
+  }
+  ReadPart(job, 0, 0);
+}
+
+// A history may take seconds to read. Others who wait for a reader have their
+// turns between its parts.
+void Explainer::ReadPart(const JobPtr& job, int64_t chunk, size_t bytes) {
+  {
+    Engine::Section section(engine_);
+    if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
+      return engine_.RefuseLocked(job->done, status);
+    }
+  }
+  const auto part =
+      engine_.store_.ReadHistoryPart(job->number, chunk, kPartBytes);
+  if (!part.ok()) return job->done(part.status());
+  for (const std::string& frames : part->chunks) {
+    bytes += frames.size();
+    // One that cannot be read is set aside once it goes on.
+    job->pending.ApplyFrames(frames);
+  }
+  if (part->next.has_value() && bytes < kHistoryBytesMax) {
+    return engine_.readers_.Post(
+        [this, job, next = *part->next, bytes] { ReadPart(job, next, bytes); });
+  }
+  job->pending.End();
+  Finish(job);
+}
+
+void Explainer::Finish(const JobPtr& job) {
+  absl::StatusOr<Explanation> explanation = ExplainNow(*job);
+  if (explanation.ok() && job->changed && job->attempt < kAttempts) {
+    return engine_.readers_.Post([this, job] { Begin(job); });
+  }
+  job->done(std::move(explanation));
+}
+
+absl::StatusOr<Explanation> Explainer::ExplainNow(Job& job) {
+  const InstanceKey& key = job.key;
   Explanation explanation{.key = key};
   const std::optional<InstanceInfo> context =
       engine_.registry_.Describe(key, kHeldMax);
-  absl::Status status = key.id.starts_with("@") ? AddEntity(explanation)
-                                                : AddOrchestration(explanation);
+  absl::Status status = key.id.starts_with("@")
+                            ? AddEntity(explanation)
+                            : AddOrchestration(job, explanation);
   if (!status.ok()) return status;
   const bool found = explanation.subject != Explanation::Subject::kContext;
   if (!found && !context.has_value()) {
@@ -168,34 +172,29 @@ absl::StatusOr<Explanation> Explainer::ExplainNow(const InstanceKey& key) {
 
 // ---- Orchestrations ---------------------------------------------------------
 
-absl::Status Explainer::AddOrchestration(Explanation& explanation) {
+absl::Status Explainer::AddOrchestration(Job& job, Explanation& explanation) {
   const InstanceKey& key = explanation.key;
-  for (int attempt = 1;; ++attempt) {
-    const auto row = engine_.store_.Find(key.tenant, key.id);
-    if (!row.ok()) return row.status();
-    explanation.causes.clear();
-    if (!row->has_value()) {
-      AddUnstored(explanation);
-      return absl::OkStatus();
-    }
-    explanation.subject = Explanation::Subject::kOrchestration;
-    absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
-    std::string damage = engine_.recovery_.DamageOf(**row);
-    if (damage.empty() && !info.ok())
-      damage = std::string(info.status().message());
-    if (!damage.empty()) {
-      explanation.status = StatusName(OrchestrationStatus::kDamaged);
-      explanation.causes.push_back(
-          {.kind = Kind::kSetAside, .reason = std::move(damage)});
-      return absl::OkStatus();
-    }
-    explanation.name = info->summary.name;
-    explanation.status = StatusName(info->status);
-    if (IsFinished(info->status)) return AddEnded(*info, explanation);
-    bool changed = false;
-    const absl::Status status = AddOpen(**row, *info, explanation, changed);
-    if (!status.ok() || !changed || attempt == kAttempts) return status;
+  const auto row = engine_.store_.Find(key.tenant, key.id);
+  if (!row.ok()) return row.status();
+  if (!row->has_value()) {
+    AddUnstored(explanation);
+    return absl::OkStatus();
   }
+  explanation.subject = Explanation::Subject::kOrchestration;
+  absl::StatusOr<OrchestrationInfo> info = InfoOf(**row);
+  std::string damage = engine_.recovery_.DamageOf(**row);
+  if (damage.empty() && !info.ok())
+    damage = std::string(info.status().message());
+  if (!damage.empty()) {
+    explanation.status = StatusName(OrchestrationStatus::kDamaged);
+    explanation.causes.push_back(
+        {.kind = Kind::kSetAside, .reason = std::move(damage)});
+    return absl::OkStatus();
+  }
+  explanation.name = info->summary.name;
+  explanation.status = StatusName(info->status);
+  if (IsFinished(info->status)) return AddEnded(*info, explanation);
+  return AddOpen(**row, *info, job, explanation);
 }
 
 void Explainer::AddUnstored(Explanation& explanation) {
@@ -244,25 +243,6 @@ absl::Status Explainer::AddEnded(const OrchestrationInfo& info,
   return absl::OkStatus();
 }
 
-absl::StatusOr<PendingActions> Explainer::ReadPending(RunNumber number) {
-  PendingActions pending;
-  std::optional<int64_t> chunk = 0;
-  size_t bytes = 0;
-  while (chunk.has_value() && bytes < kHistoryBytesMax) {
-    const auto part =
-        engine_.store_.ReadHistoryPart(number, *chunk, kPartBytes);
-    if (!part.ok()) return part.status();
-    for (const std::string& frames : part->chunks) {
-      bytes += frames.size();
-      // One that cannot be read is set aside once it goes on.
-      pending.ApplyFrames(frames);
-    }
-    chunk = part->next;
-  }
-  pending.End();
-  return pending;
-}
-
 std::string Explainer::StatusOfChild(const InstanceKey& key) {
   const auto row = engine_.store_.Find(key.tenant, key.id);
   if (!row.ok()) return "unknown";
@@ -273,20 +253,13 @@ std::string Explainer::StatusOfChild(const InstanceKey& key) {
 }
 
 absl::Status Explainer::AddOpen(const RunRow& row,
-                                const OrchestrationInfo& info,
-                                Explanation& explanation, bool& changed) {
-  PendingActions pending;
-  uint64_t revision = 0;
-  {
-    const Engine::Look look(engine_);
-    const OrchestrationPtr open = engine_.directory_.Find(explanation.key);
-    if (open != nullptr) revision = open->revision;
-  }
-  if (info.status != OrchestrationStatus::kPending) {
-    absl::StatusOr<PendingActions> read = ReadPending(row.number);
-    if (!read.ok()) return read.status();
-    pending = *std::move(read);
-  }
+                                const OrchestrationInfo& info, Job& job,
+                                Explanation& explanation) {
+  // One that has not started has no history that was read.
+  const bool started = info.status != OrchestrationStatus::kPending;
+  const bool read_another = started && job.number != row.number;
+  const PendingActions none;
+  const PendingActions& pending = started && !read_another ? job.pending : none;
   Causes children;
   for (const auto& [id, child] : pending.children()) {
     Cause cause{.kind = Kind::kChild,
@@ -308,11 +281,11 @@ absl::Status Explainer::AddOpen(const RunRow& row,
     if (open == nullptr && !causes.empty()) return absl::OkStatus();
     if (open == nullptr || open->number != row.number || open->ending) {
       // It is about to have ended.
-      changed = open == nullptr || open->number != row.number;
+      job.changed = open == nullptr || open->number != row.number;
       causes.push_back({.kind = Kind::kStoring, .name = "its end"});
       return absl::OkStatus();
     }
-    changed = open->revision != revision;
+    job.changed = read_another || (started && open->revision != job.revision);
     AddMemoryLocked(*open, causes);
     if (info.status == OrchestrationStatus::kSuspended) {
       Cause suspended{.kind = Kind::kSuspended};

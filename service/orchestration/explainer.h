@@ -10,7 +10,10 @@
 #ifndef LEASEHOLD_SERVICE_ORCHESTRATION_EXPLAINER_H_
 #define LEASEHOLD_SERVICE_ORCHESTRATION_EXPLAINER_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,11 +42,29 @@ class Explainer final : public Explanations {
  private:
   using Causes = std::vector<Cause>;
 
-  absl::StatusOr<Explanation> ExplainNow(const InstanceKey& key);
+  // An explanation in the making.
+  struct Job {
+    InstanceKey key;
+    Done<Explanation> done;
+    int attempt = 0;
+    bool changed = false;  // While it was made: it is made again.
+    // The history that was read, and what memory had then; 0: none.
+    RunNumber number = 0;
+    uint64_t revision = 0;
+    PendingActions pending;
+  };
+  using JobPtr = std::shared_ptr<Job>;
+
+  // Reads the history, part by part, and then finishes. Each on a reader.
+  void Begin(const JobPtr& job);
+  void ReadPart(const JobPtr& job, int64_t chunk, size_t bytes);
+  void Finish(const JobPtr& job);
+
+  absl::StatusOr<Explanation> ExplainNow(Job& job);
   // Each adds what it finds. Reads the store.
-  absl::Status AddOrchestration(Explanation& explanation);
+  absl::Status AddOrchestration(Job& job, Explanation& explanation);
   absl::Status AddOpen(const RunRow& row, const OrchestrationInfo& info,
-                       Explanation& explanation, bool& changed);
+                       Job& job, Explanation& explanation);
   absl::Status AddEnded(const OrchestrationInfo& info,
                         Explanation& explanation);
   absl::Status AddEntity(Explanation& explanation);
@@ -51,7 +72,6 @@ class Explainer final : public Explanations {
   // could not be started.
   void AddUnstored(Explanation& explanation);
 
-  absl::StatusOr<PendingActions> ReadPending(RunNumber number);
   // The status of a sub-orchestration.
   std::string StatusOfChild(const InstanceKey& key);
 

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/requests.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -34,12 +35,13 @@ class Orchestrations {
   //   ResourceExhausted: the input is too large, or no more contexts fit.
   virtual void Start(StartRequest request, Done<StartReceipt> done) = 0;
 
-  // Starts an orchestration again as before, under its own ID or `new_id`.
+  // Starts an orchestration again as before, under its own ID or `new_id`, in
+  // the trace of whoever asks.
   //   NotFound: it does not exist.
   //   FailedPrecondition: under its own ID, and it has not ended.
   virtual void Restart(const InstanceKey& key,
                        std::optional<std::string> new_id, Requester by,
-                       Done<StartReceipt> done) = 0;
+                       const CallTrace& trace, Done<StartReceipt> done) = 0;
 
   // The state of an orchestration; nullopt: it does not exist. One that cannot
   // be read has the status kDamaged, and its failure says why.

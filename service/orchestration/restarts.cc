@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/orchestration/engine_section.h"
+#include "service/orchestration/start_trace.h"
 
 namespace leasehold {
 namespace {
@@ -22,6 +23,7 @@ absl::Status HasNotEnded(const InstanceKey& key, OrchestrationStatus status) {
 struct Restarts::Copy {
   InstanceKey key;
   std::string new_id;
+  CallTrace trace;
   Done<StartReceipt> done;
   uint64_t reload = 0;
   bool outdated = false;  // It has to be read again.
@@ -35,20 +37,21 @@ struct Restarts::Restarted {
 
 void Restarts::Restart(const InstanceKey& key,
                        std::optional<std::string> new_id,
-                       Done<StartReceipt> done) {
+                       const CallTrace& trace, Done<StartReceipt> done) {
   Engine::Section section(engine_);
   if (absl::Status status = engine_.admission_.accepting(); !status.ok()) {
     return engine_.RefuseLocked(done, status);
   }
   if (new_id.has_value()) {
-    return RestartAsCopyLocked(key, *std::move(new_id), std::move(done));
+    return RestartAsCopyLocked(key, *std::move(new_id), trace, std::move(done));
   }
   const OrchestrationPtr open = engine_.directory_.FindOpen(key);
   if (open != nullptr && open->durable) {
     return engine_.RefuseLocked(done, HasNotEnded(key, open->status));
   }
-  engine_.readers_.Post(
-      [this, key, done = std::move(done)] { RestartAgain(key, done); });
+  engine_.readers_.Post([this, key, trace, done = std::move(done)] {
+    RestartAgain(key, trace, done);
+  });
 }
 
 absl::StatusOr<Restarts::Restarted> Restarts::ReadRestarted(
@@ -75,7 +78,8 @@ absl::StatusOr<Restarts::Restarted> Restarts::ReadRestarted(
   return restarted;
 }
 
-void Restarts::RestartAgain(const InstanceKey& key, Done<StartReceipt> done) {
+void Restarts::RestartAgain(const InstanceKey& key, const CallTrace& trace,
+                            Done<StartReceipt> done) {
   absl::StatusOr<Restarted> restarted = ReadRestarted(key);
   if (!restarted.ok()) return done(restarted.status());
   restarted->request.key = key;
@@ -91,15 +95,20 @@ void Restarts::RestartAgain(const InstanceKey& key, Done<StartReceipt> done) {
         " was started anew and has ended meanwhile; ask again to restart that "
         "run"));
   };
+  Done<StartReceipt> traced =
+      TraceStart(trace, restarted->request, std::move(done));
   engine_.starts_.StartIf(std::move(restarted->request), is_read,
-                          std::move(done));
+                          std::move(traced));
 }
 
 void Restarts::RestartAsCopyLocked(const InstanceKey& key, std::string new_id,
+                                   const CallTrace& trace,
                                    Done<StartReceipt> done) {
   engine_.mu_.AssertHeld();
-  const auto copy = std::make_shared<Copy>(
-      Copy{.key = key, .new_id = std::move(new_id), .done = std::move(done)});
+  const auto copy = std::make_shared<Copy>(Copy{.key = key,
+                                                .new_id = std::move(new_id),
+                                                .trace = trace,
+                                                .done = std::move(done)});
   engine_.lookups_.Add(
       key, [this, copy](const absl::StatusOr<std::optional<RunRow>>& row,
                         uint64_t reload) {
@@ -120,10 +129,13 @@ void Restarts::BeginCopy(const std::shared_ptr<Copy>& copy) {
     return copy->outdated ? absl::AbortedError("it was read before that")
                           : absl::OkStatus();
   };
+  Done<StartReceipt> traced =
+      TraceStart(copy->trace, restarted->request,
+                 [this, copy](const absl::StatusOr<StartReceipt>& receipt) {
+                   EndCopy(copy, receipt);
+                 });
   engine_.starts_.StartIf(std::move(restarted->request), is_there,
-                          [this, copy](absl::StatusOr<StartReceipt> receipt) {
-                            EndCopy(copy, receipt);
-                          });
+                          std::move(traced));
 }
 
 void Restarts::EndCopy(const std::shared_ptr<Copy>& copy,
@@ -132,7 +144,8 @@ void Restarts::EndCopy(const std::shared_ptr<Copy>& copy,
     Engine::Section section(engine_);
     engine_.lookups_.End(copy->key, copy->reload);
     if (copy->outdated) {
-      return RestartAsCopyLocked(copy->key, copy->new_id, copy->done);
+      return RestartAsCopyLocked(copy->key, copy->new_id, copy->trace,
+                                 copy->done);
     }
   }
   copy->done(receipt);

@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/requests.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -35,15 +36,16 @@ class Restarts {
   // As Orchestrations::Restart.
   //   Aborted: another run of the ID has begun and ended meanwhile.
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
-               Done<StartReceipt> done);
+               const CallTrace& trace, Done<StartReceipt> done);
 
  private:
   struct Copy;
   struct Restarted;
 
-  void RestartAgain(const InstanceKey& key, Done<StartReceipt> done);
+  void RestartAgain(const InstanceKey& key, const CallTrace& trace,
+                    Done<StartReceipt> done);
   void RestartAsCopyLocked(const InstanceKey& key, std::string new_id,
-                           Done<StartReceipt> done);
+                           const CallTrace& trace, Done<StartReceipt> done);
   void BeginCopy(const std::shared_ptr<Copy>& copy);
   void EndCopy(const std::shared_ptr<Copy>& copy,
                const absl::StatusOr<StartReceipt>& receipt);

@@ -7,6 +7,7 @@
 #include "service/base/retry_after.h"
 #include "service/orchestration/engine_section.h"
 #include "service/orchestration/run_spans.h"
+#include "service/orchestration/start_trace.h"
 
 namespace leasehold {
 namespace {
@@ -34,6 +35,10 @@ Starts::Existing Starts::Existing::Of(
   }
   if (!ended.has_value()) return {};
   return {ended->status, ended->summary.turn_time, ended->summary.execution_id};
+}
+
+bool IsLoaded(const Orchestration& orchestration) {
+  return orchestration.hot != nullptr && orchestration.hot->state != nullptr;
 }
 
 // A start that waits for its context or for the store. It holds the context
@@ -64,6 +69,7 @@ class Starts::AcquireForStart final
   const Condition condition;  // Null: none.
   const Done<StartReceipt> done;
   StartReceipt::Context context;
+  std::optional<Replaced> replaced;
 };
 
 Starts::AcquireForStart::AcquireForStart(Starts& starts, StartRequest request,
@@ -305,7 +311,8 @@ void Starts::DecideStartLocked(const std::shared_ptr<AcquireForStart>& start,
           StartWithPin(start);
         });
       }
-      if (open != nullptr) TerminateLocked(*open, std::nullopt, commit);
+      if (HasToReadLocked(open, *start)) return ReadReplacedLocked(open, start);
+      if (open != nullptr) TerminateLocked(*open, start->replaced, commit);
       [[fallthrough]];
     case StartDecision::kCreate: {
       const OrchestrationPtr created = CreateForLocked(request, commit);
@@ -354,6 +361,42 @@ void Starts::FetchStartLocked(const OrchestrationPtr& orchestration,
       });
 }
 
+bool Starts::HasToReadLocked(const OrchestrationPtr& replaced,
+                             const AcquireForStart& start) const {
+  engine_.mu_.AssertHeld();
+  if (replaced == nullptr || engine_.options_.spans == nullptr) return false;
+  const bool was_read =
+      start.replaced.has_value() && start.replaced->number == replaced->number;
+  return !was_read && !IsLoaded(*replaced);
+}
+
+void Starts::ReadReplacedLocked(const OrchestrationPtr& orchestration,
+                                const std::shared_ptr<AcquireForStart>& start) {
+  engine_.mu_.AssertHeld();
+  if (orchestration->committing || !orchestration->durable) {
+    return engine_.AfterCommitsLocked(
+        [this, start](const absl::Status& status) {
+          if (!status.ok()) return start->done(status);
+          StartWithPin(start);
+        });
+  }
+  engine_.readers_.Post([this, start, key = orchestration->key,
+                         number = orchestration->number] {
+    Replaced& replaced = start->replaced.emplace();
+    replaced.number = number;
+    replaced.info = engine_.ends_.ReadForSpan(key);
+    // What cannot be read has no span; it is replaced all the same.
+    const auto ends = engine_.store_.ReadHistoryEnds(number);
+    const auto first = engine_.store_.ReadMessages(number, {.count_max = 1});
+    if (!ends.ok() || !first.ok() || !replaced.state.ApplyFrames(ends->first)) {
+      replaced.info.reset();
+    } else if (auto started = StartIn(*first)) {
+      replaced.state.started = *std::move(started);
+    }
+    StartWithPin(start);
+  });
+}
+
 absl::Status Starts::TakeRoomLocked(const StartRequest& request,
                                     PendingCommit& commit) {
   engine_.mu_.AssertHeld();
@@ -394,21 +437,24 @@ OrchestrationPtr Starts::CreateForLocked(const StartRequest& request,
   return CreateLocked(request.key, std::move(started), By::kCaller, commit);
 }
 
-void Starts::TerminateLocked(Orchestration& orchestration, Payload output,
+void Starts::TerminateLocked(Orchestration& orchestration,
+                             const std::optional<Replaced>& read,
                              PendingCommit& commit) {
   engine_.mu_.AssertHeld();
   constexpr auto kTerminated = OrchestrationStatus::kTerminated;
-  if (orchestration.hot != nullptr && orchestration.hot->state != nullptr) {
+  if (IsLoaded(orchestration)) {
     const HotState& hot = *orchestration.hot->state;
     OrchestrationInfo info;
     info.created = hot.created;
     info.summary = hot.summary;
     engine_.ends_.TraceEndLocked(orchestration.key, info, hot.state,
                                  kTerminated, commit);
+  } else if (read.has_value() && read->info.has_value()) {
+    engine_.ends_.TraceEndLocked(orchestration.key, *read->info, read->state,
+                                 kTerminated, commit);
   }
   engine_.ends_.RecordEndLocked(
-      orchestration, {static_cast<int32_t>(kTerminated), std::move(output), {}},
-      commit);
+      orchestration, {static_cast<int32_t>(kTerminated), {}, {}}, commit);
   engine_.batches_.ReleaseLocksLocked(orchestration.key, commit);
   engine_.EndLocked(orchestration);
 }

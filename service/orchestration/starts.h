@@ -22,7 +22,9 @@
 #include "service/orchestration/keyed_line.h"
 #include "service/orchestration/orchestration_info.h"
 #include "service/orchestration/requests.h"
+#include "service/orchestration/runtime_state.h"
 #include "service/storage/records.h"
+#include "service/tracing/span.h"
 
 namespace leasehold {
 
@@ -63,6 +65,12 @@ class Starts {
 
  private:
   class AcquireForStart;
+  // A run that is replaced, as its span shows it.
+  struct Replaced {
+    RunNumber number = 0;
+    std::optional<OrchestrationInfo> info;  // Empty: it cannot be read.
+    RuntimeState state;
+  };
   struct QueuedStart {
     StartRequest request;
     Done<StartReceipt> done;
@@ -88,6 +96,13 @@ class Starts {
                          const std::optional<RunRow>& row);
   // Reads a start event that is away; then calls `done`, to decide again.
   void FetchStartLocked(const OrchestrationPtr& orchestration, DoneStatus done);
+  // Whether the run that is replaced has to be read, since its span shows what
+  // is not in memory.
+  bool HasToReadLocked(const OrchestrationPtr& replaced,
+                       const AcquireForStart& start) const;
+  // Reads it; then decides again.
+  void ReadReplacedLocked(const OrchestrationPtr& orchestration,
+                          const std::shared_ptr<AcquireForStart>& start);
   // Whether the tenant may have one more with this key.
   //   ResourceExhausted: it has as many as it may have.
   absl::Status HasRoomLocked(const InstanceKey& key);
@@ -98,8 +113,9 @@ class Starts {
   OrchestrationPtr CreateForLocked(const StartRequest& request,
                                    PendingCommit& commit);
   // Ends the orchestration here, without a worker, and records it as
-  // terminated.
-  void TerminateLocked(Orchestration& orchestration, Payload output,
+  // terminated. `read`: what was read of it, if it is not in memory.
+  void TerminateLocked(Orchestration& orchestration,
+                       const std::optional<Replaced>& read,
                        PendingCommit& commit);
 
   Engine& engine_;

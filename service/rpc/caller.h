@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "service/rpc/call_outcomes.h"
+
 namespace leasehold {
 
 // What a method asks of its callers; those after kAnyRole are also what callers
@@ -96,6 +98,8 @@ struct Caller {
   KnownBy known_by = KnownBy::kNothing;
   // Sees the numbers of the whole server, not only those of its tenant.
   bool sees_server = false;
+  // Where the ends of its tenant's calls are counted; null: nowhere.
+  std::shared_ptr<CallOutcomes> outcomes = {};
 };
 
 std::string_view NameOf(Caller::KnownBy how);

@@ -177,6 +177,9 @@ class ServerCall {
   void OnAnswer(const absl::Status& status) {
     cells_.OnEnded(status.code());
     if (begun_ns_ != 0) EndTime();
+    if (caller_ != nullptr && caller_->outcomes != nullptr) {
+      caller_->outcomes->Count(status.code());
+    }
     if (!status.ok() || witnessed_ || span_ != nullptr) {
       OnNotableAnswer(status);
     }

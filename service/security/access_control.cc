@@ -129,6 +129,13 @@ class AccessControl::Judge {
     const auto found = tenants_.find(tenant);
     return found == tenants_.end() ? TenantLimits{} : found->second.limits;
   }
+  // Where calls of a tenant are counted; null: the policy does not know it.
+  std::shared_ptr<CallOutcomes> OutcomesOf(const std::string& tenant) const {
+    const auto found = tenants_.find(tenant);
+    if (found == tenants_.end()) return nullptr;
+    const std::shared_ptr<TenantUse>& use = found->second.use;
+    return {use, &use->outcomes()};
+  }
   // How many there are in which somebody may act.
   size_t TenantsInUse() const { return tenants_in_use_; }
   absl::Time UrlsNotBefore(const std::string& tenant) const {
@@ -200,7 +207,8 @@ AccessControl::Judge::Judge(
                  .tenant = identity.tenant,
                  .roles = identity.roles,
                  .known_by = how,
-                 .sees_server = identity.server_stats});
+                 .sees_server = identity.server_stats,
+                 .outcomes = OutcomesOf(identity.tenant)});
     };
     Known& known = identities_[name];
     known = {&identity, make(KnownBy::kToken), make(KnownBy::kCertificate)};
@@ -211,7 +219,9 @@ AccessControl::Judge::Judge(
   }
   if (const auto& anonymous = rules_.policy.anonymous) {
     anonymous_ = std::make_shared<const Caller>(
-        Caller{.tenant = anonymous->tenant, .roles = anonymous->roles});
+        Caller{.tenant = anonymous->tenant,
+               .roles = anonymous->roles,
+               .outcomes = OutcomesOf(anonymous->tenant)});
   }
   tenants_in_use_ = CountTenantsInUse(rules_.policy);
 }
@@ -285,6 +295,7 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::OfClaims(
     const auto mapped = issuer.role_map.find(name);
     if (mapped != issuer.role_map.end()) caller.roles.Add(mapped->second);
   }
+  caller.outcomes = OutcomesOf(caller.tenant);
   return std::make_shared<const Caller>(std::move(caller));
 }
 
@@ -356,6 +367,7 @@ absl::StatusOr<CallerPtr> AccessControl::Judge::InTaskHub(
   }
   Caller there = *caller;
   there.tenant = std::string(hub);
+  there.outcomes = OutcomesOf(there.tenant);
   return std::make_shared<const Caller>(std::move(there));
 }
 
@@ -470,6 +482,14 @@ std::map<std::string, TenantUse::Counts> AccessControl::Uses() const {
   return counts;
 }
 
+CallOutcomes::Counts AccessControl::EndedCalls(
+    const std::string& tenant) const {
+  MutexLock lock(mu_);
+  const auto found = uses_.find(tenant);
+  return found == uses_.end() ? CallOutcomes::Counts{}
+                              : found->second->outcomes().Read();
+}
+
 absl::Time AccessControl::UrlsNotBefore(const std::string& tenant) const {
   return judge()->UrlsNotBefore(tenant);
 }
@@ -528,17 +548,37 @@ absl::Status AccessControl::AdmitCapability(const std::string& tenant,
     return absl::UnauthenticatedError("the tenant of this URL is gone");
   }
   caller = std::make_shared<const Caller>(
-      Caller{.tenant = tenant, .roles = {Role::kUser}});
+      Caller{.tenant = tenant,
+             .roles = {Role::kUser},
+             .outcomes = judge->OutcomesOf(tenant)});
   absl::Status allowed = CheckRole(*caller, method);
   if (!allowed.ok()) return allowed;
   return Enter(*judge, method, caller);
 }
 
+absl::Status AccessControl::AdmitAgain(const CallerPtr& known,
+                                       const MethodInfo& method,
+                                       CallerPtr& caller) {
+  caller = known;
+  absl::Status allowed = CheckRole(*caller, method);
+  if (!allowed.ok()) {
+    denied_.Add();
+    return allowed;
+  }
+  return Enter(*judge(), method, caller);
+}
+
 absl::Status AccessControl::AdmitStill(const grpc::ServerContextBase& call,
                                        const MethodInfo& method,
                                        const Caller& before) {
+  return AdmitStill(RpcCredentials(call), method, before);
+}
+
+absl::Status AccessControl::AdmitStill(const Credentials& shown,
+                                       const MethodInfo& method,
+                                       const Caller& before) {
   CallerPtr now;
-  absl::Status allowed = Identify(*judge(), RpcCredentials(call), method, now);
+  absl::Status allowed = Identify(*judge(), shown, method, now);
   if (!allowed.ok()) return allowed;
   if (now->tenant != before.tenant || now->name != before.name) {
     return absl::UnauthenticatedError(

@@ -56,6 +56,8 @@ class AccessControl final : public Gatekeeper {
   absl::Status AdmitStill(const grpc::ServerContextBase& call,
                           const MethodInfo& method,
                           const Caller& before) override;
+  absl::Status AdmitStill(const Credentials& shown, const MethodInfo& method,
+                          const Caller& before);
   // What the policy says; else a fair share of `all` for each tenant in which
   // somebody may act, but no less than a connection may have.
   size_t KeptBytesMax(const std::string& tenant, size_t all,
@@ -64,6 +66,11 @@ class AccessControl final : public Gatekeeper {
   // The same for a call that came by another door than gRPC's.
   absl::Status Admit(const Credentials& shown, const MethodInfo& method,
                      std::shared_ptr<const Caller>& caller);
+  // The same for a part of what was admitted for `known`: he has shown who he
+  // is.
+  absl::Status AdmitAgain(const std::shared_ptr<const Caller>& known,
+                          const MethodInfo& method,
+                          std::shared_ptr<const Caller>& caller);
   // The same for one that showed a capability for something of `tenant`, which
   // was checked: it is made by a user of that tenant.
   //   Unauthenticated: the policy does not know the tenant any more.
@@ -80,6 +87,10 @@ class AccessControl final : public Gatekeeper {
   // By tenant: what those of the policy, now or before, have called, and what
   // their limits have refused.
   std::map<std::string, TenantUse::Counts> Uses() const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // How the calls of a tenant have ended, over gRPC and HTTP, but for what the
+  // dashboard asks for. All 0 for a tenant that the policy never had.
+  CallOutcomes::Counts EndedCalls(const std::string& tenant) const
       ABSL_LOCKS_EXCLUDED(mu_);
   // How many calls were refused because nobody, or nobody with the role for
   // them, had made them.

@@ -15,6 +15,7 @@
 #include "lease/base/cells.h"
 #include "lease/base/mutex.h"
 #include "lease/clock.h"
+#include "service/rpc/call_outcomes.h"
 #include "service/rpc/method_info.h"
 #include "service/rpc/refusal_pace.h"
 #include "service/security/policy.h"
@@ -44,6 +45,8 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
     std::array<uint64_t, kLastings> too_many = {};
   };
   Counts counts() const;
+  // How its calls have ended, as those count them who know its callers.
+  CallOutcomes& outcomes() { return outcomes_; }
 
   // A call of that method comes at `now`. Null: it does not count as open.
   //   ResourceExhausted: it is one too many; the message names the limit, and
@@ -66,6 +69,7 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Close(Lasting lasting) ABSL_LOCKS_EXCLUDED(mu_);
 
+  CallOutcomes outcomes_;
   alignas(kCellsApart) std::array<SharedCell, kCallClasses> calls_ = {};
   std::array<SharedCell, kCallClasses> too_often_ = {};
   std::array<SharedCell, kLastings> too_many_ = {};

@@ -87,6 +87,7 @@ class MemoryStore final : public Store {
   uint64_t StoredBytes(std::string_view tenant) const override {
     return tenant_bytes_.Of(tenant);
   }
+  const RunCounts& run_counts() const override { return run_counts_; }
 
  private:
   // Tenant and ID, or tenant and request.
@@ -163,6 +164,7 @@ class MemoryStore final : public Store {
 
   Witness witness_;  // Synchronised by its users.
   TenantBytes tenant_bytes_;
+  RunCounts run_counts_;
 
   Mutex mu_;
   bool open_ ABSL_GUARDED_BY(mu_) = false;

@@ -42,6 +42,7 @@ void MemoryStore::Apply(const PutRun& change) {
   if (same_key != by_key_.end()) Replace(same_key->second);
   AddToIndexes(row);
   instances_[row.number].row = row;
+  run_counts_.Add(row.tenant, row.status, 1);
   tenant_bytes_.Add(row.tenant, BytesOf(row));
 }
 
@@ -51,7 +52,9 @@ void MemoryStore::Apply(const UpdateRun& change) {
   const Recounted counted(tenant_bytes_, *instance);
   RunRow& row = instance->row;
   if (row.finished) finished_.erase({*row.finished, row.number});
+  run_counts_.Add(row.tenant, row.status, -1);
   row.status = change.status;
+  run_counts_.Add(row.tenant, row.status, 1);
   row.finished = change.finished;
   row.summary = change.summary;
   if (!row.finished) return;
@@ -280,6 +283,7 @@ void MemoryStore::Replace(RunNumber number) {
     instance.tasks.Clear();
   }
   TakeFromIndexes(row);
+  run_counts_.Add(row.tenant, row.status, -1);
   std::set<RunNumber>& runs = replaced_of_[{row.tenant, row.id}];
   runs.insert(number);
   replaced_.insert(instances_.extract(number));
@@ -293,6 +297,7 @@ void MemoryStore::EraseRows(RunNumber number) {
   tenant_bytes_.Add(row.tenant, -run->bytes());
   if (instances_.contains(number)) {
     TakeFromIndexes(row);
+    run_counts_.Add(row.tenant, row.status, -1);
     instances_.erase(number);
   } else {
     replaced_of_[{row.tenant, row.id}].erase(number);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "service/storage/sqlite_connection.h"
+#include "service/storage/sqlite_run_counts.h"
 #include "service/storage/sqlite_schema.h"
 #include "service/storage/sqlite_tenants.h"
 #include "service/storage/witness.h"
@@ -56,8 +57,10 @@ class Looker {
     LookAtRest("operation", "number,sequence,event");
     LookAtRest("call", "tenant,request,ended,fingerprint,id,outcome");
     LookAtRest("tenant_bytes", "tenant,bytes");
+    LookAtRest("run_count", "tenant,status,runs");
     LookAtLedger();
     LookAtTenants();
+    LookAtRunCounts();
     return std::move(report_);
   }
 
@@ -207,6 +210,30 @@ class Looker {
     }
   }
 
+  void LookAtRunCounts() {
+    SqliteStatement counted(file_,
+                            "SELECT tenant, status, runs FROM run_count");
+    SqliteRows before = counted.Start();
+    std::map<std::pair<std::string, int64_t>, int64_t> differ;
+    while (before.Next()) {
+      differ[{before.String(0), before.Number(1)}] = before.Number(2);
+    }
+    EndTable("run_count", before);
+    SqliteStatement count(file_, CountRunsSql());
+    SqliteRows rows = count.Start();
+    while (rows.Next()) {
+      differ[{rows.String(0), rows.Number(1)}] -= rows.Number(2);
+    }
+    if (!rows.status().ok()) return;  // Said of its table.
+    for (const auto& [key, runs] : differ) {
+      if (runs == 0) continue;
+      Damage(absl::StrCat("tenant \"", absl::CHexEscape(key.first),
+                          "\" was counted ", std::abs(runs),
+                          " orchestrations of status ", key.second, " too ",
+                          runs > 0 ? "many" : "few"));
+    }
+  }
+
   SqliteConnection& file_;
   const RowDecoders& decoders_;
   CheckReport report_;
@@ -326,7 +353,7 @@ absl::Status SqliteCheck::AcceptWhatIsThere() {
       "DELETE FROM task WHERE number NOT IN (SELECT number FROM instance);"
       "DELETE FROM operation WHERE number NOT IN"
       " (SELECT number FROM entity WHERE number<>0);",
-      RecountTenantsSql(),
+      RecountTenantsSql(), RecountRunsSql(),
       "UPDATE ledger SET instances = (SELECT count(*) FROM instance),"
       " open = (SELECT count(*) FROM instance WHERE finished IS NULL),"
       " messages = (SELECT count(*) FROM message),"

@@ -72,6 +72,21 @@ void BytesGone(sqlite3_context* context, int, sqlite3_value** values) {
   sqlite3_result_int(context, 1);
 }
 
+void RunMoved(sqlite3_context* context, int, sqlite3_value** values) {
+  sqlite3_result_int(context, 1);
+  const int from = sqlite3_value_int(values[1]);
+  const bool goes_on = sqlite3_value_type(values[2]) != SQLITE_NULL;
+  const int to = sqlite3_value_int(values[2]);
+  if (goes_on && to == from) return;
+  auto& moves = *static_cast<std::vector<SqliteConnection::Move>*>(
+      sqlite3_user_data(context));
+  const auto* tenant = static_cast<const char*>(sqlite3_value_blob(values[0]));
+  const auto size = static_cast<size_t>(sqlite3_value_bytes(values[0]));
+  moves.push_back({.tenant = std::string(tenant == nullptr ? "" : tenant, size),
+                   .from = from,
+                   .to = goes_on ? std::optional<int32_t>(to) : std::nullopt});
+}
+
 absl::Status FromCode(int code, const std::string& path,
                       absl::string_view detail, int machine_error) {
   // The system's error says more than what SQLite makes of it.
@@ -143,6 +158,9 @@ SqliteConnection::SqliteConnection(std::string path, const std::string& vfs,
   sqlite3_create_function_v2(db_, "bytes_gone", /*nArg=*/2,
                              SQLITE_UTF8 | SQLITE_DIRECTONLY, &gone_,
                              &BytesGone, nullptr, nullptr, nullptr);
+  sqlite3_create_function_v2(db_, "run_moved", /*nArg=*/3,
+                             SQLITE_UTF8 | SQLITE_DIRECTONLY, &moves_,
+                             &RunMoved, nullptr, nullptr, nullptr);
 }
 
 SqliteConnection::~SqliteConnection() { sqlite3_close(db_); }

@@ -9,7 +9,9 @@
 //
 // Statements may use row_sum(value, ...): the checksum of a row, 64 bits over
 // its values and their types. It is part of the schema (sqlite_schema.h). And
-// bytes_gone(bytes, whole): true; the connection adds up what it is told.
+// bytes_gone(bytes, whole): true; the connection adds up what it is told. And
+// run_moved(tenant, status, other): true; the connection notes that an instance
+// has another status now, or none.
 //
 // SQLite's errors become one of three statuses: DataLoss (the file is damaged),
 // Unavailable (it cannot be read or written now), FailedPrecondition (it is not
@@ -27,6 +29,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -67,6 +70,15 @@ class SqliteConnection {
   // All since the last call.
   Gone TakeGone() { return std::exchange(gone_, {}); }
 
+  // What they have said through run_moved, but for what has not changed.
+  struct Move {
+    std::string tenant;
+    int32_t from = 0;
+    std::optional<int32_t> to;
+  };
+  // All since the last call.
+  std::vector<Move> TakeMoves() { return std::exchange(moves_, {}); }
+
   // A status saying that the file is damaged: `how`.
   absl::Status Damaged(const std::string& how) const;
 
@@ -91,6 +103,7 @@ class SqliteConnection {
   absl::Status status_;
   int log_pages_ = 0;
   Gone gone_;
+  std::vector<Move> moves_;
 };
 
 // The rows of one run of a statement. Ends the run when destroyed.

@@ -196,6 +196,8 @@ absl::Status SqliteStore::OpenFile() {
   if (!writer_->status().ok()) return writer_->status();
   tenant_bytes_.Clear();
   writer_->Publish(tenant_bytes_);
+  run_counts_.Clear();
+  writer_->Publish(run_counts_);
   status = CheckCommits();
   return status.ok() ? writer_->CommitNothing() : status;
 }
@@ -332,6 +334,7 @@ CommitResult SqliteStore::Commit(absl::Span<const Fence> fences,
     return result;
   }
   writer_->Publish(tenant_bytes_);
+  writer_->Publish(run_counts_);
   status = AfterCommit();
   return status.ok() ? std::move(result)
                      : CommitResult::Unknown(std::move(status));

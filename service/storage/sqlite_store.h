@@ -121,6 +121,7 @@ class SqliteStore final : public Store {
   uint64_t StoredBytes(std::string_view tenant) const override {
     return tenant_bytes_.Of(tenant);
   }
+  const RunCounts& run_counts() const override { return run_counts_; }
 
   // The file.
   const std::string& path() const { return path_; }
@@ -171,6 +172,7 @@ class SqliteStore final : public Store {
 
   // Synchronises itself. As of the last commit.
   TenantBytes tenant_bytes_;
+  RunCounts run_counts_;
 
   // Guarded by mu_.
   Mutex mu_;

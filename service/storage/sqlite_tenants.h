@@ -60,7 +60,9 @@ class SqliteTenantWriter {
   absl::Status CountRun(RunNumber number, int64_t bytes);
   absl::Status CountEntity(RunNumber number, int64_t bytes);
   // What is gone was only moved.
-  void Forget() { connection_.TakeGone(); }
+  void Forget() {
+    if (connection_.TakeGone().damaged) recount_ = true;
+  }
   // All rows of a tenant are gone.
   void Clear(std::string_view tenant);
 
@@ -75,6 +77,8 @@ class SqliteTenantWriter {
     Note(entities_, number, tenant);
   }
 
+  // Whether Write counts anew, as a row was erased that was not whole.
+  bool recounts() const { return recount_; }
   // Writes what has changed. The last part of a transaction.
   absl::Status Write();
   // Tells what has changed since the last time, once it is durable.

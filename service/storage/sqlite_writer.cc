@@ -7,54 +7,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/storage/sqlite_schema.h"
+#include "service/storage/sqlite_writer_sql.h"
 
 namespace leasehold {
-namespace {
-
-absl::string_view View(std::string_view text) {
-  return {text.data(), text.size()};
-}
-
-// Puts a part of an open instance.
-std::string PutSql(absl::string_view table, absl::string_view values) {
-  return absl::StrCat("INSERT INTO ", table, " SELECT ", values, ",row_sum(",
-                      values,
-                      ") WHERE EXISTS (SELECT 1 FROM instance"
-                      " WHERE number=?1 AND finished IS NULL)"
-                      " ON CONFLICT DO NOTHING");
-}
-
-// Changes a part of an open instance: `set` in place of `columns`.
-std::string ReplaceSql(std::string_view table, std::string_view set,
-                       std::string_view columns) {
-  return absl::StrCat("UPDATE ", View(table), " SET ", View(set),
-                      " WHERE number=?1 AND sequence=?2"
-                      " AND iif(EXISTS (SELECT 1 FROM instance"
-                      " WHERE number=?1 AND finished IS NULL),",
-                      ChangedSql(columns), ",0)");
-}
-
-// Erases requests by a hash, a tenant and another column.
-std::string EraseRequestSql(std::string_view hash, std::string_view column) {
-  return absl::StrCat(
-      "DELETE FROM request WHERE ", View(hash), "=?1 AND iif(tenant=?2 AND ",
-      View(column), "=?3,",
-      GoneSql("tenant,request,id,receipt",
-              "request_hash,key_hash,tenant,request,id,receipt"),
-      ",0)");
-}
-
-constexpr char kRunTexts[] = "tenant,id,summary";
-constexpr char kRunSum[] =
-    "number,key_hash,status,created,finished,tenant,id,summary";
-
-}  // namespace
 
 // Rows are added only to an instance that exists, and messages, timers and
 // tasks only to an open one: otherwise late ones would stay forever.
 SqliteWriter::SqliteWriter(SqliteConnection& c)
     : connection_(c),
       tenants_(c),
+      run_counts_(c),
       entities_(c, tenants_),
       calls_(c),
       begin_(c, "BEGIN IMMEDIATE"),
@@ -78,24 +40,16 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
           absl::StrCat(
               "UPDATE instance SET status=?2, summary=?3,"
               " sum=row_sum(number,key_hash,?2,created,finished,tenant,id,?3)"
-              " WHERE number=?1 AND iif(finished IS NULL,",
-              ChangedSql("summary"), ",0)")),
-      update_any_(
-          c, absl::StrCat("UPDATE instance SET status=?2, summary=?3,"
-                          " finished=?4,"
-                          " sum=row_sum(number,key_hash,?2,created,?4,tenant,"
-                          "id,?3) WHERE number=?1 AND ",
-                          ChangedSql("summary"))),
-      update_finish_(
-          c, absl::StrCat("UPDATE instance SET status=?2, summary=?3,"
-                          " finished=?4,"
-                          " sum=row_sum(number,key_hash,?2,created,?4,tenant,"
-                          "id,?3) WHERE number=?1 AND iif(finished IS NULL,",
-                          ChangedSql("summary"), ",0)")),
-      finish_(c,
-              "UPDATE instance SET status=?2, finished=?3,"
-              " sum=row_sum(number,key_hash,?2,created,?3,tenant,id,summary)"
-              " WHERE number=?1 AND finished IS NULL"),
+              " WHERE number=?1 AND ",
+              IfOpen(CountedUpdateSql()))),
+      update_any_(c, absl::StrCat(kUpdateSql, CountedUpdateSql())),
+      update_finish_(c, absl::StrCat(kUpdateSql, IfOpen(CountedUpdateSql()))),
+      finish_(
+          c, absl::StrCat(
+                 "UPDATE instance SET status=?2, finished=?3,"
+                 " sum=row_sum(number,key_hash,?2,created,?3,tenant,id,summary)"
+                 " WHERE number=?1 AND ",
+                 IfOpen(MovedSql("?2")))),
       append_last_(c,
                    "INSERT INTO history SELECT ?1, next, ?2,"
                    " row_sum(?1, next, ?2) FROM"
@@ -146,10 +100,11 @@ SqliteWriter::SqliteWriter(SqliteConnection& c)
                           " iif(EXISTS (SELECT 1 FROM instance"
                           " WHERE number=?1),",
                           GoneSql("events", "number,chunk,events"), ",0)")),
-      erase_open_(c, absl::StrCat("DELETE FROM instance WHERE number=? AND"
-                                  " iif(finished IS NULL,",
-                                  GoneSql(kRunTexts, kRunSum), ",0)")),
-      erase_instance_(c, EraseSql("instance", "number=?", kRunTexts, kRunSum)),
+      erase_open_(c, absl::StrCat("DELETE FROM instance WHERE number=? AND ",
+                                  IfOpen(CountedEraseSql()))),
+      erase_instance_(c,
+                      absl::StrCat("DELETE FROM instance WHERE number=? AND ",
+                                   CountedEraseSql())),
       erase_history_(
           c, EraseSql("history", "number=?", "events", "number,chunk,events")),
       erase_messages_(c, EraseSql("message", "number=?", "execution,event",
@@ -262,7 +217,9 @@ absl::Status SqliteWriter::ApplyAll(absl::Span<const Change> changes,
     gone.push_back(take->key);
     i += take->effects;
   }
-  if (absl::Status status = tenants_.Write(); !status.ok()) return status;
+  absl::Status counted = run_counts_.Write(tenants_.recounts());
+  if (counted.ok()) counted = tenants_.Write();
+  if (!counted.ok()) return counted;
   const Ledger& l = ledger_;
   const SqliteEntityWriter::Counts& e = entities_.counts();
   ++ledger_.commits;
@@ -299,6 +256,7 @@ absl::Status SqliteWriter::Insert(const RunRow& row, int64_t hash) {
     if (!row.finished) ++ledger_.open;
     tenants_.NoteRun(row.number, row.tenant);
     tenants_.Count(row.tenant, BytesOf(row));
+    run_counts_.Add(row.tenant, row.status);
     return done;
   };
   bool taken = false;

@@ -15,9 +15,11 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "service/storage/records.h"
+#include "service/storage/run_counts.h"
 #include "service/storage/sqlite_calls.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_entities.h"
+#include "service/storage/sqlite_run_counts.h"
 #include "service/storage/sqlite_tenants.h"
 #include "service/storage/tenant_bytes.h"
 
@@ -51,6 +53,8 @@ class SqliteWriter {
 
   // Tells what has changed of what tenants' rows take, after a commit.
   void Publish(TenantBytes& bytes) { tenants_.Publish(bytes); }
+  // The same for how many instances have each status.
+  void Publish(RunCounts& counts) { run_counts_.Publish(counts); }
 
   // Number of commits so far, as recorded in the file.
   uint64_t commits() const { return static_cast<uint64_t>(ledger_.commits); }
@@ -146,6 +150,7 @@ class SqliteWriter {
   Epoch epoch_ = 0;
   int64_t generation_ = 0;
   SqliteTenantWriter tenants_;
+  SqliteRunCounts run_counts_;
   SqliteEntityWriter entities_;
   SqliteCallWriter calls_;
   SqliteStatement begin_;

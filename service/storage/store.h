@@ -37,6 +37,7 @@
 #include "absl/types/span.h"
 #include "service/storage/partition.h"
 #include "service/storage/records.h"
+#include "service/storage/run_counts.h"
 #include "service/storage/witness.h"
 
 namespace leasehold {
@@ -163,6 +164,10 @@ class Store {
   // What the rows of a tenant take (tenant_bytes.h), as of the last commit that
   // was done. Does not block; safe on any thread.
   virtual uint64_t StoredBytes(std::string_view tenant) const = 0;
+
+  // How many instances of each tenant have each status, as of the last commit
+  // that was done. Always the same object.
+  virtual const RunCounts& run_counts() const = 0;
 
   // The value of a PutSetting; nullopt if there is none.
   virtual absl::StatusOr<std::optional<std::string>> ReadSetting(

@@ -27,7 +27,7 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "network_edge", "exchange", "proxies", "memory", "doors", "entities",
            "entity_details", "hostile_entities", "entity_calls", "entity_locks",
            "encryption", "identity", "tenants", "limits", "client_tokens",
-           "overload", "retention", "why", "http_listener", "http_access",
+           "overload", "retention", "why", "http_listener", "http_access", "http_dashboard",
            "durable_functions_http", "durable_functions_js", "durable_functions_python",
             "traces", "metrics", "grafana", "metric_limits", "top", "strips")
 

@@ -54,6 +54,7 @@ SETTINGS = {
     "builtin": ("on", "", "perhaps"),
     "http-listen": ("127.0.0.1:4002", "HOST:PORT|unix:PATH|off", "nowhere"),
     "http-public-url": ("", "URL", "lease.example"),
+    "http-assets": ("", "DIR", "-x"),
     "http-host": ("", "NAME,...", "lease.example:80"),
     "otlp-endpoint": ("", "URL|off", "localhost:4317"),
 }

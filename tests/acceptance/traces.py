@@ -113,7 +113,7 @@ def _():
 def post(server, path, body=None, **headers):
     """The HTTP status."""
     if path.startswith("/api/"):
-        body = json.dumps({"name": "Main"})
+        body = json.dumps({"name": "Main"} if body is None else body)
     connection = http.client.HTTPConnection(server.http_address.split("//")[1], timeout=60)
     try:
         connection.request("POST", path, body or "0",

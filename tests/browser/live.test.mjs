@@ -13,6 +13,22 @@ afterEach(() => server.stop());
 const live = (page) => page.locator(".live.live").waitFor();
 const AWAY = /ERR_|net::|Failed to load resource/;
 
+test("charts show what was before somebody looked, and how calls end", async () => {
+  server.points = Array.from({ length: 60 }, (_, i) => ({ at_ms: Math.round(server.now()) - 60000 + i * 1000, open: i,
+    calls: { ok: String(i * 10), failed: String(i), refused: "0", cancelled: "0" } }));
+  server.calls = { ok: 600, failed: 60, refused: 0, cancelled: 0 };
+  await visit(server.url, "/ui/", async (page) => {
+    await live(page);
+    const calls = page.getByRole("img", { name: /Calls a second: now ok .*, failed .*, refused 0, cancelled 0, at most/ });
+    await calls.waitFor();
+    const points = () => calls.locator("polyline.line-1").getAttribute("points");
+    while ((await points()).split(" ").length < 60) await page.waitForTimeout(50);
+    await page.locator(".chart .key", { hasText: "refused" }).waitFor();
+    await page.getByRole("img", { name: /^Contexts: now 5, at most 59$/ }).waitFor();
+    await page.locator(".tile", { hasText: "completed" }).filter({ hasText: "242" }).waitFor();
+  });
+});
+
 test("a lease counts to zero and its context leaves", async () => {
   await visit(server.url, "/ui/contexts", async (page) => {
     await live(page);

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
+import { BATCH_VERBS } from "../../service/http/ui/batch.js";
 import { BEGIN, context, orchestration, pretty, strip, Writer } from "./fixture.mjs";
 
 const UI = fileURLToPath(new URL("../../service/http/ui/", import.meta.url));
@@ -30,7 +31,10 @@ export class MockServer {
     this.token = undefined; // Set: only who brings it is let in.
     this.streams = new Set();
     this.born = performance.now();
-    this.calls = 1000;
+    this.calls = { ok: 1000, failed: 3, refused: 2, cancelled: 1 };
+    this.points = [];
+    this.tokens = new Map();  // Of batches that were looked at.
+    this.running = new Map(); // And of those that run: {stopped}.
   }
 
   // The same port again after a stop: a server that was restarted.
@@ -41,7 +45,8 @@ export class MockServer {
     this.url = `http://127.0.0.1:${this.port}`;
     this.born = performance.now();
     this.ticker = setInterval(() => {
-      this.calls += 37;
+      this.calls.ok += 37;
+      this.calls.failed += 2;
       this.push("stats", "stats", this.stats());
     }, 1000);
     return this;
@@ -101,6 +106,9 @@ export class MockServer {
       return answer(200, { ...whoami, authenticated: true, session: true });
     if (path === "events") return this.stream(request, response, query.getAll("topics"));
     const [kind, ...rest] = path.split("/").map(decodeURIComponent);
+    if (path === "orchestrations:batch") return this.batch(response, answer, JSON.parse(body));
+    if (path === "stats")
+      return answer(200, { stats: this.stats(), window_ms: 600000, points: this.points });
     if (request.method === "POST") {
       this.posts.push({ path: decodeURIComponent(path), body: body ? JSON.parse(body) : undefined });
       // A test may put a slower one in its place.
@@ -227,10 +235,76 @@ export class MockServer {
   stats() {
     const by = {};
     for (const { state } of this.data.orchestrations.values()) by[state.status] = (by[state.status] ?? 0) + 1;
-    const contexts = [...this.data.contexts.values()];
-    return { server_now_ms: this.now(), uptime_ms: this.now() + 3723000,
-      contexts: { open: contexts.length, busy: contexts.filter((c) => c.state === "BUSY").length },
-      orchestrations: by, workers: this.data.workers.length, calls: String(this.calls) };
+    const contexts = [...this.data.contexts.values()], now = Math.round(this.now());
+    const open = contexts.length, busy = contexts.filter((c) => c.state === "BUSY").length;
+    const calls = Object.fromEntries(Object.entries(this.calls).map(([name, n]) => [name, String(n)]));
+    if (!(now - this.points.at(-1)?.at_ms < 900)) this.points.push({ at_ms: now, open, calls });
+    return { server_now_ms: now, uptime_ms: now + 3723000, contexts: { open, busy, idle: open - busy },
+      orchestrations: by, workers: this.data.workers.length, calls };
+  }
+
+  // ---- Batches -------------------------------------------------------------------------
+
+  batch(response, answer, { verb, filter, instance_ids: ids, token, request, stop }) {
+    if (token === undefined) return answer(200, this.lookAt(verb, filter, ids));
+    const wrong = [404, { code: "NOT_FOUND", message: "token: it is not known here" }];
+    if (stop) {
+      const run = this.running.get(token);
+      if (run) run.stopped = true;
+      return answer(...(run ? [200, {}] : wrong));
+    }
+    const asked = this.tokens.get(token);
+    if (!asked) return answer(...wrong);
+    this.tokens.delete(token);
+    return this.runBatch(response, token, asked, request ?? {});
+  }
+
+  lookAt(verb, filter = {}, given) {
+    const ids = given ?? this.fitting(verb, filter);
+    return { matched: ids.length, token: this.keep({ verb, ids }), first: ids.slice(0, 10), expires_in_ms: 300000 };
+  }
+
+  keep(asked) {
+    const token = `token-${this.tokens.size}-${Math.random()}`;
+    this.tokens.set(token, asked);
+    return token;
+  }
+
+  fitting(verb, { status, ...rest }) {
+    const fits = BATCH_VERBS[verb].fits;
+    const words = fits.filter((word) => !status || status.split(",").includes(word));
+    if (words.length === 0) return [];
+    const query = new URLSearchParams(Object.entries({ ...rest, status: words.join(","), limit: "100000" })
+      .filter(([, value]) => value));
+    return this.list(query).orchestrations.map((o) => o.instance_id);
+  }
+
+  async runBatch(response, token, { verb, ids }, body) {
+    response.writeHead(200, { ...SECURITY_HEADERS, "Content-Type": "application/x-ndjson", "Cache-Control": "no-store" });
+    const tell = (line) => response.write(`${JSON.stringify(line)}\n`);
+    const run = { stopped: false }, failures = [];
+    this.running.set(token, run);
+    let next = 0, done = 0;
+    const lane = async () => {
+      while (next < ids.length && !run.stopped && !response.destroyed) {
+        const id = ids[next++];
+        this.posts.push({ path: `orchestrations/${id}:${verb}`, body });
+        const [status, said] = await this.verb("orchestrations", `${id}:${verb}`, body);
+        if (status < 400) done += 1;
+        else {
+          failures.push(id);
+          tell({ instance_id: id, code: said.code, message: said.message });
+        }
+        tell({ done, failed: failures.length });
+      }
+    };
+    await Promise.all(Array.from({ length: 4 }, lane));
+    this.running.delete(token);
+    const rest = [...failures, ...ids.slice(next)];
+    tell({ finished: true, done, failed: failures.length, left: ids.length - next,
+      ...(run.stopped ? { why: "it was stopped" } : {}),
+      ...(rest.length ? { rest: { matched: rest.length, token: this.keep({ verb, ids: rest }) } } : {}) });
+    response.end();
   }
 
   stream(request, response, topics) {

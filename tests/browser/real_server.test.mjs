@@ -8,6 +8,9 @@ import { dirname } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { accessible, seen, visit } from "./browser.mjs";
+import { fixture } from "./fixture.mjs";
+import { MockServer } from "./mock_server.mjs";
+import { firstEvent, shape } from "./shapes.mjs";
 
 const { LEASEHOLD_URL: url, LEASEHOLD_CLI: cli, LEASEHOLD_ADDRESS: address } = process.env;
 const leasehold = (...args) => promisify(execFile)(cli, [`--address=${address}`, ...args]);
@@ -92,6 +95,38 @@ test("an orchestration is started, seen, terminated, purged", async () => {
     await leasehold("orchestration", "status", "by-hand").then(
       () => assert.fail("it is still there"), () => {});
   });
+});
+
+test("the mock server answers as the real one: figures, and batches", async () => {
+  const mock = await new MockServer(fixture()).start();
+  try {
+    await leasehold("orchestration", "start", "Counter", "--id=shape-1");
+    const json = async (base, path, body) => (await fetch(`${base}/api/v1/${path}`, body === undefined ? {} : {
+      method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } })).json();
+    const both = async (ask) => [await ask(url), await ask(mock.url)];
+    const same = ([real, mocked], names) => assert.deepEqual(shape(mocked, names), shape(real, names));
+    same(await both((base) => firstEvent(base, "stats", "stats")), ["orchestrations"]);
+    same(await both((base) => json(base, "stats?window=10m")), ["orchestrations"]);
+    // Nothing has failed yet: what is looked at is there in both.
+    const looked = [await json(url, "orchestrations:batch", { verb: "suspend", filter: { prefix: "shape-" } }),
+      await json(mock.url, "orchestrations:batch", { verb: "suspend", filter: { prefix: "order-1" } })];
+    assert.deepEqual(looked.map(({ matched }) => matched), [1, 1]);
+    for (const each of looked) each.token = "a token";
+    same(looked);
+    const lines = async (base, verb, ids) => {
+      const { token } = await json(base, "orchestrations:batch", { verb, instance_ids: ids });
+      const response = await fetch(`${base}/api/v1/orchestrations:batch`, { method: "POST",
+        body: JSON.stringify({ token, request: {} }), headers: { "Content-Type": "application/json" } });
+      const all = (await response.text()).split("\n").filter(Boolean).map((line) => JSON.parse(line));
+      const last = all.at(-1);
+      if (last.rest) last.rest.token = "a token";
+      return [response.headers.get("Content-Type"), last, all.find((line) => line.instance_id)];
+    };
+    same(await both((base) => lines(base, "suspend", [base === url ? "shape-1" : "order-1"])));
+    same(await both((base) => lines(base, "suspend", ["there is none"])));
+  } finally {
+    await mock.stop();
+  }
 });
 
 test("many orchestrations are terminated at once, and purged by the command line that the dialog shows", async () => {

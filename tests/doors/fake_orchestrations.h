@@ -33,6 +33,7 @@ class FakeOrchestrations final : public Orchestrations {
   absl::Status failure;  // Not OK: the answer to everything.
   absl::Status refusal;  // Not OK: the answer to what changes something.
   StartReceipt receipt;
+  bool hold_starts = false;               // They are answered by AnswerStarts.
   std::optional<OrchestrationInfo> info;  // nullopt: there is none.
   OrchestrationPage page;
   OrchestrationCounts counts;
@@ -46,7 +47,9 @@ class FakeOrchestrations final : public Orchestrations {
 
   // ---- What the door did ----
 
-  Requester by;  // Who sent the last start or restart.
+  Requester by;                        // Who sent the last start or restart.
+  CallTrace restart_trace;             // Of the last restart.
+  std::vector<int32_t> last_statuses;  // That the last query asked for.
 
   // The oldest call that was not taken yet; waits for it.
   std::string TakeCall() { return calls_.Take("a call of the port"); }
@@ -67,12 +70,23 @@ class FakeOrchestrations final : public Orchestrations {
          " input=", Show(r.input), " request=", r.request_id,
          r.policy.replaceable.has_value() ? " policy" : "");
     if (!refusal.ok()) return done(refusal);
-    Answer(receipt, done);
+    if (hold_starts) {
+      held_starts_.push_back(std::move(done));
+    } else {
+      Answer(receipt, done);
+    }
+  }
+  void AnswerStarts() {
+    for (const Done<StartReceipt>& done : std::exchange(held_starts_, {})) {
+      Answer(receipt, done);
+    }
   }
   void Restart(const InstanceKey& key, std::optional<std::string> new_id,
-               Requester r, Done<StartReceipt> done) override {
+               Requester r, const CallTrace& trace,
+               Done<StartReceipt> done) override {
     by = std::move(r);
     Note("Restart ", Show(key), new_id.has_value() ? " under a new ID" : "");
+    restart_trace = trace;
     if (!refusal.ok()) return done(refusal);
     Answer(receipt, done);
   }
@@ -148,6 +162,7 @@ class FakeOrchestrations final : public Orchestrations {
          std::string(q.page_token.field), "=", q.page_token.text,
          q.order == RowOrder::kNewestFirst ? " newest" : "",
          q.payloads ? " payloads" : "");
+    last_statuses = q.filter.statuses;
     Answer(page, done);
   }
   void Count(OrchestrationFilter filter, absl::Duration timeout,
@@ -220,6 +235,7 @@ class FakeOrchestrations final : public Orchestrations {
 
   Mailbox<std::string> calls_;
   Mailbox<Waiting> waits_;
+  std::vector<Done<StartReceipt>> held_starts_;
 };
 
 }  // namespace leasehold

@@ -12,127 +12,14 @@
 #include "absl/time/time.h"
 #include "lease/base/json.h"
 #include "service/http/http_call.h"
-#include "tests/doors/fake_entities.h"
-#include "tests/doors/fake_orchestrations.h"
-#include "tests/instance/instance_fakes.h"
+#include "tests/http/dashboard_fixture.h"
 #include "tests/support/history_builder.h"
-#include "tests/support/test_key.h"
 
 namespace leasehold {
 namespace {
 
 using nlohmann::json;
-
-class FakeWorkers final : public ConnectedWorkers {
- public:
-  absl::StatusOr<WorkersPage> ListWorkers(
-      const WorkersQuery& query) const override {
-    asked_tenant = query.tenant;
-    return page;
-  }
-  WorkersPage page;
-  mutable std::string asked_tenant;
-};
-
-class FakeExplanations final : public Explanations {
- public:
-  void Explain(const InstanceKey& key, Done<Explanation> done) override {
-    done(key.id == "a" ? explanation
-                       : absl::StatusOr<Explanation>(
-                             absl::NotFoundError("there is none")));
-  }
-  absl::StatusOr<Explanation> explanation = Explanation();
-};
-
-class DashboardApiTest : public InstanceRegistryTest {
- protected:
-  DashboardApiTest() {
-    observers_ = {&hub_, &strips_};
-    api_ = std::make_unique<DashboardApi>(
-        DashboardApi::Parts{.clock = clock_,
-                            .registry = registry(),
-                            .contexts = hub_,
-                            .orchestrations = orchestrations_,
-                            .strips = strips_,
-                            .executor = executor_,
-                            .work = {.workers = workers_,
-                                     .explanations = explanations_,
-                                     .entities = entities_,
-                                     .address_of =
-                                         [](const std::string& peer) {
-                                           return absl::StrCat("from ", peer);
-                                         }},
-                            .version = "1.2.3"});
-    for (HttpRoute& route : api_->Routes()) {
-      const size_t slash = route.row.find('/');
-      services_.push_back(route.row.substr(0, slash));
-      names_.push_back(route.row.substr(slash + 1));
-    }
-    std::vector<MethodInfo> methods;
-    for (size_t i = 0; i < names_.size(); ++i) {
-      methods.push_back({.service = services_[i], .name = names_[i]});
-    }
-    for (HttpRoute& route : api_->Routes()) {
-      router_.Add(std::move(route), methods);
-    }
-  }
-
-  // Makes a call; empty: it is not answered yet.
-  std::optional<HttpResponse> Call(std::string method,
-                                   std::vector<std::string> path,
-                                   HttpFields query = {},
-                                   std::string body = "") {
-    HttpRequest request;
-    request.method = std::move(method);
-    request.segments = {"api", "v1"};
-    request.segments.insert(request.segments.end(), path.begin(), path.end());
-    request.query = std::move(query);
-    request.body = std::move(body);
-    request.caller =
-        std::make_shared<Caller>(Caller{.tenant = std::string(kTestTenant),
-                                        .roles = roles_,
-                                        .known_by = known_by_});
-    std::string allowed;
-    const HttpRouter::Entry* const route = router_.Find(request, allowed);
-    if (route == nullptr) {
-      ADD_FAILURE() << "no route; allowed: " << allowed;
-      return std::nullopt;
-    }
-    const auto answer = std::make_shared<std::optional<HttpResponse>>();
-    route->route.handler(std::make_shared<HttpCall>(
-        std::move(request),
-        [answer](HttpResponse response) { *answer = std::move(response); }));
-    executor_.RunAll();
-    return std::move(*answer);
-  }
-  // The same, for calls whose answer is JSON: `STATUS JSON`.
-  std::string Ask(std::string method, std::vector<std::string> path,
-                  HttpFields query = {}, std::string body = "") {
-    const std::optional<HttpResponse> response = Call(
-        std::move(method), std::move(path), std::move(query), std::move(body));
-    if (!response.has_value()) return "no answer";
-    return absl::StrCat(response->status, " ", response->body);
-  }
-  json Get(std::vector<std::string> path, HttpFields query = {}) {
-    const std::optional<HttpResponse> response =
-        Call("GET", std::move(path), std::move(query));
-    if (!response.has_value() || response->status != 200) return {};
-    return ParseJson(response->body);
-  }
-
-  FakeOrchestrations orchestrations_;
-  FakeEntities entities_;
-  FakeWorkers workers_;
-  FakeExplanations explanations_;
-  WatchHub hub_;
-  Strips strips_{clock_};
-  Roles roles_ = Roles::All();
-  Caller::KnownBy known_by_ = Caller::KnownBy::kNothing;
-  std::unique_ptr<DashboardApi> api_;
-  HttpRouter router_;
-  std::vector<std::string> services_;
-  std::vector<std::string> names_;
-};
+using DashboardApiTest = DashboardTest;
 
 OrchestrationInfo Running(const std::string& id) {
   OrchestrationInfo info;
@@ -230,6 +117,16 @@ TEST_F(DashboardApiTest, AStartAnswersWithItsReceipt) {
             "202 {\"created\":true,\"execution_id\":\"run-1\","
             "\"instance_id\":\"a\"}");
   EXPECT_EQ(Call("POST", {"orchestrations"}, {}, "{}")->status, 400);
+}
+
+TEST_F(DashboardApiTest, TheAuditLogIsToldWhatWasStarted) {
+  orchestrations_.receipt = {.instance_id = "made"};
+  EXPECT_EQ(
+      Call("POST", {"orchestrations"}, {}, R"({"name":"Greet"})")->instance_id,
+      "made");
+  EXPECT_EQ(
+      Call("POST", {"orchestrations", "a:restart"}, {}, "{}")->instance_id,
+      "made");
 }
 
 TEST_F(DashboardApiTest, OrchestrationsAreListed) {
@@ -410,52 +307,6 @@ TEST_F(HistoryTest, APayloadIsFoundByTheSequenceOfItsEvent) {
   EXPECT_EQ(get("x", "output"), "400");
 }
 
-// A client that reads a stream.
-class Reader {
- public:
-  explicit Reader(std::unique_ptr<HttpBody> body) : body_(std::move(body)) {}
-
-  // What was sent since the last time.
-  std::string Take() {
-    std::string taken = std::move(part_);
-    part_.clear();
-    if (!asked_ && !ended_) {
-      asked_ = true;
-      body_->Next([this](absl::StatusOr<std::string> part) {
-        asked_ = false;
-        ended_ = !part.ok() || part->empty();
-        if (part.ok()) part_ = *std::move(part);
-      });
-      taken += std::exchange(part_, {});
-    }
-    return taken;
-  }
-  bool ended() const { return ended_; }
-
- private:
-  std::unique_ptr<HttpBody> body_;
-  std::string part_;
-  bool asked_ = false;
-  bool ended_ = false;
-};
-
-class LiveTest : public DashboardApiTest {
- protected:
-  std::unique_ptr<Reader> Follow(std::vector<std::string> topics) {
-    HttpFields query;
-    for (std::string& topic : topics) query.Add("topics", std::move(topic));
-    std::optional<HttpResponse> response =
-        Call("GET", {"events"}, std::move(query));
-    if (response->status != 200) return nullptr;
-    return std::make_unique<Reader>(std::move(response->source));
-  }
-  // Passes time, and looks.
-  void LookAfter(absl::Duration time) {
-    clock_.Advance(time);
-    api_->live().LookNow();
-  }
-};
-
 TEST_F(LiveTest, AViewerGetsASnapshotAndThenOnlyWhatChanges) {
   Use("room");
   const std::unique_ptr<Reader> body = Follow({"contexts:"});
@@ -537,6 +388,62 @@ TEST_F(LiveTest, AStreamThatNobodyReadsIsBoundedAndStartsAgain) {
   EXPECT_TRUE(sent == ServerSentEvent("lagged", "{}")) << sent.size();
   LookAfter(absl::Seconds(1));
   EXPECT_NE(body->Take().find("\"snapshot\""), std::string::npos);
+}
+
+TEST_F(LiveTest, ALongSnapshotIsGivenPartByPart) {
+  const std::unique_ptr<Reader> body = Follow({"contexts:"});
+  const std::string longish(400, 'x');
+  for (int i = 0; i < 1000; ++i) Use(absl::StrCat(longish, i));
+  LookAfter(absl::Seconds(1));
+  // What comes while it is read is behind it.
+  Use("last");
+  LookAfter(absl::Seconds(1));
+  std::string all;
+  for (std::string part; !(part = body->Take()).empty(); all += part) {
+    EXPECT_LE(part.size(), LiveHub::kPartMax);
+  }
+  const size_t data = all.find("data: ") + 6;
+  const json snapshot =
+      ParseJson(all.substr(data, all.find('\n', data) - data));
+  EXPECT_EQ(snapshot["snapshot"].size(), 1000u);
+  EXPECT_NE(all.find("\"last\""), std::string::npos);
+  EXPECT_EQ(all.find("lagged"), std::string::npos);
+}
+
+TEST_F(LiveTest, StreamsOfATenantThatNobodyReadsAreBoundedTogether) {
+  const std::string longish(400, 'x');
+  for (int i = 0; i < 5000; ++i) Use(absl::StrCat(longish, i));
+  std::vector<std::unique_ptr<Reader>> bodies;
+  for (int i = 0; i < 12; ++i) bodies.push_back(Follow({"contexts:"}));
+  LookAfter(absl::Seconds(1));
+  const std::string tenant(kTestTenant);
+  const size_t unread = api_->live().UnreadOf(tenant);
+  EXPECT_GT(unread, LiveHub::kTenantQueueMax / 2);
+  EXPECT_LE(unread, LiveHub::kTenantQueueMax);
+  // The last one gets its snapshot once there is room.
+  EXPECT_EQ(bodies.back()->Take(), "retry: 2000\n\n");
+  for (int i = 0; i < 11; ++i) bodies[i] = nullptr;
+  LookAfter(absl::Seconds(1));
+  EXPECT_NE(bodies.back()->Take().find("\"snapshot\""), std::string::npos);
+  bodies.clear();
+  EXPECT_EQ(api_->live().UnreadOf(tenant), 0u);
+}
+
+TEST_F(LiveTest, AStreamEndsOnceItsViewerMayNotSeeItAnyMore) {
+  bool may = true;
+  may_still_ = [&may] { return may; };
+  const std::unique_ptr<Reader> body = Follow({"contexts:"});
+  const std::unique_ptr<Reader> unread = Follow({"contexts:"});
+  LookAfter(LiveHub::kAskAgain);
+  EXPECT_NE(body->Take(), "");
+  EXPECT_EQ(body->Take(), "");
+  EXPECT_FALSE(body->ended());
+  may = false;
+  LookAfter(LiveHub::kAskAgain);
+  EXPECT_TRUE(body->ended());
+  // What it was sent is not given out any more.
+  EXPECT_EQ(unread->Take(), "");
+  EXPECT_TRUE(unread->ended());
 }
 
 TEST_F(LiveTest, SilentStreamsHaveHeartbeats) {

@@ -25,6 +25,7 @@ class DurableFunctionsTest : public testing::Test {
     int status = 0;
     HttpFields headers = {};
     std::string body = {};
+    std::string instance_id = {};  // For the audit log.
   };
   // An answer that may still be to come.
   struct Sent {
@@ -55,6 +56,7 @@ class DurableFunctionsTest : public testing::Test {
     request.peer = "ipv4:127.0.0.1:1";
     request.base_url = "http://127.0.0.1:4002";
     request.caller = Anonymous();
+    request.trace = trace;
     const std::vector<std::string> parts =
         absl::StrSplit(request.target, absl::MaxSplits('?', 1));
     request.path = parts[0];
@@ -77,8 +79,8 @@ class DurableFunctionsTest : public testing::Test {
     Sent sent;
     sent.call = std::make_shared<HttpCall>(
         std::move(request), [answer = sent.answer](HttpResponse response) {
-          answer->emplace(
-              Answer{response.status, response.headers, BodyOf(response)});
+          answer->emplace(Answer{response.status, response.headers,
+                                 BodyOf(response), response.instance_id});
         });
     entry->route.handler(sent.call);
     return sent;
@@ -106,6 +108,7 @@ class DurableFunctionsTest : public testing::Test {
     info.output = std::move(output);
   }
 
+  CallTrace trace;  // Of requests.
   FakeOrchestrations orchestrations;
   FakeEntities entities;
   SimulatedClock clock;

@@ -51,6 +51,7 @@ TEST_F(DurableFunctionsStartsTest, AnswersWithTheUrls) {
   EXPECT_EQ(answer.headers.Get("Location"), kStatusUrl);
   EXPECT_EQ(answer.headers.Get("Retry-After"), "10");
   EXPECT_EQ(answer.headers.Get("x-leasehold-created"), "true");
+  EXPECT_EQ(answer.instance_id, "a");
   EXPECT_EQ(
       answer.body,
       CheckStatusJson(ManagementUrls{.origin = "http://127.0.0.1:4002"}, "a"));
@@ -170,6 +171,43 @@ TEST_F(DurableFunctionsStartsTest, WithoutAnIntervalNobodyWaits) {
   EXPECT_EQ(Send("POST", "/orchestrators/Hello/a?timeout=10").status, 202);
   EXPECT_EQ(Send("POST", "/orchestrators/Hello/a?pollingInterval=1").status,
             202);
+}
+
+TEST_F(DurableFunctionsStartsTest, WhoWaitsStaysOpen) {
+  const auto waits = [](HttpFields query) {
+    HttpRequest request;
+    request.query = std::move(query);
+    return DurableFunctionsStarts::Waits(request);
+  };
+  EXPECT_TRUE(waits({{"timeout", "1"}, {"pollingInterval", "1"}}));
+  EXPECT_FALSE(waits({{"timeout", "1"}}));
+  EXPECT_FALSE(waits({{"pollingInterval", "1"}}));
+  EXPECT_FALSE(waits({}));
+  int waiting = 0;
+  for (const HttpRoute& route : api.Routes()) {
+    if (route.waits != nullptr) ++waiting;
+  }
+  EXPECT_EQ(waiting, 6);  // Two starts and a restart, at two prefixes.
+}
+
+TEST_F(DurableFunctionsStartsTest, ARestartIsInTheTraceOfItsRequest) {
+  const SpanContext caller{.trace = {1, 2}, .span = 3, .flags = 1};
+  trace = {nullptr, caller};
+  EXPECT_EQ(Send("POST", "/instances/a/restart").status, 202);
+  ASSERT_TRUE(orchestrations.restart_trace.context.has_value());
+  EXPECT_EQ(orchestrations.restart_trace.context->span, caller.span);
+}
+
+TEST_F(DurableFunctionsStartsTest, AClientThatLeavesBeforeItsStartIsAnswered) {
+  orchestrations.hold_starts = true;
+  const Sent sent =
+      Begin("POST", "/orchestrators/Hello/a?timeout=10&pollingInterval=1");
+  sent.call->SetGone();
+  orchestrations.TakeCall();
+  orchestrations.AnswerStarts();
+  waiting = orchestrations.TakeWait();
+  orchestrations.TakeCall();
+  EXPECT_EQ(orchestrations.TakeCall(), "CancelWait default/a");
 }
 
 TEST_F(DurableFunctionsStartsTest, AClientThatLeavesWaitsNoLonger) {

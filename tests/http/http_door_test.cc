@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "service/http/request_target.h"
+#include "service/http/session_api.h"
 #include "service/security/access_rules.h"
 #include "service/security/capability_keys.h"
 #include "service/security/policy.h"
@@ -43,7 +44,7 @@ const std::vector<MethodInfo> kMethods = {
      .call_class = CallClass::kEssential}};
 
 constexpr char kPolicy[] = R"({
-  "tenants": {"acme": {"events_per_second": 2}, "globex": {}},
+  "tenants": {"acme": {"events_per_second": 2, "waits": 1}, "globex": {}},
   "identities": {
     "shop": {"tenant": "acme", "roles": ["user"],
              "certificates": ["dns:shop.example"]},
@@ -55,9 +56,9 @@ class HttpDoorTest : public testing::Test {
   void Open(bool guarded) {
     HttpDoorOptions options;
     options.hosts = HostList({"lease.example"}, false);
-    options.reads_max = 2;
+    options.reads_max = 3;
     options.watches = [](const MethodInfo& method) {
-      return method.role == Role::kUser;
+      return method.role == Role::kUser || method.service == kSessionService;
     };
     options.report = [this](const HttpReport& report) {
       reports_.push_back(
@@ -94,6 +95,10 @@ class HttpDoorTest : public testing::Test {
                  .pattern = "/i/{id}/buy",
                  .row = "test.Shop/Buy",
                  .handler = keep,
+                 .waits =
+                     [](const HttpRequest& request) {
+                       return request.query.Has("wait");
+                     },
                  .capability = 'e'},
                 {.method = "GET",
                  .pattern = "/i/",
@@ -103,6 +108,15 @@ class HttpDoorTest : public testing::Test {
                  .pattern = "/i/{id}",
                  .row = "test.Shop/Close",
                  .handler = keep},
+                {.method = "POST",
+                 .pattern = "/runtime/{id}",
+                 .row = "test.Shop/Buy",
+                 .handler = keep},
+                {.method = "GET",
+                 .pattern = "/live",
+                 .row = "test.Shop/Look",
+                 .handler = keep,
+                 .lasting = Lasting::kWatch},
                 {.method = "GET",
                  .pattern = "/healthz",
                  .row = "test.Shop/Health",
@@ -133,6 +147,8 @@ class HttpDoorTest : public testing::Test {
       request.headers.Add("Host", "localhost:1");
     auto decided = door_->Admit(request, /*is_encrypted=*/false,
                                 {.names = certificate, .expires = expires_});
+    const auto* admitted = std::get_if<HttpDoor::Admitted>(&decided);
+    lasts_ = admitted != nullptr && HttpDoor::Lasts(*admitted);
     if (auto* refused = std::get_if<HttpResponse>(&decided)) {
       refusal_ = std::move(*refused);
       return refusal_.status;
@@ -163,6 +179,7 @@ class HttpDoorTest : public testing::Test {
   std::vector<std::shared_ptr<HttpCall>> calls_;  // They still answer.
   std::shared_ptr<const Caller> caller_;
   HttpResponse refusal_;
+  bool lasts_ = false;  // The last one stays open until something happens.
   absl::Time expires_ = absl::InfiniteFuture();  // Of certificates.
 };
 
@@ -273,6 +290,10 @@ TEST_F(HttpDoorTest, ACertificateOrAKeyOfFunctionsIsACredentialToo) {
   EXPECT_EQ(Ask("GET", "/i/a", {{"x-functions-key", shop_.substr(7)}}), 202);
   EXPECT_EQ(caller_->name, "shop");
   EXPECT_EQ(Ask("GET", "/i/a", {{"x-functions-key", "wrong"}}), 401);
+  EXPECT_EQ(Ask("GET", "/i/a",
+                {{"x-functions-key", shop_.substr(7)},
+                 {"x-functions-key", shop_.substr(7)}}),
+            401);
   expires_ = clock_.WallNow();
   EXPECT_EQ(Ask("GET", "/i/a", {}, {"dns:shop.example"}), 401);
 }
@@ -349,6 +370,95 @@ TEST_F(HttpDoorTest, LimitsOfTheTenantCount) {
   EXPECT_EQ(Ask("POST", "/i/a/buy", shop), 202);
 }
 
+TEST_F(HttpDoorTest, ARequestThatWaitsCountsAsAWaitUntilItsClientGoes) {
+  Open(true);
+  const HttpFields shop = {{"Authorization", shop_}};
+  EXPECT_EQ(Begin("POST", "/i/a/buy", shop), 0);
+  EXPECT_FALSE(lasts_);
+  EXPECT_EQ(Begin("POST", "/i/a/buy?wait=1", shop), 0);
+  EXPECT_TRUE(lasts_);
+  clock_.Advance(absl::Seconds(10));
+  EXPECT_EQ(Begin("POST", "/i/a/buy?wait=1", shop), 429);
+  EXPECT_THAT(refusal_.body, HasSubstr("waits"));
+  EXPECT_EQ(Begin("POST", "/i/a/buy", shop), 0);
+  // Its handler drops a call that nobody waits for.
+  calls_[1]->SetGone();
+  calls_.erase(calls_.begin() + 1);
+  EXPECT_EQ(Begin("POST", "/i/a/buy?wait=1", shop), 0);
+}
+
+TEST_F(HttpDoorTest, EndsAreCountedForTheTenantButNotWhatADashboardAsksFor) {
+  Open(true);
+  const HttpFields shop = {{"Authorization", shop_}};
+  const auto calls = [this](const char* tenant) {
+    return access_->EndedCalls(tenant);
+  };
+  EXPECT_EQ(Ask("POST", "/runtime/a", shop), 202);
+  EXPECT_EQ(calls("acme"), (CallOutcomes::Counts{1, 0, 0, 0}));
+  EXPECT_EQ(Ask("POST", "/i/a/buy", shop), 202);
+  EXPECT_EQ(calls("acme"), (CallOutcomes::Counts{1, 0, 0, 0}));
+  EXPECT_EQ(Ask("POST", "/runtime/a", shop), 429);
+  EXPECT_EQ(calls("acme"), (CallOutcomes::Counts{1, 0, 1, 0}));
+  EXPECT_EQ(Ask("POST", "/runtime/a", {{"Authorization", eye_}}), 403);
+  EXPECT_EQ(calls("globex"), (CallOutcomes::Counts{0, 0, 1, 0}));
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_EQ(Begin("POST", "/runtime/a", shop), 0);
+  calls_.back()->Fail(absl::NotFoundError("there is none"));
+  EXPECT_EQ(calls("acme"), (CallOutcomes::Counts{1, 1, 1, 0}));
+}
+
+// ---- Parts of a request -----------------------------------------------------
+
+class HttpPartTest : public HttpDoorTest {
+ protected:
+  // The status of a part of a request of that caller's.
+  int AskPart(const std::shared_ptr<const Caller>& caller, std::string method,
+              std::string target) {
+    HttpRequest request;
+    request.method = std::move(method);
+    EXPECT_TRUE(ParseTarget(target, request).ok());
+    const size_t before = calls_.size();
+    door_->RunFor(caller, std::move(request), [this](HttpResponse response) {
+      answers_.push_back(std::move(response));
+    });
+    if (calls_.size() > before) {
+      caller_ = calls_.back()->request().caller;
+      calls_.back()->Finish(EmptyResponse(202));
+      calls_.pop_back();
+    }
+    return answers_.back().status;
+  }
+  std::shared_ptr<const Caller> CallerOf(const std::string& bearer) {
+    EXPECT_EQ(Ask("GET", "/i/x", {{"Authorization", bearer}}), 202);
+    reports_.clear();
+    return caller_;
+  }
+};
+
+TEST_F(HttpPartTest, APartNeedsItsRoleCountsAndIsReportedAsIfItCameByItself) {
+  Open(true);
+  const auto shop = CallerOf(shop_);
+  const auto eye = CallerOf(eye_);
+  EXPECT_EQ(AskPart(shop, "POST", "/i/a/buy"), 202);
+  EXPECT_EQ(caller_->tenant, "acme");
+  EXPECT_EQ(AskPart(eye, "POST", "/i/b/buy"), 403);
+  EXPECT_EQ(AskPart(shop, "DELETE", "/i/c"), 403);
+  EXPECT_THAT(reports_, ElementsAre("Buy acme a OK",
+                                    "Buy globex refused b PERMISSION_DENIED",
+                                    "Close acme refused c PERMISSION_DENIED"));
+  EXPECT_EQ(AskPart(shop, "POST", "/i/a/buy"), 202);
+  EXPECT_EQ(AskPart(shop, "POST", "/i/a/buy"), 429);
+}
+
+TEST_F(HttpPartTest, APartGoesNowhereElse) {
+  Open(false);
+  EXPECT_EQ(AskPart(Anonymous(), "POST", "/nothing"), 404);
+  EXPECT_EQ(AskPart(Anonymous(), "PUT", "/i/a"), 405);
+  EXPECT_EQ(AskPart(Anonymous(), "GET", "/i/a"), 202);
+  door_->Drain();
+  EXPECT_EQ(AskPart(Anonymous(), "GET", "/i/a"), 503);
+}
+
 TEST_F(HttpDoorTest, OnlySoManyReadTheStoreAtOnce) {
   Open(false);
   EXPECT_EQ(Begin("GET", "/i/a"), 0);
@@ -360,6 +470,76 @@ TEST_F(HttpDoorTest, OnlySoManyReadTheStoreAtOnce) {
   EXPECT_EQ(Begin("GET", "/i/a"), 0);
   calls_[1]->SetGone();
   EXPECT_EQ(Begin("GET", "/i/a"), 0);
+}
+
+TEST_F(HttpDoorTest, ATenantLeavesRoomForTheOthers) {
+  Open(true);
+  const HttpFields shop = {{"Authorization", shop_}};
+  const HttpFields eye = {{"Authorization", eye_}};
+  EXPECT_EQ(Begin("GET", "/i/a", shop), 0);
+  EXPECT_EQ(Begin("GET", "/i/a", shop), 0);
+  EXPECT_EQ(Begin("GET", "/i/a", shop), 503);
+  EXPECT_EQ(Begin("GET", "/i/a", eye), 0);
+  EXPECT_EQ(Begin("GET", "/i/a", eye), 503);
+  calls_[0]->Finish(EmptyResponse(200));
+  calls_[1]->Finish(EmptyResponse(200));
+  EXPECT_EQ(Begin("GET", "/i/a", eye), 0);
+}
+
+TEST_F(HttpDoorTest, AnAnswerThatGoesOnAsksAgainWhetherItMay) {
+  Open(true);
+  ASSERT_EQ(Begin("GET", "/live", {{"Authorization", shop_}}), 0);
+  const auto by_token = calls_.back()->request().may_still;
+  const std::string id = *sessions_.Open(shop_.substr(strlen("Bearer ")));
+  ASSERT_EQ(Begin("GET", "/live", {{"Cookie", "leasehold=" + id}}), 0);
+  const auto by_session = calls_.back()->request().may_still;
+  ASSERT_TRUE(by_token && by_session);
+  EXPECT_TRUE(by_token());
+  EXPECT_TRUE(by_session());
+  sessions_.Close(id);
+  EXPECT_TRUE(by_token());
+  EXPECT_FALSE(by_session());
+  // Its identity is gone.
+  AccessRules rules;
+  rules.policy = *ParsePolicy(R"({"tenants": {"acme": {}}, "identities": {}})");
+  access_->Set(std::move(rules));
+  EXPECT_FALSE(by_token());
+}
+
+TEST_F(HttpDoorTest, WhoSignsInAndOutIsReported) {
+  Open(true);
+  door_->Add(SessionRoutes(access_.get(), &sessions_), kMethods);
+  const auto sign = [this](std::string path, std::string body,
+                           HttpFields headers) {
+    HttpRequest request;
+    request.method = "POST";
+    EXPECT_TRUE(ParseTarget(path, request).ok());
+    request.headers = std::move(headers);
+    request.headers.Add("Host", "localhost:1");
+    request.headers.Add("Content-Type", "application/json");
+    request.body = std::move(body);
+    auto decided = door_->Admit(request, /*is_encrypted=*/false, {});
+    if (auto* refused = std::get_if<HttpResponse>(&decided)) {
+      return refused->status;
+    }
+    door_->Run(std::get<HttpDoor::Admitted>(std::move(decided)),
+               std::move(request), [this](HttpResponse response) {
+                 answers_.push_back(std::move(response));
+               });
+    return answers_.back().status;
+  };
+  const std::string token = shop_.substr(strlen("Bearer "));
+  EXPECT_EQ(sign("/login", "{\"token\":\"" + token + "\"}", {}), 204);
+  EXPECT_EQ(sign("/login", "{\"token\":\"wrong\"}", {}), 401);
+  const std::string cookie = "leasehold=" + *sessions_.Open(token);
+  EXPECT_EQ(sign("/logout", "", {{"Cookie", cookie}}), 403);
+  EXPECT_EQ(sign("/logout", "",
+                 {{"Cookie", cookie}, {"Origin", "http://localhost:1"}}),
+            204);
+  EXPECT_THAT(
+      reports_,
+      ElementsAre("Login acme  OK", "Login ? refused  UNAUTHENTICATED",
+                  "Logout ? refused  PERMISSION_DENIED", "Logout acme  OK"));
 }
 
 TEST_F(HttpDoorTest, ADrainLeavesWhatIsOpenToAll) {

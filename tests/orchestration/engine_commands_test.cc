@@ -422,7 +422,7 @@ TEST_F(EngineTest, RestartStartsItAsItWasStarted) {
   Answer(worker.TakeTurn(), {Complete("out")});
   Settle();
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), std::nullopt, {}, restart.done());
+  engine().Restart(Key("a"), std::nullopt, {}, {}, restart.done());
   Settle();
   ASSERT_TRUE(restart.ok());
   EXPECT_EQ(restart.value().instance_id, "a");
@@ -437,12 +437,12 @@ TEST_F(EngineTest, RestartOfARunningOneNeedsANewId) {
   FakeWorker& worker = Connect();
   Run(worker, "a");
   Asked<StartReceipt> same;
-  engine().Restart(Key("a"), std::nullopt, {}, same.done());
+  engine().Restart(Key("a"), std::nullopt, {}, {}, same.done());
   EXPECT_EQ(same.code(), Code::kFailedPrecondition);
   Asked<StartReceipt> fresh;
-  engine().Restart(Key("a"), "new", {}, fresh.done());
+  engine().Restart(Key("a"), "new", {}, {}, fresh.done());
   Asked<StartReceipt> unknown;
-  engine().Restart(Key("none"), "new", {}, unknown.done());
+  engine().Restart(Key("none"), "new", {}, {}, unknown.done());
   Settle();
   ASSERT_TRUE(fresh.ok());
   EXPECT_NE(fresh.value().instance_id, "a");
@@ -456,7 +456,7 @@ TEST_F(EngineTest, RestartOfOneThatIsErasedMeanwhileStartsNothing) {
   Run(Connect(), "a", {Complete()});
   Reopen();
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), std::nullopt, restart.done());
+  engine().Restart(Key("a"), std::nullopt, {}, {}, restart.done());
   readers_.RunAll();
   const auto purge = Purge("a");
   Settle();
@@ -469,7 +469,7 @@ TEST_F(EngineTest, RestartAsACopyOfWhatIsWipedMeanwhileStartsNothing) {
   Run(Connect(), "a", {Complete()});
   Reopen();
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), "copy", restart.done());
+  engine().Restart(Key("a"), "copy", {}, {}, restart.done());
   readers_.RunAll();
   const AskedStatus wipe = Wipe();
   Settle();
@@ -483,7 +483,7 @@ TEST_F(EngineTest, RestartAsACopyHasWhatAPurgeErasesAfterwards) {
   Run(Connect(), "a", {Complete()});
   Reopen();
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), "copy", restart.done());
+  engine().Restart(Key("a"), "copy", {}, {}, restart.done());
   readers_.RunAll();
   const auto purge = Purge("a");
   readers_.RunAll();
@@ -500,7 +500,7 @@ TEST_F(EngineTest, RestartOfOneThatIsStartedMeanwhileSaysThatItRuns) {
   Run(Connect(), "a", {Complete()});
   Reopen();
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), std::nullopt, restart.done());
+  engine().Restart(Key("a"), std::nullopt, {}, {}, restart.done());
   readers_.RunAll();
   const auto start = Start("a");
   Settle();

@@ -109,7 +109,7 @@ TEST_F(EngineFailureTest, ChangesAreUnavailableUntilTheStoreIsOpenAgain) {
   const AskedInfo late = Wait("a", Until::kFinished);
   const AskedStatus wipe = Wipe();
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), "new", {}, restart.done());
+  engine().Restart(Key("a"), "new", {}, {}, restart.done());
   Settle();
   EXPECT_EQ(second.code(), Code::kUnavailable);
   EXPECT_EQ(suspend.code(), Code::kUnavailable);

@@ -36,7 +36,7 @@ class EngineOpenLimitTest : public EntityTest {
   Code StartCode(std::string_view id) { return StartCode(Request(id)); }
   Code RestartCode(std::string_view id, std::optional<std::string> new_id) {
     Asked<StartReceipt> restart;
-    engine().Restart(Key(id), std::move(new_id), {}, restart.done());
+    engine().Restart(Key(id), std::move(new_id), {}, {}, restart.done());
     Settle();
     return restart.code();
   }

@@ -95,7 +95,7 @@ TEST_F(EngineStoredLimitTest, EveryDoorOfCallersIsClosed) {
   EXPECT_EQ(CallCode(""), Code::kResourceExhausted);
   EXPECT_EQ(CallCode("once"), Code::kResourceExhausted);
   Asked<StartReceipt> restart;
-  engine().Restart(Key("ended"), std::nullopt, {}, restart.done());
+  engine().Restart(Key("ended"), std::nullopt, {}, {}, restart.done());
   Settle();
   EXPECT_EQ(restart.code(), Code::kResourceExhausted);
   EXPECT_EQ(engine().counts().stored_refused,

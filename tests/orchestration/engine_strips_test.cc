@@ -133,13 +133,15 @@ TEST_F(EngineStripsTest, ARestartSaysWhoAskedForIt) {
   FakeWorker& worker = Connect();
   Run(worker, "a", {Complete()});
   Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), std::nullopt, {.identity = "ann"}, restart.done());
+  engine().Restart(Key("a"), std::nullopt, {.identity = "ann"}, {},
+                   restart.done());
   Settle();
   ASSERT_TRUE(restart.ok());
   EXPECT_THAT(Ends("a"), ElementsAre("Completed", "open"));
   EXPECT_EQ(Read("a").starts.back().by.identity, "ann");
   Asked<StartReceipt> refused;
-  engine().Restart(Key("a"), std::nullopt, {.identity = "bob"}, refused.done());
+  engine().Restart(Key("a"), std::nullopt, {.identity = "bob"}, {},
+                   refused.done());
   Settle();
   EXPECT_EQ(Results("a").back(), Strip::Result::kRefused);
 }

@@ -120,7 +120,7 @@ TEST_F(EngineTest, TheClockOfARunThatIsStartedAgainGoesOn) {
   Answer(second, {Complete("done")});
   Settle();
   const Asked<StartReceipt> restart;
-  engine().Restart(Key("a"), std::nullopt, {}, restart.done());
+  engine().Restart(Key("a"), std::nullopt, {}, {}, restart.done());
   Settle();  // No time has passed: the clock is the test's.
   const FakeItem next = worker.TakeTurn();
   const absl::Duration step = absl::Milliseconds(1);

@@ -255,6 +255,11 @@ const std::string kVersion7 = R"sql(
   PRAGMA user_version = 7;
 )sql";
 
+const std::string kVersion8 = R"sql(
+  CREATE INDEX instance_created ON instance (tenant, created);
+  PRAGMA user_version = 8;
+)sql";
+
 class FileOfVersion1 : public testing::Test {
  protected:
   FileOfVersion1() : FileOfVersion1("") {}
@@ -323,7 +328,14 @@ class FileOfVersion5 : public FileOfVersion4 {
 
 class FileOfVersion7 : public FileOfVersion5 {
  protected:
-  FileOfVersion7() : FileOfVersion5(kVersion7) {}
+  FileOfVersion7() : FileOfVersion7("") {}
+  explicit FileOfVersion7(const std::string& more)
+      : FileOfVersion5(kVersion7 + more) {}
+};
+
+class FileOfVersion8 : public FileOfVersion7 {
+ protected:
+  FileOfVersion8() : FileOfVersion7(kVersion8) {}
 };
 
 // The ledger was changed by hand: it says that there are two timers.
@@ -334,7 +346,7 @@ class DamagedFileOfVersion3 : public FileOfVersion3 {
 
 TEST_F(FileOfVersion1, IsOfTheNewestVersionOnceItWasOpened) {
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
-  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 8);
+  EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 9);
 }
 
 TEST_F(FileOfVersion1, KeepsAllItsRows) {
@@ -398,7 +410,7 @@ TEST_F(FileOfVersion2, SaysThatItWasMigratedAndLeavesACopy) {
   const std::string copy = store_.path() + ".schema-2";
   EXPECT_THAT(notes_, ElementsAre(testing::AllOf(
                           testing::StartsWith("store_migrated: "),
-                          testing::HasSubstr("from schema 2 to 8"),
+                          testing::HasSubstr("from schema 2 to 9"),
                           testing::HasSubstr(copy))));
   SqliteConnection file(copy, "", SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 2);
@@ -456,7 +468,7 @@ TEST_F(FileOfVersion3, CountsItsCommitsOn) {
 }
 
 TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 8")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 3 to 9")));
   SqliteConnection file(store_.path() + ".schema-3", "",
                         SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*SqliteVersion(file, SqliteMigrations()), 3);
@@ -464,7 +476,7 @@ TEST_F(FileOfVersion3, SaysThatItWasMigratedAndLeavesACopy) {
 }
 
 TEST_F(FileOfVersion4, GoesOnWithAllThatItHas) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 8")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 4 to 9")));
   EXPECT_EQ(writer_.fence(), (Fence{kOnlyPartition, 7}));
   EXPECT_EQ(writer_.generation(), 700 + kGenerationsPerOpen);
   const auto outbox = store_.ReadOutbox(kOnlyPartition);
@@ -498,7 +510,7 @@ TEST_F(FileOfVersion4, CanHaveEntitiesFromNowOn) {
 }
 
 TEST_F(FileOfVersion5, GoesOnWithItsEntitiesAndCanKeepCalls) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 5 to 8")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 5 to 9")));
   EXPECT_EQ(store_.witness()->commits(), 5u);
   EXPECT_EQ(*store_.FindEntity("t", "@e"), (EntityRow{.tenant = "t",
                                                       .id = "@e",
@@ -532,7 +544,7 @@ TEST_F(FileOfVersion5, HasWhatItsTenantsTakeCounted) {
 }
 
 TEST_F(FileOfVersion7, ListsTheNewestFirst) {
-  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 7 to 8")));
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 7 to 9")));
   EXPECT_EQ(store_.witness()->commits(), 5u);
   EXPECT_EQ(store_.StoredBytes("t"), 881u);
   const RowQuery newest{
@@ -553,6 +565,16 @@ TEST_F(FileOfVersion7, ListsTheNewestFirst) {
   ASSERT_TRUE(store_.ReadOpen(kOnlyPartition, [](OpenRun) {}).ok());
   SqliteConnection file(store_.path(), "", SqliteConnection::Access::kReadOnly);
   EXPECT_EQ(*file.Ask("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(FileOfVersion8, HasItsOrchestrationsCountedByStatus) {
+  EXPECT_THAT(notes_, ElementsAre(testing::HasSubstr("from schema 8 to 9")));
+  RunCounts::ByStatus expected;
+  for (const RunRow& row : *AllRows(store_, {.tenant = "t"})) {
+    ++expected[row.status];
+  }
+  EXPECT_FALSE(expected.empty());
+  EXPECT_EQ(store_.run_counts().Of("t"), expected);
 }
 
 TEST_F(DamagedFileOfVersion3, IsNotMadeWholeByItsMigration) {

@@ -175,5 +175,36 @@ TEST_F(SqliteTenantsTest, ATenantWithNothingHasNoRow) {
   EXPECT_EQ(*file.AskNumber("SELECT count(*) FROM tenant_bytes"), 0);
 }
 
+TEST_F(SqliteTenantsTest, StatusesAreCountedInTheFile) {
+  Commit({UpdateRun{1, 5, 70, "ended"}});
+  Start();
+  EXPECT_EQ(store_->run_counts().Of("t"),
+            (RunCounts::ByStatus{{1, 1}, {5, 1}}));
+  EXPECT_THAT(Look(*Check()).damage, IsEmpty());
+}
+
+TEST_F(SqliteTenantsTest, ADamagedCountOfStatusesIsMadeAnewByTheNextCommit) {
+  Damage("UPDATE run_count SET runs=7");
+  Commit({PutSetting{"name", "value"}});
+  EXPECT_EQ(store_->run_counts().Of("t"), (RunCounts::ByStatus{{1, 2}}));
+  EXPECT_THAT(Look(*Check()).damage, IsEmpty());
+}
+
+TEST_F(SqliteTenantsTest, ErasingADamagedRowLeavesTheStatusesRight) {
+  Damage("UPDATE instance SET status=9 WHERE number=1");
+  Commit({EraseRun{1}});
+  EXPECT_EQ(store_->run_counts().Of("t"), (RunCounts::ByStatus{{1, 1}}));
+}
+
+TEST_F(SqliteTenantsTest, TheCheckFindsWrongStatusesAndAcceptingRightsThem) {
+  Damage("UPDATE run_count SET runs=5, sum=row_sum(tenant,status,5)");
+  const auto check = Check();
+  EXPECT_THAT(Look(*check).damage,
+              Contains(HasSubstr("tenant \"t\" was counted 3 orchestrations of "
+                                 "status 1 too many")));
+  ASSERT_TRUE(check->AcceptWhatIsThere().ok());
+  EXPECT_THAT(Look(*check).damage, IsEmpty());
+}
+
 }  // namespace
 }  // namespace leasehold

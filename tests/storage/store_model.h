@@ -10,6 +10,7 @@
 
 #include "absl/types/span.h"
 #include "service/storage/records.h"
+#include "service/storage/run_counts.h"
 #include "tests/support/seed.h"
 
 namespace leasehold {
@@ -26,6 +27,13 @@ class StoreModel {
 
   // What the rows of a tenant take: row by row.
   uint64_t StoredBytes(const std::string& tenant) const;
+  RunCounts::ByStatus Runs(const std::string& tenant) const {
+    RunCounts::ByStatus runs;
+    for (const RunRow& row : instances_) {
+      if (row.tenant == tenant) ++runs[row.status];
+    }
+    return runs;
+  }
 
   // A change that fits the model's contents, occasionally one that does not;
   // or one that takes a row from an outbox, with its effects. `next_number`: of

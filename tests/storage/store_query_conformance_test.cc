@@ -269,6 +269,8 @@ TEST_P(StoreConformance, HoldsWhatANaiveModelHolds) {
       for (const std::string& tenant : StoreModel::Tenants()) {
         ASSERT_EQ(store_->StoredBytes(tenant), model.StoredBytes(tenant))
             << "after batch " << batch;
+        ASSERT_EQ(store_->run_counts().Of(tenant), model.Runs(tenant))
+            << "after batch " << batch;
       }
     }
   });

@@ -115,6 +115,52 @@ TEST_P(StoreTenantConformance, ItIsKnownWhenTheStoreIsOpenedAgain) {
   EXPECT_EQ(store_->StoredBytes("t"), 0u);
 }
 
+// ---- How many instances have each status ------------------------------------
+
+TEST_P(StoreTenantConformance, InstancesAreCountedByTheirStatus) {
+  using Counts = RunCounts::ByStatus;
+  EXPECT_EQ(store_->run_counts().Of("t"), Counts());
+  Commit({PutRun{Row(1, "a")}, PutRun{Row(2, "b")}});
+  const int32_t first = Row(1, "a").status;
+  EXPECT_EQ(store_->run_counts().Of("t"), (Counts{{first, 2}}));
+  Commit({UpdateRun{1, 7, std::nullopt, "open"}});
+  EXPECT_EQ(store_->run_counts().Of("t"), (Counts{{first, 1}, {7, 1}}));
+  Commit({UpdateRun{1, 5, 70, "ended"}, FinishRun{2, 3, 80, "events"}});
+  EXPECT_EQ(store_->run_counts().Of("t"), (Counts{{3, 1}, {5, 1}}));
+  // One that has ended has ended.
+  Commit({FinishRun{2, 9, 90, "events"}});
+  EXPECT_EQ(store_->run_counts().Of("t"), (Counts{{3, 1}, {5, 1}}));
+  Commit({UpdateRun{1, 8, std::nullopt, "open again"}, EraseRun{2}});
+  EXPECT_EQ(store_->run_counts().Of("t"), (Counts{{8, 1}}));
+}
+
+TEST_P(StoreTenantConformance, AReplacedRunIsNotCounted) {
+  Commit({PutRun{Row(1, "a")}, UpdateRun{1, 5, 70, "ended"}});
+  Commit({PutRun{Row(2, "a")}});
+  EXPECT_EQ(store_->run_counts().Of("t"),
+            (RunCounts::ByStatus{{Row(2, "a").status, 1}}));
+}
+
+TEST_P(StoreTenantConformance, StatusesOfTenantsAreCountedApart) {
+  RunRow other = Row(2, "a");
+  other.tenant = "other";
+  other.status = 4;
+  Commit({PutRun{Row(1, "a")}, PutRun{other}});
+  const int32_t mine = Row(1, "a").status;
+  EXPECT_EQ(store_->run_counts().Of("other"), (RunCounts::ByStatus{{4, 1}}));
+  EXPECT_EQ(store_->run_counts().All(),
+            (RunCounts::ByStatus{{4, 1}, {mine, 1}}));
+  Commit({EraseTenant{"other"}});
+  EXPECT_EQ(store_->run_counts().Of("other"), RunCounts::ByStatus());
+  EXPECT_EQ(store_->run_counts().All(), (RunCounts::ByStatus{{mine, 1}}));
+}
+
+TEST_P(StoreTenantConformance, StatusesAreKnownWhenTheStoreIsOpenedAgain) {
+  Commit({PutRun{Row(1, "a")}, UpdateRun{1, 5, 70, "ended"}});
+  ASSERT_TRUE(writer_.Open(*store_).ok());
+  EXPECT_EQ(store_->run_counts().Of("t"), (RunCounts::ByStatus{{5, 1}}));
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, StoreTenantConformance,
                          testing::ValuesIn(StoreKinds()),
                          [](const auto& param) { return param.param.name; });

@@ -61,6 +61,7 @@ class FaultStore final : public Store {
   uint64_t StoredBytes(std::string_view tenant) const override {
     return store_.StoredBytes(tenant);
   }
+  const RunCounts& run_counts() const override { return store_.run_counts(); }
   absl::Status Open() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<OpenedPartition> OpenPartition(PartitionId partition,
                                                 int64_t generation_min) override

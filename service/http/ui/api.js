@@ -79,10 +79,30 @@ export async function get(path, query = {}, signal) {
   return response.json();
 }
 
-export async function post(path, body = {}) {
-  const response = await request(path, { method: "POST", body });
+export async function post(path, body = {}, signal) {
+  const response = await request(path, { method: "POST", body, signal });
   const text = await response.text();
   return text ? JSON.parse(text) : {};
+}
+
+// The same, where the answer is a line of JSON at a time: take(value) for each.
+export async function postLines(path, body, take, signal) {
+  const response = await request(path, { method: "POST", body, signal });
+  const reader = response.body.getReader(), decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    let part;
+    try {
+      part = await reader.read();
+    } catch (error) {
+      if (isGone(error)) throw error;
+      throw new ApiError(0, "UNAVAILABLE", "the dashboard cannot reach the server");
+    }
+    if (part.done) return;
+    const lines = (rest + decoder.decode(part.value, { stream: true })).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line) take(JSON.parse(line));
+  }
 }
 
 // An ID as one segment of a path. Browsers take "." and ".." for folders, however they

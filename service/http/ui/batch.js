@@ -1,7 +1,7 @@
 // One verb for many orchestrations: which they are, what will be done to them, the same as
 // a command line, how far it is, and what failed.
 
-import { get, post, segment } from "./api.js";
+import { isGone, post, postLines } from "./api.js";
 import { ask, dialog, jsonProblem } from "./dialogs.js";
 import { count, plural, shellWord, time } from "./format.js";
 import { fill, h } from "./h.js";
@@ -9,8 +9,7 @@ import { copyButton, facts, orchestrationLink } from "./parts.js";
 import { option, REASON, RECURSIVE, words } from "./verbs.js";
 
 const AT_ONCE = 4;
-const PAGE = 1000;
-const MATCHES_MAX = 100000;
+const BATCH = "orchestrations:batch";
 const FIRST = 10;
 const FAILURES_SHOWN = 200;
 const TRIES = 5;
@@ -48,6 +47,20 @@ export const BATCH_VERBS = {
     fields: [RECURSIVE],
     body: (v) => ({ recursive: v.recursive || undefined }),
     options: (v) => (v.recursive ? ["--recursive"] : []) },
+  restart: { name: "Restart", past: "restarted", did: "started again",
+    fits: ["COMPLETED", "FAILED", "TERMINATED"], fields: [],
+    says: () => "Each is started again under its own ID, with the input that it had. What it did " +
+      "before is kept as an earlier run.",
+    body: () => ({}), options: () => [] },
+  "raise-event": { name: "Raise event", title: "Raise an event for", past: "sent an event", did: "sent the event",
+    fits: ["PENDING", "RUNNING", "SUSPENDED"],
+    says: () => "The event is queued for each, and delivered when the orchestrator asks for one of its name.",
+    fields: [{ name: "event", label: "Event name", required: true },
+      { name: "input", label: "Input (JSON)", kind: "textarea" }],
+    check: (v) => (v.event.trim() === "" ? "The event needs a name." : jsonProblem(v.input, "The input")),
+    body: (v) => ({ name: v.event.trim(), input: text(v.input) }),
+    options: (v) => option("--input", text(v.input)),
+    after: (v) => [v.event?.trim() || "EVENT"] },
 };
 
 // ---- Which ----------------------------------------------------------------------
@@ -56,24 +69,6 @@ export const BATCH_VERBS = {
 export function fitting(verb, status) {
   const asked = (status ?? "").split(",").filter(Boolean);
   return verb.fits.filter((word) => word !== "DAMAGED" && (!asked.length || asked.includes(word)));
-}
-
-// The IDs of all that match and that the verb fits; told(n): how many so far.
-async function matchingIds(verb, filter, told, signal) {
-  const status = fitting(verb, filter.status).join(",");
-  const ids = [];
-  let cursor;
-  if (status === "") return ids;
-  do {
-    const answer = await get("orchestrations", { ...filter, status, limit: PAGE, cursor }, signal);
-    for (const o of answer.orchestrations)
-      if (verb.fits.includes(o.status)) ids.push(o.instance_id);
-    if (ids.length > MATCHES_MAX)
-      throw new Error(`More than ${many(MATCHES_MAX)} match. Filter for fewer.`);
-    cursor = answer.next_cursor;
-    told(ids.length);
-  } while (cursor);
-  return ids;
 }
 
 // ---- The command line ------------------------------------------------------------
@@ -110,19 +105,22 @@ function jqFilter({ name, tag }) {
 
 // which: {ids} or {filter}. A shell does with it what the dialog does.
 export function batchCommand(name, which, values) {
-  const verb = BATCH_VERBS[name], options = verb.options(values);
+  const verb = BATCH_VERBS[name], options = verb.options(values), after = verb.after?.(values) ?? [];
   const { ids, filter } = which;
-  if (ids?.length === 1) return line(words(name, options, ids[0]));
+  if (ids?.length === 1) return line(words(name, options, ids[0], ...after));
   if (ids)
     return `for id in ${line(ids)}; do\n  ${line(["leasehold", "orchestration", name, ...options])}` +
-      ' -- "$id"\ndone';
+      ` -- ${["\"$id\"", ...after.map(shellWord)].join(" ")}\ndone`;
   if (name === "purge" && !filter.name && !filter.tag) {
     const by = filterOptions(verb, filter, false);
     return line(["leasehold", "orchestration", name, ...(by.length ? by : ["--all"]), ...options]);
   }
+  // What comes after the ID needs it to have a place of its own.
+  const each = after.length ? ["-I{}"] : ["-n1"];
   return [line(["leasehold", "orchestration", "list", "--output=json", ...filterOptions(verb, filter, true)]),
     line(["jq", "-j", ...jqFilter(filter)]),
-    line(["xargs", "-0", "-r", "-n1", `-P${AT_ONCE}`, "leasehold", "orchestration", name, ...options, "--"]),
+    line(["xargs", "-0", "-r", ...each, `-P${AT_ONCE}`, "leasehold", "orchestration", name, ...options, "--",
+      ...(after.length ? ["{}", ...after] : [])]),
   ].join(" |\n  ");
 }
 
@@ -134,12 +132,13 @@ const filterFacts = (filter) => facts([
   ["Created to", filter.to && time(filter.to)],
 ]);
 
-function firstIds(ids) {
+// The first of so many.
+function firstIds(ids, total) {
   return h("div", { class: "first-ids" },
-    h("p", { class: "label" }, ids.length > FIRST ? `The first ${FIRST} of them` : "Their IDs"),
+    h("p", { class: "label" }, total > FIRST ? `The first ${FIRST} of them` : "Their IDs"),
     h("ul", { class: "plain", tabindex: 0, "aria-label": "IDs" },
       ids.slice(0, FIRST).map((id) => h("li", null, h("code", null, id)))),
-    ids.length > FIRST ? h("p", { class: "quiet" }, `and ${count(ids.length - FIRST)} more`) : null);
+    total > FIRST ? h("p", { class: "quiet" }, `and ${count(total - FIRST)} more`) : null);
 }
 
 const only = (verb) => {
@@ -159,21 +158,19 @@ export async function batch(name, which, page, done) {
   const verb = BATCH_VERBS[name];
   const open = [];
   page.onLeave(() => open.forEach((node) => node.close()));
-  let ids, leftOut = 0;
-  if (which.filter) {
-    ids = await countMatching(verb, which.filter, page, open);
-    if (!ids) return;
-  } else {
-    ids = which.rows.filter((o) => verb.fits.includes(o.status)).map((o) => o.instance_id);
-    leftOut = which.rows.length - ids.length;
-  }
-  if (ids.length === 0) {
+  const ids = which.rows?.filter((o) => verb.fits.includes(o.status)).map((o) => o.instance_id);
+  const leftOut = ids ? which.rows.length - ids.length : 0;
+  const looked = ids?.length === 0 ? { matched: 0 }
+    : await look({ verb: name, filter: which.filter, instance_ids: ids }, page, open);
+  if (!looked) return;
+  if (looked.matched === 0) {
     open.push(say(`Nothing to ${name}`, h("p", null, `${which.filter ? "None that matches"
       : "Nothing that is selected"} can be ${verb.past}: ${only(verb)}.`)));
     return;
   }
   open.push(ask({
-    title: `${verb.name} ${many(ids.length)}`, confirm: `${verb.name} ${count(ids.length)}`,
+    title: `${verb.title ?? verb.name} ${many(looked.matched)}`,
+    confirm: `${verb.name} ${verb.title ? `for ${count(looked.matched)}` : count(looked.matched)}`,
     danger: verb.danger, fields: verb.fields, check: verb.check, says: verb.says,
     more: [
       leftOut ? h("p", null, `${plural(leftOut, "other that is", "others that are")} selected ` +
@@ -182,31 +179,29 @@ export async function batch(name, which, page, done) {
         ? filterFacts(which.filter) : h("p", null, "None: all that there are."),
       h("p", { class: "quiet" }, `Of those that match, ${only(verb)}. Those that come to match ` +
         "later are left as they are.")] : null,
-      firstIds(ids)],
-    command: (v) => batchCommand(name, which.filter ? which : { ids }, v),
-    run: async (v) => () => open.push(runInDialog(verb, ids,
-      (id) => post(`orchestrations/${segment(id)}:${name}`, verb.body(v)), done)),
+      firstIds(looked.first, looked.matched)],
+    command: (v) => batchCommand(name, ids ? { ids } : which, v),
+    run: async (v) => () => open.push(runInDialog(name, looked, verb.body(v), done)),
   }));
 }
 
 const anyFilter = (filter) => Object.values(filter).some(Boolean);
 
-// The IDs; undefined: it was cancelled, or the server does not say.
-async function countMatching(verb, filter, page, open) {
+// What matches, and a token for it; undefined: it was cancelled, or the server does not say.
+async function look(asked, page, open) {
   const stop = new AbortController();
   page.signal.addEventListener("abort", () => stop.abort());
-  const so = h("p", { role: "status" }, "Counting…");
+  let node;
   const slow = setTimeout(() => {
-    node = dialog(`${verb.name} all that match`, h("form", { method: "dialog" }, so,
+    node = dialog(`${BATCH_VERBS[asked.verb].name} all that match`, h("form", { method: "dialog" },
+      h("p", { role: "status" }, "Counting…"),
       h("p", { class: "buttons" }, h("button", { type: "submit" }, "Cancel"))));
     node.addEventListener("close", () => stop.abort());
     open.push(node);
   }, SLOW_MS);
-  let node;
   try {
-    const ids = await matchingIds(verb, filter,
-      (n) => fill(so, `Counting… ${count(n)} so far`), stop.signal);
-    return stop.signal.aborted ? undefined : ids;
+    const looked = await post(BATCH, asked, stop.signal);
+    return stop.signal.aborted ? undefined : looked;
   } catch (error) {
     if (!stop.signal.aborted) open.push(say("It cannot be counted", h("p", null, error.message)));
     return undefined;
@@ -218,8 +213,6 @@ async function countMatching(verb, filter, page, open) {
 
 // ---- Doing -----------------------------------------------------------------------
 
-// Whatever this says, it says of all the others, too.
-const endsAll = (error) => error.code === "UNAVAILABLE" || [401, 403, 429, 503].includes(error.status);
 const passes = (error) => error.status === 429 || error.status === 503;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -266,15 +259,17 @@ function failureList(failures) {
       ? h("p", { class: "quiet" }, `and ${count(failures.length - FAILURES_SHOWN)} more`) : null);
 }
 
-function runInDialog(verb, ids, run, done) {
+// looked: {matched, token}; body: of each request.
+function runInDialog(name, looked, body, done) {
+  const verb = BATCH_VERBS[name], total = looked.matched;
   const stop = new AbortController();
-  const bar = h("progress", { max: ids.length, value: 0, "aria-label": "Progress" });
+  const bar = h("progress", { max: total, value: 0, "aria-label": "Progress" });
   const soFar = h("p", { class: "so-far" });
   const end = h("p", { role: "status" });
   const list = h("div");
   const buttons = h("p", { class: "buttons" },
     h("button", { type: "button", onclick: () => stopNow() }, "Stop"));
-  const node = dialog(`${verb.name} ${many(ids.length)}`,
+  const node = dialog(`${verb.title ?? verb.name} ${many(total)}`,
     h("div", null, bar, soFar, end, list, buttons), () => !ended);
   // While it runs, the Esc key stops it, and the dialog stays to say how far it came.
   node.addEventListener("cancel", (event) => {
@@ -284,53 +279,78 @@ function runInDialog(verb, ids, run, done) {
   });
   node.addEventListener("close", () => stop.abort());
   buttons.querySelector("button").focus();
-  let finished = 0, failures = [], why, ended = false;
+  const failures = [];
+  let worked = 0, token = looked.token, stopping = false, ended = false;
   tellProgress();
   go();
   return node;
 
   function tellProgress() {
+    const finished = worked + failures.length;
     bar.value = finished;
-    fill(soFar, `${count(finished)} of ${count(ids.length)} done` +
+    fill(soFar, `${count(finished)} of ${count(total)} done` +
       (failures.length ? `, ${count(failures.length)} failed` : ""));
   }
 
-  function stopNow() {
-    why ??= "Stopped, as you asked";
-    stop.abort();
+  // The server ends it, and says how far it came.
+  async function stopNow() {
+    stopping = true;
     const button = buttons.querySelector("button");
     button.disabled = true;
     fill(button, "Stopping…");
+    try {
+      await post(BATCH, { token, stop: true });
+    } catch {
+      // It has just ended, or will not be reached: the stream says which.
+    }
+  }
+
+  // The last line; undefined: there was none.
+  async function once(before) {
+    let last;
+    await postLines(BATCH, { token, request: body }, (told) => {
+      if (told.instance_id !== undefined) failures.push({ id: told.instance_id, message: told.message });
+      else worked = before + told.done;
+      if (told.finished) last = told;
+      tellProgress();
+    }, stop.signal);
+    return last;
   }
 
   async function go() {
-    const begun = await runEach(ids, run, { signal: stop.signal, told: (id, error) => {
-      finished += 1;
-      if (error) {
-        failures.push({ id, message: error.message });
-        if (endsAll(error)) {
-          why ??= `Stopped: ${error.message}`;
-          stop.abort();
-        }
-      }
-      tellProgress();
-    } });
+    let last, why;
+    try {
+      // The server ends what takes long, so that it is asked again, by somebody whom it knows.
+      do {
+        token = last?.rest.token ?? token;
+        last = await once(worked);
+      } while (last?.more && !stopping);
+      if (!last) why = "Stopped: the server has ended it";
+    } catch (error) {
+      last = undefined;
+      why = `Stopped: ${error.message}`;
+      if (isGone(error)) return done();
+    }
+    why ??= stopping ? "Stopped, as you asked" : `Stopped: ${last.why}`;
+    tellEnd(last, why);
+    done();
+  }
+
+  function tellEnd(last, why) {
     ended = true;
-    const left = ids.length - begun, worked = begun - failures.length;
-    fill(end, `${left ? `${why}. ` : ""}${count(worked)} of ${many(ids.length)} ` +
-      `${worked === 1 || ids.length === 1 ? "was" : "were"} ${verb.did}` +
+    const left = last?.left ?? total - worked - failures.length;
+    fill(end, `${left ? `${why}. ` : ""}${last ? "" : "At least "}${count(worked)} of ${many(total)} ` +
+      `${worked === 1 || total === 1 ? "was" : "were"} ${verb.did}` +
       (failures.length ? `, ${count(failures.length)} failed` : "") +
-      (left ? `, and ${count(left)} ${left === 1 ? "was" : "were"} left as ` +
+      (left && last ? `, and ${count(left)} ${left === 1 ? "was" : "were"} left as ` +
         `${left === 1 ? "it was" : "they were"}` : "") + ".");
     fill(soFar);
     fill(list, failureList(failures));
-    const rest = [...failures.map((f) => f.id), ...ids.slice(begun)];
     fill(buttons, h("button", { type: "button", class: "primary", onclick: () => node.close() }, "Close"),
-      rest.length ? h("button", { type: "button", onclick: () => {
+      last?.rest ? h("button", { type: "button", onclick: () => {
         node.close();
-        runInDialog(verb, rest, run, done);
-      } }, `Try again with ${count(rest.length)}`) : null);
+        runInDialog(name, last.rest, body, done);
+      } }, `Try again with ${count(last.rest.matched)}`) : null);
     if (node.isConnected) buttons.querySelector("button").focus();
-    done();
   }
 }

@@ -1,13 +1,15 @@
 // What goes on, and what needs somebody.
 
 import { get } from "./api.js";
-import { Chart } from "./chart.js";
+import { Chart, WINDOW_MS } from "./chart.js";
 import { count, duration, time } from "./format.js";
 import { fill, h } from "./h.js";
 import { orchestrationLink, problem, status, STATUSES } from "./parts.js";
 
 const LATE_MS = 60000;  // So long a start should not wait for a worker.
 const SHOWN = 5;
+// How calls end, as the server counts them.
+const OUTCOMES = ["ok", "failed", "refused", "cancelled"];
 
 function tile(label, value, href, tone) {
   return h("a", { class: `tile${tone ? ` ${tone}` : ""}`, href },
@@ -16,7 +18,7 @@ function tile(label, value, href, tone) {
 
 export function overviewPage(page) {
   const tiles = h("div", { class: "tiles" });
-  const calls = new Chart("Calls a second", (v) => count(Math.round(v)));
+  const calls = new Chart("Calls a second", (v) => count(v < 10 ? Math.round(v * 10) / 10 : Math.round(v)), OUTCOMES);
   const open = new Chart("Contexts", (v) => count(Math.round(v)));
   calls.node.hidden = open.node.hidden = true;
   const attention = h("div", null);
@@ -26,6 +28,7 @@ export function overviewPage(page) {
     h("section", null, h("h2", null, "Needs attention"), attention));
   look();
   page.every(10000, look);
+  past();
   page.live(["stats"], { stats: take });
 
   function take(stats) {
@@ -39,20 +42,39 @@ export function overviewPage(page) {
         tile(word.toLowerCase(), count(by[word]), `/ui/orchestrations?status=${word}`,
           word === "FAILED" && Number(by[word]) > 0 ? "bad" : "")) : null,
       stats.uptime_ms === undefined ? null : tile("up", duration(stats.uptime_ms), "/ui/server"));
-    if (stats.calls !== undefined && before?.calls !== undefined) {
-      const seconds = (stats.server_now_ms - before.server_now_ms) / 1000;
-      const made = Number(stats.calls) - Number(before.calls);
-      // Another server counts from zero.
-      if (seconds > 0.2 && made >= 0) {
-        calls.node.hidden = false;
-        calls.add(made / seconds);
-      }
+    chart({ at_ms: stats.server_now_ms, open: contexts.open, calls: stats.calls });
+    for (const each of [calls, open]) each.draw();
+  }
+
+  // What was before somebody looked here. Calls are counted since the server began.
+  async function past() {
+    try {
+      const { points } = await get("stats", { window: `${WINDOW_MS / 1000}s` }, page.signal);
+      // Unless the stream was faster.
+      if (before !== undefined && points.length && before.at_ms <= points[points.length - 1].at_ms) return;
+      calls.clear();
+      open.clear();
+      before = undefined;
+      points.forEach(chart);
+      for (const each of [calls, open]) each.draw();
+    } catch {
+      // Charts begin with what the stream tells.
     }
-    if (contexts.open !== undefined) {
+  }
+
+  function chart(point) {
+    const seconds = (point.at_ms - before?.at_ms) / 1000;
+    const made = OUTCOMES.map((name) => Number(point.calls?.[name]) - Number(before?.calls?.[name]));
+    // Another server counts from zero.
+    if (seconds > 0.2 && made.every((n) => n >= 0)) {
+      calls.node.hidden = false;
+      calls.add(point.at_ms, made.map((n) => n / seconds));
+    }
+    if (point.open !== undefined && !(seconds < 0.2 && seconds >= 0)) {
       open.node.hidden = false;
-      open.add(Number(contexts.open));
+      open.add(point.at_ms, Number(point.open));
     }
-    before = stats;
+    if (!(seconds < 0.2 && seconds >= 0)) before = point;
   }
 
   async function look() {

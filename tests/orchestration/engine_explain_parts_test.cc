@@ -1,0 +1,47 @@
+// An explanation that takes long to find leaves the readers to others.
+#include <string>
+#include <utility>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/orchestration/engine_fixture.h"
+
+namespace leasehold {
+namespace {
+
+using testing::IsEmpty;
+using testing::Not;
+
+using EngineExplainPartsTest = EngineTest;
+
+TEST_F(EngineExplainPartsTest, ALongHistoryIsReadWhileOthersHaveTheirTurns) {
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  constexpr int kTurns = 10;
+  for (int i = 1; i <= kTurns; ++i) {
+    OrchestratorAction big = CallTask(i, "Work");
+    std::get<TaskScheduled>(big.what).input = std::string(200 << 10, 'x');
+    Answer(worker.TakeTurn(), {std::move(big)});
+    Settle();
+    Done(worker.TakeActivity());
+    Settle();
+  }
+  Asked<Explanation> asked;
+  engine().explanations().Explain(Key("a"), asked.done());
+  // Somebody else asks while it is being read, each time.
+  int others = 0;
+  while (!asked.answered()) {
+    const AskedInfo other = Get("a");
+    ++others;
+    ASSERT_TRUE(readers_.RunOne());
+    ASSERT_TRUE(readers_.RunOne());
+    ASSERT_TRUE(other.ok());
+  }
+  EXPECT_GT(others, 2);
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  EXPECT_THAT(asked.value().causes, Not(IsEmpty()));
+}
+
+}  // namespace
+}  // namespace leasehold
