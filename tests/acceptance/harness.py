@@ -135,14 +135,19 @@ def run_checks(checks):
 
 # ---- Waiting ----------------------------------------------------------------
 
-def wait_until(condition, what):
-    """Polls until `condition()` is true, and gives what it gave."""
-    end = time.monotonic() + PATIENCE_S
+def wait_until(condition, what, patience_s=None):
+    """Polls until `condition()` is true, and gives what it gave.
+
+    `what`: a text, or a function that gives it, asked once it has been waited in vain.
+    """
+    patience_s = patience_s or PATIENCE_S
+    end = time.monotonic() + patience_s
     while True:
         result = condition()
         if result:
             return result
-        expect(time.monotonic() < end, f"waited {PATIENCE_S} s for {what}")
+        if time.monotonic() >= end:
+            raise Failed(f"waited {patience_s} s for {what() if callable(what) else what}")
         time.sleep(0.01)
 
 
@@ -322,7 +327,7 @@ class Program:
     def err(self):
         return list(self.lines["err"])
 
-    def await_line(self, stream, text):
+    def await_line(self, stream, text, patience_s=None):
         """The first line with `text` on `out` or `err`, once it is there."""
         def found():
             ended = Program.ended(self)  # Before looking: it may end just then.
@@ -331,7 +336,7 @@ class Program:
                    f"{self.args[0]} ended (exit code {self.process.poll()}) "
                    f"without {text!r} on {stream}: {self.out + self.err}")
             return line
-        return wait_until(found, f"{text!r} on {stream}")
+        return wait_until(found, f"{text!r} on {stream}", patience_s)
 
     def say(self, text):
         """Writes to its standard input, which is a pipe."""

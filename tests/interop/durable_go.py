@@ -4,16 +4,15 @@ The programs are in durable_go/: Go tests that take the address of a server, a r
 in each Test function. What each of them is called is printed, and is the promise.
 """
 
-import contextlib
 import os
 import re
 import shutil
-import signal
 
+import deaths
 import greeters
 import harness
 import languages
-from harness import Program, Server, check, equal, expect, temporary_folder, wait_until
+from harness import Server, check, equal, expect, temporary_folder
 
 SOURCES = harness.ROOT / "tests/interop/durable_go"
 PLACE = harness.ROOT / "build/interop/durable_go"
@@ -112,22 +111,8 @@ def _():
 @check("A28.8 a server is killed three times amid work of all kinds: all goes on")
 def _():
     build()
-    with temporary_folder() as folder, contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(f"--data={folder}"))
-        survivor = stack.enter_context(
-            Program(PROCESSES, "survivor", server.address, env=environment()))
-
-        def more():
-            return survivor.ended() or survivor.out.count("did") >= wanted
-        for _ in range(3):
-            wanted = survivor.out.count("did") + PROGRESS
-            wait_until(more, f"{PROGRESS} more activities; {survivor.err[-3:]}")
-            expect("done" not in survivor.out, "all was over before the server was killed")
-            server.end(signal.SIGKILL)
-            server = stack.enter_context(
-                Server(f"--data={folder}", listen=(server.address,)))
-        survivor.await_line("out", "done")
-        equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
+    deaths.outlives_its_server(
+        lambda address: (PROCESSES, "survivor", address), environment(), PROGRESS)
 
 
 @check("A28.9 with TLS and a token client and worker do the same, also once it is another")

@@ -4,20 +4,17 @@ The programs are in durable_js/, each a file of Node's own tests that takes the 
 of a server. What each of their tests is called is printed, and is the promise.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
-import signal
 
 import deaths
 import greeters
 import harness
 import languages
-from harness import (
-    Program, Server, check, contains, equal, expect, temporary_folder, wait_until)
+from harness import Server, check, contains, equal, expect, temporary_folder
 from secured import Secured
 
 SOURCES = harness.ROOT / "tests/interop/durable_js"
@@ -133,22 +130,7 @@ def _():
 @check("A18.9 a server is killed three times amid work of all kinds: all goes on to its end")
 def _():
     install()
-    with temporary_folder() as folder, contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(f"--data={folder}"))
-        survivor = stack.enter_context(
-            Program(*node("survivor", server.address), env=path()))
-
-        def more():
-            return survivor.ended() or survivor.out.count("did") >= wanted
-        for _ in range(3):
-            wanted = survivor.out.count("did") + PROGRESS
-            wait_until(more, f"{PROGRESS} more activities; {survivor.err[-3:]}")
-            expect("done" not in survivor.out, "all was over before the server was killed")
-            server.end(signal.SIGKILL)
-            server = stack.enter_context(
-                Server(f"--data={folder}", listen=(server.address,)))
-        survivor.await_line("out", "done")
-        equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
+    deaths.outlives_its_server(lambda address: node("survivor", address), path(), PROGRESS)
 
 
 @check("A18.10 entities: signals, calls, locks, states that come and go")

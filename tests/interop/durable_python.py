@@ -4,17 +4,14 @@ The programs are in durable_python/, each a file of tests that takes the address
 server. What each of their tests is called is printed, and is the promise.
 """
 
-import contextlib
 import os
 import re
-import signal
 
 import deaths
 import greeters
 import harness
 import languages
-from harness import (
-    Program, Server, check, contains, equal, expect, temporary_folder, wait_until)
+from harness import Server, check, contains, equal, expect, temporary_folder
 from secured import Secured
 
 SOURCES = harness.ROOT / "tests/interop/durable_python"
@@ -117,23 +114,7 @@ def _():
 @check("A26.12 a server is killed three times amid work of all kinds: all goes on to its "
        "end")
 def _():
-    with temporary_folder() as folder, contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(f"--data={folder}"))
-        survivor = stack.enter_context(
-            Program(*python("survivor", server.address), env=log()))
-
-        def more():
-            return survivor.ended() or survivor.out.count("did") >= wanted
-        for _ in range(3):
-            wanted = survivor.out.count("did") + PROGRESS
-            wait_until(more, f"{PROGRESS} more activities; {survivor.err[-3:]}")
-            expect("done" not in survivor.out, "all was over before the server was killed")
-            expect(not survivor.ended(), f"it ended: {survivor.err[-3:]}")
-            server.end(signal.SIGKILL)
-            server = stack.enter_context(
-                Server(f"--data={folder}", listen=(server.address,)))
-        survivor.await_line("out", "done")
-        equal(survivor.wait(), 0, f"exit code; standard error: {survivor.err}")
+    deaths.outlives_its_server(lambda address: python("survivor", address), log(), PROGRESS)
 
 
 @check("A26.13 entities: signals, calls, locks, states that come and go")
