@@ -288,7 +288,7 @@ void ToMessage(const OrchestrationPage& page,
   message.set_next_page_token(page.next_page_token);
 }
 
-void ToMessage(const OrchestrationCounts& counts,
+void ToMessage(const CountedOrchestrations& counts,
                v1::CountOrchestrationsResponse& message) {
   for (const auto& [status, count] : counts.by_status) {
     v1::CountOrchestrationsResponse::StatusCount& one = *message.add_counts();

@@ -33,7 +33,7 @@ void ToMessage(const StartReceipt& receipt,
 void ToMessage(const OrchestrationInfo& info, v1::OrchestrationState& message);
 void ToMessage(const OrchestrationPage& page,
                v1::ListOrchestrationsResponse& message);
-void ToMessage(const OrchestrationCounts& counts,
+void ToMessage(const CountedOrchestrations& counts,
                v1::CountOrchestrationsResponse& message);
 // `failure`: as the Durable Task protocol has it.
 void ToMessage(const OpaqueMessage& failure, v1::OrchestrationFailure& message);

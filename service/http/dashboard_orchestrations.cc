@@ -221,7 +221,7 @@ absl::Status Count(Orchestrations& orchestrations, const HttpCallPtr& call) {
   if (!filter.ok()) return filter.status();
   orchestrations.Count(
       *std::move(filter), kCountTimeout,
-      [call](const absl::StatusOr<OrchestrationCounts>& counts) {
+      [call](const absl::StatusOr<CountedOrchestrations>& counts) {
         if (!counts.ok()) return call->Fail(counts.status());
         v1::CountOrchestrationsResponse response;
         ToMessage(*counts, response);

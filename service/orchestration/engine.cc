@@ -446,7 +446,7 @@ void Engine::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
 }
 
 void Engine::Count(OrchestrationFilter filter, absl::Duration timeout,
-                   Done<OrchestrationCounts> done) {
+                   Done<CountedOrchestrations> done) {
   reads_.Count(std::move(filter), timeout, std::move(done));
 }
 

@@ -111,7 +111,7 @@ class Orchestrations {
                      Done<OrchestrationPage> done) = 0;
   // Counts all that match, by status, for `timeout` at most.
   virtual void Count(OrchestrationFilter filter, absl::Duration timeout,
-                     Done<OrchestrationCounts> done) = 0;
+                     Done<CountedOrchestrations> done) = 0;
   virtual void ListFinished(FinishedIdsQuery query,
                             Done<FinishedIdsPage> done) = 0;
   // The runs of an ID that the store has and that can be read, the latest

@@ -205,7 +205,7 @@ void Reads::Query(OrchestrationQuery query, Done<OrchestrationPage> done) {
 }
 
 void Reads::Count(OrchestrationFilter filter, absl::Duration timeout,
-                  Done<OrchestrationCounts> done) {
+                  Done<CountedOrchestrations> done) {
   Engine::Section section(engine_);
   if (absl::Status status = engine_.admission_.readable(); !status.ok()) {
     return engine_.RefuseLocked(done, status);
@@ -213,13 +213,13 @@ void Reads::Count(OrchestrationFilter filter, absl::Duration timeout,
   const Instant deadline = engine_.clock_.Now() + timeout;
   engine_.readers_.Post(
       [this, query = QueryFor(filter), deadline, done = std::move(done)] {
-        CountPart(query, deadline, OrchestrationCounts(), done);
+        CountPart(query, deadline, CountedOrchestrations(), done);
       });
 }
 
 void Reads::CountPart(RowQuery query, Instant deadline,
-                      OrchestrationCounts counts,
-                      Done<OrchestrationCounts> done) {
+                      CountedOrchestrations counts,
+                      Done<CountedOrchestrations> done) {
   const absl::StatusOr<RowCounts> part = engine_.store_.Count(query);
   if (!part.ok()) return done(part.status());
   for (const auto& [status, count] : part->by_status) {

@@ -33,7 +33,7 @@ class Reads {
            Done<std::optional<OrchestrationInfo>> done);
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done);
   void Count(OrchestrationFilter filter, absl::Duration timeout,
-             Done<OrchestrationCounts> done);
+             Done<CountedOrchestrations> done);
   void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done);
   void ReadRuns(const InstanceKey& key, Done<std::vector<StoredRun>> done);
   void ReadHistory(const InstanceKey& key, HistoryQuery query,
@@ -68,8 +68,8 @@ class Reads {
                                               HistoryQuery query);
 
   // Goes on with the next part, until there is none or time is up.
-  void CountPart(RowQuery query, Instant deadline, OrchestrationCounts counts,
-                 Done<OrchestrationCounts> done);
+  void CountPart(RowQuery query, Instant deadline, CountedOrchestrations counts,
+                 Done<CountedOrchestrations> done);
 
   Engine& engine_;
 };

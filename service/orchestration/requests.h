@@ -137,7 +137,7 @@ struct OrchestrationPage {
 inline constexpr absl::Duration kCountTimeout = absl::Seconds(5);
 
 // How many orchestrations match a filter.
-struct OrchestrationCounts {
+struct CountedOrchestrations {
   std::map<OrchestrationStatus, int64_t> by_status;  // Without those at zero.
   bool complete = true;  // False: time was up before all were looked at.
 };

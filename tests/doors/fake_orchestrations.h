@@ -36,7 +36,7 @@ class FakeOrchestrations final : public Orchestrations {
   bool hold_starts = false;               // They are answered by AnswerStarts.
   std::optional<OrchestrationInfo> info;  // nullopt: there is none.
   OrchestrationPage page;
-  OrchestrationCounts counts;
+  CountedOrchestrations counts;
   FinishedIdsPage finished;
   std::vector<StoredRun> runs;
   PurgeResult purged;
@@ -166,7 +166,7 @@ class FakeOrchestrations final : public Orchestrations {
     Answer(page, done);
   }
   void Count(OrchestrationFilter filter, absl::Duration timeout,
-             Done<OrchestrationCounts> done) override {
+             Done<CountedOrchestrations> done) override {
     Note("Count ", Show(filter), " for ", absl::ToInt64Seconds(timeout), " s");
     Answer(counts, done);
   }

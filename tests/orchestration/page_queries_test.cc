@@ -253,7 +253,7 @@ TEST_F(PageTest, CountsAreOfAllThatMatch) {
   Start("c-1");
   Settle();
   const auto count = [&](OrchestrationFilter filter) {
-    Asked<OrchestrationCounts> counts;
+    Asked<CountedOrchestrations> counts;
     engine().Count(std::move(filter), absl::Seconds(5), counts.done());
     Settle();
     EXPECT_TRUE(counts.value().complete);
