@@ -403,15 +403,16 @@ std::shared_ptr<HttpCall> HttpDoor::Run(Admitted admitted, HttpRequest request,
        by_capability = admitted.by_capability, room = std::move(admitted.room),
        caller, answer = std::move(answer)](HttpResponse response) {
         if (about != nullptr) {
-          const auto& who =
-              response.caller != nullptr ? response.caller : about->caller;
+          // Who signs in is asked by the handler.
+          const bool refused =
+              entry.route.own.has_value() && CodeOf(response) == kUnknownCaller;
+          const Caller* who = refused ? nullptr : about->caller.get();
+          if (response.caller != nullptr) who = response.caller.get();
           Report({.method = entry.method,
                   .request = *about,
-                  .caller = who.get(),
+                  .caller = who,
                   .by_capability = by_capability,
-                  // Who signs in is asked by the handler.
-                  .refused = entry.route.own.has_value() &&
-                             CodeOf(response) == kUnknownCaller,
+                  .refused = refused,
                   .instance_id = about->params.Get("id", response.instance_id),
                   .code = CodeOf(response)});
         }

@@ -67,7 +67,7 @@ struct LiveHub::Stream {
       return true;
     }
     for (Following& one : following) one.needs_snapshot = true;
-    if (queued.empty()) return false;  // It is others that hold so much.
+    if (bytes <= kLittle) return false;  // It is others that hold so much.
     // The client has begun to read the first one.
     const Message begun = taken == 0 ? nullptr : queued.front();
     const size_t at = taken;

@@ -395,10 +395,10 @@ TEST_F(LiveTest, ALongSnapshotIsGivenPartByPart) {
   const std::string longish(400, 'x');
   for (int i = 0; i < 1000; ++i) Use(absl::StrCat(longish, i));
   LookAfter(absl::Seconds(1));
+  std::string all = body->Take();
   // What comes while it is read is behind it.
   Use("last");
   LookAfter(absl::Seconds(1));
-  std::string all;
   for (std::string part; !(part = body->Take()).empty(); all += part) {
     EXPECT_LE(part.size(), LiveHub::kPartMax);
   }

@@ -177,7 +177,7 @@ TEST_F(DashboardBatchTest, ATokenIsForItsVerbAndFilter) {
 
 TEST_F(DashboardBatchTest, WhatFailsIsToldAndCanBeTriedAgain) {
   refusals_.push_back(ErrorResponse(absl::NotFoundError("there is no a")));
-  const auto reader = Do(TokenFor("purge", {"a", "b"}));
+  const auto reader = Do(TokenFor("suspend", {"a", "b"}));
   const std::vector<json> lines = Lines(*reader);
   ASSERT_GE(lines.size(), 2u);
   EXPECT_EQ(lines.front(), (json{{"instance_id", "a"},
@@ -189,7 +189,7 @@ TEST_F(DashboardBatchTest, WhatFailsIsToldAndCanBeTriedAgain) {
   parts_.clear();
   const auto again = Do(lines.back()["rest"]["token"]);
   EXPECT_EQ(Lines(*again).back()["done"], 1);
-  EXPECT_THAT(parts_, ElementsAre("a:purge {}"));
+  EXPECT_THAT(parts_, ElementsAre("a:suspend {}"));
 }
 
 TEST_F(DashboardBatchTest, WhoMayNotIsToldSoOnce) {
