@@ -170,7 +170,8 @@ class Engine final : public Orchestrations,
   void Query(OrchestrationQuery query, Done<OrchestrationPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void Count(OrchestrationFilter filter, absl::Duration timeout,
-             Done<CountedOrchestrations> done) override ABSL_LOCKS_EXCLUDED(mu_);
+             Done<CountedOrchestrations> done) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   void ListFinished(FinishedIdsQuery query, Done<FinishedIdsPage> done) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void ReadRuns(const InstanceKey& key,

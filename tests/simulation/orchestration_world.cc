@@ -586,9 +586,8 @@ class World final : private EngineObserver {
 
 }  // namespace
 
-std::optional<std::string> RunOrchestrationWorld(Random& random,
-                                                 Durability durability,
-                                                 CountedOrchestrations& counts) {
+std::optional<std::string> RunOrchestrationWorld(
+    Random& random, Durability durability, CountedOrchestrations& counts) {
   return World(random, durability, counts).Run();
 }
 
