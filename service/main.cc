@@ -335,9 +335,8 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   if (const absl::Status status = orchestrations.Start(); !status.ok()) {
     return Fail(status);
   }
-  const absl::Status http_opened =
-      http.Open([&orchestrations] { return orchestrations.store_status(); });
-  if (!http_opened.ok()) return Fail(http_opened);
+  const auto opened = http.Open([&] { return orchestrations.store_status(); });
+  if (!opened.ok()) return Fail(opened);
   leasehold::HttpApis http_apis(options.http, clock, host, orchestrations, http,
                                 access);
   stats.Serve({host, orchestrations, http, **guard, log});
