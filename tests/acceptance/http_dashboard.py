@@ -228,7 +228,6 @@ def _():
         # What they have started is there.
         for number in range(2):
             equal(acme.get(f"{DF}/instances/w-{number}").status, 202, f"w-{number}")
-        server.server.lives()
 
 
 # ---- Files from a folder ----------------------------------------------------
@@ -241,12 +240,12 @@ def _():
         (ui / "index.html").write_text("<title>mine</title>")
         (ui / "app.js").write_text("// first")
         (ui / "notes.txt").write_text("notes")
-        (pathlib.Path(folder) / "secret.js").write_text("secret")
+        (pathlib.Path(folder) / "secret.js").write_text("// secret")
         os.symlink("../secret.js", ui / "link.js")
         with HttpServer("--store=memory", f"--http-assets={ui}") as server:
-            contains(server.ask(get("/ui/any/page")).body, "mine")
+            contains(server.ask(get("/ui/any/page")).body.decode(), "mine")
             first = server.ask(get("/ui/assets/app.js"))
-            equal(first.body, "// first", "a file")
+            equal(first.body, b"// first", "a file")
             equal(first.header("Content-Type"), "text/javascript; charset=utf-8", "its type")
             equal(first.header("Cache-Control"), "no-cache", "cache")
             contains(first.header("Content-Security-Policy"), "script-src 'self'")
@@ -255,18 +254,18 @@ def _():
                   "the same")
             (ui / "app.js").write_text("// second")
             equal(server.ask(get("/ui/assets/app.js", f"If-None-Match: {etag}")).body,
-                  "// second", "changed")
+                  b"// second", "changed")
             for name in ("notes.txt", "link.js", "..%2fsecret.js", "%2e%2e%2fsecret.js",
                          "%2e%2e", ".", "index.html", "none.js", "app.js%00.js",
                          "%2fetc%2fpasswd"):
                 answer = server.ask(get(f"/ui/assets/{name}"))
                 expect(answer.status in (400, 404), f"{name}: {answer}")
-                expect("secret" not in answer.body or name in answer.body, f"{answer}")
+                expect(b"// secret" not in answer.body, f"{answer}")
             for path in ("/ui/assets/../secret.js", "/ui/assets/%2e%2e/secret.js"):
-                expect("// secret" not in server.ask(get(path)).body, path)
+                expect(b"// secret" not in server.ask(get(path)).body, path)
         refused("--store=memory", f"--http-assets={folder}", names=["--http-assets", "index.html"])
         with HttpServer("--store=memory") as server:
-            equal(server.ask(get("/ui/assets/app.js")).body, (UI / "app.js").read_text(),
+            equal(server.ask(get("/ui/assets/app.js")).body, (UI / "app.js").read_bytes(),
                   "those in the program")
 
 
@@ -310,7 +309,7 @@ def _():
                                                    instance_id="a-1") == "NOT_FOUND",
                        "that it is parked")
             caller(server).call("leasehold.v1.Orchestration/Start", name="Main",
-                                instance_id="a-1", if_active="TERMINATE")
+                                instance_id="a-1", if_active=3)  # TERMINATE
             worker.turn()
         [run] = collector.named("orchestration:Main")
         equal(run.trace, TRACE, "its trace")

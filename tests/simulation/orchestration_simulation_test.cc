@@ -12,7 +12,7 @@ namespace leasehold {
 namespace {
 
 TEST(OrchestrationSimulation, NothingAcknowledgedIsLostWithThePower) {
-  CountedOrchestrations counts;
+  WorldCounts counts;
   ForEachSeed(1'000, [&counts](Random& random) {
     const auto violation =
         RunOrchestrationWorld(random, Durability::kFull, counts);
@@ -22,7 +22,7 @@ TEST(OrchestrationSimulation, NothingAcknowledgedIsLostWithThePower) {
 
 // In how many of `worlds` something was lost.
 int Losing(Durability durability, int worlds) {
-  CountedOrchestrations counts;
+  WorldCounts counts;
   int losing = 0;
   for (int seed = 1; seed <= worlds; ++seed) {
     Random random(seed);
@@ -42,7 +42,7 @@ TEST(OrchestrationSimulation, WithoutAnySyncTheSameCheckFindsALoss) {
 // Goal: the worlds reach the difficult cases. Method: count them over a few
 // hundred.
 TEST(OrchestrationSimulation, WorldsGoWhereItHurts) {
-  CountedOrchestrations counts;
+  WorldCounts counts;
   for (uint64_t seed = 1; seed <= 500; ++seed) {
     Random random(seed);
     RunOrchestrationWorld(random, Durability::kFull, counts);

@@ -33,7 +33,7 @@ constexpr const char* kKinds[] = {"collect", "chain",   "fan",   "timer",
 
 class World final : private EngineObserver {
  public:
-  World(Random& random, Durability durability, CountedOrchestrations& counts)
+  World(Random& random, Durability durability, WorldCounts& counts)
       : random_(random), durability_(durability), counts_(counts) {}
   ~World() override { TearDown(); }
 
@@ -556,7 +556,7 @@ class World final : private EngineObserver {
 
   Random& random_;
   const Durability durability_;
-  CountedOrchestrations& counts_;
+  WorldCounts& counts_;
   SimulatedClock clock_;
   PowerVfs vfs_;
   std::unique_ptr<OrchestrationServer> server_;
@@ -586,8 +586,9 @@ class World final : private EngineObserver {
 
 }  // namespace
 
-std::optional<std::string> RunOrchestrationWorld(
-    Random& random, Durability durability, CountedOrchestrations& counts) {
+std::optional<std::string> RunOrchestrationWorld(Random& random,
+                                                 Durability durability,
+                                                 WorldCounts& counts) {
   return World(random, durability, counts).Run();
 }
 

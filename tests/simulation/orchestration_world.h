@@ -33,7 +33,7 @@
 namespace leasehold {
 
 // What happened in all worlds.
-struct CountedOrchestrations {
+struct WorldCounts {
   uint64_t steps = 0;
   uint64_t starts = 0;  // Acknowledged, as are the next ones.
   uint64_t refused = 0;
@@ -57,7 +57,7 @@ struct CountedOrchestrations {
 // The broken promise, with the last steps; nullopt: none.
 std::optional<std::string> RunOrchestrationWorld(Random& random,
                                                  Durability durability,
-                                                 CountedOrchestrations& counts);
+                                                 WorldCounts& counts);
 
 }  // namespace leasehold
 
