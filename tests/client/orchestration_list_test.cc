@@ -45,7 +45,7 @@ TEST_F(OrchestrationListTest, CountTellsHowManyMatchByStatus) {
   server_.Put(Fake::StateOf("b", State::FAILED));
   OrchestrationFilter filter;
   filter.id_prefix = "a-";
-  const absl::StatusOr<CountedOrchestrations> counts = client_->Count(filter);
+  const absl::StatusOr<OrchestrationCounts> counts = client_->Count(filter);
   ASSERT_TRUE(counts.ok()) << counts.status();
   EXPECT_THAT(counts->by_status,
               ElementsAre(Pair(OrchestrationStatus::kCompleted, 1),
