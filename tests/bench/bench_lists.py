@@ -89,7 +89,9 @@ def lists(rounds, _):
         for _ in range(rounds):
             for name, (query, method, request) in ASKED.items():
                 path = "orchestrations:count" if method == "Count" else "orchestrations"
+                before = server.cpu_s()
                 yield f"{name}, HTTP", "ms", timed(by_http, path, query)
+                yield f"{name}, HTTP", "ms CPU", (server.cpu_s() - before) * 1000
                 yield f"{name}, gRPC", "ms", timed(by_grpc, method, request)
             yield "a later page, HTTP", "ms", timed(
                 by_http, "orchestrations", {"order": "newest", "cursor": cursor})
