@@ -103,7 +103,7 @@ TEST_F(OverloadOptionTest, CallsAreRefusedWhileItLastsAndLeasesAreKept) {
   while (!TenEnd(grpc::RESOURCE_EXHAUSTED)) Pass();
   grpc::ClientContext refused;
   const grpc::Status status = Echo(refused);
-  EXPECT_THAT(status.error_message(), HasSubstr("longer than 2s"));
+  EXPECT_THAT(status.error_message(), HasSubstr("longer than 250ms"));
   EXPECT_THAT(status.error_details(), HasSubstr("google.rpc.RetryInfo"));
   EXPECT_EQ(refused.GetServerTrailingMetadata().count("grpc-retry-pushback-ms"),
             1u);
