@@ -166,7 +166,7 @@ class Instances {
   void Register(grpc::ServerBuilder& builder);
   // All services that were added.
   const std::vector<HostedService*>& services() const { return services_; }
-  // Commits that wait for longer than 2 s are an overload too, if
+  // Commits that wait for longer than 250 ms are an overload too, if
   // `overload_delay` is set; `commit_delay` says how long the oldest one has
   // waited. It is called on another thread from Start on, until Shutdown.
   void WatchCommits(std::function<absl::Duration()> commit_delay) {

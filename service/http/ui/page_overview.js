@@ -23,6 +23,7 @@ export function overviewPage(page) {
   calls.node.hidden = open.node.hidden = true;
   const attention = h("div", null);
   let before;
+  let early = [];  // What the stream told before the past was known.
   page.show(page.heading("Overview"), tiles,
     h("div", { class: "charts" }, calls.node, open.node),
     h("section", null, h("h2", null, "Needs attention"), attention));
@@ -42,23 +43,28 @@ export function overviewPage(page) {
         tile(word.toLowerCase(), count(by[word]), `/ui/orchestrations?status=${word}`,
           word === "FAILED" && Number(by[word]) > 0 ? "bad" : "")) : null,
       stats.uptime_ms === undefined ? null : tile("up", duration(stats.uptime_ms), "/ui/server"));
-    chart({ at_ms: stats.server_now_ms, open: contexts.open, calls: stats.calls });
+    const point = { at_ms: stats.server_now_ms, open: contexts.open, calls: stats.calls };
+    early?.push(point);
+    chart(point);
     for (const each of [calls, open]) each.draw();
   }
 
   // What was before somebody looked here. Calls are counted since the server began.
-  async function past() {
+  async function past(tries = 5) {
     try {
       const { points } = await get("stats", { window: `${WINDOW_MS / 1000}s` }, page.signal);
-      // Unless the stream was faster.
-      if (before !== undefined && points.length && before.at_ms <= points[points.length - 1].at_ms) return;
+      const begin = early[0]?.at_ms ?? Infinity;
+      const all = [...points.filter((point) => Number(point.at_ms) < Number(begin)), ...early];
+      early = undefined;
       calls.clear();
       open.clear();
       before = undefined;
-      points.forEach(chart);
+      all.forEach(chart);
       for (const each of [calls, open]) each.draw();
     } catch {
-      // Charts begin with what the stream tells.
+      // Meanwhile charts begin with what the stream tells.
+      if (tries > 1 && !page.signal.aborted) setTimeout(() => past(tries - 1), 2000);
+      else early = undefined;
     }
   }
 
