@@ -62,6 +62,9 @@ class Overload {
   // When refused calls may be tried again: at various times up to three halves
   // of this, so that they do not come back all at once.
   static constexpr absl::Duration kRetry = absl::Seconds(1);
+  // Refusals are told no later than that: measured, with longer delays a server
+  // at the edge of an overload has too little to do.
+  static constexpr absl::Duration kTellAfterMax = absl::Milliseconds(200);
 
   enum class Cause : uint8_t { kQueue, kCommits };
 
@@ -151,7 +154,7 @@ class Overload {
   std::function<absl::Duration()> commit_delay_;  // From the start on.
 
   Mutex pace_mu_;  // Held for no other.
-  RefusalPace pace_ ABSL_GUARDED_BY(pace_mu_);
+  RefusalPace pace_ ABSL_GUARDED_BY(pace_mu_){kTellAfterMax};
 
   // Synchronises itself; written under the lock, but for the counts.
   std::atomic<bool> refuses_ = false;

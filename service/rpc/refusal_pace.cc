@@ -8,7 +8,7 @@
 namespace leasehold {
 
 absl::Status RefusalPace::Pace(absl::Status refusal, Instant now) {
-  const double late_max = kPerSecond * absl::ToDoubleSeconds(kDelayMax);
+  const double late_max = kPerSecond * absl::ToDoubleSeconds(delay_max_);
   at_once_ += kPerSecond * absl::ToDoubleSeconds(now - last_);
   at_once_ = std::clamp(at_once_ - 1, -late_max, kPerSecond - 1);
   last_ = now;

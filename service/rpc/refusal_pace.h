@@ -18,13 +18,15 @@ class RefusalPace {
  public:
   // So many a second, and as many at once, are told at once.
   static constexpr double kPerSecond = 100;
-  // None is told later than that.
-  static constexpr absl::Duration kDelayMax = absl::Milliseconds(200);
+
+  // None is told later than `delay_max`.
+  explicit RefusalPace(absl::Duration delay_max) : delay_max_(delay_max) {}
 
   // `refusal`, which happens at `now`: as it is, or told later.
   absl::Status Pace(absl::Status refusal, Instant now);
 
  private:
+  const absl::Duration delay_max_;
   double at_once_ = kPerSecond;  // Below 0: how many are late.
   Instant last_;
 };

@@ -24,6 +24,10 @@ namespace leasehold {
 
 class TenantUse : public std::enable_shared_from_this<TenantUse> {
  public:
+  // Refusals are told no later than that: what a tenant may not do anyway, it
+  // need not hear of soon.
+  static constexpr absl::Duration kTellAfterMax = absl::Milliseconds(800);
+
   // While it lives, a call is open.
   class Open {
    public:
@@ -76,7 +80,7 @@ class TenantUse : public std::enable_shared_from_this<TenantUse> {
 
   Mutex mu_;
   std::array<Bucket, kCallClasses> buckets_ ABSL_GUARDED_BY(mu_);
-  RefusalPace pace_ ABSL_GUARDED_BY(mu_);
+  RefusalPace pace_ ABSL_GUARDED_BY(mu_){kTellAfterMax};
   std::array<uint64_t, kLastings> open_ ABSL_GUARDED_BY(mu_) = {};
 };
 

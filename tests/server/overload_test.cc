@@ -225,7 +225,7 @@ TEST_F(OverloadTest, OneOfManyRefusalsIsToldLater) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(told_after(), absl::ZeroDuration());
   EXPECT_EQ(told_after(), absl::Milliseconds(10));
   for (int i = 0; i < 100; ++i) told_after();
-  EXPECT_EQ(told_after(), RefusalPace::kDelayMax);
+  EXPECT_EQ(told_after(), Overload::kTellAfterMax);
 }
 
 TEST_F(OverloadTest, CommitsThatWaitLeaveReadsAlone) {
