@@ -30,22 +30,22 @@ class ReadTurn {
   void Begin() {
     limited_ = true;
     bytes_ = 0;
-    calls_ = 0;
+    has_call_ = false;
   }
   bool limited() const { return limited_; }
   // How many bytes may be read now. 0: the turn is over.
   size_t Room() const {
-    const size_t most = calls_ > 0 || bytes_ == 0 ? kBytes : kBytesOfLarge;
+    const size_t most = has_call_ || bytes_ == 0 ? kBytes : kBytesOfLarge;
     return most - std::min(most, bytes_);
   }
   void OnRead(size_t bytes) { bytes_ += bytes; }
   // There was a call in what was read.
-  void OnCall() { ++calls_; }
+  void OnCall() { has_call_ = true; }
 
  private:
   bool limited_ = false;
   size_t bytes_ = 0;
-  size_t calls_ = 0;
+  bool has_call_ = false;
 };
 
 // That of this thread.

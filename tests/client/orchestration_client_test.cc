@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/wire/channel.h"
 #include "tests/client/fake_orchestration_server.h"
+#include "tests/client/orchestration_client_fixture.h"
 #include "tests/server/events.h"
 
 namespace leasehold::client {
@@ -31,15 +31,8 @@ using testing::UnorderedElementsAre;
 using Fake = FakeOrchestrationServer;
 using State = v1::OrchestrationState;
 
-class OrchestrationClientTest : public testing::Test {
+class OrchestrationClientTest : public OrchestrationClientFixture {
  protected:
-  OrchestrationClientTest() {
-    // As in FakeEchoServer::Connect.
-    const auto channel = OpenChannel(server_.address());
-    channel->WaitForConnected(gpr_inf_future(GPR_CLOCK_REALTIME));
-    client_ = std::make_unique<OrchestrationClient>(channel, server_.address());
-  }
-
   OrchestrationWatchOptions WatchOf(const std::string& id) {
     OrchestrationWatchOptions options;
     options.instance_id = id;
@@ -50,10 +43,9 @@ class OrchestrationClientTest : public testing::Test {
     return options;
   }
 
-  Fake server_;
+  // Of watches, which end with the body of their test.
   Mailbox<OrchestrationState> states_;
   Mailbox<absl::Status> ended_;
-  std::unique_ptr<OrchestrationClient> client_;
 };
 
 // ---- Text that is not UTF-8

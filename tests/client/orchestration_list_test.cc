@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/orchestrations/orchestration_client.h"
-#include "client/wire/channel.h"
 #include "tests/client/fake_orchestration_server.h"
+#include "tests/client/orchestration_client_fixture.h"
 
 namespace leasehold::client {
 namespace {
@@ -25,18 +25,7 @@ using testing::SizeIs;
 using Fake = FakeOrchestrationServer;
 using State = v1::OrchestrationState;
 
-class OrchestrationListTest : public testing::Test {
- protected:
-  OrchestrationListTest() {
-    // As in FakeEchoServer::Connect.
-    const auto channel = OpenChannel(server_.address());
-    channel->WaitForConnected(gpr_inf_future(GPR_CLOCK_REALTIME));
-    client_ = std::make_unique<OrchestrationClient>(channel, server_.address());
-  }
-
-  Fake server_;
-  std::unique_ptr<OrchestrationClient> client_;
-};
+class OrchestrationListTest : public OrchestrationClientFixture {};
 
 TEST_F(OrchestrationListTest, CountTellsHowManyMatchByStatus) {
   server_.Put(Fake::StateOf("a-1", State::COMPLETED));
