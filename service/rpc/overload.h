@@ -64,7 +64,7 @@ class Overload {
   static constexpr absl::Duration kRetry = absl::Seconds(1);
   // Refusals are told no later than that: measured, with longer delays a server
   // at the edge of an overload has too little to do.
-  static constexpr absl::Duration kTellAfterMax = absl::Milliseconds(200);
+  static constexpr absl::Duration kTellAfterMax = absl::Milliseconds(250);
 
   enum class Cause : uint8_t { kQueue, kCommits };
 

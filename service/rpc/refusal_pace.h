@@ -2,7 +2,9 @@
 //
 // A refusal costs gRPC nearly as much as a small call, and who calls again at
 // once makes it refuse him as often as it can. So only some refusals are told
-// at once, and further ones later, while their callers wait.
+// at once, and further ones later, while their callers wait. Those who were
+// refused together are told at different times: else they would all call again
+// together, for ever, and whoever calls then waits for all of them.
 //
 // Thread-safety: none.
 #ifndef LEASEHOLD_SERVICE_RPC_REFUSAL_PACE_H_
@@ -19,7 +21,8 @@ class RefusalPace {
   // So many a second, and as many at once, are told at once.
   static constexpr double kPerSecond = 100;
 
-  // None is told later than `delay_max`.
+  // None is told later than `delay_max`, and of many each after half of it or
+  // more.
   explicit RefusalPace(absl::Duration delay_max) : delay_max_(delay_max) {}
 
   // `refusal`, which happens at `now`: as it is, or told later.
@@ -28,6 +31,7 @@ class RefusalPace {
  private:
   const absl::Duration delay_max_;
   double at_once_ = kPerSecond;  // Below 0: how many are late.
+  double spread_ = 0;            // From 0 to 1, evenly.
   Instant last_;
 };
 

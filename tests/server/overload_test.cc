@@ -223,9 +223,13 @@ TEST_F(OverloadTest, OneOfManyRefusalsIsToldLater) {
   const auto told_after = [&] { return TellAfter(Call(CallClass::kStart)); };
   clock_.Advance(absl::Seconds(1));
   for (int i = 0; i < 100; ++i) EXPECT_EQ(told_after(), absl::ZeroDuration());
-  EXPECT_EQ(told_after(), absl::Milliseconds(10));
+  const absl::Duration first = told_after();
+  EXPECT_GT(first, absl::ZeroDuration());
+  EXPECT_LE(first, absl::Milliseconds(10));
   for (int i = 0; i < 100; ++i) told_after();
-  EXPECT_EQ(told_after(), Overload::kTellAfterMax);
+  const absl::Duration late = told_after();
+  EXPECT_GE(late, Overload::kTellAfterMax / 2);
+  EXPECT_LE(late, Overload::kTellAfterMax);
 }
 
 TEST_F(OverloadTest, CommitsThatWaitLeaveReadsAlone) {
