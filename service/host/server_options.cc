@@ -94,8 +94,8 @@ std::vector<Setting> ListeningSettings(ServerOptions& o) {
        }},
       PathSetting(
           "policy", "FILE", o.policy,
-          "Who may call what, and in which tenant (JSON; see the README, "
-          "Security). Read again when it changes, and on SIGHUP. "
+          "Who may call what, and in which tenant (JSON; see the guide on "
+          "security). Read again when it changes, and on SIGHUP. "
           "Without it, whoever reaches the server may do everything."),
       PathSetting(
           "audit-log", "FILE", o.audit_log,

@@ -17,7 +17,7 @@ import harness
 
 # In the order of their numbers: A1, A2, ...
 MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "ending",
-           "command_line", "load", "readme", "instances",
+           "command_line", "load", "readme", "reference", "instances",
            "instance_life", "streams", "instance_commands", "bounds", "languages",
            "machines", "descriptor", "durable_js", "orchestrations",
            "orchestration_management", "turns", "executions", "work", "broken_workers",

@@ -1,8 +1,9 @@
-"""Certificates for checks: of an authority of one's own, and those of the README."""
+"""Certificates for checks: of an authority of one's own, and those of the guide on security."""
 
 import re
 import subprocess
 
+import documents
 import harness
 from harness import equal
 
@@ -37,28 +38,22 @@ class Authority:
         return f"{base}.pem", f"{base}.key"
 
 
-def readme_commands(folder, address="127.0.0.1"):
-    """Makes the certificates of the README's section on encryption in `folder`.
+def guide_commands(folder, address="127.0.0.1"):
+    """Makes the certificates of the guide on security in `folder`.
 
     Returns its other commands as lists of words, with the paths of the files: the
     server's, the command line's, grpcurl's.
     """
-    lines = [x.replace("127.0.0.1", address) for x in readme_lines("new=")]
+    lines = [x.replace("127.0.0.1", address) for x in guide_lines("new=")]
     programs = ("leasehold-server ", "leasehold ", "grpcurl ")
     in_shell(folder, [x for x in lines if not x.startswith(programs)])
     return [with_paths([x for x in lines if x.startswith(name)][0], folder)
             for name in programs]
 
 
-def readme_lines(start):
-    """The lines of the README's block of commands that begins so."""
-    return readme_block("sh", start).replace("\\\n", "").splitlines()
-
-
-def readme_block(language, start):
-    readme = (harness.ROOT / "README.md").read_text(encoding="utf-8")
-    [block] = re.findall(rf"```{language}\n({re.escape(start)}.*?)```", readme, re.S)
-    return block
+def guide_lines(start):
+    """The lines of the block of commands in the guide on security that begins so."""
+    return documents.command_lines("security.md", "sh", start)
 
 
 def in_shell(folder, lines, env=None):

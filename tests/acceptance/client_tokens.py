@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 
+import documents
 import harness
-from certificates import in_shell, readme_block, readme_commands, readme_lines, with_paths
+from certificates import guide_commands, guide_lines, in_shell, with_paths
 from harness import (Program, Server, check, contains, equal, expect, leasehold,
                      temporary_folder, wait_until)
 from policies import Guarded
@@ -99,16 +100,16 @@ def _():
                  f"{server.token_path}: is not a file any more")
 
 
-@check("A47.5 from a token to a context, as the README says")
+@check("A47.5 from a token to a context, as the guide on security says")
 def _():
     with temporary_folder() as folder:
-        readme_commands(folder)
+        guide_commands(folder)
         with open(f"{folder}/policy.json", "w", encoding="utf-8") as file:
-            file.write(readme_block("json", '{\n  "tenants"'))
-        make_file, make_token, serve, _ = readme_lines("touch tokens")
+            file.write(documents.block("security.md", "json", '{\n  "tenants"'))
+        make_file, make_token, serve, _ = guide_lines("touch tokens")
         in_shell(folder, [make_file, make_token])
         with Server(*with_paths(serve, folder)[1:]) as server:
-            said = in_shell(folder, readme_lines("leasehold --ca=ca.pem --token-file"),
+            said = in_shell(folder, guide_lines("leasehold --ca=ca.pem --token-file"),
                             {"LEASEHOLD_ADDRESS": server.address})
         equal(said.count("room-1"), 2, f"how often it was shown in {said}")
 

@@ -9,7 +9,7 @@ import ssl
 import grpc
 
 import harness
-from certificates import Authority, readme_commands
+from certificates import Authority, guide_commands
 from harness import (Server, check, contains, equal, leasehold,
                      refused, temporary_folder, wait_until)
 
@@ -250,10 +250,10 @@ def _():
             contains(found.err, why)
 
 
-@check("A43.12 from nothing to mutual TLS, as the README says")
+@check("A43.12 from nothing to mutual TLS, as the guide on security says")
 def _():
     with temporary_folder() as folder:
-        served, called, listed = readme_commands(folder)
+        served, called, listed = guide_commands(folder)
         with Server(*served[1:]) as server:
             found = leasehold(*called[1:], f"--address={server.address}")
             equal(found.code, 0, f"exit code of {found}")

@@ -8,11 +8,12 @@ import time
 
 import grpc
 
-from certificates import (Authority, in_shell, readme_block, readme_commands, readme_lines,
+from certificates import (Authority, guide_commands, guide_lines, in_shell,
                           with_paths)
 from harness import (Server, check, contains, equal, expect, refused, run,
                      temporary_folder, wait_until)
 from policies import METHODS, ROLES, Caller, Guarded
+import documents
 import harness
 
 ECHO = "leasehold.v1.Echo/Echo"
@@ -553,13 +554,13 @@ def _():
             equal(found.out, "", f"standard output of {found}")
 
 
-@check("A44.14 from nothing to tokens, as the README says, and by certificate, and over HTTP")
+@check("A44.14 from nothing to tokens, as the guide says, and by certificate, and over HTTP")
 def _():
     with temporary_folder() as folder:
-        readme_commands(folder)
+        guide_commands(folder)
         with open(f"{folder}/policy.json", "w", encoding="utf-8") as file:
-            file.write(readme_block("json", '{\n  "tenants"'))
-        make_file, make_token, serve, ask = readme_lines("touch tokens")
+            file.write(documents.block("security.md", "json", '{\n  "tenants"'))
+        make_file, make_token, serve, ask = guide_lines("touch tokens")
         in_shell(folder, [make_file, make_token])
         equal(os.stat(f"{folder}/shop.token").st_mode & 0o077, 0, "who else may read it")
         with Server(*with_paths(serve, folder)[1:], "--http-listen=127.0.0.1:0") as server:
@@ -569,15 +570,14 @@ def _():
                         "https://localhost:4002", server.http_address) for line in lines],
                     {"LEASEHOLD_ADDRESS": server.address})
             contains(said([ask]), "Apple")
-            issue = [x for x in readme_lines("new=") if x.startswith(("new=", "issue="))]
-            contains(said([*issue, *readme_lines("$issue -subj /CN=report")]), "INSTANCE",
+            issue = [x for x in guide_lines("new=") if x.startswith(("new=", "issue="))]
+            contains(said([*issue, *guide_lines("$issue -subj /CN=report")]), "INSTANCE",
                      '"name":"report"', '"name":"shop"')
 
 
-@check("A44.15 the README names each role and limit that a policy knows")
+@check("A44.15 the guide on security names each role and limit that a policy knows")
 def _():
-    section = (harness.ROOT / "README.md").read_text(encoding="utf-8").split(
-        "### Security\n")[1].split("\n### ")[0]
+    section = documents.section("security.md", "## Policy")
     with Guarded(shop="acme: user") as server:
         for place, said in (("tenants", {"tenants": {"acme": {"?": 1}}}),
                             ("jwt", {"jwt": [{"?": 1}]}),

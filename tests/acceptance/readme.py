@@ -1,4 +1,4 @@
-"""The README's examples, run as they stand, and its quotes of code.
+"""The examples of the README and the guides, run as they stand, and their quotes of code.
 
 A ```console block is a session: lines that begin with `$ ` are run by a shell, in
 order, and what they print must be what stands below them. A command that streams
@@ -7,19 +7,23 @@ them have run. Generations, UUIDs and times differ from run to run, so they are
 masked on both sides.
 
 A block of code in a language is a quote: it must stand, indented or not, in a source
-file that is built or run.
+file that is built or run. Which documents there are, and who runs the other blocks, is in
+documents.py; reference.py compares the reference with the programs.
 """
 
 import contextlib
 import os
 import re
+import pathlib
 import tempfile
 import textwrap
 
+import documents
 import harness
-from harness import UUID, Failed, check, equal, expect, wait_until
+import manual
+from documents import QUOTED
+from harness import UUID, Failed, Server, check, contains, equal, expect, wait_until
 
-README = harness.ROOT / "README.md"
 STREAMS = re.compile(
     r"leasehold (join|instances (watch|hold|keep-alive))|leasehold\S*/(Join|Watch|Hold)$")
 
@@ -72,6 +76,7 @@ def masked(text):
     text = re.sub(r"\b\d{16}\b", "GENERATION", text)
     text = re.sub(r"\b[0-9a-f]{32}\b", "EXECUTION", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
+    text = re.sub(r"(lease ends in|with) \S+( of|$)", r"\1 DURATION\2", text, flags=re.M)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
@@ -94,15 +99,11 @@ class Stream(harness.Program):
               f"output of `{self.command}`")
 
 
-QUOTED = {"cpp": (".cc", ".h"), "python": (".py",), "js": (".js", ".mjs"), "go": (".go",),
-          "java": (".java",)}
-
-
-def compiled_sources(suffixes):
+def compiled_sources(patterns):
     """The text of each such file that is built or run."""
     for folder in ("client", "lease", "service", "tests"):
-        for path in sorted((harness.ROOT / folder).rglob("*")):
-            if path.suffix in suffixes:
+        for pattern in patterns:
+            for path in sorted((harness.ROOT / folder).rglob(pattern)):
                 yield path.read_text()
 
 
@@ -113,64 +114,167 @@ def stands_in(quote, source):
                for indent in range(0, 13, 2)) or textwrap.indent(quote, "\t") in source
 
 
-@check("A10.1 the README has examples, each with its output")
-def _():
-    found = sessions(README.read_text())
-    expect(len(found) >= 4, f"only {len(found)} commands in console blocks")
+def transcript(text, who):
+    """The lines of `who` in a transcript of several, masked."""
+    return [masked(line.removeprefix(f"{who} | ")) for line in text.splitlines()
+            if line.startswith(f"{who} | ")]
 
 
-@check("A10.2 each example of the README prints what the README says")
-def _():
+@contextlib.contextmanager
+def shell():
+    """The environment of a shell that finds our programs and grpcurl."""
     with tempfile.TemporaryDirectory() as folder:
         os.symlink(harness.GRPCURL, f"{folder}/grpcurl")
-        env = {"PATH": f"{harness.programs}:{folder}:{os.environ['PATH']}"}
-        with contextlib.ExitStack() as ending:
-            ending.enter_context(harness.Server("--console", listen=()))
-            beside = []
-            for command, wanted in sessions(README.read_text()):
-                if streams(command):
-                    beside.append(ending.enter_context(
-                        Stream(command, wanted, env)))
-                    beside[-1].await_first()
-                    continue
-                result = harness.run("/bin/bash", "-c", f"{command}\n", env=env)
-                equal(masked(result.out + result.err), masked(wanted),
-                      f"output of `{command}`")
-            for stream in beside:
-                stream.await_all()
+        yield {"PATH": f"{harness.clients}:{harness.programs}:{folder}:{os.environ['PATH']}"}
 
 
-@check("A10.3 every program and flag that the README names exists")
+def run_session(text, env):
+    """Each command of a document prints what it says there, on a server of its own."""
+    with contextlib.ExitStack() as ending:
+        server = ending.enter_context(
+            Server("--console", "--http-listen=127.0.0.1:0", listen=()))
+        beside = []
+        for command, wanted in sessions(text):
+            command = command.replace("http://127.0.0.1:4002", server.http_address)
+            if streams(command):
+                beside.append(ending.enter_context(Stream(command, wanted, env)))
+                beside[-1].await_first()
+                continue
+            result = harness.run("/bin/bash", "-c", f"{command}\n", env=env)
+            equal(masked(result.out + result.err), masked(wanted),
+                  f"output of `{command}`")
+        for stream in beside:
+            stream.await_all()
+
+
+@check("A10.1 the README is short and has examples, each with its output; so have the guides")
 def _():
-    text = README.read_text()
-    instances = ("list", "get", "create", "watch", "keep-alive", "hold",
-                 "set-timeout", "release")
-    orchestration = ("start", "ensure", "status", "wait", "watch", "raise-event",
-                     "suspend", "resume", "terminate", "restart", "purge", "list",
-                     "history")
-    helps = "".join(
-        harness.run(harness.programs / program, *words, "--help").out
-        for program, *words in (
-            ("leasehold-server",), ("leasehold-server", "token", "new"),
-            ("leasehold",), ("leasehold", "echo"),
-            ("leasehold", "demo"), ("leasehold", "join"), ("leasehold", "top"),
-            *(("leasehold", "instances", command) for command in instances),
-            *(("leasehold", "orchestration", command) for command in orchestration)))
-    named = set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", text))
-    unknown = sorted(flag for flag in named if flag not in helps
-                     and flag not in ("--prefix", "--install"))
-    equal(unknown, [], "flags that no --help shows")
+    lines = documents.README.read_text().splitlines()
+    expect(len(lines) < 200, f"the README has {len(lines)} lines")
+    found = sessions(documents.README.read_text())
+    expect(len(found) >= 4, f"only {len(found)} commands in console blocks")
+    expect(len(documents.paths()) > 15, f"only {documents.paths()}")
+
+
+@check("A10.2 each example of the README and the guides prints what stands there")
+def _():
+    with shell() as env:
+        for path in documents.paths():
+            text = path.read_text()
+            if sessions(text):
+                print(f"      {documents.name_of(path)}: {len(sessions(text))} commands")
+                run_session(text, env)
+
+
+@check("A10.3 every flag that the documents name exists")
+def _():
+    known = manual.flags() | {"--help", "--version", "--install"}  # The last is CMake's.
+    known |= set(re.findall(r"--[a-z]+", harness.run(harness.ROOT / "dev", "help").out))
+    for path in documents.paths():
+        named = set(re.findall(r"`[^`\n]*?(--[a-z][a-z-]+)", path.read_text()))
+        equal(sorted(named - known), [], f"flags in {path.name} that no manual page has")
 
 
 @check("A10.4 each quoted piece of code stands in a source that is compiled")
 def _():
-    for readme in ("README.md", "client/README.md", "client/orchestrations/README.md",
-                   "client/session/README.md", "client/testing/README.md",
-                   "client/worker/README.md", "service/examples/README.md"):
-        quotes = re.findall(rf"^```({'|'.join(QUOTED)})\n(.*?)^```$",
-                            (harness.ROOT / readme).read_text(), re.M | re.S)
-        expect(quotes, f"{readme} quotes no code")
-        for language, quote in quotes:
-            expect(any(stands_in(quote, source)
-                       for source in compiled_sources(QUOTED[language])),
-                   f"{readme} quotes what stands in no source:\n{quote}")
+    rooms = [harness.ROOT / name / "README.md" for name in (
+        "client", "client/orchestrations", "client/session", "client/testing",
+        "client/worker", "service/examples")]
+    for path in [*documents.paths(), *rooms]:
+        quotes = [b for b in documents.blocks_of(path) if b.language in QUOTED]
+        expect(quotes or path not in rooms, f"{path} quotes no code")
+        for block in quotes:
+            if path not in rooms or block.language != "cmake":
+                expect(any(stands_in(block.text, source)
+                           for source in compiled_sources(QUOTED[block.language])),
+                       f"{path.name}:{block.line} quotes what stands in no source:\n"
+                       f"{block.text}")
+
+
+@check("A10.5 every block in the README and the guides is run by somebody")
+def _():
+    used = set()
+    for block in documents.blocks():
+        if block.language in ("console", *QUOTED):
+            continue
+        mine = [key for key in documents.RUN_BY if key[:2] == block[0:3:2]
+                and block.text.startswith(key[2])]
+        expect(len(mine) == 1, f"{block.document}:{block.line}: nobody runs this block "
+               f"(documents.py, RUN_BY; or make it a `console` block): {block.text[:60]!r}")
+        used.update(mine)
+    equal(sorted(set(documents.RUN_BY) - used), [], "blocks in RUN_BY that are not there")
+    bodies = {c.number: c.body for c in harness.CHECKS}
+    for (document, language, start), runner in documents.RUN_BY.items():
+        if "/" in runner:
+            expect((harness.ROOT / runner).is_file(), f"there is no {runner}")
+            continue
+        expect(runner in bodies, f"there is no check {runner}")
+        source = pathlib.Path(bodies[runner].__code__.co_filename).read_text()
+        begin = start.split("\n")[0]
+        expect(begin in source or begin in certificates_source(),
+               f"{runner} does not take {document}'s block {begin!r}")
+
+
+def certificates_source():
+    return (harness.ROOT / "tests/acceptance/certificates.py").read_text()
+
+
+@check("A10.6 ./dev has the commands that the README names")
+def _():
+    usage = harness.run(harness.ROOT / "dev", "help").out
+    lines = documents.command_lines("README.md", "", "./dev run")
+    named = {word for path in documents.paths()
+             for word in re.findall(r"\./dev ([a-z-]+)", path.read_text())}
+    expect({"run", "test"} <= named and len(lines) == 2, "the README has two commands")
+    for command in named:
+        expect(re.search(rf"^  {command}\b", usage, re.M), f"./dev help has no {command}")
+
+
+@check("A10.7 the tour: what the demo and the server print, line by line")
+def _():
+    serve, tour = documents.command_lines("README.md", "sh", "leasehold-server --console")
+    shown = documents.block("instances.md", "text", "client | Instance ID:")
+    client, server = transcript(shown, "client"), transcript(shown, "server")
+    with shell() as env, Server(*serve.removesuffix("&").split()[1:], listen=(),
+                                print_address=False) as running:
+        said = harness.run("/bin/bash", "-c", tour, env=env)
+        equal(said.code, 0, f"exit code of {said}")
+        equal([masked(line) for line in said.out.splitlines()[:len(client)]], client,
+              "what the client prints")
+        name = f'"{said.out.splitlines()[0].removeprefix("Instance ID: ")}"'
+
+        def told():
+            return [masked(line) for line in running.out if name in line]
+
+        wait_until(lambda: len(told()) >= len(server), lambda: f"the server's lines: {told()}")
+        equal(told()[:len(server)], server, "what the server prints")
+
+
+@check("A10.8 Prometheus as the guide sets it up: its token reads the whole server's numbers")
+def _():
+    target = re.search(r'targets: \["(.*)"\]', documents.block(
+        "observability.md", "yaml", "scrape_configs:"))
+    equal(target[1], manual.settings()["http-listen"][1], "where the server listens for HTTP")
+    contains(documents.block("observability.md", "yaml", "    authorization:"),
+             "credentials_file: prometheus.token")
+    identity = documents.block("observability.md", "json", '"identities"')
+    with harness.temporary_folder() as folder:
+        policy = pathlib.Path(folder) / "policy.json"
+        policy.write_text('{"tenants": {"default": {}}, "token_file": "tokens", '
+                          + identity.replace('"roles"', '"tenant": "default", "roles"') + "}")
+        (policy.parent / "tokens").touch()
+        token = harness.run(harness.programs / "leasehold-server", "token", "new",
+                            f"--policy={policy}", "--identity=prometheus").out.strip()
+        with Server(f"--policy={policy}", "--http-listen=127.0.0.1:0") as server:
+            said = harness.run("curl", "-s", "-H", f"Authorization: Bearer {token}",
+                               f"{server.http_address}/metrics").out
+    contains(said, "leasehold_calls_total", "leasehold_contexts")
+
+
+@check("A10.9 a server sends spans as the guide starts it")
+def _():
+    [line] = documents.command_lines("observability.md", "sh",
+                                     "leasehold-server --otlp-endpoint")
+    with Server(*line.split()[1:]) as server:
+        server.lives()
+        server.end()

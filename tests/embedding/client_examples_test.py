@@ -32,6 +32,7 @@ RUNS = (
     ("human_interaction", ("silence",), '"nobody answered"\n'),
     ("eternal_counter", ("tally",), "2\n"),
     ("bank", (), '"Ann has 70, Bob has 30"\n@account@ann: 70\n'),
+    ("shared_counter", ("room-1",), "Apple 1\nApple 2\n"),
 )
 
 # Headers of the installed package before the client had rooms.
@@ -66,7 +67,7 @@ def write_earlier_program(folder):
 
 
 def check_hello_worker(program, leasehold, address):
-    """The twenty lines of the top README."""
+    """The twenty lines of the guide for C++."""
     worker = subprocess.Popen([program, address], stdin=subprocess.PIPE,
                               stdout=subprocess.DEVNULL)
     try:

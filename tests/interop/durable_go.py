@@ -16,7 +16,7 @@ from harness import Server, check, equal, expect, temporary_folder
 
 SOURCES = harness.ROOT / "tests/interop/durable_go"
 PLACE = harness.ROOT / "build/interop/durable_go"
-TESTS, PROCESSES = PLACE / "tests", PLACE / "processes"
+TESTS, PROCESSES, HELLO = PLACE / "tests", PLACE / "processes", PLACE / "hello"
 PROGRAM_TIMEOUT_S = 300
 PROGRESS = 300  # Activities between two deaths of the server.
 
@@ -36,7 +36,8 @@ def build():
     shutil.copy(languages.EXAMPLES / "go/connection.go", sources)
     result = harness.run(
         "/bin/bash", "-euo", "pipefail", "-c",
-        f"cd {sources}; go build -buildvcs=false -o {PROCESSES} .; go test -c -o {TESTS} .",
+        f"cd {sources}; go build -buildvcs=false -o {PROCESSES} .; "
+        f"go build -buildvcs=false -o {HELLO} ./hello; go test -c -o {TESTS} .",
         env=environment(), timeout=languages.BUILD_TIMEOUT_S)
     equal(result.code, 0, f"exit code of {result}")
 
@@ -125,3 +126,13 @@ def _():
 def _():
     build()
     greeters.is_known_by_its_certificate(greeter, environment())
+
+
+@check("A28.11 the SDK's hello, with no option set, runs to its end")
+def _():
+    build()
+    with Server("--store=memory", listen=(), print_address=False):
+        result = harness.run(HELLO)
+    equal(result.code, 0, f"exit code of {result}")
+    equal(result.out.splitlines()[-1:],
+          ['["Hello, Tokyo!","Hello, Seattle!","Hello, London!"]'], "result")

@@ -1,4 +1,4 @@
-"""A16: client and server on machines of their own, as the README says.
+"""A16: client and server on machines of their own, as the guide on operations says.
 
 Two network namespaces stand for the machines, joined by a virtual cable. Needs to be
 root; says so if it is not.
@@ -7,14 +7,17 @@ root; says so if it is not.
 import contextlib
 import json
 import os
-import re
 
+import documents
 import harness
-from certificates import readme_commands, with_paths
+from certificates import guide_commands, with_paths
 from harness import Program, check, contains, equal, expect
 
 IP = "/usr/sbin/ip"
 SERVER, CLIENT = "10.66.0.1", "10.66.0.2"
+# How the commands begin in the guide.
+BEGINS = {"leasehold-server": "leasehold-server --listen=192.168.1.10",
+          "leasehold": "leasehold --address=192.168.1.10"}
 
 
 def ip(*args):
@@ -41,24 +44,19 @@ def two_machines():
         yield [[IP, "netns", "exec", name] for name in names]
 
 
-def readme_command(start, folder):
-    """The README's command that begins so: its arguments, with files in `folder`."""
-    readme = (harness.ROOT / "README.md").read_text()
-    section = re.search(r"^\*\*Across machines\.\*\*.*?(?=^#|^\*\*)", readme,
-                        re.M | re.S)
-    expect(section, "the README says nothing of several machines")
-    line = re.search(rf"^{start} .*$", section[0].replace("\\\n", ""), re.M)
-    expect(line, f"the README's section has no command {start!r}")
-    return with_paths(line[0].replace("192.168.1.10", SERVER), folder)[1:]
+def guide_command(program, folder):
+    """The guide's command of that program: its arguments, with files in `folder`."""
+    [line] = documents.command_lines("operations.md", "", BEGINS[program])
+    return with_paths(line.replace("192.168.1.10", SERVER), folder)[1:]
 
 
 @contextlib.contextmanager
 def served(there):
     """(the server; a call of the command line from a machine; its flags, to share)."""
     with harness.temporary_folder() as folder:
-        readme_commands(folder, SERVER)
-        flags = readme_command("leasehold-server", folder)
-        shared = [f for f in readme_command("leasehold", folder) if f.startswith("--")
+        guide_commands(folder, SERVER)
+        flags = guide_command("leasehold-server", folder)
+        shared = [f for f in guide_command("leasehold", folder) if f.startswith("--")
                   and not f.startswith("--id=")]
         with Program(*there, harness.programs / "leasehold-server", *flags,
                      "--console") as server:
@@ -70,10 +68,10 @@ def leasehold(there, *arguments):
     return harness.run(*there, harness.clients / "leasehold", *arguments)
 
 
-@check("A16.1 the README's two commands share an instance across machines")
+@check("A16.1 the guide's two commands share an instance across machines")
 def _():
     with two_machines() as (there, here), served(there) as (server, folder, shared):
-        result = leasehold(here, *readme_command("leasehold", folder))
+        result = leasehold(here, *guide_command("leasehold", folder))
         equal(result.code, 0, f"exit code of {result}")
         contains(result.out, "Apple")
         local = leasehold(there, *shared, "echo", "Pear", "--id=room-1",

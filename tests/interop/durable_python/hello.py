@@ -1,7 +1,5 @@
 """Needs a server at localhost:4001, the address that the SDK itself assumes."""
 
-import logging
-
 from durabletask import client, worker
 
 
@@ -16,12 +14,9 @@ def greetings(ctx, names):
     return said
 
 
-logger = logging.Logger("silent", logging.CRITICAL)
-with worker.TaskHubGrpcWorker(logger=logger) as w:
+with worker.TaskHubGrpcWorker() as w, client.TaskHubGrpcClient() as c:
     w.add_orchestrator(greetings)
     w.add_activity(say_hello)
     w.start()
-    c = client.TaskHubGrpcClient(logger=logger)
     id = c.schedule_new_orchestration(greetings, input=["Tokyo", "Seattle", "London"])
     print(c.wait_for_orchestration_completion(id).serialized_output)
-    c.close()

@@ -1,22 +1,47 @@
 import com.microsoft.durabletask.DurableTaskClient;
 import com.microsoft.durabletask.DurableTaskGrpcClientBuilder;
 import com.microsoft.durabletask.DurableTaskGrpcWorker;
+import com.microsoft.durabletask.DurableTaskGrpcWorkerBuilder;
 import com.microsoft.durabletask.OrchestrationMetadata;
+import com.microsoft.durabletask.TaskActivity;
+import com.microsoft.durabletask.TaskActivityFactory;
+import com.microsoft.durabletask.TaskOrchestration;
+import com.microsoft.durabletask.TaskOrchestrationFactory;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 
 /** Needs a server at localhost:4001, the address that the SDK itself assumes. */
 final class Hello {
-    private Hello() {}
+    static final class Greetings implements TaskOrchestrationFactory {
+        @Override
+        public String getName() {
+            return "greetings";
+        }
+
+        @Override
+        public TaskOrchestration create() {
+            return ctx -> ctx.complete(Stream.of(ctx.getInput(String[].class))
+                    .map(name -> ctx.callActivity("sayHello", name, String.class).await())
+                    .toList());
+        }
+    }
+
+    static final class SayHello implements TaskActivityFactory {
+        @Override
+        public String getName() {
+            return "sayHello";
+        }
+
+        @Override
+        public TaskActivity create() {
+            return ctx -> "Hello, " + ctx.getInput(String.class) + "!";
+        }
+    }
 
     public static void main(String[] args) throws Exception {
-        Sdk.Programs programs = new Sdk.Programs();
-        programs.orchestrator("greetings", ctx -> Stream.of(ctx.getInput(String[].class))
-                .map(name -> ctx.callActivity("sayHello", name, String.class).await())
-                .toList()
-        ).activity("sayHello", ctx -> "Hello, " + ctx.getInput(String.class) + "!");
-        try (DurableTaskGrpcWorker worker = programs.builder.build();
+        try (DurableTaskGrpcWorker worker = new DurableTaskGrpcWorkerBuilder()
+                        .addOrchestration(new Greetings()).addActivity(new SayHello()).build();
                 DurableTaskClient client = new DurableTaskGrpcClientBuilder().build()) {
             worker.start();
             String id = client.scheduleNewOrchestrationInstance("greetings",
