@@ -75,7 +75,7 @@ std::optional<OutboxMessage> Outbox::Read(const OutboxRow& row) {
   if (row.damaged) return std::nullopt;
   std::optional<Body> body = DecodeMessage<Body>(row.body);
   if (!body.has_value()) return std::nullopt;
-  const auto kind = static_cast<Kind>(body->kind);
+  const auto kind = static_cast<LetterKind>(body->kind);
   OutboxMessage message{{std::move(body->tenant), std::move(body->instance_id)},
                         std::move(body->execution_id),
                         {},
