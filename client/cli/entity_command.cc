@@ -23,9 +23,6 @@
 namespace leasehold::client::cli {
 namespace {
 
-// The server's maximum for a page.
-constexpr int kPageMax = 1000;
-
 // A command that makes calls: `run` gets a client for the server that --address
 // names.
 Command Calling(CLI::App* app,
@@ -127,7 +124,7 @@ Command AddCall(CLI::App& group) {
       });
 }
 
-Command AddGet(CLI::App& group) {
+Command AddGetEntity(CLI::App& group) {
   const auto id = std::make_shared<std::string>();
   CLI::App* app = group.add_subcommand(
       "get", "Show an entity: its state, what waits for it, who has locked it");
@@ -261,7 +258,7 @@ absl::Status RunList(EntityClient& client, const ListOptions& options,
   return status.ok() ? output.status() : status;
 }
 
-Command AddList(CLI::App& group) {
+Command AddListEntities(CLI::App& group) {
   const auto options = std::make_shared<ListOptions>();
   CLI::App* app =
       group.add_subcommand("list", "Show entities, in the order of their IDs");
@@ -331,8 +328,8 @@ std::vector<Command> AddEntityCommands(CLI::App& parser) {
   CLI::App* group = parser.add_subcommand(
       "entity", "Signal, call and look at the entities of a server");
   group->require_subcommand(1);
-  return {AddSignal(*group), AddCall(*group),   AddGet(*group),
-          AddList(*group),   AddDelete(*group), AddLimitLock(*group),
+  return {AddSignal(*group),       AddCall(*group),   AddGetEntity(*group),
+          AddListEntities(*group), AddDelete(*group), AddLimitLock(*group),
           AddWatch(*group)};
 }
 

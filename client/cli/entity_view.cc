@@ -10,8 +10,6 @@
 namespace leasehold::client::cli {
 namespace {
 
-constexpr size_t kBriefBytes = 60;
-
 std::string TimeIfAny(const std::optional<absl::Time>& time) {
   return time.has_value() ? TimeText(*time) : "";
 }

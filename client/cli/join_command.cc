@@ -16,7 +16,7 @@
 namespace leasehold::client::cli {
 namespace {
 
-JsonObject EventJson(const JoinEvent& event) {
+JsonObject JoinEventJson(const JoinEvent& event) {
   JsonObject object;
   if (event.kind == JoinEvent::Kind::kLagged) {
     object.Text("event", "lagged").Number("missed", event.missed);
@@ -56,7 +56,7 @@ absl::Status RunJoin(JoinOptions options, const GlobalOptions& global,
     joined = true;
     run.Heard();
     const bool json = output.format() == OutputFormat::kJson;
-    if (!output.Write(json ? EventJson(event).line() : TextLine(event))) {
+    if (!output.Write(json ? JoinEventJson(event).line() : TextLine(event))) {
       run.OutputFailed();
     }
   };

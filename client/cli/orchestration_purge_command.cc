@@ -26,8 +26,6 @@ namespace {
 constexpr size_t kShownMax = 10;
 // How many are counted before somebody is asked.
 constexpr int64_t kAskedMax = 10'000;
-// The largest page.
-constexpr int kPageMax = 1000;
 
 constexpr char kAndChildren[] = ", with all sub-orchestrations";
 

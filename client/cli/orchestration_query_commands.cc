@@ -20,9 +20,6 @@
 namespace leasehold::client::cli {
 namespace {
 
-// The largest page.
-constexpr int kPageMax = 1000;
-
 struct ListCommandOptions {
   FilterOptions filter;
   std::optional<int> limit;

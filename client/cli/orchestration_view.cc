@@ -16,8 +16,6 @@
 namespace leasehold::client::cli {
 namespace {
 
-constexpr size_t kBriefBytes = 60;
-
 std::string BriefIfAny(const std::optional<std::string>& text) {
   return text.has_value() ? Brief(*text, kBriefBytes) : "";
 }

@@ -18,7 +18,7 @@ namespace leasehold::client::cli {
 namespace {
 
 // How often the line is redrawn without a change, because time passes.
-constexpr absl::Duration kRedraw = absl::Seconds(1);
+constexpr absl::Duration kProgressRedraw = absl::Seconds(1);
 // How much of a custom status it shows.
 constexpr size_t kStatusBytes = 60;
 
@@ -79,8 +79,8 @@ absl::StatusOr<OrchestrationState> Await(OrchestrationClient& client,
 
   ProgressLine line(around);
   const absl::Time begin = around.now();
-  while (
-      run.stop().Await(line.visible() ? kRedraw : absl::InfiniteDuration())) {
+  while (run.stop().Await(line.visible() ? kProgressRedraw
+                                         : absl::InfiniteDuration())) {
     const auto state = latest.Get();
     if (!state.has_value()) continue;
     line.Draw(ProgressText(*state, around.now() - begin));

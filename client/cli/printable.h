@@ -20,6 +20,9 @@ std::string Printable(std::string_view text);
 // At most about `most` bytes of `text`, printable; an ellipsis shows a cut.
 std::string Brief(std::string_view text, size_t most);
 
+// Of a payload where only its beginning is shown.
+inline constexpr size_t kBriefBytes = 60;
+
 }  // namespace leasehold::client::cli
 
 #endif  // LEASEHOLD_CLIENT_CLI_PRINTABLE_H_

@@ -10,8 +10,8 @@ namespace leasehold::client::cli {
 namespace {
 
 // How long a turn may take on a busy machine.
-constexpr absl::Duration kPatience = absl::Seconds(10);
-constexpr absl::Duration kPoll = absl::Milliseconds(10);
+constexpr absl::Duration kTurnPatience = absl::Seconds(10);
+constexpr absl::Duration kValuePoll = absl::Milliseconds(10);
 
 StartOptions CounterStart(const std::string& id) {
   StartOptions options;
@@ -83,7 +83,7 @@ absl::Status SingletonDemo::Operate(const std::string& operation) {
 }
 
 absl::Status SingletonDemo::AwaitValue(const std::string& value) {
-  const absl::Time end = surroundings_.now() + kPatience;
+  const absl::Time end = surroundings_.now() + kTurnPatience;
   while (true) {
     const auto state = client_.Get(id_);
     if (!state.ok()) return state.status();
@@ -98,7 +98,7 @@ absl::Status SingletonDemo::AwaitValue(const std::string& value) {
                        "; it is ", OrchestrationStatusName((*state)->status),
                        ". Does the server run with --builtin=on?"));
     }
-    surroundings_.sleep(kPoll);
+    surroundings_.sleep(kValuePoll);
   }
   output_.SayLine(absl::StrCat("The counter reads ", value, "."));
   return absl::OkStatus();
@@ -106,7 +106,7 @@ absl::Status SingletonDemo::AwaitValue(const std::string& value) {
 
 absl::Status SingletonDemo::End() {
   if (absl::Status status = Operate(R"("end")"); !status.ok()) return status;
-  const auto state = client_.WaitForCompletion(id_, kPatience);
+  const auto state = client_.WaitForCompletion(id_, kTurnPatience);
   if (!state.ok()) return state.status();
   if (state->status != OrchestrationStatus::kCompleted ||
       state->output != "2") {

@@ -10,6 +10,7 @@
 #include "client/cli/display_width.h"
 #include "client/cli/instance_view.h"
 #include "client/cli/printable.h"
+#include "client/cli/screen_codes.h"
 #include "client/cli/table.h"
 #include "client/wire/timestamp.h"
 
@@ -19,12 +20,6 @@ namespace {
 using leasehold::v1::Metric;
 using leasehold::v1::StatsResponse;
 using Labels = std::map<std::string, std::string>;
-
-// A line that is too long is cut instead of wrapped.
-constexpr char kHome[] = "\x1b[?7l\x1b[H";
-constexpr char kWrapAgain[] = "\x1b[?7h";
-constexpr char kClearLine[] = "\x1b[K";
-constexpr char kClearBelow[] = "\x1b[J";
 
 constexpr std::array kWorkKinds = {"orchestrator", "activity", "entity"};
 constexpr std::array kPinKinds = {"hold", "join", "echo_stream", "work_item"};

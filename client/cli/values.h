@@ -32,6 +32,9 @@ absl::StatusOr<absl::Duration> ReadDuration(const std::string& text);
 absl::StatusOr<int> ReadCount(const std::string& text);
 // A whole number from 0 to 2^64 - 1.
 absl::StatusOr<uint64_t> ReadSequence(const std::string& text);
+// The server's maximum for a page of a list.
+inline constexpr int kPageMax = 1000;
+
 // HOST:PORT or unix:PATH.
 absl::StatusOr<std::string> ReadAddress(const std::string& text);
 // Any UTF-8 text.

@@ -8,16 +8,11 @@
 #include "client/cli/display_width.h"
 #include "client/cli/instance_view.h"
 #include "client/cli/printable.h"
+#include "client/cli/screen_codes.h"
 #include "client/cli/table.h"
 
 namespace leasehold::client::cli {
 namespace {
-
-// A line that is too long is cut instead of wrapped.
-constexpr char kHome[] = "\x1b[?7l\x1b[H";
-constexpr char kWrapAgain[] = "\x1b[?7h";
-constexpr char kClearLine[] = "\x1b[K";
-constexpr char kClearBelow[] = "\x1b[J";
 
 // Lines without an instance: count, latest event, heading, the cursor's.
 constexpr int kOtherLines = 4;

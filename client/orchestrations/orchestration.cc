@@ -7,7 +7,7 @@ namespace {
 
 using ProtoState = leasehold::v1::OrchestrationState;
 
-ManagementUrls FromProto(const leasehold::v1::ManagementUrls& proto) {
+ManagementUrls UrlsFromProto(const leasehold::v1::ManagementUrls& proto) {
   return {.id = proto.id(),
           .status_query_get_uri = proto.status_query_get_uri(),
           .send_event_post_uri = proto.send_event_post_uri(),
@@ -137,7 +137,7 @@ OrchestrationReceipt FromProto(
   receipt.instance_id = proto.instance_id();
   receipt.execution_id = proto.execution_id();
   receipt.created = proto.created();
-  if (proto.has_urls()) receipt.urls = FromProto(proto.urls());
+  if (proto.has_urls()) receipt.urls = UrlsFromProto(proto.urls());
   return receipt;
 }
 

@@ -12,7 +12,7 @@ std::string Quoted(const std::string& name) {
   return absl::StrCat("\"", name, "\"");
 }
 
-std::string Task(int id, const std::string& what) {
+std::string TaskText(int id, const std::string& what) {
   return absl::StrCat("task ", id, ": ", what);
 }
 
@@ -118,50 +118,54 @@ std::string EventText(const HistoryEvent& event) {
   const int id = event.eventid();
   switch (event.eventType_case()) {
     case HistoryEvent::kTaskScheduled:
-      return Task(
+      return TaskText(
           id, absl::StrCat("activity ", Quoted(event.taskscheduled().name()),
                            " was scheduled"));
     case HistoryEvent::kTaskCompleted:
-      return Task(event.taskcompleted().taskscheduledid(),
-                  "an activity completed");
+      return TaskText(event.taskcompleted().taskscheduledid(),
+                      "an activity completed");
     case HistoryEvent::kTaskFailed:
-      return Task(event.taskfailed().taskscheduledid(), "an activity failed");
+      return TaskText(event.taskfailed().taskscheduledid(),
+                      "an activity failed");
     case HistoryEvent::kSubOrchestrationInstanceCreated:
-      return Task(
+      return TaskText(
           id,
           absl::StrCat("sub-orchestration ",
                        Quoted(event.suborchestrationinstancecreated().name()),
                        " was created"));
     case HistoryEvent::kSubOrchestrationInstanceCompleted:
-      return Task(event.suborchestrationinstancecompleted().taskscheduledid(),
-                  "a sub-orchestration completed");
+      return TaskText(
+          event.suborchestrationinstancecompleted().taskscheduledid(),
+          "a sub-orchestration completed");
     case HistoryEvent::kSubOrchestrationInstanceFailed:
-      return Task(event.suborchestrationinstancefailed().taskscheduledid(),
-                  "a sub-orchestration failed");
+      return TaskText(event.suborchestrationinstancefailed().taskscheduledid(),
+                      "a sub-orchestration failed");
     case HistoryEvent::kTimerCreated:
-      return Task(id, "a timer was created");
+      return TaskText(id, "a timer was created");
     case HistoryEvent::kTimerFired:
-      return Task(event.timerfired().timerid(), "a timer fired");
+      return TaskText(event.timerfired().timerid(), "a timer fired");
     case HistoryEvent::kEventSent:
-      return Task(id, absl::StrCat("event ", Quoted(event.eventsent().name()),
+      return TaskText(id,
+                      absl::StrCat("event ", Quoted(event.eventsent().name()),
                                    " was sent to ",
                                    Quoted(event.eventsent().instanceid())));
     case HistoryEvent::kEventRaised:
       return absl::StrCat("event ", Quoted(event.eventraised().name()),
                           " was raised");
     case HistoryEvent::kEntityOperationCalled:
-      return Task(id, absl::StrCat(OperationText(event.entityoperationcalled()),
+      return TaskText(id,
+                      absl::StrCat(OperationText(event.entityoperationcalled()),
                                    " was called"));
     case HistoryEvent::kEntityOperationSignaled:
-      return Task(id,
-                  absl::StrCat(OperationText(event.entityoperationsignaled()),
-                               " was signaled"));
+      return TaskText(
+          id, absl::StrCat(OperationText(event.entityoperationsignaled()),
+                           " was signaled"));
     case HistoryEvent::kEntityLockRequested:
-      return Task(
+      return TaskText(
           id, absl::StrCat("the lock of ", Names(event.entitylockrequested()),
                            " was requested"));
     case HistoryEvent::kEntityUnlockSent:
-      return Task(
+      return TaskText(
           id, absl::StrCat(
                   "entity ",
                   Quoted(event.entityunlocksent().targetinstanceid().value()),

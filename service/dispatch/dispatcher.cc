@@ -14,8 +14,6 @@
 namespace leasehold {
 namespace {
 
-size_t Index(WorkKind kind) { return static_cast<size_t>(kind); }
-
 constexpr size_t kDigits = 16;  // Of a number in a token.
 
 // 0: not a number.

@@ -13,8 +13,6 @@ namespace {
 constexpr size_t kFiltersShown = 100;
 constexpr size_t kVersionsShown = 10;
 
-size_t Index(WorkKind kind) { return static_cast<size_t>(kind); }
-
 }  // namespace
 
 KnownWorker::KnownWorker(WorkerId id, WorkerOptions told,

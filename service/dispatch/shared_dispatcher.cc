@@ -5,12 +5,6 @@
 #include "service/base/invariant.h"
 
 namespace leasehold {
-namespace {
-
-size_t Index(WorkKind kind) { return static_cast<size_t>(kind); }
-
-}  // namespace
-
 // Holds the lock for a scope, and notes at its end who is to be woken. `self`:
 // the owner that calls, which looks by itself; 0: none.
 class ABSL_SCOPED_LOCKABLE SharedDispatcher::Section {

@@ -18,6 +18,11 @@ namespace leasehold {
 enum class WorkKind { kTurn, kActivity, kEntity };
 inline constexpr size_t kWorkKinds = 3;
 
+// Where an array with one element for each kind has that of `kind`.
+inline constexpr size_t Index(WorkKind kind) {
+  return static_cast<size_t>(kind);
+}
+
 using WorkerId = uint64_t;
 
 // Names and versions that a worker takes.

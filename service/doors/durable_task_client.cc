@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "service/doors/durable_task_messages.h"
+#include "service/doors/message_values.h"
 #include "service/doors/orchestration_call.h"
 #include "service/orchestration/bounds.h"
 #include "service/orchestration/start_trace.h"
@@ -17,8 +18,7 @@
 namespace leasehold {
 namespace {
 
-// How long a purge by filter may take if the caller does not say.
-constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
+// Where the caller says how long a purge by filter may take.
 constexpr absl::Duration kPurgeTimeoutMax = absl::Minutes(5);
 
 constexpr int kTerminateNowMax = 500;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "service/doors/durable_task_values.h"
+#include "service/doors/message_values.h"
 #include "service/orchestration/bounds.h"
 
 namespace leasehold {
@@ -18,9 +19,6 @@ namespace {
 // The managed service has this bound too. Sub-orchestrations, whose IDs grow
 // with their depth, may have longer ones.
 constexpr size_t kStartIdCharactersMax = 100;
-
-constexpr size_t kPageSize = 100;
-constexpr size_t kPageSizeMax = 1000;
 
 // ---- Values -----------------------------------------------------------------
 
@@ -38,8 +36,8 @@ std::vector<int32_t> Statuses(const google::protobuf::RepeatedField<int>& all) {
 }
 
 size_t PageSize(int32_t asked) {
-  if (asked <= 0) return kPageSize;
-  return std::min(static_cast<size_t>(asked), kPageSizeMax);
+  if (asked <= 0) return kPageSizeByDefault;
+  return static_cast<size_t>(std::min(asked, kPageSizeMax));
 }
 
 // ---- Starts -----------------------------------------------------------------

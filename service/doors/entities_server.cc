@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "service/doors/entity_messages.h"
 #include "service/doors/instance_messages.h"
+#include "service/doors/message_values.h"
 #include "service/doors/orchestration_call.h"
 #include "service/orchestration/bounds.h"
 #include "service/rpc/server_call.h"
@@ -15,9 +16,6 @@
 
 namespace leasehold {
 namespace {
-
-// The bytes of a message beside its state.
-constexpr size_t kRoomBeside = 4 << 10;
 
 absl::Status NoSuchEntity(const InstanceKey& key, std::string_view is) {
   return absl::NotFoundError(

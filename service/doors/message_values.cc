@@ -7,12 +7,6 @@
 #include "service/orchestration/bounds.h"
 
 namespace leasehold {
-namespace {
-
-constexpr int32_t kPageSize = 100;
-constexpr int32_t kPageSizeMax = 1000;
-
-}  // namespace
 
 absl::StatusOr<Timestamp> FromMessage(
     const google::protobuf::Timestamp& message, std::string_view field) {
@@ -35,7 +29,7 @@ absl::StatusOr<size_t> PageSizeFrom(int32_t page_size) {
     return absl::InvalidArgumentError(
         absl::StrCat("page_size: must be zero or more: ", page_size));
   }
-  if (page_size == 0) page_size = kPageSize;
+  if (page_size == 0) page_size = kPageSizeByDefault;
   return static_cast<size_t>(std::min(page_size, kPageSizeMax));
 }
 

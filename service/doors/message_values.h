@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/orchestration_info.h"
 
@@ -32,7 +33,16 @@ absl::StatusOr<std::optional<StoredTime>> BoundFrom(
     bool has, const google::protobuf::Timestamp& message,
     std::string_view field);
 
-// `page_size` of a list: 0 is 100, and at most 1,000 are listed.
+inline constexpr int32_t kPageSizeByDefault = 100;
+inline constexpr int32_t kPageSizeMax = 1000;
+
+// Of a message with one item of a page, beside those that are counted.
+inline constexpr size_t kRoomBeside = 4 << 10;
+
+// How long a purge by filter may take. Its answer says if it did not finish.
+inline constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
+
+// `page_size` of a list: 0 is the default, and at most kPageSizeMax are listed.
 //   InvalidArgument: below zero.
 absl::StatusOr<size_t> PageSizeFrom(int32_t page_size);
 

@@ -7,6 +7,7 @@
 
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "service/doors/message_values.h"
 #include "service/doors/orchestration_messages.h"
 #include "service/doors/orchestration_methods.h"
 #include "service/orchestration/start_trace.h"
@@ -22,9 +23,6 @@ absl::Status StatusOf(const absl::StatusOr<Orchestrations::SharedInfo>& info,
   return info.status();
 }
 
-// The bytes of a message beside those that SizeOf counts.
-constexpr size_t kRoomBeside = 4 << 10;
-
 // What a watcher can see change. Texts may be large, and a watcher stays for
 // long: only a hash of them is kept.
 struct Seen {
@@ -38,9 +36,6 @@ struct Seen {
   size_t custom_status;
   absl::Time created;
 };
-
-// How long a purge by filter may take. The answer says if it did not finish.
-constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
 
 // ---- Methods on many --------------------------------------------------------
 

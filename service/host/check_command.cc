@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lease/base/quote.h"
+#include "service/host/command_exit.h"
 #include "service/instance/instance_key.h"
 #include "service/orchestration/history.h"
 #include "service/orchestration/orchestration_info.h"
@@ -15,18 +16,12 @@ namespace leasehold {
 namespace {
 
 constexpr int kDamaged = 1;
-constexpr int kWrongUsage = 2;
 
 struct CheckOptions {
   std::string data = "leasehold-data";
   std::string export_to;
   bool accept = false;
 };
-
-int Fail(const std::string& message) {
-  std::fprintf(stderr, "leasehold-server check: %s\n", message.c_str());
-  return kWrongUsage;
-}
 
 void AddOptions(CLI::App& app, CheckOptions& options) {
   app.add_option("--data", options.data, "The data directory.")
@@ -107,24 +102,32 @@ int RunCheckCommand(const std::vector<std::string>& arguments,
     return 0;
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> unknown = app.remaining();
-    return Fail(absl::StrCat(
-        unknown.empty() ? error.what()
-                        : absl::StrCat("unknown argument ",
-                                       QuoteForMessage(unknown.front())),
-        "; --help lists them"));
+    return FailCommand(
+        "check", kExitWrongUsage,
+        absl::StrCat(unknown.empty()
+                         ? error.what()
+                         : absl::StrCat("unknown argument ",
+                                        QuoteForMessage(unknown.front())),
+                     "; --help lists them"));
   }
   const auto check = SqliteCheck::Begin(options.data, clock);
-  if (!check.ok()) return Fail(std::string(check.status().message()));
+  if (!check.ok())
+    return FailCommand("check", kExitWrongUsage,
+                       std::string(check.status().message()));
   const CheckReport report = (*check)->Look(Decoders());
   Print((*check)->path(), report);
   absl::Status status;
   if (!options.export_to.empty()) {
     status = (*check)->Export(report, options.export_to);
-    if (!status.ok()) return Fail(std::string(status.message()));
+    if (!status.ok())
+      return FailCommand("check", kExitWrongUsage,
+                         std::string(status.message()));
   }
   if (options.accept) {
     status = (*check)->AcceptWhatIsThere();
-    if (!status.ok()) return Fail(std::string(status.message()));
+    if (!status.ok())
+      return FailCommand("check", kExitWrongUsage,
+                         std::string(status.message()));
     std::printf("accepted: the next server goes on with what is there\n");
   }
   return report.whole() ? 0 : kDamaged;

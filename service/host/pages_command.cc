@@ -14,15 +14,13 @@
 #include "lease/base/completion.h"
 #include "lease/base/manual.h"
 #include "service/host/check_command.h"
+#include "service/host/command_exit.h"
 #include "service/host/server_text.h"
 #include "service/host/token_command.h"
 #include "service/host/url_keys_command.h"
 
 namespace leasehold {
 namespace {
-
-constexpr int kFailed = 1;
-constexpr int kWrongUsage = 2;
 
 constexpr int kSection = 8;
 constexpr int kFilesSection = 5;
@@ -54,12 +52,12 @@ struct PagesCommand {
       std::fputs(app.help().c_str(), stdout);
       return 0;
     } catch (const CLI::ParseError& error) {
-      return fail(kWrongUsage,
+      return fail(kExitWrongUsage,
                   absl::StrCat(error.what(), "; --help says more"));
     }
     const absl::Status status = run(argument);
     if (status.ok()) return 0;
-    return fail(absl::IsInvalidArgument(status) ? kWrongUsage : kFailed,
+    return fail(absl::IsInvalidArgument(status) ? kExitWrongUsage : kExitFailed,
                 std::string(status.message()));
   }
 };

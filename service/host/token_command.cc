@@ -19,20 +19,12 @@
 #include "absl/time/time.h"
 #include "lease/base/quote.h"
 #include "lease/base/small_file.h"
+#include "service/host/command_exit.h"
 #include "service/host/setting.h"
 #include "service/security/access_rules.h"
 
 namespace leasehold {
 namespace {
-
-constexpr int kFailed = 1;
-constexpr int kWrongUsage = 2;
-
-int Fail(int code, absl::string_view message) {
-  std::fprintf(stderr, "leasehold-server token: %s\n",
-               std::string(message).c_str());
-  return code;
-}
 
 absl::Status SystemError(const std::string& path, const char* what) {
   return absl::UnavailableError(
@@ -170,15 +162,17 @@ int New(const std::string& policy_path, const std::string& identity,
         absl::Time expires) {
   absl::StatusOr<TokenFile> file =
       TokenFile::Open(policy_path, TokenFile::Use::kChange);
-  if (!file.ok()) return Fail(kFailed, file.status().message());
+  if (!file.ok())
+    return FailCommand("token", kExitFailed, file.status().message());
   if (!file->policy().identities.contains(identity)) {
-    return Fail(kFailed,
-                absl::StrCat("--identity=", identity,
-                             ": is not among the identities of ", policy_path));
+    return FailCommand(
+        "token", kExitFailed,
+        absl::StrCat("--identity=", identity,
+                     ": is not among the identities of ", policy_path));
   }
   const NewToken made = MakeToken(identity, expires);
   if (absl::Status status = file->Add(made.line); !status.ok()) {
-    return Fail(kFailed, status.message());
+    return FailCommand("token", kExitFailed, status.message());
   }
   std::fprintf(stderr,
                "leasehold-server token: %s is a token of %s; only its hash is "
@@ -191,7 +185,8 @@ int New(const std::string& policy_path, const std::string& identity,
 int List(const std::string& policy_path) {
   const absl::StatusOr<TokenFile> file =
       TokenFile::Open(policy_path, TokenFile::Use::kRead);
-  if (!file.ok()) return Fail(kFailed, file.status().message());
+  if (!file.ok())
+    return FailCommand("token", kExitFailed, file.status().message());
   std::vector<std::pair<std::string, TokenEntry>> entries(
       file->table().entries().begin(), file->table().entries().end());
   std::sort(entries.begin(), entries.end(),
@@ -211,14 +206,16 @@ int List(const std::string& policy_path) {
 int Revoke(const std::string& policy_path, const std::string& id) {
   absl::StatusOr<TokenFile> file =
       TokenFile::Open(policy_path, TokenFile::Use::kChange);
-  if (!file.ok()) return Fail(kFailed, file.status().message());
+  if (!file.ok())
+    return FailCommand("token", kExitFailed, file.status().message());
   if (!file->table().entries().contains(id)) {
-    return Fail(kFailed,
-                absl::StrCat(QuoteForMessage(id), " is no ID of a token in ",
-                             file->path(), "; `token list` shows them"));
+    return FailCommand(
+        "token", kExitFailed,
+        absl::StrCat(QuoteForMessage(id), " is no ID of a token in ",
+                     file->path(), "; `token list` shows them"));
   }
   if (absl::Status status = file->Remove(id); !status.ok()) {
-    return Fail(kFailed, status.message());
+    return FailCommand("token", kExitFailed, status.message());
   }
   return 0;
 }
@@ -285,15 +282,16 @@ int RunTokenCommand(const std::vector<std::string>& arguments,
     std::fputs(shown->help().c_str(), stdout);
     return 0;
   } catch (const CLI::ParseError& error) {
-    return Fail(kWrongUsage, absl::StrCat(error.what(), "; --help says more"));
+    return FailCommand("token", kExitWrongUsage,
+                       absl::StrCat(error.what(), "; --help says more"));
   }
   if (list->parsed()) return List(policy);
   if (revoke->parsed()) return Revoke(policy, id);
   absl::Duration valid = absl::InfiniteDuration();
   if (!lasts.empty()) {
     if (absl::Status status = ReadDuration(lasts, valid); !status.ok()) {
-      return Fail(kWrongUsage,
-                  absl::StrCat("--expires-in: ", status.message()));
+      return FailCommand("token", kExitWrongUsage,
+                         absl::StrCat("--expires-in: ", status.message()));
     }
   }
   return New(policy, identity, clock.WallNow() + valid);

@@ -15,7 +15,7 @@
 namespace leasehold {
 namespace {
 
-constexpr char kOff[] = "off";
+constexpr char kNowhere[] = "off";
 constexpr char kPort[] = ":4317";
 constexpr char kServiceName[] = "service.name";
 
@@ -249,7 +249,7 @@ std::vector<Setting> TraceSettings(TraceOptions& o) {
        "OTEL_EXPORTER_OTLP_ENDPOINT says where; off: nowhere.",
        [&o](const std::string& text) {
          OtlpSettings ignored;
-         if (text != kOff) {
+         if (text != kNowhere) {
            if (absl::Status s = ReadEndpoint(text, ignored); !s.ok()) return s;
          }
          o.endpoint = text;
@@ -269,7 +269,7 @@ absl::StatusOr<std::optional<OtlpSettings>> ReadOtlpSettings(
     if (exporter == "none") return std::nullopt;
     endpoint = variables.GetOtlp("ENDPOINT", name);
   }
-  if (endpoint.empty() || endpoint == kOff ||
+  if (endpoint.empty() || endpoint == kNowhere ||
       variables.IsTrue("OTEL_SDK_DISABLED")) {
     return std::nullopt;
   }

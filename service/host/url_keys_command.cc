@@ -5,19 +5,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "service/host/command_exit.h"
 #include "service/security/capability_keys.h"
 
 namespace leasehold {
 namespace {
-
-constexpr int kFailed = 1;
-constexpr int kWrongUsage = 2;
-
-int Fail(int code, absl::string_view message) {
-  std::fprintf(stderr, "leasehold-server url-keys: %s\n",
-               std::string(message).c_str());
-  return code;
-}
 
 // The commands of `url-keys`, and what they are given.
 struct UrlKeysCommands {
@@ -65,16 +57,18 @@ int RunUrlKeysCommand(const std::vector<std::string>& arguments) {
     std::fputs((rotate->parsed() ? rotate : &app)->help().c_str(), stdout);
     return 0;
   } catch (const CLI::ParseError& error) {
-    return Fail(kWrongUsage, absl::StrCat(error.what(), "; --help says more"));
+    return FailCommand("url-keys", kExitWrongUsage,
+                       absl::StrCat(error.what(), "; --help says more"));
   }
   if (in_file->empty() && in_data->empty()) {
-    return Fail(kWrongUsage,
-                "rotate: say where the keys are: --data=DIRECTORY or "
-                "--url-keys=FILE, as the server has it");
+    return FailCommand("url-keys", kExitWrongUsage,
+                       "rotate: say where the keys are: --data=DIRECTORY or "
+                       "--url-keys=FILE, as the server has it");
   }
   const absl::StatusOr<CapabilityKeys> keys = CapabilityKeys::Rotate(
       in_file->empty() ? CapabilityKeys::FileIn(data) : file);
-  if (!keys.ok()) return Fail(kFailed, keys.status().message());
+  if (!keys.ok())
+    return FailCommand("url-keys", kExitFailed, keys.status().message());
   std::printf("%s signs\n", keys->signing().id.c_str());
   return 0;
 }

@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr size_t kStepsMax = 200;
 // Where nobody says when to come back.
-constexpr absl::Duration kPause = absl::Seconds(1);
+constexpr absl::Duration kPauseByDefault = absl::Seconds(1);
 
 // What the body of an error says.
 json ErrorIn(const HttpResponse& response) {
@@ -36,7 +36,8 @@ json ErrorIn(const HttpResponse& response) {
 absl::Duration PauseIn(const HttpResponse& response) {
   int64_t seconds = 0;
   const std::string_view text = response.headers.Get("Retry-After");
-  if (!absl::SimpleAtoi(View(text), &seconds) || seconds < 1) return kPause;
+  if (!absl::SimpleAtoi(View(text), &seconds) || seconds < 1)
+    return kPauseByDefault;
   return absl::Seconds(seconds);
 }
 

@@ -26,7 +26,7 @@ absl::Status NoSuchContext(const InstanceKey& key) {
       absl::StrCat("there is no instance ", QuoteForMessage(key.id)));
 }
 
-absl::StatusOr<InstanceQuery> QueryIn(const HttpRequest& request) {
+absl::StatusOr<InstanceQuery> InstanceQueryIn(const HttpRequest& request) {
   InstanceQuery query;
   const absl::StatusOr<size_t> limit = LimitIn(request);
   if (!limit.ok()) return limit.status();
@@ -63,7 +63,7 @@ std::vector<HttpRoute> DashboardContexts::Routes() {
 }
 
 absl::Status DashboardContexts::List(const HttpCallPtr& call) {
-  absl::StatusOr<InstanceQuery> query = QueryIn(call->request());
+  absl::StatusOr<InstanceQuery> query = InstanceQueryIn(call->request());
   if (!query.ok()) return query.status();
   executor_.Post([this, call, query = *std::move(query)] {
     const absl::StatusOr<InstancePage> page =

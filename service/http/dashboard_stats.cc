@@ -16,10 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-// A pause between two looks is at least this many times as long as a look: with
-// very many contexts it is done less often.
-constexpr int kPauseRatio = 19;
-
 // The status as the proto calls it.
 std::string WordOf(OrchestrationStatus status) {
   OrchestrationInfo info;
@@ -82,7 +78,7 @@ class DashboardStats::Followed final : public LiveTopic {
     const std::string message =
         ServerSentEvent("stats", WriteJson(stats_.Look(scope_)));
     const Instant end = stats_.clock_.Now();
-    next = end + std::max(kStep, (end - now) * kPauseRatio);
+    next = end + PauseAfter(end - now, kStep);
     return {.snapshot = message, .change = message};
   }
 

@@ -51,7 +51,7 @@ void AddTime(json& object, const char* name, std::optional<absl::Time> time) {
   if (time.has_value()) object[name] = TimeText(*time);
 }
 
-json ToJson(const Strip::Context& context) {
+json StripJson(const Strip::Context& context) {
   json object = {{"generation", absl::StrCat(context.generation)}};
   AddTime(object, "create_time", context.opened);
   AddTime(object, "end_time", context.closed);
@@ -61,7 +61,7 @@ json ToJson(const Strip::Context& context) {
   return object;
 }
 
-json ToJson(const Strip::Run& run) {
+json StripJson(const Strip::Run& run) {
   json object = {{"execution_id", run.execution_id}};
   AddTime(object, "create_time", run.began);
   AddTime(object, "end_time", run.ended);
@@ -71,7 +71,7 @@ json ToJson(const Strip::Run& run) {
   return object;
 }
 
-json ToJson(const Strip::Start& start) {
+json StripJson(const Strip::Start& start) {
   json object = {{"result", std::string(NameOf(start.result))},
                  {"time", TimeText(start.time)}};
   AddText(object, "identity", start.by.identity);
@@ -86,11 +86,11 @@ json ToJson(const Strip::Start& start) {
 template <typename Entry>
 json ListOf(const std::vector<Entry>& entries) {
   json list = json::array();
-  for (const Entry& entry : entries) list.push_back(ToJson(entry));
+  for (const Entry& entry : entries) list.push_back(StripJson(entry));
   return list;
 }
 
-json ToJson(const Strip& strip, const InstanceKey& key) {
+json StripJson(const Strip& strip, const InstanceKey& key) {
   return {{"instance_id", key.id},
           {"contexts", ListOf(strip.contexts)},
           {"runs", ListOf(strip.runs)},
@@ -120,7 +120,7 @@ absl::Status Get(const DashboardStripPorts& ports, const HttpCallPtr& call) {
           return call->Fail(absl::NotFoundError(absl::StrCat(
               "nothing is known of the ID ", QuoteForMessage(key.id))));
         }
-        call->Finish(Answer(200, ToJson(strip, key)));
+        call->Finish(Answer(200, StripJson(strip, key)));
       });
   return absl::OkStatus();
 }

@@ -22,14 +22,8 @@ using nlohmann::json;
 constexpr absl::Duration kPause = absl::Milliseconds(250);
 // And for what has ended, or is not there.
 constexpr absl::Duration kEndedPause = absl::Seconds(2);
-// A pause is at least this many times as long as the look before it.
-constexpr int kPauseRatio = 19;
 // Ends of leases are computed, so those that differ by less are the same.
 constexpr int64_t kSameDeadlineMs = 20;
-
-absl::Duration PauseAfter(absl::Duration look, absl::Duration pause) {
-  return std::max(pause, look * kPauseRatio);
-}
 
 // Calls `use` for each context of a tenant with that prefix.
 template <typename Use>

@@ -17,8 +17,6 @@
 namespace leasehold {
 namespace {
 
-constexpr char kTokenHeader[] = "x-ms-continuation-token";
-
 // As clients write the empty key, which a path cannot have.
 constexpr std::string_view kEmptyKey = "$";
 
@@ -52,8 +50,9 @@ void DurableFunctionsEntities::List(const HttpCallPtr& call) {
       .modified_from = query.Time("lastOperationTimeFrom"),
       .modified_to = query.Time("lastOperationTimeTo"),
       .with_state = query.Flag("fetchState", false),
-      .page_token = {.text = std::string(request.headers.Get(kTokenHeader)),
-                     .field = kTokenHeader},
+      .page_token = {.text =
+                         std::string(request.headers.Get(kContinuationHeader)),
+                     .field = kContinuationHeader},
       .count_max = query.Top()};
   absl::Status status = query.status();
   if (const auto name = request.params.Find("name"); name.has_value()) {
@@ -75,7 +74,7 @@ void DurableFunctionsEntities::List(const HttpCallPtr& call) {
         json += ']';
         HttpResponse response = JsonResponse(200, std::move(json));
         if (!page->next_page_token.empty()) {
-          response.headers.Add(kTokenHeader, page->next_page_token);
+          response.headers.Add(kContinuationHeader, page->next_page_token);
         }
         call->Finish(std::move(response));
       });

@@ -16,8 +16,6 @@ namespace {
 
 using Info = std::optional<OrchestrationInfo>;
 
-constexpr char kTokenHeader[] = "x-ms-continuation-token";
-
 // How long a purge by filter may take. The answer says if it did not finish.
 constexpr absl::Duration kPurgeTimeout = absl::Seconds(30);
 
@@ -103,8 +101,9 @@ void DurableFunctionsInstances::List(const HttpCallPtr& call) {
                  .id_prefix = query.Text("instanceIdPrefix").value_or(""),
                  .count_max = query.Top()},
       .payloads = true,
-      .page_token = {.text = std::string(request.headers.Get(kTokenHeader)),
-                     .field = kTokenHeader}};
+      .page_token = {
+          .text = std::string(request.headers.Get(kContinuationHeader)),
+          .field = kContinuationHeader}};
   const bool show_input = query.Flag("showInput", true);
   if (!query.status().ok()) return call->Fail(query.status());
   orchestrations_.Query(
@@ -121,7 +120,7 @@ void DurableFunctionsInstances::List(const HttpCallPtr& call) {
         // After the last page there is none: an empty or a strange one makes
         // clients loop.
         if (!page->next_page_token.empty()) {
-          response.headers.Add(kTokenHeader, page->next_page_token);
+          response.headers.Add(kContinuationHeader, page->next_page_token);
         }
         call->Finish(std::move(response));
       });

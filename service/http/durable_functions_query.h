@@ -29,6 +29,9 @@
 
 namespace leasehold {
 
+// Of a list's request and answer: where the next page begins.
+inline constexpr char kContinuationHeader[] = "x-ms-continuation-token";
+
 class QueryReader {
  public:
   explicit QueryReader(const HttpFields& query) : query_(query) {}

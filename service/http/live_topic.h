@@ -7,8 +7,10 @@
 #ifndef LEASEHOLD_SERVICE_HTTP_LIVE_TOPIC_H_
 #define LEASEHOLD_SERVICE_HTTP_LIVE_TOPIC_H_
 
+#include <algorithm>
 #include <string>
 
+#include "absl/time/time.h"
 #include "lease/clock.h"
 
 namespace leasehold {
@@ -27,6 +29,13 @@ class LiveTopic {
   // time, and is called again at `next`, which it sets, or earlier.
   virtual News Look(Instant now, bool snapshot, Instant& next) = 0;
 };
+
+// The pause after a look that took so long: with very many things to look at it
+// is done less often, so that it takes a twentieth of the time at most.
+inline absl::Duration PauseAfter(absl::Duration look, absl::Duration pause) {
+  constexpr int kPauseRatio = 19;
+  return std::max(pause, look * kPauseRatio);
+}
 
 // `event: NAME`, `data: DATA`. `data` has no line breaks, as JSON has none.
 std::string ServerSentEvent(const std::string& name, const std::string& data);

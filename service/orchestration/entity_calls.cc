@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kPageEntitiesMax = 1000;
 // Of the states in a page, unless one alone is larger.
-constexpr size_t kPageBytesMax = 2 << 20;
+constexpr size_t kEntityPageBytesMax = 2 << 20;
 
 // Of all that watchers are told of.
 uint64_t PrintOf(const EntityRow& row, const std::optional<EntityLock>& lock) {
@@ -123,7 +123,7 @@ void EntityCalls::QueryEntities(EntityListQuery query, Done<EntityList> done) {
             bytes += row.state->size();
           }
           // One that alone is larger has a page of its own.
-          if (bytes > kPageBytesMax && !list.entities.empty()) {
+          if (bytes > kEntityPageBytesMax && !list.entities.empty()) {
             page->next = list.entities.back().id;
             break;
           }

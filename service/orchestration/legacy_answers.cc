@@ -14,7 +14,7 @@ namespace {
 // How deep causes are written; doors cut them at about the same depth.
 constexpr int kCauseDepthMax = 100;
 
-std::string Quoted(std::string_view text) {
+std::string JsonString(std::string_view text) {
   std::string json = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -29,8 +29,8 @@ std::string Quoted(std::string_view text) {
   return json + '"';
 }
 
-std::string Quoted(const Payload& payload) {
-  return payload.has_value() ? Quoted(std::string_view(*payload)) : "null";
+std::string JsonString(const Payload& payload) {
+  return payload.has_value() ? JsonString(std::string_view(*payload)) : "null";
 }
 
 WholeFailure Read(const OpaqueMessage& failure) {
@@ -41,9 +41,9 @@ WholeFailure Read(const OpaqueMessage& failure) {
 
 std::string Details(const WholeFailure& failure, int depth) {
   return absl::StrCat(
-      "{\"ErrorType\":", Quoted(std::string_view(failure.type)),
-      ",\"ErrorMessage\":", Quoted(std::string_view(failure.message)),
-      ",\"StackTrace\":", Quoted(failure.stack_trace), ",\"InnerFailure\":",
+      "{\"ErrorType\":", JsonString(std::string_view(failure.type)),
+      ",\"ErrorMessage\":", JsonString(std::string_view(failure.message)),
+      ",\"StackTrace\":", JsonString(failure.stack_trace), ",\"InnerFailure\":",
       failure.cause.has_value() && depth < kCauseDepthMax
           ? Details(Read(failure.cause), depth + 1)
           : "null",
@@ -56,13 +56,13 @@ EventRaised LegacyAnswer(std::string request_id, const Payload& output,
                          const OpaqueMessage& failure) {
   if (!failure.has_value()) {
     return {std::move(request_id),
-            absl::StrCat("{\"result\":", Quoted(output), "}")};
+            absl::StrCat("{\"result\":", JsonString(output), "}")};
   }
   const WholeFailure whole = Read(failure);
-  return {
-      std::move(request_id),
-      absl::StrCat("{\"exceptionType\":", Quoted(std::string_view(whole.type)),
-                   ",\"failureDetails\":", Details(whole, 1), "}")};
+  return {std::move(request_id),
+          absl::StrCat(
+              "{\"exceptionType\":", JsonString(std::string_view(whole.type)),
+              ",\"failureDetails\":", Details(whole, 1), "}")};
 }
 
 EventRaised LegacyGrant(std::string section_id) {

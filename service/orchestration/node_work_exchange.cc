@@ -28,13 +28,14 @@ SharedDispatcher::Options DispatchOptions(const Clock& clock,
 
 // Of a page of workers, about: by default, clients receive at most 4 MiB in one
 // message.
-constexpr size_t kPageBytesMax = 3 << 20;
-constexpr size_t kBytesBeside = 200;  // Of a worker, beside its texts.
+constexpr size_t kWorkerPageBytesMax = 3 << 20;
+constexpr size_t kWorkerBytesBeside = 200;  // Of a worker, beside its texts.
 
 // About how many bytes it has in a message.
 size_t SizeOf(const WorkerStatus& status) {
-  size_t bytes = kBytesBeside + status.peer.size() + status.identity.size() +
-                 status.sdk.size() + status.user_agent.size();
+  size_t bytes = kWorkerBytesBeside + status.peer.size() +
+                 status.identity.size() + status.sdk.size() +
+                 status.user_agent.size();
   for (const WorkerStatus::Kind& kind : status.kinds) {
     for (const WorkFilter& filter : kind.takes) {
       bytes += 4 + filter.name.size();
@@ -120,7 +121,7 @@ absl::StatusOr<WorkersPage> NodeWorkExchange::ListWorkers(
   while (auto status = dispatcher_.WorkerAfter(query.tenant, after)) {
     bytes += SizeOf(*status);
     if (page.workers.size() == query.count_max ||
-        (bytes > kPageBytesMax && !page.workers.empty())) {
+        (bytes > kWorkerPageBytesMax && !page.workers.empty())) {
       page.next_page_token = page_tokens_.Make(scope, {after, 0});
       break;
     }

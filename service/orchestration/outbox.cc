@@ -7,7 +7,7 @@
 namespace leasehold {
 namespace {
 
-using Kind = OutboxMessage::Kind;
+using LetterKind = OutboxMessage::Kind;
 
 // The body of a row.
 struct Body {
@@ -32,16 +32,16 @@ struct Body {
 };
 
 // Whether a message of that kind has such an event.
-bool Fits(Kind kind, const HistoryEvent& event) {
+bool Fits(LetterKind kind, const HistoryEvent& event) {
   const auto* start = event.As<ExecutionStarted>();
   switch (kind) {
-    case Kind::kEvent:
+    case LetterKind::kEvent:
       return true;
-    case Kind::kRewind:
+    case LetterKind::kRewind:
       return start != nullptr && start->parent.has_value();
-    case Kind::kTerminate:
+    case LetterKind::kTerminate:
       return event.As<ExecutionTerminated>() != nullptr;
-    case Kind::kPurge:
+    case LetterKind::kPurge:
       break;
   }
   return false;
@@ -61,8 +61,8 @@ OutboxRow Outbox::MakeRow(PartitionId target, const OutboxMessage& message) {
             .event = {},
             .kind = static_cast<int32_t>(message.kind),
             .detail = {}};
-  if (message.kind != Kind::kPurge) {
-    (message.kind == Kind::kEvent ? body.event : body.detail) =
+  if (message.kind != LetterKind::kPurge) {
+    (message.kind == LetterKind::kEvent ? body.event : body.detail) =
         EncodeEvent(message.event);
   }
   return {.source = fence_.partition,
@@ -75,13 +75,14 @@ std::optional<OutboxMessage> Outbox::Read(const OutboxRow& row) {
   if (row.damaged) return std::nullopt;
   std::optional<Body> body = DecodeMessage<Body>(row.body);
   if (!body.has_value()) return std::nullopt;
-  const auto kind = static_cast<Kind>(body->kind);
+  const auto kind = static_cast<LetterKind>(body->kind);
   OutboxMessage message{{std::move(body->tenant), std::move(body->instance_id)},
                         std::move(body->execution_id),
                         {},
                         kind};
-  if (kind == Kind::kPurge) return message;
-  const std::string& bytes = kind == Kind::kEvent ? body->event : body->detail;
+  if (kind == LetterKind::kPurge) return message;
+  const std::string& bytes =
+      kind == LetterKind::kEvent ? body->event : body->detail;
   if (bytes.empty()) return std::nullopt;
   std::optional<HistoryEvent> event = DecodeEvent(bytes);
   if (!event.has_value() || !Fits(kind, *event)) return std::nullopt;

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kPageBytesMax = 3 << 20;
 
 // Activities of one orchestration to check for what it waits for.
-constexpr size_t kLooksMax = 1000;
+constexpr size_t kActivitiesMax = 1000;
 
 StoredRun StoredRunOf(const OrchestrationInfo& info, const HistoryEnds& ends) {
   StoredRun run{.execution_id = info.summary.execution_id,
@@ -143,7 +143,7 @@ std::string Reads::WaitingFor(const InstanceKey& key) {
   std::string what = waits_for(open->turn);
   size_t looked_at = 0;
   for (const auto& [id, activity] : open->activities) {
-    if (!what.empty() || ++looked_at > kLooksMax) break;
+    if (!what.empty() || ++looked_at > kActivitiesMax) break;
     what = waits_for(*activity);
   }
   return what;

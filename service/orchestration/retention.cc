@@ -15,7 +15,7 @@ namespace {
 // A server that has just started has better things to do.
 constexpr absl::Duration kFirstDelay = absl::Seconds(1);
 // After something could not be read or erased.
-constexpr absl::Duration kRetryDelay = absl::Seconds(5);
+constexpr absl::Duration kStoreRetryDelay = absl::Seconds(5);
 
 // As good as for good, and no time of day is too early for it.
 constexpr absl::Duration kAgeMax = absl::Hours(1000 * 365 * 24);
@@ -107,7 +107,7 @@ void Retention::Look(int32_t generation, const FinishedQuery& query) {
   absl::StatusOr<FinishedPage> page = engine_.store_.ListFinished(query);
   Engine::Section section(engine_);
   if (generation != generation_) return;
-  if (!page.ok()) return LookAfterLocked(kRetryDelay);
+  if (!page.ok()) return LookAfterLocked(kStoreRetryDelay);
   Step step{.after = page->next, .last = !page->next.has_value()};
   if (step.last) {
     const StoredTime certain =
@@ -134,7 +134,7 @@ void Retention::OnErased(int32_t generation, const Step& step,
                          const absl::StatusOr<PurgeResult>& result) {
   Engine::Section section(engine_);
   if (generation != generation_) return;
-  if (!result.ok()) return LookAfterLocked(kRetryDelay);
+  if (!result.ok()) return LookAfterLocked(kStoreRetryDelay);
   erased_ += result->erased;
   GoOnLocked(step);
 }

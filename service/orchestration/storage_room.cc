@@ -11,7 +11,7 @@
 namespace leasehold {
 namespace {
 
-constexpr absl::Duration kRetryWhenFull = absl::Seconds(1);
+constexpr absl::Duration kRetryWithoutRoom = absl::Seconds(1);
 
 // Names, IDs and rows around a payload, about.
 constexpr size_t kAroundPayload = 256;
@@ -96,7 +96,7 @@ absl::Status StorageRoom::Take(const std::string& tenant, size_t bytes,
             "the limit stored_bytes of this tenant is reached, which is ",
             limit,
             "; orchestrations that have ended can be purged to make room")),
-        kRetryWhenFull);
+        kRetryWithoutRoom);
   }
   // Before anybody is told: from then on the store counts them.
   commit.apply.push_back([taken = std::make_shared<Taken>(

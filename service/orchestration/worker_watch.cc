@@ -9,7 +9,7 @@ namespace leasehold {
 namespace {
 
 // Turns that are out for less are not reported.
-constexpr absl::Duration kLongTurn = absl::Seconds(5);
+constexpr absl::Duration kReportedTurn = absl::Seconds(5);
 
 std::string NameOfWorker(WorkerId id, std::string_view peer) {
   return absl::StrCat("worker ", id, " (", std::string(peer), ")");
@@ -77,7 +77,7 @@ std::string WorkerWatch::WithWhomLocked(const Work& work) {
   const bool turn = work.kind == WorkKind::kTurn;
   const absl::Duration since =
       absl::Microseconds(engine_.schedule_.MonotonicNow() - owned.moves_at);
-  const bool late = turn && since >= kLongTurn;
+  const bool late = turn && since >= kReportedTurn;
   const SharedDispatcher::Standing worker =
       engine_.dispatcher_.StandingOf(work);
   const bool silent = worker.silent || (late && !worker.has_answered);

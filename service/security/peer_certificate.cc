@@ -27,7 +27,7 @@ struct SeenCertificate {
 };
 
 // The place of certificates with that end, which is a part of the signature.
-SeenCertificate& SeenLike(std::string_view pem) {
+SeenCertificate& SeenCertificateLike(std::string_view pem) {
   constexpr size_t kSlots = 64;
   constexpr size_t kEnd = 128;
   thread_local std::array<SeenCertificate, kSlots> seen;
@@ -78,7 +78,7 @@ absl::Time CertificateExpiry(const grpc::ServerContextBase& call) {
       context->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
   if (values.empty()) return absl::InfinitePast();
   const std::string_view pem(values.front().data(), values.front().size());
-  SeenCertificate& seen = SeenLike(pem);
+  SeenCertificate& seen = SeenCertificateLike(pem);
   if (seen.pem != pem) seen = {std::string(pem), ReadExpiry(pem)};
   return seen.expires;
 }

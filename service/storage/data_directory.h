@@ -25,6 +25,10 @@ namespace leasehold {
 
 class DataDirectory {
  public:
+  // The names of the files in it.
+  static constexpr char kStoreName[] = "leasehold.db";
+  static constexpr char kWitnessName[] = "leasehold.witness";
+
   // Locks the directory; creates it, accessible only to this user, if missing.
   //   FailedPrecondition: another process has locked it; the message names
   //     directory and process.

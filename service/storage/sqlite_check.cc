@@ -19,9 +19,6 @@
 namespace leasehold {
 namespace {
 
-constexpr char kFileName[] = "leasehold.db";
-constexpr char kWitnessName[] = "leasehold.witness";
-
 // A table whose rows belong to runs.
 struct PartTable {
   const char* name;
@@ -245,12 +242,13 @@ class Looker {
 SqliteCheck::SqliteCheck(std::string directory,
                          std::unique_ptr<DataDirectory> lock)
     : directory_(std::move(directory)),
-      path_(absl::StrCat(directory_, "/", kFileName)),
+      path_(absl::StrCat(directory_, "/", DataDirectory::kStoreName)),
       lock_(std::move(lock)) {}
 
 absl::StatusOr<std::unique_ptr<SqliteCheck>> SqliteCheck::Begin(
     const std::string& directory, const Clock& clock) {
-  const std::string path = absl::StrCat(directory, "/", kFileName);
+  const std::string path =
+      absl::StrCat(directory, "/", DataDirectory::kStoreName);
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
     return absl::NotFoundError(absl::StrCat("there is no file \"", path, "\""));
@@ -276,7 +274,8 @@ CheckReport SqliteCheck::Look(const RowDecoders& decoders) {
   SqliteConnection file(path_, "", SqliteConnection::Access::kReadOnly);
   CheckReport report = Looker(file, decoders).Look();
   const auto commits = file.AskNumber("SELECT commits FROM ledger");
-  const auto witness = Witness::Open(directory_ + "/" + kWitnessName);
+  const auto witness =
+      Witness::Open(directory_ + "/" + DataDirectory::kWitnessName);
   if (commits.ok() && witness.ok() &&
       static_cast<uint64_t>(*commits) < (*witness)->commits()) {
     report.damage.push_back(absl::StrCat(
@@ -373,7 +372,7 @@ absl::Status SqliteCheck::AcceptWhatIsThere() {
   }
   const auto commits = file.AskNumber("SELECT commits FROM ledger");
   if (!commits.ok()) return commits.status();
-  auto witness = Witness::Open(directory_ + "/" + kWitnessName);
+  auto witness = Witness::Open(directory_ + "/" + DataDirectory::kWitnessName);
   if (!witness.ok()) return witness.status();
   (*witness)->SetCommits(static_cast<uint64_t>(*commits));
   return absl::OkStatus();

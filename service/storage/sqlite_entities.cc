@@ -12,7 +12,7 @@
 namespace leasehold {
 namespace {
 
-constexpr absl::Duration kReadMax = absl::Seconds(1);
+constexpr absl::Duration kEntityReadMax = absl::Seconds(1);
 
 constexpr char kTexts[] = "tenant,id,header,state";
 constexpr char kSum[] = "number,modified,present,tenant,id,header,state";
@@ -21,7 +21,7 @@ constexpr absl::string_view kIsWhole =
     "sum=row_sum(number,modified,present,tenant,id,header,state)";
 
 // The columns of a row, up to its state.
-constexpr absl::string_view kSelect =
+constexpr absl::string_view kSelectEntity =
     "SELECT number, modified, present, tenant, id, header";
 
 EntityRow RowWithoutState(const SqliteRows& rows) {
@@ -216,16 +216,16 @@ SqliteEntityReader::SqliteEntityReader(SqliteConnection& c, const Clock& clock)
               "SELECT awake, operations,"
               " sum=row_sum(line,commits,instances,open,messages,timers,tasks,"
               "outbox,entities,awake,operations) FROM ledger"),
-      awake_(c, absl::StrCat(kSelect, ", ", kIsWhole,
+      awake_(c, absl::StrCat(kSelectEntity, ", ", kIsWhole,
                              " FROM entity INDEXED BY entity_awake"
                              " WHERE number<>0 ORDER BY number")),
       operations_(c,
                   "SELECT number, sequence, event,"
                   " sum=row_sum(number,sequence,event) FROM operation"
                   " ORDER BY number, sequence"),
-      find_(c, absl::StrCat(kSelect, ", state, ", kIsWhole,
+      find_(c, absl::StrCat(kSelectEntity, ", state, ", kIsWhole,
                             " FROM entity WHERE tenant=? AND id=?")),
-      after_(c, absl::StrCat(kSelect,
+      after_(c, absl::StrCat(kSelectEntity,
                              " FROM entity INDEXED BY entity_key"
                              " WHERE tenant=?1 AND id>?2 AND id>=?3"
                              " ORDER BY id")),
@@ -299,7 +299,7 @@ absl::StatusOr<std::optional<EntityRow>> SqliteEntityReader::Find(
 absl::StatusOr<EntityPage> SqliteEntityReader::Query(const EntityQuery& query) {
   constexpr int kRowsBetweenLooks = 64;
   EntityPage page;
-  const Instant end = clock_.Now() + kReadMax;
+  const Instant end = clock_.Now() + kEntityReadMax;
   SqliteRows rows = after_.Start(query.tenant, query.after, query.id_prefix);
   for (int count = 1; rows.Next(); ++count) {
     const std::string_view id = rows.Bytes(4);

@@ -35,7 +35,7 @@ constexpr absl::string_view kNewestFirst =
     " WHERE tenant=? AND (created,number)<(?,?) AND created>=?"
     " ORDER BY created DESC, number DESC";
 
-RowView View(const SqliteRows& rows) {
+RowView ViewOf(const SqliteRows& rows) {
   return {rows.Bytes(4), rows.Bytes(5), static_cast<int32_t>(rows.Number(1)),
           rows.Number(2), rows.NumberOrNull(3)};
 }
@@ -46,11 +46,11 @@ RowPosition PlaceOf(const SqliteRows& rows) {
 
 // Of one of a query's candidates.
 bool IsMatch(const RowQuery& query, const SqliteRows& rows) {
-  return Matches(query, View(rows)) &&
+  return Matches(query, ViewOf(rows)) &&
          (!query.summary || query.summary(rows.Bytes(6)));
 }
 bool IsMatch(const FinishedQuery& query, const SqliteRows& rows) {
-  return Matches(query, View(rows));
+  return Matches(query, ViewOf(rows));
 }
 
 RunRow RowWithoutSummary(const SqliteRows& rows) {

@@ -14,9 +14,6 @@
 namespace leasehold {
 namespace {
 
-constexpr char kFileName[] = "leasehold.db";
-constexpr char kWitnessName[] = "leasehold.witness";
-
 // Time limit for finding damage in Open: a restart must not wait for gigabytes.
 constexpr absl::Duration kCheckMax = absl::Seconds(1);
 
@@ -52,7 +49,7 @@ absl::string_view SynchronousName(Durability durability) {
 SqliteStore::SqliteStore(SqliteStoreOptions options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
-      path_(absl::StrCat(options_.directory, "/", kFileName)),
+      path_(absl::StrCat(options_.directory, "/", DataDirectory::kStoreName)),
       write_state_(absl::UnavailableError(
           absl::StrCat("the store \"", path_, "\" is not open"))),
       guard_(path_),
@@ -108,8 +105,8 @@ absl::Status SqliteStore::Prepare() {
   }
   if (witness_ != nullptr) return absl::OkStatus();
   if (options_.vfs.empty()) {
-    auto witness =
-        Witness::Open(absl::StrCat(options_.directory, "/", kWitnessName));
+    auto witness = Witness::Open(
+        absl::StrCat(options_.directory, "/", DataDirectory::kWitnessName));
     if (!witness.ok()) return witness.status();
     witness_ = *std::move(witness);
   } else {
@@ -130,7 +127,7 @@ absl::Status SqliteStore::CheckPresence() {
       "\"", path_, "\" is ", there ? "empty" : "missing",
       ", but it contained orchestrations; restore it from a backup, or "
       "remove \"",
-      options_.directory, "/", kWitnessName,
+      options_.directory, "/", DataDirectory::kWitnessName,
       "\" to begin with an empty store"));
 }
 
@@ -146,7 +143,7 @@ absl::Status SqliteStore::CheckCommits() {
       there, " commits, but ", acknowledged,
       " were acknowledged; put the newer file back, together with its "
       "\"-wal\", or remove \"",
-      options_.directory, "/", kWitnessName,
+      options_.directory, "/", DataDirectory::kWitnessName,
       "\" to continue with this one, as after restoring a backup"));
 }
 

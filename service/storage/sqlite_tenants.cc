@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
 namespace {
@@ -10,10 +11,6 @@ namespace {
 // How many numbers are known without looking: more than are busy at a time.
 constexpr size_t kRunsKnown = 4096;
 constexpr size_t kEntitiesKnown = 1024;
-
-absl::string_view View(std::string_view text) {
-  return {text.data(), text.size()};
-}
 
 // The bytes in these columns.
 std::string LengthSql(std::string_view columns) {

@@ -28,7 +28,7 @@ constexpr absl::Duration kLifetime = absl::Hours(1);
 const absl::Time kEver = absl::InfinitePast();
 // Of a simulated clock.
 const absl::Time kNow = absl::FromUnixSeconds(1'577'836'800);
-constexpr std::array kVerbs = {
+constexpr std::array kAllVerbs = {
     CapabilityVerb::kStatus,     CapabilityVerb::kHistory,
     CapabilityVerb::kRaiseEvent, CapabilityVerb::kTerminate,
     CapabilityVerb::kSuspend,    CapabilityVerb::kResume};
@@ -70,7 +70,7 @@ void CheckMade(const CapabilityTarget& target, std::string_view verbs,
                size_t seed) {
   const auto made = Ours().Make(target, verbs, kLifetime);
   if (!made.ok()) return;
-  for (const CapabilityVerb verb : kVerbs) {
+  for (const CapabilityVerb verb : kAllVerbs) {
     Property(Ours().Check(*made, target, verb, kEver).ok() ==
                  (verbs.find(static_cast<char>(verb)) != verbs.npos),
              "a capability allows its verbs and no others");
@@ -79,7 +79,7 @@ void CheckMade(const CapabilityTarget& target, std::string_view verbs,
   }
   std::string forged = *made;
   forged[seed % forged.size()] ^= static_cast<char>(1 << (seed % 8));
-  for (const CapabilityVerb verb : kVerbs) {
+  for (const CapabilityVerb verb : kAllVerbs) {
     Property(!Ours().Check(forged, target, verb, kEver).ok(),
              "each byte counts");
   }
@@ -96,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rest.remove_prefix(std::min(rest.size(), part.size() + 1));
   }
   const CapabilityTarget target = {.tenant = parts[1], .instance_id = parts[2]};
-  for (const CapabilityVerb verb : kVerbs) {
+  for (const CapabilityVerb verb : kAllVerbs) {
     const absl::Status status = Ours().Check(parts[0], target, verb, kEver);
     if (status.ok()) {
       // It is the one of the corpus: the clock stands, and so does its expiry.

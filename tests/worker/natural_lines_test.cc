@@ -15,9 +15,6 @@
 namespace leasehold::worker {
 namespace {
 
-// Too long to be kept within a std::string.
-constexpr char kLong[] = "a text that is too long for a string to keep inside";
-
 // What `Main`, which is `code`, comes to if its activities give `results`, one
 // after the other: its output and how many it called, as in "7 after 2".
 template <typename Code>

@@ -15,7 +15,7 @@ using testing::ElementsAre;
 
 constexpr char kParentNext[] = "parent-next";
 
-Registry PayAndShip() {
+Registry CodeThatPaysAndShips() {
   Registry registry;
   registry.AddOrchestrator("Main", [](OrchestrationContext& ctx) -> Task<> {
     co_await ctx.CallActivity("Pay");
@@ -68,7 +68,7 @@ std::vector<HistoryEvent::EventTypeCase> Kinds(
 }
 
 TEST(Rewind, AnActivityThatFailedBeginsAgainAndThoseThatDidNotAreKept) {
-  const Registry registry = PayAndShip();
+  const Registry registry = CodeThatPaysAndShips();
   const TurnHistory history = TurnHistory()
                                   .Turn(1)
                                   .Started("Main")
@@ -98,7 +98,7 @@ TEST(Rewind, AnActivityThatFailedBeginsAgainAndThoseThatDidNotAreKept) {
 }
 
 TEST(Rewind, ItIsTheSameEachTime) {
-  const Registry registry = PayAndShip();
+  const Registry registry = CodeThatPaysAndShips();
   const TurnHistory history =
       TurnHistory().Turn(1).Started("Main").Scheduled(1, "Pay").Turn(2).Broke(
           1);
@@ -108,7 +108,7 @@ TEST(Rewind, ItIsTheSameEachTime) {
 }
 
 TEST(Rewind, AChildThatFailedIsAwaitedAgain) {
-  const Registry registry = PayAndShip();
+  const Registry registry = CodeThatPaysAndShips();
   const TurnHistory history = TurnHistory()
                                   .Turn(1)
                                   .Started("Main")
@@ -163,7 +163,7 @@ TEST(Rewind, CustomStatusIsThatOfWhatIsReplayed) {
 }
 
 TEST(Rewind, ARewindThatIsPastChangesNothingOfTheTurn) {
-  const Registry registry = PayAndShip();
+  const Registry registry = CodeThatPaysAndShips();
   OrchestratorRequest request =
       TurnHistory().Turn(1).Started("Main").Request(0, 2);
   request.add_newevents()->mutable_executionrewound();

@@ -28,8 +28,6 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Too long to be kept within a std::string.
-constexpr char kLong[] = "a text that is too long for a string to keep inside";
 constexpr char kOrder[] =
     R"({"count":2,"item":"a text that is too long for a string to keep inside"})";
 

@@ -34,6 +34,9 @@ namespace leasehold::worker {
 
 inline constexpr char kInstance[] = "order-1";
 inline constexpr char kExecution[] = "e0";
+// Too long to be kept within a std::string.
+inline constexpr char kLong[] =
+    "a text that is too long for a string to keep inside";
 
 // Under which ID the code sends its request to an entity, as task `id`.
 inline std::string RequestId(int32_t id) {
