@@ -231,10 +231,7 @@ class Restoring {
   }
 
   absl::Status MakeReady() {
-    const std::string aside =
-        absl::StrCat(partial_, "/", kReplaced,
-                     absl::FormatTime("%Y%m%dT%H%M%E3SZ", clock_.WallNow(),
-                                      absl::UTCTimeZone()));
+    const std::string aside = absl::StrCat(partial_, "/", NameOfReplaced());
     absl::Status status = files_.MakeDirectory(partial_);
     if (status.ok()) status = files_.MakeDirectory(aside);
     for (const BackupManifest::File& file : manifest_.files) {
@@ -252,6 +249,18 @@ class Restoring {
           files_.Rename(partial_, absl::StrCat(options_.data, "/", kReady));
     }
     return status.ok() ? files_.Sync(options_.data) : status;
+  }
+
+  // One that is free. Nobody else takes it: the directory is locked.
+  std::string NameOfReplaced() const {
+    const std::string name = absl::StrCat(
+        kReplaced, absl::FormatTime("%Y%m%dT%H%M%SZ", clock_.WallNow(),
+                                    absl::UTCTimeZone()));
+    std::string found = name;
+    for (int i = 2; Exists(absl::StrCat(options_.data, "/", found)); ++i) {
+      found = absl::StrCat(name, "-", i);
+    }
+    return found;
   }
 
   absl::Status Copy(const BackupManifest::File& file) {
