@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <random>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -33,6 +34,8 @@ constexpr char kReplaced[] = "replaced-";
 // is reached after a hundred restores.
 constexpr int64_t kOpensSkipped = 1024;
 constexpr int64_t kOpensSkippedByTimeMax = 16384;
+
+constexpr int64_t kSkippedAtRandomMax = kOpensSkipped * kGenerationsPerOpen;
 
 bool Exists(const std::string& path) {
   std::error_code error;
@@ -322,9 +325,12 @@ class Restoring {
   int64_t GenerationsSkipped() const {
     const int64_t minutes =
         absl::ToInt64Minutes(clock_.WallNow() - manifest_.made);
-    return kGenerationsPerOpen *
-           (kOpensSkipped +
-            std::clamp(minutes, int64_t{0}, kOpensSkippedByTimeMax));
+    const int64_t opens =
+        kOpensSkipped + std::clamp(minutes, int64_t{0}, kOpensSkippedByTimeMax);
+    // Two restores of one backup have different ones.
+    std::random_device random;
+    const int64_t some = (int64_t{random()} << 10) % kSkippedAtRandomMax;
+    return kGenerationsPerOpen * opens + some;
   }
 
   absl::Status GiveAway(const std::string& aside) {

@@ -16,7 +16,8 @@
 // used twice. How far the store had come is read from the files that are
 // replaced, if they are there. Beyond that, the restore leaves room for a
 // thousand starts of a server since the backup was made, and one more for each
-// minute (kOpensSkipped).
+// minute (kOpensSkipped), and goes on a little further at random, so that two
+// restores of one backup do not begin at the same.
 //
 // Thread-safety: one thread.
 #ifndef LEASEHOLD_SERVICE_STORAGE_STORE_RESTORE_H_
