@@ -204,7 +204,8 @@ class World:
         server = self.serve(data, "--listen=127.0.0.1:0")
         address = server.out[0].removeprefix("address=")
         eye = Sidecar(address)
-        ids = [id for id in eye.list_ids(pageSize=1000) if id.startswith("client")]
+        ids = [state["instanceId"] for state in eye.query(
+            instanceIdPrefix="client", maxInstanceCount=1000)]
         there = {client.name: set() for client in self.clients}
         for id in ids:
             name, number = id.rsplit("-", 1)
