@@ -373,7 +373,7 @@ std::optional<int> RunCommand(int argc, char** argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view command = argv[1];
   const std::vector<std::string> arguments(argv + 2, argv + argc);
-  const leasehold::RealClock clock;
+  leasehold::RealClock clock;
   if (command == "backup") return leasehold::RunBackupCommand(arguments, clock);
   if (command == "restore") {
     return leasehold::RunRestoreCommand(arguments, clock);

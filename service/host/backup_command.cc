@@ -104,8 +104,7 @@ struct RestoreCommand {
 
 }  // namespace
 
-int RunBackupCommand(const std::vector<std::string>& arguments,
-                     const Clock& clock) {
+int RunBackupCommand(const std::vector<std::string>& arguments, Clock& clock) {
   BackupCommand command;
   if (const auto code = Parse(command.app, arguments)) return *code;
   command.options.program = LEASEHOLD_VERSION;

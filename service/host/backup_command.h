@@ -16,8 +16,7 @@ namespace leasehold {
 // 1, something could not be read or written, or is damaged; 2, wrong usage, or
 // a directory that cannot be used like that. Standard error says why, in one
 // line. `backup` prints the folder of the backup.
-int RunBackupCommand(const std::vector<std::string>& arguments,
-                     const Clock& clock);
+int RunBackupCommand(const std::vector<std::string>& arguments, Clock& clock);
 int RunRestoreCommand(const std::vector<std::string>& arguments,
                       const Clock& clock);
 

@@ -100,7 +100,7 @@ class Target {
 // One backup, from its beginning to its end.
 class Making {
  public:
-  Making(const BackupOptions& options, const Clock& clock, DurableFiles& files)
+  Making(const BackupOptions& options, Clock& clock, DurableFiles& files)
       : options_(options),
         clock_(clock),
         files_(files),
@@ -305,7 +305,7 @@ class Making {
   static constexpr int64_t kFirstSchemaWithLedger = 3;
 
   const BackupOptions& options_;
-  const Clock& clock_;
+  Clock& clock_;
   DurableFiles& files_;
   const std::string source_;
   std::string path_;
@@ -316,7 +316,7 @@ class Making {
 }  // namespace
 
 absl::StatusOr<BackupMade> MakeBackup(const BackupOptions& options,
-                                      const Clock& clock, DurableFiles& files) {
+                                      Clock& clock, DurableFiles& files) {
   return Making(options, clock, files).Make();
 }
 

@@ -53,7 +53,7 @@ struct BackupMade {
 //   DataLoss: the database is damaged.
 //   Unavailable: something cannot be read or written; the disk is full.
 absl::StatusOr<BackupMade> MakeBackup(const BackupOptions& options,
-                                      const Clock& clock, DurableFiles& files);
+                                      Clock& clock, DurableFiles& files);
 
 // The folders with backups in a directory, oldest first.
 std::vector<std::string> ListBackups(const std::string& directory);
