@@ -146,7 +146,9 @@ TEST_F(StoreRestoreTest, OneThatEndsAtAnyStepLeavesTheFormerStateOrTheNew) {
   int former = 0;
   for (bool done = false; !done; ++failed) {
     SCOPED_TRACE(absl::StrCat("step ", failed));
+    // What comes next: a server, or (every other time) the restore again.
     for (const bool server_next : {true, false}) {
+      if (!server_next && failed % 2 == 0) continue;
       fs::remove_all(other_);
       fs::copy(data_, other_, fs::copy_options::recursive);
       done =
