@@ -266,15 +266,15 @@ def _():
                 sidecar.start("program", id="a")
                 token = worker.turn().token
                 path = backed_up(data, f"{folder}/backups")
-            generation = server.connect().echo(id="room").generation
+            generation = server.connect().echo("room").generation
             server.end(signal.SIGKILL)
         for _ in range(3):  # Each start takes many generations.
             with Server(f"--data={data}") as server:
-                generation = server.connect().echo(id="room").generation
+                generation = server.connect().echo("room").generation
                 server.end(signal.SIGKILL)
         restored(path, data, "--replace")
         with Server(f"--data={data}") as server:
-            expect(server.connect().echo(id="room").generation > generation,
+            expect(server.connect().echo("room").generation > generation,
                    f"a generation that is not above {generation}")
             sidecar = Sidecar(server)
             with sidecar.worker() as worker:

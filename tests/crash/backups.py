@@ -69,7 +69,7 @@ class Client(threading.Thread):
                 self.asked = self.acknowledged + 1
                 self.start_once(id)
                 self.acknowledged += 1
-                if self.acknowledged % 5 == 0:
+                if self.acknowledged % 2 == 0:
                     self.sidecar.wait_for_completion(id)
                     self.ended = self.acknowledged
             except grpc.RpcError as error:
@@ -176,8 +176,8 @@ class World:
             self.counts["backups_killed"] += killed
         else:
             backup.wait()
+            backup.__exit__()
         code = backup.process.returncode
-        backup.__exit__()
         if not killed and code != 0:
             raise Found(f"the backup failed: {backup.err}")
         whole = self.whole_backups()
