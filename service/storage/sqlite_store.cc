@@ -33,7 +33,7 @@ constexpr int64_t kLogFrameBytes = 24 + 4096;
 constexpr int64_t kLogBytesKept = 64 << 20;
 
 // Each waits for as long as SQLite waits for a lock: two seconds.
-constexpr int kCopyLogTries = 3;
+constexpr int kCopyLogTries = 4;
 
 constexpr int kWriterCacheKib = 32 << 10;
 

@@ -33,7 +33,7 @@ constexpr char kPartial[] = ".partial";
 
 // What is written without being synced: the server's own syncs may have to wait
 // for all of it.
-constexpr int64_t kUnsyncedBytesMax = 16 << 20;
+constexpr int64_t kUnsyncedBytesMax = 8 << 20;
 
 // How long a server that starts has the file for itself before the copy begins
 // again.
