@@ -27,6 +27,7 @@
 #include "service/builtin/builtin_worker.h"
 #include "service/doors/health_server.h"
 #include "service/doors/reflection_server.h"
+#include "service/host/backup_command.h"
 #include "service/host/check_command.h"
 #include "service/host/console.h"
 #include "service/host/http_apis.h"
@@ -372,7 +373,11 @@ std::optional<int> RunCommand(int argc, char** argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view command = argv[1];
   const std::vector<std::string> arguments(argv + 2, argv + argc);
-  const leasehold::RealClock clock;
+  leasehold::RealClock clock;
+  if (command == "backup") return leasehold::RunBackupCommand(arguments, clock);
+  if (command == "restore") {
+    return leasehold::RunRestoreCommand(arguments, clock);
+  }
   if (command == "check") return leasehold::RunCheckCommand(arguments, clock);
   if (command == "token") return leasehold::RunTokenCommand(arguments, clock);
   if (command == "url-keys") return leasehold::RunUrlKeysCommand(arguments);

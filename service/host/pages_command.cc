@@ -13,6 +13,7 @@
 #include "lease/base/command_text.h"
 #include "lease/base/completion.h"
 #include "lease/base/manual.h"
+#include "service/host/backup_command.h"
 #include "service/host/check_command.h"
 #include "service/host/command_exit.h"
 #include "service/host/server_text.h"
@@ -79,7 +80,11 @@ PagesCommand ManCommand() {
 CommandText Program() {
   CommandText program = DescribeServer();
   program.commands = {
-      DescribeCheck(), DescribeToken(), DescribeUrlKeys(),
+      DescribeBackup(),
+      DescribeRestore(),
+      DescribeCheck(),
+      DescribeToken(),
+      DescribeUrlKeys(),
       DescribeCommand(CompletionCommand().app, "leasehold-server completion"),
       DescribeCommand(ManCommand().app, "leasehold-server man")};
   return program;

@@ -86,6 +86,13 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(
       open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory->directory_ < 0) return Failed("open", path, errno);
 
+  // Root may act for a server that runs as somebody else.
+  struct stat owner = {};
+  if (geteuid() == 0 && fstat(directory->directory_, &owner) == 0 &&
+      fchown(lock, owner.st_uid, owner.st_gid) != 0) {
+    return Failed("change the owner of", lock_path, errno);
+  }
+
   // The lock file of an earlier server may have been deleted and created again:
   // that server still has the lock of the directory.
   for (const int held : {lock, directory->directory_}) {
@@ -110,6 +117,18 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(
 DataDirectory::~DataDirectory() {
   if (lock_ >= 0) close(lock_);
   if (directory_ >= 0) close(directory_);
+}
+
+void DataDirectory::AskReadersToLetGo() const {
+  futimens(lock_, nullptr);  // If it fails, they are in the way: no harm else.
+}
+
+std::string DataDirectory::ReadersMark(const std::string& path) {
+  struct stat found = {};
+  const std::string lock_path = absl::StrCat(path, "/", kLockName);
+  if (stat(lock_path.c_str(), &found) != 0) return "";
+  return absl::StrCat(found.st_ino, ":", found.st_mtim.tv_sec, ".",
+                      found.st_mtim.tv_nsec);
 }
 
 absl::Status DataDirectory::Sync() const { return SyncNames(path_); }

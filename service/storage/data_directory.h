@@ -45,6 +45,14 @@ class DataDirectory {
   //   Unavailable: the system reports an error.
   absl::Status Sync() const;
 
+  // Asks programs that read the files at length, as a backup does, to let go of
+  // them for a moment: this one is about to copy the log into the file, which
+  // takes that nobody reads.
+  void AskReadersToLetGo() const;
+  // What such a program compares: it changes when a server asks, or begins to
+  // use the directory. May be called while another process has the lock.
+  static std::string ReadersMark(const std::string& path);
+
  private:
   explicit DataDirectory(std::string path) : path_(std::move(path)) {}
 

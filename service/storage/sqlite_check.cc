@@ -10,10 +10,12 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "service/storage/durable_files.h"
 #include "service/storage/sqlite_connection.h"
 #include "service/storage/sqlite_run_counts.h"
 #include "service/storage/sqlite_schema.h"
 #include "service/storage/sqlite_tenants.h"
+#include "service/storage/store_restore.h"
 #include "service/storage/witness.h"
 
 namespace leasehold {
@@ -250,11 +252,15 @@ absl::StatusOr<std::unique_ptr<SqliteCheck>> SqliteCheck::Begin(
   const std::string path =
       absl::StrCat(directory, "/", DataDirectory::kStoreName);
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
+  if (!std::filesystem::exists(path, error) &&
+      !RestoreIsUnfinished(directory)) {
     return absl::NotFoundError(absl::StrCat("there is no file \"", path, "\""));
   }
   auto lock = DataDirectory::Lock(directory, clock);
   if (!lock.ok()) return lock.status();
+  DurableFiles files;
+  const auto finished = FinishRestore(directory, files);
+  if (!finished.ok()) return finished.status();
   std::unique_ptr<SqliteCheck> check(
       new SqliteCheck(directory, *std::move(lock)));
   SqliteConnection file(path, "", SqliteConnection::Access::kReadOnly);

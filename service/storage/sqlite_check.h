@@ -53,7 +53,7 @@ struct CheckReport {
 
 class SqliteCheck {
  public:
-  // Locks the data directory.
+  // Locks the data directory; ends a restore that was interrupted.
   //   FailedPrecondition: a server uses it, or its schema version differs.
   //   NotFound: there is no file.   Unavailable: as Store::Open.
   static absl::StatusOr<std::unique_ptr<SqliteCheck>> Begin(

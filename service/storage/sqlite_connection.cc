@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace leasehold {
@@ -14,6 +15,10 @@ constexpr int kBusyMs = 2000;
 
 // SQLite virtual machine steps between two checks of `stop`: some 0.1 ms.
 constexpr int kStepsBetweenLooks = 10'000;
+
+// Pages between two questions whether to go on: some milliseconds.
+constexpr int kPagesAtOnce = 256;
+constexpr int64_t kPageBytes = 4096;
 
 absl::Status DamagedFile(const std::string& path, absl::string_view how) {
   return absl::DataLossError(absl::StrCat(
@@ -87,6 +92,21 @@ void RunMoved(sqlite3_context* context, int, sqlite3_value** values) {
                    .to = goes_on ? std::optional<int32_t>(to) : std::nullopt});
 }
 
+// How SQLite is told that nobody writes the file.
+std::string UnchangingName(const std::string& path) {
+  std::string name = "file:";
+  for (const char c : path) {
+    if (absl::ascii_isalnum(c) || c == '/' || c == '.' || c == '-') {
+      name += c;
+    } else {
+      absl::StrAppend(
+          &name, "%",
+          absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    }
+  }
+  return name + "?immutable=1";
+}
+
 absl::Status FromCode(int code, const std::string& path,
                       absl::string_view detail, int machine_error) {
   // The system's error says more than what SQLite makes of it.
@@ -139,12 +159,15 @@ absl::Status FromCode(int code, const std::string& path,
 SqliteConnection::SqliteConnection(std::string path, const std::string& vfs,
                                    Access access)
     : path_(std::move(path)) {
-  const int how = access == Access::kReadOnly
-                      ? SQLITE_OPEN_READONLY
-                      : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-  const int code =
-      sqlite3_open_v2(path_.c_str(), &db_, how | SQLITE_OPEN_NOMUTEX,
-                      vfs.empty() ? nullptr : vfs.c_str());
+  const int how = access == Access::kWrite
+                      ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                      : SQLITE_OPEN_READONLY;
+  const bool unchanging = access == Access::kUnchanging;
+  const std::string name = unchanging ? UnchangingName(path_) : path_;
+  const int code = sqlite3_open_v2(
+      name.c_str(), &db_,
+      how | SQLITE_OPEN_NOMUTEX | (unchanging ? SQLITE_OPEN_URI : 0),
+      vfs.empty() ? nullptr : vfs.c_str());
   if (code != SQLITE_OK) {
     KeepFirst(Failure(code));
     return;
@@ -222,6 +245,30 @@ bool SqliteConnection::StopWhen(absl::FunctionRef<bool()> stop,
   body();
   sqlite3_progress_handler(db_, 0, nullptr, nullptr);
   return watch.stopped;
+}
+
+absl::StatusOr<bool> SqliteConnection::CopyTo(
+    SqliteConnection& to, absl::FunctionRef<bool(int64_t bytes_left)> more) {
+  if (!status_.ok()) return status_;
+  if (!to.status_.ok()) return to.status_;
+  sqlite3_backup* copy = sqlite3_backup_init(to.db_, "main", db_, "main");
+  if (copy == nullptr) return to.Failure(sqlite3_extended_errcode(to.db_));
+  int code = SQLITE_OK;
+  bool goes_on = true;
+  while (goes_on) {
+    code = sqlite3_backup_step(copy, kPagesAtOnce);
+    goes_on =
+        code == SQLITE_OK && more(sqlite3_backup_remaining(copy) * kPageBytes);
+  }
+  const int end = sqlite3_backup_finish(copy);
+  if (code == SQLITE_OK || end == SQLITE_OK) return code == SQLITE_DONE;
+  // SQLite reports all failures at `to`, those of reading this file, too.
+  const int primary = code & 0xff;
+  const bool of_this = primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ||
+                       code == SQLITE_IOERR_READ ||
+                       code == SQLITE_IOERR_SHORT_READ;
+  if (of_this) return FromCode(code, path_, sqlite3_errstr(code), 0);
+  return to.Failure(code);
 }
 
 void SqliteConnection::TakeCheckpoints() {

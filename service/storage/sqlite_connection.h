@@ -39,7 +39,9 @@ namespace leasehold {
 
 class SqliteConnection {
  public:
-  enum class Access { kWrite, kReadOnly };
+  // kUnchanging: reads a file that nobody writes, and that has no log; leaves
+  // no file beside it.
+  enum class Access { kWrite, kReadOnly, kUnchanging };
 
   // Opens the file; kWrite creates it if it is missing. `vfs`: empty is the
   // system's default. status() has the result.
@@ -81,6 +83,14 @@ class SqliteConnection {
 
   // A status saying that the file is damaged: `how`.
   absl::Status Damaged(const std::string& how) const;
+
+  // Copies the whole file, as the transaction of this connection sees it, over
+  // the contents of `to`. Asks `more` after every few megabytes, with the bytes
+  // that are left; false ends it, and `to` is of no use. Returns whether all
+  // was copied. The message of an error names the file that it is about.
+  // REQUIRES: the transaction has read something; `to` has none.
+  absl::StatusOr<bool> CopyTo(SqliteConnection& to,
+                              absl::FunctionRef<bool(int64_t bytes_left)> more);
 
   // From now on only Checkpoint copies the log into the file, never a commit.
   // log_pages says how many pages the last commit has left in the log.

@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
+#include "service/storage/durable_files.h"
 #include "service/storage/sqlite_schema.h"
+#include "service/storage/store_restore.h"
 
 namespace leasehold {
 namespace {
@@ -26,6 +28,9 @@ constexpr int64_t kLogFrameBytes = 24 + 4096;
 
 // A log that has grown beyond this is truncated to it.
 constexpr int64_t kLogBytesKept = 64 << 20;
+
+// Each waits for as long as SQLite waits for a lock: two seconds.
+constexpr int kCopyLogTries = 4;
 
 constexpr int kWriterCacheKib = 32 << 10;
 
@@ -101,6 +106,15 @@ absl::Status SqliteStore::Prepare() {
   if (directory_ == nullptr && options_.vfs.empty()) {
     auto directory = DataDirectory::Lock(options_.directory, clock_);
     if (!directory.ok()) return directory.status();
+    DurableFiles files;
+    const auto finished = FinishRestore(options_.directory, files);
+    if (!finished.ok()) return finished.status();
+    if (finished->has_value()) {
+      Note("store_restored",
+           absl::StrCat("the restore of a backup was interrupted, and is "
+                        "finished now; ",
+                        Describe(**finished)));
+    }
     directory_ = *std::move(directory);
   }
   if (witness_ != nullptr) return absl::OkStatus();
@@ -174,12 +188,8 @@ absl::Status SqliteStore::OpenFile() {
   // After a failed sync, the log may contain pages that a later sync takes for
   // written: the kernel forgets what it could not write. Copying them into the
   // file writes them again.
-  const auto busy = file.AskNumber("PRAGMA wal_checkpoint(TRUNCATE)");
-  if (!busy.ok()) return busy.status();
-  if (*busy != 0) {
-    return absl::UnavailableError(absl::StrCat("another program is reading \"",
-                                               path_, "\"; it must end first"));
-  }
+  status = CopyLog();
+  if (!status.ok()) return status;
   guard_.SetLogBytes(0);
   status = CheckIntegrity();
   if (!status.ok()) return status;
@@ -197,6 +207,19 @@ absl::Status SqliteStore::OpenFile() {
   writer_->Publish(run_counts_);
   status = CheckCommits();
   return status.ok() ? writer_->CommitNothing() : status;
+}
+
+absl::Status SqliteStore::CopyLog() {
+  // A backup that reads lets go when it is asked, and begins anew after a
+  // while, perhaps while this still copies: then it is asked once more.
+  for (int i = 0; i < kCopyLogTries; ++i) {
+    if (directory_ != nullptr) directory_->AskReadersToLetGo();
+    const auto busy = connection_->AskNumber("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!busy.ok()) return busy.status();
+    if (*busy == 0) return absl::OkStatus();
+  }
+  return absl::UnavailableError(absl::StrCat("another program is reading \"",
+                                             path_, "\"; it must end first"));
 }
 
 absl::Status SqliteStore::Migrate() {

@@ -134,6 +134,8 @@ class SqliteStore final : public Store {
   absl::Status CheckPresence();
   absl::Status CheckCommits();
   absl::Status OpenFile();
+  // Copies the whole log into the file, and empties it.
+  absl::Status CopyLog();
   absl::Status Migrate();
   // Checks as much as it can in a second. Repairs indexes.
   absl::Status CheckIntegrity();

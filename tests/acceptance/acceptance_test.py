@@ -29,7 +29,8 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "encryption", "identity", "tenants", "limits", "client_tokens",
            "overload", "retention", "why", "http_listener", "http_access", "http_dashboard",
            "durable_functions_http", "durable_functions_js", "durable_functions_python",
-            "traces", "metrics", "grafana", "metric_limits", "top", "strips")
+            "traces", "metrics", "grafana", "metric_limits", "top", "strips",
+           "backup")
 
 
 def main():
