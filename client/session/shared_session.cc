@@ -110,6 +110,13 @@ absl::StatusOr<size_t> SharedSession::AddChannel(const std::string& address) {
   return AddChannel(OpenChannel(address, {}, options_.credentials), address);
 }
 
+absl::StatusOr<std::shared_ptr<grpc::Channel>> SharedSession::Channel(
+    size_t index) const {
+  const auto link = Find(index);
+  if (!link.ok()) return link.status();
+  return (*link)->channel;
+}
+
 absl::Status SharedSession::HoldChannel(size_t index) {
   const auto link = Find(index);
   if (!link.ok()) return link.status();

@@ -121,6 +121,21 @@ class SharedSession {
   absl::StatusOr<size_t> AddChannel(const std::string& address)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // A channel of the session, for stubs of the caller's own:
+  //
+  //   const auto stub = Chat::NewStub(*session->Channel(0));
+  //   grpc::ClientContext context;
+  //   if (auto s = session->Prepare(context); !s.ok()) return s;
+  //   stub->Say(&context, request, &reply);
+  //   session->Observe(context);
+  //
+  // HoldChannel holds the instance over it. The caller's stubs may outlive the
+  // session and CloseChannel; the connection closes with the last of them. Does
+  // not block. OUT_OF_RANGE: no such channel. FAILED_PRECONDITION: the channel
+  // is closed.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel(size_t index) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // Opens a channel as its first call would: holds the instance over it, and
   // blocks until it is held, at most for the call timeout. For programs that
   // use stubs of their own. Does nothing if `hold` is off.

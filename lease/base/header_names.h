@@ -19,6 +19,8 @@ inline constexpr std::string_view kIdleTimeoutHeader = "instance-idle-timeout";
 // How long a stream may be silent.
 inline constexpr std::string_view kHeartbeatHeader = "heartbeat-interval";
 inline constexpr std::string_view kExpectHeader = "instance-expect";
+// Which unfinished calls a call comes from (service/instance/call_chain.h).
+inline constexpr std::string_view kCallChainHeader = "instance-call-chain";
 // Response headers.
 inline constexpr std::string_view kGenerationHeader = "instance-generation";
 inline constexpr std::string_view kCreatedHeader = "instance-created";

@@ -85,11 +85,19 @@ void InstanceDoor::Write(const Met& met, grpc::ServerContextBase& call) const {
       absl::StrCat(absl::ToInt64Milliseconds(met.idle_timeout)));
 }
 
+namespace {
+
+std::string FullName(std::string_view service, std::string_view method) {
+  if (service.empty()) return std::string(method);
+  return absl::StrCat(std::string(service), "/", std::string(method));
+}
+
+}  // namespace
+
 std::unique_ptr<const PinHolder> HolderOf(const ServerCall& call) {
   const MethodInfo& method = call.method();
   return std::make_unique<const PinHolder>(
-      PinHolder{.method = absl::StrCat(std::string(method.service), "/",
-                                       std::string(method.name)),
+      PinHolder{.method = FullName(method.service, method.name),
                 .peer = call.context().peer(),
                 .identity = call.caller().name});
 }
@@ -101,6 +109,8 @@ std::vector<std::pair<std::string, std::string>> CallMetadata::Copy() const {
   }
   return copy;
 }
+
+std::string CallMetadata::Method() const { return FullName(service_, method_); }
 
 bool PinAwaiter::await_suspend(std::coroutine_handle<> coroutine) {
   waiting_ = coroutine;

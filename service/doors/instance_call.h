@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -124,14 +125,21 @@ inline std::shared_ptr<ReleaseListener> EndWhenReleased(
 // caller.
 std::unique_ptr<const PinHolder> HolderOf(const ServerCall& call);
 
-// The metadata of a call, for initializers.
+// What initializers are told of a call.
 class CallMetadata : public RequestMetadata {
  public:
-  explicit CallMetadata(const grpc::ServerContextBase& call) : call_(call) {}
+  // `service` may be empty. They and `method` outlive this.
+  CallMetadata(const grpc::ServerContextBase& call, std::string_view service,
+               std::string_view method)
+      : call_(call), service_(service), method_(method) {}
   std::vector<std::pair<std::string, std::string>> Copy() const override;
+  std::string Method() const override;
+  std::string Peer() const override { return call_.peer(); }
 
  private:
   const grpc::ServerContextBase& call_;
+  const std::string_view service_;
+  const std::string_view method_;
 };
 
 // Awaits the pin of a call, and adds to the response's metadata which instance
@@ -144,7 +152,8 @@ class PinAwaiter final : private CallMetadata,
   // `request`: the instance that the call wants, or the status that it gets.
   PinAwaiter(const InstanceDoor& door,
              absl::StatusOr<InstanceRequest>&& request, ServerCall& call)
-      : CallMetadata(call.context()),
+      : CallMetadata(call.context(), call.method().service,
+                     call.method().name),
         PinWaiter(With(request, *this)),
         door_(door),
         call_(call) {

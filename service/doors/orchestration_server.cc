@@ -208,7 +208,8 @@ CallTask OrchestrationServer::ServeStart(MethodQueue& calls) {
   ServeStart(calls);
   if (!co_await call.Parse()) co_return;
 
-  const CallMetadata metadata(call.context());
+  const CallMetadata metadata(call.context(), call.method().service,
+                              call.method().name);
   absl::StatusOr<InstanceRequest> context =
       door_.Read(call, call.request().instance_id());
   absl::Status status = context.ok() ? call.Admit() : context.status();

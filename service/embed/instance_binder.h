@@ -27,9 +27,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
-#include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,245 +35,20 @@
 #include <type_traits>
 #include <utility>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "lease/base/mutex.h"
-#include "lease/clock.h"
-#include "service/doors/instance_call.h"
+#include "service/embed/call_wait.h"
+#include "service/embed/chain_metadata.h"
+#include "service/embed/pending_answer.h"
 #include "service/embed/service_options.h"
 #include "service/embed/state_extension.h"
-#include "service/instance/executor.h"
-#include "service/instance/held_pin.h"
+#include "service/embed/unary_call.h"
+#include "service/instance/call_chain.h"
 #include "service/instance/instance_registry.h"
 #include "service/instance/serial_queue.h"
 #include "service/rpc/status_mapping.h"
 
 namespace leasehold {
-
-namespace internal {
-
-// What all binders of one Instances object share.
-struct BinderCore {
-  const InstanceDoor& door;
-  Clock& clock;
-  Executor& executor;
-  // Where continuations learn that they get no instance, or no access: calls
-  // that wait may occupy every thread of the other executor.
-  Executor& failures;
-  AccessTimer& access_timer;
-  const absl::Duration idle_timeout;
-  StateMaker states;
-};
-
-// Which of three events came first: the answer to a wait, its cancellation, or
-// the moment when the thread that began it is done with it ("parked"). Before a
-// wait is parked, its object belongs to that thread; afterwards, to the thread
-// that answers.
-class WaitGate {
- public:
-  enum class Parked { kWaits, kAnswered, kCancelled };
-
-  // Called once by the thread that began the wait. kWaits: an answer will come;
-  // do not touch the object any more. kAnswered: the answer is there.
-  // kCancelled: `cancel`, which stops the wait if it can, has done so, and no
-  // answer will come.
-  template <typename Cancel>
-  Parked Park(Cancel cancel) {
-    unsigned bits = bits_.load();
-    while ((bits & kAnswered) == 0) {
-      if ((bits & kCancelled) != 0 && cancel()) return Parked::kCancelled;
-      if (bits_.compare_exchange_weak(bits, bits | kParked)) {
-        return Parked::kWaits;
-      }
-    }
-    return Parked::kAnswered;
-  }
-  // The answer is there. True: pass it on. False: Park will return kAnswered.
-  [[nodiscard]] bool Answer() {
-    return (bits_.fetch_or(kAnswered) & kParked) != 0;
-  }
-  // True: the wait is parked; stop it if that is still possible. False: Park
-  // stops it, or the wait has been answered.
-  [[nodiscard]] bool Cancel() {
-    return (bits_.fetch_or(kCancelled) & (kParked | kAnswered)) == kParked;
-  }
-
- private:
-  static constexpr unsigned kParked = 1;
-  static constexpr unsigned kAnswered = 2;
-  static constexpr unsigned kCancelled = 4;
-  std::atomic<unsigned> bits_{0};
-};
-
-// A wait that can be cancelled.
-class Waiting {
- public:
-  virtual ~Waiting() = default;
-  virtual void Cancel() = 0;
-};
-
-// The waits of a call: for its context, then perhaps for access.
-class CallWait : public Waiting,
-                 private CallMetadata,
-                 private PinWaiter,
-                 private AccessWaiter {
- public:
-  // The wait ends with Cancelled, before this returns or on the thread that is
-  // about to begin it. An answer that is there already stays.
-  void Cancel() final;
-
- protected:
-  CallWait(const BinderCore& core, const ServiceOptions& service,
-           const grpc::ServerContextBase& call);
-
-  const BinderCore& core() const { return core_; }
-  // Whether OnPinned runs on a thread of ours, and not inside the call that
-  // began the wait.
-  bool elsewhere() const { return elsewhere_; }
-  using PinWaiter::request;
-
-  // Each is called once. Its answer comes once, inside the call or on the
-  // executor (Cancelled inside Cancel; for other errors see FailsInPlace).
-  void AwaitPin();
-  void AwaitAccess(SerialQueue& queue, std::string method);
-  virtual void OnPinned(absl::StatusOr<PinGrant> grant) = 0;
-  // Whether an error runs no code of the embedder: then the thread that has the
-  // error passes it on.
-  virtual bool FailsInPlace() const = 0;
-  virtual void OnHasAccess(absl::StatusOr<SerialAccess> access) = 0;
-
- private:
-  CallWait(const BinderCore& core, absl::StatusOr<InstanceRequest> request,
-           const ServiceOptions& service, const grpc::ServerContextBase& call);
-
-  void OnGrant(absl::StatusOr<PinGrant> grant) final;
-  void OnAccess(absl::StatusOr<SerialAccess> access) final;
-
-  // Constant after construction.
-  const BinderCore& core_;
-  const absl::Status request_status_;
-
-  // Synchronises itself.
-  WaitGate pin_gate_;
-  WaitGate access_gate_;
-
-  bool elsewhere_ = false;  // Set before the answer is passed on.
-
-  // Between an answer and the thread that takes it.
-  std::optional<absl::StatusOr<PinGrant>> grant_;
-  std::optional<absl::StatusOr<SerialAccess>> access_;
-  SerialQueue* queue_ = nullptr;
-};
-
-// A wait for access for one message of a stream.
-class MessageWait final : public Waiting,
-                          private AccessWaiter,
-                          public std::enable_shared_from_this<MessageWait> {
- public:
-  using Then = absl::AnyInvocable<void(absl::StatusOr<SerialAccess>) &&>;
-
-  // `failures`: where `then` runs with an error; null: on the thread that has
-  // the error. `threw` is called if `then` throws.
-  MessageWait(Then then, Executor* failures, std::function<void()> threw)
-      : then_(std::move(then)), failures_(failures), threw_(std::move(threw)) {}
-  void Begin(AccessTimer& timer, SerialQueue& queue, std::string method);
-  void Cancel() override;
-
- private:
-  void OnAccess(absl::StatusOr<SerialAccess> access) override;
-  void Finish(absl::StatusOr<SerialAccess> access);
-  // Finish, for threads on which nobody would catch an exception.
-  void FinishElsewhere();
-
-  Then then_;
-  Executor* const failures_;
-  const std::function<void()> threw_;
-  WaitGate gate_;
-  SerialQueue* queue_ = nullptr;
-  std::optional<absl::StatusOr<SerialAccess>> access_;
-  std::shared_ptr<MessageWait> self_;  // While waiting.
-};
-
-// A long call's hold on its context.
-class Binding {
- public:
-  // `listener` is told of a forced release; if it is null, a forced release
-  // cancels the call.
-  Binding(const BinderCore& core, grpc::ServerContextBase& call, PinGrant grant,
-          std::shared_ptr<ReleaseListener> listener);
-  ~Binding();
-
-  const BinderCore& core() const { return core_; }
-  grpc::ServerContextBase& call() const { return call_; }
-  InstanceContext& context() const { return **pin_; }
-  bool created() const { return created_; }
-  InstanceKey key() const {
-    return {.tenant = std::string(context().tenant()),
-            .id = std::string(context().id())};
-  }
-
- private:
-  class CancelOnRelease;
-
-  const BinderCore& core_;
-  grpc::ServerContextBase& call_;
-  const bool created_;
-  std::shared_ptr<CancelOnRelease> canceller_;
-  std::optional<HeldPin> pin_;
-};
-
-// An answer that a thread waits for.
-template <typename T>
-class BlockingAnswer {
- public:
-  void Tell(absl::StatusOr<T> answer) ABSL_LOCKS_EXCLUDED(mu_) {
-    MutexLock lock(mu_);
-    answer_ = std::move(answer);
-    told_.NotifyAll();
-  }
-  // Cancels `wait` if `call` is cancelled.
-  absl::StatusOr<T> Await(Clock& clock, const grpc::ServerContextBase& call,
-                          Waiting& wait) ABSL_LOCKS_EXCLUDED(mu_) {
-    // A synchronous call learns that it was cancelled only by asking.
-    constexpr absl::Duration kAskEvery = absl::Milliseconds(50);
-    for (;;) {
-      {
-        MutexLock lock(mu_);
-        if (!answer_.has_value()) {
-          clock.WaitUntil(told_, mu_, clock.Now() + kAskEvery);
-        }
-        if (answer_.has_value()) return *std::move(answer_);
-      }
-      if (call.IsCancelled()) wait.Cancel();
-    }
-  }
-
- private:
-  Mutex mu_;
-  CondVar told_;
-  std::optional<absl::StatusOr<T>> answer_ ABSL_GUARDED_BY(mu_);
-};
-
-// `status`, naming the instance of `context`.
-absl::Status InInstance(const InstanceContext& context,
-                        const absl::Status& status);
-
-// The answer of a call whose handler threw, as gRPC itself would give it; tells
-// observers what was thrown. REQUIRES: the exception is being handled.
-grpc::Status HandlerThrew(const BinderCore& core,
-                          const InstanceContext& context,
-                          std::string_view method);
-// The continuation of a long call threw on a thread of ours: tells observers
-// and cancels the call.
-void ContinuationThrew(const BinderCore& core, grpc::ServerContextBase& call,
-                       const InstanceKey& key, uint64_t generation);
-// Returns `status`, of a State that could not be created; tells observers.
-absl::Status StateFailed(const BinderCore& core, const InstanceContext& context,
-                         const absl::Status& status);
-
-}  // namespace internal
 
 // A wait that has begun. Cancel it when its call is cancelled. Destroying the
 // handle cancels nothing.
@@ -301,14 +74,20 @@ class WaitHandle {
 template <typename State>
 class StateAccess {
  public:
-  StateAccess(SerialAccess access, State& state)
-      : access_(std::move(access)), state_(&state) {}
+  StateAccess(SerialAccess access, CallChain chain, State& state)
+      : access_(std::move(access)), chain_(std::move(chain)), state_(&state) {}
 
   State& operator*() const { return *state_; }
   State* operator->() const { return state_; }
 
+  // What calls that the message makes pass on (chain_metadata.h): while they
+  // run, calls that come back to the State may use it, and the message must
+  // not.
+  CallChain chain() const { return internal::ChainWith(chain_, access_); }
+
  private:
   SerialAccess access_;
+  CallChain chain_;  // That the stream came by.
   State* state_;
 };
 
@@ -333,20 +112,27 @@ class Bound {
   // function that calls this.
   //   Unavailable: it waited for longer than the access timeout.
   //   Cancelled: through the handle.
+  //   InvalidArgument, ResourceExhausted: the stream's call chain is malformed,
+  //     or too long for one link more.
   // REQUIRES: this Bound lives until `then` has been called.
   template <typename Then>
   requires kIsSerial<State> WaitHandle
   AwaitAccess(Then then, std::string_view method = __builtin_FUNCTION())
   const {
+    absl::StatusOr<CallChain> chain = Chain();
+    if (!chain.ok()) {
+      then(absl::StatusOr<StateAccess<State>>(chain.status()));
+      return WaitHandle();
+    }
     auto wait = std::make_shared<internal::MessageWait>(
-        [then = std::move(then), state = state_.state,
+        [then = std::move(then), state = state_.state, chain = *chain,
          &context = context()](absl::StatusOr<SerialAccess> access) mutable {
           if (!access.ok()) {
             then(absl::StatusOr<StateAccess<State>>(
                 internal::InInstance(context, access.status())));
           } else {
-            then(absl::StatusOr<StateAccess<State>>(
-                StateAccess<State>(*std::move(access), *state)));
+            then(absl::StatusOr<StateAccess<State>>(StateAccess<State>(
+                *std::move(access), std::move(chain), *state)));
           }
         },
         &binding_->core().failures,
@@ -356,7 +142,7 @@ class Bound {
                                       binding->context().generation());
         });
     wait->Begin(binding_->core().access_timer, *state_.queue,
-                std::string(method));
+                std::string(method), *std::move(chain));
     return WaitHandle(wait);
   }
 
@@ -364,6 +150,8 @@ class Bound {
   absl::StatusOr<StateAccess<State>> AwaitAccessBlocking(
       std::string_view method =
           __builtin_FUNCTION()) const requires kIsSerial<State> {
+    absl::StatusOr<CallChain> chain = Chain();
+    if (!chain.ok()) return chain.status();
     auto answer = std::make_shared<internal::BlockingAnswer<SerialAccess>>();
     auto wait = std::make_shared<internal::MessageWait>(
         [answer](absl::StatusOr<SerialAccess> access) {
@@ -371,15 +159,25 @@ class Bound {
         },
         nullptr, [] {});
     wait->Begin(binding_->core().access_timer, *state_.queue,
-                std::string(method));
+                std::string(method), *chain);
     absl::StatusOr<SerialAccess> access =
         answer->Await(binding_->core().clock, binding_->call(), *wait);
     if (!access.ok()) return internal::InInstance(context(), access.status());
-    return StateAccess<State>(*std::move(access), *state_.state);
+    return StateAccess<State>(*std::move(access), *std::move(chain),
+                              *state_.state);
   }
 
  private:
   friend class InstanceBinder;
+
+  // The chain that the call came by, if it matters.
+  absl::StatusOr<CallChain> Chain() const {
+    if constexpr (kIsReentrant<State>) {
+      return internal::ChainFor(binding_->call(), /*adds=*/true);
+    } else {
+      return CallChain();
+    }
+  }
 
   Bound(std::unique_ptr<internal::Binding> binding,
         StateMaker::Found<State> state)
@@ -394,23 +192,34 @@ class InstanceBinder {
   InstanceBinder(const internal::BinderCore& core, ServiceOptions service)
       : core_(&core), service_(service) {}
 
-  // Serves a unary call of the callback API with `fn(State&)` or `fn(State&,
-  // InstanceContext&)`, which may fill in the reply and returns a grpc::Status.
-  // The pin, and the access of a serial State, last until `fn` has returned,
-  // and are given back before the answer goes out, so that a client that has
-  // the answer can release the instance. The call ends with
-  //   what `fn` returns, or Unknown if `fn` throws;
+  // Serves a unary call of the callback API with one of
+  //   grpc::Status fn(State&)
+  //   grpc::Status fn(State&, InstanceContext&)
+  //   grpc::Status fn(State&, InstanceContext&, const CallChain&)
+  //   void fn(State&, PendingAnswer)
+  //   void fn(State&, InstanceContext&, PendingAnswer)
+  // which may fill in the reply, and return the call's status or answer with it
+  // later (pending_answer.h). The chain is what calls that `fn` makes pass on
+  // (chain_metadata.h). The pin, and the access of a serial State, last until
+  // `fn` has returned or answered, and are given back before the answer goes
+  // out, so that a client that has the answer can release the instance. The
+  // call ends with
+  //   what `fn` returns or answers, or Unknown if `fn` throws;
+  //   Internal: the last copy of its PendingAnswer has gone;
   //   InvalidArgument, NotFound, AlreadyExists, ResourceExhausted, Unavailable,
   //     or an initializer's status: it gets no instance, or no access;
   //   Cancelled: it was cancelled while it waited.
-  // `method` names the call in the error of calls that wait behind it for too
-  // long; by default it is the function that calls this.
+  // `method` names the call to initializers, and in the error of calls that
+  // wait behind it for too long; by default it is the function that calls this.
   template <typename State, typename Fn>
   [[nodiscard]] grpc::ServerUnaryReactor* Bind(
       grpc::CallbackServerContext* call, Fn fn,
       const char* method = __builtin_FUNCTION()) const {
-    auto* unary = new UnaryCallback<State, Fn>(*core_, service_, *call,
-                                               std::move(fn), method);
+    using Unary =
+        std::conditional_t<internal::HandlerTraits<State, Fn>::kAnyLater,
+                           internal::UnaryLater<State, Fn>,
+                           internal::UnaryNow<State, Fn>>;
+    auto* unary = new Unary(*core_, service_, *call, std::move(fn), method);
     unary->Start();
     return unary;
   }
@@ -423,108 +232,36 @@ class InstanceBinder {
   // sends it with its next operation. `listener` is told when the instance is
   // released by force or the server drains, so that it can let go; if it is
   // null, a forced release cancels the call, and in a drain the call goes on
-  // until the drain timeout. REQUIRES: `call` is not over before `then` has
-  // been called.
+  // until the drain timeout. `method` names the call to initializers. REQUIRES:
+  // `call` is not over before `then` has been called.
   template <typename State, typename Then>
   WaitHandle Bind(grpc::ServerContextBase& call, Then then,
-                  std::shared_ptr<ReleaseListener> listener = nullptr) const {
+                  std::shared_ptr<ReleaseListener> listener = nullptr,
+                  const char* method = __builtin_FUNCTION()) const {
     auto wait = std::make_shared<LongCall<State, Then>>(
-        *core_, service_, call, std::move(then), std::move(listener));
+        *core_, service_, call, std::move(then), std::move(listener), method);
     wait->Start();
     return WaitHandle(wait);
   }
 
   // Binds in a synchronous handler, which may block: it waits until the context
-  // is open or the call is cancelled. `listener` as above.
+  // is open or the call is cancelled. `listener` and `method` as above.
   template <typename State>
   absl::StatusOr<Bound<State>> BindBlocking(
       grpc::ServerContext& call,
-      std::shared_ptr<ReleaseListener> listener = nullptr) const {
+      std::shared_ptr<ReleaseListener> listener = nullptr,
+      const char* method = __builtin_FUNCTION()) const {
     auto answer = std::make_shared<internal::BlockingAnswer<Bound<State>>>();
     auto tell = [answer](absl::StatusOr<Bound<State>> bound) {
       answer->Tell(std::move(bound));
     };
     auto wait = std::make_shared<LongCall<State, decltype(tell), true>>(
-        *core_, service_, call, tell, std::move(listener));
+        *core_, service_, call, tell, std::move(listener), method);
     wait->Start();
     return answer->Await(core_->clock, call, *wait);
   }
 
  private:
-  template <typename State, typename Fn>
-  class UnaryCallback final : public grpc::ServerUnaryReactor,
-                              private internal::CallWait {
-   public:
-    static_assert(
-        std::is_invocable_r_v<grpc::Status, Fn&, State&> ||
-            std::is_invocable_r_v<grpc::Status, Fn&, State&, InstanceContext&>,
-        "Bind<State>(call, fn) wants `grpc::Status fn(State&)` or "
-        "`grpc::Status fn(State&, InstanceContext&)`");
-
-    UnaryCallback(const internal::BinderCore& core,
-                  const ServiceOptions& service,
-                  grpc::CallbackServerContext& call, Fn fn, const char* method)
-        : CallWait(core, service, call),
-          call_(call),
-          fn_(std::move(fn)),
-          method_(method) {}
-
-    void Start() { AwaitPin(); }
-
-   private:
-    void OnPinned(absl::StatusOr<PinGrant> grant) override {
-      if (!grant.ok()) return End(ToGrpcStatus(grant.status()));
-      core().door.Write(*grant, call_);
-      pin_ = std::move(grant->pin);
-      absl::StatusOr<StateMaker::Found<State>> found =
-          core().states.template StateOf<State>(*pin_);
-      if (!found.ok()) {
-        return End(
-            ToGrpcStatus(internal::StateFailed(core(), *pin_, found.status())));
-      }
-      state_ = found->state;
-      if constexpr (kIsSerial<State>) {
-        AwaitAccess(*found->queue, method_);
-      } else {
-        End(Run());
-      }
-    }
-    void OnHasAccess(absl::StatusOr<SerialAccess> access) override {
-      if (!access.ok()) {
-        return End(ToGrpcStatus(internal::InInstance(*pin_, access.status())));
-      }
-      access_ = *std::move(access);
-      End(Run());
-    }
-    // Answers, after it has given back what the call held.
-    void End(const grpc::Status& status) {
-      access_.reset();
-      pin_.Reset();
-      Finish(status);
-    }
-    grpc::Status Run() {
-      try {
-        if constexpr (std::is_invocable_v<Fn&, State&>) {
-          return fn_(*state_);
-        } else {
-          return fn_(*state_, *pin_);
-        }
-      } catch (...) {
-        return internal::HandlerThrew(core(), *pin_, method_);
-      }
-    }
-    bool FailsInPlace() const override { return true; }
-    void OnCancel() override { Cancel(); }
-    void OnDone() override { delete this; }
-
-    grpc::CallbackServerContext& call_;
-    Fn fn_;
-    const char* const method_;
-    Pin pin_;
-    State* state_ = nullptr;
-    std::optional<SerialAccess> access_;  // Destroyed before the pin.
-  };
-
   // `ours`: `then` does not block, and is not the embedder's code.
   template <typename State, typename Then, bool ours = false>
   class LongCall final
@@ -533,8 +270,8 @@ class InstanceBinder {
    public:
     LongCall(const internal::BinderCore& core, const ServiceOptions& service,
              grpc::ServerContextBase& call, Then then,
-             std::shared_ptr<ReleaseListener> listener)
-        : CallWait(core, service, call),
+             std::shared_ptr<ReleaseListener> listener, const char* method)
+        : CallWait(core, service, call, method),
           call_(call),
           then_(std::move(then)),
           listener_(std::move(listener)) {}

@@ -78,6 +78,10 @@ Instances::Instances(InstancesOptions options)
             .failures = failures_executor_,
             .access_timer = access_timer_,
             .idle_timeout = options_.idle_timeout,
+            .provider =
+                options_.provider != nullptr
+                    ? *options_.provider
+                    : static_cast<InstanceContextProvider&>(shared_provider_),
             .states = {}},
       binder_(core_, {}),
       budget_(clock_, {.connection_bytes_max = options_.connection_bytes_max,

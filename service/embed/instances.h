@@ -42,6 +42,7 @@
 #include "service/doors/instances_server.h"
 #include "service/embed/failure_log.h"
 #include "service/embed/instance_binder.h"
+#include "service/embed/state_timer.h"
 #include "service/instance/context_initializer.h"
 #include "service/instance/context_lease.h"
 #include "service/instance/executor.h"
@@ -67,7 +68,7 @@ namespace leasehold {
 
 struct InstancesOptions {
   // Decides when a context is idle. Null: contexts are shared by header, and
-  // have a lease.
+  // have a lease. A service may have another one (ServiceOptions::provider).
   InstanceContextProvider* provider = nullptr;
   // Run in order for each new context, after the one that attaches its lease.
   std::vector<ContextInitializer*> initializers = {};
@@ -232,14 +233,17 @@ class Instances {
   }
   template <typename State, typename Then>
   WaitHandle Bind(grpc::ServerContextBase& call, Then then,
-                  std::shared_ptr<ReleaseListener> listener = nullptr) const {
-    return binder_.Bind<State>(call, std::move(then), std::move(listener));
+                  std::shared_ptr<ReleaseListener> listener = nullptr,
+                  const char* method = __builtin_FUNCTION()) const {
+    return binder_.Bind<State>(call, std::move(then), std::move(listener),
+                               method);
   }
   template <typename State>
   absl::StatusOr<Bound<State>> BindBlocking(
       grpc::ServerContext& call,
-      std::shared_ptr<ReleaseListener> listener = nullptr) const {
-    return binder_.BindBlocking<State>(call, std::move(listener));
+      std::shared_ptr<ReleaseListener> listener = nullptr,
+      const char* method = __builtin_FUNCTION()) const {
+    return binder_.BindBlocking<State>(call, std::move(listener), method);
   }
   // The same for a service with options of its own.
   InstanceBinder ForService(ServiceOptions service) const {

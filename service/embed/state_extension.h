@@ -6,11 +6,16 @@
 //
 //   static constexpr auto kConcurrency = leasehold::Concurrency::kSerial;
 //   explicit State(leasehold::InstanceContext& context);   // Else State().
+//   void OnAttach(leasehold::InstanceContext& context);    // It is in use now.
 //   void OnDetach(leasehold::DetachReason reason);         // May block.
 //
 // (A State that derives from Extension is serial if it derives from
-// SerialExtension, and overrides Extension's OnDetach.) Others find a wrapped
-// State of kMultiple by its own type: `context.Find<Counter>()`.
+// SerialExtension, whose constructor may be told that it is kReentrant, and
+// overrides Extension's OnDetach.) Others find a wrapped State of kMultiple by
+// its own type: `context.Find<Counter>()`.
+//
+// OnAttach and OnDetach run without access: OnAttach perhaps beside the first
+// calls, OnDetach when there are none.
 //
 // Thread-safety: as every Extension.   Lifetime: as every Extension.
 #ifndef LEASEHOLD_SERVICE_EMBED_STATE_EXTENSION_H_
@@ -46,7 +51,19 @@ consteval bool IsSerial() {
         "an Extension is serial by deriving from SerialExtension");
     return false;
   } else if constexpr (requires { State::kConcurrency; }) {
-    return State::kConcurrency == Concurrency::kSerial;
+    return State::kConcurrency != Concurrency::kMultiple;
+  } else {
+    return false;
+  }
+}
+
+template <typename State>
+consteval bool IsReentrant() {
+  // An Extension says so when it is made: its chain is always looked at.
+  if constexpr (std::is_base_of_v<SerialExtension, State>) {
+    return true;
+  } else if constexpr (IsSerial<State>()) {
+    return State::kConcurrency == Concurrency::kReentrant;
   } else {
     return false;
   }
@@ -57,15 +74,36 @@ consteval bool IsSerial() {
 template <typename State>
 inline constexpr bool kIsSerial = internal::IsSerial<State>();
 
+// Whether calls of a State may come back to it by their chain.
+template <typename State>
+inline constexpr bool kIsReentrant = internal::IsReentrant<State>();
+
+namespace internal {
+
+// The base of a StateExtension.
+template <typename State>
+class SerialStateBase : public SerialExtension {
+ protected:
+  SerialStateBase() : SerialExtension(State::kConcurrency) {}
+};
+
+}  // namespace internal
+
 template <typename State>
 class StateExtension final
-    : public std::conditional_t<kIsSerial<State>, SerialExtension, Extension> {
+    : public std::conditional_t<kIsSerial<State>,
+                                internal::SerialStateBase<State>, Extension> {
  public:
   explicit StateExtension(std::unique_ptr<State> state)
       : state_(std::move(state)) {}
 
   State& state() { return *state_; }
 
+  void OnAttach(InstanceContext& context) override {
+    if constexpr (requires { state_->OnAttach(context); }) {
+      state_->OnAttach(context);
+    }
+  }
   bool MayBlock() const override {
     return requires(State & state) { state.OnDetach(DetachReason::kIdle); };
   }

@@ -23,7 +23,15 @@ namespace leasehold {
 // A copy of the first caller's request: the caller itself may be gone.
 struct InitializerRequest {
   InstanceRequest request;  // `metadata` is null: see below.
+  // All metadata of the call: names in lower case, values of `-bin` headers as
+  // bytes. A name may occur more than once.
   std::vector<std::pair<std::string, std::string>> metadata;
+  // The method that was called, `package.Service/Method`. For a service of an
+  // embedder these are ServiceOptions::name and the name that was given to
+  // Bind; without the former, the latter alone.
+  std::string method = {};
+  // Who called, as gRPC writes it: `ipv4:127.0.0.1:41234`.
+  std::string peer = {};
 };
 
 class ContextInitializer {

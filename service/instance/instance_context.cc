@@ -16,7 +16,8 @@ size_t InstanceContext::FrontBytes(size_t key_bytes) {
 
 InstanceContext& InstanceContext::Make(ContextHome& home, Mutex& mu,
                                        const InstanceKey& key, size_t key_hash,
-                                       uint64_t generation, bool id_generated) {
+                                       uint64_t generation, bool id_generated,
+                                       const ProviderSet& providers) {
   const size_t front = FrontBytes(key.tenant.size() + key.id.size());
   char* const memory =
       static_cast<char*>(::operator new(front + sizeof(InstanceContext)));
@@ -24,8 +25,8 @@ InstanceContext& InstanceContext::Make(ContextHome& home, Mutex& mu,
   key.id.copy(object - key.id.size(), key.id.size());
   key.tenant.copy(object - key.id.size() - key.tenant.size(),
                   key.tenant.size());
-  return *new (object)
-      InstanceContext(home, mu, key, key_hash, generation, id_generated);
+  return *new (object) InstanceContext(home, mu, key, key_hash, generation,
+                                       id_generated, providers);
 }
 
 void InstanceContext::Free() {
@@ -36,7 +37,8 @@ void InstanceContext::Free() {
 
 InstanceContext::InstanceContext(ContextHome& home, Mutex& mu,
                                  const InstanceKey& key, size_t key_hash,
-                                 uint64_t generation, bool id_generated)
+                                 uint64_t generation, bool id_generated,
+                                 const ProviderSet& providers)
     : home_(home),
       tenant_size_(static_cast<uint32_t>(key.tenant.size())),
       id_size_(static_cast<uint32_t>(key.id.size())),
@@ -44,7 +46,8 @@ InstanceContext::InstanceContext(ContextHome& home, Mutex& mu,
       key_hash_(key_hash),
       generation_(generation),
       create_time_(home.clock_.WallNow()),
-      id_generated_(id_generated) {}
+      id_generated_(id_generated),
+      providers_(&providers) {}
 
 InstanceContext::~InstanceContext() {
   // The registry has detached the extensions, and usually destroyed them.
@@ -309,7 +312,7 @@ InstanceInfo InstanceContext::DescribeLocked(size_t held_max) const {
   }
   if (info.state == InstanceState::kIdle) {
     info.held_by_provider = held_by_provider_.load();
-    if (home_.leased_ && !info.held_by_provider) {
+    if (leased() && !info.held_by_provider) {
       info.lease_remaining = lease_remaining();
     }
   }

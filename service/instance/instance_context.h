@@ -27,6 +27,7 @@
 #include "absl/time/time.h"
 #include "lease/base/cells.h"
 #include "lease/base/mutex.h"
+#include "lease/base/text_view.h"
 #include "lease/clock.h"
 #include "lease/lease.h"
 #include "service/instance/context_word.h"
@@ -34,11 +35,16 @@
 #include "service/instance/extension.h"
 #include "service/instance/instance_info.h"
 #include "service/instance/instance_key.h"
+#include "service/instance/provider_sets.h"
 #include "service/instance/wait_line.h"
 
 namespace leasehold {
 
+class AccessTimer;
+class AlarmClock;
 class ContextOpening;
+class ContextTimer;
+class ContextTimers;
 class HeldPin;
 class Pin;
 
@@ -58,8 +64,8 @@ class ReleaseListener {
 // The registry, as its contexts see it.
 class ContextHome {
  public:
-  ContextHome(Clock& clock, Executor& executor, bool leased)
-      : clock_(clock), executor_(executor), leased_(leased) {}
+  ContextHome(Clock& clock, Executor& executor)
+      : clock_(clock), executor_(executor) {}
 
  protected:
   ~ContextHome() = default;
@@ -78,6 +84,11 @@ class ContextHome {
   virtual void OnRemovalFailed(const InstanceContext& context,
                                const ExtensionType& type,
                                const absl::Status& status) = 0;
+  // Timers of the context are ready: they run soon. Takes over a reference.
+  virtual void OnTimersDue(InstanceContext& context) = 0;
+  // What rings for timers, and what their waits for access go by.
+  virtual AlarmClock& timer_alarms() = 0;
+  virtual AccessTimer& timer_access() = 0;
   // `code`, written by an embedder, has thrown. REQUIRES: the exception is
   // being handled.
   virtual void OnThrew(const InstanceContext& context,
@@ -95,7 +106,6 @@ class ContextHome {
  private:
   Clock& clock_;
   Executor& executor_;
-  const bool leased_;  // Whether contexts have a lease.
 };
 
 class InstanceContext : private Lease {
@@ -103,10 +113,10 @@ class InstanceContext : private Lease {
   InstanceContext(const InstanceContext&) = delete;
   InstanceContext& operator=(const InstanceContext&) = delete;
 
-  std::string_view tenant() const {
+  TextView tenant() const {
     return {key_end() - id_size_ - tenant_size_, tenant_size_};
   }
-  std::string_view id() const { return {key_end() - id_size_, id_size_}; }
+  TextView id() const { return {key_end() - id_size_, id_size_}; }
   // The number of this context's lifetime: grows each time a context of the key
   // is created, never reused.
   uint64_t generation() const { return generation_; }
@@ -114,6 +124,10 @@ class InstanceContext : private Lease {
   Instant last_use() const { return Lease::last_use(); }
   absl::Time create_time() const { return create_time_; }
   ContextWord::Value word() const { return word_.Load(); }
+  // Whether it has a lease, or ends as soon as its providers say so.
+  bool leased() const {
+    return providers_.load(std::memory_order_acquire)->leased;
+  }
 
   // Time that would remain on the lease if the context became idle now; never
   // negative.
@@ -180,6 +194,8 @@ class InstanceContext : private Lease {
   friend class ContextBounds;
   friend class ContextOpening;
   friend class ContextTable;
+  friend class ContextTimer;
+  friend class ContextTimers;
   friend class HeldPin;
   friend class InstanceRegistry;
   friend class Pin;
@@ -246,9 +262,11 @@ class InstanceContext : private Lease {
   // guards what is guarded; it is the registry's, and shared with others.
   static InstanceContext& Make(ContextHome& home, Mutex& mu,
                                const InstanceKey& key, size_t key_hash,
-                               uint64_t generation, bool id_generated);
+                               uint64_t generation, bool id_generated,
+                               const ProviderSet& providers);
   InstanceContext(ContextHome& home, Mutex& mu, const InstanceKey& key,
-                  size_t key_hash, uint64_t generation, bool id_generated);
+                  size_t key_hash, uint64_t generation, bool id_generated,
+                  const ProviderSet& providers);
   ~InstanceContext();
   // Destroys the context and frees the memory that Make allocated.
   void Free();
@@ -297,6 +315,14 @@ class InstanceContext : private Lease {
   // Renews the lease and releases one pin.
   void Unpin();
 
+  // For its timers.
+  AlarmClock& alarms() { return home_.timer_alarms(); }
+  AccessTimer& timer_access() { return home_.timer_access(); }
+  // Takes over a reference.
+  void DecideSoon() { home_.OnTimersDue(*this); }
+  // REQUIRES: the exception is being handled.
+  void TimerThrew() { home_.OnThrew(*this, "a timer"); }
+
   // References keep the memory, not the context open: the registry has one, a
   // running lease has one, and whoever works on a context without a pin has
   // one.
@@ -338,6 +364,10 @@ class InstanceContext : private Lease {
   std::atomic<const ExtensionType*> detaching_{nullptr};
   // Written under mu_, read without.
   std::atomic<const Slots*> slots_{nullptr};  // Owned; null: none yet.
+
+  // Who decides whether it is idle. Written under mu_ by calls that have pinned
+  // it or wait for it to open, read without.
+  std::atomic<const ProviderSet*> providers_;
 
   std::atomic<uint32_t> memory_refs_{1};
   uint32_t table_index_ = 0;  // Its index in the shard's array.

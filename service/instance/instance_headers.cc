@@ -24,10 +24,11 @@ bool IsMetadataKeyChar(char c) {
 }
 
 // Headers that have another meaning, here or in HTTP/2 and gRPC.
-constexpr std::array<std::string_view, 10> kTakenHeaders = {
+constexpr std::array<std::string_view, 11> kTakenHeaders = {
     kIdleTimeoutHeader,
     kHeartbeatHeader,
     kExpectHeader,
+    kCallChainHeader,
     kGenerationHeader,
     kCreatedHeader,
     kIdleTimeoutMsHeader,

@@ -35,13 +35,21 @@ enum class Expect {
   kExisting,  // Attach to it; NotFound if there is none.
 };
 
-// The other metadata of a call, for initializers. Copied only if the call
+// What else is known of a call, for initializers. Asked only if the call
 // creates a context.
 class RequestMetadata {
  public:
   virtual ~RequestMetadata() = default;
+  // All its metadata, in no order.
   virtual std::vector<std::pair<std::string, std::string>> Copy() const = 0;
+  // `package.Service/Method`, as far as it is known; empty: it is not.
+  virtual std::string Method() const { return {}; }
+  // Where it comes from, as gRPC writes it (`ipv4:127.0.0.1:41234`); empty: it
+  // is not known.
+  virtual std::string Peer() const { return {}; }
 };
+
+class InstanceContextProvider;
 
 struct InstanceRequest {
   InstanceKey key;
@@ -53,6 +61,10 @@ struct InstanceRequest {
   absl::Duration service_idle_timeout = absl::ZeroDuration();
   // May be null. Lives as long as the call.
   const RequestMetadata* metadata = nullptr;
+  // That of the called service: it decides about the context, with those of
+  // other services that use it. Null: the service has no say in a context that
+  // is there, and one that it creates has the server's. Outlives the registry.
+  InstanceContextProvider* provider = nullptr;
   // The call was admitted earlier, and gets its context even if the server is
   // full.
   bool promised = false;

@@ -24,7 +24,7 @@ InstanceRegistry::InstanceRegistry(
     Clock& clock, Executor& executor, InstanceContextProvider& provider,
     std::vector<ContextInitializer*> initializers,
     std::vector<InstanceObserver*> observers, InstanceRegistryOptions options)
-    : ContextHome(clock, executor, provider.Leased()),
+    : ContextHome(clock, executor),
       clock_(clock),
       executor_(executor),
       provider_(provider),
@@ -34,11 +34,12 @@ InstanceRegistry::InstanceRegistry(
           [](const ContextInitializer* i) { return i->MayBlock(); })),
       observers_(std::move(observers)),
       options_(options),
-      leased_(provider.Leased()),
+      providers_(provider),
       generations_(clock),
       bounds_(options.contexts_max),
       leases_(clock, *this),
       alarms_(clock),
+      timer_access_(clock, executor, absl::InfiniteDuration()),
       callback_door_(std::make_shared<CallbackDoor>()) {
   MutexLock lock(callback_door_->mu);
   callback_door_->registry = this;
@@ -81,7 +82,13 @@ InstanceContext* InstanceRegistry::Find(const InstanceKey& key) {
 std::optional<absl::StatusOr<PinGrant>> InstanceRegistry::Acquire(
     PinWaiter& waiter) {
   try {
-    if (std::optional<InstanceKey> key = provider_.KeyOf(waiter.request_)) {
+    InstanceContextProvider* const own = waiter.request_.provider;
+    if (own != nullptr) {
+      waiter.providers_ =
+          own == &provider_ ? &providers_.server() : &providers_.Of(*own);
+    }
+    InstanceContextProvider& provider = own != nullptr ? *own : provider_;
+    if (std::optional<InstanceKey> key = provider.KeyOf(waiter.request_)) {
       waiter.request_.key = *std::move(key);
     }
   } catch (...) {
@@ -121,7 +128,7 @@ InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(
         absl::StrCat(Name(key.id), " exists; the call expects a new one"));
   } else if (context.word_.TryPin(acquired.was_idle)) {
     context.mu_.AssertHeld();  // It is the shard's.
-    TouchLocked(context, request);
+    TouchLocked(context, waiter);
     if (!acquired.was_idle &&
         use_watchers_.load(std::memory_order_relaxed) > 0) {
       LookAtPinsLaterLocked(context);
@@ -130,14 +137,25 @@ InstanceRegistry::Acquired InstanceRegistry::AcquireLocked(
   } else {
     context.mu_.AssertHeld();  // It is the shard's.
     // Before waiting: Open does not know which requests waited.
-    if (state == ContextState::kOpening) TouchLocked(context, request);
+    if (state == ContextState::kOpening) TouchLocked(context, waiter);
     WaitLocked(context, waiter, /*opens=*/false, acquired);
   }
   return acquired;
 }
 
 void InstanceRegistry::TouchLocked(InstanceContext& context,
-                                   const InstanceRequest& request) {
+                                   const PinWaiter& waiter) {
+  if (waiter.providers_ != nullptr) {
+    const ProviderSet* const has =
+        context.providers_.load(std::memory_order_relaxed);
+    // It may have a lease from now on, which the last unpin grants: contexts
+    // without one always want attention.
+    if (has != waiter.providers_) {
+      context.providers_.store(&providers_.Union(*has, *waiter.providers_),
+                               std::memory_order_release);
+    }
+  }
+  const InstanceRequest& request = waiter.request();
   if (context.timeout_chosen_ ||
       request.service_idle_timeout <= context.idle_timeout()) {
     return;
@@ -170,9 +188,10 @@ void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
     return;
   }
   gate_.Enter();
-  auto& context =
-      InstanceContext::Make(*this, shard.mu, request.key, key.hash,
-                            generations_.Next(), request.id_generated);
+  auto& context = InstanceContext::Make(
+      *this, shard.mu, request.key, key.hash, generations_.Next(),
+      request.id_generated,
+      waiter.providers_ != nullptr ? *waiter.providers_ : providers_.server());
   context.mu_.AssertHeld();  // It is the shard's.
   context.timeout_chosen_ = request.idle_timeout.has_value();
   leases_.SetTimeout(context,
@@ -180,7 +199,7 @@ void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
                          request.service_idle_timeout > absl::ZeroDuration()
                              ? request.service_idle_timeout
                              : options_.idle_timeout)));
-  if (!leased_) context.word_.WantAttention();
+  if (!context.leased()) context.word_.WantAttention();
   shard.Insert(context);
   acquired.created = &context;
   if (initializers_.empty()) {
@@ -192,7 +211,11 @@ void InstanceRegistry::CreateLocked(ContextTable::Shard& shard,
   auto opening = std::make_shared<InitializerRequest>();
   opening->request = request;
   opening->request.metadata = nullptr;
-  if (request.metadata != nullptr) opening->metadata = request.metadata->Copy();
+  if (request.metadata != nullptr) {
+    opening->metadata = request.metadata->Copy();
+    opening->method = request.metadata->Method();
+    opening->peer = request.metadata->Peer();
+  }
   acquired.opening = MakeOpeningLocked(context, std::move(opening));
   WaitLocked(context, waiter, /*opens=*/true, acquired);
 }
@@ -202,7 +225,7 @@ void InstanceRegistry::Settle(const Acquired& acquired) {
     InstanceContext& context = *acquired.created;
     if (initializers_.empty()) {
       // The caller's pin keeps it open until its lease is granted.
-      if (leased_) GrantLease(context, /*from_now=*/true);
+      if (context.leased()) GrantLease(context, /*from_now=*/true);
       Observe(Event(InstanceEventKind::kCreated, context));
     } else {
       RunInitializers(context, acquired.opening);
@@ -303,7 +326,7 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
     // slots.
     if (!context.BeingAsked()) {
       old = std::move(context.extras_);
-      if (leased_ && !shutting_down_.load()) {
+      if (context.leased() && !shutting_down_.load()) {
         context.word_.ClearAttention();
       }
     }
@@ -317,7 +340,7 @@ void InstanceRegistry::OnLastUnpin(InstanceContext& context) {
     if (word.idle() && TryClose(context, word)) {
       BeginClosing(context, DetachReason::kShutdown);
     }
-  } else if (!leased_ || !leases_.Lookup(context).running) {
+  } else if (!context.leased() || !leases_.Lookup(context).running) {
     // Even if a pin has been taken meanwhile: attention is now cleared, so its
     // unpin would not grant the lease again.
     context.Ref();
@@ -333,12 +356,21 @@ void InstanceRegistry::OnProviderIdle(const InstanceKey& key,
   PostDecide({context});
 }
 
-void InstanceRegistry::Decide(InstanceContext& context) {
+void InstanceRegistry::Decide(InstanceContext& context, bool in_own_task) {
+  bool timers_wait = false;
   if (context.BeginAsking()) {
     do {
+      ContextTimers* const timers = TimersOf(context);
+      timers_wait = timers != nullptr && timers->ready();
+      // It may be closing by now; its extensions go later, and here.
+      if (timers_wait && in_own_task) {
+        timers->Run();
+        timers_wait = false;
+      }
       DecideOnce(context);
     } while (context.AskedAgain());
   }
+  if (timers_wait) return OnTimersDue(context);
   context.Unref();
 }
 
@@ -352,7 +384,7 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
       if (reason.has_value()) Close(context, *reason);
     }
     if (seen.state() != ContextState::kOpen) return;
-    if (leased_) {
+    if (context.leased()) {
       if (leases_.Lookup(context).running) return;
       const bool busy = seen.pins() > 0;
       if (busy || context.Lease::deadline() > clock_.Now()) {
@@ -383,7 +415,8 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
       return;
     }
     if (TryClose(context, seen)) {
-      if (leased_) Observe(Event(InstanceEventKind::kExpired, context));
+      if (context.leased())
+        Observe(Event(InstanceEventKind::kExpired, context));
       Close(context, DetachReason::kIdle);
       return;
     }
@@ -391,23 +424,28 @@ void InstanceRegistry::DecideOnce(InstanceContext& context) {
 }
 
 bool InstanceRegistry::AskIsIdle(InstanceContext& context) {
+  const auto ask_again =
+      [door = callback_door_,
+       key = InstanceKey{.tenant = std::string(context.tenant()),
+                         .id = std::string(context.id())},
+       generation = context.generation()] {
+        InstanceRegistry* registry;
+        {
+          MutexLock lock(door->mu);
+          registry = door->registry;
+          if (registry == nullptr || !registry->gate_.TryEnter()) return;
+        }
+        registry->OnProviderIdle(key, generation);
+        registry->gate_.Leave();
+      };
+  // A provider that comes meanwhile comes with a pin: then it does not close.
+  const ProviderSet& set = *context.providers_.load(std::memory_order_acquire);
   try {
-    provider_.NotifyIdle(
-        [door = callback_door_,
-         key = InstanceKey{.tenant = std::string(context.tenant()),
-                           .id = std::string(context.id())},
-         generation = context.generation()] {
-          InstanceRegistry* registry;
-          {
-            MutexLock lock(door->mu);
-            registry = door->registry;
-            if (registry == nullptr || !registry->gate_.TryEnter()) return;
-          }
-          registry->OnProviderIdle(key, generation);
-          registry->gate_.Leave();
-        },
-        context);
-    return provider_.IsIdle(context);
+    return std::all_of(set.providers.begin(), set.providers.end(),
+                       [&](InstanceContextProvider* provider) {
+                         provider->NotifyIdle(ask_again, context);
+                         return provider->IsIdle(context);
+                       });
   } catch (...) {
     OnThrew(context, "InstanceContextProvider");
     return false;

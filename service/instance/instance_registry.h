@@ -47,6 +47,7 @@
 #include "service/instance/context_initializer.h"
 #include "service/instance/context_opening.h"
 #include "service/instance/context_table.h"
+#include "service/instance/context_timers.h"
 #include "service/instance/executor.h"
 #include "service/instance/gate.h"
 #include "service/instance/generation_counter.h"
@@ -58,6 +59,8 @@
 #include "service/instance/instance_observer.h"
 #include "service/instance/observer_list.h"
 #include "service/instance/pin_waiter.h"
+#include "service/instance/provider_sets.h"
+#include "service/instance/serial_queue.h"
 
 namespace leasehold {
 
@@ -232,8 +235,8 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
                     bool promised, Acquired& acquired)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
   // A service has used `context`: its idle timeout is at least what the service
-  // wants.
-  void TouchLocked(InstanceContext& context, const InstanceRequest& request)
+  // wants, and the service's provider is among its own.
+  void TouchLocked(InstanceContext& context, const PinWaiter& waiter)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(context.mu_);
   // `opens`: the waiter's call has just created `context`.
   void WaitLocked(InstanceContext& context, PinWaiter& waiter, bool opens,
@@ -290,9 +293,20 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   // Decides whether `context` ends now, continues with a lease, or waits for
   // its provider; a context that was moved to Closing begins to close here.
   // Takes over one reference. Runs on the executor.
-  void Decide(InstanceContext& context);
+  // `in_own_task`: nothing else waits for this thread, so timers may run here.
+  void Decide(InstanceContext& context, bool in_own_task = false);
   void DecideOnce(InstanceContext& context);
-  // Asks the provider. An exception counts as "not idle".
+
+  // Timers (context_timers.h), which run where decisions are made.
+  void OnTimersDue(InstanceContext& context) override;
+  AlarmClock& timer_alarms() override { return alarms_; }
+  AccessTimer& timer_access() override { return timer_access_; }
+  // Those of an open context; null if there are none.
+  static ContextTimers* TimersOf(InstanceContext& context);
+  static bool HasReadyTimers(InstanceContext& context);
+  // The context begins to close.
+  static void CloseTimers(InstanceContext& context);
+  // Asks the context's providers. An exception counts as "not idle".
   bool AskIsIdle(InstanceContext& context);
   void GrantLease(InstanceContext& context, bool from_now);
   void RevokeLease(InstanceContext& context);
@@ -353,16 +367,16 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   // Constant after construction.
   Clock& clock_;
   Executor& executor_;
-  InstanceContextProvider& provider_;
+  InstanceContextProvider& provider_;  // The server's.
   const std::vector<ContextInitializer*> initializers_;
   const bool initializers_block_;
   const ObserverList observers_;
   const InstanceRegistryOptions options_;
-  const bool leased_;
   // Of the pages of List, which show what lives no longer than this does.
   const PageTokens page_tokens_{PageTokens::NewKey()};
 
   // Synchronises itself.
+  ProviderSets providers_;
   GenerationCounter generations_;
   ContextBounds bounds_;
   std::atomic<uint64_t> detach_failures_{0};
@@ -372,6 +386,7 @@ class InstanceRegistry final : private LeaseListener, private ContextHome {
   std::atomic<bool> shutting_down_{false};
   LeaseManager leases_;
   AlarmClock alarms_;
+  AccessTimer timer_access_;  // They wait for as long as it takes.
 
   // Shared with initializers that were given up: its locks are the contexts'.
   const std::shared_ptr<ContextTable> table_owner_ =

@@ -20,6 +20,7 @@ void InstanceRegistry::BeginClosing(InstanceContext& context,
 
 void InstanceRegistry::Close(InstanceContext& context, DetachReason reason) {
   RevokeLease(context);
+  CloseTimers(context);
   InstanceEvent event = Event(InstanceEventKind::kClosing, context);
   event.reason = reason;
   Observe(event);

@@ -112,7 +112,7 @@ void InstanceRegistry::Open(ContextOpening& opening) {
     // Most contexts never need them again.
     if (context.extras_->unused()) old = std::move(context.extras_);
   }
-  if (leased_) GrantLease(context, /*from_now=*/true);
+  if (context.leased()) GrantLease(context, /*from_now=*/true);
   if (release) {
     // The release was requested already; the context cannot be gone, because it
     // is pinned here.
@@ -120,6 +120,10 @@ void InstanceRegistry::Open(ContextOpening& opening) {
              .id = std::string(context.id())},
             /*force=*/true)
         .IgnoreError();
+  }
+  if (HasReadyTimers(context)) {  // They were due while it opened.
+    context.Ref();
+    OnTimersDue(context);
   }
   // Before the answers: a caller that has one may finish, and release the
   // instance.
@@ -135,6 +139,7 @@ void InstanceRegistry::TakeDown(ContextOpening& opening) {
   // An initializer that has begun and not answered may still use the extensions
   // that it attached.
   context.keeps_extensions_ = opening.begun_.load() != opening.answered_;
+  CloseTimers(context);
   DetachAll(context, opening.reason_, /*in_own_task=*/true,
             [this, &context, given_up, status,
              idle_timeout = context.idle_timeout()] {

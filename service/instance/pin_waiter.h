@@ -42,6 +42,8 @@ class PinWaiter {
 
   InstanceRequest
       request_;  // Constant but for its key, which a provider may choose.
+  // Of the request's provider, from Acquire on; null: it names none.
+  const ProviderSet* providers_ = nullptr;
   // While waiting; guarded by the shard of the key.
   InstanceContext* context_ = nullptr;
   PinWaiter* prev_ = nullptr;

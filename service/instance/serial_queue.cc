@@ -1,7 +1,9 @@
 #include "service/instance/serial_queue.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <list>
-#include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "lease/base/mutex.h"
@@ -9,11 +11,39 @@
 namespace leasehold {
 
 struct SerialQueue::Core {
+  // One access: a message that runs, or waits for those that came back to it.
+  struct Turn {
+    uint64_t number = 0;
+    std::string method;
+    Instant since;
+    // Made when it is asked for: most accesses never call on.
+    std::optional<CallChain::Link> link = std::nullopt;
+  };
+
+  explicit Core(bool reentrant) : reentrant(reentrant) {}
+
+  // Begins an access. The caller makes the SerialAccess.
+  uint64_t BeginLocked(std::string method, Instant now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    turns.push_back(
+        {.number = ++last_number, .method = std::move(method), .since = now});
+    return last_number;
+  }
+  // Whether a message with this chain may run now.
+  bool MayEnterLocked(const CallChain& chain) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    if (turns.empty()) return true;
+    const std::optional<CallChain::Link>& link = turns.back().link;
+    return link.has_value() && chain.Has(*link);
+  }
+
+  const bool reentrant;
+
   Mutex mu;
-  bool held ABSL_GUARDED_BY(mu) = false;
-  // While held: the message that holds it, and since when.
-  std::string method ABSL_GUARDED_BY(mu);
-  Instant since ABSL_GUARDED_BY(mu);
+  uint64_t last_number ABSL_GUARDED_BY(mu) = 0;
+  // In the order in which they were given; the last one runs, the others wait
+  // for it. Without reentrancy there is at most one.
+  std::vector<Turn> turns ABSL_GUARDED_BY(mu);
   // In order of arrival.
   std::list<std::shared_ptr<AccessWait>> waits ABSL_GUARDED_BY(mu);
 };
@@ -24,16 +54,18 @@ struct SerialQueue::Core {
 class AccessWait final : public Lease {
  public:
   AccessWait(std::shared_ptr<SerialQueue::Core> core, AccessTimer& timer,
-             AccessWaiter& waiter, std::string method)
+             AccessWaiter& waiter, std::string method, CallChain chain)
       : core(std::move(core)),
         timer(timer),
         waiter(waiter),
+        chain(std::move(chain)),
         method(std::move(method)) {}
 
   // Constant after construction.
   const std::shared_ptr<SerialQueue::Core> core;
   AccessTimer& timer;
   AccessWaiter& waiter;  // Gone once it has been answered.
+  const CallChain chain;
 
   // Guarded by core->mu.
   std::string method;
@@ -43,24 +75,35 @@ class AccessWait final : public Lease {
   std::shared_ptr<AccessWait> leased;
 };
 
-SerialQueue::SerialQueue() : core_(std::make_shared<Core>()) {}
+SerialQueue::SerialQueue(bool reentrant)
+    : core_(std::make_shared<Core>(reentrant)) {}
 
 SerialQueue::~SerialQueue() = default;
 
+std::optional<CallChain::Link> SerialAccess::link() const {
+  if (!core_->reentrant) return std::nullopt;
+  MutexLock lock(core_->mu);
+  for (SerialQueue::Core::Turn& turn : core_->turns) {
+    if (turn.number != number_) continue;
+    if (!turn.link.has_value()) turn.link = CallChain::NewLink();
+    return turn.link;
+  }
+  return std::nullopt;  // Not reached: an access has its turn.
+}
+
 std::optional<SerialAccess> SerialQueue::Acquire(AccessTimer& timer,
                                                  AccessWaiter& waiter,
-                                                 std::string method) {
+                                                 std::string method,
+                                                 CallChain chain) {
   // Once the lock is released, OnAccess may run and this queue be destroyed.
   const std::shared_ptr<Core> core = core_;
   MutexLock lock(core->mu);
-  if (!core->held) {
-    core->held = true;
-    core->method = std::move(method);
-    core->since = timer.clock_.Now();
-    return SerialAccess(core);
+  if (core->MayEnterLocked(chain)) {
+    return SerialAccess(
+        core, core->BeginLocked(std::move(method), timer.clock_.Now()));
   }
-  auto wait =
-      std::make_shared<AccessWait>(core, timer, waiter, std::move(method));
+  auto wait = std::make_shared<AccessWait>(core, timer, waiter,
+                                           std::move(method), std::move(chain));
   waiter.wait_ = wait;
   wait->place = core->waits.insert(core->waits.end(), wait);
   wait->leased = wait;
@@ -81,24 +124,34 @@ bool SerialQueue::CancelWait(AccessWaiter& waiter) {
   return true;
 }
 
-void SerialQueue::PassOn(Core& core) {
+void SerialQueue::PassOn(Core& core, uint64_t number) {
   std::shared_ptr<AccessWait> next;
+  uint64_t next_number = 0;
   {
     MutexLock lock(core.mu);
-    if (core.waits.empty()) {
-      core.held = false;
-      return;
-    }
-    next = std::move(core.waits.front());
-    core.waits.pop_front();
+    const auto ended = std::find_if(
+        core.turns.begin(), core.turns.end(),
+        [number](const Core::Turn& t) { return t.number == number; });
+    const bool ran = ended == core.turns.end() - 1;
+    core.turns.erase(ended);
+    // It has not waited for those that came back to it; one of them runs.
+    if (!ran) return;
+    const auto found = std::find_if(core.waits.begin(), core.waits.end(),
+                                    [&core](const auto& wait) {
+                                      core.mu.AssertHeld();
+                                      return core.MayEnterLocked(wait->chain);
+                                    });
+    if (found == core.waits.end()) return;
+    next = *found;
+    core.waits.erase(found);
     next->waiting = false;
-    core.method = std::move(next->method);
-    core.since = next->timer.clock_.Now();
+    next_number =
+        core.BeginLocked(std::move(next->method), next->timer.clock_.Now());
     if (next->timer.leases_.Revoke(*next)) next->leased = nullptr;
   }
   Executor& executor = next->timer.executor_;
-  executor.Post([next = std::move(next)] {
-    next->waiter.OnAccess(SerialAccess(next->core));
+  executor.Post([next = std::move(next), next_number] {
+    next->waiter.OnAccess(SerialAccess(next->core, next_number));
   });
 }
 
@@ -111,10 +164,12 @@ void SerialQueue::Fail(AccessWait& lease) {
     wait = std::move(lease.leased);
     if (!std::exchange(wait->waiting, false)) return;  // It has its access.
     core.waits.erase(wait->place);
-    const absl::Duration age = wait->timer.clock_.Now() - core.since;
+    // Whoever waits, waits for one that has access: the last one runs.
+    const Core::Turn& runs = core.turns.back();
+    const absl::Duration age = wait->timer.clock_.Now() - runs.since;
     status = absl::UnavailableError(absl::StrCat(
         "the message waited ", absl::FormatDuration(wait->timer.timeout_),
-        " for access (access timeout); ", core.method, " has had it for ",
+        " for access (access timeout); ", runs.method, " has had it for ",
         absl::FormatDuration(absl::Trunc(age, absl::Milliseconds(1)))));
   }
   // Here, because those who have access may occupy all threads of the executor.

@@ -14,9 +14,19 @@
 // Access is passed on through the executor, never inside the call that freed
 // it: so a long queue causes no deep recursion, and user code runs on no thread
 // that serves calls. Time-outs are reported on the timer's thread, because
-// those who have access may occupy all threads of the executor. A message that
-// has access and waits for access to the same instance again waits until the
-// timeout: access is not recursive.
+// those who have access may occupy all threads of the executor.
+//
+// A message that has access may make calls that come back to its instance. In a
+// kSerial extension these wait until their timeout. In a kReentrant one, a
+// message whose chain (call_chain.h) has the link of the access that was given
+// last is let in on top of it, and has access alone until it ends:
+//
+//   Add ── calls ──▶ ... ── comes back with Add's link ──▶ Get: on top of Add
+//    └─ calls ──▶ ... ── the same ──▶ Get: on top of Add, when the first ended
+//   Get without that link: waits until Add has ended
+//
+// So one message runs at a time, as ever, if those that wait for others
+// leave the state alone meanwhile.
 //
 // Thread-safety: safe.   Lifetime: an AccessTimer outlives the waits that it
 // times; a SerialAccess may outlive its queue.
@@ -24,6 +34,7 @@
 #define LEASEHOLD_SERVICE_INSTANCE_SERIAL_QUEUE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +45,7 @@
 #include "absl/types/span.h"
 #include "lease/clock.h"
 #include "lease/lease_manager.h"
+#include "service/instance/call_chain.h"
 #include "service/instance/executor.h"
 #include "service/instance/extension.h"
 
@@ -43,6 +55,9 @@ namespace leasehold {
 enum class Concurrency {
   kMultiple,  // Concurrently: the extension is thread-safe.
   kSerial,    // One at a time, in order of arrival.
+  // The same, but a call that comes back to its instance by the chain of calls
+  // that the instance waits for is let in at once.
+  kReentrant,
 };
 
 // Shared by all serial queues of a process: clock, executor, and the longest
@@ -103,7 +118,8 @@ class AccessWaiter {
 
 class SerialQueue {
  public:
-  SerialQueue();
+  // `reentrant`: looks at chains.
+  explicit SerialQueue(bool reentrant = false);
   // REQUIRES: nobody is waiting.
   ~SerialQueue();
   SerialQueue(const SerialQueue&) = delete;
@@ -111,16 +127,18 @@ class SerialQueue {
 
   // Returns the access if it is free; else nullopt, and waiter.OnAccess gets it
   // (perhaps before this function returns). `method` names the message in the
-  // errors of waits that time out. Never blocks. REQUIRES: `waiter` is not
-  // waiting; it lives until the answer, or until CancelWait has returned true.
+  // errors of waits that time out; `chain` is what it came by. Never blocks.
+  // REQUIRES: `waiter` is not waiting; it lives until the answer, or until
+  // CancelWait has returned true.
   [[nodiscard]] std::optional<SerialAccess> Acquire(AccessTimer& timer,
                                                     AccessWaiter& waiter,
-                                                    std::string method);
+                                                    std::string method,
+                                                    CallChain chain = {});
 
   // Stops waiting. True: OnAccess will not be called. False: it has been
   // called, or is about to be; or there was no wait. REQUIRES: the Acquire has
   // returned.
-  [[nodiscard]] bool CancelWait(AccessWaiter& waiter);
+  [[nodiscard]] static bool CancelWait(AccessWaiter& waiter);
 
  private:
   friend class SerialAccess;
@@ -128,7 +146,8 @@ class SerialQueue {
   friend class AccessWait;
   struct Core;  // Shared with accesses and waits, which may outlive the queue.
 
-  static void PassOn(Core& core);
+  // The access `number` has ended.
+  static void PassOn(Core& core, uint64_t number);
   static void Fail(AccessWait& wait);
 
   const std::shared_ptr<Core> core_;
@@ -138,31 +157,42 @@ class SerialQueue {
 // destroyed, on any thread.
 class SerialAccess {
  public:
-  SerialAccess(SerialAccess&&) noexcept = default;
+  SerialAccess(SerialAccess&&) noexcept = default;  // core_ becomes null.
   SerialAccess& operator=(SerialAccess&& other) noexcept {
     if (this != &other) {
       PassOn();
       core_ = std::move(other.core_);
+      number_ = other.number_;
     }
     return *this;
   }
   ~SerialAccess() { PassOn(); }
 
+  // The link of this access: the same each time. Nullopt: the queue is not
+  // reentrant. REQUIRES: not moved from.
+  std::optional<CallChain::Link> link() const;
+
  private:
   friend class SerialQueue;
 
-  explicit SerialAccess(std::shared_ptr<SerialQueue::Core> core)
-      : core_(std::move(core)) {}
+  SerialAccess(std::shared_ptr<SerialQueue::Core> core, uint64_t number)
+      : core_(std::move(core)), number_(number) {}
   void PassOn() {
-    if (auto core = std::move(core_)) SerialQueue::PassOn(*core);
+    if (auto core = std::move(core_)) SerialQueue::PassOn(*core, number_);
   }
 
   std::shared_ptr<SerialQueue::Core> core_;  // Null: moved from.
+  uint64_t number_;
 };
 
-// The base of extensions that are kSerial.
+// The base of extensions that are kSerial or kReentrant.
 class SerialExtension : public Extension {
  public:
+  SerialExtension() = default;
+  // REQUIRES: not kMultiple.
+  explicit SerialExtension(Concurrency concurrency)
+      : queue_(concurrency == Concurrency::kReentrant) {}
+
   SerialQueue& queue() { return queue_; }
 
  private:

@@ -21,9 +21,9 @@
 
 #include "absl/status/statusor.h"
 #include "chat_room.pb.h"
+#include "leasehold/service/embed/instances.h"
+#include "leasehold/service/rpc/status_mapping.h"
 #include "room.h"
-#include "service/embed/instances.h"
-#include "service/rpc/status_mapping.h"
 
 class JoinReactor final : public grpc::ServerWriteReactor<chat::v1::Line>,
                           private Listener {

@@ -11,8 +11,8 @@
 #include "absl/time/time.h"
 #include "chat_room.grpc.pb.h"
 #include "join_reactor.h"
+#include "leasehold/service/embed/instances.h"
 #include "room.h"
-#include "service/embed/instances.h"
 
 namespace {
 

@@ -12,7 +12,7 @@
 
 #include "absl/time/time.h"
 #include "counter.grpc.pb.h"
-#include "service/embed/instances.h"
+#include "leasehold/service/embed/instances.h"
 
 namespace {
 

@@ -1,18 +1,19 @@
-#include "service/embed/instance_binder.h"
+#include "service/embed/call_wait.h"
 
 #include "absl/strings/str_cat.h"
+#include "service/embed/chain_metadata.h"
 
 namespace leasehold::internal {
 
 // ---- CallWait
 
 CallWait::CallWait(const BinderCore& core, const ServiceOptions& service,
-                   const grpc::ServerContextBase& call)
+                   const grpc::ServerContextBase& call, std::string_view method)
     : CallWait(core,
                core.door.Read(
                    call,
                    {.service = service.name, .name = {}, .role = service.role}),
-               service, call) {}
+               service, call, method) {}
 
 namespace {
 
@@ -26,6 +27,8 @@ InstanceRequest Wanted(const BinderCore& core,
   wanted.service_idle_timeout = service.idle_timeout > absl::ZeroDuration()
                                     ? service.idle_timeout
                                     : core.idle_timeout;
+  wanted.provider =
+      service.provider != nullptr ? service.provider : &core.provider;
   return wanted;
 }
 
@@ -34,8 +37,8 @@ InstanceRequest Wanted(const BinderCore& core,
 CallWait::CallWait(const BinderCore& core,
                    absl::StatusOr<InstanceRequest> request,
                    const ServiceOptions& service,
-                   const grpc::ServerContextBase& call)
-    : CallMetadata(call),
+                   const grpc::ServerContextBase& call, std::string_view method)
+    : CallMetadata(call, service.name, method),
       PinWaiter(Wanted(core, request, service, *this)),
       core_(core),
       request_status_(request.status()) {}
@@ -68,10 +71,11 @@ void CallWait::OnGrant(absl::StatusOr<PinGrant> grant) {
   executor.Post([this] { OnPinned(*std::move(grant_)); });
 }
 
-void CallWait::AwaitAccess(SerialQueue& queue, std::string method) {
+void CallWait::AwaitAccess(SerialQueue& queue, std::string method,
+                           CallChain chain) {
   queue_ = &queue;
-  if (std::optional<SerialAccess> access =
-          queue.Acquire(core_.access_timer, *this, std::move(method))) {
+  if (std::optional<SerialAccess> access = queue.Acquire(
+          core_.access_timer, *this, std::move(method), std::move(chain))) {
     return OnHasAccess(*std::move(access));
   }
   switch (access_gate_.Park([&] { return queue.CancelWait(*this); })) {
@@ -106,11 +110,11 @@ void CallWait::Cancel() {
 // ---- MessageWait
 
 void MessageWait::Begin(AccessTimer& timer, SerialQueue& queue,
-                        std::string method) {
+                        std::string method, CallChain chain) {
   self_ = shared_from_this();
   queue_ = &queue;
   if (std::optional<SerialAccess> access =
-          queue.Acquire(timer, *this, std::move(method))) {
+          queue.Acquire(timer, *this, std::move(method), std::move(chain))) {
     return Finish(*std::move(access));
   }
   if (gate_.Park([] { return false; }) == WaitGate::Parked::kAnswered) {
@@ -189,6 +193,36 @@ absl::Status InInstance(const InstanceContext& context,
   return absl::Status(status.code(),
                       absl::StrCat("instance ", QuoteForMessage(context.id()),
                                    ": ", std::string(status.message())));
+}
+
+absl::StatusOr<CallChain> ChainFor(const grpc::ServerContextBase& call,
+                                   bool adds) {
+  absl::StatusOr<CallChain> chain = ReadCallChain(call);
+  if (chain.ok() && adds && chain->full()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the call comes by a chain of ", CallChain::kLinksMax,
+        " calls that wait for one another, the most that are allowed"));
+  }
+  return chain;
+}
+
+CallChain ChainWith(const CallChain& chain, const SerialAccess& access) {
+  CallChain longer = chain;
+  if (const std::optional<CallChain::Link> link = access.link()) {
+    longer.Add(*link);
+  }
+  return longer;
+}
+
+grpc::Status AnswerDropped(const BinderCore& core,
+                           const InstanceContext& context,
+                           std::string_view method) {
+  const std::string name(method);
+  core.door.registry().TellThrew(
+      context, absl::StrCat("handler ", name),
+      "it dropped its PendingAnswer, and so gave no answer");
+  return grpc::Status(grpc::StatusCode::INTERNAL,
+                      absl::StrCat(name, " gave no answer"));
 }
 
 grpc::Status HandlerThrew(const BinderCore& core,
