@@ -14,6 +14,7 @@
 #include "lease/base/completion.h"
 #include "lease/base/manual.h"
 #include "service/host/check_command.h"
+#include "service/host/config_command.h"
 #include "service/host/server_text.h"
 #include "service/host/token_command.h"
 #include "service/host/url_keys_command.h"
@@ -81,7 +82,7 @@ PagesCommand ManCommand() {
 CommandText Program() {
   CommandText program = DescribeServer();
   program.commands = {
-      DescribeCheck(), DescribeToken(), DescribeUrlKeys(),
+      DescribeCheck(), DescribeConfig(), DescribeToken(), DescribeUrlKeys(),
       DescribeCommand(CompletionCommand().app, "leasehold-server completion"),
       DescribeCommand(ManCommand().app, "leasehold-server man")};
   return program;
