@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/character_widths.h"
 #include "lease/base/utf8.h"
 
@@ -106,8 +105,8 @@ std::string CutInTheMiddle(std::string_view text, size_t width) {
     if (need == 0) continue;
     end_bytes += std::exchange(marks_bytes, 0);
   }
-  return absl::StrCat(text.substr(0, front_bytes), "…",
-                      text.substr(text.size() - end_bytes));
+  return std::string(text.substr(0, front_bytes)) + "…" +
+         std::string(text.substr(text.size() - end_bytes));
 }
 
 }  // namespace leasehold::client::cli

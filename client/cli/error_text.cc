@@ -20,9 +20,9 @@ struct Unreached {
 };
 
 // What begins the reason, after `ADDRESS: `.
-constexpr std::string_view kNoAddress = "failed to connect to all addresses";
-constexpr std::string_view kNoName = "DNS resolution failed";
-constexpr std::string_view kNoTime = "no connection within ";
+constexpr char kNoAddress[] = "failed to connect to all addresses";
+constexpr char kNoName[] = "DNS resolution failed";
+constexpr char kNoTime[] = "no connection within ";
 
 bool IsCodeName(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -62,7 +62,7 @@ std::string Reason(std::string_view text) {
 std::optional<Unreached> FindUnreached(const absl::Status& error) {
   if (!absl::IsUnavailable(error)) return std::nullopt;
   const std::string message(error.message());
-  for (const std::string_view begin : {kNoAddress, kNoName, kNoTime}) {
+  for (const char* begin : {kNoAddress, kNoName, kNoTime}) {
     const size_t at = message.find(absl::StrCat(": ", begin));
     if (at == std::string::npos) continue;
     return Unreached{message.substr(0, at), Reason(message.substr(at + 2))};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string_view>
 #include <tuple>
 
 #include "absl/strings/ascii.h"
@@ -74,7 +75,7 @@ bool IsBefore(const Instance& a, const Instance& b, InstanceOrder order) {
 
 }  // namespace
 
-std::string_view InstanceOrderName(InstanceOrder order) {
+const char* InstanceOrderName(InstanceOrder order) {
   switch (order) {
     case InstanceOrder::kId:
       return "id";
@@ -106,7 +107,7 @@ void AddSortOption(CLI::App& app, InstanceOrder& order) {
            "on the screen: by ID, by age (the newest first), by lease (the one "
            "that ends first), or by state; the key s changes it")
       ->type_name("id|age|lease|state")
-      ->default_str(std::string(InstanceOrderName(order)));
+      ->default_str(InstanceOrderName(order));
 }
 
 void SortInstances(std::vector<Instance>& instances, InstanceOrder order) {

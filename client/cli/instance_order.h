@@ -6,7 +6,6 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,7 +21,7 @@ enum class InstanceOrder {
 };
 
 // `id`, `age`, `lease` or `state`.
-std::string_view InstanceOrderName(InstanceOrder order);
+const char* InstanceOrderName(InstanceOrder order);
 absl::StatusOr<InstanceOrder> ReadInstanceOrder(const std::string& text);
 // The one after it, and the first after the last.
 InstanceOrder NextInstanceOrder(InstanceOrder order);

@@ -15,10 +15,10 @@ const char* ColorOf(std::string_view state) {
     std::string_view state;
     const char* color;
   };
-  constexpr char kRed[] = "\x1b[31m";
-  constexpr char kGreen[] = "\x1b[32m";
-  constexpr char kYellow[] = "\x1b[33m";
-  constexpr char kCyan[] = "\x1b[36m";
+  static constexpr char kRed[] = "\x1b[31m";
+  static constexpr char kGreen[] = "\x1b[32m";
+  static constexpr char kYellow[] = "\x1b[33m";
+  static constexpr char kCyan[] = "\x1b[36m";
   static constexpr StateColor kColors[] = {
       {"FAILED", kRed},        {"DAMAGED", kRed},     {"silent", kRed},
       {"TERMINATED", kYellow}, {"CANCELED", kYellow}, {"SUSPENDED", kYellow},
@@ -65,7 +65,7 @@ std::string Colored(std::string_view text, std::string_view state,
                     const Look& look) {
   const char* const color = look.colors ? ColorOf(state) : nullptr;
   if (color == nullptr) return std::string(text);
-  return absl::StrCat(color, text, "\x1b[0m");
+  return color + std::string(text) + "\x1b[0m";
 }
 
 }  // namespace leasehold::client::cli
