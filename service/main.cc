@@ -23,12 +23,14 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "lease/base/variables.h"
 #include "lease/clock.h"
 #include "service/builtin/builtin_worker.h"
 #include "service/doors/health_server.h"
 #include "service/doors/reflection_server.h"
 #include "service/host/backup_command.h"
 #include "service/host/check_command.h"
+#include "service/host/config_command.h"
 #include "service/host/console.h"
 #include "service/host/http_apis.h"
 #include "service/host/http_host.h"
@@ -295,6 +297,16 @@ void PrintAddresses(const leasehold::ServerHost& host,
   }
 }
 
+// A variable that nothing reads is most likely misspelt.
+void WarnOfUnknownVariables(leasehold::ServerLog& log) {
+  for (const std::string& name :
+       leasehold::UnknownVariables(leasehold::LeaseholdVariables())) {
+    log.Warning(
+        "unknown_variable",
+        {{"name", name}, {"nearest", leasehold::NearestVariable(name)}});
+  }
+}
+
 // Serves until the server is told to end. Returns the exit code.
 int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   const sigset_t signals = HeededSignals(options);
@@ -309,6 +321,7 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
       clock, log);
   leasehold::LiveSettings settings(argc, argv, options, log);
   const LibraryLog library_log(clock, log);
+  WarnOfUnknownVariables(log);
   leasehold::ServerStats stats;
   FloodBounds flood_bounds(clock, log, options, stats.floods());
   std::unique_ptr<leasehold::Console> console;
@@ -380,6 +393,7 @@ std::optional<int> RunCommand(int argc, char** argv) {
   }
   if (command == "check") return leasehold::RunCheckCommand(arguments, clock);
   if (command == "token") return leasehold::RunTokenCommand(arguments, clock);
+  if (command == "config") return leasehold::RunConfigCommand(arguments);
   if (command == "url-keys") return leasehold::RunUrlKeysCommand(arguments);
   if (command == "completion") {
     return leasehold::RunCompletionCommand(arguments);

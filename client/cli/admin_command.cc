@@ -33,7 +33,7 @@ Command Calling(CLI::App* app,
 absl::Status RunWorkers(AdminClient& client, const GlobalOptions& global,
                         Surroundings& around) {
   Output output(global.output, around.out);
-  Table table(WorkerHeading(), around.cells());
+  Table table(WorkerHeading(), LookOf(global, around));
   const absl::Time now = around.now();
   const auto on_page = [&](const std::vector<ConnectedWorker>& page) {
     std::vector<Table::Row> rows;
@@ -72,7 +72,7 @@ Command AddWhy(CLI::App& parser) {
     Output output(global.output, around.out);
     output.Write(output.format() == OutputFormat::kJson
                      ? ExplanationJson(*explanation).line()
-                     : ExplanationText(*explanation, around.cells()));
+                     : ExplanationText(*explanation, LookOf(global, around)));
     return output.status();
   });
 }

@@ -14,10 +14,13 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/cli/contexts.h"
+#include "client/cli/json_object.h"
+#include "client/cli/look.h"
 #include "client/cli/output.h"
 #include "client/cli/stop.h"
 #include "client/cli/table.h"
@@ -27,10 +30,17 @@
 
 namespace leasehold::client::cli {
 
+// When output has colors.
+enum class ColorChoice { kAuto, kAlways, kNever };
+
 // Options that every command takes, before or after its name.
 struct GlobalOptions {
   std::string address = "localhost:4001";
   OutputFormat output = OutputFormat::kTable;
+  Payloads payloads = Payloads::kValues;
+  ColorChoice color = ColorChoice::kAuto;
+  // On a terminal, too, nothing is cut and times are whole.
+  bool wide = false;
   // For calls; streams have none, and waits only if it was given.
   absl::Duration timeout = absl::Seconds(30);
   // Whether the user gave it, so that it is not just the default.
@@ -57,6 +67,8 @@ struct Surroundings {
   std::function<void(absl::Duration)> sleep;
   // The value of an environment variable, or null.
   std::function<const char*(const char* name)> environment;
+  // The names of all variables that begin with LEASEHOLD_. Empty: nobody looks.
+  std::function<std::vector<std::string>()> variables;
   // Standard input and output are both a terminal: a person is there.
   bool interactive = false;
   // `err` is a terminal: it can show progress.
@@ -77,11 +89,12 @@ struct Surroundings {
   // The same for its columns.
   std::function<int()> terminal_columns;
 
-  // How tables show very long texts: whole, unless on a terminal.
-  Cells cells() const {
-    return terminal_rows && terminal_rows() > 0 ? Cells::kCut : Cells::kWhole;
-  }
+  bool on_terminal() const { return terminal_rows && terminal_rows() > 0; }
 };
+
+// How the output of a command is to look now. A terminal gets lines that fit,
+// times from now, and colors unless NO_COLOR is set or it is a dumb one.
+Look LookOf(const GlobalOptions& global, const Surroundings& around);
 
 struct Command {
   CLI::App* app = nullptr;

@@ -13,6 +13,8 @@
 #include "client/cli/demo_command.h"
 #include "client/cli/echo_command.h"
 #include "client/cli/entity_command.h"
+#include "client/cli/error_text.h"
+#include "client/cli/help_command.h"
 #include "client/cli/health_command.h"
 #include "client/cli/instances_command.h"
 #include "client/cli/join_command.h"
@@ -23,6 +25,7 @@
 #include "client/cli/top_command.h"
 #include "client/cli/usage.h"
 #include "client/cli/values.h"
+#include "lease/base/variables.h"
 
 namespace leasehold::client::cli {
 namespace {
@@ -30,6 +33,21 @@ namespace {
 constexpr int kDone = 0;
 constexpr int kCallFailed = 1;
 constexpr int kWrongUsage = 2;
+constexpr int kNotFound = 3;
+constexpr int kUnavailable = 4;
+
+int ExitCode(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return kDone;
+    case absl::StatusCode::kNotFound:
+      return kNotFound;
+    case absl::StatusCode::kUnavailable:
+      return kUnavailable;
+    default:
+      return kCallFailed;
+  }
+}
 
 // The parser, its options and its commands.
 class CommandLine {
@@ -39,12 +57,15 @@ class CommandLine {
   int Run(int argc, const char* const* argv);
 
  private:
+  void AddOutputOptions();
   void AddTlsOptions();
   void AddTokenOptions();
   // After everything else was read.
   void ReadCertificates();
   bool WantsTls() const;
   void ReadToken();
+  // Says which variables of the environment nobody reads.
+  void TellUnknownVariables() const;
 
   Surroundings& surroundings_;
   GlobalOptions global_;
@@ -66,11 +87,6 @@ CommandLine::CommandLine(Surroundings& surroundings)
                "server to call: HOST:PORT or unix:PATH (environment: "
                "LEASEHOLD_ADDRESS)");
   address->type_name("ADDRESS")->default_str(global_.address);
-  CLI::Option* output =
-      AddValue(parser_, "--output", global_.output, ReadOutputFormat,
-               "a table, or JSON with one object a line (environment: "
-               "LEASEHOLD_OUTPUT)");
-  output->type_name("table|json")->default_str("table");
   CLI::Option* timeout =
       AddValue(parser_, "--timeout", global_.timeout, ReadDuration,
                "how long a call may take, as in 500ms, 30s or 1h30m (streams "
@@ -79,7 +95,7 @@ CommandLine::CommandLine(Surroundings& surroundings)
   timeout->type_name("DURATION")
       ->default_str(absl::FormatDuration(global_.timeout));
   settings_.Add(address, "LEASEHOLD_ADDRESS");
-  settings_.Add(output, "LEASEHOLD_OUTPUT");
+  AddOutputOptions();
   settings_.Add(timeout, "LEASEHOLD_TIMEOUT");
   AddTlsOptions();
   AddTokenOptions();
@@ -107,11 +123,52 @@ CommandLine::CommandLine(Surroundings& surroundings)
   }
   for (const Command& command : commands_) {
     command.app->footer(
-        "You can also use --address, --output, --timeout, --config, --context "
-        "and the options for TLS and tokens here: see leasehold --help.");
+        "You can also use --address, --output, --raw, --wide, --color, "
+        "--timeout, --config, --context and the options for TLS and tokens "
+        "here: see leasehold --help.");
   }
   for (Command& command : AddPagesCommands(parser_)) {
     commands_.push_back(std::move(command));
+  }
+  commands_.push_back(AddHelpCommand(parser_));
+}
+
+void CommandLine::AddOutputOptions() {
+  CLI::Option* output =
+      AddValue(parser_, "--output", global_.output, ReadOutputFormat,
+               "a table, or JSON with one object a line (environment: "
+               "LEASEHOLD_OUTPUT)");
+  output->type_name("table|json")->default_str("table");
+  CLI::Option* raw = parser_.add_flag_function(
+      "--raw",
+      [this](int64_t count) {
+        global_.payloads = count > 0 ? Payloads::kStrings : Payloads::kValues;
+      },
+      "in JSON, payloads are strings, each as it came, instead of values "
+      "(environment: LEASEHOLD_RAW)");
+  CLI::Option* wide = parser_.add_flag(
+      "--wide", global_.wide,
+      "on a terminal, too, whole lines with all columns, and whole times "
+      "(environment: LEASEHOLD_WIDE)");
+  CLI::Option* color =
+      AddValue(parser_, "--color", global_.color, ReadColorChoice,
+               "colors: auto is on a terminal, unless NO_COLOR is set "
+               "(environment: LEASEHOLD_COLOR)");
+  color->type_name("auto|always|never")->default_str("auto");
+  settings_.Add(output, "LEASEHOLD_OUTPUT");
+  settings_.Add(raw, "LEASEHOLD_RAW");
+  settings_.Add(wide, "LEASEHOLD_WIDE");
+  settings_.Add(color, "LEASEHOLD_COLOR");
+}
+
+void CommandLine::TellUnknownVariables() const {
+  if (!surroundings_.variables) return;
+  for (const std::string& name : UnknownVariables(surroundings_.variables())) {
+    const std::string nearest = NearestVariable(name);
+    surroundings_.err << "leasehold: nothing reads the environment variable "
+                      << Printable(name)
+                      << (nearest.empty() ? "" : "; is it " + nearest + "?")
+                      << "\n";
   }
 }
 
@@ -204,6 +261,7 @@ int CommandLine::Run(int argc, const char* const* argv) {
   absl::Status status;
   try {
     parser_.parse(argc, argv);
+    TellUnknownVariables();
     const Command& command = *GivenCommand(commands_);
     settings_.Read(command.calls);
     global_.contexts = settings_.contexts();
@@ -217,12 +275,7 @@ int CommandLine::Run(int argc, const char* const* argv) {
     const Command* command = GivenCommand(commands_);
     const CLI::App& app =
         command != nullptr ? *command->app : GivenGroup(parser_);
-    std::string above = "leasehold";
-    if (app.get_parent() != nullptr) {
-      const std::string group = FullName(*app.get_parent());
-      if (!group.empty()) absl::StrAppend(&above, " ", group);
-    }
-    surroundings_.out << (&app == &parser_ ? parser_.help() : app.help(above));
+    surroundings_.out << HelpText(parser_, app);
     return kDone;
   } catch (const CLI::CallForVersion& version) {
     surroundings_.out << version.what() << "\n";
@@ -234,10 +287,11 @@ int CommandLine::Run(int argc, const char* const* argv) {
     return kWrongUsage;
   }
   if (status.ok()) return kDone;
-  const std::string message(status.message());
   surroundings_.err << absl::StatusCodeToString(status.code()) << ": "
-                    << Printable(message) << "\n";
-  return kCallFailed;
+                    << Printable(
+                           ErrorText(status, *GivenCommand(commands_)->app))
+                    << "\n";
+  return ExitCode(status);
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ namespace {
 absl::Status List(const GlobalOptions& global, Surroundings& around) {
   const Contexts& contexts = global.contexts;
   Output output(global.output, around.out);
-  Table table({"CONTEXT", "CURRENT", "OPTIONS"}, around.cells());
+  Table table({"CONTEXT", "CURRENT", {"OPTIONS", Column::Kind::kText}},
+              LookOf(global, around));
   for (const auto& [name, options] : contexts.all) {
     const bool current = name == contexts.current;
     if (global.output == OutputFormat::kJson) {
@@ -50,7 +51,9 @@ absl::Status Show(const GlobalOptions& global, Surroundings& around) {
         "there is no context \"", contexts.current, "\"; ", contexts.Known()));
   }
   Output output(global.output, around.out);
-  Table table({"OPTION", "FROM", "VALUE"}, around.cells());
+  Table table(
+      {"OPTION", {"FROM", Column::Kind::kText}, {"VALUE", Column::Kind::kText}},
+      LookOf(global, around));
   for (const Contexts::Setting& setting : contexts.in_force) {
     if (global.output == OutputFormat::kJson) {
       output.Write(JsonObject()

@@ -50,7 +50,7 @@ class Demo {
       : address_(global.address),
         idle_timeout_(idle_timeout),
         surroundings_(surroundings),
-        output_(global.output, surroundings.out, surroundings.cells()),
+        output_(global.output, surroundings.out, LookOf(global, surroundings)),
         session_({}, SessionOptions(global)),
         instances_(OpenChannel(global), global.address, global.timeout),
         singleton_(FreshId(), global, surroundings, output_) {}

@@ -3,39 +3,22 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <utility>
+#include <vector>
 
+#include "client/cli/character_widths.h"
 #include "lease/base/utf8.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-struct Range {
-  uint32_t first;
-  uint32_t last;
-};
-
-// Combining marks, and the characters that join emoji.
-constexpr Range kNarrowest[] = {
-    {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A},
-    {0x064B, 0x065F}, {0x093A, 0x093C}, {0x0941, 0x0948}, {0x0E31, 0x0E31},
-    {0x0E34, 0x0E3A}, {0x0E47, 0x0E4E}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF},
-    {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x2064}, {0x20D0, 0x20FF},
-    {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xFEFF, 0xFEFF}, {0xE0100, 0xE01EF}};
-
-// Full-width East Asian characters, and emoji.
-constexpr Range kWidest[] = {
-    {0x1100, 0x115F},   {0x231A, 0x231B},   {0x23E9, 0x23EC},
-    {0x2E80, 0x303E},   {0x3041, 0x4DBF},   {0x4E00, 0xA4CF},
-    {0xA960, 0xA97F},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},
-    {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},
-    {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF},
-    {0x1FA70, 0x1FAFF}, {0x20000, 0x3FFFD}};
-
 template <size_t size>
-bool IsIn(const Range (&ranges)[size], uint32_t code_point) {
-  const Range* const after = std::upper_bound(
-      std::begin(ranges), std::end(ranges), code_point,
-      [](uint32_t value, const Range& range) { return value < range.first; });
+bool IsIn(const CodePoints (&ranges)[size], uint32_t code_point) {
+  const CodePoints* const after =
+      std::upper_bound(std::begin(ranges), std::end(ranges), code_point,
+                       [](uint32_t value, const CodePoints& range) {
+                         return value < range.first;
+                       });
   return after != std::begin(ranges) && code_point <= std::prev(after)->last;
 }
 
@@ -52,10 +35,9 @@ uint32_t CodePoint(std::string_view character) {
 
 size_t WidthOf(std::string_view character) {
   const uint32_t code_point = CodePoint(character);
-  if (code_point < 0x0300 || IsIn(kNarrowest, code_point)) {
-    return code_point < 0x0300 ? 1 : 0;
-  }
-  return IsIn(kWidest, code_point) ? 2 : 1;
+  if (code_point < kZeroWidth[0].first) return 1;
+  if (IsIn(kZeroWidth, code_point)) return 0;
+  return IsIn(kTwoWide, code_point) ? 2 : 1;
 }
 
 // The first character of `text`; a byte that is not UTF-8 counts as one.
@@ -91,6 +73,40 @@ std::string CutToWidth(std::string_view text, size_t width) {
     rest.remove_prefix(character.size());
   }
   return std::string(text);
+}
+
+std::string CutInTheMiddle(std::string_view text, size_t width) {
+  std::vector<std::string_view> characters;
+  size_t all = 0;
+  for (std::string_view rest = text; !rest.empty();) {
+    characters.push_back(FirstCharacter(rest));
+    all += WidthOf(characters.back());
+    rest.remove_prefix(characters.back().size());
+  }
+  if (all <= width) return std::string(text);
+  const size_t end_width = (width - 1) / 2;
+  size_t left = width - 1 - end_width;
+  size_t front_bytes = 0;
+  for (const std::string_view character : characters) {
+    const size_t need = WidthOf(character);
+    if (need > left) break;
+    left -= need;
+    front_bytes += character.size();
+  }
+  left = end_width;
+  size_t end_bytes = 0;
+  // What has no width of its own goes with the character before it.
+  size_t marks_bytes = 0;
+  for (auto it = characters.rbegin(); it != characters.rend(); ++it) {
+    const size_t need = WidthOf(*it);
+    if (need > left) break;
+    left -= need;
+    marks_bytes += it->size();
+    if (need == 0) continue;
+    end_bytes += std::exchange(marks_bytes, 0);
+  }
+  return std::string(text.substr(0, front_bytes)) + "…" +
+         std::string(text.substr(text.size() - end_bytes));
 }
 
 }  // namespace leasehold::client::cli

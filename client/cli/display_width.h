@@ -20,6 +20,9 @@ size_t DisplayWidth(std::string_view text);
 // together do. REQUIRES: `width` is at least 1.
 std::string CutToWidth(std::string_view text, size_t width);
 
+// The same, but its end is kept, too: `a-long…-end`.
+std::string CutInTheMiddle(std::string_view text, size_t width);
+
 }  // namespace leasehold::client::cli
 
 #endif  // LEASEHOLD_CLIENT_CLI_DISPLAY_WIDTH_H_

@@ -35,7 +35,7 @@ absl::Status RunEcho(const EchoOptions& options, const GlobalOptions& global,
       session_options);
   if (!session.ok()) return session.status();
 
-  Output output(global.output, surroundings.out, surroundings.cells());
+  Output output(global.output, surroundings.out, LookOf(global, surroundings));
   for (int round = 0; round < options.repeat; ++round) {
     for (int channel = 0; channel < options.channels; ++channel) {
       const auto reply = (*session)->Echo(options.text, channel);

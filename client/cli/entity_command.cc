@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/entity_view.h"
+#include "client/cli/list_end.h"
 #include "client/cli/orchestration_command.h"
 #include "client/cli/orchestration_values.h"
 #include "client/cli/output.h"
@@ -17,6 +19,7 @@
 #include "client/cli/printable.h"
 #include "client/cli/stream_run.h"
 #include "client/cli/table.h"
+#include "client/cli/usage.h"
 #include "client/cli/values.h"
 #include "client/entities/entity_client.h"
 
@@ -119,7 +122,7 @@ Command AddCall(CLI::App& group) {
                          JsonObject()
                              .Text("instance_id", id)
                              .Text("operation", name)
-                             .TextIfAny("output", *output),
+                             .PayloadIfAny("output", *output, global.payloads),
                          global, around);
       });
 }
@@ -139,8 +142,8 @@ Command AddGetEntity(CLI::App& group) {
     }
     Output output(global.output, around.out);
     output.Write(output.format() == OutputFormat::kJson
-                     ? EntityJson(**info).line()
-                     : EntityText(**info));
+                     ? EntityJson(**info, global.payloads).line()
+                     : EntityText(**info, LookOf(global, around)));
     return output.status();
   });
 }
@@ -220,25 +223,38 @@ struct ListOptions {
   bool stateless = false;
   bool states = false;
   std::optional<int> limit;
+  bool all = false;
 };
 
 absl::Status RunList(EntityClient& client, const ListOptions& options,
                      const GlobalOptions& global, Surroundings& around) {
   Output output(global.output, around.out);
-  Table table(EntityHeading(), around.cells());
-  size_t left = options.limit.value_or(INT_MAX);
+  const Look look = LookOf(global, around);
+  Table table(EntityHeading(), look);
+  if (options.all && options.limit.has_value()) {
+    throw UsageError("entity list: give --all or --limit, not both");
+  }
+  const bool for_person =
+      global.output == OutputFormat::kTable && around.on_terminal();
+  const size_t most = options.limit.value_or(
+      for_person && !options.all ? kShownOnTerminal : INT_MAX);
+  size_t shown = 0;
+  bool more = false;
   const auto on_page = [&](const std::vector<EntityInfo>& page) {
     std::vector<Table::Row> rows;
     for (const EntityInfo& info : page) {
-      if (left == 0) break;
-      --left;
+      more = shown == most;
+      if (more) break;
+      ++shown;
       if (output.format() == OutputFormat::kTable) {
-        rows.push_back(EntityRow(info));
-      } else if (!output.Write(EntityJson(info).line())) {
+        rows.push_back(EntityRow(info, look));
+      } else if (!output.Write(EntityJson(info, global.payloads).line())) {
         return false;
       }
     }
-    return output.Say(table.Lines(std::move(rows))) && left > 0;
+    // One more than is shown says that there are more.
+    const bool full = for_person ? more : shown == most;
+    return output.Say(table.Lines(std::move(rows))) && !full;
   };
   ListEntitiesOptions list;
   list.filter.id_prefix = options.id_prefix;
@@ -251,11 +267,21 @@ absl::Status RunList(EntityClient& client, const ListOptions& options,
   }
   list.filter.stateless = options.stateless;
   list.states = options.states;
-  if (options.limit.has_value()) {
-    list.page_size = std::min(*options.limit, kPageMax);
+  if (most < kPageMax) {
+    list.page_size = static_cast<int>(most) + (for_person ? 1 : 0);
   }
   const absl::Status status = client.List(list, on_page);
-  return status.ok() ? output.status() : status;
+  if (!status.ok()) return status;
+  if (for_person) {
+    output.Write(ListEndLine(
+        {.shown = static_cast<int64_t>(shown),
+         .all = more ? std::nullopt
+                     : std::optional<int64_t>(static_cast<int64_t>(shown)),
+         .what = "entities",
+         .which = "in the order of their IDs",
+         .cut = table.cut()}));
+  }
+  return output.status();
 }
 
 Command AddListEntities(CLI::App& group) {
@@ -277,8 +303,9 @@ Command AddListEntities(CLI::App& group) {
                 "locked");
   app->add_flag("--states", options->states, "include their states");
   AddValue(*app, "--limit", options->limit, ReadCount,
-           "show at most this many (default: all)")
+           "show at most this many (default: 20 on a terminal, elsewhere all)")
       ->type_name("N");
+  app->add_flag("--all", options->all, "show all, on a terminal too");
   return Calling(app,
                  [options](EntityClient& client, const GlobalOptions& global,
                            Surroundings& around) {
@@ -290,7 +317,7 @@ absl::Status RunWatch(EntityClient& client, const std::string& id,
                       const GlobalOptions& global, Surroundings& around) {
   StreamRun run(around);
   Output output(global.output, around.out);
-  Table table(EntityChangeHeading(), around.cells());
+  Table table(EntityChangeHeading(), LookOf(global, around));
   EntityWatchOptions options;
   options.instance_id = id;
   options.reconnect = true;
@@ -299,7 +326,7 @@ absl::Status RunWatch(EntityClient& client, const std::string& id,
     run.Heard();
     const bool written =
         output.Write(output.format() == OutputFormat::kJson
-                         ? EntityJson(info).line()
+                         ? EntityJson(info, global.payloads).line()
                          : table.Lines({EntityChangeRow(info)}));
     if (!written) run.OutputFailed();
   };

@@ -10,8 +10,8 @@
 namespace leasehold::client::cli {
 namespace {
 
-std::string TimeIfAny(const std::optional<absl::Time>& time) {
-  return time.has_value() ? TimeText(*time) : "";
+std::string TimeIfAny(const std::optional<absl::Time>& time, const Look& look) {
+  return time.has_value() ? TimeText(*time, look) : "";
 }
 
 std::string HolderOf(const EntityInfo& info) {
@@ -24,17 +24,21 @@ std::string BriefState(const EntityInfo& info) {
 
 }  // namespace
 
-Table::Row EntityHeading() {
-  return {"INSTANCE", "UPDATED", "WAITING", "LOCKED BY", "STATE"};
+Table::Heading EntityHeading() {
+  return {{"INSTANCE", Column::Kind::kId},
+          "UPDATED",
+          "WAITING",
+          {"LOCKED BY", Column::Kind::kId},
+          {"STATE", Column::Kind::kText}};
 }
 
-Table::Row EntityRow(const EntityInfo& info) {
-  return {Printable(info.instance_id), TimeIfAny(info.update_time),
+Table::Row EntityRow(const EntityInfo& info, const Look& look) {
+  return {Printable(info.instance_id), TimeIfAny(info.update_time, look),
           absl::StrCat(info.waiting_count), HolderOf(info), BriefState(info)};
 }
 
-std::string EntityText(const EntityInfo& info) {
-  Paragraph lines;
+std::string EntityText(const EntityInfo& info, const Look& look) {
+  Paragraph lines(look);
   lines.Add("Instance", info.instance_id);
   lines.Add("Exists", info.exists ? "yes" : "no");
   lines.AddIfAny("Updated", info.update_time);
@@ -43,18 +47,18 @@ std::string EntityText(const EntityInfo& info) {
   if (info.lock.has_value()) {
     lines.Add("Locked by", info.lock->holder);
     lines.Add("Section", info.lock->section_id);
-    lines.Add("Locked since", TimeText(info.lock->lock_time));
+    lines.AddTime("Locked since", info.lock->lock_time);
     lines.AddIfAny("Locked until", info.lock->expire_time);
   }
   lines.AddIfAny("State", info.state);
   return lines.text();
 }
 
-JsonObject EntityJson(const EntityInfo& info) {
+JsonObject EntityJson(const EntityInfo& info, Payloads payloads) {
   JsonObject object;
   object.Text("instance_id", info.instance_id)
       .Flag("exists", info.exists)
-      .TextIfAny("state", info.state)
+      .PayloadIfAny("state", info.state, payloads)
       .TimeIfAny("update_time", info.update_time)
       .Number("waiting_count", info.waiting_count)
       .TextIfAny("waiting_for", info.waiting_for);
@@ -69,13 +73,17 @@ JsonObject EntityJson(const EntityInfo& info) {
   return object;
 }
 
-Table::Row EntityChangeHeading() {
+Table::Heading EntityChangeHeading() {
   // As wide as the widest value, since rows are written one by one.
-  return {"UPDATED                 ", "EXISTS", "LOCKED BY", "STATE"};
+  return {"UPDATED                 ",
+          "EXISTS",
+          {"LOCKED BY", Column::Kind::kId},
+          {"STATE", Column::Kind::kText}};
 }
 
 Table::Row EntityChangeRow(const EntityInfo& info) {
-  return {TimeIfAny(info.update_time), info.exists ? "yes" : "no",
+  // The whole time: rows stay there while time passes.
+  return {TimeIfAny(info.update_time, {}), info.exists ? "yes" : "no",
           HolderOf(info), BriefState(info)};
 }
 

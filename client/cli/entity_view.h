@@ -14,15 +14,15 @@
 namespace leasehold::client::cli {
 
 // The columns of a table of entities, and an entity as a row.
-Table::Row EntityHeading();
-Table::Row EntityRow(const EntityInfo& info);
+Table::Heading EntityHeading();
+Table::Row EntityRow(const EntityInfo& info, const Look& look);
 
 // One line for each known detail.
-std::string EntityText(const EntityInfo& info);
-JsonObject EntityJson(const EntityInfo& info);
+std::string EntityText(const EntityInfo& info, const Look& look);
+JsonObject EntityJson(const EntityInfo& info, Payloads payloads);
 
 // What an entity shows at a time, as a row in a table of a watch.
-Table::Row EntityChangeHeading();
+Table::Heading EntityChangeHeading();
 Table::Row EntityChangeRow(const EntityInfo& info);
 
 }  // namespace leasehold::client::cli

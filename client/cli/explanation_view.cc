@@ -95,10 +95,11 @@ JsonObject CauseJson(const v1::Cause& cause) {
 
 }  // namespace
 
-std::string ExplanationText(const v1::Explanation& explanation, Cells cells) {
+std::string ExplanationText(const v1::Explanation& explanation,
+                            const Look& look) {
   std::string text = Printable(explanation.sentence()) + "\n";
   if (explanation.causes_size() <= kNamedMax) return text;
-  Table table({"CAUSE", "WHAT"}, cells);
+  Table table({"CAUSE", {"WHAT", Column::Kind::kText}}, look);
   std::vector<Table::Row> rows;
   for (const v1::Cause& cause : explanation.causes()) {
     rows.push_back(

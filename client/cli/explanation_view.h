@@ -14,7 +14,7 @@ namespace leasehold::client::cli {
 
 // The sentence; and a row for each cause, if it does not name them all.
 std::string ExplanationText(const leasehold::v1::Explanation& explanation,
-                            Cells cells);
+                            const Look& look);
 // With the names of the contract; what is not set is left out.
 JsonObject ExplanationJson(const leasehold::v1::Explanation& explanation);
 

@@ -1,6 +1,8 @@
 #include "client/cli/history_view.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -49,23 +51,106 @@ bool HasStatus(const OrchestrationEvent& event) {
   return event.kind == Kind::kExecutionCompleted;
 }
 
+// Exactly enough to tell turns of some milliseconds apart.
+std::string ElapsedText(absl::Duration elapsed) {
+  if (elapsed >= absl::Seconds(1)) return BriefDuration(elapsed);
+  return absl::FormatDuration(absl::Trunc(elapsed, absl::Microseconds(10)));
+}
+
+JsonObject& AddEvent(const OrchestrationEvent& event, Payloads payloads,
+                     JsonObject& object) {
+  object.Time("time", event.time)
+      .Text("event", OrchestrationEventName(event.kind));
+  if (event.scheduled_id.has_value()) {
+    object.Number("scheduled_id", *event.scheduled_id);
+  }
+  object.TextIfAny("name", event.name)
+      .TextIfAny("version", event.version)
+      .TextIfAny("instance_id", event.instance_id)
+      .TextIfAny("operation", event.operation)
+      .TextIfAny("request_id", event.request_id)
+      .TextIfAny("section_id", event.section_id)
+      .TimeIfAny("scheduled_time", event.scheduled_time)
+      .TextIfAny("execution_id", event.execution_id)
+      .TextIfAny("parent_instance_id", event.parent_instance_id)
+      .TimeIfAny("scheduled_start_time", event.scheduled_start_time)
+      .MapIfAny("tags", event.tags);
+  if (event.kind == Kind::kEntityLockRequested) {
+    object.Texts("instance_ids", event.instance_ids);
+  }
+  if (HasStatus(event)) {
+    object.Text("status", OrchestrationStatusName(event.status));
+  }
+  object.PayloadIfAny("input", event.input, payloads)
+      .PayloadIfAny("output", event.output, payloads);
+  if (event.failure.has_value()) {
+    object.Object("failure", FailureJson(*event.failure));
+  }
+  object.TextIfAny("reason", event.reason)
+      .TimeIfAny("fire_time", event.fire_time);
+  if (event.recursive) object.Flag("recursive", true);
+  if (event.number != 0) object.Number("number", event.number);
+  return object;
+}
+
 }  // namespace
 
-std::string HistoryView::Lines(const OrchestrationEvent& event) {
-  if (!first_.has_value()) first_ = event.time;
+int TurnCounter::TurnOf(const OrchestrationEvent& event) {
+  if (event.kind == Kind::kTurnStarted) {
+    ++turns_;
+    in_turn_ = true;
+  }
+  const int turn = in_turn_ ? turns_ : 0;
+  if (event.kind == Kind::kTurnCompleted) in_turn_ = false;
+  return turn;
+}
+
+void HistoryView::Add(const OrchestrationEvent& event) {
   if (event.kind == Kind::kActivityScheduled ||
       event.kind == Kind::kSubOrchestrationStarted) {
     begun_[event.id] = Brief(event.name, kPayloadBytes);
   }
   if (event.kind == Kind::kEntityCalled ||
       event.kind == Kind::kEntityLockRequested) {
-    asked_[AskedKey(event)] =
-        absl::StrCat("#", event.id, " ", AskedText(event));
+    asked_[AskedKey(event)] = {event.id, AskedText(event)};
   }
-  return table_.Lines({{TimeText(event.time),
-                        absl::StrCat("+", BriefDuration(event.time - *first_)),
-                        event.id < 0 ? "" : absl::StrCat(event.id),
-                        OrchestrationEventName(event.kind), Detail(event)}});
+  lines_.push_back({.time = event.time,
+                    .turn = turns_.TurnOf(event),
+                    .id = IdOf(event),
+                    .event = OrchestrationEventName(event.kind),
+                    .detail = Detail(event)});
+}
+
+std::string HistoryView::Text() const {
+  std::vector<const Line*> in_order;
+  for (const Line& line : lines_) in_order.push_back(&line);
+  // What happened at the same time stays as it was recorded.
+  std::stable_sort(
+      in_order.begin(), in_order.end(),
+      [](const Line* a, const Line* b) { return a->time < b->time; });
+  std::vector<Table::Row> rows;
+  for (const Line* line : in_order) {
+    rows.push_back({TimeText(line->time, look_),
+                    "+" + ElapsedText(line->time - in_order.front()->time),
+                    line->turn == 0 ? "" : absl::StrCat(line->turn), line->id,
+                    line->event, line->detail});
+  }
+  return Table({{"TIME", Column::Kind::kExtra},
+                "ELAPSED",
+                "TURN",
+                "ID",
+                "EVENT",
+                {"DETAIL", Column::Kind::kText}},
+               look_)
+      .Lines(std::move(rows));
+}
+
+std::string HistoryView::IdOf(const OrchestrationEvent& event) const {
+  if (event.id >= 0) return absl::StrCat(event.id);
+  if (event.scheduled_id.has_value()) return absl::StrCat(*event.scheduled_id);
+  const std::string& key = AskedKey(event);
+  const auto found = key.empty() ? asked_.end() : asked_.find(key);
+  return found == asked_.end() ? "" : absl::StrCat(found->second.id);
 }
 
 std::string HistoryView::Detail(const OrchestrationEvent& event) const {
@@ -81,9 +166,7 @@ std::string HistoryView::Detail(const OrchestrationEvent& event) const {
   };
   if (event.scheduled_id.has_value()) {
     const auto found = begun_.find(*event.scheduled_id);
-    parts.push_back(absl::StrCat(
-        "#", *event.scheduled_id,
-        found == begun_.end() ? "" : absl::StrCat(" ", found->second)));
+    if (found != begun_.end()) parts.push_back(found->second);
   }
   add("", event.name);
   add("version ", event.version);
@@ -97,7 +180,7 @@ std::string HistoryView::Detail(const OrchestrationEvent& event) const {
     case Kind::kEntityCallFailed:
     case Kind::kEntityLockGranted: {
       const auto found = asked_.find(AskedKey(event));
-      if (found != asked_.end()) parts.push_back(found->second);
+      if (found != asked_.end()) parts.push_back(found->second.text);
       break;
     }
     default:
@@ -128,38 +211,16 @@ std::string HistoryView::Detail(const OrchestrationEvent& event) const {
 
 JsonObject EventJson(const OrchestrationEvent& event) {
   JsonObject object;
-  object.Number("id", event.id)
-      .Time("time", event.time)
-      .Text("event", OrchestrationEventName(event.kind));
-  if (event.scheduled_id.has_value()) {
-    object.Number("scheduled_id", *event.scheduled_id);
-  }
-  object.TextIfAny("name", event.name)
-      .TextIfAny("version", event.version)
-      .TextIfAny("instance_id", event.instance_id)
-      .TextIfAny("operation", event.operation)
-      .TextIfAny("request_id", event.request_id)
-      .TextIfAny("section_id", event.section_id)
-      .TimeIfAny("scheduled_time", event.scheduled_time)
-      .TextIfAny("execution_id", event.execution_id)
-      .TextIfAny("parent_instance_id", event.parent_instance_id)
-      .TimeIfAny("scheduled_start_time", event.scheduled_start_time)
-      .MapIfAny("tags", event.tags);
-  if (event.kind == Kind::kEntityLockRequested) {
-    object.Texts("instance_ids", event.instance_ids);
-  }
-  if (HasStatus(event)) {
-    object.Text("status", OrchestrationStatusName(event.status));
-  }
-  object.TextIfAny("input", event.input).TextIfAny("output", event.output);
-  if (event.failure.has_value()) {
-    object.Object("failure", FailureJson(*event.failure));
-  }
-  object.TextIfAny("reason", event.reason)
-      .TimeIfAny("fire_time", event.fire_time);
-  if (event.recursive) object.Flag("recursive", true);
-  if (event.number != 0) object.Number("number", event.number);
-  return object;
+  object.Number("id", event.id);
+  return AddEvent(event, Payloads::kStrings, object);
+}
+
+JsonObject TimelineJson(const OrchestrationEvent& event, int turn,
+                        Payloads payloads) {
+  JsonObject object;
+  if (event.id >= 0) object.Number("id", event.id);
+  if (turn > 0) object.Number("turn", turn);
+  return AddEvent(event, payloads, object);
 }
 
 }  // namespace leasehold::client::cli

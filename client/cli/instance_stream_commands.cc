@@ -5,11 +5,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/instance_order.h"
 #include "client/cli/instance_view.h"
 #include "client/cli/json_object.h"
+#include "client/cli/key_presses.h"
 #include "client/cli/output.h"
 #include "client/cli/printable.h"
+#include "client/cli/screen.h"
 #include "client/cli/stream_run.h"
+#include "client/cli/terminal_keys.h"
 #include "client/cli/values.h"
 #include "client/cli/watch_screen.h"
 #include "client/instances/instances_client.h"
@@ -25,38 +29,69 @@ absl::Status EndOf(const absl::Status& run, const Output& output) {
   return run.ok() ? output.status() : run;
 }
 
-absl::Status WatchOnScreen(InstancesClient& client, WatchOptions options,
-                           Surroundings& around) {
+// What `instances watch` shows.
+struct WatchCommandOptions {
+  std::string id_prefix;
+  WatchScreen::Options screen;
+};
+
+absl::Status WatchOnScreen(InstancesClient& client,
+                           const WatchCommandOptions& given,
+                           const GlobalOptions& global, Surroundings& around) {
   StreamRun run(around);
-  WatchScreen screen;
+  WatchScreen shown(given.screen);
   Output output(OutputFormat::kTable, around.out);
+  WatchOptions options;
+  options.id_prefix = given.id_prefix;
   options.on_event = [&](const WatchEvent& event) {
-    run.Heard();
-    screen.Apply(event, around.now());
+    shown.Apply(event, around.now());
     run.stop().Wake();
   };
   options.reconnect = true;
-  options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
+  options.on_lost = [&](const absl::Status& why) {
+    shown.Lose(why);
+    run.stop().Wake();
+  };
   options.on_end = [&](const absl::Status& status) { run.End(status); };
   auto watch = client.StartWatch(std::move(options));
   if (!watch.ok()) return watch.status();
-  output.Write("\x1b[2J");
-  while (run.stop().Await(kRedraw)) {
-    if (!output.Write(screen.Draw(around.now(), around.terminal_rows(),
-                                  around.terminal_columns())))
-      break;
+  {
+    Screen screen(output);
+    KeyPresses presses;
+    const TerminalKeys keys(around.input_fd, [&](char character) {
+      const std::optional<Key> key = presses.Take(character);
+      if (!key.has_value()) return;
+      if (*key == Key::kQuit) run.Done();
+      shown.Press(*key);
+      run.stop().Wake();
+    });
+    while (run.stop().Await(kRedraw)) {
+      if (!output.Write(
+              shown.Draw(LookOf(global, around), around.terminal_rows())))
+        break;
+    }
   }
   watch->reset();
   return EndOf(run.status(), output);
 }
 
-absl::Status WatchInLines(InstancesClient& client, WatchOptions options,
+// Whether an event is of those that were asked for.
+bool IsChosen(const WatchEvent& event, std::optional<InstanceState> state) {
+  return !state.has_value() || event.instance.instance_id.empty() ||
+         event.instance.state == *state;
+}
+
+absl::Status WatchInLines(InstancesClient& client,
+                          const WatchCommandOptions& given,
                           const GlobalOptions& global, Surroundings& around) {
   StreamRun run(around);
+  WatchOptions options;
+  options.id_prefix = given.id_prefix;
   Output output(global.output, around.out);
-  Table table(WatchEventHeading(), around.cells());
+  Table table(WatchEventHeading(), LookOf(global, around));
   options.on_event = [&](const WatchEvent& event) {
     run.Heard();
+    if (!IsChosen(event, given.screen.state)) return;
     const bool written =
         output.format() == OutputFormat::kJson
             ? output.Write(WatchEventJson(event, around.now()).line())
@@ -88,7 +123,8 @@ absl::Status RunKeepAlive(KeepAliveOptions options, const GlobalOptions& global,
   if (!client.ok()) return client.status();
   StreamRun run(around);
   Output output(global.output, around.out);
-  Table table({"INSTANCE", "GENERATION", "LEASE"}, around.cells());
+  Table table({{"INSTANCE", Column::Kind::kId}, "GENERATION", "LEASE"},
+              LookOf(global, around));
   options.on_renewed = [&](const RenewedLease& renewed) {
     run.Heard();
     if (!renewed.found) {
@@ -150,32 +186,34 @@ absl::Status WriteOpened(const OpenedInstance& opened,
     output.Write(OpenedInstanceJson(opened, now).line());
     return output.status();
   }
-  Table::Row heading = InstanceHeading();
-  heading.push_back("CREATED");
+  Table::Heading heading = InstanceHeading();
+  heading.emplace_back("CREATED");
   Table::Row row = InstanceRow(opened.instance, now);
   row.push_back(opened.created ? "yes" : "no");
-  output.Write(
-      Table(std::move(heading), surroundings.cells()).Lines({std::move(row)}));
+  output.Write(Table(std::move(heading), LookOf(global, surroundings))
+                   .Lines({std::move(row)}));
   return output.status();
 }
 
 Command AddWatchCommand(CLI::App& group) {
-  const auto prefix = std::make_shared<std::string>();
+  const auto options = std::make_shared<WatchCommandOptions>();
   CLI::App* app = group.add_subcommand(
       "watch", "Show what happens to instances as it happens, until Ctrl-C");
-  AddValue(*app, "--prefix", *prefix, ReadId, "only IDs with this prefix")
+  AddValue(*app, "--prefix", options->id_prefix, ReadId,
+           "only IDs with this prefix")
       ->type_name("PREFIX");
-  return {app, [prefix](const GlobalOptions& global, Surroundings& around) {
+  AddValue(*app, "--state", options->screen.state, ReadInstanceState,
+           "only instances in this state, and events that lead to it")
+      ->type_name("opening|busy|idle|closing");
+  AddSortOption(*app, options->screen.order);
+  return {app, [options](const GlobalOptions& global, Surroundings& around) {
             const auto client = InstancesClient::Connect(
                 global.address, global.timeout, global.credentials);
             if (!client.ok()) return client.status();
-            WatchOptions options;
-            options.id_prefix = *prefix;
-            const bool screen = global.output == OutputFormat::kTable &&
-                                around.terminal_rows() > 0;
-            return screen ? WatchOnScreen(**client, std::move(options), around)
-                          : WatchInLines(**client, std::move(options), global,
-                                         around);
+            const bool on_screen =
+                global.output == OutputFormat::kTable && around.on_terminal();
+            return on_screen ? WatchOnScreen(**client, *options, global, around)
+                             : WatchInLines(**client, *options, global, around);
           }};
 }
 

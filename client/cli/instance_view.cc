@@ -33,9 +33,15 @@ std::string PinsText(const Instance& instance) {
       });
 }
 
-Table::Row InstanceHeading() {
-  return {"INSTANCE", "STATE",      "LEASE", "TIMEOUT",
-          "PINS",     "GENERATION", "AGE",   "EXTENSIONS"};
+Table::Heading InstanceHeading() {
+  return {{"INSTANCE", Column::Kind::kId},
+          {"STATE", Column::Kind::kState},
+          "LEASE",
+          "TIMEOUT",
+          {"PINS", Column::Kind::kText},
+          "GENERATION",
+          "AGE",
+          {"EXTENSIONS", Column::Kind::kExtra}};
 }
 
 Table::Row InstanceRow(const Instance& instance, absl::Time now) {
@@ -76,10 +82,14 @@ JsonObject OpenedInstanceJson(const OpenedInstance& opened, absl::Time now) {
   return object;
 }
 
-Table::Row WatchEventHeading() {
+Table::Heading WatchEventHeading() {
   // As wide as the widest value, since rows are written one by one.
-  return {"EVENT        ", "GENERATION      ", "LEASE ",
-          "PINS  ",        "REASON  ",         "INSTANCE"};
+  return {{"EVENT        ", Column::Kind::kState},
+          "GENERATION      ",
+          "LEASE ",
+          {"PINS  ", Column::Kind::kText},
+          "REASON  ",
+          {"INSTANCE", Column::Kind::kId}};
 }
 
 Table::Row WatchEventRow(const WatchEvent& event) {

@@ -16,7 +16,7 @@ namespace leasehold::client::cli {
 
 // The columns of a table of instances, and an instance as a row. Its age is as
 // of `now`.
-Table::Row InstanceHeading();
+Table::Heading InstanceHeading();
 Table::Row InstanceRow(const Instance& instance, absl::Time now);
 
 // What keeps it busy: `hold 1, call 2`; empty if nothing does.
@@ -31,7 +31,7 @@ JsonObject InstanceJson(const Instance& instance, absl::Time now);
 JsonObject OpenedInstanceJson(const OpenedInstance& opened, absl::Time now);
 
 // An event as a row of its table, or as JSON.
-Table::Row WatchEventHeading();
+Table::Heading WatchEventHeading();
 Table::Row WatchEventRow(const WatchEvent& event);
 JsonObject WatchEventJson(const WatchEvent& event, absl::Time now);
 

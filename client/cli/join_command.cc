@@ -50,7 +50,7 @@ std::string TextLine(const JoinEvent& event) {
 absl::Status RunJoin(JoinOptions options, const GlobalOptions& global,
                      Surroundings& around) {
   StreamRun run(around);
-  Output output(global.output, around.out, around.cells());
+  Output output(global.output, around.out, LookOf(global, around));
   bool joined = false;
   options.on_event = [&](const JoinEvent& event) {
     joined = true;

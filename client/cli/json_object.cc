@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_join.h"
 #include "lease/base/json.h"
+#include "lease/base/json_text.h"
 #include "lease/base/utf8.h"
 
 namespace leasehold::client::cli {
@@ -71,8 +72,23 @@ JsonObject& JsonObject::Decimal(std::string_view name, double number) {
 }
 
 JsonObject& JsonObject::Time(std::string_view name, absl::Time time) {
-  return Text(name,
-              absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone()));
+  return Text(name, absl::FormatTime("%Y-%m-%dT%H:%M:%E9SZ", time,
+                                     absl::UTCTimeZone()));
+}
+
+JsonObject& JsonObject::PayloadIfAny(std::string_view name,
+                                     const std::optional<std::string>& payload,
+                                     Payloads payloads) {
+  if (!payload.has_value()) return *this;
+  if (payloads == Payloads::kStrings || !IsJson(*payload)) {
+    return Text(name, *payload);
+  }
+  // Control characters in JSON stand between tokens, where they mean nothing.
+  std::string line;
+  for (const char c : EscapeUpperControls(*payload)) {
+    if (static_cast<unsigned char>(c) >= ' ') line += c;
+  }
+  return Json(name, line);
 }
 
 JsonObject& JsonObject::MapIfAny(

@@ -20,6 +20,14 @@ namespace leasehold::client::cli {
 // U+FFFD, and control characters are escaped, also those that JSON would allow.
 std::string JsonString(std::string_view text);
 
+// How JSON has payloads, which are JSON themselves.
+enum class Payloads {
+  // As they are: as a value in the object; one that is not JSON, as a string.
+  kValues,
+  // As strings, each as it came.
+  kStrings,
+};
+
 class JsonObject {
  public:
   // Adds a member with this value.
@@ -43,7 +51,8 @@ class JsonObject {
   JsonObject& Flag(std::string_view name, bool flag) {
     return Json(name, flag ? "true" : "false");
   }
-  // In UTC: "2024-10-04T17:46:40+00:00".
+  // RFC 3339 in UTC, always with nine digits:
+  // "2024-10-04T17:46:40.000000000Z".
   JsonObject& Time(std::string_view name, absl::Time time);
   // In whole milliseconds.
   JsonObject& Milliseconds(std::string_view name, absl::Duration duration) {
@@ -75,6 +84,10 @@ class JsonObject {
                         const std::optional<std::string>& text) {
     return text.has_value() ? Text(name, *text) : *this;
   }
+  // A payload, which is JSON unless somebody sent something else.
+  JsonObject& PayloadIfAny(std::string_view name,
+                           const std::optional<std::string>& payload,
+                           Payloads payloads);
   JsonObject& TimeIfAny(std::string_view name,
                         const std::optional<absl::Time>& time) {
     return time.has_value() ? Time(name, *time) : *this;

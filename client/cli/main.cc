@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "client/cli/command_line.h"
 #include "client/cli/stop.h"
+#include "lease/base/variables.h"
 
 namespace {
 
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
       .environment = [](const char* name) -> const char* {
         return std::getenv(name);
       },
+      .variables = leasehold::LeaseholdVariables,
       .interactive = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1,
       .err_is_terminal = isatty(STDERR_FILENO) == 1,
       .wait_for_enter =

@@ -53,8 +53,10 @@ Command AddStatus(CLI::App& group) {
     Output output(global.output, around.out);
     const std::string why = WhyOf(**state, global);
     output.Write(output.format() == OutputFormat::kJson
-                     ? OrchestrationJson(**state).TextIfAny("why", why).line()
-                     : OrchestrationText(**state, why));
+                     ? OrchestrationJson(**state, global.payloads)
+                           .TextIfAny("why", why)
+                           .line()
+                     : OrchestrationText(**state, LookOf(global, around), why));
     return output.status();
   });
 }
@@ -195,8 +197,8 @@ absl::Status WriteOrchestration(const OrchestrationState& state,
                                 Surroundings& surroundings) {
   Output output(global.output, surroundings.out);
   output.Write(output.format() == OutputFormat::kJson
-                   ? OrchestrationJson(state).line()
-                   : OrchestrationText(state));
+                   ? OrchestrationJson(state, global.payloads).line()
+                   : OrchestrationText(state, LookOf(global, surroundings)));
   return output.status();
 }
 
@@ -212,7 +214,9 @@ absl::Status WriteDone(const std::string& done, const JsonObject& json,
 std::vector<Command> AddOrchestrationCommands(CLI::App& parser) {
   CLI::App* group = parser.add_subcommand(
       "orchestration",
-      "Start, inspect and manage the orchestrations of a server");
+      "Start, inspect and manage the orchestrations of a server (for short: "
+      "orch)");
+  group->alias("orch");
   group->require_subcommand(1);
   return {
       AddStartCommand(*group),

@@ -102,9 +102,18 @@ absl::Status WriteEnsured(OrchestrationClient& client,
   const auto state = client.Get(receipt.instance_id);
   if (!state.ok()) return state.status();
   if (!state->has_value()) return NoOrchestration(receipt.instance_id);
-  output.Write(
-      json ? OrchestrationJson(**state).Flag("created", receipt.created).line()
-           : OrchestrationText(**state));
+  if (json) {
+    output.Write(OrchestrationJson(**state, global.payloads)
+                     .Flag("created", receipt.created)
+                     .line());
+    return output.status();
+  }
+  output.Write(OrchestrationText(**state, LookOf(global, around)));
+  if (HasEnded((*state)->status)) {
+    output.SayLine(absl::StrCat(
+        "It has ended: it is ", OrchestrationStatusName((*state)->status),
+        ". --if-finished=replace starts a new one in its place."));
+  }
   return output.status();
 }
 
@@ -165,7 +174,7 @@ absl::Status WriteReceipt(const OrchestrationReceipt& receipt,
   Output output(global.output, surroundings.out);
   output.Write(output.format() == OutputFormat::kJson
                    ? ReceiptJson(receipt).line()
-                   : ReceiptText(receipt));
+                   : ReceiptText(receipt, LookOf(global, surroundings)));
   return output.status();
 }
 

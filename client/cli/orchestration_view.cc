@@ -54,31 +54,36 @@ JsonObject FailureJson(const OrchestrationFailure& failure) {
   return object;
 }
 
-Table::Row OrchestrationHeading() {
-  return {"INSTANCE", "NAME", "STATUS", "CREATED", "UPDATED", "CUSTOM STATUS"};
+Table::Heading OrchestrationHeading() {
+  return {{"INSTANCE", Column::Kind::kId},
+          {"NAME", Column::Kind::kText},
+          {"STATUS", Column::Kind::kState},
+          "CREATED",
+          {"UPDATED", Column::Kind::kExtra},
+          {"CUSTOM STATUS", Column::Kind::kText}};
 }
 
-Table::Row OrchestrationRow(const OrchestrationState& state) {
+Table::Row OrchestrationRow(const OrchestrationState& state, const Look& look) {
   return {
       Printable(state.instance_id),          Printable(state.name),
-      OrchestrationStatusName(state.status), TimeText(state.create_time),
-      TimeText(state.update_time),           BriefIfAny(state.custom_status)};
+      OrchestrationStatusName(state.status), TimeText(state.create_time, look),
+      TimeText(state.update_time, look),     BriefIfAny(state.custom_status)};
 }
 
-std::string OrchestrationText(const OrchestrationState& state,
+std::string OrchestrationText(const OrchestrationState& state, const Look& look,
                               const std::string& why) {
-  Paragraph lines;
+  Paragraph lines(look);
   lines.Add("Instance", state.instance_id);
   lines.Add("Execution", state.execution_id);
   lines.Add("Name", state.name);
   lines.AddIfAny("Version", state.version);
-  lines.Add("Status", OrchestrationStatusName(state.status));
+  lines.AddState("Status", OrchestrationStatusName(state.status));
   lines.AddIfAny("Why", why);
   if (why.empty()) lines.AddIfAny("Waiting for", state.waiting_for);
   lines.AddIfAny("Custom status", state.custom_status);
-  lines.Add("Created", TimeText(state.create_time));
+  lines.AddTime("Created", state.create_time);
   lines.AddIfAny("Not before", state.scheduled_start_time);
-  lines.Add("Updated", TimeText(state.update_time));
+  lines.AddTime("Updated", state.update_time);
   lines.AddIfAny("Ended", state.end_time);
   lines.AddIfAny("Parent", state.parent_instance_id);
   lines.AddIfAny("Tags",
@@ -95,7 +100,8 @@ std::string OrchestrationText(const OrchestrationState& state,
   return lines.text();
 }
 
-JsonObject OrchestrationJson(const OrchestrationState& state) {
+JsonObject OrchestrationJson(const OrchestrationState& state,
+                             Payloads payloads) {
   JsonObject object;
   object.Text("instance_id", state.instance_id)
       .Text("execution_id", state.execution_id)
@@ -106,21 +112,24 @@ JsonObject OrchestrationJson(const OrchestrationState& state) {
       .Time("update_time", state.update_time)
       .TimeIfAny("end_time", state.end_time)
       .TimeIfAny("scheduled_start_time", state.scheduled_start_time)
-      .TextIfAny("custom_status", state.custom_status)
+      .PayloadIfAny("custom_status", state.custom_status, payloads)
       .MapIfAny("tags", state.tags)
       .TextIfAny("parent_instance_id", state.parent_instance_id)
       .TextIfAny("waiting_for", state.waiting_for)
-      .TextIfAny("input", state.input)
-      .TextIfAny("output", state.output);
+      .PayloadIfAny("input", state.input, payloads)
+      .PayloadIfAny("output", state.output, payloads);
   if (state.failure.has_value()) {
     object.Object("failure", FailureJson(*state.failure));
   }
   return object;
 }
 
-Table::Row StateHeading() {
+Table::Heading StateHeading() {
   // As wide as the widest value, since rows are written one by one.
-  return {"UPDATED                 ", "STATUS    ", "CUSTOM STATUS", "RESULT"};
+  return {"UPDATED                 ",
+          {"STATUS    ", Column::Kind::kState},
+          {"CUSTOM STATUS", Column::Kind::kText},
+          {"RESULT", Column::Kind::kText}};
 }
 
 Table::Row StateRow(const OrchestrationState& state) {
@@ -131,8 +140,11 @@ Table::Row StateRow(const OrchestrationState& state) {
               : BriefIfAny(state.output)};
 }
 
-std::string ReceiptText(const OrchestrationReceipt& receipt) {
-  std::string text = Table({"INSTANCE", "CREATED", "EXECUTION"})
+std::string ReceiptText(const OrchestrationReceipt& receipt, const Look& look) {
+  std::string text = Table({{"INSTANCE", Column::Kind::kId},
+                            "CREATED",
+                            {"EXECUTION", Column::Kind::kId}},
+                           look)
                          .Lines({{Printable(receipt.instance_id),
                                   receipt.created ? "yes" : "no",
                                   Printable(receipt.execution_id)}});

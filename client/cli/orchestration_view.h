@@ -21,20 +21,21 @@ std::string FailureText(const OrchestrationFailure& failure);
 JsonObject FailureJson(const OrchestrationFailure& failure);
 
 // The columns of a table of orchestrations, and an orchestration as a row.
-Table::Row OrchestrationHeading();
-Table::Row OrchestrationRow(const OrchestrationState& state);
+Table::Heading OrchestrationHeading();
+Table::Row OrchestrationRow(const OrchestrationState& state, const Look& look);
 
 // One line for each known detail. `why`: why it does not go on; empty: unknown.
-std::string OrchestrationText(const OrchestrationState& state,
+std::string OrchestrationText(const OrchestrationState& state, const Look& look,
                               const std::string& why = "");
-JsonObject OrchestrationJson(const OrchestrationState& state);
+JsonObject OrchestrationJson(const OrchestrationState& state,
+                             Payloads payloads);
 
 // A state of an orchestration, as a row in a table of its states.
-Table::Row StateHeading();
+Table::Heading StateHeading();
 Table::Row StateRow(const OrchestrationState& state);
 
 // A table for a receipt, followed by its URLs, if any.
-std::string ReceiptText(const OrchestrationReceipt& receipt);
+std::string ReceiptText(const OrchestrationReceipt& receipt, const Look& look);
 JsonObject ReceiptJson(const OrchestrationReceipt& receipt);
 
 }  // namespace leasehold::client::cli

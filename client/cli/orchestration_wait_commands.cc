@@ -128,16 +128,17 @@ absl::Status RunWatch(OrchestrationClient& client, const std::string& id,
                       const GlobalOptions& global, Surroundings& around) {
   StreamRun run(around);
   Output output(global.output, around.out);
-  Table table(StateHeading(), around.cells());
+  Table table(StateHeading(), LookOf(global, around));
   OrchestrationWatchOptions options;
   options.instance_id = id;
   options.reconnect = true;
   options.on_lost = [&](const absl::Status& why) { run.Lost(why); };
   options.on_state = [&](const OrchestrationState& state) {
     run.Heard();
-    const bool written = output.Write(output.format() == OutputFormat::kJson
-                                          ? OrchestrationJson(state).line()
-                                          : table.Lines({StateRow(state)}));
+    const bool written =
+        output.Write(output.format() == OutputFormat::kJson
+                         ? OrchestrationJson(state, global.payloads).line()
+                         : table.Lines({StateRow(state)}));
     if (!written) run.OutputFailed();
   };
   options.on_end = [&](const absl::Status& status) {

@@ -25,13 +25,17 @@ JsonObject EchoJson(const EchoReply& reply) {
 
 }  // namespace
 
-Output::Output(OutputFormat format, std::ostream& out, Cells cells)
+Output::Output(OutputFormat format, std::ostream& out, const Look& look)
     : format_(format),
       out_(out),
       // As wide as the widest value, since rows are written one by one.
-      echoes_({"CHANNEL", "SEQUENCE", "GENERATION      ", "CREATED", "INSTANCE",
-               "TEXT"},
-              cells) {}
+      echoes_({"CHANNEL",
+               "SEQUENCE",
+               "GENERATION      ",
+               "CREATED",
+               {"INSTANCE", Column::Kind::kId},
+               {"TEXT", Column::Kind::kText}},
+              look) {}
 
 bool Output::Row(const EchoReply& reply) {
   if (format_ == OutputFormat::kJson) return Write(EchoJson(reply).line());

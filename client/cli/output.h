@@ -26,7 +26,7 @@ enum class OutputFormat {
 
 class Output {
  public:
-  Output(OutputFormat format, std::ostream& out, Cells cells = Cells::kWhole);
+  Output(OutputFormat format, std::ostream& out, const Look& look = {});
 
   // Writes one echo as a row. False: it could not be written, so stop.
   bool Row(const EchoReply& reply);

@@ -40,7 +40,10 @@ absl::Status WriteManual(const std::string& directory, const CLI::App& parser) {
            .sections = {{"EXIT STATUS",
                          "0: it has done what it was asked to. 1: the call "
                          "failed; standard error has `CODE: message`. 2: the "
-                         "command line is wrong, and nothing was called."}},
+                         "command line is wrong, and nothing was called. 3: "
+                         "what it names is not there (NOT_FOUND). 4: the "
+                         "server cannot be reached, or cannot serve now "
+                         "(UNAVAILABLE)."}},
            .see_also = {"leasehold-server(8)"}}),
       directory);
 }

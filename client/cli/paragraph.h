@@ -9,19 +9,18 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "client/cli/look.h"
 #include "client/cli/printable.h"
 
 namespace leasehold::client::cli {
 
-// For people to read, in UTC: 2024-10-04T17:46:40.000Z.
-inline std::string TimeText(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
-}
-
 class Paragraph {
  public:
+  explicit Paragraph(const Look& look = {}) : look_(look) {}
+
   void Add(std::string_view name, std::string_view value) {
     absl::StrAppendFormat(&text_, "%-15s%s\n", name, Printable(value));
   }
@@ -33,11 +32,25 @@ class Paragraph {
     if (value.has_value()) Add(name, *value);
   }
   void AddIfAny(std::string_view name, const std::optional<absl::Time>& time) {
-    if (time.has_value()) Add(name, TimeText(*time));
+    if (time.has_value()) AddTime(name, *time);
+  }
+  // The whole time, and on a terminal how long ago that is.
+  void AddTime(std::string_view name, absl::Time time) {
+    std::string text = TimeText(time);
+    if (look_.relative_times) {
+      absl::StrAppend(&text, " (", RelativeTime(time, look_.now), ")");
+    }
+    Add(name, text);
+  }
+  // In the color of the state.
+  void AddState(std::string_view name, std::string_view state) {
+    absl::StrAppendFormat(&text_, "%-15s%s\n", name,
+                          Colored(state, state, look_));
   }
   const std::string& text() const { return text_; }
 
  private:
+  const Look look_;
   std::string text_;
 };
 

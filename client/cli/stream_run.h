@@ -16,6 +16,8 @@
 
 #include "absl/status/status.h"
 #include "client/cli/command.h"
+#include "client/cli/error_text.h"
+#include "client/cli/printable.h"
 #include "client/cli/stop.h"
 
 namespace leasehold::client::cli {
@@ -47,8 +49,8 @@ class StreamRun {
   void Lost(const absl::Status& why) {
     if (std::exchange(lost_, true)) return;
     err_ << "leasehold: connection lost, reconnecting: "
-         << absl::StatusCodeToString(why.code()) << ": " << why.message()
-         << "\n"
+         << absl::StatusCodeToString(why.code()) << ": "
+         << Printable(InPlainWords(why)) << "\n"
          << std::flush;
   }
   // The stream has delivered something.

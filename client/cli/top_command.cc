@@ -1,15 +1,21 @@
 #include "client/cli/top_command.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "client/admin/admin_client.h"
+#include "client/cli/instance_order.h"
+#include "client/cli/key_presses.h"
 #include "client/cli/output.h"
+#include "client/cli/screen.h"
 #include "client/cli/stream_run.h"
 #include "client/cli/terminal_keys.h"
 #include "client/cli/top_screen.h"
+#include "client/cli/values.h"
 #include "client/instances/instances_client.h"
 
 namespace leasehold::client::cli {
@@ -22,24 +28,27 @@ constexpr absl::Duration kTimeoutMax = absl::Seconds(5);
 // time; the server lists them in no order.
 constexpr size_t kLookedAtMax = 2000;
 constexpr int kPageSize = 500;
-constexpr size_t kLeasesMax = 50;
 // What a program gets.
 constexpr size_t kLeasesInLines = 10;
-
-constexpr char kOtherScreen[] = "\x1b[?1049h\x1b[?25l\x1b[2J";
-constexpr char kOwnScreen[] = "\x1b[?25h\x1b[?1049l";
 
 struct Clients {
   std::unique_ptr<AdminClient> admin;
   std::unique_ptr<InstancesClient> instances;
 };
 
-absl::StatusOr<EndingLeases> ReadLeases(InstancesClient& client, size_t max) {
+struct Options {
+  bool once = false;
+  std::string id_prefix;
+  InstanceOrder order = InstanceOrder::kLease;
+};
+
+absl::StatusOr<EndingLeases> ReadLeases(InstancesClient& client,
+                                        const std::string& id_prefix) {
   EndingLeases leases;
   std::string token;
   do {
     const absl::StatusOr<InstancePage> page =
-        client.ListPage({.id_prefix = "",
+        client.ListPage({.id_prefix = id_prefix,
                          .state = InstanceState::kIdle,
                          .page_size = kPageSize},
                         token);
@@ -53,21 +62,14 @@ absl::StatusOr<EndingLeases> ReadLeases(InstancesClient& client, size_t max) {
     token = page->next_page_token;
   } while (!token.empty() && leases.looked_at < kLookedAtMax);
   leases.more = !token.empty();
-  const size_t shown = std::min(max, leases.instances.size());
-  std::partial_sort(leases.instances.begin(), leases.instances.begin() + shown,
-                    leases.instances.end(),
-                    [](const Instance& a, const Instance& b) {
-                      return a.lease_remaining < b.lease_remaining;
-                    });
-  leases.instances.resize(shown);
   return leases;
 }
 
-absl::Status Refresh(const Clients& clients, size_t leases_max,
+absl::Status Refresh(const Clients& clients, const std::string& id_prefix,
                      TopScreen& screen) {
   auto stats = clients.admin->Stats();
   if (!stats.ok()) return stats.status();
-  auto leases = ReadLeases(*clients.instances, leases_max);
+  auto leases = ReadLeases(*clients.instances, id_prefix);
   // In an overload lists are refused first.
   if (absl::IsResourceExhausted(leases.status())) leases = EndingLeases();
   if (!leases.ok()) return leases.status();
@@ -81,37 +83,50 @@ bool MayPass(const absl::Status& status) {
          absl::IsResourceExhausted(status);
 }
 
-absl::Status RunOnScreen(const Clients& clients, TopScreen& screen,
-                         Surroundings& around) {
+absl::Status RunOnScreen(const Clients& clients, const Options& options,
+                         TopScreen& shown, Surroundings& around) {
   StreamRun run(around);
   Output output(OutputFormat::kTable, around.out);
-  const TerminalKeys keys(around.input_fd, [&run](char key) {
-    if (key == 'q' || key == 'Q') run.Done();
+  const Screen screen(output);
+  KeyPresses presses;
+  std::atomic<bool> pressed = false;
+  const TerminalKeys keys(around.input_fd, [&](char character) {
+    const std::optional<Key> key = presses.Take(character);
+    if (!key.has_value()) return;
+    if (*key == Key::kQuit) run.Done();
+    shown.Press(*key);
+    pressed = true;
+    run.stop().Wake();
   });
-  output.Write(kOtherScreen);
   absl::Status status;
-  do {
+  absl::Time refresh_time = around.now() + kRefresh;
+  while (status.ok()) {
     if (!output.Write(
-            screen.Draw(around.terminal_rows(), around.terminal_columns()))) {
+            shown.Draw(around.terminal_rows(), around.terminal_columns()))) {
       break;
     }
-    if (!run.stop().Await(kRefresh)) break;
-    status = Refresh(clients, kLeasesMax, screen);
+    // A key redraws at once, and does not ask the server.
+    if (!run.stop().Await(refresh_time - around.now())) break;
+    if (pressed.exchange(false) && around.now() < refresh_time) continue;
+    status = Refresh(clients, options.id_prefix, shown);
+    refresh_time = around.now() + kRefresh;
     if (MayPass(status)) {
-      screen.Fail(status);
+      shown.Fail(status);
       status = absl::OkStatus();
     }
-  } while (status.ok());
-  output.Write(kOwnScreen);
+  }
   return status.ok() ? output.status() : status;
 }
 
-absl::Status RunInLines(const Clients& clients, TopScreen& screen, bool once,
-                        OutputFormat format, Surroundings& around) {
+absl::Status RunInLines(const Clients& clients, const Options& options,
+                        TopScreen& screen, OutputFormat format,
+                        Surroundings& around) {
   StreamRun run(around);
   Output output(format, around.out);
+  // A table comes once.
+  const bool once = options.once || format == OutputFormat::kTable;
   while (run.stop().Await(kRefresh)) {
-    const absl::Status status = Refresh(clients, kLeasesInLines, screen);
+    const absl::Status status = Refresh(clients, options.id_prefix, screen);
     if (!status.ok()) {
       if (once || !MayPass(status)) return status;
       run.Lost(status);
@@ -120,10 +135,10 @@ absl::Status RunInLines(const Clients& clients, TopScreen& screen, bool once,
     run.Heard();
     std::string text;
     if (format == OutputFormat::kJson) {
-      text = screen.Json().line();
+      text = screen.Json(kLeasesInLines).line();
     } else {
       constexpr size_t kNoLimit = 10'000;
-      for (const std::string& line : screen.Lines(kNoLimit)) {
+      for (const std::string& line : screen.Lines(kNoLimit, kLeasesInLines)) {
         text += line + "\n";
       }
     }
@@ -132,7 +147,8 @@ absl::Status RunInLines(const Clients& clients, TopScreen& screen, bool once,
   return output.status();
 }
 
-absl::Status Run(bool once, const GlobalOptions& global, Surroundings& around) {
+absl::Status Run(const Options& options, const GlobalOptions& global,
+                 Surroundings& around) {
   const absl::Duration timeout = std::min(global.timeout, kTimeoutMax);
   auto admin =
       AdminClient::Connect(global.address, timeout, global.credentials);
@@ -141,32 +157,34 @@ absl::Status Run(bool once, const GlobalOptions& global, Surroundings& around) {
       InstancesClient::Connect(global.address, timeout, global.credentials);
   if (!instances.ok()) return instances.status();
   const Clients clients = {*std::move(admin), *std::move(instances)};
-  TopScreen screen(global.address);
+  TopScreen screen(global.address, options.order);
   // The first reading: what is shown a second needs two.
-  const absl::Status status = Refresh(clients, kLeasesMax, screen);
+  const absl::Status status = Refresh(clients, options.id_prefix, screen);
   if (!status.ok()) return status;
-  const bool on_terminal = around.terminal_rows && around.terminal_rows() > 0;
-  if (on_terminal && !once && global.output == OutputFormat::kTable) {
-    return RunOnScreen(clients, screen, around);
+  if (around.on_terminal() && !options.once &&
+      global.output == OutputFormat::kTable) {
+    return RunOnScreen(clients, options, screen, around);
   }
-  return RunInLines(clients, screen,
-                    once || global.output == OutputFormat::kTable,
-                    global.output, around);
+  return RunInLines(clients, options, screen, global.output, around);
 }
 
 }  // namespace
 
 Command AddTopCommand(CLI::App& parser) {
-  const auto once = std::make_shared<bool>(false);
+  const auto options = std::make_shared<Options>();
   CLI::App* app = parser.add_subcommand(
       "top",
       "Show the load of the server each second: calls, contexts, leases, "
       "orchestrations, workers, commits; on a terminal q ends it");
-  app->add_flag("--once", *once,
+  app->add_flag("--once", options->once,
                 "Show it once, and end; so it does without a terminal, unless "
                 "--output is json, which writes a line each second");
-  return {app, [once](const GlobalOptions& global, Surroundings& around) {
-            return Run(*once, global, around);
+  AddValue(*app, "--prefix", options->id_prefix, ReadId,
+           "only leases of IDs with this prefix")
+      ->type_name("PREFIX");
+  AddSortOption(*app, options->order);
+  return {app, [options](const GlobalOptions& global, Surroundings& around) {
+            return Run(*options, global, around);
           }};
 }
 

@@ -7,10 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/display_width.h"
+#include "client/cli/error_text.h"
 #include "client/cli/instance_view.h"
 #include "client/cli/printable.h"
-#include "client/cli/screen_codes.h"
 #include "client/cli/table.h"
 #include "client/wire/timestamp.h"
 
@@ -94,14 +95,28 @@ std::string Line(const char* subject, const std::vector<std::string>& parts) {
 }  // namespace
 
 void TopScreen::Apply(StatsResponse stats, EndingLeases leases) {
+  std::lock_guard<std::mutex> lock(mu_);
   before_ = std::exchange(last_, std::move(stats));
   leases_ = std::move(leases);
+  SortInstances(leases_.instances, order_);
   failure_.clear();
 }
 
+void TopScreen::Press(Key key) {
+  std::lock_guard<std::mutex> lock(mu_);
+  if (key == Key::kSort) {
+    order_ = NextInstanceOrder(order_);
+    // All of them are idle.
+    if (order_ == InstanceOrder::kState) order_ = NextInstanceOrder(order_);
+    SortInstances(leases_.instances, order_);
+  }
+  scroll_.Press(key);
+}
+
 void TopScreen::Fail(const absl::Status& why) {
+  std::lock_guard<std::mutex> lock(mu_);
   failure_ = absl::StrCat("no news: ", absl::StatusCodeToString(why.code()),
-                          ": ", Printable(std::string(why.message())));
+                          ": ", Printable(InPlainWords(why)));
 }
 
 absl::Time TopScreen::time() const { return FromProto(last_->time()); }
@@ -225,39 +240,55 @@ void TopScreen::AddTenantLines(std::vector<std::string>& lines) const {
       {Whole(Sum("leasehold_tenant_workers").value_or(0)) + " connected"}));
 }
 
-void TopScreen::AddLeases(size_t columns,
+std::string TopScreen::LeasesTitle(size_t first, size_t shown) const {
+  std::string title =
+      order_ == InstanceOrder::kLease
+          ? "leases that end next"
+          : absl::StrCat("leases by ", InstanceOrderName(order_));
+  if (leases_.more) {
+    absl::StrAppend(&title, ", of ", leases_.looked_at,
+                    " contexts; there are more");
+  }
+  if (shown < leases_.instances.size()) {
+    absl::StrAppend(&title, ", ", first + 1, " to ", first + shown, " of ",
+                    leases_.instances.size());
+  }
+  return title;
+}
+
+void TopScreen::AddLeases(size_t columns, size_t first, size_t most,
                           std::vector<std::string>& lines) const {
+  const size_t shown = std::min(leases_.instances.size() - first, most);
   lines.emplace_back();
-  lines.push_back(absl::StrCat("leases that end next",
-                               leases_.more
-                                   ? absl::StrCat(", of ", leases_.looked_at,
-                                                  " contexts; there are more")
-                                   : ""));
+  lines.push_back(LeasesTitle(first, shown));
   if (leases_.instances.empty()) {
     lines.emplace_back("none runs");
     return;
   }
   std::vector<Table::Row> rows;
-  for (const Instance& instance : leases_.instances) {
+  for (size_t i = first; i < first + shown; ++i) {
+    const Instance& instance = leases_.instances[i];
     rows.push_back(
         {Printable(instance.instance_id),
          BriefDuration(instance.lease_remaining.value_or(absl::ZeroDuration())),
          BriefDuration(instance.idle_timeout),
          absl::StrCat(instance.generation)});
   }
-  const std::string table =
-      Table({"INSTANCE", "ENDS IN", "IDLE TIMEOUT", "GENERATION"}, columns)
-          .Lines(std::move(rows));
-  for (size_t begin = 0; begin < table.size();) {
-    const size_t end = table.find('\n', begin);
-    lines.push_back(table.substr(begin, end - begin));
-    begin = end + 1;
+  Look look;
+  look.columns = columns;
+  const std::string table = Table({{"INSTANCE", Column::Kind::kId},
+                                   "ENDS IN",
+                                   "IDLE TIMEOUT",
+                                   "GENERATION"},
+                                  look)
+                                .Lines(std::move(rows));
+  for (const auto line : absl::StrSplit(table, '\n', absl::SkipEmpty())) {
+    lines.emplace_back(line);
   }
 }
 
-std::vector<std::string> TopScreen::Lines(size_t columns) const {
+std::vector<std::string> TopScreen::Numbers() const {
   std::vector<std::string> lines;
-  if (!last_.has_value()) return lines;
   lines.push_back(absl::StrCat(
       Printable(server_), "  ",
       absl::FormatTime("%H:%M:%S", time(), absl::LocalTimeZone()), "  ",
@@ -268,24 +299,38 @@ std::vector<std::string> TopScreen::Lines(size_t columns) const {
   } else {
     AddTenantLines(lines);
   }
-  AddLeases(columns, lines);
+  return lines;
+}
+
+std::vector<std::string> TopScreen::Lines(size_t columns,
+                                          size_t leases_max) const {
+  std::lock_guard<std::mutex> lock(mu_);
+  if (!last_.has_value()) return {};
+  std::vector<std::string> lines = Numbers();
+  AddLeases(columns, /*first=*/0, leases_max, lines);
   for (std::string& line : lines) line = CutToWidth(line, columns);
   return lines;
 }
 
-std::string TopScreen::Draw(int rows, int columns) const {
-  std::vector<std::string> lines =
-      Lines(static_cast<size_t>(std::max(columns, 1)));
-  // The cursor stands on the last one.
-  lines.resize(std::min<size_t>(lines.size(), std::max(rows - 1, 1)));
-  std::string drawn = kHome;
-  for (const std::string& line : lines) {
-    absl::StrAppend(&drawn, line, kClearLine, "\n");
+std::string TopScreen::Draw(int rows, int columns) {
+  std::lock_guard<std::mutex> lock(mu_);
+  std::vector<std::string> lines;
+  const auto width = static_cast<size_t>(std::max(columns, 1));
+  if (last_.has_value()) {
+    lines = Numbers();
+    absl::StrAppend(&lines[0], "  (q ends it, s sorts, arrows scroll)");
+    // Besides them: an empty line, the title, the heading, the cursor's.
+    const size_t others = lines.size() + 4;
+    const size_t fit =
+        std::max(static_cast<size_t>(std::max(rows, 1)), others + 1) - others;
+    AddLeases(width, scroll_.First(leases_.instances.size(), fit), fit, lines);
   }
-  return absl::StrCat(drawn, kClearBelow, kWrapAgain);
+  for (std::string& line : lines) line = CutToWidth(line, width);
+  return Screen::Text(lines, rows);
 }
 
-JsonObject TopScreen::Json() const {
+JsonObject TopScreen::Json(size_t leases_max) const {
+  std::lock_guard<std::mutex> lock(mu_);
   JsonObject object;
   if (!last_.has_value()) return object;
   object.Time("time", time()).Flag("whole_server", last_->whole_server());
@@ -314,6 +359,7 @@ JsonObject TopScreen::Json() const {
   object.Objects("metrics", metrics);
   std::vector<JsonObject> leases;
   for (const Instance& instance : leases_.instances) {
+    if (leases.size() == leases_max) break;
     leases.push_back(InstanceJson(instance, time()));
   }
   object.Objects("leases_ending", leases).Flag("more_contexts", leases_.more);

@@ -5,27 +5,30 @@
 // shows the last one; what is shown a second is what two readings differ by.
 // What a reading does not have (it may be of one tenant alone) is not shown.
 //
-// Thread-safety: one thread.   Lifetime: values only.
+// Thread-safety: safe.   Lifetime: values only.
 #ifndef LEASEHOLD_CLIENT_CLI_TOP_SCREEN_H_
 #define LEASEHOLD_CLIENT_CLI_TOP_SCREEN_H_
 
 #include <cstddef>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/cli/instance_order.h"
 #include "client/cli/json_object.h"
+#include "client/cli/screen.h"
 #include "client/instances/instance.h"
 #include "leasehold/v1/admin.pb.h"
 
 namespace leasehold::client::cli {
 
-// The idle contexts whose leases end next.
+// The idle contexts whose leases run.
 struct EndingLeases {
-  std::vector<Instance> instances;  // The first one ends first.
+  std::vector<Instance> instances;
   // How many contexts were looked at, and whether there are more.
   size_t looked_at = 0;
   bool more = false;
@@ -34,19 +37,24 @@ struct EndingLeases {
 class TopScreen {
  public:
   // `server`: what it is called.
-  explicit TopScreen(std::string server) : server_(std::move(server)) {}
+  explicit TopScreen(std::string server,
+                     InstanceOrder order = InstanceOrder::kLease)
+      : server_(std::move(server)), order_(order) {}
 
   // A new reading, and the leases beside it.
   void Apply(leasehold::v1::StatsResponse stats, EndingLeases leases);
   // There is none now; the last one is shown with the reason, until the next.
   void Fail(const absl::Status& why);
 
-  // The lines to show, none wider than `columns`, with all leases.
-  std::vector<std::string> Lines(size_t columns) const;
+  // A key that scrolls the leases or sorts them.
+  void Press(Key key);
+
+  // The lines to show, none wider than `columns`, with `leases_max` leases.
+  std::vector<std::string> Lines(size_t columns, size_t leases_max) const;
   // The text that shows as much of this as fits on a terminal, in place of what
   // was drawn before.
-  std::string Draw(int rows, int columns) const;
-  JsonObject Json() const;
+  std::string Draw(int rows, int columns);
+  JsonObject Json(size_t leases_max) const;
 
  private:
   using Labels = std::map<std::string, std::string>;
@@ -68,13 +76,21 @@ class TopScreen {
 
   void AddServerLines(std::vector<std::string>& lines) const;
   void AddTenantLines(std::vector<std::string>& lines) const;
-  void AddLeases(size_t columns, std::vector<std::string>& lines) const;
+  // All but the leases.
+  std::vector<std::string> Numbers() const;
+  // What stands above the leases, of which so many are shown from `first` on.
+  std::string LeasesTitle(size_t first, size_t shown) const;
+  void AddLeases(size_t columns, size_t first, size_t most,
+                 std::vector<std::string>& lines) const;
 
   const std::string server_;
+  mutable std::mutex mu_;
   std::optional<Stats> last_;
   std::optional<Stats> before_;
   EndingLeases leases_;
   std::string failure_;  // Empty: the last reading is the latest.
+  InstanceOrder order_;
+  Scroll scroll_;
 };
 
 }  // namespace leasehold::client::cli

@@ -7,9 +7,8 @@
 namespace leasehold::client::cli {
 namespace {
 
-// `the commands are echo, demo`, for the given group.
-std::string CommandNames(const CLI::App& parser) {
-  const CLI::App& group = GivenGroup(parser);
+// `the commands are echo, demo`, for a group.
+std::string CommandNames(const CLI::App& group, const CLI::App& parser) {
   std::string names = "the commands";
   if (&group != &parser) absl::StrAppend(&names, " of ", FullName(group));
   return absl::StrCat(names, " are ",
@@ -50,8 +49,7 @@ std::string ExplainStranger(const std::string& stranger, const CLI::App& parser,
   const Command* given = GivenCommand(commands);
   if (!absl::StartsWith(stranger, "-")) {
     if (given == nullptr) {
-      return absl::StrCat("unknown command \"", stranger, "\"; ",
-                          CommandNames(parser));
+      return UnknownCommand(stranger, GivenGroup(parser), parser);
     }
     return absl::StrCat("unexpected argument \"", stranger,
                         "\"; a text of several words needs quotes (see "
@@ -104,6 +102,12 @@ const CLI::App& GivenGroup(const CLI::App& parser) {
   return parser;
 }
 
+std::string UnknownCommand(const std::string& word, const CLI::App& group,
+                           const CLI::App& parser) {
+  return absl::StrCat("unknown command \"", word, "\"; ",
+                      CommandNames(group, parser));
+}
+
 const Command* GivenCommand(const std::vector<Command>& commands) {
   for (const Command& command : commands) {
     if (command.app->parsed()) return &command;
@@ -125,7 +129,8 @@ std::string ExplainUsage(const CLI::ParseError& error, const CLI::App& parser,
     return ExplainStranger(strangers.front(), parser, commands);
   }
   if (given == nullptr) {
-    return absl::StrCat("no command given; ", CommandNames(parser),
+    return absl::StrCat("no command given; ",
+                        CommandNames(GivenGroup(parser), parser),
                         " (see leasehold --help)");
   }
   const std::string name = FullName(*given->app);

@@ -33,6 +33,10 @@ const CLI::App& GivenGroup(const CLI::App& parser);
 // The command of `commands` that was given, or null.
 const Command* GivenCommand(const std::vector<Command>& commands);
 
+// `unknown command "x"; the commands of GROUP are …`.
+std::string UnknownCommand(const std::string& word, const CLI::App& group,
+                           const CLI::App& parser);
+
 // One line, without its end. REQUIRES: `parser` has just failed with `error`.
 std::string ExplainUsage(const CLI::ParseError& error, const CLI::App& parser,
                          const std::vector<Command>& commands);

@@ -83,6 +83,14 @@ absl::StatusOr<OutputFormat> ReadOutputFormat(const std::string& text) {
   return WrongValue(text, "not an output format; write table or json");
 }
 
+absl::StatusOr<ColorChoice> ReadColorChoice(const std::string& text) {
+  if (text == "auto") return ColorChoice::kAuto;
+  if (text == "always") return ColorChoice::kAlways;
+  if (text == "never") return ColorChoice::kNever;
+  return WrongValue(text,
+                    "not a choice of colors; write auto, always or never");
+}
+
 absl::StatusOr<Expect> ReadExpect(const std::string& text) {
   if (text == "new") return Expect::kNew;
   if (text == "existing") return Expect::kExisting;

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "client/instances/instance.h"
 #include "client/wire/instance_metadata.h"
@@ -44,6 +45,8 @@ absl::StatusOr<std::string> ReadId(const std::string& text);
 absl::StatusOr<std::string> ReadName(const std::string& text);
 // `table` or `json`.
 absl::StatusOr<OutputFormat> ReadOutputFormat(const std::string& text);
+// `auto`, `always` or `never`.
+absl::StatusOr<ColorChoice> ReadColorChoice(const std::string& text);
 // `new` or `existing`.
 absl::StatusOr<Expect> ReadExpect(const std::string& text);
 

@@ -1,21 +1,21 @@
 #include "client/cli/watch_screen.h"
 
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/display_width.h"
+#include "client/cli/error_text.h"
 #include "client/cli/instance_view.h"
 #include "client/cli/printable.h"
-#include "client/cli/screen_codes.h"
 #include "client/cli/table.h"
 
 namespace leasehold::client::cli {
 namespace {
 
-// Lines without an instance: count, latest event, heading, the cursor's.
-constexpr int kOtherLines = 4;
+// Lines without an instance: count, latest event, heading, keys, the cursor's.
+constexpr int kOtherLines = 5;
 
 }  // namespace
 
@@ -23,6 +23,7 @@ void WatchScreen::Apply(const WatchEvent& event, absl::Time now) {
   using Kind = WatchEvent::Kind;
   const std::string& id = event.instance.instance_id;
   std::lock_guard<std::mutex> lock(mu_);
+  lost_.clear();
   switch (event.kind) {
     case Kind::kSnapshotDone:
       return;
@@ -51,36 +52,61 @@ void WatchScreen::Apply(const WatchEvent& event, absl::Time now) {
   }
 }
 
-std::string WatchScreen::Draw(absl::Time now, int rows, int columns) const {
+void WatchScreen::Lose(const absl::Status& why) {
+  std::lock_guard<std::mutex> lock(mu_);
+  lost_ = absl::StrCat("connection lost, reconnecting: ",
+                       Printable(InPlainWords(why)));
+}
+
+void WatchScreen::Press(Key key) {
+  std::lock_guard<std::mutex> lock(mu_);
+  if (key == Key::kSort) order_ = NextInstanceOrder(order_);
+  scroll_.Press(key);
+}
+
+std::vector<Instance> WatchScreen::Chosen(absl::Time now) const {
+  std::vector<Instance> chosen;
+  for (const auto& [id, seen] : seen_) {
+    if (state_.has_value() && seen.instance.state != *state_) continue;
+    chosen.push_back(seen.instance);
+    if (chosen.back().lease_remaining.has_value()) {
+      *chosen.back().lease_remaining -= now - seen.when;
+    }
+  }
+  SortInstances(chosen, order_);
+  return chosen;
+}
+
+std::string WatchScreen::Draw(const Look& look, int rows) {
   const size_t fit = std::max(rows - kOtherLines, 1);
+  std::lock_guard<std::mutex> lock(mu_);
+  const std::vector<Instance> chosen = Chosen(look.now);
+  const size_t first = scroll_.First(chosen.size(), fit);
   std::vector<Table::Row> shown;
-  std::string text;
-  {
-    std::lock_guard<std::mutex> lock(mu_);
-    for (const auto& [id, seen] : seen_) {
-      if (shown.size() == fit) break;
-      Instance instance = seen.instance;
-      if (instance.lease_remaining.has_value()) {
-        *instance.lease_remaining -= now - seen.when;
-      }
-      shown.push_back(InstanceRow(instance, now));
-    }
-    text = absl::StrCat(seen_.size(),
-                        seen_.size() == 1 ? " instance" : " instances");
-    if (shown.size() < seen_.size()) {
-      absl::StrAppend(&text, ", the first ", shown.size(), " of them");
-    }
-    absl::StrAppend(&text, "\n", latest_, "\n");
+  for (size_t i = first; i < chosen.size() && shown.size() < fit; ++i) {
+    shown.push_back(InstanceRow(chosen[i], look.now));
   }
-  text += Table(InstanceHeading(), static_cast<size_t>(std::max(columns, 1)))
-              .Lines(std::move(shown));
-  text.pop_back();  // The last line ends like the others below.
-  std::string drawn = kHome;
-  for (const std::string& line :
-       std::vector<std::string>(absl::StrSplit(text, '\n'))) {
-    absl::StrAppend(&drawn, line, kClearLine, "\n");
+  std::string count = absl::StrCat(
+      chosen.size(), chosen.size() == 1 ? " instance" : " instances");
+  if (shown.size() < chosen.size()) {
+    absl::StrAppend(&count, ", ", first + 1, " to ", first + shown.size(),
+                    " of them");
   }
-  return absl::StrCat(drawn, kClearBelow, kWrapAgain);
+  std::vector<std::string> lines = {count, lost_.empty() ? latest_ : lost_};
+  const std::string table =
+      Table(InstanceHeading(), look).Lines(std::move(shown));
+  for (const auto line : absl::StrSplit(table, '\n', absl::SkipEmpty())) {
+    lines.emplace_back(line);
+  }
+  lines.push_back(absl::StrCat("q ends it, s sorts (by ",
+                               InstanceOrderName(order_),
+                               "), arrows and PgUp, PgDn scroll"));
+  if (look.columns > 0) {
+    for (const size_t i : {size_t{0}, size_t{1}, lines.size() - 1}) {
+      lines[i] = CutToWidth(lines[i], look.columns);
+    }
+  }
+  return Screen::Text(lines, rows);
 }
 
 }  // namespace leasehold::client::cli

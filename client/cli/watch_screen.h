@@ -1,8 +1,9 @@
 // WatchScreen: shows the instance contexts of a server on a terminal, and
 // redraws them as they change.
 //
-// It gets the events of a watch, draws as many contexts as fit, sorted by ID,
-// and counts leases down between events.
+// It gets the events of a watch and the keys that are typed, draws as many
+// contexts as fit, in the order that was asked for, and counts leases down
+// between events.
 //
 // Thread-safety: safe.   Lifetime: values only.
 #ifndef LEASEHOLD_CLIENT_CLI_WATCH_SCREEN_H_
@@ -10,9 +11,15 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/cli/instance_order.h"
+#include "client/cli/look.h"
+#include "client/cli/screen.h"
 #include "client/instances/instance.h"
 #include "client/instances/watch.h"
 
@@ -20,13 +27,25 @@ namespace leasehold::client::cli {
 
 class WatchScreen {
  public:
+  struct Options {
+    InstanceOrder order = InstanceOrder::kId;
+    // Only those in this state.
+    std::optional<InstanceState> state;
+  };
+
+  explicit WatchScreen(const Options& options)
+      : state_(options.state), order_(options.order) {}
+
   // Processes an event that came at `now`.
   void Apply(const WatchEvent& event, absl::Time now);
+  // The server was lost: what is shown is how it was, until the next event.
+  void Lose(const absl::Status& why);
+  // A key that scrolls or sorts.
+  void Press(Key key);
 
-  // The text that shows the state at `now` on a terminal with this many rows
-  // and columns, in place of what was drawn before. A long ID is cut so that
-  // the rest of its line fits.
-  std::string Draw(absl::Time now, int rows, int columns) const;
+  // The text that shows the state at `look.now` on a terminal with this many
+  // rows, in place of what was drawn before.
+  std::string Draw(const Look& look, int rows);
 
  private:
   struct Seen {
@@ -34,10 +53,17 @@ class WatchScreen {
     absl::Time when;
   };
 
-  mutable std::mutex mu_;
+  // Those to show, in their order, as they are at `now`.
+  std::vector<Instance> Chosen(absl::Time now) const;
+
+  const std::optional<InstanceState> state_;
+  std::mutex mu_;
   std::map<std::string, Seen> seen_;
   // The latest event in words; empty if none is worth showing.
   std::string latest_;
+  std::string lost_;  // Why; empty: the server is there.
+  InstanceOrder order_;
+  Scroll scroll_;
 };
 
 }  // namespace leasehold::client::cli

@@ -65,9 +65,15 @@ JsonObject WorkJson(const Work& work) {
 
 }  // namespace
 
-Table::Row WorkerHeading() {
-  return {"WORKER",    "ADDRESS", "SDK",   "SLOTS IN USE",
-          "CONNECTED", "SEEN",    "STATE", "TAKES"};
+Table::Heading WorkerHeading() {
+  return {"WORKER",
+          {"ADDRESS", Column::Kind::kText},
+          {"SDK", Column::Kind::kText},
+          {"SLOTS IN USE", Column::Kind::kText},
+          "CONNECTED",
+          {"SEEN", Column::Kind::kExtra},
+          {"STATE", Column::Kind::kState},
+          {"TAKES", Column::Kind::kText}};
 }
 
 Table::Row WorkerRow(const ConnectedWorker& worker, absl::Time now) {

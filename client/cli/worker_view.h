@@ -12,7 +12,7 @@
 namespace leasehold::client::cli {
 
 // Times are shown as spans before `now`.
-Table::Row WorkerHeading();
+Table::Heading WorkerHeading();
 Table::Row WorkerRow(const ConnectedWorker& worker, absl::Time now);
 
 JsonObject WorkerJson(const ConnectedWorker& worker);

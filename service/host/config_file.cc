@@ -7,16 +7,33 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "lease/base/quote.h"
 
 namespace leasehold {
 namespace {
 
-// The settings of a config file that `source` names, by name.
-absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadFile(
-    const std::string& source, const std::string& path,
-    const std::vector<Setting>& settings) {
+// The lines that begin with `name =`.
+std::map<std::string, int> FindLines(const std::string& text) {
+  std::map<std::string, int> lines;
+  int number = 0;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++number;
+    const size_t equals = line.find('=');
+    if (equals == absl::string_view::npos) continue;
+    lines[std::string(absl::StripAsciiWhitespace(line.substr(0, equals)))] =
+        number;
+  }
+  return lines;
+}
+
+// The settings of a config file that `source` names.
+absl::StatusOr<ConfigFile> ReadFile(const std::string& source,
+                                    const std::string& path,
+                                    const std::vector<Setting>& settings) {
   std::ifstream opened(path);
   // A directory can be opened, but not read.
   if (!opened || (opened.peek(), opened.bad())) {
@@ -32,8 +49,8 @@ absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadFile(
     return absl::InvalidArgumentError(absl::StrCat(
         source, ": the file ", QuoteForMessage(path), " is larger than 1 MiB"));
   }
+  ConfigFile read{.path = path, .values = {}, .lines = FindLines(text)};
   std::istringstream file(std::move(text));
-  std::map<std::string, std::vector<std::string>> values;
   try {
     for (const CLI::ConfigItem& item : CLI::ConfigBase().from_config(file)) {
       // The reader marks where a section begins and ends.
@@ -49,13 +66,13 @@ absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadFile(
             "; the settings are the flags of --help, without dashes"));
       }
       // A setting that is given twice is read twice.
-      std::vector<std::string>& all = values[item.name];
+      std::vector<std::string>& all = read.values[item.name];
       all.insert(all.end(), item.inputs.begin(), item.inputs.end());
     }
   } catch (const CLI::Error& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
   }
-  return values;
+  return read;
 }
 
 }  // namespace
@@ -69,9 +86,7 @@ absl::StatusOr<ConfigFile> ReadConfigFile(
     source = "LEASEHOLD_CONFIG";
   }
   if (path.empty()) return ConfigFile();
-  auto values = ReadFile(source, path, settings);
-  if (!values.ok()) return values.status();
-  return ConfigFile{std::move(path), *std::move(values)};
+  return ReadFile(source, path, settings);
 }
 
 }  // namespace leasehold

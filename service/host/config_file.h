@@ -17,6 +17,9 @@ struct ConfigFile {
   std::string path;  // Empty: there is none.
   // As they stand there, by name. A setting that is given twice has two.
   std::map<std::string, std::vector<std::string>> values;
+  // In which line of the file each stands, counted from 1; the last, if in
+  // more.
+  std::map<std::string, int> lines;
 };
 
 // The file at `path`, or else the one that LEASEHOLD_CONFIG names.

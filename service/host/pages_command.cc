@@ -16,6 +16,7 @@
 #include "service/host/backup_command.h"
 #include "service/host/check_command.h"
 #include "service/host/command_exit.h"
+#include "service/host/config_command.h"
 #include "service/host/server_text.h"
 #include "service/host/token_command.h"
 #include "service/host/url_keys_command.h"
@@ -85,6 +86,7 @@ CommandText Program() {
       DescribeCheck(),
       DescribeToken(),
       DescribeUrlKeys(),
+      DescribeCheck(), DescribeConfig(), DescribeToken(), DescribeUrlKeys(),
       DescribeCommand(CompletionCommand().app, "leasehold-server completion"),
       DescribeCommand(ManCommand().app, "leasehold-server man")};
   return program;

@@ -12,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "lease/base/quote.h"
@@ -478,7 +479,8 @@ struct ServerFlags {
       "have a unit: ns, us, ms, s, m, h, d.\n"
       "`leasehold-server check` says whether a data directory is whole; check "
       "--help\nsays how. `leasehold-server token` makes, lists and revokes "
-      "tokens.",
+      "tokens.\n`leasehold-server config` prints which settings are in force, "
+      "and where each\ncomes from.",
       "leasehold-server"};
   Flags flags;
   std::string config_path;
@@ -498,6 +500,7 @@ struct ServerFlags {
 struct Given {
   std::string source;
   Values values;
+  std::string from = source;  // For who looks for the place.
 };
 
 // Looks at the flag, the environment and the config file, in this order.
@@ -515,9 +518,13 @@ Given FindGiven(const Setting& setting, const CLI::Option& flag,
   }
   if (const auto it = config.values.find(setting.name);
       it != config.values.end()) {
-    return {absl::StrCat(config.path, ": ", setting.name), it->second};
+    const auto line = config.lines.find(setting.name);
+    return {absl::StrCat(config.path, ": ", setting.name), it->second,
+            line == config.lines.end()
+                ? config.path
+                : absl::StrCat(config.path, ", line ", line->second)};
   }
-  return {};
+  return {"default", {}};
 }
 
 }  // namespace
@@ -559,6 +566,11 @@ absl::StatusOr<std::variant<ServerOptions, ServerHelp>> ParseServerOptions(
   for (const Setting& setting : settings) {
     Given given =
         FindGiven(setting, *command_line.flags.given[setting.name], *config);
+    options.in_force.push_back({setting.name,
+                                given.values.empty()
+                                    ? setting.fallback
+                                    : absl::StrJoin(given.values, ","),
+                                given.from});
     if (given.values.empty()) continue;
     const absl::Status status = Read(setting, given.source, given.values);
     if (!status.ok()) return status;

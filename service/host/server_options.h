@@ -34,6 +34,14 @@
 
 namespace leasehold {
 
+// A setting as it is in force.
+struct SettingInForce {
+  std::string name;
+  std::string value;  // As it was given, or the default; empty: none.
+  // `--data`, `LEASEHOLD_DATA`, `FILE, line 3` or `default`.
+  std::string from;
+};
+
 struct ServerOptions {
   std::vector<ListenAddress> listen;  // Empty: both loopbacks, port 4001.
   HttpOptions http;
@@ -101,6 +109,8 @@ struct ServerOptions {
   // The settings that do not have their defaults because somebody said so: the
   // texts that were given, by name.
   std::map<std::string, std::vector<std::string>> given;
+  // All settings, in the order of --help.
+  std::vector<SettingInForce> in_force;
 
   bool uses_tls() const { return !tls.chain.empty(); }
   bool knows_callers() const { return !policy.empty(); }

@@ -58,6 +58,8 @@ class SharedText : public std::streambuf {
 
 struct LeaseholdRun {
   std::map<std::string, std::string> environment;
+  // The names of those that begin with LEASEHOLD_, as the process has them.
+  std::vector<std::string> variables;
   bool interactive = false;
   // What standard input holds, and whether standard error is a terminal.
   std::string in;
@@ -101,6 +103,7 @@ struct LeaseholdRun {
           const auto found = environment.find(name);
           return found == environment.end() ? nullptr : found->second.c_str();
         },
+        .variables = [this] { return variables; },
         .interactive = interactive,
         .err_is_terminal = err_is_terminal,
         .wait_for_enter = [this] { ++enters; },
