@@ -152,8 +152,7 @@ class PinAwaiter final : private CallMetadata,
   // `request`: the instance that the call wants, or the status that it gets.
   PinAwaiter(const InstanceDoor& door,
              absl::StatusOr<InstanceRequest>&& request, ServerCall& call)
-      : CallMetadata(call.context(), call.method().service,
-                     call.method().name),
+      : CallMetadata(call.context(), call.method().service, call.method().name),
         PinWaiter(With(request, *this)),
         door_(door),
         call_(call) {

@@ -54,6 +54,13 @@ struct HandlerTraits {
 template <typename State, typename Fn>
 class UnaryCallback : public grpc::ServerUnaryReactor, protected CallWait {
  public:
+  UnaryCallback(const BinderCore& core, const ServiceOptions& service,
+                grpc::CallbackServerContext& call, Fn fn, const char* method)
+      : CallWait(core, service, call, method),
+        fn_(std::move(fn)),
+        method_(method),
+        call_(call) {}
+
   void Start() {
     if constexpr (Handler::kChained) {
       absl::StatusOr<CallChain> chain = ChainFor(call_, kIsReentrant<State>);
@@ -65,13 +72,6 @@ class UnaryCallback : public grpc::ServerUnaryReactor, protected CallWait {
 
  protected:
   using Handler = HandlerTraits<State, Fn>;
-
-  UnaryCallback(const BinderCore& core, const ServiceOptions& service,
-                grpc::CallbackServerContext& call, Fn fn, const char* method)
-      : CallWait(core, service, call, method),
-        fn_(std::move(fn)),
-        method_(method),
-        call_(call) {}
 
   // Everything is there: runs the handler.
   virtual void Run() = 0;

@@ -58,7 +58,7 @@ inline constexpr size_t kContextTimersMax = 1'000;
 //   FailedPrecondition: the context is closing.
 //   ResourceExhausted: it has kContextTimersMax timers.
 // REQUIRES: the caller is a call that has the context pinned, a timer or a hook
-// of it, or an initializer.
+// of it, an initializer, or a provider that is asked about it.
 absl::StatusOr<ContextTimer> SetTimer(InstanceContext& context,
                                       absl::Duration delay,
                                       std::function<void()> run);

@@ -11,8 +11,8 @@
 namespace leasehold {
 
 struct SerialQueue::Core {
-  // One access: a message that runs, or waits for those that came back to it.
-  struct Turn {
+  // The access of a message that runs, or waits for those that came back to it.
+  struct Given {
     uint64_t number = 0;
     std::string method;
     Instant since;
@@ -25,15 +25,15 @@ struct SerialQueue::Core {
   // Begins an access. The caller makes the SerialAccess.
   uint64_t BeginLocked(std::string method, Instant now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    turns.push_back(
+    given.push_back(
         {.number = ++last_number, .method = std::move(method), .since = now});
     return last_number;
   }
   // Whether a message with this chain may run now.
   bool MayEnterLocked(const CallChain& chain) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    if (turns.empty()) return true;
-    const std::optional<CallChain::Link>& link = turns.back().link;
+    if (given.empty()) return true;
+    const std::optional<CallChain::Link>& link = given.back().link;
     return link.has_value() && chain.Has(*link);
   }
 
@@ -43,7 +43,7 @@ struct SerialQueue::Core {
   uint64_t last_number ABSL_GUARDED_BY(mu) = 0;
   // In the order in which they were given; the last one runs, the others wait
   // for it. Without reentrancy there is at most one.
-  std::vector<Turn> turns ABSL_GUARDED_BY(mu);
+  std::vector<Given> given ABSL_GUARDED_BY(mu);
   // In order of arrival.
   std::list<std::shared_ptr<AccessWait>> waits ABSL_GUARDED_BY(mu);
 };
@@ -83,12 +83,12 @@ SerialQueue::~SerialQueue() = default;
 std::optional<CallChain::Link> SerialAccess::link() const {
   if (!core_->reentrant) return std::nullopt;
   MutexLock lock(core_->mu);
-  for (SerialQueue::Core::Turn& turn : core_->turns) {
-    if (turn.number != number_) continue;
-    if (!turn.link.has_value()) turn.link = CallChain::NewLink();
-    return turn.link;
+  for (SerialQueue::Core::Given& given : core_->given) {
+    if (given.number != number_) continue;
+    if (!given.link.has_value()) given.link = CallChain::NewLink();
+    return given.link;
   }
-  return std::nullopt;  // Not reached: an access has its turn.
+  return std::nullopt;  // Not reached: it is there until it ends.
 }
 
 std::optional<SerialAccess> SerialQueue::Acquire(AccessTimer& timer,
@@ -130,10 +130,10 @@ void SerialQueue::PassOn(Core& core, uint64_t number) {
   {
     MutexLock lock(core.mu);
     const auto ended = std::find_if(
-        core.turns.begin(), core.turns.end(),
-        [number](const Core::Turn& t) { return t.number == number; });
-    const bool ran = ended == core.turns.end() - 1;
-    core.turns.erase(ended);
+        core.given.begin(), core.given.end(),
+        [number](const Core::Given& given) { return given.number == number; });
+    const bool ran = ended == core.given.end() - 1;
+    core.given.erase(ended);
     // It has not waited for those that came back to it; one of them runs.
     if (!ran) return;
     const auto found = std::find_if(core.waits.begin(), core.waits.end(),
@@ -165,7 +165,7 @@ void SerialQueue::Fail(AccessWait& lease) {
     if (!std::exchange(wait->waiting, false)) return;  // It has its access.
     core.waits.erase(wait->place);
     // Whoever waits, waits for one that has access: the last one runs.
-    const Core::Turn& runs = core.turns.back();
+    const Core::Given& runs = core.given.back();
     const absl::Duration age = wait->timer.clock_.Now() - runs.since;
     status = absl::UnavailableError(absl::StrCat(
         "the message waited ", absl::FormatDuration(wait->timer.timeout_),

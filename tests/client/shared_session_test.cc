@@ -217,6 +217,27 @@ TEST(SharedSession, AChannelThatIsNotThereIsOutOfRange) {
   EXPECT_TRUE(absl::IsOutOfRange(session.CloseChannel(0)));
 }
 
+TEST(SharedSession, GivesItsChannelsForStubsOfTheCallersOwn) {
+  FakeEchoServer server;
+  const auto session = Session(server, 2, WithId("a"));
+  const auto stub = leasehold::v1::Echo::NewStub(*session->Channel(1));
+  grpc::ClientContext context;
+  ASSERT_TRUE(session->Prepare(context).ok());
+  leasehold::v1::EchoRequest request;
+  leasehold::v1::EchoResponse response;
+  ASSERT_TRUE(stub->Echo(&context, request, &response).ok());
+  session->Observe(context);
+  EXPECT_EQ(response.instance_id(), "a");
+  EXPECT_EQ(session->generation(), response.generation());
+  // It is the session's own connection, not another one.
+  EXPECT_TRUE(session->Echo("x", 1).ok());
+  EXPECT_EQ(server.calls()[0].peer, server.calls()[1].peer);
+
+  EXPECT_TRUE(absl::IsOutOfRange(session->Channel(2).status()));
+  ASSERT_TRUE(session->CloseChannel(1).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(session->Channel(1).status()));
+}
+
 TEST(SharedSession, RefusesAnInvalidAddress) {
   for (const std::string address :
        {"", "localhost", ":4001", "localhost:0", "localhost:65536",

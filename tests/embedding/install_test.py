@@ -48,10 +48,13 @@ def wait_until(condition, what):
 
 
 @contextlib.contextmanager
-def server(program):
-    """Runs an example on a free port; it must end well when it is told to."""
-    process = subprocess.Popen([program, "127.0.0.1:0"], stdout=subprocess.PIPE,
-                               text=True)
+def server(program, *arguments, said=None):
+    """Runs an example on a free port; it must end well when it is told to.
+
+    Appends to `said` what it has written in the end.
+    """
+    process = subprocess.Popen([program, "127.0.0.1:0", *arguments],
+                               stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
         port = re.fullmatch(r"port=(\d+)\n", line)
@@ -60,6 +63,8 @@ def server(program):
         yield f"127.0.0.1:{port.group(1)}"
         process.terminate()
         equal(process.wait(timeout=PATIENCE_S), 0, f"exit code of {program}")
+        if said is not None:
+            said.append(process.stdout.read())
     finally:
         process.kill()
         process.wait()
@@ -97,6 +102,36 @@ def check_readme(examples):
         if quote not in source:
             sys.exit(f"the README quotes what is not in counter/main.cc:\n{quote}")
     print("ok  the README quotes counter/main.cc")
+
+
+def check_embed_readme(readme, test):
+    """What service/embed says is compiled, apart from where its lines break."""
+    source = "".join(test.read_text().split())
+    quotes = re.findall(r"^```cpp\n(.*?)^```$", readme.read_text(), re.M | re.S)
+    equal(len(quotes) >= 4, True, f"quotes in {readme}")
+    for quote in quotes:
+        for line in quote.splitlines():
+            if "".join(line.split()) not in source:
+                sys.exit(f"{readme} quotes what is not in {test}: {line}")
+    print("ok  what service/embed shows is compiled")
+
+
+def check_counterparts(readme, example):
+    """Each line that replaces one of WCF's stands in the example, which compiles."""
+    sources = " ".join(path.read_text() for path in sorted(example.iterdir()))
+    compiled = " ".join(sources.split())
+    text = readme.read_text().split("| WCF | Leasehold |")[1].split("\n\n")[0]
+    rows = [line for line in text.splitlines() if line.startswith("| ")
+            and not line.startswith("| ---")]
+    equal(len(rows) >= 15, True, f"rows in {rows}")
+    for row in rows:
+        cells = row.strip("| ").split(" | ")
+        lines = re.findall(r"`([^`]+)`", cells[1])
+        equal(len(cells) == 2 and len(lines) >= 1, True, f"a line of code in {row}")
+        for line in lines:
+            if " ".join(line.split()) not in compiled:
+                sys.exit(f"the table says what is not in {example}: {line}")
+    print("ok  what replaces WCF's classes and attributes is compiled")
 
 
 def check_components(prefix, folder, compiler):
@@ -206,6 +241,30 @@ def check_chat_room(program, grpcurl, folder):
     print("ok  the chat room ends gracefully, with somebody in it")
 
 
+def check_custom_lifetime(program, grpcurl):
+    with server(program) as address:
+        said = run(program.parent / "custom_lifetime_client", address)
+        equal(said.splitlines(), ["Service returned: Apple, 1 of shared-1",
+                                  "Service returned: Apple, 2 of shared-1",
+                                  "Service returned: Apple, 3"],
+              "what the client says")
+        print("ok  two channels of a client meet in one instance")
+
+    # A lease that is soon over.
+    said = []
+    with server(program, "50", said=said) as address:
+        client = Client(grpcurl, address)
+        echo = "custom_lifetime.v1.EchoService/Echo"
+        equal(client.call(echo, "short", {"text": "Apple"}),
+              {"text": "Apple", "count": "1"}, "echo")
+        wait_until(lambda: not client.call("leasehold.v1.Instances/List", "short",
+                                           {}).get("instances"), "the lease to end")
+    equal(said[0].splitlines(),
+          [f"lease of short attached for {echo}", "lease of short detached: idle"],
+          "what the server says")
+    print("ok  the custom lease ends its instance")
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True)
@@ -219,12 +278,16 @@ def main():
         sys.exit(f"there is no {given.grpcurl}; `./dev test` builds it")
 
     check_readme(given.examples)
+    check_embed_readme(given.examples.parent / "embed/README.md",
+                       pathlib.Path(__file__).with_name("embed_readme_test.cc"))
+    check_counterparts(given.examples.parent / "embed/README.md",
+                       given.examples / "custom_lifetime")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         prefix = folder / "prefix"
         run("cmake", "--install", given.build, "--prefix", prefix)
         programs = {}
-        for example in ("counter", "chat_room"):
+        for example in ("counter", "chat_room", "custom_lifetime"):
             source, build = folder / example, folder / f"build-{example}"
             shutil.copytree(given.examples / example, source)
             options = [f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Debug"]
@@ -247,6 +310,7 @@ def main():
         check_components(prefix, folder, given.compiler)
         check_counter(programs["counter"], given.grpcurl)
         check_chat_room(programs["chat_room"], given.grpcurl, folder)
+        check_custom_lifetime(programs["custom_lifetime"], given.grpcurl)
     return 0
 
 

@@ -333,98 +333,117 @@ TEST_F(SerialTimersTest, WithoutAQueueItRunsAtOnce) {
 // early, not beside another one of its context, not in a context that has
 // closed; and if nothing hinders it, it runs. Method: random steps over few
 // contexts; tasks run in any order, also inside timers.
-TEST_F(ContextTimersTest, AnyOrderOfEventsRunsEachAtMostOnceAndInItsContext) {
+class AnyOrderTest : public ContextTimersTest {
+ protected:
   struct Known {
     Instant due;
     uint64_t generation;
     int runs = 0;
     bool cancelled = false;
+    ContextTimer handle = {};
   };
-  SCOPED_TRACE("LEASEHOLD_SEED=" + std::to_string(BaseSeed()));
-  Random random(BaseSeed());
-  std::map<int, Known> timers;
-  std::map<int, ContextTimer> handles;
-  std::map<std::string, uint64_t> open;  // Generation of open contexts.
-  std::map<std::string, int> running;    // Timers inside, by ID.
-  int number = 0;
-  FakeObserver closes(ran_);
-  closes.then = [&](const InstanceEvent& event) {
-    if (event.kind == InstanceEventKind::kClosing) {
-      EXPECT_EQ(running[std::string(event.instance_id)], 0);
-      open.erase(std::string(event.instance_id));
+
+  AnyOrderTest() {
+    closes_.then = [this](const InstanceEvent& event) {
+      if (event.kind != InstanceEventKind::kClosing) return;
+      EXPECT_EQ(running_[std::string(event.instance_id)], 0);
+      open_.erase(std::string(event.instance_id));
+    };
+    observers_ = {&closes_};
+  }
+  // Before the observer goes.
+  ~AnyOrderTest() override {
+    if (!shut_down_) Shutdown();
+    executor_.RunAll();
+    registry_.reset();
+  }
+
+  void SetOne(const std::string& id) {
+    FakeCall call(id);
+    call.Ask(registry());
+    if (!call.answered()) {
+      EXPECT_TRUE(registry().CancelWait(call));
+      return;
     }
-  };
-  observers_ = {&closes};
-  for (int step = 0; step < 4'000; ++step) {
-    const std::string id = "room-" + std::to_string(Uniform(random, 0, 2));
-    switch (Uniform(random, 0, 5)) {
-      case 0: {
-        FakeCall call(id);
-        call.Ask(registry());
-        if (!call.answered() || !call.status().ok()) {
-          if (!call.answered()) (void)registry().CancelWait(call);
-          break;
-        }
-        InstanceContext& context = call.context();
-        open[id] = context.generation();
-        const absl::Duration delay =
-            absl::Seconds(static_cast<int64_t>(Uniform(random, 0, 30)));
-        const int mine = ++number;
-        timers[mine] = {.due = clock_.Now() + delay,
-                        .generation = context.generation()};
-        auto timer = SetTimer(context, delay, [&, mine, id] {
-          Known& known = timers[mine];
-          EXPECT_EQ(++known.runs, 1);
-          EXPECT_FALSE(known.cancelled);
-          EXPECT_GE(clock_.Now(), known.due);
-          EXPECT_EQ(open[id], known.generation) << "after it closed";
-          EXPECT_EQ(running[id]++, 0) << "beside another one";
-          for (uint64_t n = Uniform(random, 0, 2); n > 0; --n) {
-            executor_.RunAny(random);
-          }
-          --running[id];
-        });
-        if (timer.ok()) handles[mine] = *timer;
-        call.Finish();
-        break;
+    if (!call.status().ok()) return;
+    InstanceContext& context = call.context();
+    open_[id] = context.generation();
+    const absl::Duration delay =
+        absl::Seconds(static_cast<int64_t>(Uniform(random_, 0, 30)));
+    const int number = static_cast<int>(timers_.size());
+    timers_[number] = {.due = clock_.Now() + delay,
+                       .generation = context.generation()};
+    timers_[number].handle = *SetTimer(
+        context, delay, [this, number, id] { OnRun(timers_[number], id); });
+    call.Finish();
+  }
+  void OnRun(Known& known, const std::string& id) {
+    EXPECT_EQ(++known.runs, 1);
+    EXPECT_FALSE(known.cancelled);
+    EXPECT_GE(clock_.Now(), known.due);
+    EXPECT_EQ(open_[id], known.generation) << "after it closed";
+    EXPECT_EQ(running_[id]++, 0) << "beside another one";
+    for (uint64_t n = Uniform(random_, 0, 2); n > 0; --n) {
+      executor_.RunAny(random_);
+    }
+    --running_[id];
+  }
+  void CancelOne() {
+    if (timers_.empty()) return;
+    Known& known =
+        timers_[static_cast<int>(Uniform(random_, 0, timers_.size() - 1))];
+    if (known.handle.Cancel()) {
+      EXPECT_FALSE(known.cancelled);
+      known.cancelled = true;
+    }
+  }
+  void Check() const {
+    for (const auto& [number, known] : timers_) {
+      if (known.cancelled) {
+        EXPECT_EQ(known.runs, 0);
+        continue;
       }
-      case 1:
-        if (!handles.empty()) {
-          auto any = handles.begin();
-          std::advance(any, Uniform(random, 0, handles.size() - 1));
-          if (any->second.Cancel()) timers[any->first].cancelled = true;
-          handles.erase(any);
+      for (const auto& [id, generation] : open_) {
+        if (generation == known.generation &&
+            known.due + kTick <= clock_.Now()) {
+          EXPECT_EQ(known.runs, 1) << "of " << id;
         }
+      }
+    }
+  }
+
+  Random random_{BaseSeed()};
+  std::map<int, Known> timers_;
+  std::map<std::string, uint64_t> open_;  // Generations of open contexts.
+  std::map<std::string, int> running_;    // Timers inside, by ID.
+  FakeObserver closes_{journal_};
+};
+
+TEST_F(AnyOrderTest, RunsEachAtMostOnceAndInItsContext) {
+  SCOPED_TRACE("LEASEHOLD_SEED=" + std::to_string(BaseSeed()));
+  for (int step = 0; step < 4'000; ++step) {
+    const std::string id = "room-" + std::to_string(Uniform(random_, 0, 2));
+    switch (Uniform(random_, 0, 5)) {
+      case 0:
+        SetOne(id);
+        break;
+      case 1:
+        CancelOne();
         break;
       case 2:
-        if (OneIn(random, 4)) (void)Release(id);
+        if (OneIn(random_, 4)) Release(id).IgnoreError();
         break;
       case 3:
         clock_.Advance(absl::Milliseconds(
-            static_cast<int64_t>(Uniform(random, 0, 8'000))));
+            static_cast<int64_t>(Uniform(random_, 0, 8'000))));
         registry().RunDueLeases();
         break;
       default:
-        executor_.RunAny(random);
+        executor_.RunAny(random_);
     }
   }
   RunDue();
-  const Instant now = clock_.Now();
-  const std::map<std::string, uint64_t> still_open = open;
-  Shutdown();
-  executor_.RunAll();
-  registry_.reset();  // Before its observer.
-  for (const auto& [mine, known] : timers) {
-    if (known.cancelled) {
-      EXPECT_EQ(known.runs, 0);
-    }
-    for (const auto& [id, generation] : still_open) {
-      if (generation == known.generation && !known.cancelled &&
-          known.due + kTick <= now) {
-        EXPECT_EQ(known.runs, 1) << "of " << id;
-      }
-    }
-  }
+  Check();
 }
 
 }  // namespace
