@@ -69,10 +69,6 @@ enum class Boundary : uint8_t { kNone, kEndOfHeaders, kEndOfStream };
   "streamRK10grpc_slicei"
 #define DELETE_STREAM \
   "_Z29grpc_chttp2_stream_map_deleteP22grpc_chttp2_stream_mapj"
-// Called, but not wrapped.
-#define CANCEL_STREAM                                                    \
-  "_Z25grpc_chttp2_cancel_streamP21grpc_chttp2_transportP18grpc_chttp2_" \
-  "streamN4absl7debian36StatusE"
 
 absl::Status RealParseHeaders(void* parser, void* transport, void* stream,
                               const grpc_slice& slice,
@@ -104,8 +100,9 @@ void* RealDeleteStream(void* streams,
                        uint32_t number) asm("__real_" DELETE_STREAM);
 void* WrapDeleteStream(void* streams,
                        uint32_t number) asm("__wrap_" DELETE_STREAM);
+// Called, but not wrapped. Its name depends on Abseil's version.
 void CancelStream(void* transport, void* stream,
-                  absl::Status why) asm(CANCEL_STREAM);
+                  absl::Status why) asm(LEASEHOLD_CANCEL_STREAM);
 
 void WrapBeginFrame(void* parser, void* batch, uint32_t size_max,
                     Boundary boundary, uint8_t priority, LogInfo info) {

@@ -1,5 +1,6 @@
 # Checks whether a program can be linked with frame_wraps.cc's functions around
-# gRPC's: sets leasehold_frame_wraps to the linker options, or to nothing.
+# gRPC's: sets leasehold_frame_wraps to the linker options, or to nothing, and
+# leasehold_cancel_stream to the mangled name of the function that they call.
 set(leasehold_frame_wraps "")
 set(symbols
   _Z31grpc_chttp2_header_parser_parsePvP21grpc_chttp2_transportP18grpc_chttp2_streamRK10grpc_slicei
@@ -8,9 +9,11 @@ set(symbols
   _ZN9grpc_core11HPackParserD1Ev
   _Z29grpc_chttp2_data_parser_parsePvP21grpc_chttp2_transportP18grpc_chttp2_streamRK10grpc_slicei
   _Z29grpc_chttp2_stream_map_deleteP22grpc_chttp2_stream_mapj)
-# Called, not wrapped.
+# Called, not wrapped. Its name has the inline namespace of Abseil's version in it:
+# debian3 in Debian 12, debian7 in Debian 13.
 set(called
-  _Z25grpc_chttp2_cancel_streamP21grpc_chttp2_transportP18grpc_chttp2_streamN4absl7debian36StatusE)
+  "_Z25grpc_chttp2_cancel_streamP21grpc_chttp2_transportP18grpc_chttp2_streamN4absl[0-9a-z_]*6StatusE")
+set(leasehold_cancel_stream "")
 
 set(why_not "")
 get_target_property(archive gRPC::grpc IMPORTED_LOCATION_NONE)
@@ -40,7 +43,9 @@ else()
     list(APPEND leasehold_frame_wraps "LINKER:--wrap=${symbol}"
                                       "LINKER:--undefined=__wrap_${symbol}")
   endforeach()
-  if(NOT table MATCHES " T ${called}\n")
+  if(table MATCHES " T (${called})\n")
+    set(leasehold_cancel_stream ${CMAKE_MATCH_1})
+  else()
     set(why_not "${archive} does not have ${called} as 1.51.1 has it")
   endif()
 endif()
