@@ -13,6 +13,7 @@
 #include "client/cli/demo_command.h"
 #include "client/cli/echo_command.h"
 #include "client/cli/entity_command.h"
+#include "client/cli/health_command.h"
 #include "client/cli/instances_command.h"
 #include "client/cli/join_command.h"
 #include "client/cli/orchestration_command.h"
@@ -100,6 +101,7 @@ CommandLine::CommandLine(Surroundings& surroundings)
     commands_.push_back(std::move(command));
   }
   commands_.push_back(AddTopCommand(parser_));
+  commands_.push_back(AddHealthCommand(parser_));
   for (Command& command : AddContextCommands(parser_)) {
     commands_.push_back(std::move(command));
   }

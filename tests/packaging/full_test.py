@@ -144,11 +144,17 @@ def service(root):
     running.stop()
 
 
+def codename():
+    """Of the Debian that the packages are built on, and for."""
+    release = pathlib.Path("/etc/os-release").read_text()
+    return re.search(r"^VERSION_CODENAME=(\w+)$", release, re.M).group(1)
+
+
 def mirror():
     """Where apt has its packages from."""
     lines = run("apt-get", "indextargets", "--format", "$(REPO_URI)",
-                "Created-By: Packages", "Codename: bookworm").split()
-    expect(lines, "apt has no mirror of bookworm")
+                "Created-By: Packages", f"Codename: {codename()}").split()
+    expect(lines, f"apt has no mirror of {codename()}")
     return lines[0]
 
 
@@ -157,7 +163,7 @@ def make_root(base, folder):
         run("cp", "-a", base, folder)
     else:
         print("==  debootstrap: some two minutes", flush=True)
-        run("debootstrap", "--variant=minbase", "bookworm", folder, mirror())
+        run("debootstrap", "--variant=minbase", codename(), folder, mirror())
 
 
 def check_first(root, packages):

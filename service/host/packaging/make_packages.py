@@ -58,6 +58,12 @@ def settings(build):
     return dict(re.findall(r'^set\((CPACK_\w+) "([^"]*)"\)$', text, re.M))
 
 
+def codename():
+    """Of the Debian that the packages are for."""
+    release = pathlib.Path("/etc/os-release").read_text()
+    return re.search(r"^VERSION_CODENAME=(\w+)$", release, re.M).group(1)
+
+
 def write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -74,7 +80,7 @@ def stage_documents(share, package, cpack, version, time):
     write(folder / "copyright", (HERE / "copyright").read_text())
     zipped(folder / "changelog.gz", (ROOT / "CHANGELOG.md").read_bytes())
     zipped(folder / "changelog.Debian.gz", (
-        f"leasehold ({version}) bookworm; urgency=medium\n\n"
+        f"leasehold ({version}) {codename()}; urgency=medium\n\n"
         "  * What has changed is in changelog.gz.\n\n"
         f" -- {cpack['CPACK_PACKAGE_CONTACT']}  "
         f"{email.utils.formatdate(time)}\n").encode())
