@@ -53,10 +53,10 @@ namespace internal {
 
 class Turn;
 
-// Whether a temporary `Input` may be passed. With Clang, always.
+// Whether a temporary `Input` may be passed. With Clang and newer g++, always.
 template <typename Input>
 inline constexpr bool kMayBeTemporary =
-#ifdef __clang__
+#if defined(__clang__) || __GNUC__ > 12
     true;
 #else
     std::is_lvalue_reference_v<Input> ||

@@ -8,22 +8,41 @@
 // A failure that says it is not retriable is never retried.
 //
 // It has constructors, so it may be a temporary in a co_await expression (g++
-// 12 would destroy an aggregate twice). With a RetryIf lambda that captures it
-// may not: give the policy a name first.
+// 12 would destroy an aggregate twice), also with a RetryIf lambda, which with
+// g++ 12 must have a name if it captures what needs destroying.
 //
 // Thread-safety: values.   Lifetime: everything that the RetryIf function
 // refers to outlives the orchestration.
 #ifndef LEASEHOLD_CLIENT_WORKER_RETRY_POLICY_H_
 #define LEASEHOLD_CLIENT_WORKER_RETRY_POLICY_H_
 
+#include <concepts>
 #include <functional>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "absl/time/time.h"
 #include "client/worker/failure.h"
 
 namespace leasehold::worker {
+
+namespace internal {
+
+// Whether a temporary `Condition` may be passed. g++ 12 destroys a temporary
+// lambda in a co_await expression twice. One that captures is known by having
+// no default constructor.
+template <typename Condition>
+inline constexpr bool kMayBeTemporaryCode =
+#if defined(__clang__) || __GNUC__ > 12
+    true;
+#else
+    std::is_lvalue_reference_v<Condition> ||
+    std::is_trivially_destructible_v<Condition> ||
+    std::is_default_constructible_v<Condition>;
+#endif
+
+}  // namespace internal
 
 class RetryPolicy {
  public:
@@ -50,8 +69,13 @@ class RetryPolicy {
   }
   // Only failures for which it returns true are retried. It must return the
   // same on each replay.
-  RetryPolicy& RetryIf(Handler handler) {
-    handler_ = std::move(handler);
+  template <typename Condition>
+  requires std::constructible_from<Handler, Condition> RetryPolicy& RetryIf(
+      Condition&& condition) {
+    static_assert(internal::kMayBeTemporaryCode<Condition>,
+                  "g++ 12 destroys a temporary lambda that captures in a "
+                  "co_await expression twice: give it a name, and pass that");
+    handler_ = std::forward<Condition>(condition);
     return *this;
   }
 
