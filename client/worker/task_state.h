@@ -53,7 +53,7 @@ class Frame {
 
  private:
   void Call(size_t index) const {
-#ifdef __clang__
+#if defined(__clang__) || __GNUC__ > 12
     index == 0 ? start_.resume() : start_.destroy();
 #else
     void (*function)(void*) = nullptr;

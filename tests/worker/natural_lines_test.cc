@@ -256,7 +256,7 @@ TEST(NaturalLines, CombinationsAsConditions) {
 
 // g++ 12 awaits what is behind these in any case, which is why it is refused
 // unless somebody says that the code has none of them.
-#ifdef __clang__
+#if defined(__clang__) || __GNUC__ > 12
 TEST(NaturalLines, WhatIsBehindIsAwaitedOnlyWhenTheCodeComesThere) {
   const auto loop = [](OrchestrationContext& ctx) -> Task<int> {
     while (ctx.parent_instance_id().has_value() &&
