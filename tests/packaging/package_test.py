@@ -51,6 +51,7 @@ DEVELOPMENT_FILES = {
     "usr/include/leasehold/service/embed/instances.h",
     "usr/lib/cmake/Leasehold/LeaseholdConfig.cmake",
     "usr/lib/libleasehold_embed.a",
+    "usr/share/leasehold/gcc12_traps.py",
     "usr/share/leasehold/proto/leasehold/v1/echo.proto",
 }
 # What the unit must keep to itself.
