@@ -5,7 +5,7 @@ usage: gcc12_traps.py -p BUILD [FILE...]
 
 BUILD has a compile_commands.json (CMAKE_EXPORT_COMPILE_COMMANDS). Without a FILE, all of
 its files that await something are looked at. Prints a line for each trap; exit code 1 if
-there is one. Needs clang-query-14, of Debian's package clang-tools-14 (or another one
+there is one. A comment NOLINTNEXTLINE(gcc12-traps) above a line says that it is meant. Needs clang-query-14, of Debian's package clang-tools-14 (or another one
 that CLANG_QUERY names), and no more than the commands of a build with g++.
 """
 
@@ -68,6 +68,11 @@ def look(build, file):
         r'^(\S.*):(\d+):(\d+): note: "(\w+)" binds here$', said, re.M)}
 
 
+def meant(file, line):
+    lines = pathlib.Path(file).read_text(errors="replace").splitlines()
+    return line >= 2 and "NOLINTNEXTLINE(gcc12-traps)" in lines[line - 2]
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-p", dest="build", type=pathlib.Path, required=True)
@@ -79,6 +84,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for traps in pool.map(lambda file: look(given.build, file), files):
             found |= traps
+    found = {trap for trap in found if not meant(trap[0], trap[1])}
     for file, line, column, trap in sorted(found):
         print(f"{file}:{line}:{column}: {WORDS[trap]}")
     print(f"gcc12_traps: {len(files)} files, {len(found)} traps", file=sys.stderr)

@@ -259,6 +259,7 @@ TEST(NaturalLines, CombinationsAsConditions) {
 #if defined(__clang__) || __GNUC__ > 12
 TEST(NaturalLines, WhatIsBehindIsAwaitedOnlyWhenTheCodeComesThere) {
   const auto loop = [](OrchestrationContext& ctx) -> Task<int> {
+    // NOLINTNEXTLINE(gcc12-traps)
     while (ctx.parent_instance_id().has_value() &&
            co_await ctx.CallActivity<bool>("X")) {
       co_return 1;
@@ -267,6 +268,7 @@ TEST(NaturalLines, WhatIsBehindIsAwaitedOnlyWhenTheCodeComesThere) {
   };
   EXPECT_EQ(Outcome(loop, {}), "2 after 0");
   const auto chosen = [](OrchestrationContext& ctx) -> Task<int> {
+    // NOLINTNEXTLINE(gcc12-traps)
     co_return ctx.parent_instance_id().has_value()
         ? co_await ctx.CallActivity<int>("X")
         : 2;

@@ -52,6 +52,8 @@ inline Task<int> Wrong(OrchestrationContext& context, bool more) {
   if (more ? co_await context.CallActivity<bool>("Pay") : false) {  // TRAP: chosen
     co_return 4;
   }
+  // NOLINTNEXTLINE(gcc12-traps)
+  co_await Wants(context, Order{"meant", 2});
   co_await Wants(context, Order{"tea", 2});  // TRAP: aggregate
   co_await Wants(context, {"tea", 2});       // TRAP: aggregate
   co_return more ? co_await context.CallActivity<int>("Count") : 0;  // TRAP: chosen
