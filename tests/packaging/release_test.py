@@ -88,14 +88,19 @@ def check_source(path, version):
     print(f"ok  the source has {len(members)} files and folders")
 
 
-def check_refusals(build, folder):
-    """A tree with changes is no release. In a clone, so that this one stays."""
-    clone = folder / "clone"
-    run("git", "-c", f"safe.directory={SOURCE}", "-c", f"safe.directory={SOURCE}/.git",
-        "clone", "--quiet", "--no-hardlinks", SOURCE, clone)
-    (clone / "CHANGELOG.md").write_text("changed")
+def check_refusals(build, source, folder):
+    """A tree with changes is no release. In a copy, so that this one stays."""
+    with tarfile.open(source) as tar:
+        tar.extraction_filter = lambda member, _: member  # Ours: all of it.
+        tar.extractall(folder)
+    copy = folder / source.name.removesuffix(".tar.gz").replace("_", "-")
+    git = ["git", "-C", copy, "-c", "user.name=n", "-c", "user.email=n@example.com"]
+    run(*git, "init", "--quiet")
+    run(*git, "add", "--all")
+    run(*git, "commit", "--quiet", "--message=all")
+    (copy / "CHANGELOG.md").write_text("changed")
     done = subprocess.run(
-        [sys.executable, "-B", clone / MAKE.relative_to(SOURCE), f"--build={build}",
+        [sys.executable, "-B", copy / MAKE.relative_to(SOURCE), f"--build={build}",
          f"--to={folder / 'none'}"], capture_output=True, text=True, check=False)
     equal(done.returncode, 1, "exit code with changes")
     contains(done.stderr, "CHANGELOG.md", "which file has changes")
@@ -131,7 +136,7 @@ def main():
             equal(made(build, folder / "two")["SHA256SUMS"].read_text(), sums,
                   "two releases")
             print("ok  made twice, a release has the same bytes")
-        check_refusals(build, folder)
+        check_refusals(build, found[f"leasehold_{version}.tar.gz"], folder)
     return 0
 
 
