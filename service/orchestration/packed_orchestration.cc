@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "lease/base/hex.h"
 #include "service/base/invariant.h"
 #include "service/orchestration/wire.h"
 
@@ -59,9 +60,11 @@ struct Rest {
 };
 
 void PutExecutionId(const std::string& id, Rest& rest) {
-  std::string bytes = id.size() == 32 ? absl::HexStringToBytes(id) : "";
-  if (absl::BytesToHexString(bytes) == id) {
-    rest.execution = std::move(bytes);
+  std::optional<std::string> bytes;
+  if (id.size() == 32) bytes = BytesFromHex(id);
+  // Only small letters come back as they were.
+  if (bytes.has_value() && absl::BytesToHexString(*bytes) == id) {
+    rest.execution = *std::move(bytes);
   } else {
     rest.execution_id = id;
   }

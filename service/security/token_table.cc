@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "lease/base/hex.h"
 #include "lease/base/quote.h"
 #include "lease/base/view.h"
 #include "service/base/invariant.h"
@@ -58,7 +59,7 @@ absl::Status ReadHash(absl::string_view text, SecretHash& hash) {
     return absl::InvalidArgumentError(
         "the second word is no hash: 64 digits of 0 to 9 and a to f");
   }
-  const std::string bytes = absl::HexStringToBytes(text);
+  const std::string bytes = BytesFromHex({text.data(), text.size()}).value();
   std::copy(bytes.begin(), bytes.end(), hash.begin());
   return absl::OkStatus();
 }

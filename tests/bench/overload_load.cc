@@ -33,11 +33,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "lease/base/hex.h"
 
 namespace {
 
@@ -119,7 +119,8 @@ class Load {
         period_(settings.Number("rate", 0) > 0
                     ? Seconds(1 / settings.Number("rate", 0))
                     : Clock::duration::zero()) {
-    std::string bytes = absl::HexStringToBytes(settings.Text("request"));
+    std::string bytes =
+        leasehold::BytesFromHex(settings.Text("request")).value();
     const auto pad = static_cast<size_t>(settings.Number("pad", 0));
     if (pad > 0) {
       bytes += '\x0A';  // Field 1, a text.

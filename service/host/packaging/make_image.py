@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a container image of a build, without a registry and without root.
 
-usage: make_image.py --build=DIR --to=DIR [--name=localhost/leasehold]
+usage: make_image.py --build=DIR --to=DIR [--name=localhost/leasehold] [--level=9]
 
 Writes one archive that podman and docker load: an OCI layout that also has docker's
 manifest.json. It has the two programs, the shared libraries that they load, as this
@@ -225,7 +225,8 @@ def compact(content):
 class Archive:
     """An OCI layout, and docker's words for the same."""
 
-    def __init__(self, at):
+    def __init__(self, at, level):
+        self.level = level  # Of compression.
         self.files = Layer(at)
         self.files.file("oci-layout", compact({"imageLayoutVersion": "1.0.0"}))
 
@@ -237,7 +238,7 @@ class Archive:
 
     def image(self, config, layers, name, tag):
         described = [self.blob("layer.v1.tar+gzip",
-                               gzip.compress(layer, compresslevel=9, mtime=0))
+                               gzip.compress(layer, self.level, mtime=0))
                      for layer in layers]
         configured = self.blob("config.v1+json", compact(config))
         manifest = self.blob("manifest.v1+json", compact({
@@ -264,6 +265,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--to", type=pathlib.Path, required=True)
     parser.add_argument("--name", default="localhost/leasehold")
+    parser.add_argument("--level", type=int, default=9)
     given = parser.parse_args()
     build = given.build.resolve()
     at = epoch()
@@ -272,7 +274,7 @@ def main():
         own = own_layer(build, version, at, pathlib.Path(scratch))
     base = base_layer([build / "bin" / name for name in PROGRAMS])
     layers = [base.tar(), own.tar()]
-    archive = Archive(at)
+    archive = Archive(at, given.level)
     archive.image(settings_of_image(version, at, layers), layers, given.name, version)
     given.to.mkdir(parents=True, exist_ok=True)
     path = given.to / f"leasehold-image_{version}_{architecture()}.tar"

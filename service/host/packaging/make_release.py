@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes all artefacts of a release, in one folder.
 
-usage: make_release.py --build=DIR --to=DIR [--draft] [--compression=xz]
+usage: make_release.py --build=DIR --to=DIR [--draft] [--compression=xz] [--level=9]
 
 The Debian packages, the container image, the source, the SBOMs, the notes, and
 SHA256SUMS over all of them. The same commit, built on the same Debian, makes the same
@@ -90,6 +90,7 @@ def main():
     parser.add_argument("--to", type=pathlib.Path, required=True)
     parser.add_argument("--draft", action="store_true")
     parser.add_argument("--compression", default="xz")
+    parser.add_argument("--level", default="9")
     given = parser.parse_args()
     build, to = given.build.resolve(), given.to.resolve()
     version = settings(build)["CPACK_PACKAGE_VERSION"]
@@ -99,7 +100,8 @@ def main():
     # It makes the folder anew.
     run(sys.executable, "-B", HERE / "make_packages.py", f"--build={build}", f"--to={to}",
         f"--compression={given.compression}")
-    run(sys.executable, "-B", HERE / "make_image.py", f"--build={build}", f"--to={to}")
+    run(sys.executable, "-B", HERE / "make_image.py", f"--build={build}", f"--to={to}",
+        f"--level={given.level}")
     write_source(to / f"leasehold_{version}.tar.gz", version)
     write_notes(to / "RELEASE-NOTES.md", version, given.draft)
     copy_sboms(to)
