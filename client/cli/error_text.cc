@@ -90,9 +90,8 @@ std::string Rename(std::string_view text, const std::string& field,
                             (i == 0 || !IsNameCharacter(text[i - 1])) &&
                             (i + field.size() == text.size() ||
                              !IsNameCharacter(text[i + field.size()]));
-    const bool is_field =
-        absl::StrContains(field, '_') ||
-        (i == 0 && text.substr(field.size()).starts_with(": "));
+    const bool is_field = absl::StrContains(field, '_') ||
+                          (i == 0 && text.starts_with(field + ": "));
     if (!quoted && whole_word && is_field) {
       renamed += option;
       i += field.size();
@@ -102,6 +101,22 @@ std::string Rename(std::string_view text, const std::string& field,
     renamed += text[i++];
   }
   return renamed;
+}
+
+// States as the command line writes them: `is RUNNING`.
+std::string WithStates(const std::string& text) {
+  std::string written = text;
+  for (const char* state : {"Pending", "Running", "Suspended", "Completed",
+                            "Failed", "Terminated"}) {
+    const std::string name = absl::StrCat(" is ", state);
+    for (const char* after : {";", ".", ","}) {
+      written = absl::StrReplaceAll(
+          written,
+          {{name + after,
+            absl::StrCat(" is ", absl::AsciiStrToUpper(state), after)}});
+    }
+  }
+  return written;
 }
 
 // Where the server offers the choices of a request, as in its reuse_policy.cc.
@@ -133,7 +148,7 @@ std::string ErrorText(const absl::Status& error, const CLI::App& command) {
     return absl::StrCat(Text(*unreached),
                         nobody ? "; is leasehold-server running?" : "");
   }
-  std::string text = WithChoices(std::string(error.message()));
+  std::string text = WithStates(WithChoices(std::string(error.message())));
   for (const CLI::Option* option : command.get_options()) {
     if (!option->nonpositional()) {
       if (option->get_name() == "ID") text = Rename(text, "instance_id", "ID");

@@ -20,7 +20,8 @@ std::string InPlainWords(const absl::Status& error);
 
 // The same for an error of `command`: with what to look at, if the server
 // cannot be reached, and the fields of its request as its options and arguments
-// are called (`idle_timeout` as `--idle-timeout`).
+// are called (`idle_timeout` as `--idle-timeout`), and states as it shows
+// them.
 std::string ErrorText(const absl::Status& error, const CLI::App& command);
 
 }  // namespace leasehold::client::cli

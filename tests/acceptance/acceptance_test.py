@@ -30,7 +30,7 @@ MODULES = ("settings", "listening", "one_id", "headers", "wire", "lines", "endin
            "overload", "retention", "why", "http_listener", "http_access", "http_dashboard",
            "durable_functions_http", "durable_functions_js", "durable_functions_python",
             "traces", "metrics", "grafana", "metric_limits", "top", "strips",
-           "backup")
+           "backup", "terminal_screens")
 
 
 def main():

@@ -60,12 +60,12 @@ def _():
             equal(by_environment.code, 0, f"exit code of {by_environment}")
             plain = leasehold(f"--address={server.address}", "--timeout=5s", "echo",
                               "Apple", "--id=room-1")
-            equal(plain.code, 1, f"exit code of {plain}")
+            equal(plain.code, 4, f"exit code of {plain}")
             contains(plain.err, "UNAVAILABLE")
             server.await_line("err", "it does not speak TLS")
             untrusting = leasehold(f"--address={server.address}", "--tls",
                                    "--timeout=5s", "echo", "Apple", "--id=room-1")
-            equal(untrusting.code, 1, f"exit code of {untrusting}")
+            equal(untrusting.code, 4, f"exit code of {untrusting}")
             equal(echo_code(server, ca.pem), "OK", "code")
 
 

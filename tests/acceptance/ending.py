@@ -66,7 +66,7 @@ def _():
         server.send_signal(signal.SIGTERM)
         server.await_line("err", "draining")
         result = harness.leasehold(f"--address={server.address}", "echo", "Apple")
-        equal(result.code, 1, f"exit code of {result}")
+        equal(result.code, 4, f"exit code of {result}")
         contains(result.err, "UNAVAILABLE: ")
         expect(server.process.poll() is None, "it ended with a call in flight")
 

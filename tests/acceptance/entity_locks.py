@@ -85,7 +85,7 @@ def _(server, sidecar):
         return json.loads(shown.out).get("lock") if shown.code == 0 else None
 
     result = limit(TALLY, "5s")
-    equal(result.code, 1, "of one that is not locked")
+    equal(result.code, 3, "of one that is not locked")
     contains(result.err, "NOT_FOUND", TALLY, "is not locked")
     with sidecar.worker() as worker:
         for n in (1, 2):

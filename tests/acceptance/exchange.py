@@ -324,7 +324,7 @@ def _(server, sidecar):
     for id, code in (("none", "NOT_FOUND"), ("ended", "FAILED_PRECONDITION"),
                      ("ran", "FAILED_PRECONDITION")):
         shown = terminate(server, id, "--force")
-        equal(shown.code, 1, f"exit code for {id}")
+        equal(shown.code, harness.EXIT_CODES.get(code, 1), f"exit code for {id}")
         contains(shown.err, code, f'"{id}"')
 
 

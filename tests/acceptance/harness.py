@@ -45,6 +45,9 @@ CODES = (
     "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL",
     "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED")
 
+# How `leasehold` ends if a call failed; with any other code than these, with 1.
+EXIT_CODES = {"NOT_FOUND": 3, "UNAVAILABLE": 4}
+
 UUID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

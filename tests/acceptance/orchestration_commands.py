@@ -165,7 +165,7 @@ def _(server, sidecar):
 def _(server, sidecar):
     rows(server, "start", "Greet", "--id=a-1", "--at=2999-01-02T03:04:05Z")
     equal(row(server, "status", "a-1")["scheduled_start_time"],
-          "2999-01-02T03:04:05+00:00", "time")
+          "2999-01-02T03:04:05.000000000Z", "time")
     begin = now(0.5)
     with sidecar.worker() as worker:
         rows(server, "start", "Greet", "--id=a-2", "--at=+500ms")
@@ -184,7 +184,7 @@ def _(server, sidecar):
         worker.turn().complete(complete(1, '"Hello"'))
         equal(start.wait(), 0, f"exit code: {start.err}")
         equal((start.rows[-1]["status"], start.rows[-1]["output"]),
-              ("COMPLETED", '"Hello"'), "the end")
+              ("COMPLETED", "Hello"), "the end")
         equal(len(start.rows), 2, "rows")
 
 
@@ -233,12 +233,13 @@ def _(server, sidecar):
         worker.turn().complete(create_timer(1, now(3600)), custom_status='"half"')
         state = row(server, "status", "a-1")
         for name in ("create_time", "update_time"):
-            expect(re.match(r"\d{4}-\d\d-\d\dT", state.pop(name)), name)
+            expect(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", state.pop(name)),
+                   name)
         expect(re.fullmatch("[0-9a-f]{32}", state.pop("execution_id")), "execution")
         contains(state.pop("why"), "is Running: it waits for a timer that fires at ")
         equal(state, {"instance_id": "a-1", "name": "Greet", "version": "2",
-                      "status": "RUNNING", "custom_status": '"half"',
-                      "tags": {"a": "b"}, "input": "[1]"}, "state")
+                      "status": "RUNNING", "custom_status": "half",
+                      "tags": {"a": "b"}, "input": [1]}, "state")
         shown = text(server, "status", "a-1")
         contains(shown, "Instance       a-1\n", "Version        2\n",
                  'Custom status  "half"\n', "Tags           a=b\n",
@@ -258,7 +259,7 @@ def _(server, sidecar):
              "Ended          ")
 
 
-@on_both_stores("A23.13 an unknown ID: exit code 1, NOT_FOUND that names it; nothing is made")
+@on_both_stores("A23.13 an unknown ID: exit code 3, NOT_FOUND that names it; nothing is made")
 def _(server, sidecar):
     for args in (("status", "a-1"), ("wait", "a-1"), ("watch", "a-1"),
                  ("raise-event", "a-1", "go"), ("suspend", "a-1"), ("resume", "a-1"),
@@ -363,7 +364,7 @@ def _(server, sidecar):
             table.await_line("out", "PENDING")
             worker.turn().complete(create_timer(1, now(3600)), custom_status='"half"')
             watch.await_row("the custom status", status="RUNNING",
-                            custom_status='"half"')
+                            custom_status="half")
             table.await_line("out", '"half"')
             sidecar.suspend("a-1")
             worker.turn().complete(custom_status='"half"')
@@ -374,7 +375,7 @@ def _(server, sidecar):
             for each in (watch, table):
                 equal(each.wait(), 0, f"exit code: {each.err}")
             equal((watch.rows[-1]["status"], watch.rows[-1]["output"]),
-                  ("COMPLETED", '"x"'), "the end")
+                  ("COMPLETED", "x"), "the end")
             expect(re.match(rf'{TIME}  COMPLETED   .*"x"$', table.out[-1]),
                    f"{table.out}")
 
@@ -387,5 +388,5 @@ def _(server, sidecar):
             watch.await_row("what is there", status="PENDING")
             worker.turn().complete(continue_as_new(1, "2"), custom_status="1")
             worker.turn().complete(create_timer(1, now(3600)), custom_status="2")
-            watch.await_row("the second run", custom_status="2")
+            watch.await_row("the second run", custom_status=2)
             watch.ends_well(signal.SIGINT)

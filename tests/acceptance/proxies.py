@@ -268,7 +268,7 @@ def _():
             equal(found.code, 0, f"exit code of {found}")
             direct = leasehold(f"--address={server.address}", f"--ca={ca.pem}",
                                "--timeout=2s", "echo", "Apple", "--id=room-1")
-            equal(direct.code, 1, f"exit code of {direct}")
+            equal(direct.code, 4, f"exit code of {direct}")
             contains(server.await_line("err", "connection_refused"),
                      "it sends no PROXY header")
 

@@ -207,7 +207,7 @@ def _():
 @check("A58.6 a server that cannot be reached is an error at once, and so is a missing role")
 def _():
     shown = leasehold("top", "--address=127.0.0.1:1", "--once")
-    equal(shown.code, 1, f"exit code of {shown}")
+    equal(shown.code, 4, f"exit code of {shown}")
     equal(shown.out, "", "output")
     contains(shown.err, "UNAVAILABLE")
     with Guarded(eye="acme: viewer", hand="acme: worker", other="globex: user") as server:

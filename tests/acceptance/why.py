@@ -342,7 +342,7 @@ def _():
         shown = leasehold("orchestration", "status", "a-1", address, "--output=json")
         expect("why" not in json.loads(shown.out), f"it has ended: {shown}")
         gone = leasehold("why", "nobody", address)
-        equal(gone.code, 1, f"exit code of {gone}")
+        equal(gone.code, 3, f"exit code of {gone}")
         contains(gone.err, 'NOT_FOUND: there is nothing under the ID "nobody"')
 
 

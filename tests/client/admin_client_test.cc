@@ -123,17 +123,18 @@ TEST_F(AdminClientTest, CommandWorkersShowsARowForEach) {
   const std::vector<std::string> lines = absl::StrSplit(
       Done({"--output=json", "workers"}), '\n', absl::SkipEmpty());
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[0],
-            "{\"worker_id\":3,\"address\":\"ipv4:10.0.0.7:1\",\"identity\":"
-            "\"shop\",\"user_agent\":\"grpc-go/1.71.0 (linux)\",\"built_in\":"
-            "false,\"work\":{\"orchestrator\":{\"all\":false,\"names\":["
-            "\"Greet@1|2\",\"Bye\"],\"name_count\":5,\"slots_used\":1,"
-            "\"slots\":2},\"activity\":{\"all\":false,\"names\":[],"
-            "\"name_count\":0,\"slots_used\":0,\"slots\":0},\"entity\":{"
-            "\"all\":true,\"names\":[],\"name_count\":0,\"slots_used\":0,"
-            "\"slots\":9}},\"connect_time\":\"2024-10-04T17:30:00+00:00\","
-            "\"last_seen_time\":\"2024-10-04T17:46:30+00:00\",\"silent\":true,"
-            "\"unknown_name_count\":4,\"unread_bytes\":6}");
+  EXPECT_EQ(
+      lines[0],
+      "{\"worker_id\":3,\"address\":\"ipv4:10.0.0.7:1\",\"identity\":"
+      "\"shop\",\"user_agent\":\"grpc-go/1.71.0 (linux)\",\"built_in\":"
+      "false,\"work\":{\"orchestrator\":{\"all\":false,\"names\":["
+      "\"Greet@1|2\",\"Bye\"],\"name_count\":5,\"slots_used\":1,"
+      "\"slots\":2},\"activity\":{\"all\":false,\"names\":[],"
+      "\"name_count\":0,\"slots_used\":0,\"slots\":0},\"entity\":{"
+      "\"all\":true,\"names\":[],\"name_count\":0,\"slots_used\":0,"
+      "\"slots\":9}},\"connect_time\":\"2024-10-04T17:30:00.000000000Z\","
+      "\"last_seen_time\":\"2024-10-04T17:46:30.000000000Z\",\"silent\":true,"
+      "\"unknown_name_count\":4,\"unread_bytes\":6}");
 }
 
 TEST_F(AdminClientTest, CommandWhySaysTheSentenceAndEachCause) {
@@ -154,7 +155,8 @@ TEST_F(AdminClientTest, CommandWhySaysTheSentenceAndEachCause) {
       "\"failure\":\"it broke\",\"outlook\":{\"workers\":2,\"takes\":0,"
       "\"unknown\":1,\"takers\":0,\"slots_used\":0,\"slots\":0,\"silent\":0,"
       "\"full\":0,\"unread\":0}},{\"kind\":\"TIMER\",\"text\":\"a timer\","
-      "\"time\":\"2024-10-04T17:46:40+00:00\"},{\"kind\":\"HELD\",\"text\":\"a "
+      "\"time\":\"2024-10-04T17:46:40.000000000Z\"},{\"kind\":\"HELD\","
+      "\"text\":\"a "
       "hold\",\"pin\":\"hold\",\"holder\":{\"address\":\"x\",\"identity\":"
       "\"shop\",\"method\":\"m\"},\"age_ms\":3000}],\"more_causes\":2}\n");
   // What the sentence says alone is not said twice.
@@ -163,7 +165,7 @@ TEST_F(AdminClientTest, CommandWhySaysTheSentenceAndEachCause) {
       " causes { kind: LEASE text: 'x' }");
   EXPECT_EQ(Done({"why", "a"}), "it \\x01 is idle\n");
   const cli::Outcome run = Execute({"why", "b"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 3);
   EXPECT_EQ(run.err, "NOT_FOUND: there is nothing\n");
   EXPECT_EQ(Execute({"why"}).code, 2);
 }

@@ -209,9 +209,27 @@ TEST(CommandLine, ACallThatFailedIsExitCode1AndCodeAndMessage) {
 
 TEST(CommandLine, AServerThatIsNotThereIsUnavailableByName) {
   const Outcome run = Execute({"echo", "a", "--address=unix:/nowhere"});
-  EXPECT_EQ(run.code, 1);
-  EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: unix:/nowhere: "));
-  EXPECT_EQ(Lines(run.err).size(), 1u);
+  EXPECT_EQ(run.code, 4);
+  EXPECT_EQ(run.err,
+            "UNAVAILABLE: cannot reach a Leasehold server at unix:/nowhere (no "
+            "such file or directory); is leasehold-server running?\n");
+}
+
+TEST(CommandLine, WhatIsNotThereHasAnExitCodeOfItsOwn) {
+  FakeEchoServer server;
+  server.FailNext({grpc::StatusCode::NOT_FOUND, "no such fruit"});
+  EXPECT_EQ(Execute(At(server, {"echo", "a"})).code, 3);
+}
+
+TEST(CommandLine, HelpIsAlsoACommand) {
+  EXPECT_EQ(Execute({"help"}).out, Execute({"--help"}).out);
+  EXPECT_EQ(Execute({"help", "echo"}).out, Execute({"echo", "--help"}).out);
+  const Outcome list = Execute({"help", "orch", "list"});
+  EXPECT_EQ(list.code, 0);
+  EXPECT_EQ(list.out, Execute({"orchestration", "list", "--help"}).out);
+  ExpectWrongUsage(Execute({"help", "orchestration", "lst"}),
+                   "unknown command \"lst\"; the commands of orchestration are "
+                   "start, ");
 }
 
 TEST(EchoCommand, EchoesInTurnsOnEachChannel) {

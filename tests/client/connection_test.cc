@@ -90,7 +90,7 @@ TEST_F(Connection, ATokenGoesToAnotherMachineOnlyWithTlsOrIfToldTo) {
   for (const char* allows : {"--allow-plaintext-token", "--tls"}) {
     run.With({"echo", "a", "--id=a", "--address=[::ffff:127.0.0.1]:1", token,
               allows, "--timeout=1s"});
-    EXPECT_EQ(run.code, 1) << run.err;
+    EXPECT_EQ(run.code, 4) << run.err;
   }
 }
 
@@ -120,12 +120,12 @@ class ContextTest : public Connection {
 
 TEST_F(ContextTest, AContextIsChosenByFlagElseEnvironmentElseFile) {
   const std::string config = Config("context=other\n");
-  EXPECT_EQ(Run({"echo", "a", config}).code, 1);
+  EXPECT_EQ(Run({"echo", "a", config}).code, 4);
   EXPECT_THAT(run_.err, HasSubstr("unix:/nowhere"));
   EXPECT_EQ(Run({"echo", "a", config, "--context=fake"}).code, 0) << run_.err;
   run_.environment["LEASEHOLD_CONTEXT"] = "fake";
   EXPECT_EQ(Run({"echo", "a", config}).code, 0) << run_.err;
-  EXPECT_EQ(Run({"echo", "a", config, "--context=other"}).code, 1);
+  EXPECT_EQ(Run({"echo", "a", config, "--context=other"}).code, 4);
 }
 
 TEST_F(ContextTest, WhatAContextSaysIsBetweenEnvironmentAndTopLevel) {
@@ -284,7 +284,7 @@ TEST_F(ContextTest, UseWritesTheNameAndNothingElse) {
   EXPECT_EQ(text(), "context=other\n" + before);
   EXPECT_EQ(std::filesystem::status(path).permissions(),
             std::filesystem::perms(0600));
-  EXPECT_EQ(Run({"context", "use", "fak", config}).code, 1);
+  EXPECT_EQ(Run({"context", "use", "fak", config}).code, 3);
   EXPECT_THAT(run_.err, HasSubstr("are fake, other"));
   EXPECT_EQ(text(), "context=other\n" + before);
 }

@@ -221,7 +221,7 @@ TEST_F(EntityClientTest, CallShowsTheOutput) {
   EXPECT_EQ(Done({"call", "@c@a", "get", "--request-id=r"}), "7\n");
   EXPECT_EQ(Done({"--output=json", "call", "@c@a", "get"}),
             "{\"instance_id\":\"@c@a\",\"operation\":\"get\",\"output\":"
-            "\"7\"}\n");
+            "7}\n");
   EXPECT_THAT(server_.Asked(), HasSubstr("request_id: \"r\""));
 }
 
@@ -254,7 +254,7 @@ TEST_F(EntityClientTest, GetShowsADetailALine) {
 
 TEST_F(EntityClientTest, GetOfNothingFails) {
   const cli::Outcome run = Execute({"get", "@c@a"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 3);
   EXPECT_EQ(run.err, "NOT_FOUND: there is no entity \"@c@a\"\n");
 }
 
@@ -279,7 +279,7 @@ TEST_F(EntityClientTest, ListShowsARowForEach) {
 TEST_F(EntityClientTest, DeleteSaysThatItIsDone) {
   EXPECT_EQ(Done({"delete", "@c@a"}), "Deleted @c@a.\n");
   server_.FailNext({grpc::StatusCode::NOT_FOUND, "it has no state"});
-  EXPECT_EQ(Execute({"delete", "@c@a"}).code, 1);
+  EXPECT_EQ(Execute({"delete", "@c@a"}).code, 3);
 }
 
 TEST_F(EntityClientTest, LimitLockSaysWhatBecomesOfTheLock) {

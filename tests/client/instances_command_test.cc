@@ -119,7 +119,7 @@ TEST_F(InstancesCommand, GetShowsWhatKeepsAnInstanceBusy) {
 
 TEST_F(InstancesCommand, GetOfAnUnknownInstanceIsNotFound) {
   const Outcome run = Execute({"instances", "get", "list"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 3);
   EXPECT_EQ(run.err, "NOT_FOUND: there is no instance \"list\"\n");
   EXPECT_THAT(run.out, IsEmpty());
 }
@@ -149,6 +149,38 @@ TEST_F(InstancesCommand, ListShowsAllAsATableOrOneObjectALine) {
       Lines(
           Execute({"instances", "list", "--state=BUSY", "--output=json"}).out),
       SizeIs(0));
+}
+
+TEST_F(InstancesCommand, OnATerminalListShowsTheNewestAndWhatIsLeftOut) {
+  for (int i = 10; i < 40; ++i) {
+    Create(absl::StrCat("a-", i));
+    server_.clock().Advance(absl::Milliseconds(10));
+  }
+  LeaseholdRun run;
+  run.now = server_.clock().WallNow();
+  run.terminal_rows = 24;
+  run.terminal_columns = 200;
+  std::vector<std::string> lines =
+      Lines(run.With(At({"instances", "list"})).out);
+  ASSERT_THAT(lines, SizeIs(22));
+  EXPECT_THAT(lines[1], StartsWith("a-39 "));
+  EXPECT_THAT(lines[20], StartsWith("a-20 "));
+  EXPECT_EQ(lines[21],
+            "20 of 30 instances, the newest first; --all shows all of them");
+  lines = Lines(run.With(At({"instances", "list", "--all"})).out);
+  ASSERT_THAT(lines, SizeIs(31));
+  EXPECT_THAT(lines[30], StartsWith("a-10 "));
+  EXPECT_THAT(Lines(run.With(At({"instances", "list", "--last=2"})).out)[3],
+              StartsWith("2 of 30 instances"));
+  // A program gets all, the oldest first, or what it asks for.
+  run.terminal_rows = 0;
+  EXPECT_THAT(Lines(run.With(At({"instances", "list"})).out)[1],
+              StartsWith("a-10 "));
+  EXPECT_THAT(
+      Lines(
+          run.With(At({"instances", "list", "--last=1", "--output=json"})).out),
+      ElementsAre(HasSubstr("\"a-39\"")));
+  EXPECT_EQ(run.With(At({"instances", "list", "--last=1", "--all"})).code, 2);
 }
 
 TEST_F(InstancesCommand, SetTimeoutShowsWhatCameOfIt) {
@@ -184,8 +216,11 @@ TEST_F(InstancesCommand, AServerThatIsNotThereIsUnavailable) {
                                              {"instances", "keep-alive", "a"},
                                              {"join", "a"}}) {
     const Outcome run = Execute(command);
-    EXPECT_EQ(run.code, 1);
-    EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: " + server_.address()));
+    EXPECT_EQ(run.code, 4);
+    EXPECT_EQ(run.err, "UNAVAILABLE: cannot reach a Leasehold server at " +
+                           server_.address() +
+                           " (connection refused); is leasehold-server "
+                           "running?\n");
   }
 }
 
@@ -223,7 +258,7 @@ TEST_F(InstancesCommand, KeepAliveShowsEachRenewal) {
 
 TEST_F(InstancesCommand, KeepAliveOfAnUnknownInstanceIsNotFound) {
   const Outcome run = Execute({"instances", "keep-alive", "a"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 3);
   EXPECT_EQ(run.err, "NOT_FOUND: there is no instance \"a\"\n");
 }
 
@@ -272,7 +307,9 @@ TEST_F(InstancesCommand, WatchOnATerminalRedrawsATable) {
   watch.Await("CLOSED a (released)\x1b[K\n");
   const Outcome run = watch.Interrupt();
   EXPECT_EQ(run.code, 0) << run.err;
-  EXPECT_THAT(run.out, StartsWith("\x1b[2J"));
+  // On another screen than the terminal's own, which comes back.
+  EXPECT_THAT(run.out, StartsWith("\x1b[?1049h"));
+  EXPECT_THAT(run.out, testing::EndsWith("\x1b[?1049l"));
 }
 
 TEST_F(InstancesCommand, ALongIdOnATerminalPushesNothingOffTheScreen) {
@@ -282,15 +319,15 @@ TEST_F(InstancesCommand, ALongIdOnATerminalPushesNothingOffTheScreen) {
   StreamingRun watch(At({"instances", "watch"}),
                      {.terminal_rows = 24, .err_is_terminal = false});
   // Of 80 columns.
-  watch.Await("x\u2026  IDLE ");
+  watch.Await("xxxx\u2026xxxx");
   watch.Interrupt();
   const Outcome piped = Execute({"instances", "list"});
-  // In any order; and the short one is not padded to the length of the other.
+  // The oldest first; and the short one is not padded to the length of the
+  // other.
   EXPECT_THAT(Lines(piped.out),
-              testing::UnorderedElementsAre(
-                  StartsWith("INSTANCE "), StartsWith(id + "  IDLE "),
-                  testing::AllOf(StartsWith("a "),
-                                 testing::SizeIs(testing::Lt(200u)))));
+              ElementsAre(StartsWith("INSTANCE "), StartsWith(id + "  IDLE "),
+                          testing::AllOf(StartsWith("a "),
+                                         testing::SizeIs(testing::Lt(200u)))));
 }
 
 TEST_F(InstancesCommand, AStreamReconnectsToALostServerAndSaysSo) {

@@ -26,8 +26,8 @@ struct Result {
 // Runs `leasehold` with what follows it on a shell's command line.
 Result Leasehold(const std::string& rest) {
   const std::string command =
-      "unset LEASEHOLD_ADDRESS LEASEHOLD_OUTPUT "
-      "LEASEHOLD_TIMEOUT; " LEASEHOLD_BINARY " " +
+      "unset $(env | sed -n 's/^\\(LEASEHOLD_[A-Z_]*\\)=.*/\\1/p') "
+      "LEASEHOLD_; " LEASEHOLD_BINARY " " +
       rest;
   Result result;
   FILE* pipe = popen(command.c_str(), "r");
@@ -48,11 +48,11 @@ TEST(LeaseholdProcess, EndsWith0WhenDone) {
   EXPECT_THAT(result.output, StartsWith("{\"text\":\"Apple\","));
 }
 
-TEST(LeaseholdProcess, EndsWith1AndCodeAndMessageWhenACallFailed) {
+TEST(LeaseholdProcess, EndsWith4AndCodeAndMessageWithoutAServer) {
   const Result result =
       Leasehold("echo Apple --address=unix:/nowhere 2>&1 >/dev/null");
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.output, StartsWith("UNAVAILABLE: unix:/nowhere: "));
+  EXPECT_EQ(result.code, 4);
+  EXPECT_THAT(result.output, StartsWith("UNAVAILABLE: cannot reach a "));
 }
 
 TEST(LeaseholdProcess, EndsWith2AndOneLineOnWrongUsage) {
@@ -61,7 +61,7 @@ TEST(LeaseholdProcess, EndsWith2AndOneLineOnWrongUsage) {
   EXPECT_EQ(result.output,
             "leasehold: unknown command \"ecko\"; the commands are echo, "
             "demo, instances, join, orchestration, entity, why, workers, top, "
-            "context, completion, man\n");
+            "context, completion, man, help\n");
 }
 
 TEST(LeaseholdProcess, EndsQuietlyWhenNobodyReadsItsOutput) {

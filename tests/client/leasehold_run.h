@@ -123,6 +123,13 @@ struct LeaseholdRun {
   }
 };
 
+// The exit code of a run that ended with this error: scripts tell by it what is
+// not there, and a server that is not.
+inline int ExitCodeOf(const std::string& err) {
+  if (err.starts_with("NOT_FOUND: ")) return 3;
+  return err.starts_with("UNAVAILABLE: ") ? 4 : 1;
+}
+
 inline std::vector<std::string> Lines(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream stream(text);

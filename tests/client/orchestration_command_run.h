@@ -54,9 +54,9 @@ class OrchestrationCommandRun : public testing::Test {
     EXPECT_THAT(run.err, testing::StartsWith("leasehold: "));
     EXPECT_THAT(run.err, testing::HasSubstr(what));
   }
-  // Exit code 1, and why.
+  // The exit code of a call that failed, and why.
   void ExpectFailure(const Outcome& run, const std::string& err) {
-    EXPECT_EQ(run.code, 1);
+    EXPECT_EQ(run.code, ExitCodeOf(err));
     EXPECT_EQ(run.out, "");
     EXPECT_EQ(run.err, err);
   }

@@ -169,7 +169,11 @@ TEST_F(OrchestrationCommand, EnsureShowsTheOneThatIsThere) {
               HasSubstr("\nStatus         RUNNING\n"));
   server_.Put(Fake::StateOf("a", State::COMPLETED));
   EXPECT_THAT(Done({"ensure", "Greet", "--id=a"}),
-              HasSubstr("\nStatus         COMPLETED\n"));
+              testing::AllOf(
+                  HasSubstr("\nStatus         COMPLETED\n"),
+                  testing::EndsWith("\nIt has ended: it is COMPLETED. "
+                                    "--if-finished=replace starts a new one in "
+                                    "its place.\n")));
 }
 
 TEST_F(OrchestrationCommand, EnsureAsJsonIsTheStateAndWhetherItWasCreated) {
@@ -292,7 +296,7 @@ TEST_F(OrchestrationCommand, APurgeThatGetsNoFurtherSaysSo) {
   server_.Put(Fake::StateOf("a", State::COMPLETED));
   server_.HurryNextPurge(0);
   const Outcome run = Execute({"purge", "--all"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 4);
   EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: the server purged 0 "));
 }
 
@@ -478,7 +482,7 @@ TEST_F(OrchestrationCommand, AFileMayReplaceOptionsAndIsCheckedLikeThem) {
 TEST_F(OrchestrationCommand, WhatTheServerRefusesIsShownAsItSaysIt) {
   server_.FailNext({grpc::StatusCode::RESOURCE_EXHAUSTED, "input: 9 > 8"});
   ExpectFailure(Execute({"start", "Greet"}),
-                "RESOURCE_EXHAUSTED: input: 9 > 8\n");
+                "RESOURCE_EXHAUSTED: --input: 9 > 8\n");
   server_.FailNext({grpc::StatusCode::NOT_FOUND, "no such execution"});
   ExpectFailure(Execute({"history", "a", "--execution=x"}),
                 "NOT_FOUND: no such execution\n");
@@ -495,8 +499,10 @@ TEST_F(OrchestrationCommand, AServerThatIsNotThereIsUnavailable) {
     std::vector<std::string> arguments = command;
     arguments.push_back("--address=unix:/nowhere");
     const Outcome run = Execute(arguments);
-    EXPECT_EQ(run.code, 1);
-    EXPECT_THAT(run.err, StartsWith("UNAVAILABLE: unix:/nowhere: "));
+    EXPECT_EQ(run.code, 4);
+    EXPECT_EQ(run.err,
+              "UNAVAILABLE: cannot reach a Leasehold server at unix:/nowhere "
+              "(no such file or directory); is leasehold-server running?\n");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "tests/client/orchestration_command_run.h"
 #include "tests/support/temporary_directory.h"
 
@@ -62,12 +63,12 @@ TEST_F(OrchestrationShow, StatusShowsWhatIsKnown) {
       Done({"status", "a", "--output=json"}),
       "{\"instance_id\":\"a\",\"execution_id\":\"run-of-a\",\"name\":\"Greet\","
       "\"version\":\"1.2\",\"status\":\"FAILED\","
-      "\"create_time\":\"2024-10-04T17:46:40+00:00\","
-      "\"update_time\":\"2024-10-04T17:46:41+00:00\","
-      "\"end_time\":\"2024-10-04T17:46:42+00:00\","
-      "\"scheduled_start_time\":\"2024-10-04T17:46:41+00:00\","
+      "\"create_time\":\"2024-10-04T17:46:40.000000000Z\","
+      "\"update_time\":\"2024-10-04T17:46:41.000000000Z\","
+      "\"end_time\":\"2024-10-04T17:46:42.000000000Z\","
+      "\"scheduled_start_time\":\"2024-10-04T17:46:41.000000000Z\","
       "\"custom_status\":\"\\\"half\\n\\\"\",\"tags\":{\"team\":\"blue\"},"
-      "\"parent_instance_id\":\"parent\",\"input\":\"1\",\"failure\":{\"type\":"
+      "\"parent_instance_id\":\"parent\",\"input\":1,\"failure\":{\"type\":"
       "\"Oops\",\"message\":\"no\",\"stack_trace\":\"at f\\nat "
       "g\\n\",\"cause\":{\"type\":\"\",\"message\":\"deeper\"}}}\n");
 }
@@ -109,7 +110,7 @@ TEST_F(OrchestrationShow, WaitShowsTheEnd) {
   EXPECT_EQ(run.code, 0) << run.err;
   EXPECT_THAT(Lines(run.out),
               ElementsAre(HasSubstr("\"status\":\"COMPLETED\"")));
-  EXPECT_THAT(run.out, HasSubstr("\"output\":\"1\""));
+  EXPECT_THAT(run.out, HasSubstr("\"output\":1"));
   EXPECT_THAT(run.err, IsEmpty());
 }
 
@@ -277,7 +278,7 @@ TEST_F(OrchestrationShow, ListShowsAllAsATableOrOneObjectALine) {
   EXPECT_THAT(Done({"list", "--id-prefix=b", "--output=json"}),
               Not(HasSubstr("\"output\"")));
   EXPECT_THAT(Done({"list", "--id-prefix=b", "--output=json", "--payloads"}),
-              HasSubstr("\"output\":\"1\""));
+              HasSubstr("\"output\":1"));
 }
 
 TEST_F(OrchestrationShow, ListHasTheNewestFirstIfAsked) {
@@ -293,6 +294,60 @@ TEST_F(OrchestrationShow, ListHasTheNewestFirstIfAsked) {
       Lines(Done({"list", "--order=oldest", "--limit=1", "--output=json"})),
       ElementsAre(HasSubstr("\"100\"")));
   ExpectWrongUsage({"list", "--order=size"}, "write oldest or newest");
+}
+
+TEST_F(OrchestrationShow, LastIsThatManyOfTheNewest) {
+  for (int i = 100; i < 350; ++i) {
+    server_.Put(Fake::StateOf(absl::StrCat(i), State::RUNNING));
+  }
+  EXPECT_THAT(Lines(Done({"list", "--last=2", "--output=json"})),
+              ElementsAre(HasSubstr("\"349\""), HasSubstr("\"348\"")));
+  ExpectWrongUsage({"list", "--last=2", "--order=oldest"},
+                   "leave out --all, --limit and --order");
+  ExpectWrongUsage({"list", "--all", "--limit=3"}, "not both");
+}
+
+TEST_F(OrchestrationShow, OnATerminalListShowsTheNewestAndWhatIsLeftOut) {
+  for (int i = 100; i < 350; ++i) {
+    server_.Put(Fake::StateOf(absl::StrCat(i), State::RUNNING));
+  }
+  LeaseholdRun run;
+  run.now = now_ + absl::Minutes(2);
+  run.terminal_rows = 24;
+  run.environment = {{"NO_COLOR", "1"}};
+  std::vector<std::string> lines = Lines(run.With(At({"list"})).out);
+  ASSERT_THAT(lines, SizeIs(22));
+  EXPECT_EQ(lines[0],
+            "INSTANCE  NAME   STATUS   CREATED  UPDATED  CUSTOM STATUS");
+  EXPECT_EQ(lines[1], "349       Greet  RUNNING  2m ago   1m ago   -");
+  EXPECT_EQ(
+      lines[21],
+      "20 of 250 orchestrations, the newest first; --all shows all of them");
+  lines = Lines(run.With(At({"list", "--all", "--wide"})).out);
+  ASSERT_THAT(lines, SizeIs(251));
+  EXPECT_THAT(lines[250], HasSubstr("2024-10-04T17:46:40.000Z"));
+  EXPECT_THAT(Lines(run.With(At({"list", "--order=oldest"})).out)[1],
+              StartsWith("100 "));
+  EXPECT_EQ(Lines(run.With(At({"list", "--limit=250"})).out).size(), 251u);
+}
+
+TEST_F(OrchestrationShow, PayloadsAreValuesInJsonUnlessTheyAreWantedRaw) {
+  State state = Fake::StateOf("a", State::COMPLETED);
+  state.set_input("{\n  \"b\": [1.0, 12345678901234567890]\n}");
+  state.set_output("not JSON");
+  state.set_custom_status("\"\x7f\"");
+  server_.Put(state);
+  const std::string values = Done({"status", "a", "--output=json"});
+  EXPECT_THAT(values,
+              testing::AllOf(
+                  HasSubstr("\"input\":{  \"b\": [1.0, 12345678901234567890]}"),
+                  HasSubstr("\"output\":\"not JSON\""),
+                  HasSubstr("\"custom_status\":\"\\u007f\"")));
+  EXPECT_THAT(Lines(values), SizeIs(1));
+  EXPECT_THAT(
+      Done({"status", "a", "--output=json", "--raw"}),
+      HasSubstr("\"input\":\"{\\n  \\\"b\\\": [1.0, 12345678901234567890]"
+                "\\n}\""));
 }
 
 TEST_F(OrchestrationShow, ListAsksForNamesAndTags) {
@@ -375,37 +430,72 @@ TEST_F(OrchestrationShow, HistoryIsATimeline) {
       Lines(Done({"history", "a", "--execution=run-1"}));
   EXPECT_EQ(Asked<v1::GetOrchestrationHistoryRequest>().execution_id(),
             "run-1");
+  // Columns: ELAPSED, TURN, ID, EVENT, DETAIL.
   const auto row = [](const std::string& time, const std::string& elapsed,
-                      const std::string& id, const std::string& event,
-                      const std::string& detail) {
-    return absl::StrCat("2024-10-04T17:46:", time, ".000Z  ", elapsed, id,
-                        event, detail);
+                      const std::string& turn, const std::string& id,
+                      const std::string& event, const std::string& detail) {
+    return absl::StrCat(
+        "2024-10-04T17:46:", time, ".000Z  ",
+        absl::StrFormat("%-9s%-6s%-4s%-22s", elapsed, turn, id, event), detail);
   };
   EXPECT_THAT(
       lines,
       ElementsAre(
-          "TIME                      ELAPSED  ID    EVENT                  "
+          "TIME                      ELAPSED  TURN  ID  EVENT                 "
           "DETAIL",
-          row("40", "+0       ", "-     ", "execution_started      ",
+          row("40", "+0", "-", "-", "execution_started",
               "Greet, version 1, input \"Ada\", child of parent"),
-          row("41", "+1s      ", "-     ", "turn_started           ", "-"),
-          row("42", "+2s      ", "1     ", "activity_scheduled     ",
+          row("41", "+1s", "1", "-", "turn_started", "-"),
+          row("42", "+2s", "1", "1", "activity_scheduled",
               "SayHello, input " + std::string(100, 'x') + "\u2026"),
-          row("43", "+3s      ", "-     ", "activity_completed     ",
-              "#1 SayHello, output \"Hello\""),
-          row("44", "+4s      ", "2     ", "timer_created          ",
+          row("43", "+3s", "1", "1", "activity_completed",
+              "SayHello, output \"Hello\""),
+          row("44", "+4s", "1", "2", "timer_created",
               "until 2024-10-04T17:47:40.000Z"),
-          row("45", "+5s      ", "-     ", "timer_fired            ", "#2"),
-          row("46", "+6s      ", "-     ", "event_raised           ", "go"),
-          row("47", "+7s      ", "3     ", "event_sent             ",
-              "go, to b"),
-          row("48", "+8s      ", "-     ", "execution_suspended    ", "lunch"),
-          row("49", "+9s      ", "-     ", "execution_terminated   ",
+          row("45", "+5s", "1", "2", "timer_fired", "-"),
+          row("46", "+6s", "1", "-", "event_raised", "go"),
+          row("47", "+7s", "1", "3", "event_sent", "go, to b"),
+          row("48", "+8s", "1", "-", "execution_suspended", "lunch"),
+          row("49", "+9s", "1", "-", "execution_terminated",
               "with sub-orchestrations"),
-          row("50", "+10s     ", "-     ", "other                  ",
+          row("50", "+10s", "1", "-", "other",
               "number 18 in the Durable Task contract"),
-          row("51", "+11s     ", "4     ", "execution_completed    ",
+          row("51", "+11s", "1", "4", "execution_completed",
               "FAILED, failure no")));
+}
+
+TEST_F(OrchestrationShow, HistoryStandsInTheOrderOfTimeWithTheTurnOfEachEvent) {
+  // As it is recorded: a turn, and after it what had come before it; and what
+  // came while the turn was out, after that.
+  std::vector<v1::OrchestrationEvent> events(6);
+  const auto at = [&events](size_t i, int millisecond) -> auto& {
+    events[i].set_id(-1);
+    events[i].mutable_time()->set_seconds(1728064000);
+    events[i].mutable_time()->set_nanos(millisecond * 1'000'000);
+    return events[i];
+  };
+  at(0, 9).mutable_turn_started();
+  at(1, 2).mutable_execution_started()->set_name("Greet");
+  at(2, 20).mutable_turn_completed();
+  at(3, 30).mutable_turn_started();
+  at(4, 15).mutable_event_raised()->set_name("go");
+  at(5, 40).mutable_turn_completed();
+  server_.PutHistory("a", events);
+  std::vector<std::string> rows;
+  for (const std::string& line : Lines(Done({"history", "a"}))) {
+    rows.push_back(line.substr(line.find("  ") + 2));
+  }
+  EXPECT_THAT(std::vector<std::string>(rows.begin() + 1, rows.end()),
+              ElementsAre(StartsWith("+0       1     -   execution_started"),
+                          StartsWith("+7ms     1     -   turn_started"),
+                          StartsWith("+13ms    2     -   event_raised"),
+                          StartsWith("+18ms    1     -   turn_completed"),
+                          StartsWith("+28ms    2     -   turn_started"),
+                          StartsWith("+38ms    2     -   turn_completed")));
+  // A program gets it as it was recorded, with the same turns.
+  EXPECT_THAT(Lines(Done({"history", "a", "--output=json"}))[4],
+              StartsWith("{\"turn\":2,\"time\":\"2024-10-04T17:46:40."
+                         "015000000Z\",\"event\":\"event_raised\""));
 }
 
 TEST_F(OrchestrationShow, HistoryOfNothingIsAHeadingOrNothing) {
@@ -427,12 +517,12 @@ TEST_F(OrchestrationShow, HistoryAsJsonHasItAll) {
   failed.mutable_activity_failed()->mutable_failure()->set_type("Oops");
   server_.PutHistory("a", {scheduled, failed});
   EXPECT_EQ(Done({"history", "a", "--output=json"}),
-            "{\"id\":1,\"time\":\"2024-10-04T17:46:40+00:00\","
+            "{\"id\":1,\"time\":\"2024-10-04T17:46:40.000000000Z\","
             "\"event\":\"activity_scheduled\",\"name\":\"SayHello\",\"input\":"
             "\"" +
                 std::string(200, 'x') +
                 "\"}\n"
-                "{\"id\":-1,\"time\":\"2024-10-04T17:46:41+00:00\","
+                "{\"time\":\"2024-10-04T17:46:41.000000000Z\","
                 "\"event\":\"activity_failed\",\"scheduled_id\":1,\"failure\":{"
                 "\"type\":\"Oops\",\"message\":\"\"}}\n");
 }
@@ -479,15 +569,15 @@ TEST_F(OrchestrationShow, HistoryHasWhatWasAskedOfEntities) {
       Lines(Done({"history", "a"})),
       ElementsAre(
           StartsWith("TIME "),
-          EndsWith("  1     entity_lock_requested  @a@1 @a@2"),
-          EndsWith("  -     entity_lock_granted    #1 @a@1 @a@2"),
-          EndsWith("  2     entity_called          add of @a@1, input 5"),
-          EndsWith("  -     entity_call_completed  #2 add of @a@1, output 7"),
-          EndsWith("  3     entity_unlocked        @a@1"),
-          EndsWith("  4     entity_signaled        log of @b@1, not before "
+          EndsWith("  1   entity_lock_requested  @a@1 @a@2"),
+          EndsWith("  1   entity_lock_granted    @a@1 @a@2"),
+          EndsWith("  2   entity_called          add of @a@1, input 5"),
+          EndsWith("  2   entity_call_completed  add of @a@1, output 7"),
+          EndsWith("  3   entity_unlocked        @a@1"),
+          EndsWith("  4   entity_signaled        log of @b@1, not before "
                    "2024-10-04T17:47:40.000Z"),
-          EndsWith("  -     entity_call_failed     #2 add of @a@1, failure no"),
-          EndsWith("  -     entity_call_completed  -")));
+          EndsWith("  2   entity_call_failed     add of @a@1, failure no"),
+          EndsWith("  -   entity_call_completed  -")));
 }
 
 TEST_F(OrchestrationShow, HistoryAsJsonHasWhatWasAskedOfEntities) {
@@ -502,16 +592,17 @@ TEST_F(OrchestrationShow, HistoryAsJsonHasWhatWasAskedOfEntities) {
   EXPECT_THAT(lines[2],
               EndsWith("\"event\":\"entity_called\",\"instance_id\":\"@a@1\","
                        "\"operation\":\"add\",\"request_id\":\"r\","
-                       "\"input\":\"5\"}"));
+                       "\"input\":5}"));
   EXPECT_THAT(lines[3],
               EndsWith("\"event\":\"entity_call_completed\",\"request_id\":"
-                       "\"r\",\"output\":\"7\"}"));
+                       "\"r\",\"output\":7}"));
   EXPECT_THAT(lines[4],
               EndsWith("\"event\":\"entity_unlocked\",\"instance_id\":"
                        "\"@a@1\",\"section_id\":\"c\"}"));
-  EXPECT_THAT(lines[5],
-              EndsWith("\"operation\":\"log\",\"request_id\":\"s\","
-                       "\"scheduled_time\":\"2024-10-04T17:47:40+00:00\"}"));
+  EXPECT_THAT(
+      lines[5],
+      EndsWith("\"operation\":\"log\",\"request_id\":\"s\","
+               "\"scheduled_time\":\"2024-10-04T17:47:40.000000000Z\"}"));
   EXPECT_THAT(lines[6], EndsWith("\"request_id\":\"r\",\"failure\":{\"type\":"
                                  "\"\",\"message\":\"no\"}}"));
 }
@@ -534,7 +625,7 @@ TEST_F(OrchestrationShow, HistoryIsExportedToAFile) {
   EXPECT_EQ(Done({"history", "a", "--export=" + path}),
             "Exported 2 events to " + path + ".\n");
   const std::string line =
-      "{\"id\":-1,\"time\":\"2024-10-04T17:46:40+00:00\",\"event\":"
+      "{\"id\":-1,\"time\":\"2024-10-04T17:46:40.000000000Z\",\"event\":"
       "\"turn_started\"}\n";
   EXPECT_EQ(ReadWhole(path),
             "{\"format\":\"leasehold.history.v1\",\"instance_id\":\"a\"}\n" +
@@ -549,7 +640,7 @@ TEST_F(OrchestrationShow, AnExportThatFailsLeavesTheFileAsItWas) {
   const TemporaryDirectory folder;
   const std::string path = folder.path() + "/a.history";
   std::ofstream(path) << "before";
-  EXPECT_EQ(Execute({"history", "unknown", "--export=" + path}).code, 1);
+  EXPECT_EQ(Execute({"history", "unknown", "--export=" + path}).code, 3);
   EXPECT_EQ(ReadWhole(path), "before");
   EXPECT_FALSE(std::ifstream(path + ".part").good());
   server_.PutHistory("a", {});

@@ -94,9 +94,9 @@ TEST(Table, TheWidestColumnsAreCutFirstEachInItsWay) {
   EXPECT_EQ(Table({{"ID", kId}, "N", {"TEXT", kText}}, Columns(30))
                 .Lines({{"a-0123456789-0123456789-z", "1", "a long text"},
                         {"b", "2", "c"}}),
-            "ID           N  TEXT\n"
-            "a-01\u20269-z  1  a long text\n"
-            "b           2  c\n");
+            "ID              N  TEXT\n"
+            "a-01234\u20266789-z  1  a long text\n"
+            "b               2  c\n");
 }
 
 TEST(Table, ColumnsThatSayLessAreLeftOutFirst) {

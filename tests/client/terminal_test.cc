@@ -194,7 +194,7 @@ TEST_F(WatchScreenTest, SaysThatTheServerWasLostUntilItIsThereAgain) {
       "refused"));
   EXPECT_EQ(Drawn(screen, 24)[1],
             "connection lost, reconnecting: cannot reach a Leasehold server at "
-            "localhost:1\u2026");
+            "localhost:1 (\u2026");
   EXPECT_EQ(Drawn(screen, 24)[0], "1 instance");
   screen.Apply(
       {.kind = WatchEvent::Kind::kLagged, .instance = {}, .reason = ""},
@@ -281,7 +281,7 @@ TEST(ErrorText, OffersTheOptionsThatSolveIt) {
   const CLI::App command;
   EXPECT_EQ(
       ErrorText(absl::AlreadyExistsError(
-                    "orchestration \"a\" is RUNNING; at most one of an ID is "
+                    "orchestration \"a\" is Running; at most one of an ID is "
                     "active. Or start with if_active: ATTACH (use it) or "
                     "TERMINATE (end it and start a new one)"),
                 command),

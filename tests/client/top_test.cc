@@ -60,19 +60,20 @@ Instance Idle(const std::string& id, absl::Duration remaining) {
 }
 
 constexpr size_t kWide = 200;
+constexpr size_t kAll = 1000;
 
 TEST(TopScreen, WhatIsShownASecondIsTheDifferenceOfTwoReadings) {
   TopScreen screen("there:4001");
   screen.Apply(Stats(Reading(0, 100, 10, 4)), {});
-  EXPECT_THAT(screen.Lines(kWide),
+  EXPECT_THAT(screen.Lines(kWide, kAll),
               Contains(AllOf(StartsWith("calls "), HasSubstr("-/s, "))));
   screen.Apply(Stats(Reading(2, 150, 10, 8)), {});
-  EXPECT_THAT(screen.Lines(kWide),
+  EXPECT_THAT(screen.Lines(kWide, kAll),
               Contains(AllOf(StartsWith("calls "), HasSubstr("25.0/s, "))));
-  EXPECT_THAT(screen.Lines(kWide),
+  EXPECT_THAT(screen.Lines(kWide, kAll),
               Contains(AllOf(StartsWith("contexts "), HasSubstr("10 open"),
                              HasSubstr("2 closing"))));
-  EXPECT_THAT(screen.Lines(kWide),
+  EXPECT_THAT(screen.Lines(kWide, kAll),
               Contains(AllOf(StartsWith("commits "), HasSubstr("250ms each"),
                              HasSubstr("can be written"))));
 }
@@ -81,7 +82,7 @@ TEST(TopScreen, AServerThatWasStartedAgainCountsFromZero) {
   TopScreen screen("there");
   screen.Apply(Stats(Reading(0, 100, 10, 4)), {});
   screen.Apply(Stats(Reading(1, 3, 0, 1)), {});
-  EXPECT_THAT(screen.Lines(kWide),
+  EXPECT_THAT(screen.Lines(kWide, kAll),
               Contains(AllOf(StartsWith("calls "), HasSubstr("0.0/s, "))));
 }
 
@@ -90,7 +91,8 @@ TEST(TopScreen, AStoreThatCannotBeWrittenIsSaidLoudly) {
   screen.Apply(Stats("whole_server: true metrics {"
                      " name: 'leasehold_store_writable' samples {} }"),
                {});
-  EXPECT_THAT(screen.Lines(kWide), Contains(HasSubstr("CANNOT BE WRITTEN")));
+  EXPECT_THAT(screen.Lines(kWide, kAll),
+              Contains(HasSubstr("CANNOT BE WRITTEN")));
 }
 
 TEST(TopScreen, LeasesThatEndNextComeInTheirOrder) {
@@ -100,7 +102,7 @@ TEST(TopScreen, LeasesThatEndNextComeInTheirOrder) {
                       .looked_at = 2000,
                       .more = true};
   screen.Apply(Stats(Reading(0, 1, 1, 1)), leases);
-  const std::string text = absl::StrJoin(screen.Lines(kWide), "\n");
+  const std::string text = absl::StrJoin(screen.Lines(kWide, kAll), "\n");
   EXPECT_THAT(text, HasSubstr("leases that end next, of 2000 contexts; there "
                               "are more"));
   EXPECT_THAT(text, HasSubstr("first"));
@@ -115,7 +117,7 @@ TEST(TopScreen, ATenantSeesItsOwnNumbersAndThatTheyAreItsOwn) {
       Stats("time { seconds: 1 } metrics { name: 'leasehold_tenant_contexts'"
             " samples { labels { key: 'tenant' value: 'a' } value: 3 } }"),
       {});
-  const std::string text = absl::StrJoin(screen.Lines(kWide), "\n");
+  const std::string text = absl::StrJoin(screen.Lines(kWide, kAll), "\n");
   EXPECT_THAT(text, HasSubstr("your tenant"));
   EXPECT_THAT(text, HasSubstr("contexts       3 open"));
   EXPECT_THAT(text, Not(HasSubstr("process")));
@@ -131,7 +133,7 @@ TEST(TopScreen, NoLineIsWiderThanTheTerminalAndNoneTooMany) {
   }
   screen.Apply(Stats(Reading(0, 1, 1, 1)), leases);
   for (const size_t columns : {1, 20, 39, 80}) {
-    for (const std::string& line : screen.Lines(columns)) {
+    for (const std::string& line : screen.Lines(columns, kAll)) {
       EXPECT_LE(DisplayWidth(line), columns) << line;
     }
   }
@@ -144,15 +146,36 @@ TEST(TopScreen, NoLineIsWiderThanTheTerminalAndNoneTooMany) {
   }
 }
 
+TEST(TopScreen, LeasesScrollAndAreSortedAsTheKeysSay) {
+  TopScreen screen("there");
+  EndingLeases leases;
+  for (int i = 0; i < 40; ++i) {
+    leases.instances.push_back(
+        Idle(absl::StrCat("a-", i), absl::Seconds(100 - i)));
+  }
+  screen.Apply(Stats(Reading(0, 1, 1, 1)), leases);
+  EXPECT_THAT(screen.Draw(/*rows=*/24, /*columns=*/100),
+              AllOf(HasSubstr("leases that end next, 1 to "),
+                    HasSubstr("\na-39 "), Not(HasSubstr("\na-0 "))));
+  screen.Press(Key::kEnd);
+  EXPECT_THAT(screen.Draw(24, 100),
+              AllOf(HasSubstr(" to 40 of 40\x1b[K"), HasSubstr("\na-0 ")));
+  screen.Press(Key::kHome);
+  screen.Press(Key::kSort);
+  EXPECT_THAT(screen.Draw(24, 100),
+              AllOf(HasSubstr("leases by id, 1 to "), HasSubstr("\na-0 "),
+                    Not(HasSubstr("\na-39 "))));
+}
+
 TEST(TopScreen, WithoutNewsTheLastNumbersStayAndTheReasonIsShown) {
   TopScreen screen("there");
   screen.Apply(Stats(Reading(0, 100, 10, 4)), {});
   screen.Fail(absl::UnavailableError("nobody\nanswers"));
-  EXPECT_THAT(screen.Lines(kWide),
+  EXPECT_THAT(screen.Lines(kWide, kAll),
               Contains("no news: UNAVAILABLE: nobody\\nanswers"));
-  EXPECT_THAT(screen.Lines(kWide), Contains(HasSubstr("10 open")));
+  EXPECT_THAT(screen.Lines(kWide, kAll), Contains(HasSubstr("10 open")));
   screen.Apply(Stats(Reading(1, 100, 10, 4)), {});
-  EXPECT_THAT(screen.Lines(kWide), Not(Contains(HasSubstr("no news"))));
+  EXPECT_THAT(screen.Lines(kWide, kAll), Not(Contains(HasSubstr("no news"))));
 }
 
 TEST(TopScreen, JsonHasEachNumberAndTheLeases) {
@@ -160,7 +183,7 @@ TEST(TopScreen, JsonHasEachNumberAndTheLeases) {
   screen.Apply(Stats(Reading(0, 100, 10, 4)), {});
   screen.Apply(Stats(Reading(1, 110, 10, 4)),
                {.instances = {Idle("a", absl::Seconds(3))}});
-  const std::string json = screen.Json().text();
+  const std::string json = screen.Json(kAll).text();
   EXPECT_THAT(json, HasSubstr("\"whole_server\":true"));
   EXPECT_THAT(json, HasSubstr("{\"name\":\"leasehold_calls_total\","
                               "\"per_second\":10,\"samples\":[{\"labels\":{"
@@ -195,7 +218,7 @@ TEST_F(TopCommandTest, AServerThatCannotBeReachedIsAnErrorAtOnce) {
   server_.Break();
   LeaseholdRun run;
   run.With({"--address=" + server_.address(), "top", "--once"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 4);
   EXPECT_EQ(run.out, "");
   EXPECT_THAT(run.err, HasSubstr("UNAVAILABLE: "));
 }
