@@ -324,10 +324,8 @@ int Serve(int argc, char** argv, const leasehold::ServerOptions& options) {
   WarnOfUnknownVariables(log);
   leasehold::ServerStats stats;
   FloodBounds flood_bounds(clock, log, options, stats.floods());
-  std::unique_ptr<leasehold::Console> console;
-  if (options.console) {
-    console = std::make_unique<leasehold::Console>(out);
-  }
+  const auto console =
+      options.console ? std::make_unique<leasehold::Console>(out) : nullptr;
   leasehold::HealthServer health;
   leasehold::ReflectionServer<leasehold::ReflectionV1> reflection;
   leasehold::ReflectionServer<leasehold::ReflectionV1Alpha> reflection_alpha;
