@@ -119,9 +119,10 @@ absl::Status RunOnScreen(const Clients& clients, const Options& options,
 }
 
 absl::Status RunInLines(const Clients& clients, const Options& options,
-                        TopScreen& screen, OutputFormat format,
+                        TopScreen& screen, const GlobalOptions& global,
                         Surroundings& around) {
   StreamRun run(around);
+  const OutputFormat format = global.output;
   Output output(format, around.out);
   // A table comes once.
   const bool once = options.once || format == OutputFormat::kTable;
@@ -138,7 +139,9 @@ absl::Status RunInLines(const Clients& clients, const Options& options,
       text = screen.Json(kLeasesInLines).line();
     } else {
       constexpr size_t kNoLimit = 10'000;
-      for (const std::string& line : screen.Lines(kNoLimit, kLeasesInLines)) {
+      const size_t columns = LookOf(global, around).columns;
+      for (const std::string& line :
+           screen.Lines(columns > 0 ? columns : kNoLimit, kLeasesInLines)) {
         text += line + "\n";
       }
     }
@@ -165,7 +168,7 @@ absl::Status Run(const Options& options, const GlobalOptions& global,
       global.output == OutputFormat::kTable) {
     return RunOnScreen(clients, options, screen, around);
   }
-  return RunInLines(clients, options, screen, global.output, around);
+  return RunInLines(clients, options, screen, global, around);
 }
 
 }  // namespace

@@ -181,11 +181,11 @@ void TopScreen::AddServerLines(std::vector<std::string>& lines) const {
   lines.push_back(Line(
       "orchestrations",
       {of_status("running"), of_status("pending"), of_status("suspended"),
-       PerSecond(Rate("leasehold_orchestrations_started_total")) + " started",
-       PerSecond(Rate("leasehold_orchestrations_ended_total")) + " ended",
        PerSecond(Rate("leasehold_orchestrations_ended_total",
                       {{"status", "failed"}})) +
-           " failed"}));
+           " failed",
+       PerSecond(Rate("leasehold_orchestrations_started_total")) + " started",
+       PerSecond(Rate("leasehold_orchestrations_ended_total")) + " ended"}));
   for (const char* kind : kWorkKinds) {
     const auto items = [&](const char* state) {
       return Whole(

@@ -135,7 +135,7 @@ def _(server, sidecar):
 def _(server, sidecar):
     first = row(server, "start", "Greet", "--id=a-1")
     failed(command(server, "start", "Greet", "--id=a-1"), "ALREADY_EXISTS", "a-1",
-           "if_active")
+           "--if-active=attach", "--if-active=terminate")
     again = row(server, "start", "Greet", "--id=a-1", "--if-active=attach")
     equal((again["created"], again["execution_id"]), (False, first["execution_id"]),
           "attached")
@@ -144,7 +144,7 @@ def _(server, sidecar):
            f"{anew} after {first}")
     run_to_end(sidecar, server, "a-2", name="Quick")
     failed(command(server, "start", "Greet", "--id=a-2"), "ALREADY_EXISTS", "a-2",
-           "if_finished")
+           "--if-finished=attach", "--if-finished=replace")
     expect(not row(server, "start", "Greet", "--id=a-2",
                    "--if-finished=attach")["created"], "created")
     expect(row(server, "start", "Greet", "--id=a-2",
