@@ -1,6 +1,12 @@
 #include "client/wire/tls.h"
 
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -29,6 +35,44 @@ absl::StatusOr<std::string> ReadPem(const std::string& path,
   return text;
 }
 
+std::unique_ptr<BIO, decltype(&BIO_free)> BioOf(const std::string& pem) {
+  return {BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free};
+}
+
+// Without this, OpenSSL asks for a passphrase on the terminal.
+int NoPassphrase(char*, int, int, void*) { return -1; }
+
+// gRPC would only say that it has no address to connect to.
+absl::Status CheckPair(const TlsOptions& options,
+                       const grpc::SslCredentialsOptions& made) {
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      PEM_read_bio_X509(BioOf(made.pem_cert_chain).get(), nullptr,
+                        &NoPassphrase, nullptr),
+      &X509_free);
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PrivateKey(BioOf(made.pem_private_key).get(), nullptr,
+                              &NoPassphrase, nullptr),
+      &EVP_PKEY_free);
+  const bool fits = certificate != nullptr && key != nullptr &&
+                    X509_check_private_key(certificate.get(), key.get()) == 1;
+  ERR_clear_error();
+  if (certificate == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.cert, ": its certificate cannot be read"));
+  }
+  if (key == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.key,
+                     ": its key cannot be read; it must be one without a "
+                     "passphrase"));
+  }
+  if (!fits) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        options.key, ": is not the key of the certificate in ", options.cert));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
@@ -53,6 +97,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
   if (status.ok()) {
     status = read(options.key, "PRIVATE KEY", made.pem_private_key);
   }
+  if (status.ok() && !options.cert.empty()) status = CheckPair(options, made);
   if (!status.ok()) return status;
   return grpc::SslCredentials(made);
 }

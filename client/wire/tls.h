@@ -25,7 +25,8 @@ struct TlsOptions {
 // For OpenChannel. The server's certificate must be for the host of the
 // channel's address.
 //   InvalidArgument: a file cannot be read, or is not PEM, or only one of
-//     `cert` and `key` is given; the message names it, never its content.
+//     `cert` and `key` is given, or they are no pair; the message names it,
+//     never its content.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
     const TlsOptions& options);
 

@@ -275,11 +275,8 @@ int RunTokenCommand(const std::vector<std::string>& arguments,
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
-    CLI::App* shown = &app;
-    for (CLI::App* each : {make, list, revoke}) {
-      if (each->parsed()) shown = each;
-    }
-    std::fputs(shown->help().c_str(), stdout);
+    // Of the command that was named, if one was.
+    std::fputs(app.help().c_str(), stdout);
     return 0;
   } catch (const CLI::ParseError& error) {
     return FailCommand("token", kExitWrongUsage,

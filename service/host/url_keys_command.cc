@@ -54,7 +54,8 @@ int RunUrlKeysCommand(const std::vector<std::string>& arguments) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
-    std::fputs((rotate->parsed() ? rotate : &app)->help().c_str(), stdout);
+    // Of `rotate`, if it was named.
+    std::fputs(app.help().c_str(), stdout);
     return 0;
   } catch (const CLI::ParseError& error) {
     return FailCommand("url-keys", kExitWrongUsage,

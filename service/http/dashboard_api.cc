@@ -55,9 +55,15 @@ std::vector<HttpRoute> DashboardApi::Routes() {
                      [this](const HttpCallPtr& call) { return Events(call); });
   events.lasting = Lasting::kWatch;
   routes.push_back(std::move(events));
-  routes.push_back(
-      DashboardRoute("GET", "/whoami", "leasehold.v1.Instances/List",
-                     [this](const HttpCallPtr& call) { return WhoAmI(call); }));
+  HttpRoute who =
+      DashboardRoute("GET", "/whoami", "",
+                     [this](const HttpCallPtr& call) { return WhoAmI(call); });
+  // Whoever is known may ask that, workers too.
+  who.own = MethodInfo{.service = "leasehold.http.Dashboard",
+                       .name = "WhoAmI",
+                       .role = Role::kAnyRole,
+                       .call_class = CallClass::kRead};
+  routes.push_back(std::move(who));
   return routes;
 }
 

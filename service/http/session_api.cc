@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "lease/base/json.h"
 #include "service/http/http_call.h"
@@ -80,7 +81,13 @@ absl::Status SignIn(HttpCall& call, AccessControl* access, Sessions* sessions) {
                              .role = Role::kAnyRole,
                              .call_class = CallClass::kEssential};
   std::shared_ptr<const Caller> caller;
-  absl::Status known = access->Admit(TokenCredentials(*token), method, caller);
+  const absl::Status known =
+      access->Admit(TokenCredentials(*token), method, caller);
+  if (absl::IsUnauthenticated(known)) {
+    // Whoever signs in has no header of that name.
+    return absl::UnauthenticatedError(
+        absl::StrReplaceAll(known.message(), {{" in authorization", ""}}));
+  }
   if (!known.ok()) return known;
   const absl::StatusOr<std::string> id = sessions->Open(*token);
   if (!id.ok()) return id.status();

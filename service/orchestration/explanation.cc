@@ -1,6 +1,7 @@
 #include "service/orchestration/explanation.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -227,6 +228,30 @@ std::string OrchestrationCauseText(const Cause& cause) {
   }
 }
 
+// What a sentence says of one or more causes that read the same.
+struct Clause {
+  std::string text;
+  size_t times = 1;
+};
+
+// False: there is no room for it.
+bool NameIn(std::vector<Clause>& clauses, const Cause& cause) {
+  std::string text = TextOf(cause);
+  for (Clause& clause : clauses) {
+    if (clause.text != text) continue;
+    ++clause.times;
+    return true;
+  }
+  if (clauses.size() == kNamedMax) return false;
+  clauses.push_back({std::move(text)});
+  return true;
+}
+
+void AppendClause(std::string* sentence, const Clause& clause) {
+  absl::StrAppend(sentence, clause.text);
+  if (clause.times > 1) absl::StrAppend(sentence, ", ", clause.times, " times");
+}
+
 }  // namespace
 
 void Explanation::ForEachPeer(absl::FunctionRef<void(std::string&)> each) {
@@ -297,14 +322,12 @@ std::string SentenceOf(const Explanation& explanation) {
       sentence = absl::StrCat("instance ", id, " ", explanation.status, ": ");
       break;
   }
-  std::vector<std::string> clauses;
+  size_t rest = explanation.more;
+  std::vector<Clause> clauses;
   for (const Cause& cause : explanation.causes) {
-    if (clauses.size() == kNamedMax) break;
-    clauses.push_back(TextOf(cause));
+    rest += !NameIn(clauses, cause);
   }
-  sentence += absl::StrJoin(clauses, "; ");
-  const size_t rest =
-      explanation.causes.size() - clauses.size() + explanation.more;
+  absl::StrAppend(&sentence, absl::StrJoin(clauses, "; ", &AppendClause));
   if (rest > 0) absl::StrAppend(&sentence, "; and ", rest, " more");
   return sentence;
 }

@@ -228,10 +228,14 @@ AccessControl::Judge::Judge(
 
 absl::Status AccessControl::Judge::NoCredential(
     const Credentials& shown) const {
+  const bool certified = !shown.CertificateNames().empty();
   return absl::UnauthenticatedError(absl::StrCat(
       "this server wants to know who calls: send the ", View(shown.place()),
       " `authorization: Bearer TOKEN`",
-      certificates_.empty() ? "" : ", or connect with a client certificate"));
+      certificates_.empty() ? "" : ", or connect with a client certificate",
+      certificates_.empty() || !certified
+          ? ""
+          : " that has a name of its policy (this connection's has none)"));
 }
 
 absl::StatusOr<CallerPtr> AccessControl::Judge::OfToken(std::string_view token,

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 
 import grpc
 
@@ -234,16 +235,29 @@ def _():
             equal(found.code, 0, f"exit code of {found}")
 
 
+def locked(folder, key):
+    """The same key with a passphrase."""
+    path = os.path.join(folder, "locked.key")
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-v2", "aes256", "-passout", "pass:tea",
+                    "-in", key, "-out", path], check=True, capture_output=True)
+    return path
+
+
 @check("A43.11 the command line names what is wrong with its files")
 def _():
     with temporary_folder() as folder:
         ca = Authority(folder)
         cert, key = ca.issue("client")
+        other = ca.issue("other")[1]
         for flags, why in (
                 ([f"--ca={folder}/none"], "none: cannot be read"),
                 ([f"--ca={key}"], "is not a PEM file that begins with a CERTIFICATE"),
                 ([f"--cert={cert}"], "give both or none"),
-                ([f"--cert={cert}", f"--key={cert}"], "begins with a PRIVATE KEY")):
+                ([f"--cert={cert}", f"--key={cert}"], "begins with a PRIVATE KEY"),
+                ([f"--cert={cert}", f"--key={other}"],
+                 f"{other}: is not the key of the certificate in {cert}\n"),
+                ([f"--cert={cert}", f"--key={locked(folder, key)}"],
+                 "must be one without a passphrase\n")):
             found = leasehold("--address=127.0.0.1:1", *flags, "echo", "Apple",
                               "--id=room-1")
             equal(found.code, 2, f"exit code of {found}")

@@ -65,7 +65,8 @@ def path_of(url):
 
 @check("A59.1 a browser signs in with a token and goes on with a cookie that no script reads")
 def _():
-    with Guarded(*http(), shop="acme: user", eye="globex: viewer") as server:
+    with Guarded(*http(), shop="acme: user", eye="globex: viewer",
+                 hand="acme: worker") as server:
         web = Web(server)
         equal(web.ask(get(WHO)).status, 401, "before")
         body = json.dumps({"token": server.tokens["shop"]})
@@ -82,6 +83,10 @@ def _():
         # A token of one's own counts more than the cookie.
         eye = web.ask(get(WHO, mine, f"Authorization: Bearer {server.tokens['eye']}")).json
         equal((eye["name"], eye["session"]), ("eye", False), "who, with a token")
+        # Whoever is known may ask who it is: also a worker, who may not look at anything.
+        hand = web.ask(get(WHO, f"Authorization: Bearer {server.tokens['hand']}"))
+        equal(hand.status, 200, f"status of {hand}")
+        equal(hand.json["roles"], ["worker"], "roles")
         equal(web.ask(send("/logout", "", mine)).status, 403, "signing out by who knows what")
         equal(web.ask(send("/logout", "", mine, "Sec-Fetch-Site: same-origin")).status, 204,
               "signing out")
@@ -104,6 +109,8 @@ def _():
             equal(answer.status, status, f"status of {body[:40]}: {answer}")
             expect(answer.header("Set-Cookie") is None, "no cookie")
             expect(token[14:] not in answer.body.decode(), "no word of the token")
+        equal(web.ask(send("/login", '{"token": "lh_x"}')).json["Message"],
+              "the token is not valid here", "what a browser is told")
         good = json.dumps({"token": token})
         form = "application/x-www-form-urlencoded"
         equal(web.ask(send("/login", good, content=form)).status, 400, "a form")

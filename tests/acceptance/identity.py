@@ -552,6 +552,9 @@ def _():
             equal(found.code, code, f"exit code of {found}")
             contains(found.err, why)
             equal(found.out, "", f"standard output of {found}")
+        for words in (["token"], ["token", "new"], ["url-keys", "rotate"]):
+            found = run(harness.programs / "leasehold-server", *words, "--help")
+            contains(found.out, f"Usage: leasehold-server {' '.join(words)} [OPTIONS]")
 
 
 @check("A44.14 from nothing to tokens, as the guide says, and by certificate, and over HTTP")

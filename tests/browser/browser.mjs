@@ -47,6 +47,7 @@ export async function visit(base, path, options, body) {
     await page.goto(base + path);
     await body(page, context);
     assert.equal(await page.evaluate("window.hacked"), undefined, "a script of the data has run");
+    assert.doesNotMatch(await page.evaluate("document.body.innerText"), /\[object /, "a value that is no text");
     assert.deepEqual(wrong, [], "what the page should not do");
   } catch (error) {
     if (process.env.LEASEHOLD_SCREENSHOTS)

@@ -188,8 +188,29 @@ export function fixture() {
       "orchestrator \"NoSuch\"; 2 are connected.", causes: [{ kind: "NOT_TAKEN", text: "none takes it" }] }]]),
     whoami: { tenant: "default", name: "ann@example.com", roles: ["operator"], authenticated: false },
     version: "0.1.0",
+    metrics: METRICS,
   };
 }
+
+// As the server writes them, with a name that needs escapes.
+export const METRICS = `# HELP leasehold_store_bytes How large the store's files are.
+# TYPE leasehold_store_bytes gauge
+leasehold_store_bytes{file="database"} 4096
+leasehold_store_bytes{file="log"} 3145728
+leasehold_store_writable 1
+leasehold_connections{listener="grpc"} 3
+leasehold_connections{listener="http"} 1
+leasehold_connections_refused_total{listener="grpc",reason="silent"} 0
+leasehold_connections_refused_total{listener="grpc",reason="not_tls"} 2
+leasehold_limits_hit_total{limit="max_contexts"} 0
+leasehold_tenant_limits_hit_total{tenant="acme",limit="waits"} 1
+leasehold_tls_certificate_expiry_timestamp_seconds{listener="grpc"} 1827609804
+leasehold_build_info{version="0.1.0",commit="a \\"b\\\\c\\n",compiler="GNU 12.2.0",grpc="1.51.1"} 1
+process_resident_memory_bytes 39272448
+process_cpu_seconds_total 61.5
+process_open_fds 35
+process_max_fds 20000
+`;
 
 function shipHistory() {
   const w = new Writer(BEGIN + 3300);
@@ -250,5 +271,7 @@ export function hostileFixture() {
   data.explanations = new Map([[`contexts/${ATTACK}`, { sentence: ATTACK, causes: [{ kind: "CHILD", text: ATTACK, instance_id: ATTACK }, { kind: ATTACK, text: ATTACK }], more_causes: 3 }]]);
   data.whoami = { tenant: ATTACK, name: ATTACK, roles: [ATTACK], authenticated: true, session: true };
   data.version = ATTACK;
+  const label = ATTACK.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+  data.metrics = `leasehold_build_info{commit="${label}"} 1\nleasehold_limits_hit_total{limit="${label}"} 1\n`;
   return data;
 }

@@ -74,6 +74,11 @@ export class MockServer {
       });
       return;
     }
+    if (path === "/metrics") {
+      response.writeHead(this.data.metrics ? 200 : 403, { "Content-Type": "text/plain; version=0.0.4" });
+      response.end(this.data.metrics);
+      return;
+    }
     const name = path === "/favicon.svg" ? "favicon.svg" : /^\/ui\/assets\/([\w.]+)$/.exec(path)?.[1];
     const file = name ?? (path.startsWith("/ui/") && !path.startsWith("/ui/assets/") ? "index.html" : undefined);
     if (!file) {

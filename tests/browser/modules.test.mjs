@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fanOut, orderHistory, UNSEEN, UNSEEN_SHOWN, Writer } from "./fixture.mjs";
+import { fanOut, METRICS, orderHistory, UNSEEN, UNSEEN_SHOWN, Writer } from "./fixture.mjs";
 
 const ui = (name) => import(`../../service/http/ui/${name}.js`);
 const { coarse, density, FOLD, History, layout, ticks } = await ui("history");
@@ -10,6 +10,7 @@ const { bytes, duration, prettyJson, shellWord } = await ui("format");
 const { shown } = await ui("h");
 const { EventReader } = await ui("live");
 const { segment } = await ui("api");
+const { samples, serverFacts } = await ui("metrics");
 
 function rowsOf(writer) {
   const history = new History();
@@ -147,4 +148,18 @@ test("events are read however their bytes are cut", () => {
 test("an ID is one segment of a path", () => {
   assert.equal(segment("a/b c?#"), "a%2Fb%20c%3F%23");
   assert.throws(() => segment(".."), /browsers cannot ask/);
+});
+
+test("metrics are read with their labels and escapes, and what is nothing is not shown", () => {
+  const found = samples(METRICS);
+  assert.deepEqual(found.get("leasehold_connections"), [{ labels: { listener: "grpc" }, value: 3 },
+    { labels: { listener: "http" }, value: 1 }]);
+  assert.equal(found.get("leasehold_build_info")[0].labels.commit, 'a "b\\c\n');
+  delete found.get("leasehold_build_info")[0].labels.commit;
+  found.delete("leasehold_tls_certificate_expiry_timestamp_seconds");  // It needs a page.
+  assert.deepEqual(Object.fromEntries(serverFacts(found).filter(([, value]) => value !== undefined)), {
+    Store: "3.0 MiB: database 4.0 KiB, log 3.0 MiB", "Store can be written": "yes", Memory: "37.5 MiB",
+    "CPU time": "1 min 1 s", "Open files": "35 of 20\u202f000", Connections: "grpc 3, http 1",
+    "Connections refused": "grpc not_tls 2", "Refused by limits": "waits 1 time" });
+  assert.deepEqual(serverFacts(samples("")).filter(([, value]) => value !== undefined), []);
 });

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { accessible, PHONE, seen, tappable, visit } from "./browser.mjs";
-import { fixture } from "./fixture.mjs";
+import { BEGIN, fixture, orchestration, pretty, Writer } from "./fixture.mjs";
 import { MockServer } from "./mock_server.mjs";
 
 let server;
@@ -28,7 +28,8 @@ const PAGES = {
   "/ui/entities": ["@counter@a", "order-1"],
   "/ui/entities/@counter@a": ["Entity @counter@a", "7"],
   "/ui/workers": ["2 workers are connected.", "17 of 20 slots in use", "durabletask-python/1.12.0"],
-  "/ui/server": ["0.1.0", "operator"],
+  "/ui/server": ["0.1.0", "operator", "2 refused, 1 cancelled", "database 4.0 KiB, log 3.0 MiB",
+    "grpc 2027-11-30"],
   "/ui/nowhere": ["No such page"],
 };
 
@@ -44,6 +45,20 @@ for (const [path, texts] of Object.entries(PAGES)) {
     }
   });
 }
+
+test("a start that is scheduled waits for its time, and not for a worker", async () => {
+  const data = fixture();
+  const iso = (ms) => new Date(ms).toISOString();
+  for (const [id, at] of [["tomorrow-1", BEGIN + 86400000], ["due-1", BEGIN - 120000]]) {
+    data.orchestrations.set(id, pretty(orchestration(id, { name: "Scheduled", status: "PENDING",
+      create_time: iso(BEGIN - 600000), scheduled_start_time: iso(at) }), new Writer()));
+  }
+  const scheduled = await new MockServer(data).start();
+  await visit(scheduled.url, "/ui/", async (page) => {
+    await seen(page, "due-1");
+    assert.equal(await page.getByText("tomorrow-1").count(), 0);
+  }).finally(() => scheduled.stop());
+});
 
 test("filters stand in the URL, and come back with it", async () => {
   await visit(server.url, "/ui/orchestrations", async (page) => {

@@ -24,6 +24,7 @@
 namespace leasehold {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 
 // Answers with who has called, as the policy sees it.
@@ -139,6 +140,15 @@ TEST_F(PeerCertificateTest, CountsUntilItExpires) {
             "the client certificate of this connection has expired at "
             "2100-01-01T00:00:00+00:00; connect again, with one that is valid");
   EXPECT_THAT(Call(*nobody), HasSubstr("connect with a client certificate"));
+}
+
+TEST_F(PeerCertificateTest, WhoeverShowsOneOfNobodyIsToldSo) {
+  Serve(absl::StrCat(kShop, "}"));
+  const TestCertificate stranger("stranger", Valid("stranger.example"), &ca_);
+  EXPECT_THAT(Call(*Connect(&stranger)),
+              EndsWith("connect with a client certificate that has a name of "
+                       "its policy (this connection's has none)"));
+  EXPECT_THAT(Call(*Connect(nullptr)), EndsWith("a client certificate"));
 }
 
 TEST_F(PeerCertificateTest, OneThatHasExpiredIsNotWhoeverShowsNothing) {

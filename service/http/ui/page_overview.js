@@ -37,7 +37,7 @@ export function overviewPage(page) {
     fill(tiles,
       contexts.open === undefined ? null : tile("contexts open", count(contexts.open), "/ui/contexts"),
       contexts.busy === undefined ? null : tile("of them busy", count(contexts.busy), "/ui/contexts?state=BUSY"),
-      stats.workers === undefined ? null : tile("workers", count(stats.workers), "/ui/workers",
+      stats.workers === undefined ? null : tile(Number(stats.workers) === 1 ? "worker" : "workers", count(stats.workers), "/ui/workers",
         Number(stats.workers) === 0 && Number(by?.PENDING) > 0 ? "bad" : ""),
       by ? STATUSES.filter((word) => by[word] !== undefined).map((word) =>
         tile(word.toLowerCase(), count(by[word]), `/ui/orchestrations?status=${word}`,
@@ -88,8 +88,9 @@ export function overviewPage(page) {
       const ask = (status, order) => get("orchestrations", { status, order, limit: 100 }, page.signal);
       const [failed, pending, suspended] = await Promise.all([ask("FAILED", "newest"),
         ask("PENDING", "oldest"), ask("SUSPENDED", "newest")]);
+      // One that is to start later waits for its time.
       const late = pending.orchestrations.filter((o) =>
-        Date.now() - Date.parse(o.create_time) > LATE_MS);
+        Date.now() - Date.parse(o.scheduled_start_time ?? o.create_time) > LATE_MS);
       const parts = [
         group("Failed", "FAILED", failed.orchestrations, (o) => o.failure?.message ?? ""),
         group("Waiting for a worker for more than a minute", "PENDING", late, () => ""),
