@@ -259,8 +259,11 @@ absl::StatusOr<std::unique_ptr<leasehold::BuiltinWorker>> StartBuiltin(
                              {"message", line.message}});
       });
   const absl::Status status = builtin->Start(guard.tenants());
-  if (!status.ok()) return status;
-  return builtin;
+  if (status.ok()) return builtin;
+  // What serves now must not outlive what it calls.
+  builtin.reset();
+  host.StopAndDrain();
+  return status;
 }
 
 // How much memory the server plans with, and for what.

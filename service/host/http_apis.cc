@@ -49,7 +49,7 @@ HttpApis::HttpApis(const HttpOptions& options, Clock& clock, ServerHost& host,
            .contexts = host.watch_hub(),
            .orchestrations = orchestrations.orchestrations(),
            .strips = host.strips(),
-           .executor = lists_,
+           .executor = *lists_,
            .work = {.workers = orchestrations.workers(),
                     .explanations = orchestrations.explanations(),
                     .entities = orchestrations.entities(),
@@ -77,6 +77,11 @@ HttpApis::HttpApis(const HttpOptions& options, Clock& clock, ServerHost& host,
   http.Add(dashboard_.Routes());
   http.Add(SessionRoutes(access, http.sessions()));
   http.Add(UiRoutes(options.assets));
+}
+
+HttpApis::~HttpApis() {
+  Stop();  // No batch goes on, so that none queues more.
+  lists_.reset();
 }
 
 void HttpApis::Start() {

@@ -6,6 +6,8 @@
 #ifndef LEASEHOLD_SERVICE_HOST_HTTP_APIS_H_
 #define LEASEHOLD_SERVICE_HOST_HTTP_APIS_H_
 
+#include <memory>
+
 #include "lease/clock.h"
 #include "service/host/http_host.h"
 #include "service/host/http_options.h"
@@ -25,6 +27,7 @@ class HttpApis {
   HttpApis(const HttpOptions& options, Clock& clock, ServerHost& host,
            OrchestrationHost& orchestrations, HttpHost& http,
            AccessControl* access);
+  ~HttpApis();
 
   // Starts what tells browsers of changes, and ends waits.
   void Start();
@@ -33,7 +36,8 @@ class HttpApis {
   void Stop() { dashboard_.Stop(); }
 
  private:
-  ThreadExecutor lists_{1};
+  // Ends before the others: what is queued there is theirs.
+  std::unique_ptr<ThreadExecutor> lists_ = std::make_unique<ThreadExecutor>(1);
   DurableFunctionsApi durable_functions_;
   DashboardApi dashboard_;
 };

@@ -171,8 +171,11 @@ void BatchRun::PutOffLocked(const std::string& id,
     return;
   }
   pausing_ = true;
-  parts_.alarms.Set(std::make_shared<Pause>(shared_from_this()),
-                    PauseIn(response));
+  // With a low limit a pause may last for minutes: then its time is over first.
+  parts_.alarms.Set(
+      std::make_shared<Pause>(shared_from_this()),
+      std::clamp(PauseIn(response), absl::ZeroDuration(),
+                 std::max(absl::ZeroDuration(), end_ - parts_.clock.Now())));
 }
 
 void BatchRun::EndPause() {

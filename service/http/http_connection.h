@@ -71,8 +71,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // Begins. `on_end` is called when it has ended.
   void Start(std::function<void()> on_end);
 
-  // Whether it waits for the first byte of a request.
-  bool idle() const { return idle_; }
+  // Whether it waits for the first byte of a request, and is not about to end.
+  bool idle() const { return idle_ && !closed_; }
   // Its client has had its time.
   void CheckDeadline(Instant now);
   // The server ends: see HttpListener::Drain.

@@ -105,23 +105,22 @@ void RpcQueue::Look() {
 }
 
 void RpcQueue::WaitEnds(bool arrived) {
-  waits_.Subtract(1);
-  if (arrived) {
-    running_.Add(1);
-    arrived_.Add(1);
-  } else if (Idle()) {
-    MutexLock lock(mu_);
-    idle_.NotifyAll();
-  }
+  if (!arrived) return BusyEnds();
+  running_.Add(1);
+  arrived_.Add(1);
 }
 
 void RpcQueue::CallEnds(bool was_ending) {
   if (was_ending) ending_.Subtract(1);
   running_.Subtract(1);
-  if (Idle()) {
-    MutexLock lock(mu_);
-    idle_.NotifyAll();
-  }
+  BusyEnds();
+}
+
+void RpcQueue::BusyEnds() {
+  busy_.Subtract(1);
+  if (!Idle()) return;
+  MutexLock lock(mu_);
+  idle_.NotifyAll();
 }
 
 void RpcQueue::WaitUntilIdle() {

@@ -131,10 +131,11 @@ class RpcQueue {
   // those streams are not wanted any more.
   void Look();
   void RunPosted() ABSL_LOCKS_EXCLUDED(mu_);
-  void WaitBegins() { waits_.Add(1); }
+  void WaitBegins() { busy_.Add(1); }
   void WaitEnds(bool arrived) ABSL_LOCKS_EXCLUDED(mu_);
   void CallEnds(bool was_ending) ABSL_LOCKS_EXCLUDED(mu_);
-  bool Idle() const { return waits_.value() == 0 && running_.value() == 0; }
+  void BusyEnds() ABSL_LOCKS_EXCLUDED(mu_);
+  bool Idle() const { return busy_.value() == 0; }
   void EndStreams(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   void AskAgain() ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilIdle() ABSL_LOCKS_EXCLUDED(mu_);
@@ -169,7 +170,9 @@ class RpcQueue {
    private:
     std::atomic<size_t> value_ = 0;
   };
-  Count waits_;    // Coroutines that await a call.
+  // Coroutines that await a call, or serve one. A single number: of two, one
+  // for each, others would see a moment in which both are 0 when a call comes.
+  Count busy_;
   Count running_;  // Calls that have arrived and are not done.
   Count ending_;   // Those of them that only wait for their client to finish.
   Count arrived_;  // Calls that ever arrived.

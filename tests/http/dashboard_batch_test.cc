@@ -275,6 +275,17 @@ TEST_F(DashboardBatchTest, ItsTimeIsBoundedAndTheRestGoesOn) {
   EXPECT_EQ(Lines(*Do(last["rest"]["token"])).back()["done"], 1);
 }
 
+TEST_F(DashboardBatchTest, ItsTimeIsOverInALongPauseToo) {
+  refusals_.push_back(ErrorResponse(WithRetryAfter(
+      absl::ResourceExhaustedError("too often"), absl::Hours(1))));
+  const auto reader = Do(TokenFor("suspend", {"a"}));
+  executor_.RunAll();
+  clock_.Advance(BatchRun::kTimeMax);
+  EXPECT_EQ(api_->batch().EndPauses(), 1u);
+  EXPECT_THAT(Lines(*reader).back()["why"].get<std::string>(),
+              HasSubstr("time is over"));
+}
+
 TEST_F(DashboardBatchTest, OnlySoManyTokensAreKept) {
   const std::string first = TokenFor("suspend", {"a"});
   clock_.Advance(absl::Seconds(1));
