@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "lease/base/quote.h"
+#include "service/host/command_exit.h"
 #include "service/security/capability_keys.h"
 #include "service/storage/durable_files.h"
 #include "service/storage/store_backup.h"
@@ -16,27 +17,24 @@
 namespace leasehold {
 namespace {
 
-constexpr int kFailed = 1;
-constexpr int kWrongUsage = 2;
-
 constexpr char kDefaultData[] = "leasehold-data";
 
-int Fail(const CLI::App& app, int code, const std::string& message) {
+int FailApp(const CLI::App& app, int code, const std::string& message) {
   std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), message.c_str());
   return code;
 }
 
-int Fail(const CLI::App& app, const absl::Status& status) {
+int FailApp(const CLI::App& app, const absl::Status& status) {
   const bool usage = absl::IsInvalidArgument(status) ||
                      absl::IsFailedPrecondition(status) ||
                      absl::IsNotFound(status);
-  return Fail(app, usage ? kWrongUsage : kFailed,
-              std::string(status.message()));
+  return FailApp(app, usage ? kExitWrongUsage : kExitFailed,
+                 std::string(status.message()));
 }
 
 // nullopt: the command is to run. Otherwise its exit code.
-std::optional<int> Parse(CLI::App& app,
-                         const std::vector<std::string>& arguments) {
+std::optional<int> ParseCommand(CLI::App& app,
+                                const std::vector<std::string>& arguments) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
@@ -44,8 +42,8 @@ std::optional<int> Parse(CLI::App& app,
     return 0;
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> unknown = app.remaining();
-    return Fail(
-        app, kWrongUsage,
+    return FailApp(
+        app, kExitWrongUsage,
         absl::StrCat(unknown.empty()
                          ? error.what()
                          : absl::StrCat("unknown argument ",
@@ -106,13 +104,13 @@ struct RestoreCommand {
 
 int RunBackupCommand(const std::vector<std::string>& arguments, Clock& clock) {
   BackupCommand command;
-  if (const auto code = Parse(command.app, arguments)) return *code;
+  if (const auto code = ParseCommand(command.app, arguments)) return *code;
   command.options.program = LEASEHOLD_VERSION;
   command.options.files = {
       std::filesystem::path(CapabilityKeys::FileIn("")).filename()};
   DurableFiles files;
   const auto made = MakeBackup(command.options, clock, files);
-  if (!made.ok()) return Fail(command.app, made.status());
+  if (!made.ok()) return FailApp(command.app, made.status());
   std::printf("%s\n", made->path.c_str());
   return 0;
 }
@@ -120,10 +118,10 @@ int RunBackupCommand(const std::vector<std::string>& arguments, Clock& clock) {
 int RunRestoreCommand(const std::vector<std::string>& arguments,
                       const Clock& clock) {
   RestoreCommand command;
-  if (const auto code = Parse(command.app, arguments)) return *code;
+  if (const auto code = ParseCommand(command.app, arguments)) return *code;
   DurableFiles files;
   const auto restored = RestoreBackup(command.options, clock, files);
-  if (!restored.ok()) return Fail(command.app, restored.status());
+  if (!restored.ok()) return FailApp(command.app, restored.status());
   std::printf("restored: %s\n", Describe(*restored).c_str());
   return 0;
 }

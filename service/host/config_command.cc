@@ -9,23 +9,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lease/base/variables.h"
+#include "service/host/command_exit.h"
 
 namespace leasehold {
 namespace {
 
-constexpr int kWrongUsage = 2;
-
-constexpr char kDescription[] =
+constexpr char kConfigDescription[] =
     "Prints which settings are in force, and where each comes from.\n"
     "It takes the options of the server, and reads the environment and the "
     "config file as the server does: what it prints is what a server that is "
     "started like this would use. An entry of the column FROM is a flag, a "
     "variable of the environment, a line of the config file, or `default`.";
-
-int Fail(const std::string& message) {
-  std::fprintf(stderr, "leasehold-server config: %s\n", message.c_str());
-  return kWrongUsage;
-}
 
 // A URL without the password that it may have.
 std::string WithoutPassword(std::string value) {
@@ -74,7 +68,7 @@ std::string ConfigText(const ServerOptions& options) {
 int RunConfigCommand(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (argument != "--help" && argument != "-h") continue;
-    CLI::App app(kDescription, "leasehold-server config");
+    CLI::App app(kConfigDescription, "leasehold-server config");
     std::fputs(app.help().c_str(), stdout);
     return 0;
   }
@@ -84,7 +78,8 @@ int RunConfigCommand(const std::vector<std::string>& arguments) {
   }
   const auto parsed =
       ParseServerOptions(static_cast<int>(argv.size()), argv.data());
-  if (!parsed.ok()) return Fail(std::string(parsed.status().message()));
+  if (!parsed.ok())
+    return FailCommand("config", kExitWrongUsage, parsed.status().message());
   if (const auto* help = std::get_if<ServerHelp>(&*parsed)) {
     std::fputs(help->text.c_str(), stdout);
     return 0;
@@ -102,7 +97,7 @@ int RunConfigCommand(const std::vector<std::string>& arguments) {
 }
 
 CommandText DescribeConfig() {
-  const CLI::App app(kDescription);
+  const CLI::App app(kConfigDescription);
   return DescribeCommand(app, "leasehold-server config");
 }
 

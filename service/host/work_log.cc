@@ -11,7 +11,7 @@ namespace leasehold {
 namespace {
 
 // Each connection of a worker has another port: leave it out.
-std::string AddressOf(const std::string& peer) {
+std::string PeerAddress(const std::string& peer) {
   if (!peer.starts_with("ipv4:") && !peer.starts_with("ipv6:")) return peer;
   return peer.substr(0, peer.rfind(':'));
 }
@@ -50,7 +50,7 @@ std::string CauserOf(const WorkEvent& event, const std::string& peer) {
   if (event.kind == WorkEventKind::kOrchestrationFailed) {
     return absl::StrCat("tenant ", event.tenant);
   }
-  return AddressOf(peer);
+  return PeerAddress(peer);
 }
 
 // In words: "work lost".

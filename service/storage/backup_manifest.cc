@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "lease/base/view.h"
 
 namespace leasehold {
 namespace {
@@ -18,10 +19,6 @@ namespace {
 constexpr char kFirstWord[] = "leasehold-backup ";
 constexpr int64_t kFormat = 1;
 constexpr char kSumWord[] = "sum ";
-
-absl::string_view View(std::string_view text) {
-  return {text.data(), text.size()};
-}
 
 // So that no name leads out of the folder.
 bool IsName(absl::string_view name) {

@@ -22,8 +22,8 @@ namespace {
 
 constexpr size_t kBufferBytes = 1 << 20;
 
-absl::Status Failed(absl::string_view what, const std::string& path,
-                    int error) {
+absl::Status FileFailed(absl::string_view what, const std::string& path,
+                        int error) {
   const std::string message =
       absl::StrCat("cannot ", what, " \"", path, "\": ", std::strerror(error));
   if (error == EEXIST || error == ENOTEMPTY) {
@@ -80,11 +80,11 @@ template <typename Fill>
 absl::Status MakeWith(const std::string& path, Fill fill) {
   const int file =
       open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return Failed("create", path, errno);
+  if (file < 0) return FileFailed("create", path, errno);
   const Closer closer(file);
   absl::Status status = fill(file);
   if (!status.ok()) return status;
-  if (fsync(file) != 0) return Failed("sync", path, errno);
+  if (fsync(file) != 0) return FileFailed("sync", path, errno);
   return absl::OkStatus();
 }
 
@@ -92,7 +92,7 @@ absl::Status MakeWith(const std::string& path, Fill fill) {
 template <typename Each>
 absl::StatusOr<FileSum> Read(const std::string& path, Each each) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return Failed("open", path, errno);
+  if (file < 0) return FileFailed("open", path, errno);
   const Closer closer(file);
   std::vector<char> buffer(kBufferBytes);
   Sha256 sum;
@@ -100,7 +100,7 @@ absl::StatusOr<FileSum> Read(const std::string& path, Each each) {
   for (;;) {
     const ssize_t size = read(file, buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return Failed("read", path, errno);
+    if (size < 0) return FileFailed("read", path, errno);
     if (size == 0) break;
     const std::string_view bytes(buffer.data(), static_cast<size_t>(size));
     sum.Add(bytes);
@@ -122,7 +122,7 @@ std::string Sha256Of(std::string_view text) {
 absl::Status DurableFiles::MakeDirectory(const std::string& path) {
   if (absl::Status status = Step(); !status.ok()) return status;
   if (mkdir(path.c_str(), 0700) != 0) {
-    return Failed("create directory", path, errno);
+    return FileFailed("create directory", path, errno);
   }
   return absl::OkStatus();
 }
@@ -136,7 +136,7 @@ absl::Status DurableFiles::Write(const std::string& path,
   if (absl::Status status = Step(); !status.ok()) return status;
   return MakeWith(path, [&](int file) {
     const int error = WriteAll(file, text);
-    return error == 0 ? absl::OkStatus() : Failed("write", path, error);
+    return error == 0 ? absl::OkStatus() : FileFailed("write", path, error);
   });
 }
 
@@ -147,7 +147,7 @@ absl::StatusOr<FileSum> DurableFiles::Copy(const std::string& from,
   const absl::Status made = MakeWith(to, [&](int file) {
     copied = Read(from, [&](std::string_view bytes) {
       const int error = WriteAll(file, bytes);
-      return error == 0 ? absl::OkStatus() : Failed("write", to, error);
+      return error == 0 ? absl::OkStatus() : FileFailed("write", to, error);
     });
     return copied.status();
   });
@@ -158,10 +158,10 @@ absl::StatusOr<FileSum> DurableFiles::Copy(const std::string& from,
 absl::Status DurableFiles::Sync(const std::string& path) {
   if (absl::Status status = Step(); !status.ok()) return status;
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return Failed("open", path, errno);
+  if (file < 0) return FileFailed("open", path, errno);
   const int error = fsync(file) == 0 ? 0 : errno;
   close(file);
-  return error == 0 ? absl::OkStatus() : Failed("sync", path, error);
+  return error == 0 ? absl::OkStatus() : FileFailed("sync", path, error);
 }
 
 absl::Status DurableFiles::Rename(const std::string& from,
@@ -173,9 +173,9 @@ absl::Status DurableFiles::Rename(const std::string& from,
   }
   const std::string what = absl::StrCat("rename \"", from, "\" to");
   // Some file systems cannot say that nothing is to be replaced.
-  if (errno != EINVAL) return Failed(what, to, errno);
-  if (access(to.c_str(), F_OK) == 0) return Failed(what, to, EEXIST);
-  if (rename(from.c_str(), to.c_str()) != 0) return Failed(what, to, errno);
+  if (errno != EINVAL) return FileFailed(what, to, errno);
+  if (access(to.c_str(), F_OK) == 0) return FileFailed(what, to, EEXIST);
+  if (rename(from.c_str(), to.c_str()) != 0) return FileFailed(what, to, errno);
   return absl::OkStatus();
 }
 
@@ -183,7 +183,7 @@ absl::Status DurableFiles::Remove(const std::string& path) {
   if (absl::Status status = Step(); !status.ok()) return status;
   std::error_code error;
   std::filesystem::remove_all(path, error);
-  return error ? Failed("remove", path, error.value()) : absl::OkStatus();
+  return error ? FileFailed("remove", path, error.value()) : absl::OkStatus();
 }
 
 absl::Status DurableFiles::GiveToOwnerOf(const std::string& like,
@@ -191,9 +191,9 @@ absl::Status DurableFiles::GiveToOwnerOf(const std::string& like,
   if (geteuid() != 0) return absl::OkStatus();
   if (absl::Status status = Step(); !status.ok()) return status;
   struct stat owner = {};
-  if (stat(like.c_str(), &owner) != 0) return Failed("find", like, errno);
+  if (stat(like.c_str(), &owner) != 0) return FileFailed("find", like, errno);
   if (lchown(path.c_str(), owner.st_uid, owner.st_gid) != 0) {
-    return Failed("change the owner of", path, errno);
+    return FileFailed("change the owner of", path, errno);
   }
   return absl::OkStatus();
 }

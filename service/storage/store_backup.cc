@@ -27,7 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kDatabase[] = "leasehold.db";
 constexpr char kPrefix[] = "leasehold-";
 constexpr char kPartial[] = ".partial";
 
@@ -104,7 +103,7 @@ class Making {
       : options_(options),
         clock_(clock),
         files_(files),
-        source_(absl::StrCat(options.data, "/", kDatabase)) {}
+        source_(absl::StrCat(options.data, "/", DataDirectory::kStoreName)) {}
 
   absl::StatusOr<BackupMade> Make() {
     absl::Status status = LookAtSource();
@@ -199,7 +198,7 @@ class Making {
   }
 
   std::string database() const {
-    return absl::StrCat(partial_, "/", kDatabase);
+    return absl::StrCat(partial_, "/", DataDirectory::kStoreName);
   }
 
   absl::Status CopyDatabase() {
@@ -289,7 +288,7 @@ class Making {
 
   absl::Status AddDatabase() {
     const absl::StatusOr<FileSum> sum = DurableFiles::SumOf(database());
-    if (sum.ok()) manifest_.files.push_back({kDatabase, *sum});
+    if (sum.ok()) manifest_.files.push_back({DataDirectory::kStoreName, *sum});
     return sum.status();
   }
 

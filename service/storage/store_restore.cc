@@ -22,9 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kDatabase[] = "leasehold.db";
 constexpr char kLockName[] = "leasehold.lock";
-constexpr char kPartial[] = "restore.partial";
+constexpr char kPartialRestore[] = "restore.partial";
 constexpr char kReady[] = "restore.ready";
 constexpr char kMoving[] = "restore.moving";
 constexpr char kReplaced[] = "replaced-";
@@ -126,7 +125,8 @@ class Finishing {
     if (!names.ok()) return names.status();
     for (const bool database : {false, true}) {
       for (const std::string& name : *names) {
-        if (name == BackupManifest::kName || (name == kDatabase) != database) {
+        if (name == BackupManifest::kName ||
+            (name == DataDirectory::kStoreName) != database) {
           continue;
         }
         absl::Status moved = files_.Rename(absl::StrCat(moving_, "/", name),
@@ -163,7 +163,7 @@ class Restoring {
       : options_(options),
         clock_(clock),
         files_(files),
-        partial_(absl::StrCat(options.data, "/", kPartial)) {}
+        partial_(absl::StrCat(options.data, "/", kPartialRestore)) {}
 
   absl::StatusOr<Restored> Restore() {
     absl::StatusOr<BackupManifest> manifest = Manifest();
@@ -216,7 +216,7 @@ class Restoring {
     bool empty = true;
     bool ours = false;
     for (const std::string& name : *names) {
-      ours |= name == kDatabase || name == "leasehold.witness";
+      ours |= name == DataDirectory::kStoreName || name == "leasehold.witness";
       empty &= name == kLockName || name == "lost+found" ||
                absl::StartsWith(name, kReplaced);
     }
@@ -285,10 +285,12 @@ class Restoring {
 
   // Brings the database to the present schema, and raises its generations.
   absl::Status PrepareDatabase() {
-    const std::string path = absl::StrCat(partial_, "/", kDatabase);
+    const std::string path =
+        absl::StrCat(partial_, "/", DataDirectory::kStoreName);
     if (!Exists(path)) {
       return absl::DataLossError(absl::StrCat("the backup \"", options_.from,
-                                              "\" has no ", kDatabase));
+                                              "\" has no ",
+                                              DataDirectory::kStoreName));
     }
     {
       SqliteConnection file(path, "", SqliteConnection::Access::kWrite);
@@ -312,7 +314,8 @@ class Restoring {
   // Which generation may have been used, as far as is known here.
   int64_t GenerationReached() const {
     const int64_t now = absl::ToUnixMicros(clock_.WallNow());
-    const std::string former = absl::StrCat(options_.data, "/", kDatabase);
+    const std::string former =
+        absl::StrCat(options_.data, "/", DataDirectory::kStoreName);
     if (!Exists(former)) return now;
     SqliteConnection file(former, "", SqliteConnection::Access::kReadOnly);
     const absl::StatusOr<int64_t> reached = file.AskNumber(
