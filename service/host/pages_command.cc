@@ -86,7 +86,10 @@ CommandText Program() {
       DescribeCheck(),
       DescribeToken(),
       DescribeUrlKeys(),
-      DescribeCheck(), DescribeConfig(), DescribeToken(), DescribeUrlKeys(),
+      DescribeCheck(),
+      DescribeConfig(),
+      DescribeToken(),
+      DescribeUrlKeys(),
       DescribeCommand(CompletionCommand().app, "leasehold-server completion"),
       DescribeCommand(ManCommand().app, "leasehold-server man")};
   return program;
