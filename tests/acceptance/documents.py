@@ -28,6 +28,7 @@ RUN_BY = {
     ("operations.md", "", "apt install ./leasehold-server_"): "tests/packaging/full_test.py",
     ("operations.md", "", "leasehold-server --listen=192.168.1.10"): "A16.1",
     ("operations.md", "", "leasehold --address=192.168.1.10"): "A16.1",
+    ("operations.md", "sh", "leasehold-server backup"): "A10.14",
     ("security.md", "sh", "new="): "A43.12",
     ("security.md", "json", '{\n  "tenants"'): "A44.14",
     ("security.md", "sh", "touch tokens"): "A44.14",

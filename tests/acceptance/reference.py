@@ -1,12 +1,14 @@
-"""The reference and the languages' pages, compared with the programs and what tests install."""
+"""The reference and the languages' pages, compared with the programs and what tests install;
+and the recipe for backups."""
 
 import json
+import os
 import re
 
 import documents
 import harness
 import manual
-from harness import Server, check, equal, expect, grpcurl
+from harness import Server, check, equal, expect, grpcurl, temporary_folder
 
 REFERENCE = "reference.md"
 # Settings whose default is the machine's.
@@ -73,3 +75,42 @@ def _():
         expect("**Tested**" in documents.text_of(page)
                and said in documents.text_of(page), f"{page} does not say {said}")
     expect("**Not tested" in documents.text_of("dotnet.md"), "dotnet.md says it is tested")
+
+
+@check("A10.14 a backup while the server serves, and its restore, as the guide on operations says")
+def _():
+    backup, printed, restore = documents.command_lines(
+        "operations.md", "sh", "leasehold-server backup")
+    name = printed.rsplit("/", 1)[1]
+    with temporary_folder() as folder:
+        def asked(line):
+            for place in ("/var/lib", "/var/backups"):
+                line = line.replace(place, folder + place)
+            os.makedirs(f"{folder}/var/lib", exist_ok=True)
+            os.makedirs(f"{folder}/var/backups", exist_ok=True)
+            done = harness.run(harness.programs / "leasehold-server", *line.split()[1:])
+            equal(done.code, 0, f"exit code of {done}")
+            return done.out.strip()
+
+        data = f"--data={folder}/var/lib/leasehold"
+        with Server(data) as server:
+            ensure(server, "before", created=True)
+            made = asked(backup)
+            equal(re.sub(r"\d{8}T\d{6}", "TIME", made),
+                  re.sub(r"\d{8}T\d{6}", "TIME", f"{folder}/var/backups/leasehold/{name}"),
+                  "the folder that is printed")
+            ensure(server, "after", created=True)
+            server.end()
+        asked(restore.replace(name, made.rsplit("/", 1)[1]))
+        with Server(data) as server:
+            ensure(server, "before", created=False)
+            ensure(server, "after", created=True)
+            server.end()
+
+
+def ensure(server, name, created):
+    """There is a counter of that ID; it was there, or was not."""
+    said = harness.leasehold(f"--address={server.address}", "--output=json", "orchestration",
+                             "ensure", "Counter", f"--id={name}", "--input=0").out
+    expect(("Creating singleton" in said or '"created":true' in said) == created,
+           f"{name}: {said}")
