@@ -10,7 +10,11 @@
 namespace leasehold::client::cli {
 
 std::string HelpText(const CLI::App& parser, const CLI::App& app) {
-  if (&app == &parser) return parser.help();
+  if (&app == &parser) {
+    // Its own `help` would speak of the command that was given.
+    return parser.get_formatter()->make_help(&parser, parser.get_name(),
+                                             CLI::AppFormatMode::Normal);
+  }
   std::string above = "leasehold";
   const std::string group = FullName(*app.get_parent());
   if (!group.empty()) absl::StrAppend(&above, " ", group);

@@ -212,8 +212,7 @@ def _():
             with Server("--store=memory", "--idle-timeout=1h", listen=(address,)) as back:
                 back.connect().echo("after")
                 screen = terminal.await_screen(
-                    "the new one", lambda s: "after" in s.text()
-                    and "connection lost" not in s.text())
+                    "the new one", lambda s: "after" in s.text() and "connection lost" not in s.text())
                 expect("before" not in screen.text(), "what is gone is gone")
                 terminal.type("q")
                 equal(terminal.end(), 0, "exit code")
