@@ -5,6 +5,7 @@ against which target.
 """
 
 import contextlib
+import os
 import pathlib
 import queue
 import re
@@ -26,7 +27,9 @@ LONE_STARTS = 300
 DEATHS = 50  # A round.
 PARKED, MORE, OPEN = 10_000, 100_000, 100_000
 IDLE_S = 3  # After which nothing is hot any more.
-GO = "/usr/lib/go-1.19/bin/go"
+# Debian 12's, or Debian 13's.
+GO = next((path for path in ("/usr/lib/go-1.19/bin/go", "/usr/lib/go-1.24/bin/go")
+           if os.path.exists(path)), "go")
 
 
 # ---- Servers and their load -------------------------------------------------

@@ -58,12 +58,18 @@ def accounts_example(heading):
     return re.search(r"^```\n(.*?)^```$", text, re.M | re.S)[1], commands[1]
 
 
+def installed(*folders):
+    """The one that `./dev` has installed: Debian 12 and 13 have other versions."""
+    return next((folder for folder in folders if os.path.exists(folder)), folders[0])
+
+
 def environment():
     tools = harness.ROOT / "build/tools"
-    path = [tools / "node/bin", "/usr/lib/go-1.19/bin",
-            "/usr/lib/jvm/java-17-openjdk-amd64/bin", "/usr/bin", "/bin"]
+    java = installed(*(f"/usr/lib/jvm/java-{version}-openjdk-amd64" for version in (17, 21)))
+    path = [tools / "node/bin", installed("/usr/lib/go-1.19/bin", "/usr/lib/go-1.24/bin"),
+            f"{java}/bin", "/usr/bin", "/bin"]
     return {"PATH": ":".join(map(str, path)),
-            "JAVA_HOME": "/usr/lib/jvm/java-17-openjdk-amd64",
+            "JAVA_HOME": java,
             "MAVEN_OPTS": f"-Dmaven.repo.local={TREE}/maven",
             "GOPATH": f"{TREE}/gopath", "GOCACHE": f"{TREE}/gocache",
             "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}

@@ -7,6 +7,7 @@ usage: release_test.py --build=DIR [--twice]
 import argparse
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -109,6 +110,8 @@ def check_refusals(build, source, folder):
 
 
 def has_git():
+    if not shutil.which("git"):
+        return False
     done = subprocess.run(["git", "-c", f"safe.directory={SOURCE}", "rev-parse", "HEAD"],
                           cwd=SOURCE, capture_output=True, check=False)
     return done.returncode == 0
