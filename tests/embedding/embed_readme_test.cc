@@ -151,7 +151,7 @@ TEST_F(EmbedReadmeTest, AnAuctionCloses) {
   });
   const auto serving = Serve(service);
   Add("room", 1);
-  clock_.Advance(absl::Minutes(5));
+  clock_.Advance(absl::Minutes(6));
   while (!Auction::closed) std::this_thread::yield();
 }
 

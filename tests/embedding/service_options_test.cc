@@ -76,7 +76,7 @@ TEST_F(ServiceOptionsTest, ASessionOfOneServiceIsLeasedIfAnotherUsesItToo) {
   EXPECT_EQ(Add("room", 1), 2);
   EXPECT_EQ(Add("room", 1), 3);
   events_.Await(InstanceEventKind::kIdle, "room", 4);
-  clock_.Advance(absl::Seconds(20));
+  clock_.Advance(absl::Seconds(21));
   events_.Await(InstanceEventKind::kClosed, "room", 2);
 }
 
@@ -142,7 +142,7 @@ TEST_F(ServiceOptionsTest, AStatesTimersRunWithAccessAndEndWithItsContext) {
   const auto serving = ServeWith<Metronome>({});
   EXPECT_EQ(Add("room", 0), 0);
   for (int i = 1; i <= 19; ++i) {
-    clock_.Advance(absl::Seconds(1));
+    clock_.Advance(absl::Milliseconds(1'010));
     while (Metronome::ticked < i) std::this_thread::yield();
   }
   // Nineteen ticks have renewed nothing: the lease of 20 s is over.
@@ -181,7 +181,7 @@ TEST_F(ServiceOptionsTest, AnExtensionHasTimersTooAndOneThatIsGoneHasNone) {
   });
   const auto serving = Serve(*service_);
   ASSERT_TRUE(NewCall("room")->Run(1).ok());
-  clock_.Advance(absl::Seconds(1));
+  clock_.Advance(absl::Milliseconds(1'010));
   rang.Await();
   looked.Await();
   EXPECT_EQ(value, 5);
