@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "leasehold/v1/echo.grpc.pb.h"
 #include "service/embed/state_timer.h"
 #include "service/instance/per_call_provider.h"
 #include "service/instance/session_provider.h"
@@ -110,6 +111,23 @@ TEST_F(ServiceOptionsTest, AMethodIsKnownWithoutItsService) {
   const auto serving = ServeWith({});
   ASSERT_TRUE(NewCall("room")->Run(1).ok());
   EXPECT_EQ(method, "Add");
+}
+
+TEST_F(ServiceOptionsTest, TheMethodsOfLeaseholdsOwnServicesAreKnown) {
+  std::string method;
+  ScriptedInitializer initializer(
+      [&](InstanceContext&, const InitializerRequest& request, HookDone done) {
+        method = request.method;
+        done();
+      });
+  Make({.initializers = {&initializer}});
+  const auto serving = ServeWith({});
+  const auto stub = v1::Echo::NewStub(Channel());
+  grpc::ClientContext context;
+  v1::EchoRequest request;
+  v1::EchoResponse response;
+  ASSERT_TRUE(stub->Echo(&context, request, &response).ok());
+  EXPECT_EQ(method, "leasehold.v1.Echo/Echo");
 }
 
 // ---- Timers
