@@ -116,26 +116,26 @@ class HttpListenerTest : public testing::Test {
             0) {
       std::abort();
     }
-    door_.Add({Route("/now",
-                     [](const HttpCallPtr& call) {
-                       call->Finish(JsonResponse(200, "{}"));
-                     }),
-               Route("/held",
-                     [this](const HttpCallPtr& call) { calls_.Put(call); }),
-               Route("/blocks",
-                     [this](const HttpCallPtr& call) {
-                       call->Finish(JsonResponse(200, "{}"));
-                       blocked_.Put(true);
-                       bool go = false;
-                       go_.Take(go);
-                     }),
-               Route("/stream",
-                     [this](const HttpCallPtr& call) {
-                       HttpResponse response;
-                       response.source = std::make_unique<AskingBody>(asked_);
-                       call->Finish(std::move(response));
-                     })},
-              {{.service = "test.Any", .name = "Get", .role = Role::kAnyone}});
+    door_.Add(
+        {Route("/now",
+               [](const HttpCallPtr& call) {
+                 call->Finish(JsonResponse(200, "{}"));
+               }),
+         Route("/held", [this](const HttpCallPtr& call) { calls_.Put(call); }),
+         Route("/blocks",
+               [this](const HttpCallPtr& call) {
+                 call->Finish(JsonResponse(200, "{}"));
+                 blocked_.Put(true);
+                 bool go = false;
+                 go_.Take(go);
+               }),
+         Route("/stream",
+               [this](const HttpCallPtr& call) {
+                 HttpResponse response;
+                 response.source = std::make_unique<AskingBody>(asked_);
+                 call->Finish(std::move(response));
+               })},
+        {{.service = "test.Any", .name = "Get", .role = Role::kAnyone}});
   }
   ~HttpListenerTest() override {
     go_.Close();
