@@ -99,7 +99,7 @@ def _(server, sidecar):
         equal(limit(TALLY, "none").code, 0)
         expect("expire_time" not in held(), "it has no limit")
         result = limit(TALLY, "0", "--section=c-2")
-        equal(result.code, 1, "of a section that waits")
+        equal(result.code, 3, "of a section that waits")
         contains(result.err, "NOT_FOUND")
         equal(held()["section_id"], "c-1", "section")
         equal(json.loads(limit(TALLY, "0", "--section=c-1").out),

@@ -79,7 +79,7 @@ def _():
         equal(local.code, 0, f"exit code of {local}")
         equal(json.loads(local.out)["sequence"], 2, "sequence on the other machine")
         plain = leasehold(here, f"--address={SERVER}:4001", "echo", "Apple")
-        equal(plain.code, 1, f"exit code of {plain}")
+        equal(plain.code, 4, f"exit code of {plain}")
         server.end()
 
 
@@ -104,7 +104,7 @@ def _():
         with Program(*there, harness.programs / "leasehold-server") as server:
             server.await_line("err", "listening")
             result = leasehold(here, f"--address={SERVER}:4001", "echo", "Apple")
-            equal(result.code, 1, f"exit code of {result}")
+            equal(result.code, 4, f"exit code of {result}")
             contains(result.err, "UNAVAILABLE")
             server.end()
 
