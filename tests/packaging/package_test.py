@@ -122,7 +122,7 @@ def check_pages(packages, programs):
         found = set(packages[name].paths())
         known = list(commands(programs / name))
         if section == 8:  # They stand alone, before the options.
-            for word in ("check", "token", "url-keys", "completion", "man"):
+            for word in ("check", "config", "token", "url-keys", "completion", "man"):
                 known += commands(programs / name, word)
         for words in known:
             page = f"usr/share/man/man{section}/{'-'.join((name, *words))}.{section}.gz"
