@@ -53,8 +53,11 @@ std::string Table::Lines(std::vector<Row> rows) {
 }
 
 void Table::Widen(const Row& row) {
-  const size_t most = look_.columns > 0 ? look_.columns : kCellWidthMax;
   for (size_t i = 0; i < row.size(); ++i) {
+    // A text may take what a terminal has; an ID is told by its ends.
+    const bool may_be_wide =
+        look_.columns > 0 && heading_[i].kind != Column::Kind::kId;
+    const size_t most = may_be_wide ? look_.columns : kCellWidthMax;
     natural_[i] = std::max(natural_[i], std::min(DisplayWidth(row[i]), most));
   }
 }
