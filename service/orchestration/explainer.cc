@@ -295,7 +295,7 @@ absl::Status Explainer::AddOpen(const RunRow& row,
       }
       causes.insert(causes.begin(), std::move(suspended));
     }
-    AddPendingLocked(*open, pending, causes);
+    explanation.more += AddPendingLocked(*open, pending, causes);
     if (open->turn.state == Work::State::kIdle &&
         !info.summary.awaited_events.empty()) {
       causes.push_back(
@@ -388,31 +388,47 @@ std::optional<Cause> Explainer::WorkCauseLocked(const OwnedWork& work,
   return std::nullopt;
 }
 
-void Explainer::AddPendingLocked(const Orchestration& orchestration,
-                                 const PendingActions& pending,
-                                 Causes& causes) {
+size_t Explainer::AddPendingLocked(const Orchestration& orchestration,
+                                   const PendingActions& pending,
+                                   Causes& causes) {
   AddActivitiesLocked(orchestration, pending, causes);
-  std::vector<Cause> timers;
-  const absl::Time now = engine_.clock_.WallNow();
-  for (const auto& [id, timer] : pending.timers()) {
-    // It has fired, and waits for the turn, as is said there.
-    if (ToTime(timer.fire_at) <= now &&
-        orchestration.turn.state != Work::State::kIdle) {
-      continue;
-    }
-    Cause cause{.kind = Kind::kTimer, .at = ToTime(timer.fire_at)};
-    if (timer.retries.has_value()) {
-      cause.kind = Kind::kRetry;
-      cause.name = timer.retries->name;
-      cause.instance_id = timer.retries->instance_id;
-      AddAttempts(timer.retries->before, cause);
-    }
-    timers.push_back(std::move(cause));
-  }
-  std::stable_sort(timers.begin(), timers.end(),
-                   [](const Cause& a, const Cause& b) { return a.at < b.at; });
-  std::move(timers.begin(), timers.end(), std::back_inserter(causes));
+  const size_t more = AddTimersLocked(orchestration, pending, causes);
   AddEntitiesLocked(orchestration, pending, causes);
+  return more;
+}
+
+// There may be very many, and others wait for the lock: only those are made
+// into causes that are due first.
+size_t Explainer::AddTimersLocked(const Orchestration& orchestration,
+                                  const PendingActions& pending,
+                                  Causes& causes) {
+  engine_.mu_.AssertHeld();
+  using Timer = PendingActions::Timer;
+  std::vector<std::pair<absl::Time, const Timer*>> timers;
+  timers.reserve(pending.timers().size());
+  const absl::Time now = engine_.clock_.WallNow();
+  const bool has_turn = orchestration.turn.state != Work::State::kIdle;
+  for (const auto& [id, timer] : pending.timers()) {
+    const absl::Time at = ToTime(timer.fire_at);
+    // It has fired, and waits for the turn, as is said there.
+    if (!has_turn || at > now) timers.emplace_back(at, &timer);
+  }
+  std::stable_sort(
+      timers.begin(), timers.end(),
+      [](const auto& a, const auto& b) { return a.first < b.first; });
+  const size_t all = timers.size();
+  timers.resize(std::min(all, kLooksMax));
+  for (const auto& [at, timer] : timers) {
+    Cause cause{.kind = Kind::kTimer, .at = at};
+    if (timer->retries.has_value()) {
+      cause.kind = Kind::kRetry;
+      cause.name = timer->retries->name;
+      cause.instance_id = timer->retries->instance_id;
+      AddAttempts(timer->retries->before, cause);
+    }
+    causes.push_back(std::move(cause));
+  }
+  return all - timers.size();
 }
 
 void Explainer::AddActivitiesLocked(const Orchestration& orchestration,
@@ -470,7 +486,9 @@ void Explainer::AddEntitiesLocked(const Orchestration& orchestration,
       break;
     }
   }
+  size_t looks = 0;
   for (const auto& [request, call] : pending.calls()) {
+    if (looks++ == kLooksMax) break;
     Cause cause{.kind = Kind::kEntityCall,
                 .name = call.operation,
                 .instance_id = call.instance_id};

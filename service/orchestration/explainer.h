@@ -79,10 +79,13 @@ class Explainer final : public Explanations {
   // If nothing new is accepted, because the tenant has as much as it may.
   void AddStoredLimit(const std::string& tenant, Causes& causes);
   void AddMemoryLocked(const Orchestration& orchestration, Causes& causes);
-  void AddPendingLocked(const Orchestration& orchestration,
-                        const PendingActions& pending, Causes& causes);
+  // These two return how many timers they leave out.
+  size_t AddPendingLocked(const Orchestration& orchestration,
+                          const PendingActions& pending, Causes& causes);
   void AddActivitiesLocked(const Orchestration& orchestration,
                            const PendingActions& pending, Causes& causes);
+  size_t AddTimersLocked(const Orchestration& orchestration,
+                         const PendingActions& pending, Causes& causes);
   void AddEntitiesLocked(const Orchestration& orchestration,
                          const PendingActions& pending, Causes& causes);
   void AddEntityLocked(const Entity& entity, Causes& causes);

@@ -202,5 +202,25 @@ TEST_F(EngineStripsTest, AfterARestartTheStoreTellsOfRunsFromBefore) {
   }
 }
 
+TEST_F(EngineStripsTest, RunsAreReadAlsoOfAnIdThatChangesAllTheTime) {
+  constexpr int kChangesMax = 200;
+  FakeWorker& worker = Connect();
+  Run(worker, "a", {Complete()});
+  const RunRow row = **store_.Find(kTestTenant, "a");
+  // Its row is another one at each read.
+  int changes = 0;
+  std::function<void()> change = [&] {
+    if (changes == kChangesMax) return;
+    ++changes;
+    store_.Commit({store_.fence()},
+                  {UpdateRun{row.number, row.status, *row.finished + changes,
+                             row.summary}});
+    store_.BeforeRead(0, change);
+  };
+  store_.BeforeRead(0, change);
+  EXPECT_EQ(Stored("a").size(), 1u);
+  EXPECT_LT(changes, kChangesMax);
+}
+
 }  // namespace
 }  // namespace leasehold
