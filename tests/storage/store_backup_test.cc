@@ -141,7 +141,11 @@ TEST_F(StoreBackupTest, AServerThatStartsGoesFirst) {
   std::thread server;
   BackupOptions with_server = options();
   const std::string mark = DataDirectory::ReadersMark(data_);
-  with_server.progress = [&](int64_t) {
+  int64_t left_before = 0;
+  int begun = 0;
+  with_server.progress = [&](int64_t left) {
+    if (left > left_before) ++begun;
+    left_before = left;
     if (server.joinable()) return;
     server = std::thread([&] { opened = next.Open(); });
     while (DataDirectory::ReadersMark(data_) == mark) std::this_thread::yield();
@@ -150,6 +154,7 @@ TEST_F(StoreBackupTest, AServerThatStartsGoesFirst) {
   const auto made = MakeBackup(with_server, clock, files);
   server.join();
   EXPECT_TRUE(opened.ok()) << opened;
+  EXPECT_GE(begun, 2);
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_EQ(InBackup(made->path), before);
 }
