@@ -436,11 +436,9 @@ TEST_F(EngineExplainTest, ASentenceSaysOnceWhatHoldsForMany) {
        CallTask(4, "Other")});
   const std::string full =
       " waits: all slots of 1 worker that takes it are in use (1 of 1)";
-  EXPECT_EQ(Sentence("a"),
-            absl::StrCat("orchestration \"a\" (Main) is Running: the activity "
-                         "\"Work\"",
-                         full, ", 2 times; the activity \"Other\"", full,
-                         "; and 1 more"));
+  EXPECT_THAT(Sentence("a"), EndsWith("Running: the activity \"Work\"" + full +
+                                      ", 2 times; the activity \"Other\"" +
+                                      full + "; and 1 more"));
 }
 
 TEST_F(EngineExplainTest, OfManyCausesOneHundredAreGiven) {
