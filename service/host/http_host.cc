@@ -17,6 +17,10 @@ constexpr size_t kAroundPayload = 64 << 10;
 // ended.
 constexpr absl::Duration kLastAnswers = absl::Seconds(1);
 
+// Strangers can provoke lines about connections that are refused.
+constexpr uint64_t kRefusalLines = 10;
+constexpr absl::Duration kRefusalSpan = absl::Seconds(10);
+
 constexpr char kHealthRow[] = "grpc.health.v1.Health/Check";
 
 // Whether it listens on all addresses that the machine has.
@@ -49,7 +53,8 @@ HttpHost::HttpHost(const ServerOptions& options, Clock& clock, ServerLog& log,
       log_(log),
       host_(host),
       guard_(guard),
-      refused_keys_(log, "url_keys_kept", "the last good keys go on counting") {
+      refused_keys_(log, "url_keys_kept", "the last good keys go on counting"),
+      refusal_lines_(clock, kRefusalLines, kRefusalSpan) {
   host.Add(static_cast<ServerPart&>(*this));
 }
 
@@ -158,7 +163,15 @@ absl::Status HttpHost::Open(std::function<absl::Status()> store_status) {
   limits.body_bytes_max = options_.payload_bytes_max + kAroundPayload;
   limits.total_body_bytes_max = options_.total_bytes_max;
   limits.proxies = options_.http.proxies;
-  listener_.emplace(clock_, *door_, limits);
+  listener_.emplace(
+      clock_, *door_, limits,
+      [this](HttpRefusal, const std::string& peer, const std::string& why) {
+        uint64_t left_out = 0;
+        if (!refusal_lines_.Admit(left_out)) return;
+        log_.Warning(
+            "http_connection_refused",
+            {{"peer", peer}, {"reason", why}, {"lines_left_out", left_out}});
+      });
   const auto set_tls = [this](const TlsMaterial& material) {
     absl::Status set = listener_->SetTls(
         material, options_.tls.client_ca.empty() ? ClientAuth::kNone

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lease/clock.h"
+#include "service/host/line_budget.h"
 #include "service/host/listening_socket.h"
 #include "service/host/refused_files.h"
 #include "service/host/server_guard.h"
@@ -118,6 +119,7 @@ class HttpHost final : private ServerPart {
   std::unique_ptr<Capabilities> capabilities_;
   std::unique_ptr<Sessions> sessions_;
   RefusedFiles refused_keys_;
+  LineBudget refusal_lines_;
   // From Open on, if it listens.
   std::optional<HttpDoor> door_;
   std::optional<HttpListener> listener_;

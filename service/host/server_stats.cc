@@ -135,7 +135,12 @@ void ServerStats::AddConnections(StatList& list) const {
                 {{"listener", "grpc"}, {"reason", kRefusalNames[refusal]}});
   }
   if (http.has_value()) {
-    refused.Add(http->refused, {{"listener", "http"}, {"reason", "too_many"}});
+    constexpr const char* kNames[kHttpRefusals] = {"too_many", "tls",
+                                                   "proxy_header"};
+    for (size_t refusal = 0; refusal < kHttpRefusals; ++refusal) {
+      refused.Add(http->refused[refusal],
+                  {{"listener", "http"}, {"reason", kNames[refusal]}});
+    }
   }
 }
 

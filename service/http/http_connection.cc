@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
@@ -200,6 +201,9 @@ HttpConnection::Awaitable<bool> HttpConnection::TakeProxyHeader() {
         absl::StrCat(header, absl::string_view(bytes.data(), size)));
     const bool complete = found.state == ProxyHeader::State::kComplete;
     if (!complete && found.state != ProxyHeader::State::kIncomplete) {
+      shared_.Refuse(HttpRefusal::kProxyHeader, peer_,
+                     "it does not begin with a PROXY header, which the proxies "
+                     "of --http-proxy-protocol must");
       co_return false;
     }
     const size_t taken = complete ? found.bytes - header.size() : size;
@@ -231,6 +235,8 @@ HttpConnection::Awaitable<bool> HttpConnection::Handshake() {
   }
   if (peeked == 0) co_return false;
   if (absl::ascii_isupper(static_cast<unsigned char>(first))) {
+    shared_.Refuse(HttpRefusal::kTls, peer_,
+                   "it does not speak TLS, which it must here (--tls-cert)");
     co_await asio::async_write(
         socket_, asio::buffer(kWantsTls, sizeof(kWantsTls) - 1),
         asio::redirect_error(asio::use_awaitable, error));
@@ -241,6 +247,11 @@ HttpConnection::Awaitable<bool> HttpConnection::Handshake() {
   co_await tls_->async_handshake(
       asio::ssl::stream_base::server,
       asio::redirect_error(asio::use_awaitable, error));
+  // Whoever only goes away has not been refused.
+  if (error.category() == asio::error::get_ssl_category()) {
+    shared_.Refuse(HttpRefusal::kTls, peer_,
+                   absl::StrCat("its TLS handshake failed: ", error.message()));
+  }
   if (error || timed_out_) co_return false;
   certificate_ = ClientCertificateOf(*tls_->native_handle());
   co_return true;

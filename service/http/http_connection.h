@@ -17,6 +17,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
@@ -32,6 +33,7 @@
 #include <string>
 #include <string_view>
 
+#include "lease/base/cells.h"
 #include "lease/clock.h"
 #include "service/http/client_certificate.h"
 #include "service/http/http_body_bytes.h"
@@ -50,7 +52,15 @@ struct HttpShared {
   const HttpLimits limits;
   std::shared_ptr<HttpInbox> inbox;
   HttpBodyBytes bodies{limits.total_body_bytes_max};
+  OnHttpRefusal on_refusal = nullptr;
   bool draining = false;
+  std::array<Cell, kHttpRefusals> refused = {};
+
+  void Refuse(HttpRefusal refusal, const std::string& peer,
+              const std::string& why) {
+    refused[static_cast<size_t>(refusal)].Add();
+    if (on_refusal != nullptr) on_refusal(refusal, peer, why);
+  }
 };
 
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {

@@ -106,18 +106,23 @@ void SetOption(int descriptor, int level, int option, int value) {
   setsockopt(descriptor, level, option, &value, sizeof(value));
 }
 
+constexpr char kTooManyText[] =
+    "there are too many connections already, in all or of its address";
+
 }  // namespace
 
 class HttpListener::Loop {
  public:
-  Loop(Clock& clock, HttpDoor& door, HttpLimits limits)
+  Loop(Clock& clock, HttpDoor& door, HttpLimits limits,
+       OnHttpRefusal on_refusal)
       : clock_(clock),
         shared_{.clock = clock,
                 .door = door,
                 .limits = limits,
                 .inbox = std::make_shared<HttpInbox>([this] {
                   asio::post(io_, [this] { shared_.inbox->Run(); });
-                })},
+                }),
+                .on_refusal = std::move(on_refusal)},
         timer_(io_),
         work_(asio::make_work_guard(io_)) {}
 
@@ -168,11 +173,15 @@ class HttpListener::Loop {
   }
 
   Counts counts() const {
-    return {.open = open_.value(),
-            .accepted = accepted_.value(),
-            .refused = refused_.value(),
-            .bodies_refused = shared_.bodies.refused(),
-            .bodies_refused_of_tenants = shared_.bodies.refused_of_tenants()};
+    Counts counts{
+        .open = open_.value(),
+        .accepted = accepted_.value(),
+        .bodies_refused = shared_.bodies.refused(),
+        .bodies_refused_of_tenants = shared_.bodies.refused_of_tenants()};
+    for (size_t i = 0; i < kHttpRefusals; ++i) {
+      counts.refused[i] = shared_.refused[i].value();
+    }
+    return counts;
   }
 
   void Wake() {
@@ -256,7 +265,7 @@ class HttpListener::Loop {
     const bool is_proxy = IsProxy(peer);
     accepted_.Add();
     if ((!is_unix && !is_proxy && IsFull(address)) || !MakeRoom()) {
-      refused_.Add();
+      shared_.Refuse(HttpRefusal::kTooMany, PeerText(peer), kTooManyText);
       const linger at_once = {.l_onoff = 1, .l_linger = 0};
       setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
       close(descriptor);
@@ -283,7 +292,7 @@ class HttpListener::Loop {
       count_for = [this, counted](const sockaddr_storage& caller) {
         const std::string named = CountedAddress(caller);
         if (IsFull(named)) {
-          refused_.Add();
+          shared_.Refuse(HttpRefusal::kTooMany, PeerText(caller), kTooManyText);
           return false;
         }
         counted->Set(named);
@@ -370,7 +379,6 @@ class HttpListener::Loop {
   std::unordered_map<std::string, size_t> of_address_;
   SharedCell open_;
   Cell accepted_;
-  Cell refused_;
 
   Mutex mu_;
   CondVar ended_cv_;
@@ -381,8 +389,10 @@ class HttpListener::Loop {
   std::thread thread_;
 };
 
-HttpListener::HttpListener(Clock& clock, HttpDoor& door, HttpLimits limits)
-    : loop_(std::make_unique<Loop>(clock, door, limits)) {}
+HttpListener::HttpListener(Clock& clock, HttpDoor& door, HttpLimits limits,
+                           OnHttpRefusal on_refusal)
+    : loop_(
+          std::make_unique<Loop>(clock, door, limits, std::move(on_refusal))) {}
 
 HttpListener::~HttpListener() { Stop(); }
 

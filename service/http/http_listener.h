@@ -13,8 +13,10 @@
 #ifndef LEASEHOLD_SERVICE_HTTP_HTTP_LISTENER_H_
 #define LEASEHOLD_SERVICE_HTTP_HTTP_LISTENER_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,9 +54,22 @@ struct HttpLimits {
   absl::Duration write_timeout = absl::Seconds(30);
 };
 
+// Why a connection ended before its first request.
+enum class HttpRefusal {
+  kTooMany,      // In all, or of its address.
+  kTls,          // The handshake failed, or there was none where one is due.
+  kProxyHeader,  // There was none, or a bad one, where one is due.
+};
+inline constexpr size_t kHttpRefusals = 3;
+
+// Told on the listener's thread. `peer`: as in HttpRequest. `why`: for the log.
+using OnHttpRefusal = std::function<void(
+    HttpRefusal refusal, const std::string& peer, const std::string& why)>;
+
 class HttpListener {
  public:
-  HttpListener(Clock& clock, HttpDoor& door, HttpLimits limits);
+  HttpListener(Clock& clock, HttpDoor& door, HttpLimits limits,
+               OnHttpRefusal on_refusal = nullptr);
   ~HttpListener();  // Stops.
   HttpListener(const HttpListener&) = delete;
   HttpListener& operator=(const HttpListener&) = delete;
@@ -80,7 +95,7 @@ class HttpListener {
   struct Counts {
     size_t open = 0;
     uint64_t accepted = 0;
-    uint64_t refused = 0;  // Because there were too many.
+    std::array<uint64_t, kHttpRefusals> refused = {};  // By HttpRefusal.
     // Bodies of requests: for which there was no room, and of tenants which had
     // as many bytes as they may have.
     uint64_t bodies_refused = 0;

@@ -298,6 +298,12 @@ def _():
                 except Closed:
                     continue
                 raise harness.Failed(f"{parts} is answered: {answer}")
+            contains(server.await_line("err", "http_connection_refused"),
+                     "peer=ipv4:127.0.0.1:", "which the proxies of --http-proxy-protocol must")
+            with server.http() as scraping:
+                scraping.send(header + get("/metrics").encode())
+                contains(scraping.answer().body.decode(), "leasehold_connections_refused_total"
+                         '{listener="http",reason="proxy_header"} 3\n')
             # The address is the caller's, in the audit log and in the limits.
             equal(ask(header + send(DF + "/orchestrators/Ping/p", "").encode()).status, 202,
                   "a start")
@@ -350,6 +356,8 @@ def _():
             try:
                 answer = Web(server, context(other)).ask(get(WHO))
             except (ssl.SSLError, ConnectionError, Closed):
+                contains(server.server.await_line("err", "http_connection_refused"),
+                         "peer=ipv4:127.0.0.1:", "its TLS handshake failed: ")
                 return
             raise harness.Failed(f"another authority's certificate: {answer}")
 
