@@ -205,7 +205,9 @@ TEST_F(HttpListenerTest, AnswersMayComeWhileItStops) {
     clients.back()->Ask("/held");
   }
   std::vector<HttpCallPtr> calls(kClients);
-  for (HttpCallPtr& call : calls) ASSERT_TRUE(calls_.Take(call));
+  for (HttpCallPtr& call : calls) {
+    ASSERT_TRUE(calls_.Take(call));
+  }
   std::thread answers([&calls] {
     for (HttpCallPtr& call : calls) {
       call->Finish(JsonResponse(200, "{}"));
