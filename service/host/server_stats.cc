@@ -135,9 +135,9 @@ void ServerStats::AddConnections(StatList& list) const {
                 {{"listener", "grpc"}, {"reason", kRefusalNames[refusal]}});
   }
   if (http.has_value()) {
-    constexpr const char* kNames[kHttpRefusals] = {"too_many", "tls",
+    constexpr const char* kNames[kRefusedConnections] = {"too_many", "tls",
                                                    "proxy_header"};
-    for (size_t refusal = 0; refusal < kHttpRefusals; ++refusal) {
+    for (size_t refusal = 0; refusal < kRefusedConnections; ++refusal) {
       refused.Add(http->refused[refusal],
                   {{"listener", "http"}, {"reason", kNames[refusal]}});
     }

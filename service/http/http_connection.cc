@@ -201,7 +201,7 @@ HttpConnection::Awaitable<bool> HttpConnection::TakeProxyHeader() {
         absl::StrCat(header, absl::string_view(bytes.data(), size)));
     const bool complete = found.state == ProxyHeader::State::kComplete;
     if (!complete && found.state != ProxyHeader::State::kIncomplete) {
-      shared_.Refuse(HttpRefusal::kProxyHeader, peer_,
+      shared_.Refuse(RefusedConnection::kProxyHeader, peer_,
                      "it does not begin with a PROXY header, which the proxies "
                      "of --http-proxy-protocol must");
       co_return false;
@@ -235,7 +235,7 @@ HttpConnection::Awaitable<bool> HttpConnection::Handshake() {
   }
   if (peeked == 0) co_return false;
   if (absl::ascii_isupper(static_cast<unsigned char>(first))) {
-    shared_.Refuse(HttpRefusal::kTls, peer_,
+    shared_.Refuse(RefusedConnection::kTls, peer_,
                    "it does not speak TLS, which it must here (--tls-cert)");
     co_await asio::async_write(
         socket_, asio::buffer(kWantsTls, sizeof(kWantsTls) - 1),
@@ -249,7 +249,7 @@ HttpConnection::Awaitable<bool> HttpConnection::Handshake() {
       asio::redirect_error(asio::use_awaitable, error));
   // Whoever only goes away has not been refused.
   if (error.category() == asio::error::get_ssl_category()) {
-    shared_.Refuse(HttpRefusal::kTls, peer_,
+    shared_.Refuse(RefusedConnection::kTls, peer_,
                    absl::StrCat("its TLS handshake failed: ", error.message()));
   }
   if (error || timed_out_) co_return false;

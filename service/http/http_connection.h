@@ -52,11 +52,11 @@ struct HttpShared {
   const HttpLimits limits;
   std::shared_ptr<HttpInbox> inbox;
   HttpBodyBytes bodies{limits.total_body_bytes_max};
-  OnHttpRefusal on_refusal = nullptr;
+  OnRefusedConnection on_refusal = nullptr;
   bool draining = false;
-  std::array<Cell, kHttpRefusals> refused = {};
+  std::array<Cell, kRefusedConnections> refused = {};
 
-  void Refuse(HttpRefusal refusal, const std::string& peer,
+  void Refuse(RefusedConnection refusal, const std::string& peer,
               const std::string& why) {
     refused[static_cast<size_t>(refusal)].Add();
     if (on_refusal != nullptr) on_refusal(refusal, peer, why);

@@ -114,7 +114,7 @@ constexpr char kTooManyText[] =
 class HttpListener::Loop {
  public:
   Loop(Clock& clock, HttpDoor& door, HttpLimits limits,
-       OnHttpRefusal on_refusal)
+       OnRefusedConnection on_refusal)
       : clock_(clock),
         shared_{.clock = clock,
                 .door = door,
@@ -178,7 +178,7 @@ class HttpListener::Loop {
         .accepted = accepted_.value(),
         .bodies_refused = shared_.bodies.refused(),
         .bodies_refused_of_tenants = shared_.bodies.refused_of_tenants()};
-    for (size_t i = 0; i < kHttpRefusals; ++i) {
+    for (size_t i = 0; i < kRefusedConnections; ++i) {
       counts.refused[i] = shared_.refused[i].value();
     }
     return counts;
@@ -265,7 +265,7 @@ class HttpListener::Loop {
     const bool is_proxy = IsProxy(peer);
     accepted_.Add();
     if ((!is_unix && !is_proxy && IsFull(address)) || !MakeRoom()) {
-      shared_.Refuse(HttpRefusal::kTooMany, PeerText(peer), kTooManyText);
+      shared_.Refuse(RefusedConnection::kTooMany, PeerText(peer), kTooManyText);
       const linger at_once = {.l_onoff = 1, .l_linger = 0};
       setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
       close(descriptor);
@@ -292,7 +292,7 @@ class HttpListener::Loop {
       count_for = [this, counted](const sockaddr_storage& caller) {
         const std::string named = CountedAddress(caller);
         if (IsFull(named)) {
-          shared_.Refuse(HttpRefusal::kTooMany, PeerText(caller), kTooManyText);
+          shared_.Refuse(RefusedConnection::kTooMany, PeerText(caller), kTooManyText);
           return false;
         }
         counted->Set(named);
@@ -390,7 +390,7 @@ class HttpListener::Loop {
 };
 
 HttpListener::HttpListener(Clock& clock, HttpDoor& door, HttpLimits limits,
-                           OnHttpRefusal on_refusal)
+                           OnRefusedConnection on_refusal)
     : loop_(
           std::make_unique<Loop>(clock, door, limits, std::move(on_refusal))) {}
 

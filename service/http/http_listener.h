@@ -55,21 +55,21 @@ struct HttpLimits {
 };
 
 // Why a connection ended before its first request.
-enum class HttpRefusal {
+enum class RefusedConnection {
   kTooMany,      // In all, or of its address.
   kTls,          // The handshake failed, or there was none where one is due.
   kProxyHeader,  // There was none, or a bad one, where one is due.
 };
-inline constexpr size_t kHttpRefusals = 3;
+inline constexpr size_t kRefusedConnections = 3;
 
 // Told on the listener's thread. `peer`: as in HttpRequest. `why`: for the log.
-using OnHttpRefusal = std::function<void(
-    HttpRefusal refusal, const std::string& peer, const std::string& why)>;
+using OnRefusedConnection = std::function<void(
+    RefusedConnection refusal, const std::string& peer, const std::string& why)>;
 
 class HttpListener {
  public:
   HttpListener(Clock& clock, HttpDoor& door, HttpLimits limits,
-               OnHttpRefusal on_refusal = nullptr);
+               OnRefusedConnection on_refusal = nullptr);
   ~HttpListener();  // Stops.
   HttpListener(const HttpListener&) = delete;
   HttpListener& operator=(const HttpListener&) = delete;
@@ -95,7 +95,7 @@ class HttpListener {
   struct Counts {
     size_t open = 0;
     uint64_t accepted = 0;
-    std::array<uint64_t, kHttpRefusals> refused = {};  // By HttpRefusal.
+    std::array<uint64_t, kRefusedConnections> refused = {};  // By RefusedConnection.
     // Bodies of requests: for which there was no room, and of tenants which had
     // as many bytes as they may have.
     uint64_t bodies_refused = 0;
