@@ -18,6 +18,9 @@ constexpr size_t kPageBytesMax = 3 << 20;
 // Activities of one orchestration to check for what it waits for.
 constexpr size_t kActivitiesMax = 1000;
 
+// To read all runs of an ID while one of them goes on.
+constexpr int kRunsAttempts = 10;
+
 StoredRun StoredRunOf(const OrchestrationInfo& info, const HistoryEnds& ends) {
   StoredRun run{.execution_id = info.summary.execution_id,
                 .status = info.status,

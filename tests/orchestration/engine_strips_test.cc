@@ -212,9 +212,11 @@ TEST_F(EngineStripsTest, RunsAreReadAlsoOfAnIdThatChangesAllTheTime) {
   std::function<void()> change = [&] {
     if (changes == kChangesMax) return;
     ++changes;
-    store_.Commit({store_.fence()},
-                  {UpdateRun{row.number, row.status, *row.finished + changes,
-                             row.summary}});
+    ASSERT_TRUE(store_
+                    .Commit({store_.fence()},
+                            {UpdateRun{row.number, row.status,
+                                       *row.finished + changes, row.summary}})
+                    .done());
     store_.BeforeRead(0, change);
   };
   store_.BeforeRead(0, change);
