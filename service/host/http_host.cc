@@ -165,7 +165,8 @@ absl::Status HttpHost::Open(std::function<absl::Status()> store_status) {
   limits.proxies = options_.http.proxies;
   listener_.emplace(
       clock_, *door_, limits,
-      [this](RefusedConnection, const std::string& peer, const std::string& why) {
+      [this](RefusedConnection, const std::string& peer,
+             const std::string& why) {
         uint64_t left_out = 0;
         if (!refusal_lines_.Admit(left_out)) return;
         log_.Warning(

@@ -136,7 +136,7 @@ void ServerStats::AddConnections(StatList& list) const {
   }
   if (http.has_value()) {
     constexpr const char* kNames[kRefusedConnections] = {"too_many", "tls",
-                                                   "proxy_header"};
+                                                         "proxy_header"};
     for (size_t refusal = 0; refusal < kRefusedConnections; ++refusal) {
       refused.Add(http->refused[refusal],
                   {{"listener", "http"}, {"reason", kNames[refusal]}});

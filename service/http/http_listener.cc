@@ -292,7 +292,8 @@ class HttpListener::Loop {
       count_for = [this, counted](const sockaddr_storage& caller) {
         const std::string named = CountedAddress(caller);
         if (IsFull(named)) {
-          shared_.Refuse(RefusedConnection::kTooMany, PeerText(caller), kTooManyText);
+          shared_.Refuse(RefusedConnection::kTooMany, PeerText(caller),
+                         kTooManyText);
           return false;
         }
         counted->Set(named);

@@ -63,8 +63,9 @@ enum class RefusedConnection {
 inline constexpr size_t kRefusedConnections = 3;
 
 // Told on the listener's thread. `peer`: as in HttpRequest. `why`: for the log.
-using OnRefusedConnection = std::function<void(
-    RefusedConnection refusal, const std::string& peer, const std::string& why)>;
+using OnRefusedConnection =
+    std::function<void(RefusedConnection refusal, const std::string& peer,
+                       const std::string& why)>;
 
 class HttpListener {
  public:
@@ -95,7 +96,8 @@ class HttpListener {
   struct Counts {
     size_t open = 0;
     uint64_t accepted = 0;
-    std::array<uint64_t, kRefusedConnections> refused = {};  // By RefusedConnection.
+    std::array<uint64_t, kRefusedConnections> refused =
+        {};  // By RefusedConnection.
     // Bodies of requests: for which there was no room, and of tenants which had
     // as many bytes as they may have.
     uint64_t bodies_refused = 0;
