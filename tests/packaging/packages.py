@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import pathlib
 import subprocess
 import sys
@@ -16,6 +17,9 @@ MAKE = SOURCE / "service/host/packaging/make_packages.py"
 
 def run(*command, **options):
     """What it prints; shows it and ends the test if it fails."""
+    # Both programs tell of variables that are not theirs, such as those of the tests.
+    options.setdefault("env", {name: value for name, value in os.environ.items()
+                               if not name.startswith("LEASEHOLD_")})
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False, **options)
     if done.returncode != 0:
