@@ -155,9 +155,8 @@ class PinAwaiter final : private CallMetadata,
       : CallMetadata(call.context(), call.method().service, call.method().name),
         PinWaiter(With(request, *this)),
         door_(door),
-        call_(call) {
-    if (!request.ok()) answer_ = request.status();
-  }
+        call_(call),
+        answer_(Refused(request)) {}
 
   using PinWaiter::request;
 
@@ -176,6 +175,13 @@ class PinAwaiter final : private CallMetadata,
     if (!request.ok()) return {};
     request->metadata = &metadata;
     return *std::move(request);
+  }
+
+  // The answer to a request that is none.
+  static std::optional<absl::StatusOr<PinGrant>> Refused(
+      const absl::StatusOr<InstanceRequest>& request) {
+    if (request.ok()) return std::nullopt;
+    return request.status();
   }
 
   void OnGrant(absl::StatusOr<PinGrant> grant) override;
