@@ -50,8 +50,8 @@ void CheckWays(const PurgeOptions& options) {
   if (ways == 1) return;
   throw UsageError(absl::StrCat(
       "orchestration purge: ", ways == 0 ? "say what to purge" : "say one",
-      ": an ID, or a filter (--status, --id-prefix, --created-from, "
-      "--created-to), or --all"));
+      ": an ID, or a filter (--status, --id-prefix, --name, --tag, "
+      "--created-from, --created-to), or --all"));
 }
 
 // Throws UsageError if nothing can match: that is a mistake, and not to be

@@ -302,7 +302,9 @@ TEST_F(OrchestrationCommand, APurgeThatGetsNoFurtherSaysSo) {
 
 TEST_F(OrchestrationCommand, PurgeOfEverythingHasToBeSaid) {
   server_.Put(Fake::StateOf("a", State::COMPLETED));
-  ExpectWrongUsage({"purge"}, "say what to purge: an ID, or a filter");
+  ExpectWrongUsage({"purge"},
+                   "say what to purge: an ID, or a filter (--status, "
+                   "--id-prefix, --name, --tag, ");
   ExpectWrongUsage({"purge", "--recursive"}, "or --all");
   ExpectWrongUsage({"purge", "a", "--all"}, "say one");
   ExpectWrongUsage({"purge", "a", "--status=failed"}, "say one");

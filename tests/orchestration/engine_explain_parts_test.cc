@@ -1,6 +1,8 @@
-// An explanation that takes long to find leaves the readers to others.
+// An explanation that takes long to find leaves the readers to others. A
+// sentence says once what holds for many.
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -41,6 +43,24 @@ TEST_F(EngineExplainPartsTest, ALongHistoryIsReadWhileOthersHaveTheirTurns) {
   EXPECT_GT(others, 2);
   ASSERT_TRUE(asked.ok()) << asked.status();
   EXPECT_THAT(asked.value().causes, Not(IsEmpty()));
+}
+
+TEST(ExplanationSentence, SaysOnceWhatHoldsForMany) {
+  const auto kept_by = [](uint64_t calls) {
+    Cause cause{.kind = Cause::Kind::kCalls};
+    cause.count = calls;
+    return cause;
+  };
+  Explanation explanation;
+  explanation.subject = Explanation::Subject::kContext;
+  explanation.key = {.tenant = "acme", .id = "a"};
+  explanation.status = "is busy";
+  explanation.causes = {kept_by(1), kept_by(2), kept_by(1),
+                        kept_by(3), kept_by(3), kept_by(1)};
+  explanation.more = 5;
+  EXPECT_EQ(SentenceOf(explanation),
+            "instance \"a\" is busy: 1 call keeps it busy, 3 times; 2 calls "
+            "keep it busy; and 7 more");
 }
 
 }  // namespace

@@ -427,20 +427,6 @@ TEST_F(EngineExplainTest, WhatNobodyDoesComesBeforeWhatIsBeingDone) {
   EXPECT_EQ(explanation.causes[1].kind, Kind::kWithWorker);
 }
 
-TEST_F(EngineExplainTest, ASentenceSaysOnceWhatHoldsForMany) {
-  WorkerOptions options;
-  options.slots[1] = 1;
-  FakeWorker& worker = Connect(options);
-  Run(worker, "a",
-      {CallTask(1, "Work"), CallTask(2, "Work"), CallTask(3, "Work"),
-       CallTask(4, "Other")});
-  const std::string full =
-      " waits: all slots of 1 worker that takes it are in use (1 of 1)";
-  EXPECT_THAT(Sentence("a"), EndsWith("Running: the activity \"Work\"" + full +
-                                      ", 2 times; the activity \"Other\"" +
-                                      full + "; and 1 more"));
-}
-
 TEST_F(EngineExplainTest, OfManyCausesOneHundredAreGiven) {
   FakeWorker& worker = Connect();
   std::vector<OrchestratorAction> actions;
