@@ -301,7 +301,7 @@ def _():
             contains(server.await_line("err", "http_connection_refused"),
                      "peer=ipv4:127.0.0.1:", "which the proxies of --http-proxy-protocol must")
             with server.http() as scraping:
-                scraping.send(header + get("/metrics").encode())
+                scraping.send(b"PROXY UNKNOWN\r\n" + get("/metrics").encode())
                 contains(scraping.answer().body.decode(), "leasehold_connections_refused_total"
                          '{listener="http",reason="proxy_header"} 3\n')
             # The address is the caller's, in the audit log and in the limits.
