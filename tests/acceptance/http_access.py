@@ -313,12 +313,18 @@ def _():
                     return file.read().splitlines()
             wait_until(audited, "a line in the audit log")  # It is written by another thread.
             contains(json.dumps(json.loads(audited()[-1])), "203.0.113.7")
+            # A caller without connections that are only just ending; an answer says that its
+            # connection is counted.
+            busy = header.replace(b"113.7", b"113.9")
             held = [server.http() for _ in range(256)]
             for each in held:
-                each.send(header)
+                each.send(busy + request)
+                each.answer()
             with server.http() as one_more:
-                one_more.send(header)
+                one_more.send(busy)
                 expect(one_more.ended(), "the 257th of one caller is refused")
+            wait_until(lambda: any("too many connections" in line for line in server.err),
+                       "a line on it")
             equal(ask(header.replace(b"113.7", b"113.8") + request).status, 200,
                   "another caller of that proxy")
             for each in held:
