@@ -78,14 +78,14 @@ TEST_F(HealthCommand, SaysThatTheServerServes) {
 TEST_F(HealthCommand, AsksForOneService) {
   EXPECT_EQ(Execute({"health", "--service=there"}).code, 0);
   const auto run = Execute({"health", "--service=elsewhere"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 3);
   EXPECT_THAT(run.err, HasSubstr("the server has no service \"elsewhere\""));
 }
 
 TEST_F(HealthCommand, FailsIfTheServerDoesNotServe) {
   server_.status = HealthCheckResponse::NOT_SERVING;
   const auto run = Execute({"health"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 4);
   EXPECT_EQ(run.out, "NOT_SERVING\n");
   EXPECT_THAT(run.err, HasSubstr("says NOT_SERVING"));
 }
@@ -98,7 +98,7 @@ TEST_F(HealthCommand, WritesJson) {
 TEST(HealthCommandWithoutAServer, Fails) {
   LeaseholdRun run;
   run.With({"--address=127.0.0.1:1", "--timeout=5s", "health"});
-  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.code, 4);
   EXPECT_THAT(run.err, HasSubstr("127.0.0.1:1"));
 }
 

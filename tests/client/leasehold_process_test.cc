@@ -61,7 +61,7 @@ TEST(LeaseholdProcess, EndsWith2AndOneLineOnWrongUsage) {
   EXPECT_EQ(result.output,
             "leasehold: unknown command \"ecko\"; the commands are echo, "
             "demo, instances, join, orchestration, entity, why, workers, top, "
-            "context, completion, man, help\n");
+            "health, context, completion, man, help\n");
 }
 
 TEST(LeaseholdProcess, EndsQuietlyWhenNobodyReadsItsOutput) {
