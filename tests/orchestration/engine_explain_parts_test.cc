@@ -1,4 +1,4 @@
-// An explanation that takes long to find leaves the readers to others. A
+// Explanations of what is long: others have the readers, and the lock, too. A
 // sentence says once what holds for many.
 #include <string>
 #include <utility>
@@ -13,6 +13,7 @@ namespace {
 
 using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 
 using EngineExplainPartsTest = EngineTest;
 
@@ -43,6 +44,29 @@ TEST_F(EngineExplainPartsTest, ALongHistoryIsReadWhileOthersHaveTheirTurns) {
   EXPECT_GT(others, 2);
   ASSERT_TRUE(asked.ok()) << asked.status();
   EXPECT_THAT(asked.value().causes, Not(IsEmpty()));
+}
+
+TEST_F(EngineExplainPartsTest, OfManyTimersTheFirstAreGivenAndAllAreCounted) {
+  constexpr int kTimers = 2100;
+  const absl::Time begin = clock_.WallNow();
+  FakeWorker& worker = Connect();
+  Start("a");
+  Settle();
+  std::vector<OrchestratorAction> actions;
+  for (int i = 1; i <= kTimers; ++i) {
+    actions.push_back(TimerAt(i, begin + absl::Minutes(2 * kTimers - i)));
+  }
+  Answer(worker.TakeTurn(), std::move(actions));
+  Settle();
+  Asked<Explanation> asked;
+  engine().explanations().Explain(Key("a"), asked.done());
+  Settle();
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  const Explanation& explanation = asked.value();
+  ASSERT_THAT(explanation.causes, SizeIs(100));
+  EXPECT_EQ(explanation.more, kTimers - 100u);
+  EXPECT_EQ(explanation.causes[0].at, begin + absl::Minutes(kTimers));
+  EXPECT_EQ(explanation.causes[99].at, begin + absl::Minutes(kTimers + 99));
 }
 
 TEST(ExplanationSentence, SaysOnceWhatHoldsForMany) {

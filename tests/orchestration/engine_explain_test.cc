@@ -440,21 +440,6 @@ TEST_F(EngineExplainTest, OfManyCausesOneHundredAreGiven) {
   EXPECT_THAT(SentenceOf(explanation), EndsWith("; and 50 more"));
 }
 
-TEST_F(EngineExplainTest, OfManyTimersTheFirstAreGivenAndAllAreCounted) {
-  constexpr int kTimers = 2100;
-  FakeWorker& worker = Connect();
-  std::vector<OrchestratorAction> actions;
-  for (int i = 1; i <= kTimers; ++i) {
-    actions.push_back(TimerAt(i, Now() + absl::Minutes(2 * kTimers - i)));
-  }
-  Run(worker, "a", std::move(actions));
-  const Explanation explanation = Explain("a");
-  EXPECT_THAT(explanation.causes, SizeIs(100));
-  EXPECT_EQ(explanation.more, kTimers - 100u);
-  EXPECT_EQ(explanation.causes[0].at, Now() + absl::Minutes(kTimers));
-  EXPECT_EQ(explanation.causes[99].at, Now() + absl::Minutes(kTimers + 99));
-}
-
 TEST_F(EngineExplainTest, ATimerAlsoIfItIsParked) {
   FakeWorker& worker = Connect();
   Run(worker, "a",
