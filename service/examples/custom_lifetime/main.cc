@@ -6,6 +6,7 @@
 //
 //   custom_lifetime [ADDRESS [MILLISECONDS]]    default 127.0.0.1:50053 20000;
 //                                               ends at SIGTERM or SIGINT
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 
@@ -156,6 +157,7 @@ int main(int argc, char** argv) {
   leasehold::Instances instances({.initializers = {&initializer}});
   EchoService service(instances.ForService(
       {.provider = &lease, .name = "custom_lifetime.v1.EchoService"}));
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(argc > 1 ? argv[1] : "127.0.0.1:50053",
