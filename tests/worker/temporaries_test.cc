@@ -164,17 +164,16 @@ TEST(Temporaries, AggregatesAreSafeElsewhere) {
 }
 
 TEST(Temporaries, LambdasThatCaptureAreSafeElsewhere) {
-  EXPECT_THAT(
-      Called([](OrchestrationContext& ctx) -> Task<int> {
-        const std::string only = kLong;
-        co_return co_await ctx.CallActivity<int>(
-            "X", 1,
-            RetryPolicy(3, absl::Seconds(1))
-                .RetryIf([only](const TaskFailure& failure) {
-                  return failure.error_type == only;
-                }));
-      }),
-      ElementsAre(Call("1")));
+  EXPECT_THAT(Called([](OrchestrationContext& ctx) -> Task<int> {
+                const std::string only = kLong;
+                co_return co_await ctx.CallActivity<int>(
+                    "X", 1,
+                    RetryPolicy(3, absl::Seconds(1))
+                        .RetryIf([only](const TaskFailure& failure) {
+                          return failure.error_type == only;
+                        }));
+              }),
+              ElementsAre(Call("1")));
 }
 
 TEST(Temporaries, BracedListsAreSafeElsewhere) {
