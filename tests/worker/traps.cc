@@ -1,4 +1,4 @@
-// clang-format off: each line is one case.
+// clang-format off
 // What g++ 12 gets wrong around co_await, a line each, and lines beside them that are
 // right. Never run: traps_test.py looks at who finds what. A line that ends in `TRAP:
 // KIND` is one that gcc12_traps.py must find; no other is.
