@@ -176,13 +176,16 @@ TEST(Temporaries, LambdasThatCaptureAreSafeElsewhere) {
               ElementsAre(Call("1")));
 }
 
-TEST(Temporaries, BracedListsAreSafeElsewhere) {
+// g++ 13 and 14 do not compile this either: they give up (in gimple_add_tmp_var).
+#ifdef __clang__
+TEST(Temporaries, BracedListsAreSafeWithClang) {
   EXPECT_THAT(Called([](OrchestrationContext& ctx) -> Task<int> {
                 co_return co_await ctx.CallActivity<int>(
                     "X", std::vector<std::string>{"a", kLong});
               }),
               ElementsAre(Call("[\"a\",\"" + std::string(kLong) + "\"]")));
 }
+#endif
 #endif
 
 TEST(Temporaries, ResultsThatAreAggregatesAreSafe) {
