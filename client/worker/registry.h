@@ -37,13 +37,12 @@
 namespace leasehold::worker {
 namespace internal {
 
-// Whether this compiler awaits only what is evaluated. g++ 12 also awaits, and
-// so calls, the right side of && and || and both sides of a conditional, if
-// that is part of a larger expression or of a loop's condition.
+// Whether this compiler awaits only what is evaluated. g++ (12 to 14, at least)
+// also awaits, and so calls, the right side of && and || and both sides of a
+// conditional, if that is part of a larger expression or of a loop's condition.
 template <typename Callable>
 inline constexpr bool kAwaitsWhatItShould =
-#if defined(__clang__) || __GNUC__ > 12 || \
-    defined(LEASEHOLD_GCC12_ORCHESTRATORS)
+#if defined(__clang__) || defined(LEASEHOLD_GCC12_ORCHESTRATORS)
     true;
 #else
     sizeof(Callable) == 0;
@@ -93,9 +92,9 @@ class Registry {
   void AddOrchestrator(std::string name, Callable callable) {
     using Called = internal::Signature<Callable>;
     static_assert(internal::kAwaitsWhatItShould<Callable>,
-                  "g++ 12 calls what it should not in some expressions with "
+                  "g++ calls what it should not in some expressions with "
                   "co_await after &&, || or ?. Compile orchestrators with "
-                  "Clang; or follow the rules for g++ 12 in "
+                  "Clang; or follow the rules for g++ in "
                   "client/worker/README.md, and define "
                   "LEASEHOLD_GCC12_ORCHESTRATORS");
     static_assert(internal::kIsTask<typename Called::Result>,

@@ -127,7 +127,7 @@ void Turn::FailIfStuck() {
       "no activity, sub-orchestration, timer, event or entity is outstanding. "
       "Look for "
       "a task that waits for itself, and for a co_await that the compiler "
-      "gets wrong (client/worker/README.md, \"Rules for g++ 12\")");
+      "gets wrong (client/worker/README.md, \"Rules for g++\")");
   details.set_isnonretriable(true);
   Fail(std::move(details));
 }

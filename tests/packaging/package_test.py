@@ -51,7 +51,7 @@ DEVELOPMENT_FILES = {
     "usr/include/leasehold/service/embed/instances.h",
     "usr/lib/cmake/Leasehold/LeaseholdConfig.cmake",
     "usr/lib/libleasehold_embed.a",
-    "usr/share/leasehold/gcc12_traps.py",
+    "usr/share/leasehold/gcc_traps.py",
     "usr/share/leasehold/proto/leasehold/v1/echo.proto",
 }
 # What the unit must keep to itself.
@@ -91,7 +91,7 @@ def check_contents(packages, version):
         times = set()
         for path, (member, _) in package.files.items():
             equal((member.uid, member.gid), (0, 0), f"owner of {path}")
-            runs = path.startswith("usr/bin/") or path.endswith("/gcc12_traps.py")
+            runs = path.startswith("usr/bin/") or path.endswith("/gcc_traps.py")
             wanted = 0o755 if member.isdir() or runs else 0o644
             equal(oct(member.mode), oct(wanted), f"mode of {path}")
             times.add(member.mtime)

@@ -176,7 +176,8 @@ TEST(Temporaries, LambdasThatCaptureAreSafeElsewhere) {
               ElementsAre(Call("1")));
 }
 
-// g++ 13 and 14 do not compile this either: they give up (in gimple_add_tmp_var).
+// g++ 13 and 14 do not compile this either: they give up (in
+// gimple_add_tmp_var).
 #ifdef __clang__
 TEST(Temporaries, BracedListsAreSafeWithClang) {
   EXPECT_THAT(Called([](OrchestrationContext& ctx) -> Task<int> {
@@ -263,7 +264,7 @@ TEST(Temporaries, CombinationsOfTemporariesAreSafe) {
   EXPECT_THAT(Replay(registry, history), CompletesWith("4"));
 }
 
-// As the condition of a loop too, but not behind && or || there: g++ 12 awaits
+// As the condition of a loop too, but not behind && or || there: g++ awaits
 // that in any case.
 TEST(Temporaries, AwaitInConditionsIsSafeInABlockWithAVariable) {
   EXPECT_THAT(

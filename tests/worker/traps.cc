@@ -1,10 +1,9 @@
-// clang-format off
-// What g++ 12 gets wrong around co_await, a line each, and lines beside them that are
-// right. Never run: traps_test.py looks at who finds what. A line that ends in `TRAP:
-// KIND` is one that gcc12_traps.py must find; no other is.
+// What g++ gets wrong around co_await, a line each, and lines beside them that
+// are right. Never run: traps_test.py looks at who finds what. A line that ends
+// in `TRAP: KIND` is one that gcc_traps.py must find; no other is.
 //
-// The parts with numbers do not compile with g++ 12; ONLY says which is there, and
-// without it all are.
+// The parts with numbers do not compile with g++ (1 and 2: with g++ 12); ONLY
+// says which is there, and without it all are.
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +25,8 @@ inline Task<bool> Wants(OrchestrationContext& context, Order order) {
 
 inline Task<int> Right(OrchestrationContext& context, bool more) {
   const bool paid = more && co_await context.CallActivity<bool>("Pay");
+  bool later = false;
+  later = more && co_await context.CallActivity<bool>("Pay");
   const int count = more ? co_await context.CallActivity<int>("Count") : 0;
   if (more && co_await context.CallActivity<bool>("Pay")) co_return 1;
   if (co_await context.CallActivity<bool>("Pay") && more) co_return 2;
@@ -36,28 +37,28 @@ inline Task<int> Right(OrchestrationContext& context, bool more) {
   co_await made;
   const RetryPolicy retry = RetryPolicy(3, absl::Seconds(1));
   co_await context.CallActivity("Ship", std::string("tea"), retry);
-  co_return count + (paid ? 1 : 0);
+  co_return count + (paid || later ? 1 : 0);
 }
 
-inline Task<int> Wrong(OrchestrationContext& context, bool more) {
-  while (more && co_await context.CallActivity<bool>("Pay")) {  // TRAP: behind
+inline Task<int> Wrong(OrchestrationContext& ctx, bool more) {
+  while (more && co_await ctx.CallActivity<bool>("Pay")) {  // TRAP: behind
     co_return 1;
   }
-  for (; more || co_await context.CallActivity<bool>("Pay");) {  // TRAP: behind
+  for (; more || co_await ctx.CallActivity<bool>("Pay");) {  // TRAP: behind
     co_return 2;
   }
-  if ((more && co_await context.CallActivity<bool>("Pay")) ||  // TRAP: behind
-      context.name().empty()) {
+  if ((more && co_await ctx.CallActivity<bool>("Pay")) ||  // TRAP: behind
+      ctx.name().empty()) {
     co_return 3;
   }
-  if (more ? co_await context.CallActivity<bool>("Pay") : false) {  // TRAP: chosen
+  if (more ? co_await ctx.CallActivity<bool>("A") : false) {  // TRAP: chosen
     co_return 4;
   }
-  // NOLINTNEXTLINE(gcc12-traps)
-  co_await Wants(context, Order{"meant", 2});
-  co_await Wants(context, Order{"tea", 2});  // TRAP: aggregate
-  co_await Wants(context, {"tea", 2});       // TRAP: aggregate
-  co_return more ? co_await context.CallActivity<int>("Count") : 0;  // TRAP: chosen
+  // NOLINTNEXTLINE(gcc-traps)
+  co_await Wants(ctx, Order{"meant", 2});
+  co_await Wants(ctx, Order{"tea", 2});                      // TRAP: aggregate
+  co_await Wants(ctx, {"tea", 2});                           // TRAP: aggregate
+  co_return more ? co_await ctx.CallActivity<int>("B") : 0;  // TRAP: chosen
 }
 
 #if !defined(ONLY) || ONLY == 1

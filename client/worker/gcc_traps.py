@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Finds what g++ 12 compiles wrongly around co_await, and does not say.
+"""Finds what g++ compiles wrongly around co_await, and does not say.
 
-usage: gcc12_traps.py -p BUILD [FILE...]
+usage: gcc_traps.py -p BUILD [--gcc=VERSION] [FILE...]
 
 BUILD has a compile_commands.json (CMAKE_EXPORT_COMPILE_COMMANDS). Without a FILE, all of
 its files that await something are looked at. Prints a line for each trap; exit code 1 if
-there is one. A comment NOLINTNEXTLINE(gcc12-traps) above a line says that it is meant. Needs clang-query-14, of Debian's package clang-tools-14 (or another one
-that CLANG_QUERY names), and no more than the commands of a build with g++.
+there is one. A comment NOLINTNEXTLINE(gcc-traps) above a line says that it is meant. Needs clang-query-14, of Debian's package clang-tools-14 (or another one
+that CLANG_QUERY names), and no more than the commands of a build with g++. --gcc is the
+oldest g++ that compiles the code, by default 12: newer ones destroy temporaries once.
 """
 
 import argparse
@@ -24,7 +25,8 @@ set bind-root false
 set traversal IgnoreUnlessSpelledInSource
 let await anyOf(coawaitExpr(), hasDescendant(coawaitExpr()))
 match binaryOperator(hasAnyOperatorName("&&", "||"), hasRHS(await),\
- unless(hasParent(ifStmt())), unless(hasParent(varDecl()))).bind("behind")
+ unless(hasParent(ifStmt())), unless(hasParent(varDecl())),\
+ unless(hasParent(binaryOperator(hasOperatorName("="))))).bind("behind")
 match conditionalOperator(anyOf(hasTrueExpression(await), hasFalseExpression(await)),\
  unless(hasParent(varDecl()))).bind("chosen")
 set traversal AsIs
@@ -33,12 +35,14 @@ match cxxBindTemporaryExpr(has(initListExpr()), hasAncestor(coawaitExpr()))\
 match cxxBindTemporaryExpr(has(lambdaExpr()), hasAncestor(coawaitExpr())).bind("lambda")
 """
 WORDS = {
-    "behind": "g++ 12 awaits what stands behind && or || here in any case: give the result "
+    "behind": "g++ awaits what stands behind && or || here in any case: give the result "
               "a name first",
-    "chosen": "g++ 12 awaits both sides of ? : here: give the result a name first",
+    "chosen": "g++ awaits both sides of ? : here: give the result a name first",
     "aggregate": "g++ 12 destroys this temporary aggregate twice: give it a name",
     "lambda": "g++ 12 destroys this temporary lambda twice: give it a name",
 }
+# Those of which newer ones are free.
+ONLY_12 = {"aggregate", "lambda"}
 
 
 def awaits(path):
@@ -63,19 +67,20 @@ def look(build, file):
          str(file)], input=QUERY, capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     if done.returncode != 0 or re.search(r": (fatal )?error: ", said):
-        sys.exit(f"gcc12_traps: {file}: {program} says\n{said[:2000]}")
+        sys.exit(f"gcc_traps: {file}: {program} says\n{said[:2000]}")
     return {(found[1], int(found[2]), int(found[3]), found[4]) for found in re.finditer(
         r'^(\S.*):(\d+):(\d+): note: "(\w+)" binds here$', said, re.M)}
 
 
 def meant(file, line):
     lines = pathlib.Path(file).read_text(errors="replace").splitlines()
-    return line >= 2 and "NOLINTNEXTLINE(gcc12-traps)" in lines[line - 2]
+    return line >= 2 and "NOLINTNEXTLINE(gcc-traps)" in lines[line - 2]
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-p", dest="build", type=pathlib.Path, required=True)
+    parser.add_argument("--gcc", type=int, default=12)
     parser.add_argument("files", nargs="*")
     given = parser.parse_args()
     # A header that awaits is seen in the files that include it.
@@ -84,10 +89,11 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for traps in pool.map(lambda file: look(given.build, file), files):
             found |= traps
-    found = {trap for trap in found if not meant(trap[0], trap[1])}
+    found = {trap for trap in found if not meant(trap[0], trap[1])
+             and (given.gcc <= 12 or trap[3] not in ONLY_12)}
     for file, line, column, trap in sorted(found):
         print(f"{file}:{line}:{column}: {WORDS[trap]}")
-    print(f"gcc12_traps: {len(files)} files, {len(found)} traps", file=sys.stderr)
+    print(f"gcc_traps: {len(files)} files, {len(found)} traps", file=sys.stderr)
     return 1 if found else 0
 
 
