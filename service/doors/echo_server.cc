@@ -123,7 +123,8 @@ CallTask EchoServer::ServeEchoStream(MethodQueue& calls) {
     v1::EchoResponse response;
     bool open = co_await call.SendInitialMetadata();
     call.BeginHeartbeats();
-    while (open && co_await call.Read()) {
+    while (open) {
+      if (!co_await call.Read()) break;  // Not in the condition: g++.
       if (call.request().heartbeat()) continue;
       status = CheckText(call.request().text());
       if (!status.ok()) break;

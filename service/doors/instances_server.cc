@@ -319,7 +319,8 @@ CallTask InstancesServer::ServeKeepAlive(MethodQueue& calls) {
   }
   bool open = co_await call.SendInitialMetadata();
   call.BeginHeartbeats();
-  while (open && co_await call.Read()) {
+  while (open) {
+    if (!co_await call.Read()) break;  // Not in the condition: g++.
     if (call.request().heartbeat()) continue;
     const absl::StatusOr<InstanceKey> key =
         door_.ReadKey(call, call.request().instance_id());
