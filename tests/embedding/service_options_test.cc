@@ -145,8 +145,8 @@ class Metronome {
   void Wind(InstanceContext& context) {
     SetTimer<Metronome>(context, absl::Seconds(1), [&context](Metronome& m) {
       ++m.ticks_;
-      ++ticked;
       m.Wind(context);
+      ++ticked;  // Last: then the clock goes on.
     }).IgnoreError();
   }
 
